@@ -1,0 +1,47 @@
+# `make demo` and `make test` need Python 3.11 or later, make, and a network for the first install.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-peers bench golden lint format clean
+
+help: ## list these commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 24
+
+demo: $(VENV)/.examples ## train on handwritten digits and draw digits.png
+	$(BIN)/python examples/digits.py
+
+test: $(VENV)/.test ## run the suite, then the CUDA kernels in Numba's simulator
+	$(BIN)/python -m pytest --ignore=tests/simulator
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/simulator
+
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu fetches PyTorch without its CUDA libraries.
+test-peers: $(VENV)/.test $(VENV)/.peers ## compare every optimizer with its PyTorch twin
+	$(BIN)/python -m pytest -m peers --ignore=tests/simulator
+
+bench: $(VENV)/.peers ## time against PyTorch and JAX, into benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+golden: $(VENV)/.test $(VENV)/.peers ## write the golden values of the tests anew
+	$(BIN)/python -m tests.golden
+
+lint: $(VENV)/.test ## ruff and mypy, as the suite runs them
+	$(BIN)/python -m pytest -q tests/test_style.py
+
+format: $(VENV)/.test ## sort imports, mend what ruff can mend, format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove what builds and tools left, the virtual environment too
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis digits.png
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("tinygrad_opt needs Python 3.11 or later; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp for each extra: a second run installs nothing, a changed pyproject.toml does.
+$(VENV)/.%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@touch $@

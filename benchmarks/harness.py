@@ -1,0 +1,156 @@
+"""Time the same work in several libraries, fairly.
+
+Every library runs in a process of its own, because the thread pools of Numba, PyTorch and JAX
+slow each other down. The processes take turns in rounds: what disturbs the machine for a while
+disturbs them all. One turn gives the median of its samples, a result is the median of the turns.
+Python's garbage collector stays on, as it does in training.
+
+A benchmark is a module with `prepare(library, case)`, which returns the work as a function, or None
+where the library does not have it. Work that finishes in the background carries a `wait`
+attribute: a function that returns when all is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from pathlib import Path
+from statistics import median
+
+RESULTS = Path(__file__).parent / "results"
+MICRO = 1e6  # microseconds in a second
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many rounds, and for how many seconds one turn of one library samples."""
+
+    rounds: int
+    seconds: float
+
+
+FULL = Effort(rounds=7, seconds=0.3)
+QUICK = Effort(rounds=1, seconds=0.01)
+
+
+def sample(work: Callable, seconds: float) -> float:
+    """Return the seconds that one call of `work` takes: the median of batches of calls."""
+    wait = getattr(work, "wait", lambda: None)
+
+    def batch(calls: int) -> float:
+        start = time.perf_counter()
+        for _ in range(calls):
+            work()
+        wait()
+        return (time.perf_counter() - start) / calls
+
+    batch(1)  # compiles, allocates
+    calls = max(1, int(2e-4 / batch(3)))  # long enough for the clock, short enough for a median
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < 3 or time.perf_counter() < end:
+        times.append(batch(calls))
+    return median(times)
+
+
+class Worker(contextlib.AbstractContextManager):
+    """A process that prepares and times the cases of one benchmark with one library."""
+
+    def __init__(self, benchmark: str, library: str) -> None:
+        self.name = f"{benchmark} with {library}"
+        command = [sys.executable, "-m", "benchmarks.harness", benchmark, library]
+        root = Path(__file__).parents[1]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
+        )
+
+    def ask(self, case: object, seconds: float) -> float | None:
+        """Return the seconds that one call takes, None where the library has no such work."""
+        print(json.dumps([case, seconds]), file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{self.name} stopped at {case}; what it printed is above")
+        return json.loads(answer)
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def serve(benchmark: str, library: str) -> None:
+    """Be a worker: answer each line of [case, seconds] with the seconds that one call takes."""
+    prepare = import_module(f"benchmarks.{benchmark}").prepare
+    last = work = None
+    for line in sys.stdin:
+        case, seconds = json.loads(line)
+        if case != last:
+            work = None  # let go of the last case's memory first
+            last, work = case, prepare(library, case)
+        print(json.dumps(work and sample(work, seconds)), flush=True)
+
+
+def compare(
+    benchmark: str, libraries: Iterable[str], cases: Sequence, effort: Effort
+) -> list[dict[str, float]]:
+    """Return for each case the seconds of one call in each library that has it."""
+    results = []
+    with contextlib.ExitStack() as stack:
+        workers = {name: stack.enter_context(Worker(benchmark, name)) for name in libraries}
+        for number, case in enumerate(cases, 1):
+            print(f"{benchmark} {number}/{len(cases)}: {case}", file=sys.stderr)
+            turns = [
+                {name: worker.ask(case, effort.seconds) for name, worker in workers.items()}
+                for _ in range(effort.rounds)
+            ]
+            have = [name for name in workers if turns[0][name] is not None]
+            results.append({name: median(turn[name] for turn in turns) for name in have})
+    return results
+
+
+def verdict(value: float, aim: float | None) -> tuple[str, str]:
+    """Return the cells that say what the aim is and whether the value meets it."""
+    if aim is None:
+        return "", ""
+    return f"{aim:g}", "yes" if value <= aim else "**no**"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table; all columns but the first stand right-aligned."""
+    lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def machine() -> str:
+    """Return what the figures depend on: processor, cores, versions and the day."""
+    cpu = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    versions = [f"Python {platform.python_version()}"]
+    for name in ("numpy", "numba", "torch", "jax", "optax"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions.append(f"{name} {metadata.version(name)}")
+    today = datetime.date.today().isoformat()
+    return f"{cpu}, {os.cpu_count()} cores; {', '.join(versions)}; {today}."
+
+
+def report(benchmark: str, effort: Effort, *parts: str) -> None:
+    """Print the parts under one another; a full effort is kept in benchmarks/results/."""
+    command = f"`python -m benchmarks {benchmark}`"
+    text = "\n\n".join([parts[0], f"{command} on {machine()}", *parts[1:]]) + "\n"
+    print(text)
+    if effort == FULL:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{benchmark}.md").write_text(text)
+
+
+if __name__ == "__main__":
+    serve(*sys.argv[1:])

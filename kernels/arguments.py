@@ -1,0 +1,74 @@
+"""What a launch accepts, and the errors that say what is wrong with its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def is_device_array(array: Any) -> bool:
+    """Return whether `array` lies on a GPU, or in numba-cuda's simulator of one."""
+    return hasattr(array, "__cuda_array_interface__") or type(array).__name__ == "FakeCUDAArray"
+
+
+def checked_dtype(rule: str, dtype: Any) -> np.dtype[Any]:
+    """Return `dtype` as a NumPy dtype; TypeError unless it is float32 or float64."""
+    dtype = np.dtype(dtype)
+    if dtype not in DTYPES:
+        raise TypeError(f"{rule}: dtype must be float32 or float64, got {dtype}")
+    return dtype
+
+
+def check_array(what: str, array: Any) -> None:
+    """TypeError unless `array` is a 1-D, contiguous NumPy or device array of floats."""
+    if not isinstance(array, np.ndarray) and not is_device_array(array):
+        raise TypeError(f"{what} must be a NumPy or CuPy array, got {type(array).__name__}")
+    if array.dtype not in DTYPES:
+        raise TypeError(f"{what} must be float32 or float64, got {array.dtype}")
+    if array.ndim != 1:
+        raise TypeError(f"{what} must have one dimension, got shape {tuple(array.shape)}")
+    if array.size > 1 and array.strides[0] != array.dtype.itemsize:
+        raise TypeError(f"{what} must be contiguous, got stride {array.strides[0]} bytes")
+
+
+def check_launch(
+    rule: str,
+    names: Sequence[str],
+    arrays: Sequence[Any],
+    scalars: Sequence[str],
+    coefficients: Sequence[Any],
+) -> None:
+    """Raise the error that names the first fault in the arguments of a launch, if there is one."""
+    if len(arrays) != len(names):
+        raise ValueError(
+            f"{rule}: expected {len(names)} arrays ({', '.join(names)}), got {len(arrays)}"
+        )
+    if len(coefficients) != len(scalars):
+        raise ValueError(
+            f"{rule}: expected {len(scalars)} coefficients ({', '.join(scalars)}), "
+            f"got {len(coefficients)}"
+        )
+    first = arrays[0]
+    for name, array in zip(names, arrays, strict=True):
+        check_array(f"{rule}: {name}", array)
+        if is_device_array(array) != is_device_array(first):
+            raise TypeError(f"{rule}: {names[0]} and {name} are on different devices")
+        if array.dtype != first.dtype:
+            raise TypeError(
+                f"{rule}: arrays must have one dtype, but {names[0]} is {first.dtype} "
+                f"and {name} is {array.dtype}"
+            )
+        if array.size != first.size:
+            raise ValueError(
+                f"{rule}: arrays must have one size, but {names[0]} has {first.size} elements "
+                f"and {name} has {array.size}"
+            )
+        if isinstance(array, np.ndarray) and not array.flags.writeable:
+            raise TypeError(f"{rule}: {name} is read-only; kernels take writable arrays")
+    for name, value in zip(scalars, coefficients, strict=True):
+        if not isinstance(value, int | float | np.number):
+            raise TypeError(f"{rule}: coefficient {name} must be a number, got {value!r}")

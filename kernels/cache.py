@@ -1,0 +1,113 @@
+"""Generated kernels as files in the user's own folder, where Numba can cache machine code.
+
+Numba's cache is pickle, so whoever can write to the folder can run code as this user: a folder that
+others own or may write to is refused. Without a usable folder, kernels are compiled in memory, once
+per process, and one warning says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import linecache
+import os
+import stat
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numba
+
+_warned = False
+
+
+def folder() -> Path:
+    """Return the folder for generated kernels; it need not exist yet.
+
+    TINYGRAD_OPT_CACHE_DIR names it; else it is `tinygrad_opt` in XDG_CACHE_HOME or in ~/.cache.
+    """
+    own = os.environ.get("TINYGRAD_OPT_CACHE_DIR")
+    if own:
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "tinygrad_opt"
+
+
+def load(function: str, render: Callable[[bool], str]) -> Any:
+    """Return the object named `function` from the kernel text that `render` writes.
+
+    `render(True)` gives the text with Numba's disk cache asked for, `render(False)` without.
+    """
+    try:
+        return _load_from_disk(function, render(True))
+    except Exception as problem:  # a full disk, a damaged index, no folder: none may stop a step
+        kernel = _load_in_memory(function, render(False))  # an error in the text itself is raised
+        _warn_once(problem)
+        return kernel
+
+
+def _load_from_disk(function: str, text: str) -> Any:
+    # Numba's version is part of the name, so two environments do not evict each other's code.
+    digest = hashlib.sha256(f"{numba.__version__}\n{text}".encode()).hexdigest()[:20]
+    path = _usable_folder() / f"{function}_{digest}.py"
+    _write(path, text)
+    name = f"_tinygrad_opt_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise OSError(f"cannot import {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # Numba looks the kernel's module up by name
+    spec.loader.exec_module(module)
+    return getattr(module, function)
+
+
+def _load_in_memory(function: str, text: str) -> Any:
+    filename = f"<tinygrad_opt kernel {function} {hashlib.sha256(text.encode()).hexdigest()[:20]}>"
+    # Lets tracebacks and inspect.getsource show the text, as they would for a file.
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    module = ModuleType(f"_tinygrad_opt_{function}")
+    exec(compile(text, filename, "exec"), module.__dict__)
+    return getattr(module, function)
+
+
+def _usable_folder() -> Path:
+    path = folder()
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if hasattr(os, "getuid"):
+        info = path.stat()
+        if info.st_uid != os.getuid():
+            raise PermissionError(f"{path} belongs to another user")
+        if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PermissionError(f"{path} can be written to by others; chmod 700 it")
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    """Write `text` to `path` in one step, so that another process never reads half a file."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return  # a new time stamp would invalidate Numba's index
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _warn_once(problem: Exception) -> None:
+    global _warned
+    if _warned:
+        return
+    _warned = True
+    warnings.warn(
+        f"tinygrad_opt: kernels are compiled anew in every process, the cache folder {folder()} "
+        f"is not usable ({problem}); set TINYGRAD_OPT_CACHE_DIR to a folder of your own",
+        RuntimeWarning,
+        stacklevel=2,
+    )

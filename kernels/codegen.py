@@ -1,0 +1,117 @@
+"""The kernel texts: a rule's lines, inlined in a serial, a parallel or a CUDA loop.
+
+Text and not closures, because a jitted function that captures another one never hits Numba's disk
+cache, and one that lives in another file is no part of the cache key (stale machine code after an
+edit). A self-contained text has neither fault, compiles to PTX without a GPU, and can be read.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Literal
+
+from .lower import RESERVED, fresh, lower
+from .syntax import Rule
+
+Target = Literal["serial", "parallel", "cuda"]
+
+_CPU = """\
+# Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
+import math
+
+from numba import {imports}
+from numpy import {dtype}
+
+
+@njit(
+{signature}
+    error_model="numpy",  # 1/0 is inf, not an exception: a check would keep SIMD away
+    parallel={parallel},
+    nogil=True,
+    cache={cache},
+)
+def {function}({parameters}):
+    for {i} in {range}({first}.shape[0]):
+{body}
+"""
+
+# The index is unsigned, so that no array access tests for a negative one: with a signed index that
+# test and its arithmetic were most of the loop's instructions.
+_CUDA = """\
+# Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
+import math
+
+from numba import cuda
+from numpy import {dtype}, uint64
+
+
+@cuda.jit
+def {function}({parameters}):
+    {i} = uint64(cuda.grid(1))
+    {size} = uint64({first}.shape[0])
+    {step} = uint64(cuda.gridsize(1))
+    while {i} < {size}:
+{body}
+        {i} += {step}
+"""
+
+
+def function_name(rule: Rule, target: Target) -> str:
+    """Return the name of the function in the text, and of its file: `adam_parallel`."""
+    return f"{rule.name}_{target}"
+
+
+def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
+    """Return the whole text of one kernel; `dtype` is "float32" or "float64".
+
+    The kernel takes one array per parameter, gradient and state, then the coefficients. `cache`
+    asks Numba for its disk cache, which needs the text to lie in a file.
+    """
+    lowered = lower(rule, dtype)
+    taken = rule.variables | set(lowered.names.values()) | RESERVED
+    index = fresh("i", taken)
+    size, step = fresh("size", taken), fresh("step", taken)
+    taken |= {index, size, step}
+    elements = rule.arguments[: 2 + len(rule.states)]
+    array = {name: fresh(f"{name}_array", taken) for name in elements}
+
+    written = (rule.arguments[0], *rule.states)
+    lines = [f"{lowered.names[name]} = {array[name]}[{index}]" for name in elements]
+    lines += lowered.lines
+    if not all(_is_name(text) for text in lowered.outputs):
+        # Values first, stores after: an expression must not see an array that is half written.
+        results = [fresh(f"new_{name}", taken) for name in written]
+        lines += [f"{r} = {text}" for r, text in zip(results, lowered.outputs, strict=True)]
+    else:
+        results = list(lowered.outputs)
+    lines += [f"{array[n]}[{index}] = {r}" for n, r in zip(written, results, strict=True)]
+
+    scalars = [lowered.names[name] for name in rule.coefficients]
+    return (_CUDA if target == "cuda" else _CPU).format(
+        origin=rule.origin,
+        dtype=dtype,
+        signature=_signature(dtype, len(array), len(scalars)),
+        parallel=target == "parallel",
+        cache=cache,
+        imports="njit, prange" if target == "parallel" else "njit",
+        function=function_name(rule, target),
+        parameters=", ".join([*array.values(), *scalars]),
+        i=index,
+        size=size,
+        step=step,
+        range="prange" if target == "parallel" else "range",
+        first=array[rule.arguments[0]],
+        body="\n".join(f"        {line}" for line in lines),
+    )
+
+
+def _signature(dtype: str, arrays: int, scalars: int) -> str:
+    """Return `"void(float32[::1], float32)",` in lines of at most 100 columns."""
+    # The C-contiguous `::1` lets the compiler load and store whole SIMD registers.
+    types = ", ".join([f"{dtype}[::1]"] * arrays + [dtype] * scalars)
+    lines = textwrap.wrap(f"void({types})", 90)
+    return "\n".join(f'    "{line} "' for line in lines).removesuffix(' "') + '",'
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier()

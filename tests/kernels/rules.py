@@ -1,0 +1,67 @@
+"""The table of all rules that the generic tests run over, and data to feed them."""
+
+import numpy as np
+
+from tinygrad_opt import kernels
+from tinygrad_opt.kernels import textbook
+
+# Plausible coefficients at a second step, none of them neutral.
+COEFFICIENTS = {
+    "sign": -1.0,
+    "wd": 0.01,
+    "decay": 0.9,
+    "lr": 0.1,
+    "mu": 0.9,
+    "damp": 0.7,
+    "oma": 0.01,
+    "omb": 0.1,
+    "omb1": 0.1,
+    "omb2": 0.001,
+    "b": 0.9,
+    "b1": 0.9,
+    "b2": 0.999,
+    "eps": 0.001,
+    "c1": 1 / (1 - 0.9**2),
+    "c2": 1 / (1 - 0.999**2),
+}
+
+RULES = {
+    "sgd": kernels.sgd,
+    "sgd_momentum": kernels.sgd_momentum,
+    "sgd_nesterov": kernels.sgd_nesterov,
+    "rmsprop": kernels.rmsprop,
+    "rmsprop_momentum": kernels.rmsprop_momentum,
+    "rmsprop_centered": kernels.rmsprop_centered,
+    "rmsprop_centered_momentum": kernels.rmsprop_centered_momentum,
+    "adam": kernels.adam,
+    "adam_amsgrad": kernels.adam_amsgrad,
+    "textbook.gradient_descent": textbook.gradient_descent,
+    "textbook.momentum": textbook.momentum,
+    "textbook.rmsprop": textbook.rmsprop,
+    "textbook.adam": textbook.adam,
+}
+
+
+def public_rules():
+    """Return every rule that users can reach, by name."""
+    found = {n: getattr(kernels, n) for n in kernels.__all__}
+    found |= {f"textbook.{n}": rule for n, rule in vars(textbook).items()}
+    return {n: rule for n, rule in found.items() if isinstance(rule, kernels.UpdateRule)}
+
+
+def coefficients(rule):
+    """Return the table's coefficients for `rule`, in its order."""
+    return [COEFFICIENTS[name] for name in rule.coefficients]
+
+
+def arrays(rule, dtype, size, seed=0):
+    """Return parameter, gradient and states; states are in (0, 2), as averages of squares are."""
+    random = np.random.default_rng(seed)
+    vectors = [random.standard_normal(size), random.standard_normal(size)]
+    vectors += [random.uniform(0.0, 2.0, size) for _ in rule.states]
+    return [v.astype(dtype) for v in vectors]
+
+
+def copies(vectors):
+    """Return a copy of each array."""
+    return [v.copy() for v in vectors]

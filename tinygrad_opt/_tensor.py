@@ -1,0 +1,586 @@
+"""Tensor: an array that remembers how it was made.
+
+The class is sugar: fields and conversions stand here, the mathematics in `ops/`, the functions by
+PyTorch's names in `functions.py` (bound below as methods), the graph in `autograd/`.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from . import dtypes, functions, ops, printing
+from .autograd import engine
+from .autograd.graph import Node, Variable, use_tensor_class, wrap_plain
+from .backend import CPU, Device, device_of
+from .backend import to_device as move
+from .backend import xp
+from .inplace import InPlace
+
+__all__ = ["Size", "Tensor"]
+
+
+class Size(tuple[int, ...]):
+    """A shape: a tuple of ints that prints as PyTorch's `torch.Size`."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """The number of elements of a tensor of this shape."""
+        n = 1
+        for length in self:
+            n *= length
+        return n
+
+    def __repr__(self) -> str:
+        return f"Size({list(self)})"
+
+
+class Tensor(InPlace, Variable):
+    """An n-dimensional array with reverse-mode automatic differentiation.
+
+    `Tensor(array)` wraps a NumPy or CuPy array without copying; `Tensor([1, 2])` makes a tensor of
+    the default float type. Most code says `tinygrad_opt.tensor(data)` instead, which copies and
+    infers the type as PyTorch does.
+
+    array          the raw array; writing to it is seen by the tensor, and not by autograd
+    grad           the gradient accumulated by `backward()`: a Tensor, or None
+    requires_grad  whether operations on it are recorded
+    grad_fn        the Node of the operation that made it; None for a leaf
+
+    >>> x = Tensor([1.0, 2.0]).requires_grad_()
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __slots__ = ()
+    __array_priority__ = 1000  # NumPy arrays leave `array * tensor` to the tensor
+    _namespace = ops
+    _plain = staticmethod(wrap_plain)
+
+    def __init__(self, data: Any = (), requires_grad: bool = False, node: Node | None = None) -> None:
+        if type(data) is not np.ndarray:
+            data = _raw_array(data)
+        self.array = data
+        self.requires_grad = requires_grad
+        self.node = node
+        self._grad = self._home = self._hooks = None
+
+    # What it is -----------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        """The length of each axis."""
+        return Size(self.array.shape)
+
+    @property
+    def dtype(self) -> dtypes.DType:
+        """The element type, a `numpy.dtype`."""
+        return self.array.dtype
+
+    @property
+    def device(self) -> Device:
+        """Where the memory lies: cpu or cuda:N."""
+        return CPU if type(self.array) is np.ndarray else device_of(self.array)
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the memory lies on a CUDA device."""
+        return self.device.type == "cuda"
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.array.ndim
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made this tensor."""
+        return self.node is None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The operation that made this tensor; None for a leaf."""
+        return self.node
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return self.array.ndim
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the length of axis `dim`."""
+        return self.shape if dim is None else self.array.shape[dim]
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return int(self.array.size)
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes per element."""
+        return int(self.array.itemsize)
+
+    def is_floating_point(self) -> bool:
+        """Whether the elements are floats."""
+        return bool(self.array.dtype.kind == "f")
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in memory in row-major order."""
+        return bool(self.array.flags.c_contiguous)
+
+    # Gradients ------------------------------------------------------------------------------------
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward()` accumulated, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            _check_grad(self, value)
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Adds the derivative of this tensor to the `.grad` of the leaves it was made from.
+
+        `gradient`: where to start from, of this tensor's shape; optional for a single element.
+        The rest, and the errors, as `autograd.backward`.
+        """
+        engine.backward(
+            [self], None if gradient is None else [gradient], retain_graph, create_graph, inputs
+        )
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Switches recording for this leaf. Raises RuntimeError for non-leaves and integers."""
+        if self.node is not None and not requires_grad:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. To use a computed "
+                "value without its history, take tensor.detach()"
+            )
+        if requires_grad and not self.is_floating_point():
+            raise RuntimeError(
+                "Only Tensors of floating point dtype can require gradients, got "
+                f"{dtypes.name_of(self.dtype)}"
+            )
+        self.requires_grad = requires_grad or self.node is not None
+        return self
+
+    def retain_grad(self) -> None:
+        """Keeps the gradient of this non-leaf in `.grad` when backward passes through it."""
+        if not self.requires_grad:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if self.node is not None:
+            import weakref
+
+            me = weakref.ref(self)
+
+            def keep(g: Any) -> Any:
+                tensor = me()
+                if tensor is not None:
+                    engine.accumulate(tensor, g)
+                return g
+
+            self._node_hooks().append(keep)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Calls `hook(grad)` when this tensor's gradient is known; what it returns replaces it."""
+        if not self.requires_grad:
+            raise RuntimeError(
+                "cannot register a hook on a tensor that doesn't require gradient"
+            )
+
+        def raw_hook(g: Any) -> Any:
+            result = hook(g if isinstance(g, Variable) else wrap_plain(g))  # type: ignore[arg-type]
+            if result is None:
+                return g
+            return result if isinstance(g, Variable) else result.array
+
+        if self.node is None and self._hooks is None:
+            self._hooks = []
+        hooks = self._hooks if self.node is None else self._node_hooks()
+        hooks.append(raw_hook)
+        return RemovableHandle(hooks, raw_hook)
+
+    def _node_hooks(self) -> list[Any]:
+        node = self.node
+        if node is None:
+            raise RuntimeError("a leaf has no node")  # callers have looked
+        if node.hooks is None:
+            node.hooks = []
+        return node.hooks
+
+    def detach(self) -> Tensor:
+        """The same memory without history: nothing flows back through it."""
+        return Tensor(self.array)
+
+    @property
+    def data(self) -> Tensor:
+        """As `detach()`; assigning gives this tensor another array, past autograd."""
+        return Tensor(self.array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Variable):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        self.array = value.array
+
+    # Conversions ----------------------------------------------------------------------------------
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
+        """On another device, in another type, or both: `to("cuda")`, `to(float64)`, `to(other)`.
+
+        Returns the tensor itself if nothing changes. Gradients flow back through the conversion.
+        """
+        for arg in args:
+            if isinstance(arg, Variable):
+                dtype, device = arg.array.dtype, device_of(arg.array)
+            elif isinstance(arg, (str, Device)):
+                device = arg
+            elif arg is not None and not isinstance(arg, bool):
+                dtype = np.dtype(arg)
+        result = self
+        if dtype is not None and np.dtype(dtype) != self.array.dtype:
+            result = ops.cast(result, dtype=np.dtype(dtype))
+        if device is not None and Device(device) != self.device:
+            result = ops.to_device(result, device=Device(device))
+        return result
+
+    def cpu(self) -> Tensor:
+        """In main memory."""
+        return self.to(CPU)
+
+    def cuda(self, device: int | None = None) -> Tensor:
+        """On a CUDA device."""
+        return self.to(Device("cuda", device))
+
+    def type(self, dtype: Any = None) -> Any:
+        """PyTorch's name of the type, or the tensor converted to `dtype`."""
+        return f"torch.{dtypes.name_of(self.dtype)}Tensor" if dtype is None else self.to(dtype)
+
+    def float(self) -> Tensor:
+        """As float32."""
+        return self.to(dtypes.float32)
+
+    def double(self) -> Tensor:
+        """As float64."""
+        return self.to(dtypes.float64)
+
+    def half(self) -> Tensor:
+        """As float16."""
+        return self.to(dtypes.float16)
+
+    def long(self) -> Tensor:
+        """As int64."""
+        return self.to(dtypes.int64)
+
+    def int(self) -> Tensor:
+        """As int32."""
+        return self.to(dtypes.int32)
+
+    def bool(self) -> Tensor:
+        """As bool."""
+        return self.to(dtypes.bool)
+
+    def type_as(self, other: Tensor) -> Tensor:
+        """In the type of `other`."""
+        return self.to(other.dtype)
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The NumPy array, sharing memory. Raises where a gradient or a device stands between."""
+        if self.requires_grad:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
+            )
+        if type(self.array) is not np.ndarray:
+            raise TypeError(
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to "
+                "copy the tensor to host memory first."
+            )
+        return self.array
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
+        array = self.numpy()
+        return np.array(array, dtype=dtype, copy=copy) if dtype is not None or copy else array
+
+    def item(self) -> Any:
+        """The single element as a Python number."""
+        if self.array.size != 1:
+            raise RuntimeError(
+                f"a Tensor with {self.array.size} elements cannot be converted to Scalar"
+            )
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        """Nested Python lists of the elements; a number for a 0-d tensor."""
+        return self.array.tolist()
+
+    def clone(self) -> Tensor:
+        """A copy that gradients flow back through."""
+        return ops.clone(self)
+
+    def contiguous(self) -> Tensor:
+        """In row-major memory: itself if it lies so already, else a copy."""
+        return self if self.is_contiguous() else ops.clone(self)
+
+    def __float__(self) -> Any:
+        return builtins.float(self.item())
+
+    def __int__(self) -> Any:
+        return builtins.int(self.item())
+
+    def __index__(self) -> Any:
+        if self.array.dtype.kind not in "iub":
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return builtins.int(self.item())
+
+    def __bool__(self) -> Any:
+        if self.array.size != 1:
+            raise RuntimeError(
+                "Boolean value of Tensor with more than one value is ambiguous"
+                if self.array.size
+                else "Boolean value of Tensor with no values is ambiguous"
+            )
+        return builtins.bool(self.array.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self.array.ndim == 0 else object.__format__(self, spec)
+
+    def __repr__(self) -> str:
+        return printing.to_text(self)
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        if self.node is not None:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                "protocol; take tensor.detach().clone()"
+            )
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        Tensor.__init__(copied, self.array.copy(), self.requires_grad)
+        if self._grad is not None:
+            copied._grad = Tensor(self._grad.array.copy())
+        return copied
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), self.array, self.requires_grad)
+
+    # Container ------------------------------------------------------------------------------------
+
+    def __len__(self) -> Any:
+        if self.array.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.array.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self.array)))
+
+    def __contains__(self, value: Any) -> Any:
+        return builtins.bool((self.array == getattr(value, "array", value)).any())
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return ops.getitem(self, index=_raw_index(index))
+
+    def __hash__(self) -> Any:  # by identity: tensors are keys of optimizer state
+        return id(self)
+
+    # Operators ------------------------------------------------------------------------------------
+
+    __add__ = __radd__ = ops.add
+    __mul__ = __rmul__ = ops.mul
+    __sub__, __truediv__, __neg__, __pow__ = ops.sub, ops.div, ops.neg, ops.power
+    __matmul__ = ops.matmul
+    __eq__, __ne__ = functions.eq, functions.ne  # type: ignore[assignment]
+    __lt__, __le__, __gt__, __ge__ = functions.lt, functions.le, functions.gt, functions.ge
+    __abs__ = ops.abs
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return ops.sub(other, self)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return ops.div(other, self)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return ops.power(other, self)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ops.matmul(other, self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return wrap_plain(self.array // getattr(other, "array", other))
+
+    def __mod__(self, other: Any) -> Tensor:
+        return self - ops.floor(self / other).detach() * other
+
+    def __and__(self, other: Any) -> Tensor:
+        return wrap_plain(self.array & getattr(other, "array", other))
+
+    def __or__(self, other: Any) -> Tensor:
+        return wrap_plain(self.array | getattr(other, "array", other))
+
+    def __xor__(self, other: Any) -> Tensor:
+        return wrap_plain(self.array ^ getattr(other, "array", other))
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __invert__(self) -> Tensor:
+        return wrap_plain(~self.array)
+
+    # Methods that are functions -------------------------------------------------------------------
+
+    add, sub, mul, div = functions.add, functions.sub, ops.mul, ops.div
+    multiply, divide, true_divide, subtract = ops.mul, ops.div, ops.div, functions.sub
+    neg, negative, pow = ops.neg, ops.neg, ops.power
+    exp, log, sqrt, sin, cos, tanh = ops.exp, ops.log, ops.sqrt, ops.sin, ops.cos, ops.tanh
+    expm1, log1p, log2, log10, erf = ops.expm1, ops.log1p, ops.log2, ops.log10, ops.erf
+    sigmoid, relu, abs, absolute = ops.sigmoid, ops.relu, ops.abs, ops.abs
+    sign, floor, ceil, round = ops.sign, ops.floor, ops.ceil, ops.round
+    isnan, isinf, isfinite = ops.isnan, ops.isinf, ops.isfinite
+    logical_not, logical_and = ops.logical_not, functions.logical_and
+    logical_or = functions.logical_or
+    square, reciprocal, rsqrt = functions.square, functions.reciprocal, functions.rsqrt
+    clip, clamp, lerp = functions.clip, functions.clip, functions.lerp
+    addcmul, addcdiv, masked_fill = functions.addcmul, functions.addcdiv, functions.masked_fill
+    maximum, minimum = ops.maximum, ops.minimum
+    eq, ne, lt, le, gt, ge = (
+        functions.eq, functions.ne, functions.lt, functions.le, functions.gt, functions.ge,
+    )  # fmt: skip
+    equal, isclose, allclose = functions.equal, functions.isclose, functions.allclose
+    sum, mean, var, std, norm = (
+        functions.sum, functions.mean, functions.var, functions.std, functions.norm,
+    )  # fmt: skip
+    max, min, amax, amin = functions.max, functions.min, functions.amax, functions.amin
+    argmax, argmin, all, any = functions.argmax, functions.argmin, functions.all, functions.any
+    softmax, log_softmax = functions.softmax, functions.log_softmax
+    logsumexp, cumsum = functions.logsumexp, functions.cumsum
+    reshape, view, flatten = functions.reshape, functions.reshape, functions.flatten
+    squeeze, unsqueeze, expand = functions.squeeze, functions.unsqueeze, functions.expand
+    transpose, permute, t = functions.transpose, functions.permute, functions.t
+    flip, split, chunk = functions.flip, functions.split, functions.chunk
+    gather, index_select = functions.gather, functions.index_select
+    matmul, mm, bmm, mv, dot = ops.matmul, ops.matmul, ops.matmul, ops.matmul, functions.dot
+    outer = functions.outer
+
+    def where(self, condition: Tensor, other: Any) -> Tensor:
+        """self where condition holds, else other."""
+        return ops.where(condition, self, other)
+
+    def ravel(self) -> Tensor:
+        """All elements along one axis."""
+        return functions.flatten(self)
+
+    def view_as(self, other: Tensor) -> Tensor:
+        """In the shape of `other`."""
+        return functions.reshape(self, *other.shape)
+
+    def expand_as(self, other: Tensor) -> Tensor:
+        """Broadcast to the shape of `other`."""
+        return functions.expand(self, *other.shape)
+
+    @property
+    def T(self) -> Tensor:
+        """With the axes in reverse order."""
+        return ops.transpose(self)
+
+    @property
+    def mT(self) -> Tensor:
+        """With the last two axes exchanged."""
+        return ops.swapaxes(self, -1, -2)
+
+    def new_zeros(self, *size: Any) -> Tensor:
+        """Zeros of `size`, in this tensor's type and on its device."""
+        shape = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+        return wrap_plain(xp(self.array).zeros(shape, self.array.dtype))
+
+    def new_tensor(self, data: Any) -> Tensor:
+        """`data` in this tensor's type and on its device."""
+        return wrap_plain(move(np.array(data, self.array.dtype), self.device))
+
+
+class RemovableHandle:
+    """What registering a hook returns: `remove()` takes the hook away again."""
+
+    def __init__(self, hooks: list[Any], hook: Any) -> None:
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+def _raw_array(data: Any) -> Any:
+    """The array for `Tensor(data)`: arrays as they are, anything else as the default float type."""
+    if hasattr(data, "__cuda_array_interface__") or isinstance(data, np.ndarray):
+        return data
+    if isinstance(data, Variable):
+        return data.array
+    if isinstance(data, np.generic):
+        return np.asarray(data)
+    return np.array(data, dtypes.get_default_dtype())
+
+
+def _raw_index(index: Any) -> Any:
+    """An index that arrays understand: Tensors and lists in it become arrays."""
+    if isinstance(index, tuple):
+        return tuple(_raw_index(part) for part in index)
+    if isinstance(index, Variable):
+        return index.array
+    return np.asarray(index) if isinstance(index, list) else index
+
+
+def _check_grad(tensor: Tensor, value: Any) -> None:
+    if not isinstance(value, Variable):
+        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type "
+                        f"{type(value).__name__}")  # fmt: skip
+    if value.array.shape != tensor.array.shape:
+        raise RuntimeError(
+            f"attempting to assign a gradient of size '{list(value.array.shape)}' to a tensor of "
+            f"size '{list(tensor.array.shape)}'. Please ensure that the gradient and the tensor "
+            "are the same size"
+        )
+    if value.array.dtype != tensor.array.dtype:
+        raise RuntimeError(
+            f"attempting to assign a gradient of type {dtypes.name_of(value.array.dtype)} to a "
+            f"tensor of type {dtypes.name_of(tensor.array.dtype)}; they must be the same"
+        )
+    if device_of(value.array) != device_of(tensor.array):
+        raise RuntimeError(
+            f"attempting to assign a gradient on {device_of(value.array)} to a tensor on "
+            f"{device_of(tensor.array)}; they must be on the same device"
+        )
+
+
+def _rebuild(kind: Any, array: Any, requires_grad: bool) -> Any:
+    tensor = kind.__new__(kind)
+    Tensor.__init__(tensor, array, requires_grad)
+    return tensor
+
+
+use_tensor_class(Tensor)

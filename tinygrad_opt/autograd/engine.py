@@ -1,0 +1,271 @@
+"""Running the graph backwards: `backward` and `grad`.
+
+Nodes are visited newest first. An operation is always newer than what it was made from, so when
+a node's turn comes, every gradient that flows into it has arrived. A heap of creation numbers
+gives that order with no recursion and no sorting pass, for graphs of any depth.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..backend import array_namespace, xp
+from .graph import Node, Variable, reduce_to, wrap_plain
+from .modes import enable_grad
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+__all__ = ["backward", "grad"]
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Adds d(sum of `tensors`)/d(leaf) to the `.grad` of every leaf that requires a gradient.
+
+    `tensors`: the outputs to differentiate; non-scalars need a `grad_tensors` entry of their shape.
+    `retain_graph`: keep what was saved, for another backward (default: as `create_graph`).
+    `create_graph`: record this backward pass itself, so that gradients can be differentiated.
+    `inputs`: accumulate into these leaves only.
+    Raises RuntimeError for a non-scalar without gradient, for a tensor that requires none, and for
+    a graph that was freed by an earlier backward. No `.grad` has changed when it raises.
+    """
+    outputs = _as_list(tensors)
+    chosen = None if inputs is None else _as_list(inputs)
+    if chosen is not None and not chosen:
+        raise RuntimeError("backward: `inputs` argument to `backward()` cannot be empty")
+    keep = create_graph if retain_graph is None else retain_graph
+    seeds = _seeds(outputs, grad_tensors, create_graph)
+    arrived = _propagate(outputs, seeds, chosen, keep, create_graph)
+    for leaf, g in arrived.items():
+        for hook in leaf._hooks or ():
+            g = hook(g)
+        accumulate(leaf, g)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of the sum of `outputs` with respect to `inputs`, as a tuple of Tensors.
+
+    Touches no `.grad`. With `create_graph=True` the results can be differentiated again, to any
+    order. An input that the outputs do not depend on is a RuntimeError, unless `allow_unused`
+    (then None) or `materialize_grads` (then zeros).
+    """
+    outputs_, wanted = _as_list(outputs), _as_list(inputs)
+    for i, x in enumerate(wanted):
+        if not x.requires_grad:
+            raise RuntimeError(f"grad: inputs[{i}] does not require grad, so it has no gradient")
+    keep = create_graph if retain_graph is None else retain_graph
+    seeds = _seeds(outputs_, grad_outputs, create_graph)
+    arrived = _propagate(outputs_, seeds, wanted, keep, create_graph)
+    results: list[Any] = []
+    for i, x in enumerate(wanted):
+        g = arrived.get(x)
+        if g is None and materialize_grads:
+            g = xp(x.array).zeros_like(x.array)
+        elif g is None and not allow_unused:
+            raise RuntimeError(
+                f"grad: The differentiated Tensor at index {i} appears to not have been used in "
+                "the graph. Set allow_unused=True if this is the desired behavior."
+            )
+        results.append(g if g is None or isinstance(g, Variable) else wrap_plain(g))
+    return tuple(results)
+
+
+def accumulate(leaf: Any, g: Any) -> None:
+    """Add a gradient to `leaf.grad`; the first one goes to its slot in the optimizer's buffer."""
+    held = leaf._grad
+    if isinstance(g, Variable):  # create_graph: the gradient is part of a graph, keep it whole
+        leaf._grad = g if held is None else held + g
+    elif held is not None:
+        if held.requires_grad:
+            leaf._grad = held + wrap_plain(g)
+        else:
+            held.array += g
+    elif leaf._home is not None:
+        leaf._grad = leaf._home.receive(g)
+    else:
+        leaf._grad = wrap_plain(g.copy())  # a pullback may have passed on an array it shares
+
+
+def _propagate(
+    outputs: list[Any],
+    seeds: list[Any],
+    wanted: list[Any] | None,
+    keep: bool,
+    create_graph: bool,
+) -> dict[Any, Any]:
+    """The gradients that arrive: of all leaves, or (if `wanted` is given) of those tensors."""
+    useful = None if wanted is None else _leading_to(wanted, outputs)
+    wanted_nodes = {x.node: x for x in wanted or () if x.node is not None}
+    wanted_leaves = None if wanted is None else {x for x in wanted if x.node is None}
+    arrived: dict[Any, Any] = {}
+    waiting: list[int] = []  # heap of negated creation numbers: the newest node first
+    pending: dict[int, list[Any]] = {}  # creation number -> [node, gradient so far]
+
+    def deposit(x: Any, g: Any) -> None:
+        node = x.node
+        if node is None:
+            if wanted_leaves is None or x in wanted_leaves:
+                before = arrived.get(x)
+                arrived[x] = g if before is None else before + g
+        elif useful is None or node in useful:
+            entry = pending.get(node.order)
+            if entry is None:
+                pending[node.order] = [node, g]
+                heapq.heappush(waiting, -node.order)
+            else:
+                entry[1] = entry[1] + g
+
+    for x, seed in zip(outputs, seeds, strict=True):
+        deposit(x, seed)
+    spent = []
+    while waiting:
+        node, g = pending.pop(-heapq.heappop(waiting))
+        for hook in node.hooks or ():
+            g = hook(g)
+        if node in wanted_nodes:
+            arrived[wanted_nodes[node]] = g
+        if useful is not None and not useful[node]:
+            continue  # wanted itself, and nothing wanted lies behind it
+        _pull(node, g, deposit, create_graph)
+        if not keep:
+            spent.append(node)
+    for node in spent:  # only once all has gone well
+        node.release()
+    return arrived
+
+
+def _pull(node: Node, g: Any, deposit: Any, create_graph: bool) -> None:
+    """Send the gradient of a node's output to each of its inputs that requires one."""
+    output = node.output
+    if not output:
+        raise RuntimeError(
+            "Trying to backward through the graph a second time (or directly access saved tensors "
+            f"after they have already been freed): {node.name()} was freed by the first backward. "
+            "Pass retain_graph=True to the first, or compute the forward pass again."
+        )
+    if create_graph:
+        with enable_grad():
+            output = _on_tensors(node)
+            _apply(node, g, output, deposit)
+    else:
+        _apply(node, g, output, deposit)
+
+
+def _apply(node: Node, g: Any, output: tuple[Any, ...], deposit: Any) -> None:
+    i = 0
+    for x in node.inputs:
+        i += 1
+        if isinstance(x, Variable) and x.requires_grad:
+            pullback = output[i]
+            gx = None if pullback is None else pullback(g)
+            if gx is not None:
+                array = x.array
+                if gx.shape != array.shape:
+                    gx = reduce_to(gx, array.shape, node.op.__name__)
+                if gx.dtype is not array.dtype and gx.dtype != array.dtype:
+                    gx = xp(gx).cast(gx, dtype=array.dtype)
+                deposit(x, gx)
+
+
+def _on_tensors(node: Node) -> tuple[Any, ...]:
+    """The node's pair run again on Tensors, so that its pullbacks are recorded operations."""
+    inputs = [
+        wrap_plain(x) if hasattr(x, "shape") and not isinstance(x, Variable) else x for x in node.inputs
+    ]
+    try:
+        return node.op.pair(*inputs, **node.params)
+    except (AttributeError, TypeError) as error:
+        raise RuntimeError(
+            f"{node.op.__name__}: the derivative of this operation cannot be differentiated again "
+            f"(create_graph=True): {error}"
+        ) from error
+
+
+def _leading_to(wanted: list[Any], outputs: list[Any]) -> dict[Node, bool]:
+    """Nodes worth visiting: those wanted, or with something wanted behind them (value True)."""
+    nodes: set[Node] = set()
+    stack = [x.node for x in outputs if x.node is not None]
+    while stack:
+        node = stack.pop()
+        if node not in nodes:
+            nodes.add(node)
+            stack.extend(
+                x.node for x in node.inputs if isinstance(x, Variable) and x.node is not None
+            )
+    targets = {x if x.node is None else x.node for x in wanted}
+    useful: dict[Node, bool] = {}
+    for node in sorted(nodes, key=lambda n: n.order):  # oldest first: inputs are decided already
+        behind = any(
+            x in targets if x.node is None else x.node in useful
+            for x in node.inputs
+            if isinstance(x, Variable)
+        )
+        if behind or node in targets:
+            useful[node] = behind
+    return useful
+
+
+def _as_list(tensors: Any) -> list[Any]:
+    items = [tensors] if isinstance(tensors, Variable) else list(tensors)
+    for x in items:
+        if not isinstance(x, Variable):
+            raise TypeError(f"backward: expected Tensors to differentiate, got {type(x).__name__}")
+    return items
+
+
+def _seeds(outputs: list[Any], given: Any, create_graph: bool) -> list[Any]:
+    """The gradient to start from at each output: what was given, or 1 for a scalar."""
+    seeds = [given] if given is None or hasattr(given, "shape") else list(given)
+    if given is None:
+        seeds = [None] * len(outputs)
+    if len(seeds) != len(outputs):
+        raise RuntimeError(
+            f"backward: got {len(outputs)} tensors and {len(seeds)} gradients; give one for each"
+        )
+    return [
+        _seed(i, x, s, create_graph) for i, (x, s) in enumerate(zip(outputs, seeds, strict=True))
+    ]
+
+
+def _seed(i: int, x: Any, seed: Any, create_graph: bool) -> Any:
+    if not x.requires_grad:
+        raise RuntimeError(
+            f"element {i} of tensors does not require grad and does not have a grad_fn: nothing "
+            "it was made from requires a gradient, or it was made under no_grad()"
+        )
+    array = x.array
+    if seed is None:
+        if array.size != 1:
+            raise RuntimeError(
+                "grad can be implicitly created only for scalar outputs, but this tensor has "
+                f"shape {tuple(array.shape)}; reduce it first (loss.mean() or loss.sum()), or pass "
+                "backward(gradient) with a gradient of its shape"
+            )
+        seed = array_namespace(array).ones(array.shape, array.dtype)
+    elif tuple(seed.shape) != tuple(array.shape):
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{i}] has a shape of {tuple(seed.shape)} and output"
+            f"[{i}] has a shape of {tuple(array.shape)}"
+        )
+    if create_graph:
+        return seed if isinstance(seed, Variable) else wrap_plain(seed)
+    seed = seed.array if isinstance(seed, Variable) else seed
+    return seed if seed.dtype == array.dtype else seed.astype(array.dtype)

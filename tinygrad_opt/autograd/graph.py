@@ -1,0 +1,237 @@
+"""Recording: `@op` turns a forward/pullback pair into an operation on Tensors.
+
+    @op
+    def tanh(x):
+        y = xp(x).tanh(x)
+        return y, lambda g: g * (1 - y * y)
+
+The pair sees raw arrays. It returns the forward value, then one pullback per input: a function
+from the gradient of the output to the gradient of that input. Backward calls only those it needs,
+and sums what they return down to the input's shape, so a pullback ignores broadcasting.
+
+The graph is made of Nodes. A Node remembers the operation, its inputs and its pullbacks; a tensor
+that an operation made points to its Node, and a Node points to the tensors it was made from. It
+never points to its own result, so there are no reference cycles and nothing waits for the garbage
+collector.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..backend import xp
+from .errors import explain
+from .modes import mode
+from .promote import settle
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+__all__ = ["Node", "Variable", "op"]
+
+_ndarray = np.ndarray
+_FLOAT64 = np.dtype("float64")
+_next_order = count().__next__
+
+
+class Variable:
+    """What the graph knows of a tensor. `Tensor` adds the operators and methods.
+
+    array          the raw NumPy or CuPy array
+    requires_grad  whether backward should arrive here
+    node           the Node that made it; None for a leaf
+    _grad          the accumulated gradient, a Tensor or None
+    _home          for parameters of an optimizer: the Tensor over its slot in the flat gradient
+    _hooks         functions to call with this leaf's gradient
+    """
+
+    __slots__ = (
+        "__dict__", "__weakref__", "_grad", "_home", "_hooks", "array", "node", "requires_grad",
+    )  # fmt: skip
+
+    array: Any
+    requires_grad: bool
+    node: Node | None
+    _grad: Tensor | None
+    _home: Tensor | None
+    _hooks: Any
+
+
+class Node:
+    """One recorded operation: how to send a gradient from its output back to its inputs."""
+
+    __slots__ = ("hooks", "inputs", "op", "order", "output", "params")
+
+    def __init__(
+        self, op: Any, inputs: tuple[Any, ...], params: dict[str, Any], output: tuple[Any, ...]
+    ) -> None:
+        self.op = op
+        self.inputs = inputs  # Tensors, raw arrays, Python scalars or None, as they were passed
+        self.params = params
+        self.output = output  # what the pair returned: the value, then a pullback per input
+        self.order = _next_order()  # inputs exist before outputs: creation order is topological
+        self.hooks: list[Callable[[Any], Any]] | None = None
+
+    def release(self) -> None:
+        """Drop all that was saved for backward; a second backward finds `output` gone."""
+        self.inputs, self.output = (), ()
+
+    def name(self) -> str:
+        return f"{self.op.__name__.title().replace('_', '')}Backward0"
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        return tuple((x.node, 0) for x in self.inputs if isinstance(x, Variable))
+
+
+_wrap: Callable[..., Any]  # the class Tensor; set by `use_tensor_class` once it exists
+
+
+def use_tensor_class(tensor_class: type) -> None:
+    """Tells the recorder which class to make results of (`_tensor.py` stands above this file)."""
+    global _wrap
+    _wrap = tensor_class
+
+
+def wrap_plain(array: Any) -> Tensor:
+    """A Tensor over a raw array or NumPy scalar, without history."""
+    return _wrap(np.asarray(array) if isinstance(array, np.generic) else array)
+
+
+def op(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
+    """Makes a differentiable operation of a forward/pullback pair.
+
+    `pair`: positional arguments are inputs (arrays, scalars or None), keyword-only arguments are
+    constants. It returns `value, pullback_of_input_0, pullback_of_input_1, ...`; None stands for
+    an input that has no gradient.
+
+    The operation takes Tensors, arrays and Python scalars. With a Tensor among its inputs it
+    returns a Tensor, recorded if one of them requires a gradient; without one it returns what the
+    pair computed, so pullbacks may use operations too.
+
+    >>> @op
+    ... def cube(x):
+    ...     return x * x * x, lambda g: g * 3 * x * x
+    >>> x = tensor([2.0], requires_grad=True)
+    >>> cube(x).backward()
+    >>> x.grad
+    tensor([12.])
+    """
+    inputs = [
+        p for p in inspect.signature(pair).parameters.values()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
+    ]  # fmt: skip
+    plain = not any(p.kind is p.VAR_POSITIONAL for p in inputs)
+    make = {1: _unary, 2: _binary}.get(len(inputs) if plain else 0, _general)
+    operation: Any = functools.wraps(pair)(make(pair))
+    operation.__name__ = pair.__name__.lstrip("_")
+    operation.pair = pair
+    return operation
+
+
+# Three times the same function: unpacking a known number of inputs is what keeps a recorded
+# operation near a microsecond.
+
+
+def _unary(pair: Callable[..., Any]) -> Callable[..., Any]:
+    def operation(x: Any, /, **params: Any) -> Any:
+        if not isinstance(x, Variable):
+            return pair(x, **params)[0]
+        try:
+            output = pair(x.array, **params)
+        except Exception as error:
+            raise explain(pair.__name__, (x,), error) from error
+        return _finish(operation, (x,), params, output, x.requires_grad)
+
+    return operation
+
+
+def _binary(pair: Callable[..., Any]) -> Callable[..., Any]:
+    def operation(x: Any, y: Any, /, **params: Any) -> Any:
+        if isinstance(x, Variable):
+            a, needed = x.array, x.requires_grad
+            if isinstance(y, Variable):
+                b = y.array
+                needed = needed or y.requires_grad
+            else:
+                b = y
+        elif isinstance(y, Variable):
+            a, b, needed = x, y.array, y.requires_grad
+        else:
+            return pair(x, y, **params)[0]
+        try:
+            output = pair(a, b, **params)
+        except Exception as error:
+            raise explain(pair.__name__, (x, y), error) from error
+        return _finish(operation, (x, y), params, output, needed)
+
+    return operation
+
+
+def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
+    def operation(*inputs: Any, **params: Any) -> Any:
+        raw = []
+        seen = needed = False
+        for x in inputs:
+            if isinstance(x, Variable):
+                seen = True
+                needed = needed or x.requires_grad
+                x = x.array
+            raw.append(x)
+        if not seen:
+            return pair(*inputs, **params)[0]
+        try:
+            output = pair(*raw, **params)
+        except Exception as error:
+            raise explain(pair.__name__, inputs, error) from error
+        return _finish(operation, inputs, params, output, needed)
+
+    return operation
+
+
+def _finish(
+    operation: Any,
+    inputs: tuple[Any, ...],
+    params: dict[str, Any],
+    output: tuple[Any, ...],
+    needed: bool,
+) -> Any:
+    """Wrap the value in a Tensor and record how it was made, if a gradient is wanted."""
+    y = output[0]
+    if type(y) is not _ndarray and isinstance(y, np.generic):
+        y = np.asarray(y)  # NumPy hands out scalars for 0-d results
+    if y.dtype is _FLOAT64:
+        # Float64 is right only where a float64 tensor came in; else NumPy's promotion differs.
+        settled = settle(operation, inputs)
+        if settled is not inputs:
+            return operation(*settled, **params)
+    if needed and mode.enabled:
+        return _wrap(y, True, Node(operation, inputs, params, output))
+    return _wrap(y)
+
+
+def reduce_to(g: Any, shape: tuple[int, ...], made_by: str) -> Any:
+    """Sum a gradient down to `shape`, undoing the broadcast that the forward pass did."""
+    extra = len(g.shape) - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1
+    )
+    kept = g.shape[max(extra, 0) :]
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, kept, strict=True)):
+        raise RuntimeError(
+            f"{made_by}: a pullback returned a gradient of shape {tuple(g.shape)} for an input of "
+            f"shape {shape}; it must return the input's shape, or one that broadcast from it"
+        )
+    if axes:
+        g = xp(g).sum(g, axis=axes, keepdims=True)
+    return g.reshape(shape)
+

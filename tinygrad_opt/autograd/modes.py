@@ -1,0 +1,140 @@
+"""Whether operations are recorded: `no_grad`, `enable_grad`, `set_grad_enabled`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+__all__ = ["enable_grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+
+
+class _Mode(threading.local):
+    enabled = True  # each thread starts with recording on
+
+
+mode = _Mode()
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations on tensors that require a gradient are being recorded in this thread."""
+    return mode.enabled
+
+
+class _GradMode:
+    """A recording mode, as a context manager and as a decorator of functions and generators."""
+
+    wanted: bool
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []  # a stack: the same object may be entered twice
+
+    def _again(self) -> _GradMode:
+        return type(self)()
+
+    def __enter__(self) -> None:
+        self._before.append(mode.enabled)
+        mode.enabled = self.wanted
+
+    def __exit__(self, *exc: object) -> None:
+        mode.enabled = self._before.pop()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.isgeneratorfunction(function):
+            return self._wrap_generator(function)
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with self._again():
+                return function(*args, **kwargs)
+
+        return wrapped
+
+    def _wrap_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        # The mode holds while the generator's own lines run, not between its yields.
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            generator = function(*args, **kwargs)
+            resume: Callable[[], Any] = functools.partial(next, generator)
+            while True:
+                try:
+                    with self._again():
+                        item = resume()
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    sent = yield item
+                    resume = functools.partial(generator.send, sent)
+                except GeneratorExit:
+                    generator.close()
+                    raise
+                except BaseException as error:
+                    resume = functools.partial(generator.throw, error)
+
+        return wrapped
+
+
+class no_grad(_GradMode):
+    """Operations inside are not recorded: `with no_grad(): ...` or `@no_grad()`."""
+
+    wanted = False
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        instance = super().__new__(cls)
+        if function is None:
+            return instance
+        instance.__init__()
+        return instance(function)  # `@no_grad` without parentheses
+
+
+class inference_mode(_GradMode):
+    """As `no_grad`; `inference_mode(False)` changes nothing. Version counters do not exist here."""
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self._inference = mode
+        self.wanted = False if mode else is_grad_enabled()
+
+    def _again(self) -> _GradMode:
+        return inference_mode(self._inference)
+
+
+class enable_grad(_GradMode):
+    """Operations inside are recorded, also within `no_grad`."""
+
+    wanted = True
+
+
+class set_grad_enabled(_GradMode):
+    """Switches recording at once; as a context manager it switches back at the end."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__()
+        self.wanted = bool(mode)
+        self._before.append(is_grad_enabled())
+        self._switch(self.wanted)
+
+    @staticmethod
+    def _switch(value: bool) -> None:
+        mode.enabled = value
+
+    def _again(self) -> _GradMode:
+        return _Temporarily(self.wanted)
+
+    def __enter__(self) -> None:  # the constructor has switched already
+        self._switch(self.wanted)
+
+    def __exit__(self, *exc: object) -> None:
+        self._switch(self._before[0])
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        self._switch(self._before[0])  # a decorator acts when the function runs, not here
+        return super().__call__(function)
+
+
+class _Temporarily(_GradMode):
+    def __init__(self, wanted: bool) -> None:
+        super().__init__()
+        self.wanted = wanted

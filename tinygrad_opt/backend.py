@@ -1,0 +1,208 @@
+"""Devices and array namespaces: the only file that knows CuPy.
+
+An op's body never names an array library. It asks `xp(x)` for the namespace that `x` belongs to
+and calls NumPy's names on it, so the same lines run on NumPy arrays, on CuPy arrays and, when a
+derivative is itself differentiated, on Tensors. Beside NumPy's own names a namespace offers a
+handful of extras that NumPy lacks: `cast`, `sigmoid`, `erf`, `softmax`, `log_softmax`,
+`scatter_add`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import sys
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Device", "Namespace", "array_namespace", "device_of", "is_available", "to_device", "xp"]
+
+
+class Namespace:
+    """An array module (NumPy or CuPy) plus the extras that op bodies call by name."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    def __getattr__(self, name: str) -> Any:
+        # Found once, then an ordinary attribute: later calls cost what `np.name` costs.
+        function = getattr(self.module, name)
+        setattr(self, name, function)
+        return function
+
+    def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        # The bare ufunc reduction: np.sum spends as long again on its Python-level arguments.
+        return self.module.add.reduce(x, axis=axis, keepdims=keepdims)
+
+    def cast(self, x: Any, dtype: Any) -> Any:
+        return x.astype(dtype)
+
+    def sigmoid(self, x: Any) -> Any:
+        z = self.module.exp(-self.module.abs(x))  # in (0, 1]: never overflows
+        return self.module.where(x >= 0, 1, z) / (1 + z)
+
+    def softmax(self, x: Any, axis: int) -> Any:
+        e = self.module.exp(x - x.max(axis=axis, keepdims=True))
+        e /= self.sum(e, axis, True)
+        return e
+
+    def log_softmax(self, x: Any, axis: int) -> Any:
+        shifted = x - x.max(axis=axis, keepdims=True)
+        shifted -= self.module.log(self.sum(self.module.exp(shifted), axis, True))
+        return shifted
+
+    def erf(self, x: Any) -> Any:
+        return _erf_ufunc()(x)
+
+    def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
+        """Zeros of `shape` with `g` added at `index`; repeated positions add up."""
+        y = self.module.zeros(shape, g.dtype)
+        if _is_basic(index):
+            y[index] = g  # slices and integers never name a position twice
+        else:
+            self.module.add.at(y, index, g)
+        return y
+
+
+class _CupyNamespace(Namespace):
+    def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return self.module.sum(x, axis=axis, keepdims=keepdims)
+
+    def erf(self, x: Any) -> Any:
+        from cupyx.scipy.special import erf
+
+        return erf(x)
+
+
+def _is_basic(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(
+        part is None or part is Ellipsis or type(part) in (int, slice) for part in parts
+    )
+
+
+@functools.cache
+def _erf_ufunc() -> Any:
+    import numba
+
+    @numba.vectorize(["float32(float32)", "float64(float64)"])
+    def erf(x: float) -> float:
+        return math.erf(x)
+
+    return erf
+
+
+_NUMPY = Namespace(np)
+
+
+@functools.cache
+def _cupy_namespace() -> Namespace:
+    return _CupyNamespace(cupy())
+
+
+def xp(x: Any) -> Any:
+    """The namespace of `x`: NumPy's for arrays and Python scalars, CuPy's, or the ops of Tensors."""
+    kind = type(x)
+    if kind is np.ndarray:
+        return _NUMPY
+    namespace = getattr(kind, "_namespace", None)  # Tensor names its own: the package `ops`
+    if namespace is not None:
+        return namespace
+    return array_namespace(x)
+
+
+def array_namespace(array: Any) -> Namespace:
+    """`xp` for raw arrays."""
+    if type(array).__module__.partition(".")[0] == "cupy":
+        return _cupy_namespace()
+    return _NUMPY
+
+
+# Devices ------------------------------------------------------------------------------------------
+
+
+class Device:
+    """Where a tensor's memory lies: `cpu` or `cuda:N`, as `torch.device`.
+
+    `Device("cuda:1")`, `Device("cuda", 1)` and `Device("cpu")` are the three spellings.
+    Raises RuntimeError for any other device type.
+    """
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: str | Device, index: int | None = None) -> None:
+        if isinstance(type, Device):
+            type, index = type.type, type.index if index is None else index
+        kind, _, number = str(type).partition(":")
+        if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+            raise RuntimeError(
+                f"Expected a device string of the form 'cpu', 'cuda' or 'cuda:N', got {type!r}"
+            )
+        self.type = kind
+        self.index = int(number) if number else index
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Device)
+            and self.type == other.type
+            and (self.type == "cpu" or (self.index or 0) == (other.index or 0))
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.type, 0 if self.type == "cpu" else self.index or 0))
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type={self.type!r}{index})"
+
+
+CPU = Device("cpu")
+
+
+@functools.cache
+def cupy() -> Any:
+    """The CuPy module, or an ImportError that says which extra brings it."""
+    try:
+        import cupy as module
+    except ImportError as error:
+        raise ImportError(
+            "a CUDA device was asked for, but CuPy cannot be imported; "
+            'install it with: pip install "tinygrad_opt[cuda]"'
+        ) from error
+    return module
+
+
+def is_available() -> bool:
+    """Whether tensors can live on a CUDA device here: CuPy is installed and sees a GPU."""
+    try:
+        return cupy().cuda.runtime.getDeviceCount() > 0
+    except Exception:  # CuPy missing, or its driver calls fail: both mean no
+        return False
+
+
+def device_of(array: Any) -> Device:
+    """The device that holds a raw array."""
+    if array_namespace(array) is _NUMPY:
+        return CPU
+    return Device("cuda", int(array.device.id))
+
+
+def to_device(array: Any, device: Device | str) -> Any:
+    """The raw array on `device`: itself if it is there already, else a copy."""
+    device = Device(device)
+    if device_of(array) == device:
+        return array
+    if device.type == "cpu":
+        return cupy().asnumpy(array)
+    with cupy().cuda.Device(device.index or 0):
+        return cupy().asarray(array)
+
+
+def synchronize() -> None:
+    """Wait until the current CUDA device has finished all that was asked of it."""
+    if "cupy" in sys.modules:
+        cupy().cuda.runtime.deviceSynchronize()

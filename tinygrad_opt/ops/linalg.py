@@ -1,0 +1,83 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..autograd.graph import op
+from ..backend import xp
+
+
+def _t(x: Any) -> Any:
+    return xp(x).swapaxes(x, -1, -2)
+
+
+@op
+def _matmul(x, y):  # both at least 2-D; leading axes broadcast
+    return x @ y, lambda g: g @ _t(y), lambda g: _t(x) @ g
+
+
+def matmul(x: Any, y: Any) -> Any:
+    """The matrix product, with vectors as rows (left) or columns (right), as in NumPy."""
+    if len(x.shape) == 0 or len(y.shape) == 0:
+        raise RuntimeError("matmul: both arguments need to be at least 1D, but they are 0D")
+    left, right = len(x.shape) == 1, len(y.shape) == 1
+    if left:
+        x = x[None]
+    if right:
+        y = y[:, None]
+    _check_inner(x, y)
+    z = _matmul(x, y)
+    if left:
+        z = z[..., 0, :]
+    return z[..., 0] if right else z
+
+
+def _check_inner(x: Any, y: Any) -> None:
+    if x.shape[-1] != y.shape[-2]:
+        a, b = ("x".join(map(str, z.shape)) for z in (x, y))
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({a} and {b})")
+    if x.dtype != y.dtype:
+        from ..dtypes import name_of
+
+        raise RuntimeError(
+            f"matmul: expected both to have the same dtype, but got {name_of(x.dtype)} and "
+            f"{name_of(y.dtype)}; convert one, for instance with .float()"
+        )
+
+
+dot = matmul
+
+
+@op
+def linear(x, weight, bias):
+    # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (..., in), weight: (out, in)
+    if x.shape[-1:] != weight.shape[-1:]:
+        raise RuntimeError(
+            f"linear: input has shape {tuple(x.shape)}, but the layer expects {weight.shape[-1]} "
+            f"features last (weight {tuple(weight.shape)}): mat1 and mat2 shapes cannot be "
+            "multiplied"
+        )
+    if x.dtype != weight.dtype:
+        from ..dtypes import name_of
+
+        raise RuntimeError(
+            f"linear: mat1 and mat2 must have the same dtype, but got {name_of(x.dtype)} (input) "
+            f"and {name_of(weight.dtype)} (weight); convert the input, for instance with .float()"
+        )
+    rows = x if len(x.shape) == 2 else x.reshape((-1, x.shape[-1]))
+    y = xp(rows).dot(rows, weight.T)
+    if bias is not None:
+        y += bias
+    if rows is not x:
+        y = y.reshape((*x.shape[:-1], weight.shape[0]))
+
+    def flat(g: Any) -> Any:
+        return g if len(g.shape) == 2 else g.reshape((-1, g.shape[-1]))
+
+    return (
+        y,
+        lambda g: xp(g).dot(flat(g), weight).reshape(x.shape),
+        lambda g: xp(g).dot(flat(g).T, rows),
+        lambda g: xp(g).sum(flat(g), axis=0),
+    )

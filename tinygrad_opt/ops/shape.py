@@ -1,0 +1,62 @@
+"""Operations that move values without changing them. Views stay views where NumPy's do."""
+
+from __future__ import annotations
+
+from ..autograd.graph import op
+from ..backend import xp
+from .index import getitem
+
+
+@op
+def reshape(x, *, shape):
+    return x.reshape(shape), lambda g: g.reshape(x.shape)
+
+
+@op
+def transpose(x, *, axes=None):
+    if axes is None:
+        axes = tuple(reversed(range(len(x.shape))))
+    axes = tuple(a + len(x.shape) if a < 0 else a for a in axes)
+    inverse = tuple(axes.index(i) for i in range(len(axes)))
+    return xp(x).transpose(x, axes=axes), lambda g: xp(g).transpose(g, axes=inverse)
+
+
+@op
+def broadcast_to(x, *, shape):
+    return xp(x).broadcast_to(x, shape=shape), lambda g: g  # the engine sums it down again
+
+
+@op
+def flip(x, *, axis):
+    return xp(x).flip(x, axis=axis), lambda g: xp(g).flip(g, axis=axis)
+
+
+@op
+def _concatenate(*parts, axis):
+    along = axis + len(parts[0].shape) if axis < 0 else axis
+    pullbacks, start = [], 0
+    for part in parts:
+        stop = start + part.shape[along]
+        index = (slice(None),) * along + (slice(start, stop),)
+        pullbacks.append(lambda g, index=index: getitem(g, index=index))
+        start = stop
+    return xp(parts[0]).concatenate(parts, axis=axis), *pullbacks
+
+
+@op
+def _stack(*parts, axis):
+    along = axis + len(parts[0].shape) + 1 if axis < 0 else axis
+    return xp(parts[0]).stack(parts, axis=axis), *(
+        lambda g, index=(slice(None),) * along + (i,): getitem(g, index=index)
+        for i in range(len(parts))
+    )
+
+
+def concatenate(parts, axis=0):
+    """The parts joined along `axis`; one sequence, as NumPy takes it."""
+    return _concatenate(*parts, axis=axis)
+
+
+def stack(parts, axis=0):
+    """The parts, all of one shape, along a new axis."""
+    return _stack(*parts, axis=axis)

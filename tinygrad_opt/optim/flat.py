@@ -1,0 +1,218 @@
+"""Flat groups: the parameters of a group as one vector, so that a step is one kernel call.
+
+A FlatGroup holds one buffer for the values, one for the gradients and one for each optimizer
+state; parameters, `.grad`s and states are views into them. Nothing depends on it for correctness:
+a parameter whose array or gradient lies elsewhere (because somebody replaced it, shares its memory,
+or kept the gradient) is stepped where it lies, by a kernel call of its own.
+
+Who holds an array is read from CPython's reference counts. Moving a parameter that somebody else
+looks at would cut that view off; overwriting a gradient that somebody kept would change it behind
+his back. Both are left alone instead.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .._tensor import Tensor
+from ..backend import array_namespace
+
+__all__ = ["FlatGroup", "Run"]
+
+_references = sys.getrefcount
+
+
+class _Probe:
+    """Attributes held once, to learn what `getrefcount` says of an object nobody else holds."""
+
+    __slots__ = ("array", "owner")
+
+
+_probe = _Probe()
+_probe.array = np.zeros(2)[:1]
+_ALONE = _references(_probe.array)  # held by one attribute
+_OWNER_ALONE = _references(_probe.array.base)  # held by one view
+
+
+class GradSlot:
+    """A parameter's place in the flat gradient; the engine writes the first gradient here."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, view: Any) -> None:
+        self.tensor = Tensor(view)
+
+    def receive(self, g: Any) -> Tensor:
+        """A Tensor that holds `g`: the slot's own, or another if this one is taken or unfit."""
+        if _references(self.tensor) > _ALONE or _references(self.tensor.array) > _ALONE:
+            return Tensor(g.copy())  # somebody kept the last gradient
+        tensor = self.tensor
+        view = tensor.array
+        if g.shape != view.shape or g.dtype != view.dtype or type(g) is not type(view):
+            return Tensor(g.copy())
+        view[...] = g
+        return tensor
+
+
+class Run:
+    """Neighbouring parameters that take a step together: their arrays, flat, and their numbers."""
+
+    __slots__ = ("arrays", "copy_back", "start", "stop")
+
+    def __init__(self, start: int, stop: int, arrays: tuple[Any, ...], copy_back: Any = None):
+        self.start, self.stop = start, stop  # parameters start <= i < stop of the group
+        self.arrays = arrays  # values, gradient, then states
+        self.copy_back = copy_back  # (where, what): a step done on a copy of scattered memory
+
+
+class FlatGroup:
+    """Parameters of one dtype and device, laid end to end; states beside them.
+
+    params: the Tensors, in order.  offsets: where each begins; one entry more for the end.
+    steps: how many steps each parameter has taken (float32, as PyTorch's `step`).
+    """
+
+    def __init__(self, params: list[Tensor]) -> None:
+        self.params = params
+        self.dtype, self.device = params[0].dtype, params[0].device
+        self.xp = array_namespace(params[0].array)
+        sizes = [p.array.size for p in params]
+        self.offsets = [0, *np.cumsum(sizes).tolist()]
+        self.steps = np.zeros(len(params), np.float32)
+        self.states: dict[str, Any] = {}
+        self.views: list[Any] = [None] * len(params)
+        self.slots: list[GradSlot | None] = [None] * len(params)
+        self._at_home = False
+        self._whole: tuple[Any, ...] = ()
+        self._whole_names: tuple[str, ...] | None = None
+        self._gather()
+
+    def _gather(self) -> None:
+        """Move values and gradients into the buffers, except where somebody else holds them."""
+        movable = _held_alone(self.params)
+        total = self.offsets[-1] if any(movable) else 0
+        self.values = self.xp.empty(total, self.dtype)
+        self.gradient = self.xp.empty(total, self.dtype)
+        for i, p in enumerate(self.params):
+            if not movable[i]:
+                continue
+            a, b = self.offsets[i], self.offsets[i + 1]
+            view = self.values[a:b].reshape(p.array.shape)
+            view[...] = p.array
+            p.array = self.views[i] = view
+            slot = self.slots[i] = GradSlot(self.gradient[a:b].reshape(view.shape))
+            p._home = slot  # type: ignore[assignment]
+            if p._grad is not None and p._grad.node is None and not p._grad.requires_grad:
+                p._grad = slot.receive(p._grad.array)
+
+    def ready(self) -> bool:
+        """Look where everything lies, before a step; False if the group has to be made anew.
+
+        That is when a parameter went to another dtype or device, or changed its size.
+        """
+        self._at_home = self._all_at_home()
+        return self._at_home or all(
+            p.array.dtype == self.dtype and p.device == self.device and p.array.size == b - a
+            for p, a, b in zip(self.params, self.offsets, self.offsets[1:], strict=False)
+        )
+
+    def state(self, name: str) -> Any:
+        """The flat buffer of one optimizer state, zeros at first."""
+        buffer = self.states.get(name)
+        if buffer is None:
+            buffer = self.states[name] = self.xp.zeros(self.offsets[-1], self.dtype)
+        return buffer
+
+    def state_view(self, name: str, i: int) -> Any:
+        """Parameter i's part of a state, in the parameter's shape."""
+        a, b = self.offsets[i], self.offsets[i + 1]
+        return self.state(name)[a:b].reshape(self.params[i].array.shape)
+
+    def step_view(self, i: int) -> Any:
+        """Parameter i's step count as a 0-d array that shares memory with `steps`."""
+        return self.steps[i : i + 1].reshape(())
+
+    # A step -------------------------------------------------------------------------------------
+
+    def runs(self, names: tuple[str, ...]) -> Iterator[Run]:
+        """The parameters that have a gradient, as few runs as possible.
+
+        A run ends where a parameter has no gradient, does not lie at home, or has taken another
+        number of steps than its neighbour.
+        """
+        if self._at_home and self._one_step_count():
+            if self._whole_names != names:
+                self._whole = (self.values, self.gradient, *(self.state(n) for n in names))
+                self._whole_names = names
+            yield Run(0, len(self.params), self._whole)
+            return
+        start = 0
+        while start < len(self.params):
+            stop = self._end_of_run(start)
+            if stop > start:
+                a, b = self.offsets[start], self.offsets[stop]
+                states = (self.state(name)[a:b] for name in names)
+                yield Run(start, stop, (self.values[a:b], self.gradient[a:b], *states))
+                start = stop
+            else:
+                if self.params[start]._grad is not None:
+                    yield self._alone(start, names)
+                start += 1
+
+    def _all_at_home(self) -> bool:
+        for p, view, slot in zip(self.params, self.views, self.slots, strict=True):
+            if p.array is not view or slot is None or p._grad is not slot.tensor:
+                return False
+        return True
+
+    def _one_step_count(self) -> bool:
+        counts = self.steps.tolist()
+        return counts.count(counts[0]) == len(counts)
+
+    def _end_of_run(self, start: int) -> int:
+        stop = start
+        for p, view, slot in zip(
+            self.params[start:], self.views[start:], self.slots[start:], strict=True
+        ):
+            if p.array is not view or slot is None or p._grad is not slot.tensor:
+                break
+            if self.steps[stop] != self.steps[start]:
+                break
+            stop += 1
+        return stop
+
+    def _alone(self, i: int, names: tuple[str, ...]) -> Run:
+        """One parameter where it lies; scattered memory is stepped as a copy and written back."""
+        p = self.params[i]
+        g = p._grad.array  # type: ignore[union-attr]  # the caller has looked
+        array = p.array
+        flat = self.xp.ascontiguousarray(array).reshape(-1)
+        g = self.xp.ascontiguousarray(g, dtype=self.dtype).reshape(-1)
+        a, b = self.offsets[i], self.offsets[i + 1]
+        states = (self.state(name)[a:b] for name in names)
+        back = None if array.flags.c_contiguous else (array, flat)
+        return Run(i, i + 1, (flat, g, *states), back)
+
+
+def _held_alone(params: list[Tensor]) -> list[bool]:
+    """For each parameter whether its memory is held by nothing but these parameters."""
+    views_of: dict[int, int] = {}  # how many of the parameters view each owner
+    for p in params:
+        if p.array.base is not None:
+            views_of[id(p.array.base)] = views_of.get(id(p.array.base), 0) + 1
+
+    def alone(p: Tensor) -> bool:
+        if _references(p.array) > _ALONE or not getattr(p.array.flags, "writeable", True):
+            return False
+        if p.array.base is None:
+            return True
+        if type(p.array.base) is not type(p.array):
+            return False  # memory of something else: a file, a buffer
+        others = views_of[id(p.array.base)] - 1
+        return _references(p.array.base) <= _OWNER_ALONE + others
+
+    return [alone(p) for p in params]

@@ -1,0 +1,226 @@
+"""Optimizer: groups, state, and taking a step; the mathematics is in the update rules.
+
+A subclass names its update rule and its hyper-parameters:
+
+    class Momentum(Optimizer):
+        rule = momentum                       # an @update_rule; its coefficients are lr and beta
+        def __init__(self, params, lr=0.1, beta=0.9):
+            super().__init__(params, dict(lr=lr, beta=beta))
+
+The base class does the rest: parameter groups, flat buffers, fused launches, state dicts. A
+coefficient that is no hyper-parameter of its own is computed in `coefficients`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .._tensor import Tensor
+from ..autograd.modes import enable_grad, mode
+from ..kernels import UpdateRule
+from .checks import as_groups, check_lr, checked_group
+from .flat import FlatGroup, Run
+from .state import StateView, export_state, import_state, load
+
+__all__ = ["Optimizer", "required"]
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _Required()  # the default of a hyper-parameter that has none
+
+
+class Optimizer:
+    """Base class of all optimizers.
+
+    params: an iterable of Tensors that require a gradient, of dicts with a "params" entry and
+    settings of their own, or of (name, Tensor) pairs.
+    defaults: the hyper-parameters and their values where a group names none.
+
+    param_groups  list of dicts: the settings of each group, and its "params"
+    state         Tensor -> dict of its state Tensors, views into the flat buffers
+    defaults      what a group gets that does not say otherwise
+
+    Raises TypeError for a Tensor, a set or something that holds no Tensors, ValueError for an empty
+    list, a non-leaf, or a parameter in two groups.
+    """
+
+    rule: UpdateRule  # which rule to run; `rule_for` may choose by group
+    state_names: dict[str, str] = {}  # noqa: RUF012  the rule's letters -> names in `state`
+    counts_steps = True  # whether `state` shows the step count, as PyTorch's "step"
+
+    _opt_called = False  # whether step() has run: schedulers warn if they come first
+
+    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+        check_lr(type(self).__name__, defaults.get("lr"))
+        self.check_settings(defaults)  # before `params` is looked at, as in PyTorch
+        self.defaults = defaults
+        self.param_groups: list[dict[str, Any]] = []
+        self.state: Any = defaultdict(dict)
+        self._flat: list[list[FlatGroup]] | None = None  # made at the first step
+        self._seen_state = (id(self.state), 0)
+        for group in as_groups(type(self).__name__, params):
+            self.add_param_group(group)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in vars(cls):
+            cls.step = _noted(cls.step)  # type: ignore[method-assign]
+
+    # What a subclass may define ---------------------------------------------------------------------
+
+    def rule_for(self, group: dict[str, Any]) -> UpdateRule:
+        """The update rule for a group's settings."""
+        return self.rule
+
+    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
+        """The rule's coefficients at step `t` (1, 2, ...), computed in double precision.
+
+        By default each coefficient is the hyper-parameter of the same name, `t` the step.
+        """
+        known = {**group, "t": t}
+        return tuple(float(known[name]) for name in self.rule_for(group).coefficients)
+
+    # Groups -----------------------------------------------------------------------------------------
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Adds a group: a dict with "params", and settings that differ from the defaults."""
+        group = checked_group(self, param_group)
+        self.check_settings(group)
+        self.param_groups.append(group)
+        if self._flat is not None:
+            self._flat.append(_flatten(group["params"]))
+
+    def check_settings(self, settings: dict[str, Any]) -> None:
+        """Raises for settings that make no sense; given the defaults, then every group."""
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clears the gradients: sets them to None, or with `set_to_none=False` to zero."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if set_to_none:
+                    p._grad = None
+                elif p._grad is not None:
+                    p._grad = p._grad.detach() if p._grad.requires_grad else p._grad
+                    p._grad.zero_()
+
+    # Steps ------------------------------------------------------------------------------------------
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Updates every parameter that has a gradient; returns what `closure` returned, if given.
+
+        `closure`: evaluates the model again and returns the loss; called once, recording enabled.
+        Parameters whose `.grad` is None are skipped: no decay, no change of state or step count.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group, flats in zip(self.param_groups, self._flat_groups(), strict=True):
+            for flat in flats:
+                self._step_flat(group, flat)
+        return loss
+
+    def _step_flat(self, group: dict[str, Any], flat: FlatGroup) -> None:
+        rule = self.rule_for(group)
+        for run in flat.runs(rule.states):
+            t = int(flat.steps[run.start]) + 1
+            coefficients = self.coefficients(group, t)
+            if t == 1:
+                self._begin(group, rule, flat, run)
+            rule.launch(run.arrays, coefficients)
+            flat.steps[run.start : run.stop] += 1
+            if run.copy_back is not None:
+                where, stepped = run.copy_back
+                where[...] = stepped.reshape(where.shape)
+
+    def _begin(self, group: dict[str, Any], rule: UpdateRule, flat: FlatGroup, run: Run) -> None:
+        """The parameters of a run take their first step: give them entries in `state`."""
+        for i in range(run.start, run.stop):
+            p = flat.params[i]
+            entry = StateView()
+            if self.counts_steps:
+                entry.bind("step", Tensor(flat.step_view(i)))
+            for letter in rule.states:
+                entry.bind(self.state_names.get(letter, letter), Tensor(flat.state_view(letter, i)))
+            if entry:
+                self.state[p] = entry
+        self._seen_state = (id(self.state), len(self.state))
+
+    def _flat_groups(self) -> list[list[FlatGroup]]:
+        """The flat buffers, made anew if parameters or state were exchanged behind our back."""
+        if self._flat is not None and self._seen_state != (id(self.state), len(self.state)):
+            self._flat = None  # entries were added or removed: what is left counts
+        if self._flat is None or not all(flat.ready() for flats in self._flat for flat in flats):
+            self._flat = [_flatten(group["params"]) for group in self.param_groups]
+            for group, flats in zip(self.param_groups, self._flat, strict=True):
+                for flat in flats:
+                    import_state(self, group, flat)
+                    flat.ready()
+            self._seen_state = (id(self.state), len(self.state))
+        return self._flat
+
+    # State ------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"state": {index: state}, "param_groups": [settings, "params": indices]}, as PyTorch's.
+
+        The state Tensors are the live ones, not copies.
+        """
+        return export_state(self)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over a `state_dict()`: the settings of its groups, and copies of its state.
+
+        Raises ValueError if groups or their sizes differ, or a state has another shape than its
+        parameter; nothing has changed then.
+        """
+        load(self, state_dict)
+        self._flat = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._flat = None
+        self._seen_state = (id(self.state), len(self.state))
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def _noted(step: Callable[..., Any]) -> Callable[..., Any]:
+    """`step` without recording, noting that it was called (schedulers ask)."""
+
+    @functools.wraps(step)
+    def noted(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        self._opt_called = True
+        before, mode.enabled = mode.enabled, False
+        try:
+            return step(self, *args, **kwargs)
+        finally:
+            mode.enabled = before
+
+    return noted
+
+
+Optimizer.step = _noted(Optimizer.step)  # type: ignore[method-assign]
+
+
+def _flatten(params: Iterable[Tensor]) -> list[FlatGroup]:
+    """One FlatGroup for each dtype and device among the parameters."""
+    kinds: dict[Any, list[Tensor]] = {}
+    for p in params:
+        kinds.setdefault((p.dtype, str(p.device)), []).append(p)
+    return [FlatGroup(same) for same in kinds.values()]
