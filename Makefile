@@ -24,7 +24,7 @@ bench: $(VENV)/.peers ## time against PyTorch and JAX, into benchmarks/results/
 	$(BIN)/python -m benchmarks
 
 golden: $(VENV)/.test $(VENV)/.peers ## write the golden values of the tests anew
-	$(BIN)/python -m tests.golden
+	$(BIN)/python tests/golden/make.py
 
 lint: $(VENV)/.test ## ruff and mypy, as the suite runs them
 	$(BIN)/python -m pytest -q tests/test_style.py

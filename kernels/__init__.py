@@ -24,7 +24,7 @@ Coefficients such as one minus beta are derived by the caller in double and cast
 float32 inside the kernel, they made v 80 times less accurate.
 """
 
-from . import textbook, threads  # threads first of all sets the threading policy
+from . import textbook, threads
 from .adam import adam, adam_amsgrad
 from .reduce import all_finite, norm, sum_of_powers, sum_of_squares
 from .rmsprop import rmsprop, rmsprop_centered, rmsprop_centered_momentum, rmsprop_momentum

@@ -45,7 +45,7 @@ def load(function: str, render: Callable[[bool], str]) -> Any:
     try:
         return _load_from_disk(function, render(True))
     except Exception as problem:  # a full disk, a damaged index, no folder: none may stop a step
-        kernel = _load_in_memory(function, render(False))  # an error in the text itself is raised
+        kernel = compile_text(function, render(False))  # an error in the text itself is raised
         _warn_once(problem)
         return kernel
 
@@ -65,7 +65,8 @@ def _load_from_disk(function: str, text: str) -> Any:
     return getattr(module, function)
 
 
-def _load_in_memory(function: str, text: str) -> Any:
+def compile_text(function: str, text: str) -> Any:
+    """Return the object named `function` from `text`, without any file."""
     filename = f"<tinygrad_opt kernel {function} {hashlib.sha256(text.encode()).hexdigest()[:20]}>"
     # Lets tracebacks and inspect.getsource show the text, as they would for a file.
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)

@@ -31,6 +31,8 @@ from numpy import {dtype}
     cache={cache},
 )
 def {function}({parameters}):
+    if not {sizes}:
+        raise ValueError("sizes differ")  # or the loop would write past an array's end
     for {i} in {range}({first}.shape[0]):
 {body}
 """
@@ -98,6 +100,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         parameters=", ".join([*array.values(), *scalars]),
         i=index,
         size=size,
+        sizes=" == ".join(f"{name}.shape[0]" for name in array.values()),
         step=step,
         range="prange" if target == "parallel" else "range",
         first=array[rule.arguments[0]],

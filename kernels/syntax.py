@@ -62,11 +62,12 @@ def parse(function: Callable[..., Any]) -> Rule:
     for statement in statements[:-1]:
         if isinstance(statement, ast.FunctionDef):
             continue  # its return is not ours; refused with the other statements
-        if any(isinstance(n, ast.Return) for n in ast.walk(statement)):
-            fail(
-                f"early return in line {statement.lineno} of the rule; assign in if/else and "
-                "return once, as the last statement"
-            )
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Return):
+                fail(
+                    f"early return in line {node.lineno} of the rule; assign in if/else and "
+                    "return once, as the last statement"
+                )
     value = statements[-1].value
     outputs = tuple(value.elts) if isinstance(value, ast.Tuple) else (value,)
     if len(outputs) + 1 > len(arguments):

@@ -7,6 +7,7 @@ PyTorch's names in `functions.py` (bound below as methods), the graph in `autogr
 from __future__ import annotations
 
 import builtins
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -186,17 +187,9 @@ class Tensor(InPlace, Variable):
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if self.node is not None:
-            import weakref
-
-            me = weakref.ref(self)
-
-            def keep(g: Any) -> Any:
-                tensor = me()
-                if tensor is not None:
-                    engine.accumulate(tensor, g)
-                return g
-
-            self._node_hooks().append(keep)
+            hooks = self._node_hooks()
+            if not (hooks and isinstance(hooks[-1], _KeepGrad)):
+                hooks.append(_KeepGrad(self))
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Calls `hook(grad)` when this tensor's gradient is known; what it returns replaces it."""
@@ -214,7 +207,8 @@ class Tensor(InPlace, Variable):
         if self.node is None and self._hooks is None:
             self._hooks = []
         hooks = self._hooks if self.node is None else self._node_hooks()
-        hooks.append(raw_hook)
+        last = len(hooks) - bool(hooks and isinstance(hooks[-1], _KeepGrad))
+        hooks.insert(last, raw_hook)  # what retain_grad keeps is what the hooks have made of it
         return RemovableHandle(hooks, raw_hook)
 
     def _node_hooks(self) -> list[Any]:
@@ -256,7 +250,11 @@ class Tensor(InPlace, Variable):
                 dtype = np.dtype(arg)
         result = self
         if dtype is not None and np.dtype(dtype) != self.array.dtype:
-            result = ops.cast(result, dtype=np.dtype(dtype))
+            dtype = np.dtype(dtype)
+            if dtype.kind == "f":
+                result = ops.cast(result, dtype=dtype)
+            else:  # integers and bools have no gradient
+                result = wrap_plain(self.array.astype(dtype))
         if device is not None and Device(device) != self.device:
             result = ops.to_device(result, device=Device(device))
         return result
@@ -408,7 +406,13 @@ class Tensor(InPlace, Variable):
     __mul__ = __rmul__ = ops.mul
     __sub__, __truediv__, __neg__, __pow__ = ops.sub, ops.div, ops.neg, ops.power
     __matmul__ = ops.matmul
-    __eq__, __ne__ = functions.eq, functions.ne  # type: ignore[assignment]
+
+    def __eq__(self, other: Any) -> Any:
+        return NotImplemented if other is None or isinstance(other, str) else functions.eq(self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return NotImplemented if other is None or isinstance(other, str) else functions.ne(self, other)
+
     __lt__, __le__, __gt__, __ge__ = functions.lt, functions.le, functions.gt, functions.ge
     __abs__ = ops.abs
 
@@ -428,10 +432,16 @@ class Tensor(InPlace, Variable):
         return self
 
     def __floordiv__(self, other: Any) -> Tensor:
-        return wrap_plain(self.array // getattr(other, "array", other))
+        return _floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return _floor_divide(other, self)
 
     def __mod__(self, other: Any) -> Tensor:
-        return self - ops.floor(self / other).detach() * other
+        return self - _floor_divide(self, other) * other
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return other - _floor_divide(other, self) * self
 
     def __and__(self, other: Any) -> Tensor:
         return wrap_plain(self.array & getattr(other, "array", other))
@@ -518,6 +528,19 @@ class Tensor(InPlace, Variable):
         return wrap_plain(move(np.array(data, self.array.dtype), self.device))
 
 
+class _KeepGrad:
+    """The hook behind `retain_grad`, always the last of its node; holds the tensor weakly."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = weakref.ref(tensor)
+
+    def __call__(self, g: Any) -> Any:
+        tensor = self._tensor()
+        if tensor is not None:
+            engine.accumulate(tensor, g)
+        return g
+
+
 class RemovableHandle:
     """What registering a hook returns: `remove()` takes the hook away again."""
 
@@ -544,6 +567,14 @@ def _raw_array(data: Any) -> Any:
     if isinstance(data, np.generic):
         return np.asarray(data)
     return np.array(data, dtypes.get_default_dtype())
+
+
+def _floor_divide(x: Any, y: Any) -> Tensor:
+    """floor(x / y), without gradient; integers are divided as integers, so exactly."""
+    a, b = (getattr(z, "array", z) for z in (x, y))
+    if np.result_type(a, b).kind in "iu":
+        return wrap_plain(a // b)
+    return ops.floor(ops.div(x, y))
 
 
 def _raw_index(index: Any) -> Any:

@@ -3,8 +3,8 @@
 An op's body never names an array library. It asks `xp(x)` for the namespace that `x` belongs to
 and calls NumPy's names on it, so the same lines run on NumPy arrays, on CuPy arrays and, when a
 derivative is itself differentiated, on Tensors. Beside NumPy's own names a namespace offers a
-handful of extras that NumPy lacks: `cast`, `sigmoid`, `erf`, `softmax`, `log_softmax`,
-`scatter_add`.
+handful of extras that NumPy lacks: `cast`, `sum_rows`, `sigmoid`, `erf`, `softmax`,
+`log_softmax`, `scatter_add`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,13 @@ class Namespace:
     def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         # The bare ufunc reduction: np.sum spends as long again on its Python-level arguments.
         return self.module.add.reduce(x, axis=axis, keepdims=keepdims)
+
+    def sum_rows(self, x: Any) -> Any:
+        """The sum of a matrix's rows: as a product with ones, half the time of a reduction."""
+        return _ones(len(x), x.dtype).dot(x)
+
+    def amax(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return x.max(axis=axis, keepdims=keepdims)
 
     def cast(self, x: Any, dtype: Any) -> Any:
         return x.astype(dtype)
@@ -69,6 +76,9 @@ class _CupyNamespace(Namespace):
     def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return self.module.sum(x, axis=axis, keepdims=keepdims)
 
+    def sum_rows(self, x: Any) -> Any:
+        return self.module.sum(x, axis=0)
+
     def erf(self, x: Any) -> Any:
         from cupyx.scipy.special import erf
 
@@ -80,6 +90,11 @@ def _is_basic(index: Any) -> bool:
     return all(
         part is None or part is Ellipsis or type(part) in (int, slice) for part in parts
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _ones(n: int, dtype: Any) -> Any:
+    return np.ones(n, dtype)
 
 
 @functools.cache

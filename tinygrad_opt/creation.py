@@ -61,7 +61,11 @@ def _from_python(data: Any) -> Any:
         raise ValueError(f"tensor: expected sequences of equal length at each depth: {error}") from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"tensor: could not infer a numeric type from {type(data).__name__} data")
-    if array.dtype.kind == "f" or array.size == 0:
+    first = data
+    while isinstance(first, (list, tuple)) and len(first):
+        first = first[0]
+    typed = isinstance(first, (np.generic, np.ndarray))  # NumPy's numbers keep their type
+    if array.size == 0 or (array.dtype.kind == "f" and not typed):
         array = array.astype(dtypes.get_default_dtype())
     return array
 
@@ -156,6 +160,11 @@ def arange(
         start, end = 0, start
     if step == 0:
         raise RuntimeError("arange: step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError(
+            "arange: upper bound and lower bound inconsistent with step sign: "
+            f"start {start}, end {end}, step {step}"
+        )
     if dtype is None:
         whole = all(isinstance(v, (_int, np.integer)) for v in (start, end, step))
         dtype = dtypes.int64 if whole else dtypes.get_default_dtype()

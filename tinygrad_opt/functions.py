@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import dtypes, ops
-from .autograd.errors import explain
+from .autograd.errors import axis_index, explain
 from .autograd.graph import Variable, wrap_plain
 from .backend import xp
 
@@ -155,9 +155,14 @@ def _axis(dim: Dim) -> Any:
     return tuple(dim) if isinstance(dim, (list, tuple)) else dim
 
 
+def _summable(x: Tensor) -> Tensor:
+    """x, but uint8 as int64: NumPy would sum it to uint64, a type that nothing else here has."""
+    return x.long() if x.array.dtype is dtypes.uint8 else x
+
+
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over `dim` (an axis, several, or all); bools and ints give int64."""
-    x = input if dtype is None else ops.cast(input, dtype=dtype)
+    x = _summable(input) if dtype is None else ops.cast(input, dtype=dtype)
     return ops.sum(x, axis=_axis(dim), keepdims=keepdim)
 
 
@@ -243,12 +248,15 @@ def std(
 
 
 def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """(sum |x|^p)^(1/p) over `dim`; p may be inf."""
+    """(sum |x|^p)^(1/p) over `dim`; p may be inf, -inf, or 0 (which counts the non-zeros)."""
     axis = _axis(dim)
-    if p == math.inf:
-        return ops.amax(ops.abs(input), axis=axis, keepdims=keepdim)
+    if p in (math.inf, -math.inf):
+        extremum = ops.amax if p > 0 else ops.amin
+        return extremum(ops.abs(input), axis=axis, keepdims=keepdim)  # type: ignore[no-any-return]
     if p in (2, "fro"):
-        return ops.sqrt(ops.sum(input * input, axis=axis, keepdims=keepdim))
+        return ops.norm2(input, axis=axis, keepdims=keepdim)  # type: ignore[no-any-return]
+    if p == 0:
+        return ops.sum(ops.cast(ne(input, 0), dtype=input.dtype), axis=axis, keepdims=keepdim)  # type: ignore[no-any-return]
     return ops.power(ops.sum(ops.power(ops.abs(input), p), axis=axis, keepdims=keepdim), 1 / p)
 
 
@@ -279,7 +287,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
 
 def cumsum(input: Tensor, dim: int) -> Tensor:
     """The running sum along `dim`."""
-    return ops.cumsum(input, axis=dim)
+    return ops.cumsum(_summable(input), axis=dim)
 
 
 # Shape --------------------------------------------------------------------------------------------
@@ -306,7 +314,12 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The axes start_dim..end_dim joined into one."""
     shape = tuple(input.array.shape) or (1,)
-    first, last = range(len(shape))[start_dim], range(len(shape))[end_dim]
+    first, last = axis_index(start_dim, len(shape)), axis_index(end_dim, len(shape))
+    if first > last:
+        raise RuntimeError(
+            "flatten() has invalid args: start_dim cannot come after end_dim, got "
+            f"{start_dim} and {end_dim}"
+        )
     joined = math.prod(shape[first : last + 1])
     return ops.reshape(input, shape=(*shape[:first], joined, *shape[last + 1 :]))
 
@@ -316,7 +329,7 @@ def squeeze(input: Tensor, dim: Dim = None) -> Tensor:
     shape = input.array.shape
     if dim is None:
         return ops.reshape(input, shape=tuple(n for n in shape if n != 1))
-    dims = {range(len(shape))[d] for d in ([dim] if isinstance(dim, int) else dim)}
+    dims = {axis_index(d, len(shape)) for d in ([dim] if isinstance(dim, int) else dim)}
     return ops.reshape(
         input, shape=tuple(n for i, n in enumerate(shape) if i not in dims or n != 1)
     )
@@ -325,7 +338,7 @@ def squeeze(input: Tensor, dim: Dim = None) -> Tensor:
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With an axis of length 1 inserted at `dim`."""
     shape = input.array.shape
-    at = range(len(shape) + 1)[dim]
+    at = axis_index(dim, len(shape) + 1)
     return ops.reshape(input, shape=(*shape[:at], 1, *shape[at:]))
 
 
@@ -344,7 +357,7 @@ def t(input: Tensor) -> Tensor:
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """With the axes in the order `dims`."""
     order = _sizes(dims)
-    if sorted(d % builtins.max(len(order), 1) for d in order) != list(range(input.array.ndim)):
+    if sorted(axis_index(d, input.array.ndim) for d in order) != list(range(input.array.ndim)):
         raise RuntimeError(
             f"permute: dims {order} are not an order of the {input.array.ndim} axes of the input"
         )
@@ -404,12 +417,14 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of `split_size` along `dim` (the last may be smaller), or of the listed sizes."""
-    n = input.array.shape[dim]
+    along = axis_index(dim, input.array.ndim)
+    n = input.array.shape[along]
     if isinstance(split_size, int):
+        if split_size < 1:
+            raise RuntimeError(f"split expects split_size to be positive, got {split_size}")
         sizes = [builtins.min(split_size, n - i) for i in range(0, n, split_size)]
     else:
         sizes = list(split_size)
-    along = range(input.array.ndim)[dim]
     edges = np.cumsum([0, *sizes]).tolist()
     if edges[-1] != n:
         raise RuntimeError(
@@ -423,7 +438,10 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` pieces of equal size along `dim` (the last may be smaller)."""
-    return split(input, builtins.max(1, -(-input.array.shape[dim] // chunks)), dim)
+    if chunks < 1:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    n = input.array.shape[axis_index(dim, input.array.ndim)]
+    return split(input, builtins.max(1, -(-n // chunks)), dim)
 
 
 # Indexing and products ----------------------------------------------------------------------------
@@ -431,12 +449,12 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """input[i, index[i, j], k...]: the element along `dim` that `index` names."""
-    return ops.take_along_axis(input, indices=index.array, axis=range(input.array.ndim)[dim])
+    return ops.take_along_axis(input, indices=index.array, axis=axis_index(dim, input.array.ndim))
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along `dim` that `index` (1-D) lists."""
-    along = range(input.array.ndim)[dim]
+    along = axis_index(dim, input.array.ndim)
     return ops.getitem(input, index=(*(slice(None),) * along, index.array))
 
 

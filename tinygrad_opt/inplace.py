@@ -114,6 +114,7 @@ class InPlace:
     def copy_(self, source: Any, non_blocking: bool = False) -> Any:
         """Takes over the values of `source`, cast to this type and moved to this device."""
         if isinstance(source, Variable):
+            _refuse_recorded(self, "copy_", source)
             source = to_device(source.array, device_of(self.array))
         return _write(self, "copy_", _assign, source)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..backend import array_namespace, xp
 from .graph import Node, Variable, reduce_to, wrap_plain
-from .modes import enable_grad
+from .modes import enable_grad, mode
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -47,8 +47,6 @@ def backward(
     seeds = _seeds(outputs, grad_tensors, create_graph)
     arrived = _propagate(outputs, seeds, chosen, keep, create_graph)
     for leaf, g in arrived.items():
-        for hook in leaf._hooks or ():
-            g = hook(g)
         accumulate(leaf, g)
 
 
@@ -92,7 +90,7 @@ def accumulate(leaf: Any, g: Any) -> None:
     """Add a gradient to `leaf.grad`; the first one goes to its slot in the optimizer's buffer."""
     held = leaf._grad
     if isinstance(g, Variable):  # create_graph: the gradient is part of a graph, keep it whole
-        leaf._grad = g if held is None else held + g
+        leaf._grad = g.clone() if held is None else held + g  # type: ignore[attr-defined]
     elif held is not None:
         if held.requires_grad:
             leaf._grad = held + wrap_plain(g)
@@ -112,83 +110,90 @@ def _propagate(
     create_graph: bool,
 ) -> dict[Any, Any]:
     """The gradients that arrive: of all leaves, or (if `wanted` is given) of those tensors."""
+    if create_graph and not mode.enabled:
+        with enable_grad():
+            return _propagate(outputs, seeds, wanted, keep, create_graph)
     useful = None if wanted is None else _leading_to(wanted, outputs)
-    wanted_nodes = {x.node: x for x in wanted or () if x.node is not None}
-    wanted_leaves = None if wanted is None else {x for x in wanted if x.node is None}
-    arrived: dict[Any, Any] = {}
-    waiting: list[int] = []  # heap of negated creation numbers: the newest node first
-    pending: dict[int, list[Any]] = {}  # creation number -> [node, gradient so far]
-
-    def deposit(x: Any, g: Any) -> None:
-        node = x.node
-        if node is None:
-            if wanted_leaves is None or x in wanted_leaves:
-                before = arrived.get(x)
-                arrived[x] = g if before is None else before + g
-        elif useful is None or node in useful:
-            entry = pending.get(node.order)
-            if entry is None:
-                pending[node.order] = [node, g]
-                heapq.heappush(waiting, -node.order)
-            else:
-                entry[1] = entry[1] + g
-
+    arrived: dict[Any, Any] = {}  # of wanted tensors that are no leaves
+    pending: dict[Any, Any] = {}  # Node or leaf -> gradient so far
+    waiting: list[tuple[int, Node]] = []  # heap by rank: the newest node first
     for x, seed in zip(outputs, seeds, strict=True):
-        deposit(x, seed)
+        _deposit(x if x.node is None else x.node, seed, pending, waiting)
+
     spent = []
     while waiting:
-        node, g = pending.pop(-heapq.heappop(waiting))
-        for hook in node.hooks or ():
-            g = hook(g)
-        if node in wanted_nodes:
-            arrived[wanted_nodes[node]] = g
-        if useful is not None and not useful[node]:
-            continue  # wanted itself, and nothing wanted lies behind it
-        _pull(node, g, deposit, create_graph)
-        if not keep:
-            spent.append(node)
-    for node in spent:  # only once all has gone well
-        node.release()
-    return arrived
+        node = heapq.heappop(waiting)[1]
+        g = pending.pop(node)
+        if node.hooks is not None:
+            for hook in node.hooks:
+                g = hook(g)
+        if useful is not None:
+            for x in useful.get(node, ()):
+                arrived[x] = g
+        output = _on_tensors(node) if create_graph else node.output
+        if not output:
+            raise _freed(node)
+        spent.append(node)
+        i = 0
+        for x in node.inputs:  # the loop that a training step spends its time in
+            i += 1
+            if not isinstance(x, Variable) or not x.requires_grad:
+                continue
+            key = x.node or x
+            if (useful is not None and key not in useful) or output[i] is None:
+                continue
+            gx = output[i](g)
+            array = x.array
+            if gx.shape != array.shape or gx.dtype is not array.dtype:
+                gx = _fitted(gx, array, node)
+            if key in pending:
+                pending[key] = pending[key] + gx
+            else:
+                pending[key] = gx
+                if key is not x:
+                    heapq.heappush(waiting, (key.rank, key))
+    if useful is not None:
+        pending = {x: g for x, g in pending.items() if x in useful}
+    for x in pending:  # only leaves are left
+        for hook in x._hooks or ():
+            pending[x] = hook(pending[x])
+    if not keep:
+        for node in spent:  # only now that all has gone well
+            node.release()
+    return pending | arrived
 
 
-def _pull(node: Node, g: Any, deposit: Any, create_graph: bool) -> None:
-    """Send the gradient of a node's output to each of its inputs that requires one."""
-    output = node.output
-    if not output:
-        raise RuntimeError(
-            "Trying to backward through the graph a second time (or directly access saved tensors "
-            f"after they have already been freed): {node.name()} was freed by the first backward. "
-            "Pass retain_graph=True to the first, or compute the forward pass again."
-        )
-    if create_graph:
-        with enable_grad():
-            output = _on_tensors(node)
-            _apply(node, g, output, deposit)
+def _deposit(key: Any, g: Any, pending: dict[Any, Any], waiting: list[Any]) -> None:
+    if key in pending:
+        pending[key] = pending[key] + g
     else:
-        _apply(node, g, output, deposit)
+        pending[key] = g
+        if isinstance(key, Node):
+            heapq.heappush(waiting, (key.rank, key))
 
 
-def _apply(node: Node, g: Any, output: tuple[Any, ...], deposit: Any) -> None:
-    i = 0
-    for x in node.inputs:
-        i += 1
-        if isinstance(x, Variable) and x.requires_grad:
-            pullback = output[i]
-            gx = None if pullback is None else pullback(g)
-            if gx is not None:
-                array = x.array
-                if gx.shape != array.shape:
-                    gx = reduce_to(gx, array.shape, node.op.__name__)
-                if gx.dtype is not array.dtype and gx.dtype != array.dtype:
-                    gx = xp(gx).cast(gx, dtype=array.dtype)
-                deposit(x, gx)
+def _fitted(g: Any, array: Any, node: Node) -> Any:
+    """A pullback's result in the shape and dtype of the input that it belongs to."""
+    if g.shape != array.shape:
+        g = reduce_to(g, array.shape, node.op.__name__)
+    return g if g.dtype == array.dtype else xp(g).cast(g, dtype=array.dtype)
+
+
+def _freed(node: Node) -> RuntimeError:
+    return RuntimeError(
+        "Trying to backward through the graph a second time (or directly access saved tensors "
+        f"after they have already been freed): {node.name()} was freed by the first backward. "
+        "Pass retain_graph=True to the first, or compute the forward pass again."
+    )
 
 
 def _on_tensors(node: Node) -> tuple[Any, ...]:
     """The node's pair run again on Tensors, so that its pullbacks are recorded operations."""
+    if not node.output:
+        return ()
     inputs = [
-        wrap_plain(x) if hasattr(x, "shape") and not isinstance(x, Variable) else x for x in node.inputs
+        wrap_plain(x) if hasattr(x, "shape") and not isinstance(x, Variable) else x
+        for x in node.inputs
     ]
     try:
         return node.op.pair(*inputs, **node.params)
@@ -199,27 +204,31 @@ def _on_tensors(node: Node) -> tuple[Any, ...]:
         ) from error
 
 
-def _leading_to(wanted: list[Any], outputs: list[Any]) -> dict[Node, bool]:
-    """Nodes worth visiting: those wanted, or with something wanted behind them (value True)."""
+def _leading_to(wanted: list[Any], outputs: list[Any]) -> dict[Any, list[Any]]:
+    """The Nodes and leaves worth visiting: wanted, or with something wanted behind them.
+
+    Each with the list of wanted tensors that it made (leaves: empty).
+    """
     nodes: set[Node] = set()
+    found: set[Any] = set(outputs)
     stack = [x.node for x in outputs if x.node is not None]
     while stack:
         node = stack.pop()
         if node not in nodes:
             nodes.add(node)
-            stack.extend(
-                x.node for x in node.inputs if isinstance(x, Variable) and x.node is not None
-            )
-    targets = {x if x.node is None else x.node for x in wanted}
-    useful: dict[Node, bool] = {}
-    for node in sorted(nodes, key=lambda n: n.order):  # oldest first: inputs are decided already
-        behind = any(
-            x in targets if x.node is None else x.node in useful
-            for x in node.inputs
-            if isinstance(x, Variable)
-        )
-        if behind or node in targets:
-            useful[node] = behind
+            tensors = [x for x in node.inputs if isinstance(x, Variable)]
+            found.update(tensors)
+            stack.extend(x.node for x in tensors if x.node is not None)
+    freed = next((node for node in nodes if not node.output), None)
+    if freed is not None and not found.issuperset(wanted):
+        raise _freed(freed)  # what is missing may have stood behind it
+    useful: dict[Any, list[Any]] = {x: [] for x in wanted if x.node is None}
+    for x in wanted:
+        if x.node is not None:
+            useful.setdefault(x.node, []).append(x)
+    for node in sorted(nodes, key=lambda n: -n.rank):  # oldest first: inputs are decided already
+        if any((x.node or x) in useful for x in node.inputs if isinstance(x, Variable)):
+            useful.setdefault(node, [])
     return useful
 
 

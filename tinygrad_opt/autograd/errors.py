@@ -12,7 +12,7 @@ import numpy as np
 
 from ..backend import device_of
 
-__all__ = ["explain"]
+__all__ = ["axis_index", "explain"]
 
 
 def explain(name: str, inputs: tuple[Any, ...], error: Exception) -> Exception:
@@ -36,6 +36,16 @@ def explain(name: str, inputs: tuple[Any, ...], error: Exception) -> Exception:
         kinds = ", ".join(_describe(x) for x in inputs)
         return TypeError(f"{name}: unsupported arguments ({kinds}): {error}")
     return error
+
+
+def axis_index(axis: int, ndim: int) -> int:
+    """`axis` counted from the front. Raises IndexError if there is no such axis."""
+    n = max(ndim, 1)  # a 0-d tensor answers to the axes 0 and -1
+    if not -n <= axis < n:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {axis})"
+        )
+    return axis % n
 
 
 def _describe(x: Any) -> str:

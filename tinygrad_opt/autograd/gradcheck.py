@@ -69,6 +69,8 @@ def gradgradcheck(
     outputs = _outputs(func, tensors)
     if grad_outputs is None:
         grad_outputs = [wrap_plain(rng.standard_normal(y.shape)) for y in outputs]
+        for w in grad_outputs:  # so that a gradient which lost its own history is still compared
+            w.requires_grad = True
     count = len(tensors)
 
     def first_derivative(*xs: Any) -> Any:

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Node", "Variable", "op"]
 
 _ndarray = np.ndarray
-_FLOAT64 = np.dtype("float64")
-_next_order = count().__next__
+_FLOAT16, _FLOAT64 = np.dtype("float16"), np.dtype("float64")
+_next_rank = count(0, -1).__next__
 
 
 class Variable:
@@ -66,7 +66,7 @@ class Variable:
 class Node:
     """One recorded operation: how to send a gradient from its output back to its inputs."""
 
-    __slots__ = ("hooks", "inputs", "op", "order", "output", "params")
+    __slots__ = ("hooks", "inputs", "op", "output", "params", "rank")
 
     def __init__(
         self, op: Any, inputs: tuple[Any, ...], params: dict[str, Any], output: tuple[Any, ...]
@@ -75,7 +75,7 @@ class Node:
         self.inputs = inputs  # Tensors, raw arrays, Python scalars or None, as they were passed
         self.params = params
         self.output = output  # what the pair returned: the value, then a pullback per input
-        self.order = _next_order()  # inputs exist before outputs: creation order is topological
+        self.rank = _next_rank()  # newest lowest; inputs are older, so ranks are a topological order
         self.hooks: list[Callable[[Any], Any]] | None = None
 
     def release(self) -> None:
@@ -148,7 +148,7 @@ def _unary(pair: Callable[..., Any]) -> Callable[..., Any]:
             return pair(x, **params)[0]
         try:
             output = pair(x.array, **params)
-        except Exception as error:
+        except (TypeError, ValueError) as error:
             raise explain(pair.__name__, (x,), error) from error
         return _finish(operation, (x,), params, output, x.requires_grad)
 
@@ -170,7 +170,7 @@ def _binary(pair: Callable[..., Any]) -> Callable[..., Any]:
             return pair(x, y, **params)[0]
         try:
             output = pair(a, b, **params)
-        except Exception as error:
+        except (TypeError, ValueError) as error:
             raise explain(pair.__name__, (x, y), error) from error
         return _finish(operation, (x, y), params, output, needed)
 
@@ -191,7 +191,7 @@ def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
             return pair(*inputs, **params)[0]
         try:
             output = pair(*raw, **params)
-        except Exception as error:
+        except (TypeError, ValueError) as error:
             raise explain(pair.__name__, inputs, error) from error
         return _finish(operation, inputs, params, output, needed)
 
@@ -209,9 +209,11 @@ def _finish(
     y = output[0]
     if type(y) is not _ndarray and isinstance(y, np.generic):
         y = np.asarray(y)  # NumPy hands out scalars for 0-d results
-    if y.dtype is _FLOAT64:
-        # Float64 is right only where a float64 tensor came in; else NumPy's promotion differs.
-        settled = settle(operation, inputs)
+    dtype = y.dtype
+    if (dtype is _FLOAT64 or dtype is _FLOAT16) and "dtype" not in params:
+        # Right only where a tensor of that type came in, or where it was asked for by name; else
+        # NumPy's promotion differs from PyTorch's.
+        settled = settle(operation, inputs, dtype)
         if settled is not inputs:
             return operation(*settled, **params)
     if needed and mode.enabled:

@@ -76,21 +76,28 @@ class _GradMode:
         return wrapped
 
 
-class no_grad(_GradMode):
-    """Operations inside are not recorded: `with no_grad(): ...` or `@no_grad()`."""
+class _BareDecorator(_GradMode):
+    """A mode that may decorate without parentheses: `@no_grad`."""
+
+    def __new__(cls, function: Any = None) -> Any:
+        instance = super().__new__(cls)
+        if not callable(function):
+            return instance
+        instance.__init__()  # type: ignore[misc]
+        return instance(function)
+
+
+class no_grad(_BareDecorator):
+    """Operations inside are not recorded: `with no_grad(): ...`, `@no_grad()` or `@no_grad`."""
 
     wanted = False
 
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        instance = super().__new__(cls)
-        if function is None:
-            return instance
-        instance.__init__()
-        return instance(function)  # `@no_grad` without parentheses
 
-
-class inference_mode(_GradMode):
+class inference_mode(_BareDecorator):
     """As `no_grad`; `inference_mode(False)` changes nothing. Version counters do not exist here."""
+
+    def __new__(cls, mode: Any = True) -> Any:
+        return super().__new__(cls, mode)
 
     def __init__(self, mode: bool = True) -> None:
         super().__init__()
@@ -101,7 +108,7 @@ class inference_mode(_GradMode):
         return inference_mode(self._inference)
 
 
-class enable_grad(_GradMode):
+class enable_grad(_BareDecorator):
     """Operations inside are recorded, also within `no_grad`."""
 
     wanted = True

@@ -3,7 +3,8 @@
 NumPy and PyTorch agree on most pairs of types. They part where a result would become float64
 although no float64 tensor took part: `int / int`, `exp(int)`, `float32 tensor * int64 tensor`,
 `float32 tensor * float64 0-d tensor`. There PyTorch stays with float32 (its default dtype), and
-so do we. Operations look here only after a float64 came out, so float32 work pays nothing.
+so do we. So it is with float16, which NumPy makes of `exp(uint8)`. Operations look here only
+after a float64 or float16 came out, so float32 work pays nothing.
 """
 
 from __future__ import annotations
@@ -53,20 +54,27 @@ def _by_priority(inputs: tuple[Any, ...]) -> tuple[list[Any], list[Any], list[An
     return dimensioned, zero_dim, scalars
 
 
-def settle(operation: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def settle(operation: Any, inputs: tuple[Any, ...], made: np.dtype[Any]) -> tuple[Any, ...]:
     """The inputs, cast so that the operation computes in PyTorch's result type.
 
-    Returns `inputs` itself where float64 is the right answer.
+    Returns `inputs` itself where `made`, the type that NumPy chose, is the right answer.
     """
     default = dtypes.get_default_dtype()
     target = result_type(inputs)
     if target.kind != "f":
         target = default  # a float result of integers
-    if target == np.float64:
+    if target == made:
         return inputs
     from ..ops import cast
 
     settled = tuple(_cast_input(x, target, cast) for x in inputs)
+    if operation.__name__ == "where":
+        # The condition stays a mask; where(mask, 1.0, 0.0) has no array that decides the type.
+        scalars = (isinstance(x, _SCALAR_TYPES) for x in inputs[1:])
+        settled = (inputs[0], *(
+            np.asarray(x, target) if scalar else x
+            for x, scalar in zip(settled[1:], scalars, strict=True)
+        ))  # fmt: skip
     if all(a is b for a, b in zip(settled, inputs, strict=True)):
         return inputs  # nothing left to cast: the operation itself means to return float64
     return settled
@@ -77,6 +85,4 @@ def _cast_input(x: Any, target: np.dtype[Any], cast: Any) -> Any:
         return x.item()
     if isinstance(x, _SCALAR_TYPES) or not hasattr(x, "dtype") or x.dtype == target:
         return x
-    if x.dtype.kind == "b":
-        return x  # masks stay masks: they never widen
     return cast(x, dtype=target)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..autograd.errors import axis_index
 from ..autograd.graph import Variable, wrap_plain
 from ..backend import xp
 from .elementwise import (
@@ -17,13 +18,17 @@ from .elementwise import (
 )  # fmt: skip
 from .index import getitem, scatter_add, take_along_axis
 from .linalg import dot, linear, matmul
-from .loss import mean_squared_error, softmax_cross_entropy
+from .loss import cross_entropy, mean_squared_error, softmax_cross_entropy
 from .reduce import (
-    amax, amin, cumsum, log_softmax, logsumexp, mean, softmax, sum,
+    amax, amin, cumsum, log_softmax, logsumexp, mean, norm2, softmax, sum,
 )  # fmt: skip
 from .shape import broadcast_to, concatenate, flip, reshape, stack, transpose
 
 copy = clone
+
+
+def sum_rows(x: Any) -> Any:
+    return sum(x, axis=0)
 
 
 def _constant(name: str) -> Any:
@@ -49,5 +54,7 @@ isnan, isinf, isfinite, logical_not = map(
 
 def swapaxes(x: Any, a: int, b: int) -> Any:
     axes = list(range(len(x.shape)))
-    axes[a], axes[b] = axes[b], axes[a]
+    a, b = axis_index(a, len(axes)), axis_index(b, len(axes))
+    if axes:
+        axes[a], axes[b] = axes[b], axes[a]
     return transpose(x, axes=tuple(axes))

@@ -52,6 +52,8 @@ def power(x, y):
 
     def exponent(g):
         # d/dy x**y = x**y log x, with limit 0 where x = 0 and y >= 0
+        if isinstance(x, (int, float)):
+            return g * z * (math.log(x) if x > 0 else 0.0 if x == 0 else math.nan)
         at_zero = (x == 0) & (y >= 0)
         return g * z * xp(z).where(at_zero, 0, xp(z).log(xp(z).where(at_zero, 1, x)))
 
@@ -138,7 +140,7 @@ def relu(x):
 @op
 def leaky_relu(x, *, negative_slope=0.01):
     def slope(g):
-        return g * xp(x).where(x > 0, 1, negative_slope)
+        return xp(g).where(x > 0, g, g * negative_slope)
 
     return xp(x).where(x > 0, x, negative_slope * x), slope
 

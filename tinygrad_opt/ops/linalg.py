@@ -37,6 +37,13 @@ def _check_inner(x: Any, y: Any) -> None:
     if x.shape[-1] != y.shape[-2]:
         a, b = ("x".join(map(str, z.shape)) for z in (x, y))
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({a} and {b})")
+    for i, (n, m) in enumerate(zip(x.shape[-3::-1], y.shape[-3::-1], strict=False)):
+        if n != m and 1 not in (n, m):
+            raise RuntimeError(
+                f"matmul: The size of tensor a ({n}) must match the size of tensor b ({m}) at "
+                f"non-singleton dimension {max(len(x.shape), len(y.shape)) - 3 - i}; the leading "
+                f"axes of {tuple(x.shape)} and {tuple(y.shape)} do not broadcast"
+            )
     if x.dtype != y.dtype:
         from ..dtypes import name_of
 
@@ -79,5 +86,5 @@ def linear(x, weight, bias):
         y,
         lambda g: xp(g).dot(flat(g), weight).reshape(x.shape),
         lambda g: xp(g).dot(flat(g).T, rows),
-        lambda g: xp(g).sum(flat(g), axis=0),
+        lambda g: xp(g).sum_rows(flat(g)),
     )

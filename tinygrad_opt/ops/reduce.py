@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..autograd.errors import axis_index
 from ..autograd.graph import op
 from ..backend import xp
 
@@ -14,7 +15,7 @@ def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     axes = axis if isinstance(axis, tuple) else (axis,)
-    return tuple(a + ndim if a < 0 else a for a in axes)
+    return tuple(axis_index(a, ndim) for a in axes) if ndim else ()
 
 
 def _kept(y: Any, shape: tuple[int, ...], axis: Any) -> Any:
@@ -44,6 +45,16 @@ def mean(x, *, axis=None, keepdims=False):
         return xp(g).broadcast_to(_kept(g / n, x.shape, axis), shape=x.shape)
 
     return (y / n if n else y * math.nan), spread
+
+
+@op
+def norm2(x, *, axis=None, keepdims=False):
+    y = xp(x).sqrt(xp(x).sum(x * x, axis=axis, keepdims=keepdims))
+
+    def back(g):  # x / |x|; 0 at 0, where the norm has a kink
+        return x * _kept(g / xp(y).where(y == 0, 1, y), x.shape, axis)
+
+    return y, back
 
 
 def _extremum(name: str) -> Any:

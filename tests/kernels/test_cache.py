@@ -1,0 +1,164 @@
+"""Generated kernels on disk: found by a second process, never stale, never in the way."""
+
+import linecache
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygrad_opt.kernels import cache, update_rule
+from tinygrad_opt.kernels.cache import folder
+
+PROGRAM = """
+import sys
+import numpy as np
+from tinygrad_opt.kernels import sgd
+p = np.ones({size}, np.float32)
+sgd.launch((p, p.copy()), (1.0, 0.0, 0.25))
+assert (p == 0.75).all()
+kernel = sgd._kernels["{target}"][p.dtype]
+print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()))
+"""
+
+
+def run(code, **environment):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **{k: str(v) for k, v in environment.items()}},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def make_rule():
+    @update_rule
+    def rule(p, g, lr):
+        return p - lr * g
+
+    return rule
+
+
+def step(rule):
+    p = np.ones(3, np.float32)
+    rule.launch((p, p.copy()), (0.25,))
+    assert p.tolist() == [0.75] * 3
+
+
+@pytest.mark.parametrize(("target", "size"), [("serial", 10), ("parallel", 1_000_000)])
+def test_second_process_finds_the_machine_code(target, size, tmp_path):
+    code = PROGRAM.format(target=target, size=size)
+    env = {"TINYGRAD_OPT_CACHE_DIR": tmp_path / "own", "NUMBA_NUM_THREADS": 2}
+    assert run(code, **env) == ["0", "1"]
+    assert run(code, **env) == ["1", "0"]
+    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
+
+
+def test_several_processes_at_once(tmp_path):
+    code = PROGRAM.format(target="serial", size=10)
+    threads = [
+        threading.Thread(target=run, args=(code,), kwargs={"TINYGRAD_OPT_CACHE_DIR": tmp_path})
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(list(tmp_path.glob("sgd_serial_*.py"))) == 1
+    assert not list(tmp_path.glob("*.tmp"))
+    assert run(code, TINYGRAD_OPT_CACHE_DIR=tmp_path) == ["1", "0"]
+
+
+def test_nothing_is_compiled_by_importing_or_decorating(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path / "own"))
+    run("import tinygrad_opt.kernels", TINYGRAD_OPT_CACHE_DIR=tmp_path / "own")
+    make_rule()
+    assert not (tmp_path / "own").exists()
+
+
+def test_folder(monkeypatch):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", "/a")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
+    assert folder() == Path("/a")
+    monkeypatch.delenv("TINYGRAD_OPT_CACHE_DIR")
+    assert folder() == Path("/b/tinygrad_opt")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/c")
+    assert folder() == Path("/c/.cache/tinygrad_opt")
+
+
+def test_unusable_folder_means_memory_and_one_warning(monkeypatch):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", "/dev/null/kernels")
+    with pytest.warns(RuntimeWarning, match="compiled anew in every process, the cache folder /d"):
+        step(make_rule())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        step(make_rule())
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners here")
+def test_folder_of_others_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path))
+    tmp_path.chmod(0o770)
+    with pytest.warns(RuntimeWarning, match="can be written to by others; chmod 700"):
+        step(make_rule())
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(cache, "_warned", False)
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.warns(RuntimeWarning, match="belongs to another user"):
+        step(make_rule())
+    assert not list(tmp_path.iterdir())
+
+
+def test_damaged_index_means_memory(tmp_path):
+    code = PROGRAM.format(target="serial", size=10)
+    run(code, TINYGRAD_OPT_CACHE_DIR=tmp_path)
+    for path in tmp_path.rglob("*.nb*"):
+        path.write_bytes(b"damaged")
+    code = "import warnings; warnings.simplefilter('ignore')\n" + code
+    assert run(code, TINYGRAD_OPT_CACHE_DIR=tmp_path)[0] == "0"
+
+
+def test_half_written_file_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path))
+    step(make_rule())
+    (path,) = tmp_path.glob("rule_serial_*.py")
+    text = path.read_text()
+    path.write_text(text[:100])
+    step(make_rule())
+    assert path.read_text() == text
+
+
+def test_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.warns(RuntimeWarning, match="disk full"):
+        step(make_rule())
+    assert not list(tmp_path.iterdir())
+
+
+def test_text_that_cannot_compile_raises_its_own_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path))
+    with pytest.raises(ZeroDivisionError):  # and no warning, which would be an error
+        cache.load("f", lambda on_disk: "f = 1 / 0\n")
+
+
+def test_import_that_gives_no_loader(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.spec_from_file_location", lambda *_: None)
+    with pytest.warns(RuntimeWarning, match=r"cannot import .*f_"):
+        assert cache.load("f", lambda on_disk: "f = 1\n") == 1
+
+
+def test_memory_kernels_have_source():
+    kernel = cache.compile_text("f", "def f():\n    return 1\n")
+    assert linecache.getlines(kernel.__code__.co_filename)[0] == "def f():\n"

@@ -1,0 +1,134 @@
+"""Threading policy: the traps that `kernels.threads` keeps away."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from rules import arrays, coefficients, copies
+
+from tinygrad_opt.kernels import adam, norm, threads
+
+SIZE = 10_000
+
+
+def step(vectors):
+    adam.launch(vectors, coefficients(adam))
+
+
+def run(code, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**{k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}, **environment},
+    )
+    return done.stdout.strip() or done.stderr
+
+
+@pytest.fixture
+def _parallel_always(monkeypatch):
+    monkeypatch.setattr(threads, "threshold", 1)
+
+
+def test_threshold_decides():
+    vectors, before = arrays(adam, "float32", SIZE), threads.threshold
+    adam._kernels["parallel"].clear()
+    try:
+        threads.set_parallel_threshold(SIZE + 1)
+        step(vectors)
+        assert not adam._kernels["parallel"]
+        threads.set_parallel_threshold(SIZE)
+        step(vectors)
+        assert bool(adam._kernels["parallel"]) == threads.acquire()
+        threads.release()
+    finally:
+        threads.set_parallel_threshold(before)
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.5, True, "many"])
+def test_threshold_is_checked(bad):
+    with pytest.raises(ValueError, match="parallel threshold must be a positive whole number, got"):
+        threads.set_parallel_threshold(bad)
+
+
+def test_threshold_from_the_environment():
+    code = "from tinygrad_opt.kernels import threads; print(threads.threshold)"
+    assert run(code) == str(threads.DEFAULT_THRESHOLD)
+    assert run(code, TINYGRAD_OPT_PARALLEL_THRESHOLD="123") == "123"
+    message = "TINYGRAD_OPT_PARALLEL_THRESHOLD must be a positive whole number, got 'many'"
+    assert message in run(code, TINYGRAD_OPT_PARALLEL_THRESHOLD="many")
+
+
+def test_bad_threshold_in_the_environment(monkeypatch):
+    monkeypatch.setenv("TINYGRAD_OPT_PARALLEL_THRESHOLD", "-3")
+    with pytest.raises(ValueError, match="TINYGRAD_OPT_PARALLEL_THRESHOLD must be a positive"):
+        threads._threshold_from_environment()
+
+
+def test_wait_policy_is_passive_unless_the_user_chose():
+    code = "import os, tinygrad_opt.kernels; print(os.environ.get('OMP_WAIT_POLICY'))"
+    assert run(code) == "PASSIVE"
+    assert run(code, OMP_WAIT_POLICY="ACTIVE") == "ACTIVE"
+    assert run(code, GOMP_SPINCOUNT="7") == "None"
+
+
+@pytest.mark.usefixtures("_parallel_always")
+def test_two_python_threads_at_once():
+    vectors = arrays(adam, "float32", SIZE)
+    expected = copies(vectors)
+    for _ in range(50):
+        step(expected)
+    results = [copies(vectors) for _ in range(4)]
+
+    def work(mine):
+        for _ in range(50):
+            step(mine)
+
+    workers = [threading.Thread(target=work, args=(mine,)) for mine in results]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for result in results:
+        np.testing.assert_array_equal(result[0], expected[0])
+
+
+@pytest.mark.usefixtures("_parallel_always")
+def test_lock_is_free_after_a_failed_launch():
+    vectors = arrays(adam, "float32", SIZE)
+    with pytest.raises(TypeError, match="coefficient sign must be a number"):
+        adam.launch(vectors, ["x"] * len(adam.coefficients))
+    assert not threads._lock.locked()
+
+
+def _in_child(queue, vectors):
+    step(vectors)
+    queue.put((vectors[0], norm(vectors[0]), threads.acquire()))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+@pytest.mark.usefixtures("_parallel_always")
+def test_forked_child_runs_serial_kernels():
+    """GNU OpenMP would hang or abort in the child."""
+    vectors = arrays(adam, "float32", SIZE)
+    step(copies(vectors))  # the parent's pool is running
+    expected = copies(vectors)
+    step(expected)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking a process with threads
+        child = context.Process(target=_in_child, args=(queue, vectors))
+        child.start()
+    result, length, parallel = queue.get(timeout=60)
+    child.join(timeout=60)
+    assert child.exitcode == 0
+    assert not parallel
+    assert length == norm(expected[0])
+    np.testing.assert_array_equal(result, expected[0])

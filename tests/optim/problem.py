@@ -1,0 +1,37 @@
+"""A small optimization problem whose gradients need no autograd, the same for every library.
+
+Three parameters of different shapes; gradients are a fixed function of value and step, with terms
+that change sign. Some gradients are missing: the second parameter has none every fifth step, the
+third none before step 10.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+SHAPES = [(3,), (2, 3), (4,)]
+
+
+def start() -> list[np.ndarray]:
+    return [np.cos(np.arange(np.prod(s)).reshape(s) + 3.0 * i) for i, s in enumerate(SHAPES)]
+
+
+def gradient(i: int, value: np.ndarray, step: int) -> np.ndarray | None:
+    """The gradient of parameter i at a step (0, 1, ...), float64; None where it is missing."""
+    if (i == 1 and step % 5 == 2) or (i == 2 and step < 10):
+        return None
+    wave = np.sin(0.7 * step + np.arange(value.size)).reshape(value.shape)
+    return (0.5 + i) * np.tanh(value.astype(np.float64)) + 0.8 * wave  # bounded: maximize may grow
+
+
+def run(library, make_optimizer, dtype: str, steps: int = 100) -> np.ndarray:
+    """All parameters, end to end in float64, after `steps` steps of `make_optimizer(params)`."""
+    kind = getattr(library, dtype)
+    params = [library.tensor(v, dtype=kind).requires_grad_() for v in start()]
+    optimizer = make_optimizer(params)
+    for step in range(steps):
+        for i, p in enumerate(params):
+            g = gradient(i, p.detach().numpy(), step)
+            p.grad = None if g is None else library.tensor(g, dtype=kind)
+        optimizer.step()
+    return np.concatenate([p.detach().numpy().astype(np.float64).ravel() for p in params])

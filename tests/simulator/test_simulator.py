@@ -1,0 +1,58 @@
+"""CUDA kernels of all rules in numba-cuda's simulator against plain Python.
+
+Run with NUMBA_ENABLE_CUDASIM=1 pytest tests/simulator; it is skipped otherwise, because the
+simulator must be chosen before Numba is imported.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+if os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
+    pytest.skip("needs NUMBA_ENABLE_CUDASIM=1", allow_module_level=True)
+pytest.importorskip("numba_cuda")
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "kernels"))
+from numba import cuda
+from rules import RULES, arrays, coefficients
+
+from tinygrad_opt import kernels
+
+
+@pytest.fixture(autouse=True)
+def _cache_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path / "kernels"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
+def test_kernel_equals_plain_python(rule, dtype):
+    plain = arrays(rule, dtype, 13)  # more than the threads of the launch: the loop strides
+    device = [cuda.to_device(a) for a in plain]
+    for _ in range(2):
+        rule.launch(device, coefficients(rule))
+        rule.reference(plain, coefficients(rule))
+    for ours, oracle in zip(device, plain, strict=True):
+        np.testing.assert_array_equal(ours.copy_to_host(), oracle)
+
+
+def test_empty_arrays():
+    kernels.sgd.launch([cuda.to_device(np.zeros(0, np.float32))] * 2, (1.0, 0.0, 0.1))
+
+
+def test_launch_checks_its_arguments():
+    p = cuda.to_device(np.zeros(4, np.float32))
+    with pytest.raises(ValueError, match="one size, but p has 4 elements and g has 3"):
+        kernels.sgd.launch((p, cuda.to_device(np.zeros(3, np.float32))), (1.0, 0.0, 0.1))
+    with pytest.raises(TypeError, match="sgd: p and g are on different devices"):
+        kernels.sgd.launch((p, np.zeros(4, np.float32)), (1.0, 0.0, 0.1))
+    with pytest.raises(TypeError, match="sgd: p and g are on different devices"):
+        kernels.sgd.launch((np.zeros(4, np.float32), p), (1.0, 0.0, 0.1))
+
+
+def test_ptx_needs_the_compiler():
+    with pytest.raises(RuntimeError, match="unset NUMBA_ENABLE_CUDASIM"):
+        kernels.sgd.ptx()

@@ -1,0 +1,169 @@
+"""Losses between scores and classes: cross_entropy and nll_loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes, ops
+from .._tensor import Tensor
+from ..backend import xp
+from .reduction import check_reduction, reduced
+
+__all__ = ["cross_entropy", "nll_loss"]
+
+
+def cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
+    ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """-log(softmax(input)) at the target class, averaged over the targets.
+
+    input            scores before softmax: (C,), (N, C) or (N, C, d1, ...), C classes
+    target           classes, integers of the input's shape without C; or probabilities in the
+                     input's shape and a float type
+    weight           (C,) a factor for each class; "mean" then divides by the targets' weights
+    ignore_index     a class (not a probability) that counts for nothing
+    reduction        "mean", "sum", or "none" for one value per target
+    label_smoothing  the share of each target that is spread evenly over all classes
+
+    Raises RuntimeError for float targets that are not probabilities, ValueError where the batch
+    sizes differ, IndexError for classes outside [0, C).
+    """
+    scores, classes = input.array, target.array
+    if (
+        weight is None
+        and not label_smoothing
+        and scores.ndim == 2
+        and classes.ndim == 1
+        and classes.dtype.kind in "iu"
+        and len(scores) == len(classes) > 0
+        and ignore_index < 0
+        and reduction == "mean"
+    ):
+        try:
+            return ops.cross_entropy(input, index=classes, scale=1 / len(classes))  # type: ignore[no-any-return]
+        except IndexError:
+            if not (classes == ignore_index).any():
+                raise
+    check_reduction(reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(
+            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
+        )
+    if target.shape == input.shape and classes.dtype.kind == "f":
+        return _of_probabilities(input, target, weight, reduction, label_smoothing)
+    rows, index, shape = _as_rows(input, target)
+    logp = ops.log_softmax(rows, axis=1)
+    factors, ignored = _row_weights(logp, index, weight, ignore_index)
+    safe = xp(index).where(ignored, 0, index)
+    loss = _weighted(ops.cross_entropy(rows, index=safe), factors, ignored)
+    if label_smoothing:
+        per_class = logp if weight is None else logp * weight
+        spread = -ops.sum(per_class, axis=1) * (label_smoothing / logp.shape[1])
+        spread = ops.where(ignored, 0.0, spread)
+        loss = loss * (1 - label_smoothing) + spread
+    return _finished(loss, factors, reduction, shape)
+
+
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
+    ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """-input at the target class, averaged over the targets; `input` holds log-probabilities.
+
+    Arguments and errors as `cross_entropy`, for targets that are classes.
+    """
+    check_reduction(reduction)
+    rows, index, shape = _as_rows(input, target)
+    factors, ignored = _row_weights(rows, index, weight, ignore_index)
+    safe = xp(index).where(ignored, 0, index)
+    picked = ops.getitem(rows, index=(xp(index).arange(len(index)), safe))
+    return _finished(_weighted(-picked, factors, ignored), factors, reduction, shape)
+
+
+def _as_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Any, tuple[int, ...]]:
+    """Scores as (rows, C), classes as (rows,), and the shape of one value per target."""
+    shape = tuple(input.array.shape)
+    classes = target.array
+    if classes.dtype.kind not in "iu":
+        raise RuntimeError(
+            "expected target dtype to be Long or Byte, but got "
+            f"{dtypes.name_of(classes.dtype)}: targets are classes (integers), or probabilities "
+            f"in the input's shape {shape}"
+        )
+    expected = shape[:1] + shape[2:] if len(shape) > 1 else ()
+    if len(shape) > 1 and classes.ndim and classes.shape[0] != shape[0]:
+        raise ValueError(
+            f"Expected input batch_size ({shape[0]}) to match target batch_size "
+            f"({classes.shape[0]})."
+        )
+    if not shape or tuple(classes.shape) != expected:
+        raise RuntimeError(
+            f"Expected target size {list(expected)}, got {list(classes.shape)}: one class for "
+            f"each score vector of the input {shape}"
+        )
+    rows = input if len(shape) > 1 else input.reshape(1, -1)
+    if len(shape) > 2:
+        rows = ops.transpose(input, axes=(0, *range(2, len(shape)), 1)).reshape(-1, shape[1])
+    return rows, classes.reshape(-1).astype(np.int64), expected
+
+
+def _row_weights(logp: Tensor, index: Any, weight: Tensor | None, ignore: int) -> tuple[Any, Any]:
+    """The weight of each target (0 where ignored), and which are ignored. Checks the bounds."""
+    ignored = index == ignore
+    classes = logp.array.shape[1]
+    outside = ((index < 0) | (index >= classes)) & ~ignored
+    if outside.any():
+        raise IndexError(
+            f"Target {index[outside][0]} is out of bounds: there are {classes} classes, "
+            f"0 to {classes - 1}."
+        )
+    if weight is None:
+        return (~ignored).astype(logp.array.dtype), ignored
+    if tuple(weight.array.shape) != (classes,):
+        raise RuntimeError(
+            "weight tensor should be defined either for all "
+            f"{classes} classes or no classes but got weight tensor of shape: "
+            f"{list(weight.array.shape)}"
+        )
+    return xp(index).where(ignored, 0, weight.array[xp(index).where(ignored, 0, index)]), ignored
+
+
+def _weighted(loss: Tensor, factors: Any, ignored: Any) -> Any:
+    # `where`, not only a factor of 0: an ignored row may hold infinities, and 0 * inf is NaN.
+    return ops.where(ignored, 0.0, loss * factors)
+
+
+def _finished(loss: Any, factors: Any, reduction: str, shape: tuple[int, ...]) -> Any:
+    """PyTorch's mean divides by the sum of the weights."""
+    if reduction == "none":
+        return loss.reshape(shape)
+    total = ops.sum(loss)
+    return total if reduction == "sum" else total / xp(factors).sum(factors)
+
+
+def _of_probabilities(
+    input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float
+) -> Any:
+    """Cross entropy with a distribution as the target of each row."""
+    shape = tuple(input.array.shape)
+    along = 1 if len(shape) > 1 else 0
+    rows = _classes_last(input, along)
+    wanted = _classes_last(target, along)
+    if smoothing:
+        wanted = wanted * (1 - smoothing) + smoothing / shape[along]
+    if weight is not None:
+        wanted = wanted * weight
+    loss = ops.softmax_cross_entropy(rows, wanted)
+    if reduction == "none":
+        return loss.reshape(shape[:along] + shape[along + 1 :])
+    return reduced(loss, reduction)
+
+
+def _classes_last(x: Tensor, along: int) -> Any:
+    axes = tuple(i for i in range(x.array.ndim) if i != along)
+    rows = ops.transpose(x, axes=(*axes, along)) if along < x.array.ndim - 1 else x
+    return rows.reshape(-1, x.array.shape[along])

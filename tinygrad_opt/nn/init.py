@@ -1,0 +1,199 @@
+"""Ways to fill a parameter before training, as `torch.nn.init`.
+
+Each writes into its tensor, outside the graph, and returns it. `generator`: a Generator to draw
+from in place of the default one.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from .. import random
+from .._tensor import Tensor
+from ..backend import device_of, to_device
+from ..random import Generator
+
+__all__ = [
+    "calculate_gain", "constant_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_",
+    "ones_", "orthogonal_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_",
+    "zeros_",
+]  # fmt: skip
+
+_GAINS = {
+    "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "conv_transpose1d": 1.0,
+    "conv_transpose2d": 1.0, "conv_transpose3d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3,
+    "relu": math.sqrt(2), "selu": 0.75,
+}  # fmt: skip
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor on the standard deviation that suits a nonlinearity.
+
+    tanh 5/3, relu sqrt(2), leaky_relu sqrt(2 / (1 + param^2)) with slope `param` (0.01), selu 3/4,
+    linear, convolutions and sigmoid 1. Raises ValueError for any other name.
+    """
+    if nonlinearity == "leaky_relu":
+        if param is not None and (isinstance(param, bool) or not isinstance(param, (int, float))):
+            raise ValueError(f"negative_slope {param} not a valid number")
+        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
+    if nonlinearity not in _GAINS:
+        raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
+    return _GAINS[nonlinearity]
+
+
+def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
+    shape = tensor.array.shape
+    if len(shape) < 2:
+        raise ValueError(
+            "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions"
+        )
+    window = math.prod(shape[2:])
+    return shape[1] * window, shape[0] * window
+
+
+def _fan(tensor: Tensor, mode: str) -> int:
+    modes = ["fan_in", "fan_out"]
+    if mode.lower() not in modes:
+        raise ValueError(f"Mode {mode} not supported, please use one of {modes}")
+    return _calculate_fan_in_and_fan_out(tensor)[modes.index(mode.lower())]
+
+
+def _fill(tensor: Tensor, value: Any) -> Tensor:
+    if isinstance(value, np.ndarray):
+        value = to_device(value, device_of(tensor.array))
+    tensor.array[...] = value
+    return tensor
+
+
+def uniform_(
+    tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Uniform on [a, b)."""
+    random.fill_uniform(tensor.array, a, b, generator)
+    return tensor
+
+
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Normal with `mean` and standard deviation `std`."""
+    random.fill_normal(tensor.array, mean, std, generator)
+    return tensor
+
+
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """Normal with `mean` and `std`, confined to [a, b].
+
+    Uniform numbers between the distribution's values at a and b, through its inverse.
+    """
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warnings.warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
+            "The distribution of values may be incorrect.",
+            stacklevel=2,
+        )
+    normal = NormalDist(mean, std)
+    low, high = normal.cdf(a), normal.cdf(b)
+    drawn = low + (high - low) * random.draw_uniform(tensor.array.shape, np.float64, generator)
+    tiny = np.finfo(np.float64).tiny
+    drawn = np.clip(drawn, tiny, 1 - np.finfo(np.float64).epsneg)  # the inverse is open at 0 and 1
+    values = np.array([normal.inv_cdf(u) for u in drawn.ravel()]).reshape(drawn.shape)
+    return _fill(tensor, np.clip(values, a, b))
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """All elements `val`."""
+    return _fill(tensor, val)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """All elements 1."""
+    return _fill(tensor, 1)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """All elements 0."""
+    return _fill(tensor, 0)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """The identity matrix; raises ValueError unless the tensor has two axes."""
+    if tensor.array.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    return _fill(tensor, np.eye(*tensor.array.shape))
+
+
+def xavier_uniform_(
+    tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Uniform on +-gain sqrt(6 / (fan_in + fan_out)). Glorot & Bengio 2010."""
+    bound = gain * math.sqrt(6 / sum(_calculate_fan_in_and_fan_out(tensor)))
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(
+    tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Normal with std = gain sqrt(2 / (fan_in + fan_out)). Glorot & Bengio 2010."""
+    std = gain * math.sqrt(2 / sum(_calculate_fan_in_and_fan_out(tensor)))
+    return normal_(tensor, 0.0, std, generator)
+
+
+def kaiming_uniform_(
+    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """Uniform on +-gain sqrt(3 / fan). He et al. 2015, arXiv:1502.01852.
+
+    `a`: the slope of leaky_relu below 0. `mode`: "fan_in" keeps the variance of the forward pass,
+    "fan_out" that of the backward pass.
+    """
+    if _nothing_to_fill(tensor):
+        return tensor
+    bound = math.sqrt(3) * calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """Normal with std = gain / sqrt(fan), otherwise as `kaiming_uniform_`."""
+    if _nothing_to_fill(tensor):
+        return tensor
+    std = calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
+    return normal_(tensor, 0.0, std, generator)
+
+
+def _nothing_to_fill(tensor: Tensor) -> bool:
+    if 0 in tensor.array.shape:
+        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+        return True
+    return False
+
+
+def orthogonal_(
+    tensor: Tensor, gain: float = 1, generator: Generator | None = None
+) -> Tensor:
+    """`gain` times a (semi-)orthogonal matrix; axes after the first count as one.
+
+    Raises ValueError for fewer than two axes. Saxe et al. 2013, arXiv:1312.6120.
+    """
+    shape = tensor.array.shape
+    if len(shape) < 2:
+        raise ValueError("Only tensors with 2 or more dimensions are supported")
+    if tensor.array.size == 0:
+        return tensor
+    rows, columns = shape[0], tensor.array.size // shape[0]
+    drawn = random.draw_normal((rows, columns), np.float64, generator)
+    q, r = np.linalg.qr(drawn.T if rows < columns else drawn)
+    q *= np.sign(np.diag(r))  # makes Q uniform over the orthogonal matrices
+    return _fill(tensor, gain * (q.T if rows < columns else q).reshape(shape))

@@ -1,0 +1,319 @@
+"""Module: the base class of everything with parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from .._tensor import RemovableHandle, Tensor
+from . import hooks, state
+from .convert import convert
+from .parameter import Parameter
+from .registry import BUFFER, MODULE, PARAMETER, Registry
+
+__all__ = ["Module"]
+
+M = TypeVar("M", bound="Module")
+
+
+def _unimplemented(self: Any, *input: Any) -> None:
+    raise NotImplementedError(
+        f'Module [{type(self).__name__}] is missing the required "forward" function'
+    )
+
+
+class Module(Registry):
+    """The base class of layers and networks, as `torch.nn.Module`.
+
+    A subclass calls `super().__init__()`, assigns Parameters and Modules to attributes, and defines
+    `forward`; calling the module runs `forward` and its hooks.
+
+    training  whether the module behaves as in training; `train()` and `eval()` switch it
+
+    >>> class Shift(Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.by = Parameter(Tensor([1.0]))
+    ...     def forward(self, x):
+    ...         return x + self.by
+    >>> Shift()(Tensor([2.0])).detach()
+    tensor([3.])
+    """
+
+    training: bool
+    forward: Callable[..., Any] = _unimplemented
+    _hooks: hooks.Hooks | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.__dict__["training"] = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._hooks is None:  # the usual case, and a small network calls this every microsecond
+            return self.forward(*args, **kwargs)
+        return self._hooks.call(self, args, kwargs)
+
+    # Walking the tree -----------------------------------------------------------------------------
+
+    def named_modules(
+        self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """(path, module) of this module and all below it, parents first; each module once."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._own(MODULE):
+            if module is not None:
+                path = f"{prefix}.{name}" if prefix else name
+                yield from module.named_modules(memo, path, remove_duplicate)
+
+    def _named_tensors(
+        self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        whole = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+        for path, module in whole if recurse else [(prefix, self)]:
+            for name, value in module._own(kind):
+                if value is None or id(value) in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(id(value))
+                yield (f"{path}.{name}" if path else name), value
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """(path, parameter) of this module and, with `recurse`, of all below it."""
+        return self._named_tensors(PARAMETER, prefix, recurse, remove_duplicate)
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """(path, buffer) of this module and, with `recurse`, of all below it."""
+        return self._named_tensors(BUFFER, prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters, each once: what an optimizer is given."""
+        return (p for _, p in self.named_parameters(recurse=recurse))
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers, each once."""
+        return (b for _, b in self.named_buffers(recurse=recurse))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        return (m for _, m in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """(name, module) of the direct submodules, each once."""
+        seen: set[Any] = set()
+        for name, module in self._own(MODULE):
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        """The direct submodules, each once."""
+        return (m for _, m in self.named_children())
+
+    @property
+    def _parameters(self) -> dict[str, Parameter | None]:
+        return dict(self._own(PARAMETER))
+
+    @property
+    def _buffers(self) -> dict[str, Tensor | None]:
+        return dict(self._own(BUFFER))
+
+    @property
+    def _modules(self) -> dict[str, Module | None]:
+        return dict(self._own(MODULE))
+
+    # Looking up and adding by name ----------------------------------------------------------------
+
+    def get_submodule(self, target: str) -> Module:
+        """The module at a dotted path; "" is this one. Raises AttributeError where it ends."""
+        module: Any = self
+        for name in target.split(".") if target else ():
+            if not hasattr(module, name):
+                raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+            module = getattr(module, name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
+        return module  # type: ignore[no-any-return]
+
+    def _get_tensor(self, target: str, kind: str, what: str) -> Any:
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if not hasattr(module, name):
+            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+        if module._kinds.get(name) != kind:
+            raise AttributeError(f"`{name}` is not {what}")
+        return getattr(module, name)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter at a dotted path. Raises AttributeError if there is none."""
+        return self._get_tensor(target, PARAMETER, "an nn.Parameter")  # type: ignore[no-any-return]
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer at a dotted path. Raises AttributeError if there is none."""
+        return self._get_tensor(target, BUFFER, "a buffer")  # type: ignore[no-any-return]
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Makes `module` the submodule `name`.
+
+        Raises TypeError for anything but a Module, KeyError for an unusable or taken name.
+        """
+        self._check_name(name, MODULE)
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+        self._register(name, module, MODULE)
+
+    register_module = add_module
+
+    # Changing all of it ---------------------------------------------------------------------------
+
+    def apply(self: M, fn: Callable[[Module], None]) -> M:
+        """Calls `fn` with every submodule, children first, then with this module; returns it."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def train(self: M, mode: bool = True) -> M:
+        """Switches this module and all below it to training mode, or out of it."""
+        if not isinstance(mode, bool):
+            raise ValueError(f"training mode is expected to be boolean, got {mode!r}")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        """As `train(False)`."""
+        return self.train(False)
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Switches recording for every parameter."""
+        for p in self.parameters():
+            p.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drops every parameter's gradient, or fills it with zeros."""
+        for p in self.parameters():
+            if set_to_none:
+                p.grad = None
+            elif p.grad is not None:
+                p.grad.detach_().zero_()
+
+    def to(self: M, *args: Any, **kwargs: Any) -> M:
+        """Moves parameters, gradients and buffers to a device, a float type, or those of a Tensor.
+
+        `to("cuda")`, `to(float64)`, `to("cuda", float64)`, `to(other)`, or by `device=`, `dtype=`.
+        Parameters stay the same objects, so an optimizer that has them keeps working. Integer
+        buffers keep their type. Raises TypeError for a type that is not floating-point.
+        """
+        return convert(self, *args, **kwargs)
+
+    def cpu(self: M) -> M:
+        """Moves to main memory."""
+        return convert(self, "cpu")
+
+    def cuda(self: M, device: int | None = None) -> M:
+        """Moves to a CUDA device."""
+        return convert(self, "cuda" if device is None else f"cuda:{device}")
+
+    def type(self: M, dst_type: Any) -> M:
+        """As `to(dst_type)`."""
+        return convert(self, dtype=dst_type)
+
+    def float(self: M) -> M:
+        """As `to(float32)`."""
+        return convert(self, dtype="float32")
+
+    def double(self: M) -> M:
+        """As `to(float64)`."""
+        return convert(self, dtype="float64")
+
+    def half(self: M) -> M:
+        """As `to(float16)`."""
+        return convert(self, dtype="float16")
+
+    # Saving and loading ---------------------------------------------------------------------------
+
+    def state_dict(
+        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Any]:
+        """An ordered dictionary path -> parameter or persistent buffer, sharing memory.
+
+        The values are detached, unless `keep_vars`.
+        """
+        return state.save(self, destination, prefix, keep_vars)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> state.IncompatibleKeys:
+        """Copies the values of `state_dict` in; with `assign`, takes over its tensors themselves.
+
+        Returns (missing_keys, unexpected_keys), which must be empty where `strict`. Raises
+        RuntimeError listing all that does not fit; then nothing has been loaded.
+        """
+        return state.load(self, state_dict, strict, assign)
+
+    # Hooks ----------------------------------------------------------------------------------------
+
+    def _make_hooks(self) -> hooks.Hooks:
+        if self._hooks is None:
+            self._hooks = hooks.Hooks()
+        return self._hooks
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Calls `hook(module, args)` before forward; what it returns replaces the arguments.
+
+        `with_kwargs`: `hook(module, args, kwargs)`, which returns None or (args, kwargs).
+        """
+        return hooks.add(self._make_hooks().before, (hook, with_kwargs), prepend)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Calls `hook(module, args, output)` after forward; what it returns replaces the output.
+
+        `with_kwargs`: `hook(module, args, kwargs, output)`.
+        """
+        return hooks.add(self._make_hooks().after, (hook, with_kwargs), prepend)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls `hook(module, state_dict, prefix, {})` with each state_dict; it may change it."""
+        return hooks.add(self._make_hooks().saved, hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls `hook(module, state_dict, prefix)` before loading; it may change its copy."""
+        return hooks.add(self._make_hooks().loading, hook)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls `hook(module, incompatible_keys)` once the values are in."""
+        return hooks.add(self._make_hooks().loaded, hook)
+
+    # Text -----------------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What stands in the parentheses of the repr; for subclasses to define."""
+        return ""
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        lines = extra.split("\n") if extra else []
+        children = [
+            f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._own(MODULE)
+        ]
+        if not children and len(lines) < 2:
+            return f"{self._get_name()}({extra})"
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"
