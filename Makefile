@@ -41,7 +41,8 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("tinygrad_opt needs Python 3.11 or later; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
-# One stamp for each extra: a second run installs nothing, a changed pyproject.toml does.
+# One stamp for each extra: a second run installs nothing, a changed pyproject.toml does. The warning
+# that is ignored is setuptools' general advice on every editable install.
 $(VENV)/.%: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@

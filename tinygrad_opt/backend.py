@@ -45,6 +45,9 @@ class Namespace:
     def cast(self, x: Any, dtype: Any) -> Any:
         return x.astype(dtype)
 
+    def to_device(self, x: Any, device: Any) -> Any:
+        return to_device(x, device)
+
     def sigmoid(self, x: Any) -> Any:
         z = self.module.exp(-self.module.abs(x))  # in (0, 1]: never overflows
         return self.module.where(x >= 0, 1, z) / (1 + z)

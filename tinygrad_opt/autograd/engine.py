@@ -210,18 +210,16 @@ def _leading_to(wanted: list[Any], outputs: list[Any]) -> dict[Any, list[Any]]:
     Each with the list of wanted tensors that it made (leaves: empty).
     """
     nodes: set[Node] = set()
-    found: set[Any] = set(outputs)
     stack = [x.node for x in outputs if x.node is not None]
     while stack:
         node = stack.pop()
         if node not in nodes:
+            if not node.output:  # a wanted tensor may have stood behind it: nobody knows any more
+                raise _freed(node)
             nodes.add(node)
-            tensors = [x for x in node.inputs if isinstance(x, Variable)]
-            found.update(tensors)
-            stack.extend(x.node for x in tensors if x.node is not None)
-    freed = next((node for node in nodes if not node.output), None)
-    if freed is not None and not found.issuperset(wanted):
-        raise _freed(freed)  # what is missing may have stood behind it
+            stack.extend(
+                x.node for x in node.inputs if isinstance(x, Variable) and x.node is not None
+            )
     useful: dict[Any, list[Any]] = {x: [] for x in wanted if x.node is None}
     for x in wanted:
         if x.node is not None:

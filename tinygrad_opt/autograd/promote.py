@@ -31,12 +31,8 @@ def result_type(inputs: tuple[Any, ...]) -> np.dtype[Any]:
     for group in _by_priority(inputs):
         if not group:
             continue
-        candidate = group[0]
-        for dtype in group[1:]:
-            candidate = np.promote_types(candidate, dtype)
-            if candidate.kind == "f" and "f" in {group[0].kind, dtype.kind}:
-                floats = [d for d in group if d.kind == "f"]
-                candidate = np.result_type(*floats)  # int64 never widens float32
+        floats = [dtype for dtype in group if dtype.kind == "f"]
+        candidate = np.result_type(*(floats or group))  # int64 never widens float32
         if decided is None or _RANK[candidate.kind] > _RANK[decided.kind]:
             decided = candidate
     return decided if decided is not None else dtypes.get_default_dtype()

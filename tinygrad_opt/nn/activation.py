@@ -33,14 +33,14 @@ class ReLU(_Activation):
     """max(x, 0)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return ops.relu(input)  # type: ignore[no-any-return]
+        return ops.relu(input)
 
 
 class SiLU(_Activation):
     """x sigmoid(x), also called swish."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return ops.silu(input)  # type: ignore[no-any-return]
+        return ops.silu(input)
 
 
 class LeakyReLU(_Activation):
@@ -89,14 +89,14 @@ class Sigmoid(Module):
     """1 / (1 + exp(-x))."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return ops.sigmoid(input)  # type: ignore[no-any-return]
+        return ops.sigmoid(input)
 
 
 class Tanh(Module):
     """tanh(x)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return ops.tanh(input)  # type: ignore[no-any-return]
+        return ops.tanh(input)
 
 
 class Softplus(Module):

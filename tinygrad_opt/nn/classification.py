@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -44,15 +45,13 @@ def cross_entropy(
         and reduction == "mean"
     ):
         try:
-            return ops.cross_entropy(input, index=classes, scale=1 / len(classes))  # type: ignore[no-any-return]
+            return ops.cross_entropy(input, index=classes, scale=1 / len(classes))
         except IndexError:
             if not (classes == ignore_index).any():
                 raise
     check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
-        raise RuntimeError(
-            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
-        )
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if target.shape == input.shape and classes.dtype.kind == "f":
         return _of_probabilities(input, target, weight, reduction, label_smoothing)
     rows, index, shape = _as_rows(input, target)
@@ -134,7 +133,7 @@ def _row_weights(logp: Tensor, index: Any, weight: Tensor | None, ignore: int) -
 
 def _weighted(loss: Tensor, factors: Any, ignored: Any) -> Any:
     # `where`, not only a factor of 0: an ignored row may hold infinities, and 0 * inf is NaN.
-    return ops.where(ignored, 0.0, loss * factors)
+    return ops.where(ignored, 0.0, loss) * factors
 
 
 def _finished(loss: Any, factors: Any, reduction: str, shape: tuple[int, ...]) -> Any:
@@ -142,7 +141,10 @@ def _finished(loss: Any, factors: Any, reduction: str, shape: tuple[int, ...]) -
     if reduction == "none":
         return loss.reshape(shape)
     total = ops.sum(loss)
-    return total if reduction == "sum" else total / xp(factors).sum(factors)
+    if reduction == "sum":
+        return total
+    weight = float(factors.sum())
+    return total * (1 / weight if weight else math.nan)
 
 
 def _of_probabilities(

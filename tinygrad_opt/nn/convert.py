@@ -52,7 +52,6 @@ def _target(
         dtype = np.dtype(dtype)
         if dtype.kind != "f":
             raise TypeError(
-                "nn.Module.to only accepts floating point dtypes, but got desired "
-                f"dtype={dtype}"
+                f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}"
             )
     return None if device is None else Device(device), dtype

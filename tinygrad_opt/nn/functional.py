@@ -14,7 +14,11 @@ from ..backend import device_of, to_device, xp
 from ..ops import relu, sigmoid, silu, tanh
 from .classification import cross_entropy, nll_loss
 from .regression import (
-    binary_cross_entropy, binary_cross_entropy_with_logits, huber_loss, l1_loss, mse_loss,
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    huber_loss,
+    l1_loss,
+    mse_loss,
     smooth_l1_loss,
 )  # fmt: skip
 
@@ -27,26 +31,26 @@ __all__ = [
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """input @ weight.T + bias; input (..., in), weight (out, in), bias (out,)."""
-    return ops.linear(input, weight, bias)  # type: ignore[no-any-return]
+    """`input` @ weight.T + bias; input (..., in), weight (out, in), bias (out,)."""
+    return ops.linear(input, weight, bias)
 
 
 # Activations --------------------------------------------------------------------------------------
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """Input where positive, else negative_slope * input. `inplace` changes nothing here."""
-    return ops.leaky_relu(input, negative_slope=negative_slope)  # type: ignore[no-any-return]
+    """`input` where positive, else negative_slope * input. `inplace` changes nothing here."""
+    return ops.leaky_relu(input, negative_slope=negative_slope)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """Input where positive, else alpha * (exp(input) - 1). `inplace` changes nothing here."""
+    """`input` where positive, else alpha * (exp(input) - 1). `inplace` changes nothing here."""
     below = ops.expm1(ops.clip(input, max=0.0))  # clipped, so that exp cannot overflow
-    return ops.where(input > 0, input, alpha * below)  # type: ignore[no-any-return]
+    return ops.where(input > 0, input, alpha * below)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """Input times its normal distribution function. Hendrycks & Gimpel 2016, arXiv:1606.08415.
+    """`input` times its normal distribution function. Hendrycks & Gimpel 2016, arXiv:1606.08415.
 
     `approximate`: "none" for the exact function, "tanh" for the paper's approximation.
     """
@@ -54,12 +58,12 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
         raise RuntimeError(
             f"approximate argument must be either none or tanh., got {approximate!r}"
         )
-    return ops.gelu(input) if approximate == "none" else ops.gelu_tanh(input)  # type: ignore[no-any-return]
+    return ops.gelu(input) if approximate == "none" else ops.gelu_tanh(input)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta * input)) / beta; the input itself where beta * input > threshold."""
-    return ops.softplus(input, beta=beta, threshold=threshold)  # type: ignore[no-any-return]
+    return ops.softplus(input, beta=beta, threshold=threshold)
 
 
 def softmax(
@@ -107,7 +111,7 @@ def dropout(
     kept = random.draw_uniform(input.array.shape, dtype, generator) >= p
     # A constant for autograd: a derivative of the derivative sees the same mask.
     mask = np.multiply(kept, 1 / (1 - p) if p < 1 else 0, dtype=dtype)
-    return ops.mul(input, to_device(mask, device_of(input.array)))  # type: ignore[no-any-return]
+    return ops.mul(input, to_device(mask, device_of(input.array)))
 
 
 @op
@@ -121,7 +125,7 @@ def _rows(weight, *, index, padding_idx=None):
 
 
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """The rows of `weight` (rows, features) that the integers in `input` (...) name: (..., features).
+    """The rows of `weight` (rows, features) that the integers `input` (...) name: (..., features).
 
     The row `padding_idx` receives no gradient. Raises RuntimeError for indices that are not
     integers and IndexError for those outside [0, rows).
@@ -138,7 +142,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
         raise IndexError(f"embedding: index out of range in self: {bad} with {rows} rows")
     if padding_idx is not None:
         padding_idx = _padding_row(padding_idx, rows)
-    return _rows(weight, index=index, padding_idx=padding_idx)  # type: ignore[no-any-return]
+    return _rows(weight, index=index, padding_idx=padding_idx)
 
 
 def _padding_row(padding_idx: int, rows: int) -> int:
@@ -177,12 +181,12 @@ def layer_norm(
         )
     y = _standardize(input, axes=tuple(range(-len(shape), 0)), eps=eps)
     y = y if weight is None else ops.mul(y, weight)
-    return y if bias is None else ops.add(y, bias)  # type: ignore[no-any-return]
+    return y if bias is None else ops.add(y, bias)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """Input divided by its p-norm along `dim`, but by no less than eps."""
-    return input / functions.norm(input, p, dim, keepdim=True).clip(min=eps)  # type: ignore[no-any-return]
+    """`input` divided by its p-norm along `dim`, but by no less than eps."""
+    return input / functions.norm(input, p, dim, keepdim=True).clip(min=eps)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

@@ -139,9 +139,7 @@ def xavier_uniform_(
     return uniform_(tensor, -bound, bound, generator)
 
 
-def xavier_normal_(
-    tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
-) -> Tensor:
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal with std = gain sqrt(2 / (fan_in + fan_out)). Glorot & Bengio 2010."""
     std = gain * math.sqrt(2 / sum(_calculate_fan_in_and_fan_out(tensor)))
     return normal_(tensor, 0.0, std, generator)
@@ -180,9 +178,7 @@ def _nothing_to_fill(tensor: Tensor) -> bool:
     return False
 
 
-def orthogonal_(
-    tensor: Tensor, gain: float = 1, generator: Generator | None = None
-) -> Tensor:
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """`gain` times a (semi-)orthogonal matrix; axes after the first count as one.
 
     Raises ValueError for fewer than two axes. Saxe et al. 2013, arXiv:1312.6120.

@@ -87,7 +87,7 @@ class CrossEntropyLoss(_WeightedLoss):
     Arguments as `functional.cross_entropy`.
 
     >>> loss = CrossEntropyLoss()(Tensor([[0.0, 0.0]]), tensor([1]))
-    >>> round(loss.item(), 4)
+    >>> print(f"{loss.item():.4f}")
     0.6931
     """
 

@@ -142,7 +142,7 @@ class Module(Registry):
             module = getattr(module, name)
             if not isinstance(module, Module):
                 raise AttributeError(f"`{name}` is not an nn.Module")
-        return module  # type: ignore[no-any-return]
+        return module
 
     def _get_tensor(self, target: str, kind: str, what: str) -> Any:
         path, _, name = target.rpartition(".")
@@ -155,11 +155,11 @@ class Module(Registry):
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted path. Raises AttributeError if there is none."""
-        return self._get_tensor(target, PARAMETER, "an nn.Parameter")  # type: ignore[no-any-return]
+        return self._get_tensor(target, PARAMETER, "an nn.Parameter")
 
     def get_buffer(self, target: str) -> Tensor:
         """The buffer at a dotted path. Raises AttributeError if there is none."""
-        return self._get_tensor(target, BUFFER, "a buffer")  # type: ignore[no-any-return]
+        return self._get_tensor(target, BUFFER, "a buffer")
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Makes `module` the submodule `name`.

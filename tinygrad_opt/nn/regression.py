@@ -40,7 +40,7 @@ def mse_loss(
     """(input - target)^2. Warns where the shapes differ."""
     _warn_of_broadcast(input, target)
     if reduction == "mean" and weight is None and input.array.dtype == target.array.dtype:
-        return ops.mean_squared_error(input, target)  # type: ignore[no-any-return]
+        return ops.mean_squared_error(input, target)
     d = input - target
     return _mean_by_weight(d * d, weight, reduction)
 
@@ -57,7 +57,7 @@ def l1_loss(
 ) -> Tensor:  # fmt: skip
     """|input - target|. Warns where the shapes differ."""
     _warn_of_broadcast(input, target)
-    return _mean_by_weight(ops.abs(input - target), weight, reduction)  # type: ignore[no-any-return]
+    return _mean_by_weight(ops.abs(input - target), weight, reduction)
 
 
 def huber_loss(
@@ -73,7 +73,7 @@ def huber_loss(
     _warn_of_broadcast(input, target)
     d = ops.abs(input - target)
     near = ops.clip(d, max=delta)  # near (d - near / 2) is both branches at once
-    return _mean_by_weight(near * (d - 0.5 * near), weight, reduction)  # type: ignore[no-any-return]
+    return _mean_by_weight(near * (d - 0.5 * near), weight, reduction)
 
 
 def smooth_l1_loss(
@@ -88,20 +88,26 @@ def smooth_l1_loss(
         raise ValueError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    return huber_loss(input, target, reduction, beta) * (1 / beta)  # type: ignore[no-any-return]
+    return huber_loss(input, target, reduction, beta) * (1 / beta)
 
 
 @op
 def _bce(p, target):
     # The logarithms are held above -100, so that a certain and wrong prediction stays finite.
-    log_p = xp(p).maximum(xp(p).log(p), -100.0)
-    log_q = xp(p).maximum(xp(p).log1p(-p), -100.0)
-    tiny = 1e-12  # as PyTorch's derivative: p (1 - p) is at least this
+    log_p = _held(xp(p).log, p, p > 0)
+    log_q = _held(xp(p).log1p, -p, p < 1)
+    tiny = 1e-12  # as in PyTorch's derivative: p (1 - p) is at least this
     return (
         (target - 1) * log_q - target * log_p,
         lambda g: g * (p - target) / xp(p).maximum(p * (1 - p), tiny),
         lambda g: g * (log_q - log_p),
     )
+
+
+def _held(log: Any, x: Any, finite: Any) -> Any:
+    """max(log(x), -100), without ever taking the logarithm of 0."""
+    y = log(xp(x).where(finite, x, 0.5))
+    return xp(x).where(finite, xp(x).maximum(y, -100.0), -100.0)
 
 
 def binary_cross_entropy(
@@ -121,10 +127,7 @@ def binary_cross_entropy(
             f"between {p.min()} and {p.max()}; for scores without sigmoid use "
             "binary_cross_entropy_with_logits"
         )
-    if (p.min() if p.size else 1) == 0 or (p.max() if p.size else 0) == 1:
-        with xp(p).errstate(divide="ignore"):
-            return reduced(_weighted(_bce(input, target), weight), reduction)  # type: ignore[no-any-return]
-    return reduced(_weighted(_bce(input, target), weight), reduction)  # type: ignore[no-any-return]
+    return reduced(_weighted(_bce(input, target), weight), reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -142,7 +145,7 @@ def binary_cross_entropy_with_logits(
     soft = ops.softplus(-input, threshold=math.inf)
     if pos_weight is not None:
         soft = soft * (1 + (pos_weight - 1) * target)
-    return reduced(_weighted((1 - target) * input + soft, weight), reduction)  # type: ignore[no-any-return]
+    return reduced(_weighted((1 - target) * input + soft, weight), reduction)
 
 
 def _same_shape(input: Tensor, target: Tensor) -> None:

@@ -55,7 +55,8 @@ class Embedding(Module):
             raise ValueError(
                 f"Embeddings parameter is expected to be 2-dimensional, got {embeddings.ndim}"
             )
-        made = cls(*embeddings.shape, padding_idx)
+        rows, features = embeddings.shape
+        made = cls(rows, features, padding_idx)
         made.weight = Parameter(embeddings, requires_grad=not freeze)
         return made
 

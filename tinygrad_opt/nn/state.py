@@ -28,8 +28,6 @@ class IncompatibleKeys(NamedTuple):
             f"unexpected_keys={self.unexpected_keys})"
         )
 
-    __str__ = __repr__
-
 
 def save(module: Any, destination: Any, prefix: str, keep_vars: bool) -> dict[str, Any]:
     """Collect the state of `module` and all below it; see Module.state_dict."""
@@ -42,7 +40,7 @@ def save(module: Any, destination: Any, prefix: str, keep_vars: bool) -> dict[st
     if module._hooks is not None:
         for hook in tuple(module._hooks.saved):
             hook(module, state, prefix, {})
-    return state  # type: ignore[no-any-return]
+    return state
 
 
 def load(module: Any, given: Mapping[str, Any], strict: bool, assign: bool) -> IncompatibleKeys:
@@ -60,9 +58,7 @@ def load(module: Any, given: Mapping[str, Any], strict: bool, assign: bool) -> I
         for path, part in modules
         for name, tensor in _entries(part)
     }
-    keys = IncompatibleKeys(
-        [k for k in own if k not in state], [k for k in state if k not in own]
-    )
+    keys = IncompatibleKeys([k for k in own if k not in state], [k for k in state if k not in own])
     problems = _key_problems(keys) if strict else []
     for key, (_, _, tensor) in own.items():
         if key in state:

@@ -83,9 +83,7 @@ def get_total_norm(
     return Tensor(space.asarray(norm, dtype=dtype))
 
 
-def clip_grad_value_(
-    parameters: Tensors, clip_value: float, foreach: bool | None = None
-) -> None:
+def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
     """Limits every element of the gradients to [-clip_value, clip_value]."""
     limit = float(clip_value)
     for p in _listed(parameters):

@@ -231,7 +231,7 @@ def clip(x, *, min=None, max=None):
 @op
 def cast(x, *, dtype):
     # The engine casts the gradient back to the input's own type.
-    return x.astype(dtype), lambda g: g
+    return xp(x).cast(x, dtype=dtype), lambda g: g
 
 
 @op
@@ -242,6 +242,6 @@ def clone(x):
 @op
 def to_device(x, *, device):
     from ..backend import device_of
-    from ..backend import to_device as move
 
-    return move(x, device), lambda g: to_device(g, device=device_of(x))
+    here = device_of(getattr(x, "array", x))
+    return xp(x).to_device(x, device=device), lambda g: xp(g).to_device(g, device=here)

@@ -1,0 +1,115 @@
+"""Tensors as text: the strings that PyTorch prints, but for the prefix `torch.` of dtypes."""
+
+import pytest
+
+import tinygrad_opt as tg
+
+NAN, INF = float("nan"), float("inf")
+
+VALUES = {
+    "0-d": (2.5, "tensor(2.5000)"),
+    "0-d whole": (3.0, "tensor(3.)"),
+    "0-d int": (3, "tensor(3)"),
+    "0-d bool": (True, "tensor(True)"),
+    "empty": ([], "tensor([])"),
+    "whole": ([1.0, -2.0], "tensor([ 1., -2.])"),
+    "fractions": ([1.5, 22.25], "tensor([ 1.5000, 22.2500])"),
+    "ints": ([1, 10, -100], "tensor([   1,   10, -100])"),
+    "bools": ([True, False], "tensor([ True, False])"),
+    "matrix": ([[1.0, 2.0], [3.0, 4.0]], "tensor([[1., 2.],\n        [3., 4.]])"),
+    "3-d": ([[[1]], [[2]]], "tensor([[[1]],\n\n        [[2]]])"),
+    "small": ([1e-5, 1.0], "tensor([1.0000e-05, 1.0000e+00])"),
+    "very different": ([1e-3, 1000.5], "tensor([1.0000e-03, 1.0005e+03])"),
+    "whole and very different": ([1e5, 1.0], "tensor([1.0000e+05, 1.0000e+00])"),
+    "large": ([1234567.0], "tensor([1234567.])"),
+    "too large": ([1e10], "tensor([1.0000e+10])"),
+    "nan": ([NAN, 1.0], "tensor([nan, 1.])"),
+    "infinite": ([INF, 1.5, -INF], "tensor([   inf, 1.5000,   -inf])"),
+    "zeros": ([0.0, -0.0], "tensor([0., -0.])"),
+    "empty rows": ([[], []], "tensor([], size=(2, 0))"),
+    "two lines": (
+        [i / 7 for i in range(12)],
+        "tensor([0.0000, 0.1429, 0.2857, 0.4286, 0.5714, 0.7143, 0.8571, 1.0000, 1.1429,\n"
+        "        1.2857, 1.4286, 1.5714])",
+    ),
+    "many": (list(range(1001)), "tensor([   0,    1,    2,  ...,  998,  999, 1000])"),
+    "many rows": (
+        [[0.0] * 40] * 40,
+        "tensor([[0., 0., 0.,  ..., 0., 0., 0.],\n"
+        + "        [0., 0., 0.,  ..., 0., 0., 0.],\n" * 2
+        + "        ...,\n"
+        + "        [0., 0., 0.,  ..., 0., 0., 0.],\n" * 2
+        + "        [0., 0., 0.,  ..., 0., 0., 0.]])",
+    ),
+}
+
+EXPRESSIONS = {
+    "float64": (lambda m: m.ones(2, dtype=m.float64), "tensor([1., 1.], dtype=float64)"),
+    "int32": (lambda m: m.tensor(3, dtype=m.int32), "tensor(3, dtype=int32)"),
+    "empty int64": (lambda m: m.zeros(0, dtype=m.int64), "tensor([], dtype=int64)"),
+    "leaf": (lambda m: m.ones(1, requires_grad=True), "tensor([1.], requires_grad=True)"),
+    "result": (
+        lambda m: m.ones(1, requires_grad=True) * 2,
+        "tensor([2.], grad_fn=<MulBackward0>)",
+    ),
+    "all of it": (
+        lambda m: m.zeros(2, 0, dtype=m.float64, requires_grad=True).exp(),
+        "tensor([], size=(2, 0), dtype=float64, grad_fn=<ExpBackward0>)",
+    ),
+    "notes on a new line": (
+        lambda m: m.arange(12, dtype=m.float64).requires_grad_() / 7,
+        "tensor([0.0000, 0.1429, 0.2857, 0.4286, 0.5714, 0.7143, 0.8571, 1.0000, 1.1429,\n"
+        "        1.2857, 1.4286, 1.5714], dtype=float64, grad_fn=<DivBackward0>)",
+    ),
+    "notes too long for the line": (
+        lambda m: m.arange(9, dtype=m.float64).requires_grad_() / 7,
+        "tensor([0.0000, 0.1429, 0.2857, 0.4286, 0.5714, 0.7143, 0.8571, 1.0000, 1.1429],\n"
+        "       dtype=float64, grad_fn=<DivBackward0>)",
+    ),
+    "shape": (lambda m: m.zeros(2, 3).shape, "Size([2, 3])"),
+    "device": (lambda m: m.device("cpu"), "device(type='cpu')"),
+    "device with index": (lambda m: m.device("cuda:1"), "device(type='cuda', index=1)"),
+}
+
+values = pytest.mark.parametrize(("data", "expected"), VALUES.values(), ids=VALUES)
+expressions = pytest.mark.parametrize(("make", "expected"), EXPRESSIONS.values(), ids=EXPRESSIONS)
+
+
+@values
+def test_values(data, expected):
+    assert repr(tg.tensor(data)) == str(tg.tensor(data)) == expected
+
+
+@expressions
+def test_notes(make, expected):
+    assert repr(make(tg)) == expected
+
+
+def test_default_dtype_needs_no_note():
+    tg.set_default_dtype(tg.float64)
+    assert repr(tg.ones(1)) == "tensor([1.])"
+    assert repr(tg.ones(1, dtype=tg.float32)) == "tensor([1.], dtype=float32)"
+
+
+def test_non_contiguous_tensors_print_their_values():
+    assert repr(tg.tensor([[1, 2], [3, 4]]).T) == "tensor([[1, 3],\n        [2, 4]])"
+
+
+def test_format():
+    assert f"{tg.tensor(1.23456):.2f}" == "1.23"
+    assert f"{tg.tensor(7):03d}" == "007"
+    assert f"{tg.tensor([1.5])}" == "tensor([1.5000])"
+    with pytest.raises(TypeError, match=r"unsupported format string passed to Tensor\.__format__"):
+        f"{tg.tensor([1.5]):.2f}"
+
+
+@pytest.mark.peers
+@values
+def test_values_as_pytorch(torch, data, expected):
+    assert repr(torch.tensor(data)) == expected
+
+
+@pytest.mark.peers
+@expressions
+def test_notes_as_pytorch(torch, make, expected):
+    assert repr(make(torch)).replace("torch.", "") == expected
