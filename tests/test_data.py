@@ -10,9 +10,20 @@ import pytest
 import tinygrad_opt as T
 from tinygrad_opt.utils import data
 from tinygrad_opt.utils.data import (
-    BatchSampler, ConcatDataset, DataLoader, Dataset, IterableDataset, RandomSampler,
-    SequentialSampler, Subset, SubsetRandomSampler, TensorDataset, WeightedRandomSampler,
-    default_collate, default_convert, random_split,
+    BatchSampler,
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+    default_collate,
+    default_convert,
+    random_split,
 )  # fmt: skip
 
 
@@ -89,7 +100,7 @@ def test_random_split():
     assert [len(p) for p in random_split(Squares(10), [0.35, 0.35, 0.3])] == [4, 3, 3]
     with pytest.raises(ValueError, match="Sum of input lengths does not equal the length of the"):
         random_split(Squares(10), [7, 4])
-    with pytest.raises(ValueError, match="Fraction at index 1 is not between 0 and 1"):
+    with pytest.raises(ValueError, match="Fraction at index 0 is not between 0 and 1"):
         random_split(Squares(10), [1.5, -0.5])
     with pytest.warns(UserWarning, match="Length of split at index 1 is 0"):
         random_split(Squares(1), [0.5, 0.5])

@@ -24,6 +24,9 @@ from .inplace import InPlace
 __all__ = ["Size", "Tensor"]
 
 
+_ndarray = np.ndarray
+
+
 class Size(tuple[int, ...]):
     """A shape: a tuple of ints that prints as PyTorch's `torch.Size`."""
 
@@ -64,12 +67,12 @@ class Tensor(InPlace, Variable):
     _plain = staticmethod(wrap_plain)
 
     def __init__(self, data: Any = (), requires_grad: bool = False, node: Node | None = None) -> None:
-        if type(data) is not np.ndarray:
+        if type(data) is not _ndarray:
             data = _raw_array(data)
         self.array = data
         self.requires_grad = requires_grad
         self.node = node
-        self._grad = self._home = self._hooks = None
+        self._grad = None
 
     # What it is -----------------------------------------------------------------------------------
 
@@ -583,7 +586,9 @@ def _raw_index(index: Any) -> Any:
         return tuple(_raw_index(part) for part in index)
     if isinstance(index, Variable):
         return index.array
-    return np.asarray(index) if isinstance(index, list) else index
+    if isinstance(index, list):
+        return np.asarray(index) if index else np.empty(0, np.intp)
+    return index
 
 
 def _check_grad(tensor: Tensor, value: Any) -> None:

@@ -42,6 +42,9 @@ class Namespace:
     def amax(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return x.max(axis=axis, keepdims=keepdims)
 
+    def copy(self, x: Any) -> Any:
+        return x.copy()  # row-major, where np.copy keeps the order
+
     def cast(self, x: Any, dtype: Any) -> Any:
         return x.astype(dtype)
 
@@ -49,7 +52,7 @@ class Namespace:
         return to_device(x, device)
 
     def sigmoid(self, x: Any) -> Any:
-        z = self.module.exp(-self.module.abs(x))  # in (0, 1]: never overflows
+        z = self.module.exp(self.module.copysign(x, -1.0))  # exp(-|x|), in (0, 1]: never overflows
         return self.module.where(x >= 0, 1, z) / (1 + z)
 
     def softmax(self, x: Any, axis: int) -> Any:
@@ -135,6 +138,11 @@ def array_namespace(array: Any) -> Namespace:
     if type(array).__module__.partition(".")[0] == "cupy":
         return _cupy_namespace()
     return _NUMPY
+
+
+def same_library(a: Any, b: Any) -> bool:
+    """Whether two raw arrays are both NumPy's or both CuPy's."""
+    return type(a) is type(b) or array_namespace(a) is array_namespace(b)
 
 
 # Devices ------------------------------------------------------------------------------------------

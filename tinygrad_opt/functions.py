@@ -102,7 +102,7 @@ def _comparison(symbol: str, compare: Any) -> Any:
     def function(input: Any, other: Any) -> Tensor:
         try:
             return wrap_plain(compare(_raw(input), _raw(other)))
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise explain(symbol, (input, other), error) from error
 
     function.__name__ = symbol
@@ -386,6 +386,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     if not parts:
         raise RuntimeError("cat: expected a non-empty list of Tensors")
     shape = parts[0].shape
+    along = axis_index(dim, len(shape))
     for i, part in enumerate(parts):
         if len(part.shape) != len(shape):
             raise RuntimeError(
@@ -393,7 +394,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                 f"{len(part.shape)} (tensor number {i})"
             )
         for axis, (n, m) in enumerate(zip(shape, part.shape, strict=True)):
-            if n != m and axis != dim % builtins.max(len(shape), 1):
+            if n != m and axis != along:
                 raise RuntimeError(
                     f"Sizes of tensors must match except in dimension {dim}. Expected size {n} "
                     f"but got size {m} for tensor number {i} in the list."

@@ -16,7 +16,7 @@ from . import ops, random
 from .autograd.errors import explain
 from .autograd.graph import Variable
 from .autograd.modes import mode
-from .backend import device_of, to_device
+from .backend import device_of, to_device, xp
 
 
 def _refuse_recorded(tensor: Any, name: str, *others: Any) -> None:
@@ -147,10 +147,10 @@ class InPlace:
     def masked_fill_(self, mask: Any, value: Any) -> Any:
         """`value` where mask is True."""
 
-        def put(a: Any, m: Any) -> None:
-            a[np.broadcast_to(m, a.shape) if isinstance(m, np.ndarray) else m] = value
+        def put(a: Any, m: Any, v: Any) -> None:
+            a[xp(m).broadcast_to(m, a.shape) if hasattr(m, "shape") else m] = v
 
-        return _write(self, "masked_fill_", put, mask)
+        return _write(self, "masked_fill_", put, mask, value)
 
     def uniform_(self, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Any:
         """Drawn from the uniform distribution on [a, b)."""

@@ -30,7 +30,7 @@ def uniform_std(bound):
         (lambda w, g: init.trunc_normal_(w, 0, 1, -1, 1, generator=g), 1, 0.5396),
         (lambda w, g: init.xavier_uniform_(w, 2, generator=g), 2 * math.sqrt(6 / 500), None),
         (lambda w, g: init.xavier_normal_(w, 2, generator=g), None, 2 * math.sqrt(2 / 500)),
-        (lambda w, g: init.kaiming_uniform_(w, math.sqrt(5), generator=g), 1 / math.sqrt(300), None),
+        (lambda w, g: init.kaiming_uniform_(w, math.sqrt(5), generator=g), 300**-0.5, None),
         (lambda w, g: init.kaiming_uniform_(w, mode="fan_out", nonlinearity="relu", generator=g),
          math.sqrt(6 / 200), None),
         (lambda w, g: init.kaiming_normal_(w, generator=g), None, math.sqrt(2 / 300)),

@@ -65,6 +65,27 @@ def test_activations(module, expected):
     assert np.isfinite(x.grad.array).all()
 
 
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [
+        (nn.ReLU(), F.relu),
+        (nn.SiLU(), F.silu),
+        (nn.LeakyReLU(), F.leaky_relu),
+        (nn.ELU(), F.elu),
+        (nn.GELU(), F.gelu),
+        (nn.Sigmoid(), F.sigmoid),
+        (nn.Tanh(), F.tanh),
+        (nn.Softplus(), F.softplus),
+    ],
+)
+def test_modules_and_functions_agree(module, function):
+    x = T.tensor(X)
+    assert function(x).tolist() == module(x).tolist()
+    if "inplace" in vars(module):
+        assert function(x, inplace=True).tolist() == module(x).tolist()
+        assert x.tolist() == X
+
+
 def test_elu_at_zero_has_slope_alpha():
     x = T.zeros(1, requires_grad=True)
     F.elu(x, 3.0).backward()

@@ -118,11 +118,19 @@ def _propagate(
     pending: dict[Any, Any] = {}  # Node or leaf -> gradient so far
     waiting: list[tuple[int, Node]] = []  # heap by rank: the newest node first
     for x, seed in zip(outputs, seeds, strict=True):
-        _deposit(x if x.node is None else x.node, seed, pending, waiting)
+        key = x.node or x
+        if key in pending:
+            pending[key] = pending[key] + seed
+        else:
+            pending[key] = seed
+            if key is not x:
+                heapq.heappush(waiting, (key.rank, key))
 
     spent = []
-    while waiting:
-        node = heapq.heappop(waiting)[1]
+    newest = heapq.heappop(waiting)[1] if waiting else None  # kept out: chains need no heap
+    while newest is not None:
+        node = newest
+        newest = heapq.heappop(waiting)[1] if waiting else None
         g = pending.pop(node)
         if node.hooks is not None:
             for hook in node.hooks:
@@ -135,14 +143,15 @@ def _propagate(
             raise _freed(node)
         spent.append(node)
         i = 0
-        for x in node.inputs:  # the loop that a training step spends its time in
+        for x in node.targets:  # the loop that a training step spends its time in
             i += 1
-            if not isinstance(x, Variable) or not x.requires_grad:
+            pullback = output[i]
+            if x is None or pullback is None:
                 continue
             key = x.node or x
-            if (useful is not None and key not in useful) or output[i] is None:
+            if useful is not None and key not in useful:
                 continue
-            gx = output[i](g)
+            gx = pullback(g)
             array = x.array
             if gx.shape != array.shape or gx.dtype is not array.dtype:
                 gx = _fitted(gx, array, node)
@@ -150,8 +159,15 @@ def _propagate(
                 pending[key] = pending[key] + gx
             else:
                 pending[key] = gx
-                if key is not x:
+                if key is x:
+                    continue
+                if newest is None:
+                    newest = key
+                elif newest.rank < key.rank:  # older than the newest
                     heapq.heappush(waiting, (key.rank, key))
+                else:
+                    heapq.heappush(waiting, (newest.rank, newest))
+                    newest = key
     if useful is not None:
         pending = {x: g for x, g in pending.items() if x in useful}
     for x in pending:  # only leaves are left
@@ -161,15 +177,6 @@ def _propagate(
         for node in spent:  # only now that all has gone well
             node.release()
     return pending | arrived
-
-
-def _deposit(key: Any, g: Any, pending: dict[Any, Any], waiting: list[Any]) -> None:
-    if key in pending:
-        pending[key] = pending[key] + g
-    else:
-        pending[key] = g
-        if isinstance(key, Node):
-            heapq.heappush(waiting, (key.rank, key))
 
 
 def _fitted(g: Any, array: Any, node: Node) -> Any:
@@ -217,15 +224,13 @@ def _leading_to(wanted: list[Any], outputs: list[Any]) -> dict[Any, list[Any]]:
             if not node.output:  # a wanted tensor may have stood behind it: nobody knows any more
                 raise _freed(node)
             nodes.add(node)
-            stack.extend(
-                x.node for x in node.inputs if isinstance(x, Variable) and x.node is not None
-            )
+            stack.extend(x.node for x in node.targets if x is not None and x.node is not None)
     useful: dict[Any, list[Any]] = {x: [] for x in wanted if x.node is None}
     for x in wanted:
         if x.node is not None:
             useful.setdefault(x.node, []).append(x)
     for node in sorted(nodes, key=lambda n: -n.rank):  # oldest first: inputs are decided already
-        if any((x.node or x) in useful for x in node.inputs if isinstance(x, Variable)):
+        if any((x.node or x) in useful for x in node.targets if x is not None):
             useful.setdefault(node, [])
     return useful
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Node", "Variable", "op"]
 
 _ndarray = np.ndarray
-_FLOAT16, _FLOAT64 = np.dtype("float16"), np.dtype("float64")
+_FLOAT32 = np.dtype("float32")
+_PROMOTED = (np.dtype("float64"), np.dtype("float16"))  # what NumPy may promote to by itself
 _next_rank = count(0, -1).__next__
 
 
@@ -51,28 +52,32 @@ class Variable:
     _hooks         functions to call with this leaf's gradient
     """
 
-    __slots__ = (
-        "__dict__", "__weakref__", "_grad", "_home", "_hooks", "array", "node", "requires_grad",
-    )  # fmt: skip
+    __slots__ = ("__dict__", "__weakref__", "_grad", "array", "node", "requires_grad")
 
     array: Any
     requires_grad: bool
     node: Node | None
     _grad: Tensor | None
-    _home: Tensor | None
-    _hooks: Any
+    _home: Any = None  # these two are rare, and not worth a slot that every result would fill
+    _hooks: Any = None
 
 
 class Node:
     """One recorded operation: how to send a gradient from its output back to its inputs."""
 
-    __slots__ = ("hooks", "inputs", "op", "output", "params", "rank")
+    __slots__ = ("hooks", "inputs", "op", "output", "params", "rank", "targets")
 
     def __init__(
-        self, op: Any, inputs: tuple[Any, ...], params: dict[str, Any], output: tuple[Any, ...]
+        self,
+        op: Any,
+        inputs: tuple[Any, ...],
+        targets: Sequence[Any],
+        params: dict[str, Any],
+        output: tuple[Any, ...],
     ) -> None:
         self.op = op
         self.inputs = inputs  # Tensors, raw arrays, Python scalars or None, as they were passed
+        self.targets = targets  # those that a gradient goes to; None in the place of the others
         self.params = params
         self.output = output  # what the pair returned: the value, then a pullback per input
         self.rank = _next_rank()  # newest lowest; inputs are older, so ranks are a topological order
@@ -80,7 +85,7 @@ class Node:
 
     def release(self) -> None:
         """Drop all that was saved for backward; a second backward finds `output` gone."""
-        self.inputs, self.output = (), ()
+        self.inputs = self.targets = self.output = ()
 
     def name(self) -> str:
         return f"{self.op.__name__.title().replace('_', '')}Backward0"
@@ -90,7 +95,7 @@ class Node:
 
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
-        return tuple((x.node, 0) for x in self.inputs if isinstance(x, Variable))
+        return tuple((None if x is None else x.node, 0) for x in self.targets)
 
 
 _wrap: Callable[..., Any]  # the class Tensor; set by `use_tensor_class` once it exists
@@ -126,99 +131,126 @@ def op(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
     >>> x.grad
     tensor([12.])
     """
-    inputs = [
-        p for p in inspect.signature(pair).parameters.values()
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
-    ]  # fmt: skip
-    plain = not any(p.kind is p.VAR_POSITIONAL for p in inputs)
-    make = {1: _unary, 2: _binary}.get(len(inputs) if plain else 0, _general)
+    parameters = inspect.signature(pair).parameters.values()
+    plain = all(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    make = {1: _unary, 2: _binary}.get(len(parameters) if plain else 0, _general)
     operation: Any = functools.wraps(pair)(make(pair))
     operation.__name__ = pair.__name__.lstrip("_")
     operation.pair = pair
     return operation
 
 
-# Three times the same function: unpacking a known number of inputs is what keeps a recorded
-# operation near a microsecond.
+# Three times the same function: unpacking a known number of inputs, with no keywords to collect and
+# no call in between, is what keeps recording near a microsecond.
+
+_NO_PARAMS: dict[str, Any] = {}
 
 
 def _unary(pair: Callable[..., Any]) -> Callable[..., Any]:
-    def operation(x: Any, /, **params: Any) -> Any:
+    def operation(x: Any, /) -> Any:
         if not isinstance(x, Variable):
-            return pair(x, **params)[0]
+            return pair(x)[0]
         try:
-            output = pair(x.array, **params)
+            output = pair(x.array)
         except (TypeError, ValueError) as error:
             raise explain(pair.__name__, (x,), error) from error
-        return _finish(operation, (x,), params, output, x.requires_grad)
+        y = output[0]
+        if type(y) is not _ndarray or y.dtype is not _FLOAT32:
+            y, settled = _settled(operation, (x,), _NO_PARAMS, y)
+            if settled is not None:
+                return settled
+        if x.requires_grad and mode.enabled:
+            inputs = (x,)
+            return _wrap(y, True, Node(operation, inputs, inputs, _NO_PARAMS, output))
+        return _wrap(y)
 
     return operation
 
 
 def _binary(pair: Callable[..., Any]) -> Callable[..., Any]:
-    def operation(x: Any, y: Any, /, **params: Any) -> Any:
+    def operation(x: Any, y: Any, /) -> Any:
+        inputs = (x, y)
         if isinstance(x, Variable):
-            a, needed = x.array, x.requires_grad
+            a = x.array
             if isinstance(y, Variable):
                 b = y.array
-                needed = needed or y.requires_grad
+                if y.requires_grad:
+                    targets = inputs if x.requires_grad else (None, y)
+                else:
+                    targets = (x, None) if x.requires_grad else None
             else:
                 b = y
+                targets = (x, None) if x.requires_grad else None
         elif isinstance(y, Variable):
-            a, b, needed = x, y.array, y.requires_grad
+            a, b = x, y.array
+            targets = (None, y) if y.requires_grad else None
         else:
-            return pair(x, y, **params)[0]
+            return pair(x, y)[0]
         try:
-            output = pair(a, b, **params)
+            output = pair(a, b)
         except (TypeError, ValueError) as error:
-            raise explain(pair.__name__, (x, y), error) from error
-        return _finish(operation, (x, y), params, output, needed)
+            raise explain(pair.__name__, inputs, error) from error
+        z = output[0]
+        if type(z) is not _ndarray or z.dtype is not _FLOAT32:
+            z, settled = _settled(operation, inputs, _NO_PARAMS, z)
+            if settled is not None:
+                return settled
+        if targets is not None and mode.enabled:
+            return _wrap(z, True, Node(operation, inputs, targets, _NO_PARAMS, output))
+        return _wrap(z)
 
     return operation
 
 
 def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
     def operation(*inputs: Any, **params: Any) -> Any:
-        raw = []
+        raw, targets = [], []
         seen = needed = False
         for x in inputs:
             if isinstance(x, Variable):
                 seen = True
-                needed = needed or x.requires_grad
-                x = x.array
-            raw.append(x)
+                raw.append(x.array)
+                if x.requires_grad:
+                    needed = True
+                    targets.append(x)
+                    continue
+            else:
+                raw.append(x)
+            targets.append(None)
         if not seen:
             return pair(*inputs, **params)[0]
         try:
             output = pair(*raw, **params)
         except (TypeError, ValueError) as error:
             raise explain(pair.__name__, inputs, error) from error
-        return _finish(operation, inputs, params, output, needed)
+        y = output[0]
+        if type(y) is not _ndarray or y.dtype is not _FLOAT32:
+            y, settled = _settled(operation, inputs, params, y)
+            if settled is not None:
+                return settled
+        if needed and mode.enabled:
+            return _wrap(y, True, Node(operation, inputs, targets, params, output))
+        return _wrap(y)
 
     return operation
 
 
-def _finish(
-    operation: Any,
-    inputs: tuple[Any, ...],
-    params: dict[str, Any],
-    output: tuple[Any, ...],
-    needed: bool,
-) -> Any:
-    """Wrap the value in a Tensor and record how it was made, if a gradient is wanted."""
-    y = output[0]
-    if type(y) is not _ndarray and isinstance(y, np.generic):
-        y = np.asarray(y)  # NumPy hands out scalars for 0-d results
-    dtype = y.dtype
-    if (dtype is _FLOAT64 or dtype is _FLOAT16) and "dtype" not in params:
-        # Right only where a tensor of that type came in, or where it was asked for by name; else
-        # NumPy's promotion differs from PyTorch's.
-        settled = settle(operation, inputs, dtype)
+def _settled(
+    operation: Any, inputs: tuple[Any, ...], params: dict[str, Any], y: Any
+) -> tuple[Any, Any]:
+    """What is not a float32 array: (the value as an array, the result in another type or None).
+
+    NumPy hands out scalars for 0-d results. And a float64 or float16 is right only where a tensor
+    of that type came in, or where it was asked for by name: else NumPy's promotion differs from
+    PyTorch's, and the operation is done again on inputs of PyTorch's type.
+    """
+    if isinstance(y, np.generic):
+        y = np.asarray(y)
+    if y.dtype in _PROMOTED and "dtype" not in params:
+        settled = settle(operation, inputs, y.dtype)
         if settled is not inputs:
-            return operation(*settled, **params)
-    if needed and mode.enabled:
-        return _wrap(y, True, Node(operation, inputs, params, output))
-    return _wrap(y)
+            return y, operation(*settled, **params)
+    return y, None
 
 
 def reduce_to(g: Any, shape: tuple[int, ...], made_by: str) -> Any:

@@ -68,7 +68,7 @@ def settle(operation: Any, inputs: tuple[Any, ...], made: np.dtype[Any]) -> tupl
         # The condition stays a mask; where(mask, 1.0, 0.0) has no array that decides the type.
         scalars = (isinstance(x, _SCALAR_TYPES) for x in inputs[1:])
         settled = (inputs[0], *(
-            np.asarray(x, target) if scalar else x
+            target.type(x) if scalar else x  # a NumPy scalar, which goes with CuPy arrays too
             for x, scalar in zip(settled[1:], scalars, strict=True)
         ))  # fmt: skip
     if all(a is b for a, b in zip(settled, inputs, strict=True)):

@@ -10,7 +10,7 @@ import numpy as np
 from .. import dtypes, ops
 from .._tensor import Tensor
 from ..backend import xp
-from .reduction import check_reduction, reduced
+from .reduction import check_devices, check_reduction, reduced
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -34,6 +34,7 @@ def cross_entropy(
     sizes differ, IndexError for classes outside [0, C).
     """
     scores, classes = input.array, target.array
+    check_devices("cross_entropy", scores, classes)
     if (
         weight is None
         and not label_smoothing
@@ -75,6 +76,7 @@ def nll_loss(
 
     Arguments and errors as `cross_entropy`, for targets that are classes.
     """
+    check_devices("nll_loss", input.array, target.array)
     check_reduction(reduction)
     rows, index, shape = _as_rows(input, target)
     factors, ignored = _row_weights(rows, index, weight, ignore_index)

@@ -11,8 +11,9 @@ from .. import functions, ops, random
 from .._tensor import Tensor
 from ..autograd.graph import op, wrap_plain
 from ..backend import device_of, to_device, xp
-from ..ops import relu, sigmoid, silu, tanh
+from ..ops import sigmoid, tanh
 from .classification import cross_entropy, nll_loss
+from .reduction import check_devices
 from .regression import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -36,6 +37,16 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 # Activations --------------------------------------------------------------------------------------
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0), with slope 0 at 0. `inplace` changes nothing here."""
+    return ops.relu(input)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`input` * sigmoid(input). `inplace` changes nothing here."""
+    return ops.silu(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
@@ -131,6 +142,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     integers and IndexError for those outside [0, rows).
     """
     index = input.array
+    check_devices("embedding", weight.array, index)
     if index.dtype.kind not in "iu":
         raise RuntimeError(
             "embedding: Expected tensor for argument 'indices' to have one of the following scalar "

@@ -1,12 +1,27 @@
-"""What a loss does with one value per element: mean, sum, or nothing."""
+"""What the losses share: one device for all, and mean, sum or nothing at the end."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .. import functions, ops
+from ..backend import device_of
 
-__all__ = ["check_reduction", "reduced"]
+__all__ = ["check_devices", "check_reduction", "reduced"]
+
+
+def check_devices(name: str, x: Any, index: Any) -> None:
+    """Raise RuntimeError unless two raw arrays lie on the same device.
+
+    For integers that operations take as constants: the operations themselves do not look at them.
+    """
+    if type(x) is type(index):
+        return  # NumPy and NumPy: the usual case, decided at once
+    if device_of(x) != device_of(index):
+        raise RuntimeError(
+            f"{name}: Expected all tensors to be on the same device, but found {device_of(x)} and "
+            f"{device_of(index)}; move one of them with .to(device)"
+        )
 
 
 def check_reduction(reduction: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
-from ..backend import array_namespace
+from ..backend import array_namespace, same_library
 
 __all__ = ["FlatGroup", "Run"]
 
@@ -52,7 +52,7 @@ class GradSlot:
             return Tensor(g.copy())  # somebody kept the last gradient
         tensor = self.tensor
         view = tensor.array
-        if g.shape != view.shape or g.dtype != view.dtype or type(g) is not type(view):
+        if g.shape != view.shape or g.dtype != view.dtype or not same_library(g, view):
             return Tensor(g.copy())
         view[...] = g
         return tensor

@@ -119,7 +119,7 @@ def load(optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
 
 
 def _loaded_entry(name: str, p: Tensor, entry: dict[str, Any]) -> dict[str, Any]:
-    """A copy of one parameter's saved state, in the parameter's dtype (but `step` as it is)."""
+    """A copy of one parameter's state, in its dtype and on its device (but `step` as it is)."""
     loaded: dict[str, Any] = {}
     for key, value in entry.items():
         array = getattr(value, "array", value)
@@ -132,6 +132,6 @@ def _loaded_entry(name: str, p: Tensor, entry: dict[str, Any]) -> dict[str, Any]
                 f"its parameter has {tuple(p.array.shape)}"
             )
         kind = np.float32 if key == "step" else p.dtype
-        loaded[key] = Tensor(np.array(array, kind) if isinstance(array, np.ndarray) else
-                             array.astype(kind))  # fmt: skip
+        copied = np.array(array, kind) if isinstance(array, np.ndarray) else array.astype(kind)
+        loaded[key] = Tensor(copied if key == "step" else to_device(copied, p.device))
     return loaded

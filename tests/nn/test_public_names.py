@@ -1,0 +1,43 @@
+"""Every public layer and loss is exercised by the tables of this folder."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+import tinygrad_opt
+from tinygrad_opt import nn
+
+FOLDER = Path(__file__).parent
+TESTS = "".join(
+    path.read_text() for path in FOLDER.glob("test_*.py") if path.name != Path(__file__).name
+)
+
+
+@pytest.mark.parametrize("module", [nn, nn.functional, nn.init, nn.utils])
+def test_public_names_exist_and_are_tested(module):
+    for name in module.__all__:
+        assert hasattr(module, name)
+        assert f".{name}" in TESTS or f"{name!r}".replace("'", '"') in TESTS, name
+
+
+def test_imports_of_every_spelling():
+    import tinygrad_opt.nn.functional as F
+    from tinygrad_opt.nn import Module, functional
+    from tinygrad_opt.utils.data import DataLoader
+
+    assert F is functional is tinygrad_opt.nn.functional
+    assert Module is nn.Module
+    assert DataLoader is tinygrad_opt.utils.data.DataLoader
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [v for n in nn.__all__ if inspect.isclass(v := getattr(nn, n))],
+    ids=lambda c: c.__name__,
+)
+def test_classes_are_documented(thing):
+    assert thing.__doc__
+    assert thing.__doc__.strip()

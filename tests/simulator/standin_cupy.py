@@ -1,0 +1,382 @@
+"""A stand-in for CuPy over NumPy memory: the device code of the library runs without a GPU.
+
+It is as strict as CuPy 14 where it matters, and offers no name, keyword or method that CuPy lacks
+(the tables below were checked against `dir` and the signatures of CuPy 14.2):
+
+- results are device arrays, 0-d ones too; nothing becomes a NumPy array unasked;
+- a NumPy array next to a device array is a TypeError, except as an index or in `asarray`;
+- integer index arrays wrap around where NumPy raises; views of broadcasts can be written to;
+- floating-point errors give no warnings.
+
+The array class derives from that of numba-cuda's simulator, so that kernels accept it. The real
+one is `cupy.ndarray`; this one is called FakeCUDAArray because the kernels look for that name.
+"""
+
+import functools
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+from numba.cuda.simulator import kernel as simulator
+from numba.cuda.simulator.cudadrv import devicearray
+
+# What CuPy has, of what the library calls: name -> the keywords it takes there.
+FUNCTIONS = {
+    "amax": "a axis out keepdims", "amin": "a axis out keepdims", "arange": "start stop step dtype",
+    "argmax": "a axis dtype out keepdims", "argmin": "a axis dtype out keepdims",
+    "ascontiguousarray": "a dtype", "broadcast_to": "array shape", "clip": "a a_min a_max out",
+    "concatenate": "tup axis out dtype casting", "copy": "a order", "cumsum": "a axis dtype out",
+    "dot": "a b out", "empty": "shape dtype order", "expand_dims": "a axis", "flip": "a axis",
+    "full": "shape fill_value dtype order", "isclose": "a b rtol atol equal_nan",
+    "max": "a axis out keepdims", "mean": "a axis dtype out keepdims",
+    "meshgrid": "indexing sparse copy", "ones": "shape dtype order",
+    "ones_like": "a dtype order subok shape", "ravel_multi_index": "multi_index dims mode order",
+    "result_type": "", "round": "a decimals out", "stack": "tup axis out dtype casting",
+    "sum": "a axis dtype out keepdims", "swapaxes": "a axis1 axis2", "transpose": "a axes",
+    "where": "condition x y", "zeros": "shape dtype order",
+    "zeros_like": "a dtype order subok shape",
+}  # fmt: skip
+UFUNCS = (
+    "abs absolute add bitwise_and bitwise_or bitwise_xor ceil cos divide equal exp expm1 floor "
+    "floor_divide greater greater_equal invert isfinite isinf isnan less less_equal log log10 log1p "
+    "log2 logical_and logical_not logical_or matmul maximum minimum multiply negative not_equal "
+    "power remainder sign sin sqrt square subtract tanh true_divide"
+).split()
+METHODS = {
+    "all": "axis out keepdims", "any": "axis out keepdims", "argmax": "axis out dtype keepdims",
+    "argmin": "axis out dtype keepdims", "astype": "dtype order casting subok copy",
+    "clip": "min max out", "copy": "order", "cumsum": "axis dtype out", "dot": "b out",
+    "max": "axis out keepdims", "mean": "axis dtype out keepdims", "min": "axis out keepdims",
+    "nonzero": "", "prod": "axis dtype out keepdims", "ravel": "order", "reshape": "order copy",
+    "squeeze": "axis", "sum": "axis dtype out keepdims", "swapaxes": "axis1 axis2",
+    "transpose": "", "view": "dtype type",
+}  # fmt: skip
+OPERATORS = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide",
+    "floordiv": "floor_divide", "mod": "remainder", "pow": "power", "matmul": "matmul",
+    "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
+}  # fmt: skip
+COMPARISONS = {
+    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater",
+    "ge": "greater_equal",
+}  # fmt: skip
+
+
+def _raw(x):
+    """The NumPy array behind a device array; CuPy's TypeError for what it does not take."""
+    if isinstance(x, FakeCUDAArray):
+        return x._ary
+    if isinstance(x, (list, tuple)):
+        return type(x)(_raw(part) for part in x)
+    if isinstance(x, (int, float, str, np.generic, np.dtype, type)) or x is None:
+        return x
+    raise TypeError(f"Unsupported type {type(x)}")
+
+
+def _device(y, *sources):
+    """What NumPy returned as CuPy returns it: device arrays, which know whose memory they view."""
+    if isinstance(y, (tuple, list)):
+        return tuple(_device(part, *sources) for part in y)
+    if not isinstance(y, (np.ndarray, np.generic)):
+        return y
+    for source in sources:
+        if isinstance(source, FakeCUDAArray):
+            if y is source._ary:
+                return source
+            if isinstance(y, np.ndarray) and np.may_share_memory(y, source._ary):
+                return FakeCUDAArray(y, source if source.base is None else source.base)
+    return FakeCUDAArray(np.asarray(y))
+
+
+def _called(function, keywords, args, kwargs):
+    unknown = kwargs.keys() - set(keywords.split())
+    if unknown:
+        raise TypeError(f"{function.__name__}() got an unexpected keyword argument {min(unknown)}")
+    with np.errstate(all="ignore"):
+        y = function(*map(_raw, args), **{name: _raw(x) for name, x in kwargs.items()})
+    return _device(y, *args, *kwargs.values())
+
+
+def _function(name):
+    def function(*args, **kwargs):
+        return _called(getattr(np, name), FUNCTIONS[name], args, kwargs)
+
+    return function
+
+
+class Ufunc:
+    """An element-wise function; few of NumPy's ufunc methods are there."""
+
+    def __init__(self, name):
+        self.numpy = getattr(np, name)
+
+    def __call__(self, *args, **kwargs):
+        return _called(self.numpy, "out casting dtype", args, kwargs)
+
+    def at(self, a, indices, b=None):
+        if self.numpy not in (np.add, np.subtract, np.maximum, np.minimum):
+            raise NotImplementedError(f"`{self.numpy.__name__}.at` is not supported yet")
+        if a.dtype not in (np.int32, np.float16, np.float32, np.float64, np.uint32, np.uint64):
+            raise TypeError(f"atomic operations on {a.dtype} are not supported")
+        self.numpy.at(a._ary, _wrapped(a, indices), _raw(b))
+
+    def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):
+        if self.numpy not in (np.add, np.multiply):
+            raise NotImplementedError(f"`{self.numpy.__name__}.reduce` is not supported yet")
+        method = array.sum if self.numpy is np.add else array.prod
+        return method(axis, dtype, out, keepdims)
+
+
+def _wrapped(array, index):
+    """An index for NumPy: host and device arrays alike, integer arrays wrapped around."""
+    parts, axis = [], 0
+    tuple_ = index if isinstance(index, tuple) else (index,)
+    taken = sum(_axes(part) for part in tuple_)
+    for part in tuple_:
+        part = part._ary if isinstance(part, FakeCUDAArray) else part
+        if isinstance(part, list):
+            part = np.asarray(part)
+        if isinstance(part, np.ndarray) and part.dtype.kind in "iu" and axis < array.ndim:
+            part = part % max(array.shape[axis], 1)
+        elif isinstance(part, np.ndarray) and part.dtype.kind == "f":
+            raise IndexError("arrays used as indices must be of integer or boolean type")
+        parts.append(part)
+        axis += array.ndim - taken if part is Ellipsis else _axes(part)
+    return tuple(parts) if isinstance(index, tuple) else parts[0]
+
+
+def _axes(part):
+    """How many axes a part of an index takes."""
+    if part is None or part is Ellipsis:
+        return 0
+    dtype = getattr(part, "dtype", None)
+    return part.ndim if dtype is not None and dtype.kind == "b" else 1
+
+
+class FakeCUDAArray(devicearray.FakeCUDAArray):
+    """`cupy.ndarray`, on NumPy memory that views share."""
+
+    __module__ = "cupy"
+    __array_priority__ = 100
+    __hash__ = None
+
+    def __init__(self, ary, base=None):
+        super().__init__(ary)
+        self.base = base
+
+    def __getattr__(self, name):  # the simulator's class would pass on anything NumPy has
+        raise AttributeError(f"'cupy.ndarray' object has no attribute {name!r}")
+
+    dtype = property(lambda self: self._ary.dtype)
+    shape = property(lambda self: self._ary.shape)
+    ndim = property(lambda self: self._ary.ndim)
+    size = property(lambda self: self._ary.size)
+    strides = property(lambda self: self._ary.strides)
+    itemsize = property(lambda self: self._ary.itemsize)
+    nbytes = property(lambda self: self._ary.nbytes)
+    T = property(lambda self: _device(self._ary.T, self))
+    device = property(lambda self: SimpleNamespace(id=0))
+
+    @property
+    def flags(self):
+        flags = self._ary.flags
+        return SimpleNamespace(
+            c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous, owndata=flags.owndata
+        )
+
+    @property
+    def __cuda_array_interface__(self):
+        return {**self._ary.__array_interface__, "version": 3, "stream": 1}
+
+    def get(self):
+        return self._ary.copy()
+
+    def item(self):
+        return self._ary.item()
+
+    def tolist(self):
+        return self._ary.tolist()
+
+    def fill(self, value):
+        value = value._ary if isinstance(value, FakeCUDAArray) else np.asarray(value)
+        if value.shape:
+            raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
+        self._ary.fill(value)
+
+    def __getitem__(self, index):
+        if simulator._get_kernel_context() is not None:
+            return self._ary[index]  # inside a kernel an element is a scalar
+        return _device(self._ary[_wrapped(self, index)], self)
+
+    def __setitem__(self, index, value):
+        if simulator._get_kernel_context() is None:
+            basic = not any(
+                isinstance(part, (list, np.ndarray, FakeCUDAArray))
+                for part in (index if isinstance(index, tuple) else (index,))
+            )
+            if basic and not isinstance(value, FakeCUDAArray):
+                return _device(self._ary[_wrapped(self, index)], self).fill(value)
+            index = _wrapped(self, index)
+            value = value._ary if isinstance(value, FakeCUDAArray) else value
+        self._ary[index] = value
+
+    def __array__(self, dtype=None):
+        raise TypeError(
+            "Implicit conversion to a NumPy array is not allowed. "
+            "Please use `.get()` to construct a NumPy array explicitly."
+        )
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        function = getattr(sys.modules["cupy"], ufunc.__name__, None)
+        if method != "__call__":
+            function = getattr(function, method, None)
+        known = (int, float, np.generic, np.ndarray, FakeCUDAArray)
+        if function is None or not all(isinstance(x, known) for x in inputs):
+            return NotImplemented
+        if "out" in kwargs:
+            kwargs["out"] = kwargs["out"][0]
+        if ufunc.__name__ in COMPARISONS.values():
+            inputs = [x.item() if isinstance(x, np.ndarray) and not x.ndim else x for x in inputs]
+        return function(*inputs, **kwargs)
+
+    def __array_function__(self, func, types, args, kwargs):
+        function = getattr(sys.modules["cupy"], func.__name__, None)
+        if function is None or not all(issubclass(t, (np.ndarray, FakeCUDAArray)) for t in types):
+            return NotImplemented
+        return function(*args, **kwargs)
+
+    def __reduce__(self):
+        return asarray, (self.get(),)
+
+    def __len__(self):
+        if not self.ndim:
+            raise TypeError("len() of unsized object")
+        return len(self._ary)
+
+    def __iter__(self):
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self):
+        return bool(self._ary)
+
+    def __int__(self):
+        return int(self._ary)
+
+    def __float__(self):
+        return float(self._ary)
+
+    def __format__(self, spec):
+        return format(self._ary, spec)
+
+    def __neg__(self):
+        return np.negative(self)
+
+    def __abs__(self):
+        return np.abs(self)
+
+    def __invert__(self):
+        return np.invert(self)
+
+
+def _method(name):
+    def method(self, *args, **kwargs):
+        bound = getattr(np.ndarray, name)
+        return _called(bound, METHODS[name], (self, *args), kwargs)
+
+    return method
+
+
+def _defers(x, y):
+    """Whether `x op y` is left to y, as CuPy decides it: Tensors have the higher priority."""
+    if hasattr(y, "__array_ufunc__"):
+        return y.__array_ufunc__ is None
+    return getattr(y, "__array_priority__", 0) > x.__array_priority__
+
+
+def _operator(ufunc, reflected=False):
+    def operator(self, other):
+        if _defers(self, other):
+            return NotImplemented
+        return ufunc(other, self) if reflected else ufunc(self, other)
+
+    return operator
+
+
+def _in_place(ufunc):
+    return lambda self, other: ufunc(self, other, out=self)
+
+
+for _name in METHODS:
+    setattr(FakeCUDAArray, _name, _method(_name))
+for _name, _ufunc in OPERATORS.items():
+    setattr(FakeCUDAArray, f"__{_name}__", _operator(getattr(np, _ufunc)))
+    setattr(FakeCUDAArray, f"__r{_name}__", _operator(getattr(np, _ufunc), reflected=True))
+    if _name != "matmul":
+        setattr(FakeCUDAArray, f"__i{_name}__", _in_place(Ufunc(_ufunc)))
+for _name, _ufunc in COMPARISONS.items():
+    setattr(FakeCUDAArray, f"__{_name}__", _operator(getattr(np, _ufunc)))
+
+
+def asarray(a, dtype=None):
+    """The one way in: a copy of host memory, or the device array itself."""
+    if isinstance(a, FakeCUDAArray):
+        return a if dtype in (None, a.dtype) else a.astype(dtype)
+    return FakeCUDAArray(np.array(a, dtype))
+
+
+def asnumpy(a):
+    """The one way out, beside `get`: a copy in host memory."""
+    return a.get() if isinstance(a, FakeCUDAArray) else np.asarray(a)
+
+
+def _broadcast_to(array, shape):
+    view = np.broadcast_to(_raw(array), shape)
+    writable = np.lib.stride_tricks.as_strided(array._ary, view.shape, view.strides)
+    return _device(writable, array)
+
+
+def _erf(x):
+    import math
+
+    value = np.vectorize(math.erf, otypes=[np.float64])(_raw(x))
+    return _device(value.astype(np.float32 if x.dtype == np.float32 else np.float64))
+
+
+class Device:
+    """`cupy.cuda.Device`: this machine has one, number 0."""
+
+    def __init__(self, device=None):
+        if device not in (None, 0):
+            raise RuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
+        self.id = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def install():
+    """Make `import cupy` and `import cupyx` find the stand-in, in this process."""
+    cupy = ModuleType("cupy")
+    vars(cupy).update({name: _function(name) for name in FUNCTIONS})
+    vars(cupy).update({name: Ufunc(name) for name in UFUNCS})
+    vars(cupy).update(
+        ndarray=FakeCUDAArray, asarray=asarray, asnumpy=asnumpy, broadcast_to=_broadcast_to,
+        float32=np.float32, float64=np.float64,
+        cuda=SimpleNamespace(
+            Device=Device,
+            get_current_stream=lambda: SimpleNamespace(ptr=0),
+            runtime=SimpleNamespace(getDeviceCount=lambda: 1, deviceSynchronize=lambda: None),
+        ),
+    )  # fmt: skip
+    special = ModuleType("cupyx.scipy.special")
+    special.erf = _erf
+    sys.modules["cupy"] = cupy
+    for name in ("cupyx", "cupyx.scipy"):
+        sys.modules[name] = ModuleType(name)
+    sys.modules["cupyx.scipy.special"] = special
+    return cupy
