@@ -400,8 +400,7 @@ class Tensor(InPlace, Variable):
     def __getitem__(self, index: Any) -> Tensor:
         return ops.getitem(self, index=_raw_index(index))
 
-    def __hash__(self) -> Any:  # by identity: tensors are keys of optimizer state
-        return id(self)
+    __hash__ = object.__hash__  # by identity: tensors are keys of optimizer state
 
     # Operators ------------------------------------------------------------------------------------
 
@@ -411,10 +410,14 @@ class Tensor(InPlace, Variable):
     __matmul__ = ops.matmul
 
     def __eq__(self, other: Any) -> Any:
-        return NotImplemented if other is None or isinstance(other, str) else functions.eq(self, other)
+        if other is None or isinstance(other, str):
+            return NotImplemented
+        return functions.eq(self, other)
 
     def __ne__(self, other: Any) -> Any:
-        return NotImplemented if other is None or isinstance(other, str) else functions.ne(self, other)
+        if other is None or isinstance(other, str):
+            return NotImplemented
+        return functions.ne(self, other)
 
     __lt__, __le__, __gt__, __ge__ = functions.lt, functions.le, functions.gt, functions.ge
     __abs__ = ops.abs

@@ -252,11 +252,11 @@ def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> T
     axis = _axis(dim)
     if p in (math.inf, -math.inf):
         extremum = ops.amax if p > 0 else ops.amin
-        return extremum(ops.abs(input), axis=axis, keepdims=keepdim)  # type: ignore[no-any-return]
+        return extremum(ops.abs(input), axis=axis, keepdims=keepdim)
     if p in (2, "fro"):
-        return ops.norm2(input, axis=axis, keepdims=keepdim)  # type: ignore[no-any-return]
+        return ops.norm2(input, axis=axis, keepdims=keepdim)
     if p == 0:
-        return ops.sum(ops.cast(ne(input, 0), dtype=input.dtype), axis=axis, keepdims=keepdim)  # type: ignore[no-any-return]
+        return ops.sum(ops.cast(ne(input, 0), dtype=input.dtype), axis=axis, keepdims=keepdim)
     return ops.power(ops.sum(ops.power(ops.abs(input), p), axis=axis, keepdims=keepdim), 1 / p)
 
 
@@ -384,7 +384,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors joined along `dim`; their other sizes must agree."""
     parts = list(tensors)
     if not parts:
-        raise RuntimeError("cat: expected a non-empty list of Tensors")
+        raise ValueError("cat: expected a non-empty list of Tensors")
     shape = parts[0].shape
     along = axis_index(dim, len(shape))
     for i, part in enumerate(parts):

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from . import ops, random
 from .autograd.errors import explain
 from .autograd.graph import Variable

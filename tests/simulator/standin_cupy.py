@@ -12,7 +12,6 @@ The array class derives from that of numba-cuda's simulator, so that kernels acc
 one is `cupy.ndarray`; this one is called FakeCUDAArray because the kernels look for that name.
 """
 
-import functools
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -36,12 +35,14 @@ FUNCTIONS = {
     "where": "condition x y", "zeros": "shape dtype order",
     "zeros_like": "a dtype order subok shape",
 }  # fmt: skip
-UFUNCS = (
-    "abs absolute add bitwise_and bitwise_or bitwise_xor ceil cos divide equal exp expm1 floor "
-    "floor_divide greater greater_equal invert isfinite isinf isnan less less_equal log log10 log1p "
-    "log2 logical_and logical_not logical_or matmul maximum minimum multiply negative not_equal "
-    "power remainder sign sin sqrt square subtract tanh true_divide"
-).split()
+UFUNCS = [
+    "abs", "absolute", "add", "bitwise_and", "bitwise_or", "bitwise_xor", "ceil", "copysign", "cos",
+    "divide", "equal", "exp", "expm1", "floor", "floor_divide", "greater", "greater_equal",
+    "invert", "isfinite", "isinf", "isnan", "less", "less_equal", "log", "log10", "log1p", "log2",
+    "logical_and", "logical_not", "logical_or", "matmul", "maximum", "minimum", "multiply",
+    "negative", "not_equal", "power", "remainder", "sign", "sin", "sqrt", "square", "subtract",
+    "tanh", "true_divide",
+]  # fmt: skip
 METHODS = {
     "all": "axis out keepdims", "any": "axis out keepdims", "argmax": "axis out dtype keepdims",
     "argmin": "axis out dtype keepdims", "astype": "dtype order casting subok copy",
@@ -145,6 +146,11 @@ def _wrapped(array, index):
     return tuple(parts) if isinstance(index, tuple) else parts[0]
 
 
+def _is_advanced(index):
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(part, (list, np.ndarray, FakeCUDAArray)) for part in parts)
+
+
 def _axes(part):
     """How many axes a part of an index takes."""
     if part is None or part is Ellipsis:
@@ -206,16 +212,19 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
     def __getitem__(self, index):
         if simulator._get_kernel_context() is not None:
             return self._ary[index]  # inside a kernel an element is a scalar
-        return _device(self._ary[_wrapped(self, index)], self)
+        return _device(self._at(_wrapped(self, index)), self)
+
+    def _at(self, index):
+        """What lies at an index; a view even of a single element, as in CuPy."""
+        y = self._ary[index]
+        if isinstance(y, np.generic) and not _is_advanced(index):
+            y = self._ary[(*index, ...) if isinstance(index, tuple) else (index, ...)]
+        return y
 
     def __setitem__(self, index, value):
         if simulator._get_kernel_context() is None:
-            basic = not any(
-                isinstance(part, (list, np.ndarray, FakeCUDAArray))
-                for part in (index if isinstance(index, tuple) else (index,))
-            )
-            if basic and not isinstance(value, FakeCUDAArray):
-                return _device(self._ary[_wrapped(self, index)], self).fill(value)
+            if not _is_advanced(index) and not isinstance(value, FakeCUDAArray):
+                return self[index].fill(value)
             index = _wrapped(self, index)
             value = value._ary if isinstance(value, FakeCUDAArray) else value
         self._ary[index] = value

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..backend import array_namespace, xp
+from ..backend import array_namespace, device_of, same_library, xp
 from .graph import Node, Variable, reduce_to, wrap_plain
 from .modes import enable_grad, mode
 
@@ -141,7 +141,8 @@ def _propagate(
         output = _on_tensors(node) if create_graph else node.output
         if not output:
             raise _freed(node)
-        spent.append(node)
+        if not keep:
+            spent.append(node)
         i = 0
         for x in node.targets:  # the loop that a training step spends its time in
             i += 1
@@ -173,9 +174,8 @@ def _propagate(
     for x in pending:  # only leaves are left
         for hook in x._hooks or ():
             pending[x] = hook(pending[x])
-    if not keep:
-        for node in spent:  # only now that all has gone well
-            node.release()
+    for node in spent:  # only now that all has gone well
+        node.release()
     return pending | arrived
 
 
@@ -276,6 +276,11 @@ def _seed(i: int, x: Any, seed: Any, create_graph: bool) -> Any:
         raise RuntimeError(
             f"Mismatch in shape: grad_output[{i}] has a shape of {tuple(seed.shape)} and output"
             f"[{i}] has a shape of {tuple(array.shape)}"
+        )
+    elif not same_library(getattr(seed, "array", seed), array):
+        raise RuntimeError(
+            f"backward: Expected all tensors to be on the same device, but grad_output[{i}] is on "
+            f"{device_of(getattr(seed, 'array', seed))} and output[{i}] on {device_of(array)}"
         )
     if create_graph:
         return seed if isinstance(seed, Variable) else wrap_plain(seed)

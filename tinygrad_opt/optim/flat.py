@@ -13,7 +13,7 @@ his back. Both are left alone instead.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -59,14 +59,21 @@ class GradSlot:
 
 
 class Run:
-    """Neighbouring parameters that take a step together: their arrays, flat, and their numbers."""
+    """Neighbouring parameters that take a step together: their arrays, flat, and their numbers.
 
-    __slots__ = ("arrays", "copy_back", "start", "stop")
+    arrays: values, gradient, then states.  steps: their step counts, a view.
+    copy_back: (where, what), for a step done on a copy of scattered memory.
+    """
 
-    def __init__(self, start: int, stop: int, arrays: tuple[Any, ...], copy_back: Any = None):
+    __slots__ = ("arrays", "copy_back", "start", "steps", "stop")
+
+    def __init__(
+        self, start: int, stop: int, arrays: tuple[Any, ...], steps: Any, copy_back: Any = None
+    ) -> None:
         self.start, self.stop = start, stop  # parameters start <= i < stop of the group
-        self.arrays = arrays  # values, gradient, then states
-        self.copy_back = copy_back  # (where, what): a step done on a copy of scattered memory
+        self.arrays = arrays
+        self.steps = steps
+        self.copy_back = copy_back
 
 
 class FlatGroup:
@@ -84,10 +91,11 @@ class FlatGroup:
         self.offsets = [0, *np.cumsum(sizes).tolist()]
         self.steps = np.zeros(len(params), np.float32)
         self.states: dict[str, Any] = {}
-        self.views: list[Any] = [None] * len(params)
+        self.views: list[Any] = [None] * len(params)  # None: somebody else holds the memory
         self.slots: list[GradSlot | None] = [None] * len(params)
+        self._homes: list[tuple[Tensor, Any, GradSlot]] = []  # those that have one, for the check
         self._at_home = False
-        self._whole: tuple[Any, ...] = ()
+        self._whole: list[Run] = []  # the usual case: one run, made once
         self._whole_names: tuple[str, ...] | None = None
         self._gather()
 
@@ -105,7 +113,8 @@ class FlatGroup:
             view[...] = p.array
             p.array = self.views[i] = view
             slot = self.slots[i] = GradSlot(self.gradient[a:b].reshape(view.shape))
-            p._home = slot  # type: ignore[assignment]
+            p._home = slot
+            self._homes.append((p, view, slot))
             if p._grad is not None and p._grad.node is None and not p._grad.requires_grad:
                 p._grad = slot.receive(p._grad.array)
 
@@ -138,25 +147,29 @@ class FlatGroup:
 
     # A step -------------------------------------------------------------------------------------
 
-    def runs(self, names: tuple[str, ...]) -> Iterator[Run]:
+    def runs(self, names: tuple[str, ...]) -> Iterable[Run]:
         """The parameters that have a gradient, as few runs as possible.
 
         A run ends where a parameter has no gradient, does not lie at home, or has taken another
         number of steps than its neighbour.
         """
-        if self._at_home and self._one_step_count():
-            if self._whole_names != names:
-                self._whole = (self.values, self.gradient, *(self.state(n) for n in names))
-                self._whole_names = names
-            yield Run(0, len(self.params), self._whole)
-            return
+        if not (self._at_home and self._one_step_count()):
+            return self._broken_runs(names)
+        if self._whole_names != names:
+            arrays = (self.values, self.gradient, *(self.state(name) for name in names))
+            self._whole = [Run(0, len(self.params), arrays, self.steps)]
+            self._whole_names = names
+        return self._whole
+
+    def _broken_runs(self, names: tuple[str, ...]) -> Iterator[Run]:
         start = 0
         while start < len(self.params):
             stop = self._end_of_run(start)
             if stop > start:
                 a, b = self.offsets[start], self.offsets[stop]
                 states = (self.state(name)[a:b] for name in names)
-                yield Run(start, stop, (self.values[a:b], self.gradient[a:b], *states))
+                arrays = (self.values[a:b], self.gradient[a:b], *states)
+                yield Run(start, stop, arrays, self.steps[start:stop])
                 start = stop
             else:
                 if self.params[start]._grad is not None:
@@ -164,8 +177,10 @@ class FlatGroup:
                 start += 1
 
     def _all_at_home(self) -> bool:
-        for p, view, slot in zip(self.params, self.views, self.slots, strict=True):
-            if p.array is not view or slot is None or p._grad is not slot.tensor:
+        if len(self._homes) < len(self.params):
+            return False
+        for p, view, slot in self._homes:
+            if p.array is not view or p._grad is not slot.tensor:
                 return False
         return True
 
@@ -195,7 +210,7 @@ class FlatGroup:
         a, b = self.offsets[i], self.offsets[i + 1]
         states = (self.state(name)[a:b] for name in names)
         back = None if array.flags.c_contiguous else (array, flat)
-        return Run(i, i + 1, (flat, g, *states), back)
+        return Run(i, i + 1, (flat, g, *states), self.steps[i : i + 1], back)
 
 
 def _held_alone(params: list[Tensor]) -> list[bool]:

@@ -64,7 +64,7 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         self.state: Any = defaultdict(dict)
         self._flat: list[list[FlatGroup]] | None = None  # made at the first step
-        self._seen_state = (id(self.state), 0)
+        self._remember_state()
         for group in as_groups(type(self).__name__, params):
             self.add_param_group(group)
 
@@ -122,23 +122,24 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for group, flats in zip(self.param_groups, self._flat_groups(), strict=True):
-            for flat in flats:
-                self._step_flat(group, flat)
+        flat_groups = self._flat_groups()
+        for i, group in enumerate(self.param_groups):
+            rule = self.rule_for(group)
+            for flat in flat_groups[i]:
+                for run in flat.runs(rule.states):
+                    self._step_run(group, rule, flat, run)
         return loss
 
-    def _step_flat(self, group: dict[str, Any], flat: FlatGroup) -> None:
-        rule = self.rule_for(group)
-        for run in flat.runs(rule.states):
-            t = int(flat.steps[run.start]) + 1
-            coefficients = self.coefficients(group, t)
-            if t == 1:
-                self._begin(group, rule, flat, run)
-            rule.launch(run.arrays, coefficients)
-            flat.steps[run.start : run.stop] += 1
-            if run.copy_back is not None:
-                where, stepped = run.copy_back
-                where[...] = stepped.reshape(where.shape)
+    def _step_run(self, group: dict[str, Any], rule: UpdateRule, flat: FlatGroup, run: Run) -> None:
+        t = int(run.steps[0]) + 1
+        coefficients = self.coefficients(group, t)
+        if t == 1:
+            self._begin(group, rule, flat, run)
+        rule.launch(run.arrays, coefficients)
+        run.steps.fill(t)
+        if run.copy_back is not None:
+            where, stepped = run.copy_back
+            where[...] = stepped.reshape(where.shape)
 
     def _begin(self, group: dict[str, Any], rule: UpdateRule, flat: FlatGroup, run: Run) -> None:
         """The parameters of a run take their first step: give them entries in `state`."""
@@ -151,20 +152,30 @@ class Optimizer:
                 entry.bind(self.state_names.get(letter, letter), Tensor(flat.state_view(letter, i)))
             if entry:
                 self.state[p] = entry
-        self._seen_state = (id(self.state), len(self.state))
+        self._remember_state()
 
     def _flat_groups(self) -> list[list[FlatGroup]]:
         """The flat buffers, made anew if parameters or state were exchanged behind our back."""
-        if self._flat is not None and self._seen_state != (id(self.state), len(self.state)):
-            self._flat = None  # entries were added or removed: what is left counts
-        if self._flat is None or not all(flat.ready() for flats in self._flat for flat in flats):
+        if self._flat is None or not self._is_as_left():
             self._flat = [_flatten(group["params"]) for group in self.param_groups]
             for group, flats in zip(self.param_groups, self._flat, strict=True):
                 for flat in flats:
                     import_state(self, group, flat)
                     flat.ready()
-            self._seen_state = (id(self.state), len(self.state))
+            self._remember_state()
         return self._flat
+
+    def _is_as_left(self) -> bool:
+        if self.state is not self._seen_state or len(self.state) != self._seen_entries:
+            return False  # entries were added or removed: what is there now counts
+        for flats in self._flat or ():
+            for flat in flats:
+                if not flat.ready():
+                    return False  # the model went to another device or type
+        return True
+
+    def _remember_state(self) -> None:
+        self._seen_state, self._seen_entries = self.state, len(self.state)
 
     # State ------------------------------------------------------------------------------------------
 
@@ -190,7 +201,7 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._flat = None
-        self._seen_state = (id(self.state), len(self.state))
+        self._remember_state()
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
