@@ -16,9 +16,8 @@ import numpy as np
 from . import dtypes, functions, ops, printing
 from .autograd import engine
 from .autograd.graph import Node, Variable, use_tensor_class, wrap_plain
-from .backend import CPU, Device, device_of
+from .backend import CPU, Device, device_of, xp
 from .backend import to_device as move
-from .backend import xp
 from .inplace import InPlace
 
 __all__ = ["Size", "Tensor"]
@@ -66,7 +65,9 @@ class Tensor(InPlace, Variable):
     _namespace = ops
     _plain = staticmethod(wrap_plain)
 
-    def __init__(self, data: Any = (), requires_grad: bool = False, node: Node | None = None) -> None:
+    def __init__(
+        self, data: Any = (), requires_grad: bool = False, node: Node | None = None
+    ) -> None:
         if type(data) is not _ndarray:
             data = _raw_array(data)
         self.array = data
@@ -197,9 +198,7 @@ class Tensor(InPlace, Variable):
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Calls `hook(grad)` when this tensor's gradient is known; what it returns replaces it."""
         if not self.requires_grad:
-            raise RuntimeError(
-                "cannot register a hook on a tensor that doesn't require gradient"
-            )
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
 
         def raw_hook(g: Any) -> Any:
             result = hook(g if isinstance(g, Variable) else wrap_plain(g))  # type: ignore[arg-type]

@@ -93,9 +93,7 @@ class _CupyNamespace(Namespace):
 
 def _is_basic(index: Any) -> bool:
     parts = index if isinstance(index, tuple) else (index,)
-    return all(
-        part is None or part is Ellipsis or type(part) in (int, slice) for part in parts
-    )
+    return all(part is None or part is Ellipsis or type(part) in (int, slice) for part in parts)
 
 
 @functools.lru_cache(maxsize=64)
@@ -123,7 +121,7 @@ def _cupy_namespace() -> Namespace:
 
 
 def xp(x: Any) -> Any:
-    """The namespace of `x`: NumPy's for arrays and Python scalars, CuPy's, or the ops of Tensors."""
+    """The namespace of `x`: NumPy's for arrays and Python scalars, CuPy's, or that of Tensors."""
     kind = type(x)
     if kind is np.ndarray:
         return _NUMPY
@@ -157,11 +155,15 @@ class Device:
 
     __slots__ = ("index", "type")
 
+    type: str
+    index: int | None
+
     def __init__(self, type: str | Device, index: int | None = None) -> None:
         if isinstance(type, Device):
-            type, index = type.type, type.index if index is None else index
-        kind, _, number = str(type).partition(":")
-        if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+            index = type.index if index is None else index
+            type = type.type
+        kind, colon, number = str(type).partition(":")
+        if kind not in ("cpu", "cuda") or (colon and not number.isdecimal()):
             raise RuntimeError(
                 f"Expected a device string of the form 'cpu', 'cuda' or 'cuda:N', got {type!r}"
             )
@@ -230,5 +232,5 @@ def to_device(array: Any, device: Device | str) -> Any:
 
 def synchronize() -> None:
     """Wait until the current CUDA device has finished all that was asked of it."""
-    if "cupy" in sys.modules:
+    if sys.modules.get("cupy") is not None:  # None: its import was forbidden
         cupy().cuda.runtime.deviceSynchronize()

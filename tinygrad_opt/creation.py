@@ -9,7 +9,6 @@ import numpy as np
 
 from . import dtypes, random
 from ._tensor import Tensor
-from .autograd.graph import Variable
 from .backend import Device, device_of, to_device
 from .random import Generator
 
@@ -40,7 +39,7 @@ def tensor(
     tensor([[1, 2],
             [3, 4]])
     """
-    if isinstance(data, Variable):
+    if isinstance(data, Tensor):
         array = data.array.copy()
         device = device_of(array) if device is None else device
     else:
@@ -54,11 +53,13 @@ def _from_python(data: Any) -> Any:
     if isinstance(data, (np.ndarray, np.generic)):
         return np.array(data)
     if isinstance(data, (list, tuple)) and _holds_tensors(data):
-        data = [x.tolist() if isinstance(x, Variable) else x for x in data]
+        data = [x.tolist() if isinstance(x, Tensor) else x for x in data]
     try:
         array = np.array(data)
     except ValueError as error:
-        raise ValueError(f"tensor: expected sequences of equal length at each depth: {error}") from None
+        raise ValueError(
+            f"tensor: expected sequences of equal length at each depth: {error}"
+        ) from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"tensor: could not infer a numeric type from {type(data).__name__} data")
     first = data
@@ -71,13 +72,13 @@ def _from_python(data: Any) -> Any:
 
 
 def _holds_tensors(data: Any) -> builtins.bool:
-    return any(isinstance(x, Variable) for x in data)
+    return any(isinstance(x, Tensor) for x in data)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` as a Tensor, without a copy where it is one already or is an array of that type."""
-    if isinstance(data, Variable):
-        return data.to(dtype=dtype, device=device)  # type: ignore[attr-defined,no-any-return]
+    if isinstance(data, Tensor):
+        return data.to(dtype=dtype, device=device)
     if isinstance(data, np.ndarray):
         return Tensor(data).to(dtype=dtype, device=device)
     return tensor(data, dtype=dtype, device=device)
@@ -95,7 +96,7 @@ def full(
     requires_grad: builtins.bool = False,
 ) -> Tensor:  # fmt: skip
     """A tensor of `size` filled with `fill_value`; its type follows the value unless given."""
-    value = fill_value.item() if isinstance(fill_value, Variable) else fill_value
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     kind = dtypes.of_scalar(value) if dtype is None else dtype
     return _made(np.full(_shape((size,)) if not np.isscalar(size) else size, value, kind),
                  device, requires_grad)  # fmt: skip
@@ -124,9 +125,13 @@ def empty(
 
 def _like(make: Any) -> Any:
     def function(
-        input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False
+        input: Tensor,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: builtins.bool = False,
     ) -> Tensor:
-        return make(  # type: ignore[no-any-return]
+        return make(
             tuple(input.shape), dtype=dtype or input.dtype,
             device=input.device if device is None else device, requires_grad=requires_grad,
         )  # fmt: skip

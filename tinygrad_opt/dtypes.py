@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
 
 __all__ = [
-    "bool", "double", "float", "float16", "float32", "float64", "get_default_dtype", "half", "int",
-    "int16", "int32", "int64", "int8", "long", "set_default_dtype", "short", "uint8",
+    "bool",
+    "double",
+    "float",
+    "float16",
+    "float32",
+    "float64",
+    "get_default_dtype",
+    "half",
+    "int",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "long",
+    "set_default_dtype",
+    "short",
+    "uint8",
 ]  # fmt: skip
 
 DType = np.dtype[Any]
@@ -33,7 +49,7 @@ _default = float32
 
 
 def get_default_dtype() -> DType:
-    """The float type of new tensors that name none: float32, unless `set_default_dtype` changed it."""
+    """The float type of new tensors that name none: float32 unless changed."""
     return _default
 
 
@@ -51,9 +67,9 @@ def set_default_dtype(dtype: DType) -> None:
 
 def of_scalar(value: Any) -> DType:
     """The dtype that PyTorch gives a Python scalar: bool, int64, or the default float."""
-    if isinstance(value, (np.bool_, type(True))):
+    if isinstance(value, (np.bool_, builtins.bool)):
         return bool
-    if isinstance(value, (np.integer, type(1))):
+    if isinstance(value, (np.integer, builtins.int)):
         return int64
     return _default
 

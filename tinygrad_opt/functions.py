@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -177,9 +178,7 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = 
     return ops.mean(x, axis=_axis(dim), keepdims=keepdim)
 
 
-def _extremum(
-    name: str, arg: Any, reduce: Any, pairwise: Any
-) -> Any:
+def _extremum(name: str, arg: Any, reduce: Any, pairwise: Any) -> Any:
     def function(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
         if isinstance(dim, Variable):
             return pairwise(input, dim)
@@ -208,7 +207,9 @@ def _argextremum(name: str) -> Any:
         return wrap_plain(xp(x).expand_dims(found, dim) if keepdim else found)
 
     function.__name__ = name
-    function.__doc__ = f"The int64 position of the {name[3:]}imum, over all elements or along `dim`."
+    function.__doc__ = (
+        f"The int64 position of the {name[3:]}imum, over all elements or along `dim`."
+    )
     return function
 
 
@@ -369,9 +370,7 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
     wanted = _sizes(sizes)
     shape = input.array.shape
     extra = len(wanted) - len(shape)
-    full = tuple(
-        shape[i - extra] if n == -1 and i >= extra else n for i, n in enumerate(wanted)
-    )
+    full = tuple(shape[i - extra] if n == -1 and i >= extra else n for i, n in enumerate(wanted))
     return ops.broadcast_to(input, shape=full)
 
 
@@ -432,8 +431,7 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
             f"split: split_sizes must sum to the size {n} of dimension {dim}, but got {sizes}"
         )
     return tuple(
-        ops.getitem(input, index=(*(slice(None),) * along, slice(a, b)))
-        for a, b in zip(edges, edges[1:], strict=False)
+        ops.getitem(input, index=(*(slice(None),) * along, slice(a, b))) for a, b in pairwise(edges)
     )
 
 
@@ -471,5 +469,3 @@ def dot(input: Tensor, other: Tensor) -> Tensor:
             f"dot: 1D tensors expected, but got {input.array.ndim}D and {other.array.ndim}D tensors"
         )
     return ops.matmul(input, other)
-
-

@@ -8,7 +8,7 @@ the operators `+=`, `-=`, `*=`, `/=` fall back to making a new tensor, which is 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import ops, random
 from .autograd.errors import explain
@@ -74,8 +74,9 @@ class InPlace:
 
     __slots__ = ()
 
-    array: Any
-    requires_grad: bool
+    if TYPE_CHECKING:  # slots of Variable, which Tensor inherits from as well
+        array: Any
+        requires_grad: bool
 
     def add_(self, other: Any, *, alpha: float = 1) -> Any:
         """self += alpha * other."""
@@ -95,15 +96,11 @@ class InPlace:
 
     def addcmul_(self, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
         """self += value * tensor1 * tensor2."""
-        return _write(
-            self, "addcmul_", lambda a, x, y: _iadd(a, value * (x * y)), tensor1, tensor2
-        )
+        return _write(self, "addcmul_", lambda a, x, y: _iadd(a, value * (x * y)), tensor1, tensor2)
 
     def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
         """self += value * tensor1 / tensor2."""
-        return _write(
-            self, "addcdiv_", lambda a, x, y: _iadd(a, value * (x / y)), tensor1, tensor2
-        )
+        return _write(self, "addcdiv_", lambda a, x, y: _iadd(a, value * (x / y)), tensor1, tensor2)
 
     def lerp_(self, end: Any, weight: float) -> Any:
         """self += weight * (end - self)."""
@@ -160,8 +157,8 @@ class InPlace:
 
     def detach_(self) -> Any:
         """Forgets how this tensor was made."""
-        self.node: Any = None
-        self.requires_grad = False
+        forgotten: Any = self
+        forgotten.node, forgotten.requires_grad = None, False
         return self
 
     def __setitem__(self, index: Any, value: Any) -> None:

@@ -62,7 +62,10 @@ _RMSPROP = [
 
 OPTIMIZERS = [
     *(Row("SGD", s) for s in _SGD),
-    *(Row("Adam", s) for s in [*_ADAM, dict(lr=0.02, weight_decay=0.1, decoupled_weight_decay=True)]),
+    *(
+        Row("Adam", s)
+        for s in [*_ADAM, dict(lr=0.02, weight_decay=0.1, decoupled_weight_decay=True)]
+    ),
     *(Row("AdamW", s) for s in _ADAM),
     *(Row("RMSprop", s) for s in _RMSPROP),
     Row("textbook.GradientDescent", dict(lr=0.05)),

@@ -454,5 +454,5 @@ def test_an_optimizer_written_for_pytorch():
     assert p.tolist() == [0.5, 0.0]
     assert optimizer.state[p]["count"] == 1
     assert optimizer._opt_called
-    with pytest.raises(ValueError, match="didn't specify a value of required optimization .* lr"):
+    with pytest.raises(ValueError, match=r"didn't specify a value of required optimization .* lr"):
         Plain([p])

@@ -11,8 +11,6 @@ import heapq
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..backend import array_namespace, device_of, same_library, xp
 from .graph import Node, Variable, reduce_to, wrap_plain
 from .modes import enable_grad, mode

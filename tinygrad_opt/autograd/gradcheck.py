@@ -75,7 +75,7 @@ def gradgradcheck(
 
     def first_derivative(*xs: Any) -> Any:
         ys = _outputs(func, xs[:count])
-        wanted = [x for x in xs[:count] if isinstance(x, Variable) and x.requires_grad]
+        wanted: Any = [x for x in xs[:count] if isinstance(x, Variable) and x.requires_grad]
         found = grad(ys, wanted, list(xs[count:]), create_graph=True, materialize_grads=True)
         return tuple(g for g in found if g is not None and g.requires_grad)
 
@@ -91,7 +91,8 @@ def _checked(tensors: list[Any]) -> list[Any]:
     for x in wanted:
         if x.array.dtype != np.float64:
             raise ValueError(
-                f"gradcheck: inputs must be float64 (finite differences need it), got {x.array.dtype}"
+                "gradcheck: inputs must be float64 (finite differences need it), "
+                f"got {x.array.dtype}"
             )
     return tensors
 

@@ -80,7 +80,9 @@ class Node:
         self.targets = targets  # those that a gradient goes to; None in the place of the others
         self.params = params
         self.output = output  # what the pair returned: the value, then a pullback per input
-        self.rank = _next_rank()  # newest lowest; inputs are older, so ranks are a topological order
+        self.rank = (
+            _next_rank()
+        )  # newest lowest; inputs are older, so ranks are a topological order
         self.hooks: list[Callable[[Any], Any]] | None = None
 
     def release(self) -> None:
@@ -170,6 +172,7 @@ def _unary(pair: Callable[..., Any]) -> Callable[..., Any]:
 def _binary(pair: Callable[..., Any]) -> Callable[..., Any]:
     def operation(x: Any, y: Any, /) -> Any:
         inputs = (x, y)
+        targets: Any = None
         if isinstance(x, Variable):
             a = x.array
             if isinstance(y, Variable):
@@ -204,7 +207,8 @@ def _binary(pair: Callable[..., Any]) -> Callable[..., Any]:
 
 def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
     def operation(*inputs: Any, **params: Any) -> Any:
-        raw, targets = [], []
+        raw: list[Any] = []
+        targets: list[Any] = []
         seen = needed = False
         for x in inputs:
             if isinstance(x, Variable):
@@ -268,4 +272,3 @@ def reduce_to(g: Any, shape: tuple[int, ...], made_by: str) -> Any:
     if axes:
         g = xp(g).sum(g, axis=axes, keepdims=True)
     return g.reshape(shape)
-

@@ -12,15 +12,52 @@ from ..autograd.errors import axis_index
 from ..autograd.graph import Variable, wrap_plain
 from ..backend import xp
 from .elementwise import (
-    abs, add, cast, clip, clone, cos, div, erf, exp, expm1, gelu, gelu_tanh, leaky_relu, log, log1p,
-    log2, log10, maximum, minimum, mul, neg, power, relu, sigmoid, silu, sin, softplus, sqrt, sub,
-    tanh, to_device, where,
+    abs,
+    add,
+    cast,
+    clip,
+    clone,
+    cos,
+    div,
+    erf,
+    exp,
+    expm1,
+    gelu,
+    gelu_tanh,
+    leaky_relu,
+    log,
+    log1p,
+    log2,
+    log10,
+    maximum,
+    minimum,
+    mul,
+    neg,
+    power,
+    relu,
+    sigmoid,
+    silu,
+    sin,
+    softplus,
+    sqrt,
+    sub,
+    tanh,
+    to_device,
+    where,
 )  # fmt: skip
 from .index import getitem, scatter_add, take_along_axis
 from .linalg import dot, linear, matmul
 from .loss import cross_entropy, mean_squared_error, softmax_cross_entropy
 from .reduce import (
-    amax, amin, cumsum, log_softmax, logsumexp, mean, norm2, softmax, sum,
+    amax,
+    amin,
+    cumsum,
+    log_softmax,
+    logsumexp,
+    mean,
+    norm2,
+    softmax,
+    sum,
 )  # fmt: skip
 from .shape import broadcast_to, concatenate, flip, reshape, stack, transpose
 
@@ -47,9 +84,7 @@ def _constant(name: str) -> Any:
 sign, floor, ceil, round, zeros_like, ones_like = map(
     _constant, ("sign", "floor", "ceil", "round", "zeros_like", "ones_like")
 )
-isnan, isinf, isfinite, logical_not = map(
-    _constant, ("isnan", "isinf", "isfinite", "logical_not")
-)
+isnan, isinf, isfinite, logical_not = map(_constant, ("isnan", "isinf", "isfinite", "logical_not"))
 
 
 def swapaxes(x: Any, a: int, b: int) -> Any:

@@ -1,4 +1,4 @@
-"""Optimizers and learning-rate schedulers, as `torch.optim`; `textbook` has the textbooks' forms."""
+"""Optimizers and learning-rate schedulers, as `torch.optim`; `textbook`: other forms."""
 
 from . import lr_scheduler, textbook
 from .adam import Adam, AdamW

@@ -61,7 +61,7 @@ def checked_group(optimizer: Optimizer, param_group: Any) -> dict[str, Any]:
 def _tensors(name: str, given: Any) -> tuple[list[Tensor], list[str]]:
     """The Tensors of a group, and their names if it was given as (name, Tensor) pairs."""
     _refuse_sets(name, given)
-    items = [given] if isinstance(given, Tensor) else list(given)
+    items: list[Any] = [given] if isinstance(given, Tensor) else list(given)
     named = [isinstance(x, tuple) and len(x) == 2 and isinstance(x[0], str) for x in items]
     if any(named) and not all(named):
         raise ValueError(
@@ -132,7 +132,7 @@ def check_lr(name: str, lr: Any) -> None:
 
 def check_at_least_zero(name: str, what: str, value: Any) -> None:
     """Raises ValueError unless `value` >= 0; `what` is PyTorch's word for it."""
-    if not 0.0 <= value or math.isnan(value):
+    if not value >= 0.0 or math.isnan(value):
         raise ValueError(f"{name}: Invalid {what}: {value} (must be at least 0)")
 
 

@@ -29,7 +29,9 @@ _references = sys.getrefcount
 class _Probe:
     """Attributes held once, to learn what `getrefcount` says of an object nobody else holds."""
 
-    __slots__ = ("array", "owner")
+    __slots__ = ("array",)
+
+    array: Any
 
 
 _probe = _Probe()

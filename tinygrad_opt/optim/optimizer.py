@@ -73,7 +73,7 @@ class Optimizer:
         if "step" in vars(cls):
             cls.step = _noted(cls.step)  # type: ignore[method-assign]
 
-    # What a subclass may define ---------------------------------------------------------------------
+    # What a subclass may define -------------------------------------------------------------------
 
     def rule_for(self, group: dict[str, Any]) -> UpdateRule:
         """The update rule for a group's settings."""
@@ -87,7 +87,7 @@ class Optimizer:
         known = {**group, "t": t}
         return tuple(float(known[name]) for name in self.rule_for(group).coefficients)
 
-    # Groups -----------------------------------------------------------------------------------------
+    # Groups ---------------------------------------------------------------------------------------
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group: a dict with "params", and settings that differ from the defaults."""
@@ -110,7 +110,7 @@ class Optimizer:
                     p._grad = p._grad.detach() if p._grad.requires_grad else p._grad
                     p._grad.zero_()
 
-    # Steps ------------------------------------------------------------------------------------------
+    # Steps ----------------------------------------------------------------------------------------
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates every parameter that has a gradient; returns what `closure` returned, if given.
@@ -177,7 +177,7 @@ class Optimizer:
     def _remember_state(self) -> None:
         self._seen_state, self._seen_entries = self.state, len(self.state)
 
-    # State ------------------------------------------------------------------------------------------
+    # State ----------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": {index: state}, "param_groups": [settings, "params": indices]}, as PyTorch's.

@@ -22,7 +22,7 @@ class SGD(Optimizer):
     foreach, fused: accepted and without effect: there is one implementation, and it is fused.
     state: `momentum_buffer`, if momentum is not 0.
     Raises ValueError for settings out of range.
-    Source: PyTorch's SGD; Sutskever et al. 2013, "On the importance of initialization and momentum".
+    Source: PyTorch's SGD; Nesterov as in Sutskever et al. 2013, ICML, section 2.
 
     >>> w = tensor([1.0], requires_grad=True)
     >>> optimizer = SGD([w], lr=0.1)

@@ -14,13 +14,15 @@
                      s = v / (1 - b2^t)         m is corrected as well: m / (1 - b1^t)
                      p = p - lr m / sqrt(s+eps)     eps outside the root
 
-What that does to a trajectory. Momentum here takes an average of the gradients, so with b = 0.9 the
-steps settle at a tenth of PyTorch's for the same lr (multiply lr by 1 / (1 - b) to compare), and it
-starts slowly, from v = 0. With eps inside the root, a gradient much smaller than sqrt(eps) (1e-4 for
-eps = 1e-8) moves the parameter in proportion to itself, where PyTorch's form still takes nearly a
-full step: plateaus end later here, but noise near a minimum is damped. Adam without the correction
-of m begins with steps of (1 - b1) * lr and reaches full length after about 1 / (1 - b1) steps: a
-built-in warm-up.
+What that does to a trajectory:
+
+- Momentum here averages the gradients, so with b = 0.9 the steps settle at a tenth of PyTorch's for
+  the same lr (to compare, multiply lr by 1 / (1 - b)), and it starts slowly, from v = 0.
+- With eps inside the root, a gradient much smaller than sqrt(eps) (1e-4 for eps = 1e-8) moves the
+  parameter in proportion to itself, where PyTorch's form still takes nearly a full step: plateaus
+  last longer here, but noise near a minimum is damped.
+- Adam without the correction of m begins with steps of (1 - b1) * lr and reaches full length after
+  about 1 / (1 - b1) steps: a built-in warm-up.
 """
 
 from __future__ import annotations
@@ -90,9 +92,7 @@ class RMSprop(Optimizer):
 
     rule = rules.rmsprop
 
-    def __init__(
-        self, params: Any, lr: Any = 1e-2, beta: float = 0.9, eps: float = 1e-8
-    ) -> None:
+    def __init__(self, params: Any, lr: Any = 1e-2, beta: float = 0.9, eps: float = 1e-8) -> None:
         super().__init__(params, dict(lr=lr, beta=beta, eps=eps))
 
     def check_settings(self, s: dict[str, Any]) -> None:
