@@ -41,6 +41,9 @@ class Effort:
 FULL = Effort(rounds=7, seconds=0.3)
 QUICK = Effort(rounds=1, seconds=0.01)
 
+# Variables that a worker starts with, for "libraries" that are ours with a policy switched off.
+ENVIRONMENTS = {"ours, malloc as it is": {"TINYGRAD_OPT_MALLOC": "default"}}
+
 
 def sample(work: Callable, seconds: float) -> float:
     """Return the seconds that one call of `work` takes: the median of batches of calls."""
@@ -67,9 +70,13 @@ class Worker(contextlib.AbstractContextManager):
     def __init__(self, benchmark: str, library: str) -> None:
         self.name = f"{benchmark} with {library}"
         command = [sys.executable, "-m", "benchmarks.harness", benchmark, library]
-        root = Path(__file__).parents[1]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[1],
+            env=os.environ | ENVIRONMENTS.get(library, {}),
         )
 
     def ask(self, case: object, seconds: float) -> float | None:

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from .allocator import keep_freed_memory
+
 __all__ = ["Device", "Namespace", "array_namespace", "device_of", "is_available", "to_device", "xp"]
 
 
@@ -113,6 +115,7 @@ def _erf_ufunc() -> Any:
 
 
 _NUMPY = Namespace(np)
+keep_freed_memory()  # before the first large array is freed
 
 
 @functools.cache
