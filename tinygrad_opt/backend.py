@@ -4,7 +4,7 @@ An op's body never names an array library. It asks `xp(x)` for the namespace tha
 and calls NumPy's names on it, so the same lines run on NumPy arrays, on CuPy arrays and, when a
 derivative is itself differentiated, on Tensors. Beside NumPy's own names a namespace offers a
 handful of extras that NumPy lacks: `cast`, `sum_rows`, `sigmoid`, `erf`, `softmax`,
-`log_softmax`, `scatter_add`.
+`log_softmax`, `cross_entropy_rows`, `scatter_add`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .allocator import keep_freed_memory
+from .kernels import softmax
 
 __all__ = ["Device", "Namespace", "array_namespace", "device_of", "is_available", "to_device", "xp"]
 
@@ -67,6 +68,18 @@ class Namespace:
         shifted -= self.module.log(self.sum(self.module.exp(shifted), axis, True))
         return shifted
 
+    def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
+        """-log_softmax(z)[i, index[i]] for each row i, and its slope softmax(z) - onehot(index)."""
+        check_classes(index, z.shape[1])
+        rows = self.module.arange(len(z))
+        shifted = z - self.amax(z, axis=1, keepdims=True)
+        slope = self.module.exp(shifted)
+        total = self.sum(slope, axis=1, keepdims=True)
+        slope /= total
+        loss = self.module.log(total).reshape(-1) - shifted[rows, index]
+        slope[rows, index] -= 1
+        return loss, slope
+
     def erf(self, x: Any) -> Any:
         return _erf_ufunc()(x)
 
@@ -80,6 +93,16 @@ class Namespace:
         return y
 
 
+class _NumpyNamespace(Namespace):
+    def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
+        if not softmax.fits(z, index):
+            return super().cross_entropy_rows(z, index)
+        loss, slope, bad = softmax.cross_entropy(z, index)
+        if bad >= 0:
+            check_classes(index, z.shape[1])
+        return loss, slope
+
+
 class _CupyNamespace(Namespace):
     def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return self.module.sum(x, axis=axis, keepdims=keepdims)
@@ -91,6 +114,16 @@ class _CupyNamespace(Namespace):
         from cupyx.scipy.special import erf
 
         return erf(x)
+
+
+def check_classes(index: Any, classes: int) -> None:
+    """Raise IndexError unless all of `index`, integers, lie in [0, classes)."""
+    outside = (index < 0) | (index >= classes)
+    if outside.any():
+        raise IndexError(
+            f"Target {int(index[outside][0])} is out of bounds: there are {classes} classes, 0 to "
+            f"{classes - 1}."
+        )
 
 
 def _is_basic(index: Any) -> bool:
@@ -114,7 +147,7 @@ def _erf_ufunc() -> Any:
     return erf
 
 
-_NUMPY = Namespace(np)
+_NUMPY = _NumpyNamespace(np)
 keep_freed_memory()  # before the first large array is freed
 
 

@@ -57,8 +57,34 @@ dot = matmul
 
 
 @op
-def linear(x, weight, bias):
-    # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (..., in), weight: (out, in)
+def _linear(x, weight, bias):
+    # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (rows, in), weight: (out, in)
+    if x.shape[1] != weight.shape[-1] or x.dtype is not weight.dtype:
+        _check_linear(x, weight)
+    y = xp(x).dot(x, weight.T)
+    if bias is not None:
+        y += bias
+    return (
+        y,
+        lambda g: xp(g).dot(g, weight),
+        lambda g: xp(g).dot(g.T, x),
+        lambda g: xp(g).sum_rows(g),
+    )
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """x W^T + b over the last axis: (..., in) -> (..., out); weight (out, in), bias (out,) or None.
+
+    Raises RuntimeError for another number of features, or another dtype than the weight's.
+    """
+    if x.ndim == 2:
+        return _linear(x, weight, bias)
+    _check_linear(x, weight)
+    rows = _linear(x.reshape((-1, x.shape[-1])), weight, bias)
+    return rows.reshape((*x.shape[:-1], weight.shape[0]))
+
+
+def _check_linear(x: Any, weight: Any) -> None:
     if x.shape[-1:] != weight.shape[-1:]:
         raise RuntimeError(
             f"linear: input has shape {tuple(x.shape)}, but the layer expects {weight.shape[-1]} "
@@ -72,19 +98,3 @@ def linear(x, weight, bias):
             f"linear: mat1 and mat2 must have the same dtype, but got {name_of(x.dtype)} (input) "
             f"and {name_of(weight.dtype)} (weight); convert the input, for instance with .float()"
         )
-    rows = x if len(x.shape) == 2 else x.reshape((-1, x.shape[-1]))
-    y = xp(rows).dot(rows, weight.T)
-    if bias is not None:
-        y += bias
-    if rows is not x:
-        y = y.reshape((*x.shape[:-1], weight.shape[0]))
-
-    def flat(g: Any) -> Any:
-        return g if len(g.shape) == 2 else g.reshape((-1, g.shape[-1]))
-
-    return (
-        y,
-        lambda g: xp(g).dot(flat(g), weight).reshape(x.shape),
-        lambda g: xp(g).dot(flat(g).T, rows),
-        lambda g: xp(g).sum_rows(flat(g)),
-    )
