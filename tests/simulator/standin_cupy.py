@@ -22,6 +22,7 @@ from numba.cuda.simulator.cudadrv import devicearray
 # What CuPy has, of what the library calls: name -> the keywords it takes there.
 FUNCTIONS = {
     "amax": "a axis out keepdims", "amin": "a axis out keepdims", "arange": "start stop step dtype",
+    "array": "obj dtype copy order subok ndmin blocking",
     "argmax": "a axis dtype out keepdims", "argmin": "a axis dtype out keepdims",
     "ascontiguousarray": "a dtype", "broadcast_to": "array shape", "clip": "a a_min a_max out",
     "concatenate": "tup axis out dtype casting", "copy": "a order", "cumsum": "a axis dtype out",

@@ -243,16 +243,14 @@ def _as_list(tensors: Any) -> list[Any]:
 
 def _seeds(outputs: list[Any], given: Any, create_graph: bool) -> list[Any]:
     """The gradient to start from at each output: what was given, or 1 for a scalar."""
-    seeds = [given] if given is None or hasattr(given, "shape") else list(given)
     if given is None:
-        seeds = [None] * len(outputs)
+        given = [None] * len(outputs)
+    seeds = [given] if hasattr(given, "shape") else list(given)
     if len(seeds) != len(outputs):
         raise RuntimeError(
             f"backward: got {len(outputs)} tensors and {len(seeds)} gradients; give one for each"
         )
-    return [
-        _seed(i, x, s, create_graph) for i, (x, s) in enumerate(zip(outputs, seeds, strict=True))
-    ]
+    return [_seed(i, x, seeds[i], create_graph) for i, x in enumerate(outputs)]
 
 
 def _seed(i: int, x: Any, seed: Any, create_graph: bool) -> Any:
@@ -269,7 +267,7 @@ def _seed(i: int, x: Any, seed: Any, create_graph: bool) -> Any:
                 f"shape {tuple(array.shape)}; reduce it first (loss.mean() or loss.sum()), or pass "
                 "backward(gradient) with a gradient of its shape"
             )
-        seed = array_namespace(array).ones(array.shape, array.dtype)
+        seed = array_namespace(array).array(1, array.dtype).reshape(array.shape)
     elif tuple(seed.shape) != tuple(array.shape):
         raise RuntimeError(
             f"Mismatch in shape: grad_output[{i}] has a shape of {tuple(seed.shape)} and output"
