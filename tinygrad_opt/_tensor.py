@@ -1,24 +1,25 @@
 """Tensor: an array that remembers how it was made.
 
 The class is sugar: fields and conversions stand here, the mathematics in `ops/`, the functions by
-PyTorch's names in `functions.py` (bound below as methods), the graph in `autograd/`.
+PyTorch's names in `functions/` (bound in `operators.py`), the graph in `autograd/`.
 """
 
 from __future__ import annotations
 
 import builtins
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from . import dtypes, functions, ops, printing
+from . import dtypes, ops, printing
 from .autograd import engine
 from .autograd.graph import Node, Variable, use_tensor_class, wrap_plain
+from .autograd.hooks import KeepGrad, RemovableHandle
 from .backend import CPU, Device, device_of, xp
 from .backend import to_device as move
 from .inplace import InPlace
+from .operators import Operators
 
 __all__ = ["Size", "Tensor"]
 
@@ -42,7 +43,7 @@ class Size(tuple[int, ...]):
         return f"Size({list(self)})"
 
 
-class Tensor(InPlace, Variable):
+class Tensor(Operators, InPlace, Variable):
     """An n-dimensional array with reverse-mode automatic differentiation.
 
     `Tensor(array)` wraps a NumPy or CuPy array without copying; `Tensor([1, 2])` makes a tensor of
@@ -192,8 +193,8 @@ class Tensor(InPlace, Variable):
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if self.node is not None:
             hooks = self._node_hooks()
-            if not (hooks and isinstance(hooks[-1], _KeepGrad)):
-                hooks.append(_KeepGrad(self))
+            if not (hooks and isinstance(hooks[-1], KeepGrad)):
+                hooks.append(KeepGrad(self))
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Calls `hook(grad)` when this tensor's gradient is known; what it returns replaces it."""
@@ -209,7 +210,7 @@ class Tensor(InPlace, Variable):
         if self.node is None and self._hooks is None:
             self._hooks = []
         hooks = self._hooks if self.node is None else self._node_hooks()
-        last = len(hooks) - bool(hooks and isinstance(hooks[-1], _KeepGrad))
+        last = len(hooks) - bool(hooks and isinstance(hooks[-1], KeepGrad))
         hooks.insert(last, raw_hook)  # what retain_grad keeps is what the hooks have made of it
         return RemovableHandle(hooks, raw_hook)
 
@@ -238,10 +239,18 @@ class Tensor(InPlace, Variable):
 
     # Conversions ----------------------------------------------------------------------------------
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
+    def to(
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: builtins.bool = False,
+        copy: builtins.bool = False,
+    ) -> Tensor:
         """On another device, in another type, or both: `to("cuda")`, `to(float64)`, `to(other)`.
 
-        Returns the tensor itself if nothing changes. Gradients flow back through the conversion.
+        Returns the tensor itself if nothing changes, unless `copy`. Gradients flow back through
+        the conversion. `non_blocking` is accepted; copies between devices wait.
         """
         for arg in args:
             if isinstance(arg, Variable):
@@ -259,7 +268,7 @@ class Tensor(InPlace, Variable):
                 result = wrap_plain(self.array.astype(dtype))
         if device is not None and Device(device) != self.device:
             result = ops.to_device(result, device=Device(device))
-        return result
+        return result.clone() if copy and result is self else result
 
     def cpu(self) -> Tensor:
         """In main memory."""
@@ -401,128 +410,6 @@ class Tensor(InPlace, Variable):
 
     __hash__ = object.__hash__  # by identity: tensors are keys of optimizer state
 
-    # Operators ------------------------------------------------------------------------------------
-
-    __add__ = __radd__ = ops.add
-    __mul__ = __rmul__ = ops.mul
-    __sub__, __truediv__, __neg__, __pow__ = ops.sub, ops.div, ops.neg, ops.power
-    __matmul__ = ops.matmul
-
-    def __eq__(self, other: Any) -> Any:
-        if other is None or isinstance(other, str):
-            return NotImplemented
-        return functions.eq(self, other)
-
-    def __ne__(self, other: Any) -> Any:
-        if other is None or isinstance(other, str):
-            return NotImplemented
-        return functions.ne(self, other)
-
-    __lt__, __le__, __gt__, __ge__ = functions.lt, functions.le, functions.gt, functions.ge
-    __abs__ = ops.abs
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return ops.sub(other, self)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.div(other, self)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return ops.power(other, self)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return ops.matmul(other, self)
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __floordiv__(self, other: Any) -> Tensor:
-        return _floor_divide(self, other)
-
-    def __rfloordiv__(self, other: Any) -> Tensor:
-        return _floor_divide(other, self)
-
-    def __mod__(self, other: Any) -> Tensor:
-        return self - _floor_divide(self, other) * other
-
-    def __rmod__(self, other: Any) -> Tensor:
-        return other - _floor_divide(other, self) * self
-
-    def __and__(self, other: Any) -> Tensor:
-        return wrap_plain(self.array & getattr(other, "array", other))
-
-    def __or__(self, other: Any) -> Tensor:
-        return wrap_plain(self.array | getattr(other, "array", other))
-
-    def __xor__(self, other: Any) -> Tensor:
-        return wrap_plain(self.array ^ getattr(other, "array", other))
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-
-    def __invert__(self) -> Tensor:
-        return wrap_plain(~self.array)
-
-    # Methods that are functions -------------------------------------------------------------------
-
-    add, sub, mul, div = functions.add, functions.sub, ops.mul, ops.div
-    multiply, divide, true_divide, subtract = ops.mul, ops.div, ops.div, functions.sub
-    neg, negative, pow = ops.neg, ops.neg, ops.power
-    exp, log, sqrt, sin, cos, tanh = ops.exp, ops.log, ops.sqrt, ops.sin, ops.cos, ops.tanh
-    expm1, log1p, log2, log10, erf = ops.expm1, ops.log1p, ops.log2, ops.log10, ops.erf
-    sigmoid, relu, abs, absolute = ops.sigmoid, ops.relu, ops.abs, ops.abs
-    sign, floor, ceil, round = ops.sign, ops.floor, ops.ceil, ops.round
-    isnan, isinf, isfinite = ops.isnan, ops.isinf, ops.isfinite
-    logical_not, logical_and = ops.logical_not, functions.logical_and
-    logical_or = functions.logical_or
-    square, reciprocal, rsqrt = functions.square, functions.reciprocal, functions.rsqrt
-    clip, clamp, lerp = functions.clip, functions.clip, functions.lerp
-    addcmul, addcdiv, masked_fill = functions.addcmul, functions.addcdiv, functions.masked_fill
-    maximum, minimum = ops.maximum, ops.minimum
-    eq, ne, lt, le, gt, ge = (
-        functions.eq, functions.ne, functions.lt, functions.le, functions.gt, functions.ge,
-    )  # fmt: skip
-    equal, isclose, allclose = functions.equal, functions.isclose, functions.allclose
-    sum, mean, var, std, norm = (
-        functions.sum, functions.mean, functions.var, functions.std, functions.norm,
-    )  # fmt: skip
-    max, min, amax, amin = functions.max, functions.min, functions.amax, functions.amin
-    argmax, argmin, all, any = functions.argmax, functions.argmin, functions.all, functions.any
-    softmax, log_softmax = functions.softmax, functions.log_softmax
-    logsumexp, cumsum = functions.logsumexp, functions.cumsum
-    reshape, view, flatten = functions.reshape, functions.reshape, functions.flatten
-    squeeze, unsqueeze, expand = functions.squeeze, functions.unsqueeze, functions.expand
-    transpose, permute, t = functions.transpose, functions.permute, functions.t
-    flip, split, chunk = functions.flip, functions.split, functions.chunk
-    gather, index_select = functions.gather, functions.index_select
-    matmul, mm, bmm, mv, dot = ops.matmul, ops.matmul, ops.matmul, ops.matmul, functions.dot
-    outer = functions.outer
-
-    def where(self, condition: Tensor, other: Any) -> Tensor:
-        """self where condition holds, else other."""
-        return ops.where(condition, self, other)
-
-    def ravel(self) -> Tensor:
-        """All elements along one axis."""
-        return functions.flatten(self)
-
-    def view_as(self, other: Tensor) -> Tensor:
-        """In the shape of `other`."""
-        return functions.reshape(self, *other.shape)
-
-    def expand_as(self, other: Tensor) -> Tensor:
-        """Broadcast to the shape of `other`."""
-        return functions.expand(self, *other.shape)
-
-    @property
-    def T(self) -> Tensor:
-        """With the axes in reverse order."""
-        return ops.transpose(self)
-
-    @property
-    def mT(self) -> Tensor:
-        """With the last two axes exchanged."""
-        return ops.swapaxes(self, -1, -2)
-
     def new_zeros(self, *size: Any) -> Tensor:
         """Zeros of `size`, in this tensor's type and on its device."""
         shape = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
@@ -531,36 +418,6 @@ class Tensor(InPlace, Variable):
     def new_tensor(self, data: Any) -> Tensor:
         """`data` in this tensor's type and on its device."""
         return wrap_plain(move(np.array(data, self.array.dtype), self.device))
-
-
-class _KeepGrad:
-    """The hook behind `retain_grad`, always the last of its node; holds the tensor weakly."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self._tensor = weakref.ref(tensor)
-
-    def __call__(self, g: Any) -> Any:
-        tensor = self._tensor()
-        if tensor is not None:
-            engine.accumulate(tensor, g)
-        return g
-
-
-class RemovableHandle:
-    """What registering a hook returns: `remove()` takes the hook away again."""
-
-    def __init__(self, hooks: list[Any], hook: Any) -> None:
-        self._hooks, self._hook = hooks, hook
-
-    def remove(self) -> None:
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.remove()
 
 
 def _raw_array(data: Any) -> Any:
@@ -572,14 +429,6 @@ def _raw_array(data: Any) -> Any:
     if isinstance(data, np.generic):
         return np.asarray(data)
     return np.array(data, dtypes.get_default_dtype())
-
-
-def _floor_divide(x: Any, y: Any) -> Tensor:
-    """floor(x / y), without gradient; integers are divided as integers, so exactly."""
-    a, b = (getattr(z, "array", z) for z in (x, y))
-    if np.result_type(a, b).kind in "iu":
-        return wrap_plain(a // b)
-    return ops.floor(ops.div(x, y))
 
 
 def _raw_index(index: Any) -> Any:

@@ -217,6 +217,37 @@ def test_a_gradient_made_by_create_graph_is_used():
     assert p.item() == 0.0
 
 
+def test_momentum_that_is_switched_on_later_is_shown_and_saved():
+    p = leaf(1.0)
+    optimizer = optim.SGD([p], lr=0.1)
+    backward(p)
+    optimizer.step()
+    assert not optimizer.state
+    optimizer.param_groups[0]["momentum"] = 0.9
+    optimizer.step()
+    assert optimizer.state[p]["momentum_buffer"].tolist() == [1.0]
+
+
+def test_parameters_put_into_a_group_by_hand_are_stepped():
+    p, q, r = leaf(1.0), leaf(1.0), leaf(1.0)
+    optimizer = optim.SGD([p], lr=0.1)
+    backward(p, q, r)
+    optimizer.step()
+    optimizer.param_groups[0]["params"].append(q)
+    optimizer.param_groups.append({**optimizer.param_groups[0], "params": [r]})
+    optimizer.step()
+    assert [x.item() for x in (p, q, r)] == pytest.approx([0.8, 0.9, 0.9])
+
+
+def test_a_gradient_kept_from_before_the_first_step_stays_the_gradient():
+    p = leaf(1.0)
+    optimizer = optim.SGD([p], lr=0.1)
+    backward(p)
+    kept = p.grad
+    optimizer.step()
+    assert p.grad is kept
+
+
 # Where memory lies --------------------------------------------------------------------------------
 
 
@@ -342,9 +373,12 @@ def test_state_is_live():
 def test_clearing_the_state_starts_afresh():
     optimizer, p, q = stepped_adam()
     optimizer.state.clear()
-    backward(p, q)
-    optimizer.step()
-    assert optimizer.state[p]["step"].item() == 1.0
+    for step in (1.0, 2.0):
+        optimizer.zero_grad()
+        backward(p, q)
+        optimizer.step()
+        assert optimizer.state[p]["step"].item() == step
+    assert optimizer._flat[0][0]._all_at_home()  # and the new buffers are in use
 
 
 def test_state_dict_round_trip_goes_on_with_the_same_bits():
@@ -423,6 +457,20 @@ class Signed(optim.Optimizer):
 
     def __init__(self, params, lr=0.1, decay=1.0):
         super().__init__(params, dict(lr=lr, decay=decay))
+
+
+def test_an_optimizer_without_a_rule_says_so():
+    p = leaf(1.0)
+    backward(p)
+    with pytest.raises(NotImplementedError, match="set the class attribute `rule`"):
+        optim.Optimizer([p], {"lr": 0.1}).step()
+
+    class Forgetful(optim.Optimizer):
+        rule = signed
+
+    with pytest.raises(ValueError, match=r"Forgetful: the rule signed has coefficients .*: decay;"):
+        Forgetful([p], {"lr": 0.1}).step()
+    assert p.item() == 1.0
 
 
 def test_a_rule_and_a_class_make_an_optimizer():

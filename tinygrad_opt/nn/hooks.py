@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._tensor import RemovableHandle
+from ..autograd.hooks import RemovableHandle
 
 __all__ = ["Hooks"]
 

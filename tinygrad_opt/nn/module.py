@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from .._tensor import RemovableHandle, Tensor
+from .._tensor import Tensor
+from ..autograd.hooks import RemovableHandle
 from . import hooks, state
 from .convert import convert
 from .parameter import Parameter

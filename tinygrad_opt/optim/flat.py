@@ -96,6 +96,7 @@ class FlatGroup:
         self.views: list[Any] = [None] * len(params)  # None: somebody else holds the memory
         self.slots: list[GradSlot | None] = [None] * len(params)
         self._homes: list[tuple[Tensor, Any, GradSlot]] = []  # those that have one, for the check
+        self.shown: tuple[str, ...] = ()  # the states that `optimizer.state` has views of
         self._at_home = False
         self._whole: list[Run] = []  # the usual case: one run, made once
         self._whole_names: tuple[str, ...] | None = None
@@ -117,7 +118,7 @@ class FlatGroup:
             slot = self.slots[i] = GradSlot(self.gradient[a:b].reshape(view.shape))
             p._home = slot
             self._homes.append((p, view, slot))
-            if p._grad is not None and p._grad.node is None and not p._grad.requires_grad:
+            if p._grad is not None and not p._grad.requires_grad and _references(p._grad) <= _ALONE:
                 p._grad = slot.receive(p._grad.array)
 
     def ready(self) -> bool:

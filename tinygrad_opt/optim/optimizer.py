@@ -77,7 +77,13 @@ class Optimizer:
 
     def rule_for(self, group: dict[str, Any]) -> UpdateRule:
         """The update rule for a group's settings."""
-        return self.rule
+        rule = getattr(self, "rule", None)
+        if rule is None:
+            raise NotImplementedError(
+                f"{type(self).__name__} has no update rule: set the class attribute `rule` to an "
+                "@update_rule, or define `rule_for` or `step`"
+            )
+        return rule
 
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
         """The rule's coefficients at step `t` (1, 2, ...), computed in double precision.
@@ -85,7 +91,15 @@ class Optimizer:
         By default each coefficient is the hyper-parameter of the same name, `t` the step.
         """
         known = {**group, "t": t}
-        return tuple(float(known[name]) for name in self.rule_for(group).coefficients)
+        rule = self.rule_for(group)
+        missing = [name for name in rule.coefficients if name not in known]
+        if missing:
+            raise ValueError(
+                f"{type(self).__name__}: the rule {rule.name} has coefficients that are no "
+                f"hyper-parameters: {', '.join(missing)}; add them to the defaults, or compute "
+                "them in a `coefficients` method"
+            )
+        return tuple(float(known[name]) for name in rule.coefficients)
 
     # Groups ---------------------------------------------------------------------------------------
 
@@ -128,24 +142,26 @@ class Optimizer:
             for flat in flat_groups[i]:
                 for run in flat.runs(rule.states):
                     self._step_run(group, rule, flat, run)
+                flat.shown = rule.states
         return loss
 
     def _step_run(self, group: dict[str, Any], rule: UpdateRule, flat: FlatGroup, run: Run) -> None:
         t = int(run.steps[0]) + 1
         coefficients = self.coefficients(group, t)
-        if t == 1:
-            self._begin(group, rule, flat, run)
+        if t == 1 or flat.shown != rule.states:
+            self._show_state(rule, flat, run)
         rule.launch(run.arrays, coefficients)
         run.steps.fill(t)
         if run.copy_back is not None:
             where, stepped = run.copy_back
             where[...] = stepped.reshape(where.shape)
 
-    def _begin(self, group: dict[str, Any], rule: UpdateRule, flat: FlatGroup, run: Run) -> None:
-        """The parameters of a run take their first step: give them entries in `state`."""
+    def _show_state(self, rule: UpdateRule, flat: FlatGroup, run: Run) -> None:
+        """Give the parameters of a run their entries in `state`: at their first step, mostly."""
         for i in range(run.start, run.stop):
             p = flat.params[i]
-            entry = StateView()
+            held = self.state.get(p)
+            entry = held if isinstance(held, StateView) else StateView(held or {})
             if self.counts_steps:
                 entry.bind("step", Tensor(flat.step_view(i)))
             for letter in rule.states:
@@ -157,6 +173,7 @@ class Optimizer:
     def _flat_groups(self) -> list[list[FlatGroup]]:
         """The flat buffers, made anew if parameters or state were exchanged behind our back."""
         if self._flat is None or not self._is_as_left():
+            self._flat = None  # lets go of the old buffers, so that parameters may move again
             self._flat = [_flatten(group["params"]) for group in self.param_groups]
             for group, flats in zip(self.param_groups, self._flat, strict=True):
                 for flat in flats:
@@ -168,10 +185,17 @@ class Optimizer:
     def _is_as_left(self) -> bool:
         if self.state is not self._seen_state or len(self.state) != self._seen_entries:
             return False  # entries were added or removed: what is there now counts
-        for flats in self._flat or ():
+        flat_groups = self._flat or []
+        if len(flat_groups) != len(self.param_groups):
+            return False
+        for i, flats in enumerate(flat_groups):
+            count = 0
             for flat in flats:
+                count += len(flat.params)
                 if not flat.ready():
                     return False  # the model went to another device or type
+            if count != len(self.param_groups[i]["params"]):
+                return False
         return True
 
     def _remember_state(self) -> None:
