@@ -1,9 +1,10 @@
 """Time the same work in several libraries, fairly.
 
 Every library runs in a process of its own, because the thread pools of Numba, PyTorch and JAX
-slow each other down. The processes take turns in rounds: what disturbs the machine for a while
-disturbs them all. One turn gives the median of its samples, a result is the median of the turns.
-Python's garbage collector stays on, as it does in training.
+slow each other down. The processes take short turns in many rounds: what disturbs the machine for
+a while disturbs them all. One turn gives the median of its samples. A time is the median of the
+turns, a ratio the median of the ratios within each round. Python's garbage collector stays on, as
+it does in training.
 
 A benchmark is a module with `prepare(library, case)`, which returns the work as a function, or None
 where the library does not have it. Work that finishes in the background carries a `wait`
@@ -38,7 +39,7 @@ class Effort:
     seconds: float
 
 
-FULL = Effort(rounds=7, seconds=0.3)
+FULL = Effort(rounds=15, seconds=0.1)
 QUICK = Effort(rounds=1, seconds=0.01)
 
 # Variables that a worker starts with, for "libraries" that are ours with a policy switched off.
@@ -104,10 +105,22 @@ def serve(benchmark: str, library: str) -> None:
         print(json.dumps(work and sample(work, seconds)), flush=True)
 
 
+class Times(dict[str, list[float]]):
+    """For each library the seconds of one call, round by round."""
+
+    def micro(self, library: str) -> float:
+        """Return the microseconds of one call: the median of the rounds."""
+        return median(self[library]) * MICRO
+
+    def ratio(self, library: str, peer: str) -> float:
+        """Return how many times the peer's time a call takes: the median over the rounds."""
+        return median(a / b for a, b in zip(self[library], self[peer], strict=True))
+
+
 def compare(
     benchmark: str, libraries: Iterable[str], cases: Sequence, effort: Effort
-) -> list[dict[str, float]]:
-    """Return for each case the seconds of one call in each library that has it."""
+) -> list[Times]:
+    """Return for each case the times of each library that has it."""
     results = []
     with contextlib.ExitStack() as stack:
         workers = {name: stack.enter_context(Worker(benchmark, name)) for name in libraries}
@@ -118,7 +131,7 @@ def compare(
                 for _ in range(effort.rounds)
             ]
             have = [name for name in workers if turns[0][name] is not None]
-            results.append({name: median(turn[name] for turn in turns) for name in have})
+            results.append(Times({name: [turn[name] for turn in turns] for name in have}))
     return results
 
 

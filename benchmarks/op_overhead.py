@@ -7,7 +7,7 @@ from importlib import import_module
 
 import numpy as np
 
-from benchmarks.harness import MICRO, Effort, compare, report, table, verdict
+from benchmarks.harness import Effort, compare, report, table, verdict
 
 CHAIN = 1000  # ops in the graph whose backward pass is timed
 SIDE = 16
@@ -58,14 +58,14 @@ def main(effort: Effort) -> None:
     numpy, *ops = compare("op_overhead", ["numpy"], [RECORD], effort) + compare(
         "op_overhead", ["ours", "torch"], [RECORD, REPLAY], effort
     )
-    bare = numpy["numpy"] * MICRO
+    bare = numpy.micro("numpy")
     rows = []
-    for case, seconds, calls in zip((RECORD, REPLAY), ops, (1, CHAIN), strict=True):
-        ours, torch = (seconds[library] * MICRO / calls for library in ("ours", "torch"))
+    for case, times, calls in zip((RECORD, REPLAY), ops, (1, CHAIN), strict=True):
+        ours, torch = (times.micro(library) / calls for library in ("ours", "torch"))
         cells = [f"{value:.2f}" for value in (ours, ours - bare, bare, torch)]
         rows.append([case, *cells, *verdict(ours, AIMS[case])])
     matmul, adam, both = (
-        seconds["ours"] * MICRO for seconds in compare("op_overhead", ["ours"], PAIR, effort)
+        times.micro("ours") for times in compare("op_overhead", ["ours"], PAIR, effort)
     )
     ratio = both / (matmul + adam)
     cells = [f"{value:,.0f}" for value in (matmul, adam, both)]

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import numpy as np
 
-from benchmarks.harness import MICRO, Effort, compare, report, table, verdict
+from benchmarks.harness import Effort, Times, compare, report, table, verdict
 
 # (layer widths, batch size, aim for ours / torch, aim for ours / JAX).
 NETWORKS = [
@@ -91,13 +91,13 @@ def jax_step(widths: list[int], x: np.ndarray, y: np.ndarray) -> Callable:
     return step
 
 
-def row(network: tuple, seconds: dict[str, float]) -> list[str]:
+def row(network: tuple, times: Times) -> list[str]:
     """Return one line of the table."""
     widths, batch, torch_aim, jax_aim = network
     cells = ["-".join(map(str, widths)), str(batch)]
-    cells += [f"{seconds[library] * MICRO:,.0f}" for library in LIBRARIES]
+    cells += [f"{times.micro(library):,.0f}" for library in LIBRARIES]
     for library, aim in (("torch", torch_aim), ("jax", jax_aim)):
-        ratio = seconds["ours"] / seconds[library]
+        ratio = times.ratio("ours", library)
         cells += [f"{ratio:.2f}", *verdict(ratio, aim)]
     return cells
 

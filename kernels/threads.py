@@ -22,7 +22,7 @@ _POLICY_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 if not any(name in os.environ for name in _POLICY_VARIABLES):  # the user's own choice stands
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
-DEFAULT_THRESHOLD = 500_000
+DEFAULT_THRESHOLD = 1_000_000
 
 # Arrays of fewer elements run on one thread. Read it; set it with set_parallel_threshold.
 threshold: int = DEFAULT_THRESHOLD

@@ -52,7 +52,7 @@ class Operators:
     def __rmatmul__(self, other: Any) -> Tensor:
         return ops.matmul(other, self)
 
-    def __pos__(self) -> Tensor:
+    def __pos__(self: Any) -> Tensor:
         return self
 
     def __floordiv__(self, other: Any) -> Tensor:
@@ -120,15 +120,15 @@ class Operators:
         """self where condition holds, else other."""
         return ops.where(condition, self, other)
 
-    def ravel(self) -> Tensor:
+    def ravel(self: Any) -> Tensor:
         """All elements along one axis."""
         return functions.flatten(self)
 
-    def view_as(self, other: Tensor) -> Tensor:
+    def view_as(self: Any, other: Tensor) -> Tensor:
         """In the shape of `other`."""
         return functions.reshape(self, *other.shape)
 
-    def expand_as(self, other: Tensor) -> Tensor:
+    def expand_as(self: Any, other: Tensor) -> Tensor:
         """Broadcast to the shape of `other`."""
         return functions.expand(self, *other.shape)
 

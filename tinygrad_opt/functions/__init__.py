@@ -36,7 +36,6 @@ from .reduce import (
     any,
     argmax,
     argmin,
-    axis,
     cumsum,
     log_softmax,
     logsumexp,
@@ -48,7 +47,6 @@ from .reduce import (
     std,
     sum,
     var,
-    x,
 )
 from .shape import (
     cat,
@@ -59,16 +57,13 @@ from .shape import (
     flip,
     gather,
     index_select,
-    order,
     outer,
     permute,
     reshape,
-    sizes,
     split,
     squeeze,
     stack,
     t,
     transpose,
     unsqueeze,
-    wanted,
 )
