@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..autograd.graph import op
@@ -88,13 +89,19 @@ def _check_linear(x: Any, weight: Any) -> None:
     if x.shape[-1:] != weight.shape[-1:]:
         raise RuntimeError(
             f"linear: input has shape {tuple(x.shape)}, but the layer expects {weight.shape[-1]} "
-            f"features last (weight {tuple(weight.shape)}): mat1 and mat2 shapes cannot be "
-            "multiplied"
+            f"features last: mat1 and mat2 shapes cannot be multiplied ({_rows(x.shape)} and "
+            f"{_rows(weight.shape[::-1])})"
         )
     if x.dtype != weight.dtype:
         from ..dtypes import name_of
 
         raise RuntimeError(
-            f"linear: mat1 and mat2 must have the same dtype, but got {name_of(x.dtype)} (input) "
-            f"and {name_of(weight.dtype)} (weight); convert the input, for instance with .float()"
+            f"linear: mat1 and mat2 must have the same dtype, but got {name_of(x.dtype)} and "
+            f"{name_of(weight.dtype)} (input and weight); convert the input, for instance with "
+            ".float()"
         )
+
+
+def _rows(shape: Any) -> str:
+    """A shape as rows x columns, all axes but the last joined."""
+    return f"{math.prod(shape[:-1])}x{shape[-1]}" if len(shape) else "0-d"
