@@ -132,10 +132,12 @@ class Optimizer:
         `closure`: evaluates the model again and returns the loss; called once, recording enabled.
         Parameters whose `.grad` is None are skipped: no decay, no change of state or step count.
         """
+        self._opt_called = True
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        # Kernels work on raw arrays: nothing here would be recorded, so no_grad() is not needed.
         flat_groups = self._flat_groups()
         for i, group in enumerate(self.param_groups):
             rule = self.rule_for(group)
@@ -236,7 +238,7 @@ class Optimizer:
 
 
 def _noted(step: Callable[..., Any]) -> Callable[..., Any]:
-    """`step` without recording, noting that it was called (schedulers ask)."""
+    """A subclass's own `step`, without recording, noting that it was called (schedulers ask)."""
 
     @functools.wraps(step)
     def noted(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
@@ -248,9 +250,6 @@ def _noted(step: Callable[..., Any]) -> Callable[..., Any]:
             mode.enabled = before
 
     return noted
-
-
-Optimizer.step = _noted(Optimizer.step)  # type: ignore[method-assign]
 
 
 def _flatten(params: Iterable[Tensor]) -> list[FlatGroup]:
