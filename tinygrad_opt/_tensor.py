@@ -64,7 +64,6 @@ class Tensor(Operators, InPlace, Variable):
     __slots__ = ()
     __array_priority__ = 1000  # NumPy arrays leave `array * tensor` to the tensor
     _namespace = ops
-    _plain = staticmethod(wrap_plain)
 
     def __init__(
         self, data: Any = (), requires_grad: bool = False, node: Node | None = None

@@ -1,4 +1,4 @@
-"""Devices and array namespaces: the only file that knows CuPy.
+"""Devices and array namespaces: the only file that knows CuPy (but for kernels/cuda.py).
 
 An op's body never names an array library. It asks `xp(x)` for the namespace that `x` belongs to
 and calls NumPy's names on it, so the same lines run on NumPy arrays, on CuPy arrays and, when a
