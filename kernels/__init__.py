@@ -1,7 +1,8 @@
 """Fused update kernels: arrays and scalars in, arrays changed in place; no Tensor is known here.
 
 `update_rule` turns one scalar function into all kernels. The rules of SGD, RMSprop and Adam are in
-`sgd`, `rmsprop` and `adam`; `textbook` holds the forms of the textbooks. Norms are in `reduce`.
+`sgd`, `rmsprop` and `adam`; `textbook` holds the forms of the textbooks. Norms are in `reduce`,
+the cross-entropy of small batches in `softmax`.
 
 The letters, in all rules:
 

@@ -48,7 +48,7 @@ class Variable:
     requires_grad  whether backward should arrive here
     node           the Node that made it; None for a leaf
     _grad          the accumulated gradient, a Tensor or None
-    _home          for parameters of an optimizer: the Tensor over its slot in the flat gradient
+    _home          for parameters of an optimizer: the GradSlot that receives their gradient
     _hooks         functions to call with this leaf's gradient
     """
 
