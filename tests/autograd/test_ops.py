@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from ops_table import ELEMENTWISE, NO_GRADIENT, OPS, Row
+from op_rows.rows import Row
+from ops_table import ELEMENTWISE, NO_GRADIENT, OPS
 
 import tinygrad_opt as tg
 from tinygrad_opt import autograd, functions, ops

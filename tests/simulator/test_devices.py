@@ -7,6 +7,7 @@ import numpy as np
 import ops_table
 import pytest
 from on_device import CUDA, cupy, host
+from op_rows import rows
 
 import tinygrad_opt as tg
 from tinygrad_opt.nn import functional as F
@@ -47,7 +48,7 @@ def results(row, module, tensors):
 def test_operations_give_what_they_give_on_the_cpu(row, monkeypatch):
     expected = results(row, tg, on("cpu", row.inputs()))
     for name in ("TARGET", "LABELS", "INDEX"):  # arrays that the rows name
-        monkeypatch.setattr(ops_table, name, cupy.asarray(getattr(ops_table, name)))
+        monkeypatch.setattr(rows, name, cupy.asarray(getattr(rows, name)))
     for ours, cpu in zip(results(row, OnCuda(), on("cuda", row.inputs())), expected, strict=True):
         assert ours.dtype == cpu.dtype
         scale = np.abs(cpu.array).max(initial=1)

@@ -1,0 +1,38 @@
+"""Rows of the losses."""
+
+import numpy as np
+from op_rows import rows
+from op_rows.rows import Row, functional, np_softmax, of, positive
+
+from tinygrad_opt import ops
+
+LOSSES = [
+    Row("cross_entropy", lambda m, x: ops.cross_entropy(x, index=rows.LABELS, scale=0.5),
+        of((2, 3)),
+        lambda x: -np.log(np_softmax(x, 1))[[0, 1], rows.LABELS].mean(),
+        lambda m, x: m.nn.functional.cross_entropy(x, m.tensor(rows.LABELS))),
+    Row("cross_entropy: rows, many classes",
+        lambda m, x: ops.cross_entropy(x, index=rows.LABELS * 99),
+        of((2, 200)), lambda x: -np.log(np_softmax(x, 1))[[0, 1], rows.LABELS * 99],
+        lambda m, x: m.nn.functional.cross_entropy(
+            x, m.tensor(rows.LABELS * 99), reduction="none")),
+    Row("cross_entropy: beyond the fused kernel",
+        lambda m, x: ops.cross_entropy(x, index=rows.LABELS),
+        of((2, 2100)), lambda x: -np.log(np_softmax(x, 1))[[0, 1], rows.LABELS],
+        lambda m, x: m.nn.functional.cross_entropy(
+            x, m.tensor(rows.LABELS), reduction="none")),
+    Row("cross_entropy_rows", lambda m, x: ops.cross_entropy_rows(x, rows.LABELS)[1], of((2, 3)),
+        lambda x: np_softmax(x, 1) - np.eye(3)[rows.LABELS],
+        lambda m, x: m.softmax(x, 1) - m.tensor(np.eye(3)[rows.LABELS], dtype=x.dtype)),
+    Row("softmax_cross_entropy",
+        lambda m, x: ops.softmax_cross_entropy(x, rows.TARGET.astype(x.dtype), scale=0.5),
+        of((2, 3)),
+        lambda x: -(rows.TARGET * np.log(np_softmax(x, 1))).sum() / 2,
+        lambda m, x: m.nn.functional.cross_entropy(x, m.tensor(rows.TARGET, dtype=x.dtype))),
+    Row("softmax_cross_entropy: rows, soft targets",
+        lambda m, x, t: ops.softmax_cross_entropy(x, t),
+        of((2, 3), (2, 3), values=positive), lambda x, t: -(t * np.log(np_softmax(x, 1))).sum(1),
+        functional("cross_entropy", reduction="none")),
+    Row("mean_squared_error", lambda m, x, y: ops.mean_squared_error(x, y), of((2, 3), (2, 3)),
+        lambda x, y: ((x - y) ** 2).mean(), functional("mse_loss")),
+]  # fmt: skip
