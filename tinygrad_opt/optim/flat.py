@@ -20,6 +20,7 @@ import numpy as np
 
 from .._tensor import Tensor
 from ..backend import array_namespace, same_library
+from ..dtypes import get_default_dtype
 
 __all__ = ["FlatGroup", "Run"]
 
@@ -63,26 +64,36 @@ class GradSlot:
 class Run:
     """Neighbouring parameters that take a step together: their arrays, flat, and their numbers.
 
-    arrays: values, gradient, then states.  steps: their step counts, a view.
+    arrays: values, gradient, then states.  steps, scalars: one number per parameter, views.
     copy_back: (where, what), for a step done on a copy of scattered memory.
     """
 
-    __slots__ = ("arrays", "copy_back", "start", "steps", "stop")
+    __slots__ = ("arrays", "copy_back", "offsets", "params", "scalars", "start", "steps", "stop")
 
     def __init__(
-        self, start: int, stop: int, arrays: tuple[Any, ...], steps: Any, copy_back: Any = None
+        self, flat: FlatGroup, start: int, stop: int, arrays: tuple[Any, ...], copy_back: Any = None
     ) -> None:
         self.start, self.stop = start, stop  # parameters start <= i < stop of the group
+        self.params = flat.params[start:stop]
+        self.offsets = flat.offsets[start : stop + 1]
         self.arrays = arrays
-        self.steps = steps
+        self.steps = flat.steps[start:stop]
+        self.scalars = {name: values[start:stop] for name, values in flat.scalars.items()}
         self.copy_back = copy_back
+
+    def parts(self) -> Iterator[tuple[Tensor, tuple[Any, ...]]]:
+        """Each parameter with its own part of `arrays`, flat as they are."""
+        first = self.offsets[0]
+        for p, a, b in zip(self.params, self.offsets, self.offsets[1:], strict=False):
+            yield p, tuple(array[a - first : b - first] for array in self.arrays)
 
 
 class FlatGroup:
     """Parameters of one dtype and device, laid end to end; states beside them.
 
     params: the Tensors, in order.  offsets: where each begins; one entry more for the end.
-    steps: how many steps each parameter has taken (float32, as PyTorch's `step`).
+    steps: how many steps each parameter has taken (float32, as PyTorch's `step`; float64 if that is
+    the default).  scalars: other numbers of an optimizer, one per parameter.
     """
 
     def __init__(self, params: list[Tensor]) -> None:
@@ -91,7 +102,9 @@ class FlatGroup:
         self.xp = array_namespace(params[0].array)
         sizes = [p.array.size for p in params]
         self.offsets = [0, *np.cumsum(sizes).tolist()]
-        self.steps = np.zeros(len(params), np.float32)
+        double = get_default_dtype() == np.float64
+        self.steps = np.zeros(len(params), np.float64 if double else np.float32)
+        self.scalars: dict[str, Any] = {}
         self.states: dict[str, Any] = {}
         self.views: list[Any] = [None] * len(params)  # None: somebody else holds the memory
         self.slots: list[GradSlot | None] = [None] * len(params)
@@ -148,19 +161,27 @@ class FlatGroup:
         """Parameter i's step count as a 0-d array that shares memory with `steps`."""
         return self.steps[i : i + 1].reshape(())
 
+    def scalar_view(self, name: str, i: int, start: float = 0.0) -> Any:
+        """Parameter i's number of that name as a 0-d array; all parameters begin with `start`."""
+        if name not in self.scalars:
+            self.scalars[name] = np.full_like(self.steps, start)
+        return self.scalars[name][i : i + 1].reshape(())
+
     # A step -------------------------------------------------------------------------------------
 
-    def runs(self, names: tuple[str, ...]) -> Iterable[Run]:
+    def runs(self, names: tuple[str, ...], scalars: dict[str, float]) -> Iterable[Run]:
         """The parameters that have a gradient, as few runs as possible.
 
         A run ends where a parameter has no gradient, does not lie at home, or has taken another
-        number of steps than its neighbour.
+        number of steps (or has other scalars, given with their start values) than its neighbour.
         """
-        if not (self._at_home and self._one_step_count()):
+        for name, start in scalars.items():
+            self.scalar_view(name, 0, start)
+        if not (self._at_home and self._alike()):
             return self._broken_runs(names)
         if self._whole_names != names:
             arrays = (self.values, self.gradient, *(self.state(name) for name in names))
-            self._whole = [Run(0, len(self.params), arrays, self.steps)]
+            self._whole = [Run(self, 0, len(self.params), arrays)]
             self._whole_names = names
         return self._whole
 
@@ -172,7 +193,7 @@ class FlatGroup:
                 a, b = self.offsets[start], self.offsets[stop]
                 states = (self.state(name)[a:b] for name in names)
                 arrays = (self.values[a:b], self.gradient[a:b], *states)
-                yield Run(start, stop, arrays, self.steps[start:stop])
+                yield Run(self, start, stop, arrays)
                 start = stop
             else:
                 if self.params[start]._grad is not None:
@@ -187,9 +208,13 @@ class FlatGroup:
                 return False
         return True
 
-    def _one_step_count(self) -> bool:
-        counts = self.steps.tolist()
-        return counts.count(counts[0]) == len(counts)
+    def _alike(self) -> bool:
+        """Whether all parameters have taken the same number of steps, and have equal scalars."""
+        for numbers in (self.steps, *self.scalars.values()):
+            values = numbers.tolist()
+            if values.count(values[0]) < len(values):
+                return False
+        return True
 
     def _end_of_run(self, start: int) -> int:
         stop = start
@@ -198,7 +223,7 @@ class FlatGroup:
         ):
             if p.array is not view or slot is None or p._grad is not slot.tensor:
                 break
-            if self.steps[stop] != self.steps[start]:
+            if any(n[stop] != n[start] for n in (self.steps, *self.scalars.values())):
                 break
             stop += 1
         return stop
@@ -213,7 +238,7 @@ class FlatGroup:
         a, b = self.offsets[i], self.offsets[i + 1]
         states = (self.state(name)[a:b] for name in names)
         back = None if array.flags.c_contiguous else (array, flat)
-        return Run(i, i + 1, (flat, g, *states), self.steps[i : i + 1], back)
+        return Run(self, i, i + 1, (flat, g, *states), back)
 
 
 def _held_alone(params: list[Tensor]) -> list[bool]:

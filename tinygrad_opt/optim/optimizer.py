@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .._tensor import Tensor
@@ -53,6 +53,8 @@ class Optimizer:
 
     rule: UpdateRule  # which rule to run; `rule_for` may choose by group
     state_names: dict[str, str] = {}  # noqa: RUF012  the rule's letters -> names in `state`
+    scratch: tuple[str, ...] = ()  # letters of the rule that pass a value on and are no state
+    scalar_states: dict[str, float] = {}  # noqa: RUF012  one number per parameter, and its start
     counts_steps = True  # whether `state` shows the step count, as PyTorch's "step"
 
     _opt_called = False  # whether step() has run: schedulers warn if they come first
@@ -85,10 +87,11 @@ class Optimizer:
             )
         return rule
 
-    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
+    def coefficients(self, group: dict[str, Any], t: int, **scalars: Any) -> tuple[float, ...]:
         """The rule's coefficients at step `t` (1, 2, ...), computed in double precision.
 
         By default each coefficient is the hyper-parameter of the same name, `t` the step.
+        `scalars`: the `scalar_states` before the step, of the type they are stored in.
         """
         known = {**group, "t": t}
         rule = self.rule_for(group)
@@ -100,6 +103,21 @@ class Optimizer:
                 "them in a `coefficients` method"
             )
         return tuple(float(known[name]) for name in rule.coefficients)
+
+    def next_scalars(self, group: dict[str, Any], t: int, **scalars: Any) -> dict[str, Any]:
+        """The `scalar_states` after step `t`, from those before it."""
+        return scalars
+
+    def begin(self, group: dict[str, Any], rule: UpdateRule, run: Run) -> None:
+        """Fills the states before the first step of the run's parameters; they hold zeros."""
+
+    def update(self, group: dict[str, Any], rule: UpdateRule, run: Run, t: int) -> None:
+        """Step `t` of a run: one launch of the rule.
+
+        Override it where a step needs more than one element at a time: reduce over `run.parts()`,
+        then launch rules for what is left.
+        """
+        rule.launch(run.arrays, self.coefficients_of(group, run, t))
 
     # Groups ---------------------------------------------------------------------------------------
 
@@ -138,25 +156,41 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         # Kernels work on raw arrays: nothing here would be recorded, so no_grad() is not needed.
+        for group, rule, run in self.runs():
+            t = int(run.steps[0]) + 1
+            self.update(group, rule, run, t)
+            run.steps.fill(t)
+            if run.copy_back is not None:
+                where, stepped = run.copy_back
+                where[...] = stepped.reshape(where.shape)
+        return loss
+
+    def runs(self) -> Iterator[tuple[dict[str, Any], UpdateRule, Run]]:
+        """What there is to step: parameters that have a gradient, as few runs as possible.
+
+        Each with its group and rule. State that a parameter's first step needs is made here.
+        """
         flat_groups = self._flat_groups()
         for i, group in enumerate(self.param_groups):
             rule = self.rule_for(group)
             for flat in flat_groups[i]:
-                for run in flat.runs(rule.states):
-                    self._step_run(group, rule, flat, run)
+                for run in flat.runs(rule.states, self.scalar_states):
+                    if run.steps[0] == 0 or flat.shown != rule.states:
+                        self._show_state(rule, flat, run)
+                        if run.steps[0] == 0:
+                            self.begin(group, rule, run)
+                    yield group, rule, run
                 flat.shown = rule.states
-        return loss
 
-    def _step_run(self, group: dict[str, Any], rule: UpdateRule, flat: FlatGroup, run: Run) -> None:
-        t = int(run.steps[0]) + 1
-        coefficients = self.coefficients(group, t)
-        if t == 1 or flat.shown != rule.states:
-            self._show_state(rule, flat, run)
-        rule.launch(run.arrays, coefficients)
-        run.steps.fill(t)
-        if run.copy_back is not None:
-            where, stepped = run.copy_back
-            where[...] = stepped.reshape(where.shape)
+    def coefficients_of(self, group: dict[str, Any], run: Run, t: int) -> tuple[float, ...]:
+        """The coefficients for step `t` of a run; its scalar states move on to their next value."""
+        if not self.scalar_states:
+            return self.coefficients(group, t)
+        before = {name: values[0] for name, values in run.scalars.items()}
+        coefficients = self.coefficients(group, t, **before)
+        for name, value in self.next_scalars(group, t, **before).items():
+            run.scalars[name].fill(value)
+        return coefficients
 
     def _show_state(self, rule: UpdateRule, flat: FlatGroup, run: Run) -> None:
         """Give the parameters of a run their entries in `state`: at their first step, mostly."""
@@ -166,11 +200,18 @@ class Optimizer:
             entry = held if isinstance(held, StateView) else StateView(held or {})
             if self.counts_steps:
                 entry.bind("step", Tensor(flat.step_view(i)))
-            for letter in rule.states:
-                entry.bind(self.state_names.get(letter, letter), Tensor(flat.state_view(letter, i)))
+            for name in self.scalar_states:
+                entry.bind(name, Tensor(flat.scalar_view(name, i)))
+            for letter, name in self.shown_states(rule):
+                entry.bind(name, Tensor(flat.state_view(letter, i)))
             if entry:
                 self.state[p] = entry
         self._remember_state()
+
+    def shown_states(self, rule: UpdateRule) -> list[tuple[str, str]]:
+        """The rule's states as (letter, name in `state`), without scratch."""
+        names = self.state_names
+        return [(x, names.get(x, x)) for x in rule.states if x not in self.scratch]
 
     def _flat_groups(self) -> list[list[FlatGroup]]:
         """The flat buffers, made anew if parameters or state were exchanged behind our back."""

@@ -52,8 +52,11 @@ def import_state(optimizer: Optimizer, group: dict[str, Any], flat: FlatGroup) -
         flat.steps[i] = _as_number(held.get("step", 1))
         if optimizer.counts_steps:
             entry.bind("step", Tensor(flat.step_view(i)))
-        for letter in rule.states:
-            name = optimizer.state_names.get(letter, letter)
+        for name, start in optimizer.scalar_states.items():
+            scalar = flat.scalar_view(name, i, start)
+            scalar[...] = _as_number(held.get(name, start))
+            entry.bind(name, Tensor(scalar))
+        for letter, name in optimizer.shown_states(rule):
             view = flat.state_view(letter, i)
             if held.get(name) is not None:
                 view[...] = to_device(held[name].array, device_of(view)).reshape(view.shape)
@@ -64,8 +67,8 @@ def import_state(optimizer: Optimizer, group: dict[str, Any], flat: FlatGroup) -
         optimizer.state[p] = entry
 
 
-def _as_number(step: Any) -> float:
-    return float(step.item()) if isinstance(step, Tensor) else float(step)
+def _as_number(value: Any) -> float:
+    return float(value.item()) if isinstance(value, Tensor) else float(value)
 
 
 def export_state(optimizer: Optimizer) -> dict[str, Any]:
