@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import gc
-import pickle
 import weakref
 
 import numpy as np
@@ -348,92 +346,7 @@ def test_an_optimizer_is_freed_without_the_garbage_collector():
         gc.enable()
 
 
-# State --------------------------------------------------------------------------------------------
-
-
-def stepped_adam():
-    p, q = leaf(1.0, 2.0), leaf(3.0)
-    optimizer = optim.Adam([p, q], lr=0.1)
-    backward(p, q)
-    optimizer.step()
-    return optimizer, p, q
-
-
-def test_state_is_live():
-    optimizer, p, _ = stepped_adam()
-    optimizer.state[p]["exp_avg"].zero_()
-    optimizer.state[p]["exp_avg_sq"] = tg.full((2,), 4.0)
-    p.grad = tg.zeros(2)
-    before = p.tolist()
-    optimizer.step()
-    assert p.tolist() == before  # m = 0 and g = 0
-    assert optimizer.state[p]["exp_avg_sq"].tolist() == pytest.approx([4.0 * 0.999] * 2)
-
-
-def test_clearing_the_state_starts_afresh():
-    optimizer, p, q = stepped_adam()
-    optimizer.state.clear()
-    for step in (1.0, 2.0):
-        optimizer.zero_grad()
-        backward(p, q)
-        optimizer.step()
-        assert optimizer.state[p]["step"].item() == step
-    assert optimizer._flat[0][0]._all_at_home()  # and the new buffers are in use
-
-
-def test_state_dict_round_trip_goes_on_with_the_same_bits():
-    optimizer, p, q = stepped_adam()
-    p2 = p.detach().clone().requires_grad_()
-    q2 = q.detach().clone().requires_grad_()
-    other = optim.Adam([p2, q2], lr=99.0)
-    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-    assert other.param_groups[0]["lr"] == 0.1
-    for _ in range(3):
-        for o, ps in ((optimizer, (p, q)), (other, (p2, q2))):
-            o.zero_grad()
-            backward(*ps)
-            o.step()
-    assert p.tolist() == p2.tolist()
-    assert q.tolist() == q2.tolist()
-
-
-def test_loading_copies():
-    optimizer, p, _ = stepped_adam()
-    p2, q2 = leaf(1.0, 2.0), leaf(3.0)
-    other = optim.Adam([p2, q2])
-    other.load_state_dict(optimizer.state_dict())
-    backward(p2, q2)
-    other.step()
-    assert optimizer.state[p]["step"].item() == 1.0
-
-
-def test_state_dicts_that_do_not_fit():
-    optimizer, p, q = stepped_adam()
-    saved = optimizer.state_dict()
-    with pytest.raises(ValueError, match="different number of parameter groups"):
-        optim.Adam([{"params": [p]}, {"params": [q]}]).load_state_dict(saved)
-    with pytest.raises(ValueError, match="doesn't match the size of optimizer's group 0"):
-        optim.Adam([p]).load_state_dict(saved)
-    wrong = optim.Adam([leaf(1.0), leaf(3.0)], lr=0.5)
-    with pytest.raises(ValueError, match=r"state 'exp_avg' .* has shape \(2,\)"):
-        wrong.load_state_dict(saved)
-    assert wrong.param_groups[0]["lr"] == 0.5
-    assert not wrong.state
-
-
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-def test_copy_and_pickle(copied):
-    model = nn.Linear(2, 1)
-    optimizer = optim.Adam(model.parameters(), lr=0.1)
-    model(tg.ones(4, 2)).sum().backward()
-    optimizer.step()
-    twin_model, twin = copied((model, optimizer))
-    for m, o in ((model, optimizer), (twin_model, twin)):
-        o.zero_grad()
-        m(tg.ones(4, 2)).sum().backward()
-        o.step()
-    assert model.weight.tolist() == twin_model.weight.tolist()
-    assert twin.state[twin_model.weight]["step"].item() == 2.0
+# What it prints, and classes of one's own ---------------------------------------------------------
 
 
 def test_repr():

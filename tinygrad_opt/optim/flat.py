@@ -81,11 +81,20 @@ class Run:
         self.scalars = {name: values[start:stop] for name, values in flat.scalars.items()}
         self.copy_back = copy_back
 
-    def parts(self) -> Iterator[tuple[Tensor, tuple[Any, ...]]]:
-        """Each parameter with its own part of `arrays`, flat as they are."""
+    def parts(self, *others: Any) -> Iterator[tuple[Tensor, tuple[Any, ...]]]:
+        """Each parameter with its own part of `arrays`, and of `others` as long; flat as they are.
+        """
         first = self.offsets[0]
+        arrays = (*self.arrays, *others)
         for p, a, b in zip(self.params, self.offsets, self.offsets[1:], strict=False):
-            yield p, tuple(array[a - first : b - first] for array in self.arrays)
+            yield p, tuple(array[a - first : b - first] for array in arrays)
+
+    def finish(self, t: int) -> None:
+        """Count the step, and write it back where it was done on a copy."""
+        self.steps.fill(t)
+        if self.copy_back is not None:
+            where, stepped = self.copy_back
+            where[...] = stepped.reshape(where.shape)
 
 
 class FlatGroup:

@@ -15,17 +15,29 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from .._tensor import Tensor
 from ..autograd.modes import enable_grad, mode
 from ..kernels import UpdateRule
+from . import cautious
 from .checks import as_groups, check_lr, checked_group
 from .flat import FlatGroup, Run
-from .state import StateView, export_state, import_state, load
+from .hooks import (
+    Hooked,
+    everywhere,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+    step_between_hooks,
+)  # fmt: skip
+from .loading import load
+from .state import StateView, export_state, import_state
 
-__all__ = ["Optimizer", "required"]
+__all__ = [
+    "Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook",
+    "required",
+]  # fmt: skip
 
 
 class _Required:
@@ -36,7 +48,7 @@ class _Required:
 required = _Required()  # the default of a hyper-parameter that has none
 
 
-class Optimizer:
+class Optimizer(Hooked):
     """Base class of all optimizers.
 
     params: an iterable of Tensors that require a gradient, of dicts with a "params" entry and
@@ -53,11 +65,14 @@ class Optimizer:
 
     rule: UpdateRule  # which rule to run; `rule_for` may choose by group
     state_names: dict[str, str] = {}  # noqa: RUF012  the rule's letters -> names in `state`
+    more_states: tuple[str, ...] = ()  # letters of states that are flat too, but not the rule's
     scratch: tuple[str, ...] = ()  # letters of the rule that pass a value on and are no state
     scalar_states: dict[str, float] = {}  # noqa: RUF012  one number per parameter, and its start
+    free_states: tuple[str, ...] = ()  # names in `state` that need not have the parameter's shape
     counts_steps = True  # whether `state` shows the step count, as PyTorch's "step"
 
     _opt_called = False  # whether step() has run: schedulers warn if they come first
+    _stepping = False  # whether hooks are seen to: a step may call that of its base class
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         check_lr(type(self).__name__, defaults.get("lr"))
@@ -87,11 +102,12 @@ class Optimizer:
             )
         return rule
 
-    def coefficients(self, group: dict[str, Any], t: int, **scalars: Any) -> tuple[float, ...]:
+    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
         """The rule's coefficients at step `t` (1, 2, ...), computed in double precision.
 
-        By default each coefficient is the hyper-parameter of the same name, `t` the step.
-        `scalars`: the `scalar_states` before the step, of the type they are stored in.
+        By default each coefficient is the hyper-parameter of the same name, `t` the step. A class
+        with `scalar_states` gets these as keywords too: their values before the step, of the type
+        they are stored in.
         """
         known = {**group, "t": t}
         rule = self.rule_for(group)
@@ -117,7 +133,11 @@ class Optimizer:
         Override it where a step needs more than one element at a time: reduce over `run.parts()`,
         then launch rules for what is left.
         """
-        rule.launch(run.arrays, self.coefficients_of(group, run, t))
+        coefficients = self.coefficients_of(group, run, t)
+        if group.get("cautious"):
+            cautious.launch(rule, run, coefficients)
+        else:
+            rule.launch(run.arrays, coefficients)
 
     # Groups ---------------------------------------------------------------------------------------
 
@@ -151,6 +171,8 @@ class Optimizer:
         Parameters whose `.grad` is None are skipped: no decay, no change of state or step count.
         """
         self._opt_called = True
+        if (self._hooks or everywhere.before_step or everywhere.after_step) and not self._stepping:
+            return _hooked(self, Optimizer.step, () if closure is None else (closure,), {})
         loss = None
         if closure is not None:
             with enable_grad():
@@ -159,10 +181,7 @@ class Optimizer:
         for group, rule, run in self.runs():
             t = int(run.steps[0]) + 1
             self.update(group, rule, run, t)
-            run.steps.fill(t)
-            if run.copy_back is not None:
-                where, stepped = run.copy_back
-                where[...] = stepped.reshape(where.shape)
+            run.finish(t)
         return loss
 
     def runs(self) -> Iterator[tuple[dict[str, Any], UpdateRule, Run]]:
@@ -173,21 +192,23 @@ class Optimizer:
         flat_groups = self._flat_groups()
         for i, group in enumerate(self.param_groups):
             rule = self.rule_for(group)
+            states = rule.states + self.more_states
             for flat in flat_groups[i]:
-                for run in flat.runs(rule.states, self.scalar_states):
-                    if run.steps[0] == 0 or flat.shown != rule.states:
+                for run in flat.runs(states, self.scalar_states):
+                    if run.steps[0] == 0 or flat.shown != states:
                         self._show_state(rule, flat, run)
                         if run.steps[0] == 0:
                             self.begin(group, rule, run)
                     yield group, rule, run
-                flat.shown = rule.states
+                flat.shown = states
 
     def coefficients_of(self, group: dict[str, Any], run: Run, t: int) -> tuple[float, ...]:
         """The coefficients for step `t` of a run; its scalar states move on to their next value."""
         if not self.scalar_states:
             return self.coefficients(group, t)
         before = {name: values[0] for name, values in run.scalars.items()}
-        coefficients = self.coefficients(group, t, **before)
+        compute: Any = self.coefficients
+        coefficients = compute(group, t, **before)
         for name, value in self.next_scalars(group, t, **before).items():
             run.scalars[name].fill(value)
         return coefficients
@@ -209,9 +230,9 @@ class Optimizer:
         self._remember_state()
 
     def shown_states(self, rule: UpdateRule) -> list[tuple[str, str]]:
-        """The rule's states as (letter, name in `state`), without scratch."""
-        names = self.state_names
-        return [(x, names.get(x, x)) for x in rule.states if x not in self.scratch]
+        """The flat states as (letter, name in `state`), without scratch."""
+        names, letters = self.state_names, rule.states + self.more_states
+        return [(x, names.get(x, x)) for x in letters if x not in self.scratch]
 
     def _flat_groups(self) -> list[list[FlatGroup]]:
         """The flat buffers, made anew if parameters or state were exchanged behind our back."""
@@ -233,10 +254,13 @@ class Optimizer:
             return False
         for i, flats in enumerate(flat_groups):
             count = 0
+            states = self.rule_for(self.param_groups[i]).states + self.more_states
             for flat in flats:
                 count += len(flat.params)
                 if not flat.ready():
                     return False  # the model went to another device or type
+                if flat.shown != states:
+                    return False  # settings brought in another rule, with other states
             if count != len(self.param_groups[i]["params"]):
                 return False
         return True
@@ -251,19 +275,37 @@ class Optimizer:
 
         The state Tensors are the live ones, not copies.
         """
-        return export_state(self)
+        for before in self._hooks.before_state_dict if self._hooks else ():
+            before(self)
+        state_dict = export_state(self)
+        for after in self._hooks.after_state_dict if self._hooks else ():
+            changed = after(self, state_dict)
+            state_dict = state_dict if changed is None else changed
+        return state_dict
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(
+        self, state_dict: dict[str, Any], *, keep_settings: bool | Collection[str] = False
+    ) -> None:
         """Takes over a `state_dict()`: the settings of its groups, and copies of its state.
 
-        Raises ValueError if groups or their sizes differ, or a state has another shape than its
-        parameter; nothing has changed then.
+        Where both sides know the names of their parameters, state goes by name; else by position.
+        `keep_settings`: hyper-parameters of this optimizer that the saved ones do not replace:
+        True for all, or their names, such as `["lr"]`. State is never cast: a saved optimizer of
+        float32 parameters does not fit float64 ones.
+        Raises ValueError with all differences, if groups, names, shapes or types differ; nothing
+        has changed then.
         """
-        load(self, state_dict)
+        state_dict = dict(state_dict)
+        for before in self._hooks.before_loading if self._hooks else ():
+            changed = before(self, state_dict)
+            state_dict = state_dict if changed is None else changed
+        load(self, state_dict, keep_settings)
         self._flat = None
+        for after in self._hooks.after_loading if self._hooks else ():
+            after(self)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+    def __getstate__(self) -> dict[str, Any]:  # hooks are not pickled, as in PyTorch
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -279,18 +321,31 @@ class Optimizer:
 
 
 def _noted(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A subclass's own `step`, without recording, noting that it was called (schedulers ask)."""
+    """A subclass's own `step`: between its hooks, unrecorded, and noted (schedulers ask)."""
 
     @functools.wraps(step)
     def noted(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
         self._opt_called = True
+        if self._stepping:  # a subclass of the subclass calls it
+            return step(self, *args, **kwargs)
         before, mode.enabled = mode.enabled, False
         try:
-            return step(self, *args, **kwargs)
+            return _hooked(self, step, args, kwargs)
         finally:
             mode.enabled = before
 
     return noted
+
+
+def _hooked(
+    optimizer: Optimizer, step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """The step between its hooks, once, however many steps of base classes it calls."""
+    optimizer._stepping = True
+    try:
+        return step_between_hooks(optimizer, step, args, kwargs)
+    finally:
+        optimizer._stepping = False
 
 
 def _flatten(params: Iterable[Tensor]) -> list[FlatGroup]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .._tensor import Tensor
 from ..backend import device_of, to_device
 
@@ -83,58 +81,3 @@ def export_state(optimizer: Optimizer) -> dict[str, Any]:
         groups.append(packed)
     state = {index.get(p, p): dict(entry) for p, entry in optimizer.state.items()}
     return {"state": state, "param_groups": groups}
-
-
-def load(optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
-    """Check a state dict against the optimizer's groups, then take it over whole."""
-    name = type(optimizer).__name__
-    saved_groups = state_dict["param_groups"]
-    groups = optimizer.param_groups
-    if len(saved_groups) != len(groups):
-        raise ValueError(
-            f"{name}: loaded state dict has a different number of parameter groups: "
-            f"{len(saved_groups)}, the optimizer has {len(groups)}"
-        )
-    for i, (saved, group) in enumerate(zip(saved_groups, groups, strict=True)):
-        if len(saved["params"]) != len(group["params"]):
-            raise ValueError(
-                f"{name}: loaded state dict contains a parameter group that doesn't match the size "
-                f"of optimizer's group {i}: {len(saved['params'])} parameters, the optimizer's has "
-                f"{len(group['params'])}"
-            )
-    params = {
-        number: p
-        for saved, group in zip(saved_groups, groups, strict=True)
-        for number, p in zip(saved["params"], group["params"], strict=True)
-    }
-    state = {
-        params[number]: _loaded_entry(name, params[number], entry)
-        for number, entry in state_dict["state"].items()
-        if number in params
-    }
-    optimizer.state.clear()
-    optimizer.state.update(state)
-    for saved, group in zip(saved_groups, groups, strict=True):
-        settings = {k: copy.deepcopy(v) for k, v in saved.items() if k != "params"}
-        if "param_names" in group:
-            settings["param_names"] = group["param_names"]
-        group.update(settings)
-
-
-def _loaded_entry(name: str, p: Tensor, entry: dict[str, Any]) -> dict[str, Any]:
-    """A copy of one parameter's state, in its dtype and on its device (but `step` as it is)."""
-    loaded: dict[str, Any] = {}
-    for key, value in entry.items():
-        array = getattr(value, "array", value)
-        if not hasattr(array, "shape") or not hasattr(array, "dtype"):
-            loaded[key] = copy.deepcopy(value)
-            continue
-        if key != "step" and array.shape != () and tuple(array.shape) != tuple(p.array.shape):
-            raise ValueError(
-                f"{name}: state {key!r} in the loaded state dict has shape {tuple(array.shape)}, "
-                f"its parameter has {tuple(p.array.shape)}"
-            )
-        kind = np.float32 if key == "step" else p.dtype
-        copied = np.array(array, kind) if isinstance(array, np.ndarray) else array.astype(kind)
-        loaded[key] = Tensor(copied if key == "step" else to_device(copied, p.device))
-    return loaded

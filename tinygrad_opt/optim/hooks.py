@@ -1,0 +1,118 @@
+"""Hooks of an optimizer: functions called around a step, a state dict, and loading one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..autograd.hooks import RemovableHandle
+
+__all__ = ["Hooks", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
+
+
+class Hooks:
+    """The hooks of one optimizer, or of all; made when the first is registered."""
+
+    def __init__(self) -> None:
+        self.before_step: list[Callable[..., Any]] = []
+        self.after_step: list[Callable[..., Any]] = []
+        self.before_state_dict: list[Callable[..., Any]] = []
+        self.after_state_dict: list[Callable[..., Any]] = []
+        self.before_loading: list[Callable[..., Any]] = []
+        self.after_loading: list[Callable[..., Any]] = []
+
+
+everywhere: Hooks = Hooks()  # those of all optimizers; only steps have them
+
+
+def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Calls `hook(optimizer, args, kwargs)` before every step of every optimizer.
+
+    It may return changed `(args, kwargs)` of `step`, or None.
+    """
+    return add(everywhere.before_step, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Calls `hook(optimizer, args, kwargs)` after every step of every optimizer."""
+    return add(everywhere.after_step, hook)
+
+
+def add(hooks: list[Any], hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+    """Put `hook` first or last; the handle takes it out again."""
+    hooks.insert(0 if prepend else len(hooks), hook)
+    return RemovableHandle(hooks, hook)
+
+
+class Hooked:
+    """The part of Optimizer that registers hooks."""
+
+    _hooks: Hooks | None = None
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls `hook(optimizer, args, kwargs)` before each step, global hooks first.
+
+        It may return changed `(args, kwargs)` of `step`, or None.
+        """
+        return add(self._own_hooks().before_step, hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls `hook(optimizer, args, kwargs)` after each step."""
+        return add(self._own_hooks().after_step, hook)
+
+    def register_state_dict_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Calls `hook(optimizer)` before a state dict is made."""
+        return add(self._own_hooks().before_state_dict, hook, prepend)
+
+    def register_state_dict_post_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Calls `hook(optimizer, state_dict)` on each state dict; what it returns replaces it."""
+        return add(self._own_hooks().after_state_dict, hook, prepend)
+
+    def register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Calls `hook(optimizer, state_dict)` before loading; what it returns is loaded instead.
+
+        It is given a shallow copy: the caller's state dict keeps its keys.
+        """
+        return add(self._own_hooks().before_loading, hook, prepend)
+
+    def register_load_state_dict_post_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Calls `hook(optimizer)` once a state dict has been loaded."""
+        return add(self._own_hooks().after_loading, hook, prepend)
+
+    def _own_hooks(self) -> Hooks:
+        if self._hooks is None:
+            self._hooks = Hooks()
+        return self._hooks
+
+
+def step_between_hooks(
+    optimizer: Any, step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """`step(optimizer, *args, **kwargs)` between its hooks: those of all optimizers outermost.
+
+    As in PyTorch, the `args` that hooks see begin with the optimizer itself.
+    """
+    own = optimizer._hooks or Hooks()
+    args = (optimizer, *args)
+    for hook in (*everywhere.before_step, *own.before_step):
+        changed = hook(optimizer, args, kwargs)
+        if changed is None:
+            continue
+        if not (isinstance(changed, tuple) and len(changed) == 2):
+            raise RuntimeError(
+                f"{type(optimizer).__name__}.step: a pre-hook must return None or a tuple of "
+                f"(new_args, new_kwargs), but got {changed}."
+            )
+        args, kwargs = changed
+    result = step(*args, **kwargs)
+    for hook in (*own.after_step, *everywhere.after_step):
+        hook(optimizer, args, kwargs)
+    return result
