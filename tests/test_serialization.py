@@ -1,0 +1,261 @@
+"""Files: what comes back, atomic writing, files of others, and damaged or hostile ones."""
+
+import io
+import json
+import os
+import random
+import struct
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import tinygrad_opt as tg
+from tinygrad_opt import nn, optim
+from tinygrad_opt.serialization import CheckpointError, load, save
+
+NEST = {
+    "model": {
+        "w": tg.randn(3, 4),
+        "empty": tg.zeros(0, 2),
+        "n": tg.tensor(3),
+        "b": tg.tensor(True),
+    },
+    "optimizer": {
+        "state": {0: {"step": tg.tensor(1.0), "m": tg.randn(5, dtype=tg.float64)}},
+        "param_groups": [{"betas": (0.9, 0.999), "lr": float("inf"), "fused": None, "on": True}],
+    },
+    "array": np.arange(6, dtype=np.int16).reshape(2, 3),
+    "half": tg.ones(2, dtype=tg.float16),
+    "a.b": tg.ones(1),
+    "a": {"b": tg.zeros(1)},
+    "$odd": {(1, "x"): [1, 2.5, "text \u00e9", 2**100]},
+}
+
+
+def same(a, b):
+    if isinstance(a, tg.Tensor):
+        return isinstance(b, tg.Tensor) and same(a.array, b.array)
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b) and a == b
+
+
+def in_bytes(obj):
+    file = io.BytesIO()
+    save(obj, file)
+    return file.getvalue()
+
+
+def test_everything_comes_back_as_it_was():
+    again = load(io.BytesIO(in_bytes(NEST)))
+    assert same(NEST, again)
+    again["model"]["w"].zero_()  # and may be written to
+
+
+def test_nan_and_scalars_of_numpy():
+    again = load(
+        io.BytesIO(in_bytes({"nan": float("nan"), "n": np.int64(3), "x": np.float32(0.5)}))
+    )
+    assert again["nan"] != again["nan"]
+    assert (again["n"], again["x"]) == (3, 0.5)
+
+
+def test_layout_in_memory_does_not_matter():
+    x = tg.randn(3, 4)
+    again = load(io.BytesIO(in_bytes({"t": x.T, "s": x[:, ::2], "top": x[1:]})))
+    np.testing.assert_array_equal(again["t"], x.T)
+    np.testing.assert_array_equal(again["s"], x[:, ::2])
+
+
+@pytest.mark.parametrize(
+    ("obj", "message"),
+    [
+        ({"a": {"f": print}}, "cannot store a builtin_function_or_method at a.f"),
+        ({"model": nn.Linear(1, 1)}, r"a Linear at model; .* store the state_dict\(\)"),
+        ([{1, 2}], "a set at 0"),
+        (object(), "a object at the top"),
+    ],
+)
+def test_what_cannot_be_stored_is_named(obj, message, tmp_path):
+    path = tmp_path / "x.safetensors"
+    save({"old": 1}, path)
+    with pytest.raises(TypeError, match=message):
+        save(obj, path)
+    assert load(path) == {"old": 1}
+    assert os.listdir(tmp_path) == ["x.safetensors"]
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_a_save_that_fails_leaves_the_old_file(failing, tmp_path, monkeypatch):
+    path = tmp_path / "x.safetensors"
+    save({"old": 1}, path)
+
+    def full(*args):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, failing, full)
+    with pytest.raises(OSError, match="No space left"):
+        save({"new": 2}, path)
+    monkeypatch.undo()
+    assert load(path) == {"old": 1}
+    assert os.listdir(tmp_path) == ["x.safetensors"]
+
+
+def test_training_goes_on_with_the_same_bits(tmp_path):
+    def build():
+        tg.manual_seed(3)
+        model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+        return model, optim.Adam(model.parameters(), lr=0.1)
+
+    def train(model, optimizer, steps):
+        for _ in range(steps):
+            optimizer.zero_grad()
+            model(tg.randn(5, 3)).sum().backward()
+            optimizer.step()
+
+    model, optimizer = build()
+    train(model, optimizer, 3)
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    save({**state, "random": tg.get_rng_state()}, tmp_path / "run.safetensors")
+    train(model, optimizer, 3)
+
+    twin, twin_optimizer = build()
+    saved = load(tmp_path / "run.safetensors")
+    twin.load_state_dict(saved["model"])
+    twin_optimizer.load_state_dict(saved["optimizer"])
+    tg.set_rng_state(saved["random"])
+    train(twin, twin_optimizer, 3)
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        np.testing.assert_array_equal(p.detach(), q.detach())
+
+
+# Files of others ----------------------------------------------------------------------------------
+
+
+def test_a_state_dict_is_a_plain_safetensors_file(tmp_path):
+    path = tmp_path / "model.safetensors"
+    model = nn.Linear(2, 3)
+    save(model.state_dict(), path)
+    raw = safetensors.numpy.load_file(path)
+    assert set(raw) == {"weight", "bias"}
+    np.testing.assert_array_equal(raw["weight"], model.weight.detach())
+    assert list(load(path)) == ["weight", "bias"]  # in their order
+
+
+def test_files_without_our_metadata(tmp_path):
+    path = tmp_path / "other.safetensors"
+    arrays = {"b": np.ones(2, np.float32), "a": np.arange(3)}
+    safetensors.numpy.save_file(arrays, path)
+    loaded = load(path)
+    assert set(loaded) == {"a", "b"}
+    assert all(isinstance(x, tg.Tensor) for x in loaded.values())
+    assert loaded["a"].tolist() == [0, 1, 2]
+
+
+def file_of(header, data=b""):
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def test_bfloat16_becomes_float32():
+    halves = (np.array([1.0, -2.5], np.float32).view(np.uint32) >> 16).astype(np.uint16)
+    header = {"x": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}
+    loaded = load(io.BytesIO(file_of(header, halves.tobytes())))
+    assert loaded["x"].dtype == tg.float32
+    assert loaded["x"].tolist() == [1.0, -2.5]
+
+
+@pytest.mark.peers
+def test_pytorch_reads_ours_and_we_read_pytorchs(torch, tmp_path):
+    torch_files = pytest.importorskip("safetensors.torch")
+    theirs = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+    ours = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    x = np.random.default_rng(0).standard_normal((5, 3)).astype("f")
+    torch_files.save_file(theirs.state_dict(), tmp_path / "theirs.safetensors")
+    ours.load_state_dict(load(tmp_path / "theirs.safetensors"))
+    expected = theirs(torch.tensor(x)).detach().numpy()
+    np.testing.assert_allclose(ours(tg.tensor(x)).detach(), expected, atol=1e-6)
+
+    ours[0].weight.data.mul_(2.0)
+    save(ours.state_dict(), tmp_path / "ours.safetensors")
+    theirs.load_state_dict(torch_files.load_file(tmp_path / "ours.safetensors"))
+    np.testing.assert_allclose(
+        theirs(torch.tensor(x)).detach().numpy(), ours(tg.tensor(x)).detach(), atol=1e-6
+    )
+
+
+# Damaged and hostile files ------------------------------------------------------------------------
+
+
+def mutated(data, rng):
+    """The bytes with some changed, cut off, inserted or left out."""
+    changed, at = bytearray(data), rng.randrange(len(data))
+    kind = rng.randrange(6)
+    if kind < 2:
+        for _ in range(rng.choice([1, 1, 2, 8])):
+            changed[rng.randrange(len(changed))] = rng.randrange(256)
+    elif kind == 2:
+        del changed[at:]
+    elif kind == 3:
+        changed[rng.randrange(8)] = rng.randrange(256)  # the length of the header
+    elif kind == 4:
+        changed[at:at] = rng.randbytes(rng.randrange(1, 9))
+    else:
+        del changed[at : at + rng.randrange(1, 9)]
+    return bytes(changed)
+
+
+def test_a_hundred_thousand_damaged_files_give_clear_errors_only():
+    data = in_bytes(NEST)
+    rng, errors = random.Random(0), 0
+    for _ in range(100_000):
+        file = io.BytesIO(mutated(data, rng))
+        try:
+            loaded = load(file)
+        except CheckpointError:
+            errors += 1
+        else:  # a byte that means nothing, or was replaced by itself
+            assert same(NEST, loaded)
+    assert errors > 99_000
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "damaged, cut off"),
+        (b"PK\x03\x04 a zip", "is a pickle, .* can run any code"),
+        (b"\x80\x02}q\x00.", "is a pickle"),
+        (struct.pack("<Q", 2**62) + b"{}", "damaged"),
+        (file_of({"x": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}), "damaged"),
+        (file_of({"x": {"dtype": "F32", "shape": [2**62, 4], "data_offsets": [0, 0]}}), "damaged"),
+        (file_of({"x": {"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]}}, b"0"), "F8_E4"),
+        (file_of({"__metadata__": {"tinygrad_opt": "{}"}}), "metadata is incomplete"),
+        (struct.pack("<Q", 200_000) + b"[" * 200_000, "damaged"),
+    ],
+    ids=["empty", "zip", "pickle", "long header", "large tensor", "overflow", "float8",
+         "no checksum", "deep"],
+)  # fmt: skip
+def test_hostile_files(data, message):
+    with pytest.raises(CheckpointError, match=message):
+        load(io.BytesIO(data))
+
+
+def test_the_file_is_named(tmp_path):
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(in_bytes(NEST)[:-1])
+    with pytest.raises(CheckpointError, match=r"cut\.safetensors cannot be loaded"):
+        load(path)
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "none.safetensors")
+
+
+def test_a_changed_value_is_noticed():
+    data = bytearray(in_bytes({"x": tg.ones(4)}))
+    data[-1] ^= 1
+    with pytest.raises(CheckpointError, match="checksum does not match"):
+        load(io.BytesIO(bytes(data)))
