@@ -5,7 +5,14 @@ from importlib import import_module
 
 from benchmarks.harness import FULL, QUICK
 
-NAMES = ("optimizer_step", "training_step", "op_overhead")
+NAMES = (
+    "optimizer_step",
+    "scheduler_step",
+    "denormals",
+    "training_step",
+    "op_overhead",
+    "sequence_step",
+)
 
 
 def main() -> None:

@@ -1,52 +1,98 @@
 """Fused update kernels: arrays and scalars in, arrays changed in place; no Tensor is known here.
 
-`update_rule` turns one scalar function into all kernels. The rules of SGD, RMSprop and Adam are in
-`sgd`, `rmsprop` and `adam`; `textbook` holds the forms of the textbooks. Norms are in `reduce`,
-the cross-entropy of small batches in `softmax`.
+`update_rule` turns one scalar function into all kernels. The rules of an optimizer are in the
+file of its name, `textbook` holds the forms of the textbooks. Norms are in `reduce`, the
+cross-entropy of small batches in `softmax`, the steps of recurrent layers in `recurrent`.
 
 The letters, in all rules:
 
     p            parameter
     g            gradient; `g = sign * g + wd * p` prepares it
-    m, a         moving average of g (a where it centers RMSprop)
-    v, s         moving average of g^2 (textbook momentum: v is its velocity)
-    w            largest v so far
-    b            momentum buffer (textbook rules: b, b1, b2 are the averages' decay rates)
+    m, a         moving average of g (a where it centers RMSprop; in ASGD average of p)
+    v, s         moving average of g^2 (textbook momentum: v is its velocity; Adagrad: s is the sum,
+                 AdaBelief: the variance; Rprop: s is the step's size)
+    w, u         largest v so far; largest |g| so far, fading (cautious: the last p)
+    b            momentum buffer, or the last gradient (Adan, Rprop)
+    d            moving average of squared steps (Adadelta), of changes of g (Adan)
+    z            schedule-free: the sequence that takes the steps
     sign         +1, or -1 to maximize
     wd           weight decay that is added to the gradient; 0 is none, exactly
     decay        what the parameter is multiplied with: 1 - lr * weight_decay, or 1
+    b, b1, b2    decay rates of averages, where these are no states
     lr           learning rate
-    mu, damp     momentum, and 1 - dampening
+    mu, damp     momentum (ASGD: weight of p in its average), and 1 - dampening
     oma, omb...  one minus alpha, one minus beta
     eps          keeps the division finite
-    c1, c2       bias corrections, which depend on the step count t
+    c1, c2, c3   bias corrections, which depend on the step count t
+    cg, cm, cd   weights of g, m and d in a step, with the learning rate in them
+    new...       weight of a new gradient in a sum or average whose old part is weighted apart
+    ck, ly       schedule-free: weight of z in the average, and the rate of p
+    shrink, grow Rprop: factors of the step's size, which stays between low and high
+    clip         ADOPT: the largest |g| after scaling
+    floor        the least that a variance counts as
 
 Coefficients such as one minus beta are derived by the caller in double and cast once: formed in
 float32 inside the kernel, they made v 80 times less accurate.
 """
 
 from . import textbook, threads
+from .adabelief import adabelief
+from .adagrad import adadelta, adagrad
 from .adam import adam, adam_amsgrad
-from .reduce import all_finite, norm, sum_of_powers, sum_of_squares
+from .adamax import adamax
+from .adan import adan
+from .adopt import adopt
+from .asgd import asgd
+from .cautious import cautious
+from .direction import adam_direction, average, average_square, scaled_direction, step_along
+from .lars import lars
+from .lion import lion
+from .nadam import nadam
+from .prodigy import prodigy, prodigy_sum
+from .reduce import all_finite, dot, norm, sum_of_powers, sum_of_squares
 from .rmsprop import rmsprop, rmsprop_centered, rmsprop_centered_momentum, rmsprop_momentum
+from .rprop import rprop
 from .rule import UpdateRule, update_rule
+from .schedule_free import schedule_free_adamw, schedule_free_sgd
 from .sgd import sgd, sgd_momentum, sgd_nesterov
 from .syntax import RuleError
 
 __all__ = [
     "RuleError",
     "UpdateRule",
+    "adabelief",
+    "adadelta",
+    "adagrad",
     "adam",
     "adam_amsgrad",
+    "adam_direction",
+    "adamax",
+    "adan",
+    "adopt",
     "all_finite",
+    "asgd",
+    "average",
+    "average_square",
+    "cautious",
+    "dot",
+    "lars",
+    "lion",
+    "nadam",
     "norm",
+    "prodigy",
+    "prodigy_sum",
     "rmsprop",
     "rmsprop_centered",
     "rmsprop_centered_momentum",
     "rmsprop_momentum",
+    "rprop",
+    "scaled_direction",
+    "schedule_free_adamw",
+    "schedule_free_sgd",
     "sgd",
     "sgd_momentum",
     "sgd_nesterov",
+    "step_along",
     "sum_of_powers",
     "sum_of_squares",
     "textbook",

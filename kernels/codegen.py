@@ -10,31 +10,63 @@ from __future__ import annotations
 import textwrap
 from typing import Literal
 
+from . import denormals
 from .lower import RESERVED, fresh, lower
 from .syntax import Rule
 
 Target = Literal["serial", "parallel", "cuda"]
 
-_CPU = """\
+CHUNK = 16_384  # elements that a thread updates at a time, within its first two caches
+
+_SERIAL = """\
 # Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
 import math
 
-from numba import {imports}
-from numpy import {dtype}
+from numba import njit
+from numpy import {dtype}, uint32
 
-
+{prelude}
 @njit(
 {signature}
     error_model="numpy",  # 1/0 is inf, not an exception: a check would keep SIMD away
-    parallel={parallel},
     nogil=True,
     cache={cache},
 )
 def {function}({parameters}):
     if not {sizes}:
         raise ValueError("sizes differ")  # or the loop would write past an array's end
-    for {i} in {range}({first}.shape[0]):
+    {enter}
+    for {i} in range({first}.shape[0]):
 {body}
+    {leave}
+"""
+
+# The floating-point mode belongs to a thread, so each chunk sets and restores it.
+_PARALLEL = """\
+# Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
+import math
+
+from numba import njit, prange
+from numpy import {dtype}, uint32, uint64
+
+{prelude}
+@njit(
+{signature}
+    error_model="numpy",  # 1/0 is inf, not an exception: a check would keep SIMD away
+    parallel=True,
+    nogil=True,
+    cache={cache},
+)
+def {function}({parameters}):
+    if not {sizes}:
+        raise ValueError("sizes differ")  # or the loop would write past an array's end
+    {size} = {first}.shape[0]
+    for {step} in prange(({size} + {chunk} - 1) // {chunk}):
+        {enter}
+        # Unsigned, so that no array access tests for a negative index.
+        for {i} in range(uint64({step} * {chunk}), uint64(min(({step} + 1) * {chunk}, {size}))):
+{body}
+        {leave}
 """
 
 # The index is unsigned, so that no array access tests for a negative one: with a signed index that
@@ -57,6 +89,8 @@ def {function}({parameters}):
         {i} += {step}
 """
 
+_TEXTS = {"serial": _SERIAL, "parallel": _PARALLEL, "cuda": _CUDA}
+
 
 def function_name(rule: Rule, target: Target) -> str:
     """Return the name of the function in the text, and of its file: `adam_parallel`."""
@@ -72,8 +106,8 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
     lowered = lower(rule, dtype)
     taken = rule.variables | set(lowered.names.values()) | RESERVED
     index = fresh("i", taken)
-    size, step = fresh("size", taken), fresh("step", taken)
-    taken |= {index, size, step}
+    size, step, mode = fresh("size", taken), fresh("step", taken), fresh("mode", taken)
+    taken |= {index, size, step, mode}
     elements = rule.arguments[: 2 + len(rule.states)]
     array = {name: fresh(f"{name}_array", taken) for name in elements}
 
@@ -89,22 +123,24 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
     lines += [f"{array[n]}[{index}] = {r}" for n, r in zip(written, results, strict=True)]
 
     scalars = [lowered.names[name] for name in rule.coefficients]
-    return (_CUDA if target == "cuda" else _CPU).format(
+    indent = " " * (12 if target == "parallel" else 8)
+    return _TEXTS[target].format(
         origin=rule.origin,
         dtype=dtype,
         signature=_signature(dtype, len(array), len(scalars)),
-        parallel=target == "parallel",
         cache=cache,
-        imports="njit, prange" if target == "parallel" else "njit",
+        prelude=denormals.PRELUDE if denormals.X86 else "",
         function=function_name(rule, target),
         parameters=", ".join([*array.values(), *scalars]),
+        enter=denormals.ENTER.format(mode=mode),
+        leave=denormals.LEAVE.format(mode=mode),
         i=index,
         size=size,
         sizes=" == ".join(f"{name}.shape[0]" for name in array.values()),
         step=step,
-        range="prange" if target == "parallel" else "range",
+        chunk=CHUNK,
         first=array[rule.arguments[0]],
-        body="\n".join(f"        {line}" for line in lines),
+        body="\n".join(f"{indent}{line}" for line in lines),
     )
 
 

@@ -67,6 +67,13 @@ def sum_of_powers(array: Any, order: float) -> float:
     return float(cupy.sum(cupy.abs(array.astype(cupy.float64)) ** order))
 
 
+def dot(x: Any, y: Any) -> float:
+    """Return the sum of x * y of two CuPy arrays, in float64; waits for the GPU."""
+    import cupy
+
+    return float(cupy.sum(x.astype(cupy.float64) * y.astype(cupy.float64)))
+
+
 def largest(array: Any) -> float:
     """Return max |x| of a CuPy array, NaN if it holds one; waits for the GPU."""
     import cupy

@@ -24,7 +24,21 @@ Kind = Literal["number", "bool", "constant"]
 
 # Names that the generated text uses itself: a rule's variable of that name gets an underscore.
 RESERVED = frozenset(
-    {"math", "abs", "min", "max", "range", "prange", "njit", "cuda", "float32", "float64", "uint64"}
+    {
+        "math",
+        "abs",
+        "min",
+        "max",
+        "range",
+        "prange",
+        "njit",
+        "cuda",
+        "float32",
+        "float64",
+        "uint32",
+        "uint64",
+        "exchange_mode",
+    }
 )
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {

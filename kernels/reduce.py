@@ -1,4 +1,4 @@
-"""Norms and finite checks of long vectors: float64 accumulation, the same bits every time.
+"""Norms, products and finite checks of vectors: float64 accumulation, the same bits every time.
 
 A vector is added up in chunks of fixed size, and the chunks' sums in their order: neither the
 number of threads nor the choice between the serial and the parallel kernel can change a bit.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import cache, threads
-from .arguments import check_array
+from .arguments import check_array, is_device_array
 
 CHUNK = 32_768  # elements per partial sum, a multiple of the block below
 
@@ -28,9 +28,9 @@ import numpy as np
 from numba import njit, prange
 
 
-@njit("float64({dtype}[::1], float64)", error_model="numpy", parallel={parallel}, nogil=True,
+@njit("float64({dtype}[::1], {second})", error_model="numpy", parallel={parallel}, nogil=True,
       cache={cache})
-def {function}(x, order):
+def {function}(x, {argument}):
     chunks = (x.shape[0] + {chunk} - 1) // {chunk}
     partial = np.empty(chunks)
     for c in {range}(chunks):
@@ -40,16 +40,18 @@ def {function}(x, order):
         lanes = np.zeros(32)
         for row in range(start, whole, 128):
             block = x[row : row + 128]
+            {other_block}
             for lane in range(32):
-                y0 = np.float64(block[lane])
-                y1 = np.float64(block[lane + 32])
-                y2 = np.float64(block[lane + 64])
-                y3 = np.float64(block[lane + 96])
+                y0 = {load0}
+                y1 = {load1}
+                y2 = {load2}
+                y3 = {load3}
                 lanes[lane] += ({term0} + {term1}) + ({term2} + {term3})
-        rest = x[whole:stop]
-        for k in range(rest.shape[0]):
-            y0 = np.float64(rest[k])
-            lanes[k % 32] += {term0}
+        block = x[whole:stop]
+        {other_rest}
+        for lane in range(block.shape[0]):
+            y0 = {load0}
+            lanes[lane % 32] += {term0}
         width = 16
         while width > 0:
             for lane in range(width):
@@ -77,7 +79,12 @@ def {function}(bits):
     return largest
 """
 
-_TERMS = {"squares": "{y} * {y}", "magnitudes": "abs({y})", "powers": "math.pow(abs({y}), order)"}
+_TERMS = {
+    "squares": "{y} * {y}",
+    "magnitudes": "abs({y})",
+    "powers": "math.pow(abs({y}), order)",
+    "products": "{y}",  # y is loaded as a product
+}
 
 # By bytes per element: the integers that overlay a float, and infinity read as one of them.
 _INTEGER = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}
@@ -120,6 +127,28 @@ def sum_of_powers(x: Any, order: float) -> float:
         return _on_device("sum_of_powers", x).sum_of_powers(x, order)
     kind = "squares" if order == 2 else "magnitudes" if order == 1 else "powers"
     return float(_run(kind, x, x, float(order)))
+
+
+def dot(x: Any, y: Any) -> float:
+    """Return the sum of x * y, multiplied and added up in float64; NaN and infinity come through.
+
+    Args:
+        x, y: 1-D, contiguous, of one size, float32 or float64; both NumPy, or both CuPy (then it
+            waits for the GPU).
+
+    Raises:
+        TypeError: they are not such arrays.
+        ValueError: their sizes differ.
+    """
+    check_array("dot: x", x)
+    check_array("dot: y", y)
+    if x.size != y.size:
+        raise ValueError(f"dot: x has {x.size} elements, y has {y.size}")
+    if x.dtype != y.dtype or is_device_array(x) != is_device_array(y):
+        raise TypeError("dot: x and y must be of one dtype, on one device")
+    if not isinstance(x, np.ndarray):
+        return _on_device("dot", x).dot(x, y)
+    return float(_run("products", x, x, y))
 
 
 def norm(x: Any, order: float = 2.0) -> float:
@@ -203,5 +232,22 @@ def _text(kind: str, dtype: np.dtype[Any], parallel: bool, on_disk: bool) -> str
     if kind == "largest":
         bits = 8 * dtype.itemsize
         return _LARGEST.format(dtype=f"int{bits}", mask=2 ** (bits - 1) - 1, **common)
-    terms = {f"term{k}": _TERMS[kind].format(y=f"y{k}") for k in range(4)}
-    return _SUM.format(dtype=dtype.name, chunk=CHUNK, **terms, **common)
+    return _SUM.format(chunk=CHUNK, **_terms(kind, dtype.name), **common)
+
+
+def _terms(kind: str, dtype: str) -> dict[str, str]:
+    """Return the parts of `_SUM` that say what is added up: terms of one vector, or of two."""
+    two = kind == "products"
+    parts = {
+        "dtype": dtype,
+        "argument": "z" if two else "order",
+        "second": f"{dtype}[::1]" if two else "float64",
+        "other_block": "other = z[row : row + 128]" if two else "",
+        "other_rest": "other = z[whole:stop]" if two else "",
+    }
+    for k in range(4):
+        place = f"[lane + {32 * k}]" if k else "[lane]"
+        other = f" * np.float64(other{place})" if two else ""
+        parts[f"load{k}"] = f"np.float64(block{place}){other}"
+        parts[f"term{k}"] = _TERMS[kind].format(y=f"y{k}")
+    return parts

@@ -5,19 +5,35 @@ calls are spelled the same in both; `peer` is given where they are not. Samplers
 ties and poles, where finite differences say nothing.
 """
 
-from op_rows.elementwise import ELEMENTWISE, THREE_INPUTS
+from op_rows.activation import ACTIVATIONS
+from op_rows.attention import ATTENTION
+from op_rows.conv import CONVOLUTIONS
+from op_rows.elementwise import ARITHMETIC, THREE_INPUTS
 from op_rows.index import INDEXING
-from op_rows.linalg import PRODUCTS
+from op_rows.linalg import MATRICES, PRODUCTS, SUMMATIONS
+from op_rows.lookup import LOOKUP
 from op_rows.loss import LOSSES
+from op_rows.mathematics import CLAMPED, MATHEMATICS
+from op_rows.normalization import NORMALIZATION
+from op_rows.pool import POOLING, RESIZING
+from op_rows.recurrent import RECURRENT
 from op_rows.reduce import REDUCTIONS
-from op_rows.shape import SHAPES
+from op_rows.shape import DIAGONALS, JOINING, PADDING, SHAPES
+from op_rows.sorting import CUMULATIVE, SORTING, STATISTICS
 
 # Public functions without a gradient, for which the table needs no row.
 NO_GRADIENT = {
-    "all", "allclose", "any", "argmax", "argmin", "ceil", "eq", "equal", "floor", "ge", "gt",
-    "isclose", "isfinite", "isinf", "isnan", "le", "logical_and", "logical_not", "logical_or", "lt",
-    "ne", "ones_like", "round", "sign", "zeros_like",
+    "all", "allclose", "any", "argmax", "argmin", "argsort", "argwhere", "bincount", "bitwise_and",
+    "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "broadcast_shapes", "bucketize", "count_nonzero", "eq", "equal", "gcd", "ge", "gt", "heaviside",
+    "histc", "histogram", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf",
+    "lcm", "le", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne", "nonzero",
+    "ones_like", "searchsorted", "signbit", "unique", "unique_consecutive", "zeros_like",
 }  # fmt: skip
 
-
-OPS = [*ELEMENTWISE, *THREE_INPUTS, *REDUCTIONS, *SHAPES, *INDEXING, *PRODUCTS, *LOSSES]
+ELEMENTWISE = [*ARITHMETIC, *MATHEMATICS, *ACTIVATIONS]
+OPS = [
+    *ELEMENTWISE, *THREE_INPUTS, *CLAMPED, *REDUCTIONS, *CUMULATIVE, *SORTING, *STATISTICS, *SHAPES,
+    *JOINING, *DIAGONALS, *PADDING, *INDEXING, *PRODUCTS, *LOSSES, *LOOKUP, *ATTENTION, *RECURRENT,
+    *NORMALIZATION, *MATRICES, *SUMMATIONS, *CONVOLUTIONS, *POOLING, *RESIZING,
+]  # fmt: skip

@@ -7,7 +7,9 @@
 fused kernels in `kernels`, `utils.data` feeds them. Names, arguments and results are PyTorch's.
 """
 
-from . import autograd, backend, cuda, kernels, nn, optim, utils
+from math import inf, nan, pi
+
+from . import autograd, backend, checkpoints, cuda, func, kernels, linalg, nn, optim, utils
 from ._tensor import Size, Tensor
 from .autograd import (
     enable_grad,
@@ -19,7 +21,7 @@ from .autograd import (
 from .creation import (
     arange,
     as_tensor,
-    bernoulli,
+    asarray,
     device,
     empty,
     empty_like,
@@ -28,127 +30,44 @@ from .creation import (
     full,
     full_like,
     linspace,
+    logspace,
     ones,
     ones_like,
-    rand,
-    rand_like,
-    randint,
-    randn,
-    randn_like,
-    randperm,
+    scalar_tensor,
     tensor,
+    tril_indices,
+    triu_indices,
     zeros,
     zeros_like,
 )  # fmt: skip
 from .dtypes import (
     bool,
+    can_cast,
     double,
+    finfo,
     float,
     float16,
     float32,
     float64,
     get_default_dtype,
     half,
+    iinfo,
     int,
     int8,
     int16,
     int32,
     int64,
     long,
+    promote_types,
     set_default_dtype,
     short,
     uint8,
 )  # fmt: skip
-from .functions import (
-    add,
-    addcdiv,
-    addcmul,
-    all,
-    allclose,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    cat,
-    chunk,
-    clip,
-    cumsum,
-    dot,
-    eq,
-    equal,
-    expand,
-    flatten,
-    flip,
-    gather,
-    ge,
-    gt,
-    index_select,
-    isclose,
-    le,
-    lerp,
-    log_softmax,
-    logical_and,
-    logical_or,
-    logsumexp,
-    lt,
-    masked_fill,
-    max,
-    mean,
-    min,
-    ne,
-    norm,
-    outer,
-    permute,
-    reciprocal,
-    reshape,
-    rsqrt,
-    softmax,
-    split,
-    square,
-    squeeze,
-    stack,
-    std,
-    sub,
-    sum,
-    t,
-    transpose,
-    unsqueeze,
-    var,
-    where,
-)  # fmt: skip
-from .ops import (
-    abs,
-    ceil,
-    clone,
-    cos,
-    div,
-    erf,
-    exp,
-    expm1,
-    floor,
-    isfinite,
-    isinf,
-    isnan,
-    log,
-    log1p,
-    log2,
-    log10,
-    logical_not,
-    matmul,
-    maximum,
-    minimum,
-    mul,
-    neg,
-    relu,
-    round,
-    sigmoid,
-    sign,
-    sin,
-    sqrt,
-    tanh,
-)  # fmt: skip
-from .ops import power as pow
+from .functions import *
+from .functions import return_types
+from .legacy import *
+from .ops import clone, matmul
+from .printing import set_printoptions
 from .random import (
     Generator,
     default_generator,
@@ -158,9 +77,7 @@ from .random import (
     seed,
     set_rng_state,
 )  # fmt: skip
-
-clamp, concat, concatenate, mm, bmm, mv = clip, cat, cat, matmul, matmul, matmul
-multiply, divide, subtract, absolute, negative = mul, div, sub, abs, neg
-from math import inf, nan, pi  # noqa: E402
+from .sampling import *
+from .serialization import load, save
 
 __version__ = "0.1.0"

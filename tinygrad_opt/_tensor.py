@@ -7,17 +7,19 @@ PyTorch's names in `functions/` (bound in `operators.py`), the graph in `autogra
 from __future__ import annotations
 
 import builtins
+import warnings
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from . import dtypes, ops, printing
-from .autograd import engine
+from . import dtypes, indexing, ops, printing
+from .autograd import engine, leaves, versions
 from .autograd.graph import Node, Variable, use_tensor_class, wrap_plain
-from .autograd.hooks import KeepGrad, RemovableHandle
-from .backend import CPU, Device, device_of, xp
-from .backend import to_device as move
+from .autograd.hooks import KeepGrad, RemovableHandle, hooks_of
+from .backend import CPU, Device, device_of
+from .description import Description
 from .inplace import InPlace
 from .operators import Operators
 
@@ -43,12 +45,12 @@ class Size(tuple[int, ...]):
         return f"Size({list(self)})"
 
 
-class Tensor(Operators, InPlace, Variable):
+class Tensor(Operators, InPlace, Description, Variable):
     """An n-dimensional array with reverse-mode automatic differentiation.
 
     `Tensor(array)` wraps a NumPy or CuPy array without copying; `Tensor([1, 2])` makes a tensor of
-    the default float type. Most code says `tinygrad_opt.tensor(data)` instead, which copies and
-    infers the type as PyTorch does.
+    the default float type, `Tensor(2, 3)` one of that size with whatever its memory holds. Most
+    code says `tinygrad_opt.tensor(data)` instead, which copies and infers the type.
 
     array          the raw array; writing to it is seen by the tensor, and not by autograd
     grad           the gradient accumulated by `backward()`: a Tensor, or None
@@ -66,14 +68,21 @@ class Tensor(Operators, InPlace, Variable):
     _namespace = ops
 
     def __init__(
-        self, data: Any = (), requires_grad: bool = False, node: Node | None = None
+        self, data: Any = (), requires_grad: Any = False, node: Any = None, *sizes: Any
     ) -> None:
         if type(data) is not _ndarray:
-            data = _raw_array(data)
+            if type(data) is int:  # Tensor(2, 3), by size
+                sizes = (data, requires_grad, node, *sizes)
+                data, requires_grad, node = tuple(n for n in sizes if type(n) is int), False, None
+                data = np.empty(data, dtypes.get_default_dtype())
+            else:
+                data = _raw_array(data)
         self.array = data
-        self.requires_grad = requires_grad
+        self._requires_grad = requires_grad
         self.node = node
         self._grad = None
+
+    requires_grad = property(attrgetter("_requires_grad"), leaves.set_requires_grad)
 
     # What it is -----------------------------------------------------------------------------------
 
@@ -143,12 +152,19 @@ class Tensor(Operators, InPlace, Variable):
     @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward()` accumulated, or None."""
+        if self._grad is None and self.node is not None and not self.retains_grad:
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
+                ".grad attribute won't be populated during autograd.backward(). If you indeed want "
+                "the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on it",
+                stacklevel=2,
+            )
         return self._grad
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
-            _check_grad(self, value)
+            leaves.check_grad(self, value)
         self._grad = value
 
     @grad.deleter
@@ -173,53 +189,42 @@ class Tensor(Operators, InPlace, Variable):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Switches recording for this leaf. Raises RuntimeError for non-leaves and integers."""
-        if self.node is not None and not requires_grad:
-            raise RuntimeError(
-                "you can only change requires_grad flags of leaf variables. To use a computed "
-                "value without its history, take tensor.detach()"
-            )
-        if requires_grad and not self.is_floating_point():
-            raise RuntimeError(
-                "Only Tensors of floating point dtype can require gradients, got "
-                f"{dtypes.name_of(self.dtype)}"
-            )
-        self.requires_grad = requires_grad or self.node is not None
+        if self.node is None or not requires_grad:  # results of operations require one already
+            leaves.set_requires_grad(self, requires_grad)
         return self
 
     def retain_grad(self) -> None:
         """Keeps the gradient of this non-leaf in `.grad` when backward passes through it."""
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if self.node is not None:
-            hooks = self._node_hooks()
-            if not (hooks and isinstance(hooks[-1], KeepGrad)):
-                hooks.append(KeepGrad(self))
+        if self.node is not None and not self.retains_grad:
+            hooks_of(self).append(KeepGrad(self))
+
+    @property
+    def retains_grad(self) -> builtins.bool:
+        """Whether `retain_grad` was called on this non-leaf."""
+        hooks = None if self.node is None else self.node.hooks
+        return builtins.bool(hooks) and isinstance(hooks[-1], KeepGrad)  # type: ignore[index]
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Calls `hook(grad)` when this tensor's gradient is known; what it returns replaces it."""
         if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        return hooks_of(self).add(hook)
 
-        def raw_hook(g: Any) -> Any:
-            result = hook(g if isinstance(g, Variable) else wrap_plain(g))  # type: ignore[arg-type]
-            if result is None:
-                return g
-            return result if isinstance(g, Variable) else result.array
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Calls `hook(self)` each time backward has added to `.grad`; for leaves."""
+        if self.node is not None or not self.requires_grad:
+            raise RuntimeError(
+                "post accumulate grad hooks cannot be registered on non-leaf tensors, nor on "
+                "tensors that don't require gradient"
+            )
+        return hooks_of(self).add_posthook(hook)
 
-        if self.node is None and self._hooks is None:
-            self._hooks = []
-        hooks = self._hooks if self.node is None else self._node_hooks()
-        last = len(hooks) - bool(hooks and isinstance(hooks[-1], KeepGrad))
-        hooks.insert(last, raw_hook)  # what retain_grad keeps is what the hooks have made of it
-        return RemovableHandle(hooks, raw_hook)
-
-    def _node_hooks(self) -> list[Any]:
-        node = self.node
-        if node is None:
-            raise RuntimeError("a leaf has no node")  # callers have looked
-        if node.hooks is None:
-            node.hooks = []
-        return node.hooks
+    @property
+    def _version(self) -> builtins.int:
+        """How often the memory was written to in place; views share it with what they view."""
+        return 0 if self._unversioned else versions.version(self.array)
 
     def detach(self) -> Tensor:
         """The same memory without history: nothing flows back through it."""
@@ -227,8 +232,12 @@ class Tensor(Operators, InPlace, Variable):
 
     @property
     def data(self) -> Tensor:
-        """As `detach()`; assigning gives this tensor another array, past autograd."""
-        return Tensor(self.array)
+        """As `detach()`, but writing to it is not noticed by backward; assigning gives this tensor
+        another array, past autograd.
+        """
+        tensor = Tensor(self.array)
+        tensor._unversioned = True
+        return tensor
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -405,18 +414,14 @@ class Tensor(Operators, InPlace, Variable):
         return builtins.bool((self.array == getattr(value, "array", value)).any())
 
     def __getitem__(self, index: Any) -> Tensor:
-        return ops.getitem(self, index=_raw_index(index))
+        basic, advanced = indexing.parts_of(index)
+        try:
+            picked = self if basic is None else ops.getitem(self, index=basic)
+            return picked if advanced is None else ops.getitem(picked, index=advanced)
+        except IndexError as error:
+            raise indexing.explained(error, tuple(self.array.shape)) from error
 
     __hash__ = object.__hash__  # by identity: tensors are keys of optimizer state
-
-    def new_zeros(self, *size: Any) -> Tensor:
-        """Zeros of `size`, in this tensor's type and on its device."""
-        shape = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-        return wrap_plain(xp(self.array).zeros(shape, self.array.dtype))
-
-    def new_tensor(self, data: Any) -> Tensor:
-        """`data` in this tensor's type and on its device."""
-        return wrap_plain(move(np.array(data, self.array.dtype), self.device))
 
 
 def _raw_array(data: Any) -> Any:
@@ -425,42 +430,11 @@ def _raw_array(data: Any) -> Any:
         return data
     if isinstance(data, Variable):
         return data.array
+    if isinstance(data, Size):
+        return np.empty(data, dtypes.get_default_dtype())
     if isinstance(data, np.generic):
         return np.asarray(data)
     return np.array(data, dtypes.get_default_dtype())
-
-
-def _raw_index(index: Any) -> Any:
-    """An index that arrays understand: Tensors and lists in it become arrays."""
-    if isinstance(index, tuple):
-        return tuple(_raw_index(part) for part in index)
-    if isinstance(index, Variable):
-        return index.array
-    if isinstance(index, list):
-        return np.asarray(index) if index else np.empty(0, np.intp)
-    return index
-
-
-def _check_grad(tensor: Tensor, value: Any) -> None:
-    if not isinstance(value, Variable):
-        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type "
-                        f"{type(value).__name__}")  # fmt: skip
-    if value.array.shape != tensor.array.shape:
-        raise RuntimeError(
-            f"attempting to assign a gradient of size '{list(value.array.shape)}' to a tensor of "
-            f"size '{list(tensor.array.shape)}'. Please ensure that the gradient and the tensor "
-            "are the same size"
-        )
-    if value.array.dtype != tensor.array.dtype:
-        raise RuntimeError(
-            f"attempting to assign a gradient of type {dtypes.name_of(value.array.dtype)} to a "
-            f"tensor of type {dtypes.name_of(tensor.array.dtype)}; they must be the same"
-        )
-    if device_of(value.array) != device_of(tensor.array):
-        raise RuntimeError(
-            f"attempting to assign a gradient on {device_of(value.array)} to a tensor on "
-            f"{device_of(tensor.array)}; they must be on the same device"
-        )
 
 
 def _rebuild(kind: Any, array: Any, requires_grad: bool) -> Any:

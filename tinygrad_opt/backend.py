@@ -3,26 +3,30 @@
 An op's body never names an array library. It asks `xp(x)` for the namespace that `x` belongs to
 and calls NumPy's names on it, so the same lines run on NumPy arrays, on CuPy arrays and, when a
 derivative is itself differentiated, on Tensors. Beside NumPy's own names a namespace offers a
-handful of extras that NumPy lacks: `cast`, `sum_rows`, `sigmoid`, `erf`, `softmax`,
-`log_softmax`, `cross_entropy_rows`, `scatter_add`.
+handful of extras that NumPy lacks: `cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax`,
+`cross_entropy_rows`, `scatter_add`, `put`, `windows`, the steps of recurrent layers (`lstm_step`,
+`gru_step` and their `_back`), and the special functions `erf`, `erfc`,
+`erfinv`, `lgamma` and `polygamma`.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
 
 from .allocator import keep_freed_memory
-from .kernels import softmax
+from .kernels import recurrent, rows, softmax, special
+from .windows import FastWindows, Windows
 
-__all__ = ["Device", "Namespace", "array_namespace", "device_of", "is_available", "to_device", "xp"]
+__all__ = ["Device", "Namespace", "array_namespace", "device_of", "is_available", "to_device", "xp",
+           "xp_of"]  # fmt: skip
 
 
-class Namespace:
+class Namespace(Windows):
     """An array module (NumPy or CuPy) plus the extras that op bodies call by name."""
 
     def __init__(self, module: Any) -> None:
@@ -80,20 +84,82 @@ class Namespace:
         slope[rows, index] -= 1
         return loss, slope
 
-    def erf(self, x: Any) -> Any:
-        return _erf_ufunc()(x)
-
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         """Zeros of `shape` with `g` added at `index`; repeated positions add up."""
         y = self.module.zeros(shape, g.dtype)
-        if _is_basic(index):
-            y[index] = g  # slices and integers never name a position twice
+        if _is_basic(index) or getattr(index, "dtype", None) == np.dtype(bool):
+            y[index] = g  # slices, integers and masks never name a position twice
         else:
-            self.module.add.at(y, index, g)
+            self.add_at(y, index, g)
         return y
 
+    def add_at(self, y: Any, index: Any, g: Any) -> None:
+        """y[index] += g, where repeated positions add up."""
+        self.module.add.at(y, index, g)
 
-class _NumpyNamespace(Namespace):
+    def put(self, x: Any, values: Any, index: Any) -> Any:
+        """A copy of x with `values` at `index`."""
+        y = x.copy()
+        y[index] = values
+        return y
+
+    def put_extremum(self, x: Any, values: Any, index: Any, name: str, include_self: bool) -> Any:
+        """A copy of x with its maximum (or minimum) with `values` at `index`, or theirs alone."""
+        ufunc = getattr(self.module, name)
+        y = x.copy()
+        if not include_self:
+            y[index] = values  # any of them, where several are put
+        ufunc.at(y, index, values)
+        return y
+
+    def put_product(self, x: Any, values: Any, index: Any) -> Any:
+        """A copy of x, multiplied with `values` at `index`; repeats multiply."""
+        y = x.copy()
+        self.module.multiply.at(y, index, values)
+        return y
+
+    def diagonal(self, x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        y = self.module.diagonal(x, offset, axis1, axis2)
+        if type(y) is np.ndarray and x.flags.writeable:
+            y.flags.writeable = True  # NumPy hands out a read-only view, PyTorch does not
+        return y
+
+    def logcumsumexp(self, x: Any, axis: int) -> Any:
+        return self.module.logaddexp.accumulate(x, axis=axis)
+
+    def windows(self, x: Any, size: int, step: int) -> Any:
+        """The stretches of `size` elements of the last axis that start every `step`: a view."""
+        stride = x.strides[-1]
+        shape = (*x.shape[:-1], (x.shape[-1] - size) // step + 1, size)
+        return self._strided(x, shape, (*x.strides[:-1], stride * step, stride))
+
+    def _strided(self, x: Any, shape: Any, strides: Any) -> Any:
+        return self.module.lib.stride_tricks.as_strided(x, shape, strides)
+
+    # The formulas take the namespace as their first argument, as methods do.
+    lstm_step, lstm_step_back = recurrent.lstm_step, recurrent.lstm_step_back
+    gru_step, gru_step_back = recurrent.gru_step, recurrent.gru_step_back
+
+
+class _NumpyNamespace(FastWindows, Namespace):
+    lstm_step, lstm_step_back = recurrent.fused_lstm_step, recurrent.fused_lstm_step_back
+    gru_step, gru_step_back = recurrent.fused_gru_step, recurrent.fused_gru_step_back
+    erf = staticmethod(special.erf)
+    erfc = staticmethod(special.erfc)
+    erfinv = staticmethod(special.erfinv)
+    lgamma = staticmethod(special.lgamma)
+    polygamma = staticmethod(special.polygamma)
+
+    def add_at(self, y: Any, index: Any, g: Any) -> None:
+        if rows.fits(y, index, g):
+            rows.add(y, index, g)
+        elif isinstance(index, tuple) and len(index) == y.ndim and _all_arrays(index):
+            # One flat index per element: NumPy has a fast loop for exactly this.
+            flat = np.ravel_multi_index(np.broadcast_arrays(*index), y.shape, mode="wrap")
+            np.add.at(y.reshape(-1), flat.reshape(-1), np.broadcast_to(g, flat.shape).reshape(-1))
+        else:
+            np.add.at(y, index, g)
+
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
         if not softmax.fits(z, index):
             return super().cross_entropy_rows(z, index)
@@ -111,9 +177,19 @@ class _CupyNamespace(Namespace):
         return self.module.sum(x, axis=0)
 
     def erf(self, x: Any) -> Any:
-        from cupyx.scipy.special import erf
+        return _cupy_special("erf")(x)
 
-        return erf(x)
+    def erfc(self, x: Any) -> Any:
+        return _cupy_special("erfc")(x)
+
+    def erfinv(self, x: Any) -> Any:
+        return _cupy_special("erfinv")(x)
+
+    def lgamma(self, x: Any) -> Any:
+        return _cupy_special("gammaln")(x)
+
+    def polygamma(self, x: Any, n: int) -> Any:
+        return _cupy_special("polygamma")(n, x)
 
 
 def check_classes(index: Any, classes: int) -> None:
@@ -136,19 +212,24 @@ def _ones(n: int, dtype: Any) -> Any:
     return np.ones(n, dtype)
 
 
-@functools.cache
-def _erf_ufunc() -> Any:
-    import numba
+def _all_arrays(index: tuple[Any, ...]) -> bool:
+    return all(isinstance(part, np.ndarray) and part.dtype.kind == "i" for part in index)
 
-    @numba.vectorize(["float32(float32)", "float64(float64)"])
-    def erf(x: float) -> float:
-        return math.erf(x)
 
-    return erf
+def _cupy_special(name: str) -> Any:
+    import cupyx.scipy.special
+
+    return getattr(cupyx.scipy.special, name)
 
 
 _NUMPY = _NumpyNamespace(np)
 keep_freed_memory()  # before the first large array is freed
+
+# Logarithms of 0 and the like give inf and NaN without a word, as in PyTorch. The filter is for
+# NumPy's warnings that arise in this package alone: those of a user's own NumPy code stay.
+warnings.filterwarnings(
+    "ignore", "(divide by zero|invalid value|overflow) encountered", RuntimeWarning, "tinygrad_opt"
+)
 
 
 @functools.cache
@@ -165,6 +246,11 @@ def xp(x: Any) -> Any:
     if namespace is not None:
         return namespace
     return array_namespace(x)
+
+
+def xp_of(x: Any, y: Any) -> Any:
+    """`xp` of the one of the two that is no Python scalar."""
+    return xp(x if hasattr(x, "shape") else y)
 
 
 def array_namespace(array: Any) -> Namespace:

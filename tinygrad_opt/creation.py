@@ -1,4 +1,4 @@
-"""Making tensors: from data, filled with a value, as ranges, and at random."""
+"""Making tensors: from data, filled with a value, as ranges. At random: `sampling.py`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes, random
+from . import dtypes
 from ._tensor import Tensor
+from .autograd.leaves import check_float
 from .backend import Device, device_of, to_device
-from .random import Generator
 
 _int = builtins.int
 
@@ -18,13 +18,26 @@ _int = builtins.int
 def _made(array: Any, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """A Tensor over a fresh array, on `device`."""
     result = Tensor(array if device is None else to_device(array, device))
-    return result.requires_grad_() if requires_grad else result
+    if requires_grad:
+        check_float(result.array, "Only")
+        result.requires_grad_()
+    return result
 
 
 def _shape(size: tuple[Any, ...]) -> tuple[_int, ...]:
+    """`(2, 3)` from `f(2, 3)` and `f((2, 3))` alike."""
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = tuple(size[0])
-    return tuple(_int(n) for n in size)
+    try:
+        shape = tuple(n.__index__() for n in size)
+    except (AttributeError, TypeError) as error:
+        raise TypeError(f"argument 'size' must be tuple of ints, got {size}") from error
+    if any(n < 0 for n in shape):
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension: {list(shape)}. Dimension size must "
+            "be non-negative."
+        )
+    return shape
 
 
 def tensor(
@@ -43,11 +56,11 @@ def tensor(
         array = data.array.copy()
         device = device_of(array) if device is None else device
     else:
-        array = _from_python(data)
+        array = _from_python(data, dtype)
     return _made(array if dtype is None else array.astype(dtype), device, requires_grad)
 
 
-def _from_python(data: Any) -> Any:
+def _from_python(data: Any, dtype: Any) -> Any:
     if hasattr(data, "__cuda_array_interface__"):
         return data.copy()
     if isinstance(data, (np.ndarray, np.generic)):
@@ -66,7 +79,7 @@ def _from_python(data: Any) -> Any:
     while isinstance(first, (list, tuple)) and len(first):
         first = first[0]
     typed = isinstance(first, (np.generic, np.ndarray))  # NumPy's numbers keep their type
-    if array.size == 0 or (array.dtype.kind == "f" and not typed):
+    if dtype is None and (array.size == 0 or (array.dtype.kind == "f" and not typed)):
         array = array.astype(dtypes.get_default_dtype())
     return array
 
@@ -84,10 +97,42 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return tensor(data, dtype=dtype, device=device)
 
 
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: builtins.bool | None = None,
+    requires_grad: builtins.bool = False,
+) -> Tensor:  # fmt: skip
+    """`obj` as a Tensor: sharing its memory where possible, unless `copy`.
+
+    Raises ValueError if `copy=False` and only a copy would do.
+    """
+    if copy:
+        made = tensor(obj, dtype=dtype, device=device)
+    else:
+        made = as_tensor(obj, dtype=dtype, device=device)
+        given = getattr(obj, "array", obj)
+        if copy is False and not (
+            isinstance(given, np.ndarray) and np.may_share_memory(given, made.array)
+        ):
+            raise ValueError("asarray: can't alias memory: the result needs a copy of obj")
+    return made.detach().requires_grad_() if requires_grad else made
+
+
+def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None,
+                  requires_grad: builtins.bool = False) -> Tensor:  # fmt: skip
+    """A 0-d tensor of the default float type."""
+    return full((), s, dtype=dtype or dtypes.get_default_dtype(), device=device,
+                requires_grad=requires_grad)  # fmt: skip
+
+
 def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
     """A Tensor over a NumPy array, sharing its memory. Raises TypeError for anything else."""
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy: expected np.ndarray (got {type(ndarray).__name__})")
+    if ndarray.dtype not in dtypes.NAMES:
+        raise TypeError(
+            f"from_numpy: can't convert np.ndarray of type {ndarray.dtype}. The only supported "
+            f"types are: {', '.join(str(dtype) for dtype in dtypes.NAMES)}"
+        )
     return Tensor(ndarray)
 
 
@@ -98,29 +143,29 @@ def full(
     """A tensor of `size` filled with `fill_value`; its type follows the value unless given."""
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     kind = dtypes.of_scalar(value) if dtype is None else dtype
-    return _made(np.full(_shape((size,)) if not np.isscalar(size) else size, value, kind),
-                 device, requires_grad)  # fmt: skip
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"full: argument 'size' must be tuple of ints, not {type(size).__name__}")
+    return _made(np.full(_shape((size,)), value, kind), device, requires_grad)
 
 
-def zeros(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False
-) -> Tensor:
-    """Zeros: `zeros(2, 3)` or `zeros((2, 3))`."""
-    return _made(np.zeros(_shape(size), dtype or dtypes.get_default_dtype()), device, requires_grad)
+def _filled(name: str, what: str) -> Any:
+    def function(
+        *shape: Any, size: Any = None, dtype: Any = None, device: Any = None,
+        requires_grad: builtins.bool = False,
+    ) -> Tensor:  # fmt: skip
+        if (size is None) == (not shape):
+            raise TypeError(f"{name}() takes one size: {name}(2, 3), {name}((2, 3)) or size=(2, 3)")
+        kind = dtype or dtypes.get_default_dtype()
+        made = getattr(np, name)(_shape(shape if size is None else (size,)), kind)
+        return _made(made, device, requires_grad)
+
+    function.__name__ = name
+    function.__doc__ = f"{what}: `{name}(2, 3)` or `{name}((2, 3))`."
+    return function
 
 
-def ones(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False
-) -> Tensor:
-    """Ones: `ones(2, 3)` or `ones((2, 3))`."""
-    return _made(np.ones(_shape(size), dtype or dtypes.get_default_dtype()), device, requires_grad)
-
-
-def empty(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False
-) -> Tensor:
-    """Uninitialised memory of `size`."""
-    return _made(np.empty(_shape(size), dtype or dtypes.get_default_dtype()), device, requires_grad)
+zeros, ones = _filled("zeros", "Zeros"), _filled("ones", "Ones")
+empty = _filled("empty", "Uninitialised memory")
 
 
 def _like(make: Any) -> Any:
@@ -153,16 +198,22 @@ def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any 
 def eye(n: _int, m: _int | None = None, *, dtype: Any = None, device: Any = None,
         requires_grad: builtins.bool = False) -> Tensor:  # fmt: skip
     """The identity matrix (n, m)."""
+    if n < 0 or (m or 0) < 0:
+        raise RuntimeError(f"eye: n must be greater or equal to 0, got {min(n, m or 0)}")
     return _made(np.eye(n, m, dtype=dtype or dtypes.get_default_dtype()), device, requires_grad)
 
 
+# Ranges -------------------------------------------------------------------------------------------
+
+
 def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
+    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
     requires_grad: builtins.bool = False,
 ) -> Tensor:  # fmt: skip
     """start, start + step, ... below end: int64 for integers, else the default float type."""
     if end is None:
         start, end = 0, start
+    start, end, step = _numbers(start, end, step)
     if step == 0:
         raise RuntimeError("arange: step must be nonzero")
     if (end - start) * step < 0:
@@ -176,55 +227,51 @@ def arange(
     return _made(np.arange(start, end, step).astype(dtype), device, requires_grad)
 
 
+def _numbers(*values: Any) -> tuple[Any, ...]:
+    """0-d tensors as Python numbers."""
+    return tuple(v.item() if isinstance(v, Tensor) else v for v in values)
+
+
 def linspace(
-    start: float, end: float, steps: _int, *, dtype: Any = None, device: Any = None,
+    start: Any, end: Any, steps: _int, *, dtype: Any = None, device: Any = None,
     requires_grad: builtins.bool = False,
 ) -> Tensor:  # fmt: skip
     """`steps` numbers from start to end, both included."""
-    made = np.linspace(start, end, steps, dtype=dtype or dtypes.get_default_dtype())
-    return _made(made, device, requires_grad)
+    start, end = _numbers(start, end)
+    if steps < 0:
+        raise RuntimeError(f"linspace: number of steps must be non-negative, got {steps}")
+    kind = np.dtype(dtype or dtypes.get_default_dtype())
+    made = np.linspace(start, end, steps, dtype=kind if kind.kind == "f" else None)
+    return _made(made.astype(kind), device, requires_grad)
 
 
-def rand(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None,
-    requires_grad: builtins.bool = False,
+def logspace(
+    start: Any, end: Any, steps: _int, base: float = 10.0, *, dtype: Any = None,
+    device: Any = None, requires_grad: builtins.bool = False,
 ) -> Tensor:  # fmt: skip
-    """Uniform on [0, 1)."""
+    """`steps` powers of `base`, from base^start to base^end."""
+    start, end = _numbers(start, end)
+    if steps < 0:
+        raise RuntimeError(f"logspace: number of steps must be non-negative, got {steps}")
     kind = dtype or dtypes.get_default_dtype()
-    return _made(random.draw_uniform(_shape(size), kind, generator), device, requires_grad)
+    return _made(np.logspace(start, end, steps, base=base).astype(kind), device, requires_grad)
 
 
-def randn(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None,
-    requires_grad: builtins.bool = False,
-) -> Tensor:  # fmt: skip
-    """Standard normal."""
-    kind = dtype or dtypes.get_default_dtype()
-    return _made(random.draw_normal(_shape(size), kind, generator), device, requires_grad)
+def _triangle_indices(name: str) -> Any:
+    def function(
+        row: _int, col: _int, offset: _int = 0, *, dtype: Any = None, device: Any = None
+    ) -> Tensor:
+        find = np.tril_indices if name == "tril_indices" else np.triu_indices
+        return _made(np.stack(find(row, offset, col)).astype(dtype or dtypes.int64), device)
+
+    function.__name__ = name
+    function.__doc__ = (
+        f"The positions of {'lower' if name == 'tril_indices' else 'upper'} triangle of a matrix "
+        "(row, col), row by row: a tensor (2, n) of rows and columns."
+    )
+    return function
 
 
-def randint(
-    low: _int, high: Any = None, size: Any = None, *, generator: Generator | None = None,
-    dtype: Any = None, device: Any = None,
-) -> Tensor:  # fmt: skip
-    """Integers from [low, high), or from [0, low): `randint(10, (2, 3))`."""
-    if size is None:
-        low, high, size = 0, low, high
-    drawn = random.stream(generator).integers(low, high, _shape((size,)))
-    return _made(drawn.astype(dtype or dtypes.int64), device)
-
-
-def randperm(n: _int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
-    """A random order of 0 .. n-1."""
-    return _made(random.stream(generator).permutation(n), device)
-
-
-def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with probability `input`, else 0, element by element."""
-    drawn = random.draw_uniform(input.shape, np.float64, generator)
-    return Tensor((to_device(drawn, device_of(input.array)) < input.array).astype(input.dtype))
-
-
+tril_indices, triu_indices = _triangle_indices("tril_indices"), _triangle_indices("triu_indices")
 zeros_like, ones_like, empty_like = _like(zeros), _like(ones), _like(empty)
-rand_like, randn_like = _like(rand), _like(randn)
 device = Device

@@ -9,19 +9,23 @@ import numpy as np
 
 __all__ = [
     "bool",
+    "can_cast",
     "double",
+    "finfo",
     "float",
     "float16",
     "float32",
     "float64",
     "get_default_dtype",
     "half",
+    "iinfo",
     "int",
     "int8",
     "int16",
     "int32",
     "int64",
     "long",
+    "promote_types",
     "set_default_dtype",
     "short",
     "uint8",
@@ -63,6 +67,56 @@ def set_default_dtype(dtype: DType) -> None:
     if dtype.kind != "f":
         raise TypeError(f"only floating-point types are supported as the default type, got {dtype}")
     _default = dtype
+
+
+class finfo:
+    """The limits of a float type: `eps`, `max`, `min`, `tiny`, `smallest_normal`, `resolution`."""
+
+    def __init__(self, dtype: Any = None) -> None:
+        dtype = np.dtype(_default if dtype is None else dtype)
+        if dtype.kind != "f":
+            raise TypeError(
+                f"finfo() requires a floating point input type, got {dtype}. Use iinfo to handle it"
+            )
+        limits = np.finfo(dtype)
+        self.bits, self.dtype = builtins.int(limits.bits), dtype.name
+        self.max, self.min, self.eps = map(builtins.float, (limits.max, limits.min, limits.eps))
+        self.tiny = self.smallest_normal = builtins.float(limits.tiny)
+        self.resolution = builtins.float(f"1e-{limits.precision}")
+
+    def __repr__(self) -> str:
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, "
+            f"eps={self.eps:g}, smallest_normal={self.tiny:g}, tiny={self.tiny:g}, "
+            f"dtype={self.dtype})"
+        )
+
+
+class iinfo:
+    """The limits of an integer type: `max`, `min`, `bits`."""
+
+    def __init__(self, dtype: Any) -> None:
+        dtype = np.dtype(dtype)
+        if dtype.kind not in "iu":
+            raise TypeError(f"iinfo() requires an integer input type, got {dtype}. Use finfo")
+        limits = np.iinfo(dtype)
+        self.bits, self.dtype = builtins.int(limits.bits), dtype.name
+        self.max, self.min = builtins.int(limits.max), builtins.int(limits.min)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+
+
+def promote_types(type1: DType, type2: DType) -> DType:
+    """The type that holds the values of both: a float type beside an integer type wins."""
+    floats = [t for t in (type1, type2) if t.kind == "f"]
+    return np.result_type(*(floats or (type1, type2)))
+
+
+def can_cast(from_: DType, to: DType) -> builtins.bool:
+    """Whether a result may be stored so: not floats as integers, nor numbers as bools."""
+    rank = {"b": 0, "u": 1, "i": 1, "f": 2}
+    return rank[from_.kind] <= rank[to.kind]
 
 
 def of_scalar(value: Any) -> DType:

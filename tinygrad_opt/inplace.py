@@ -1,52 +1,141 @@
 """In-place forms: `add_`, `mul_`, `zero_`, `copy_`, `+=`, `x[i] = v`.
 
-Writing in place is for tensors outside the graph: data, buffers, gradients, and parameters under
-`no_grad()`. Where the write would have to be recorded, the method forms raise and say what to do;
-the operators `+=`, `-=`, `*=`, `/=` fall back to making a new tensor, which is what
-`total_loss += loss` means.
+Outside the graph (data, buffers, gradients, and parameters under `no_grad()`) they write to the
+memory and stamp it, so that backward notices if it needed the old values. Where the result depends
+on something that requires a gradient, the write is recorded (`autograd/rebase.py`). As in PyTorch,
+a leaf that requires a gradient refuses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import ops, random
+import numpy as np
+
+from . import dtypes, indexing, ops, random
+from .autograd import rebase
 from .autograd.errors import explain
-from .autograd.graph import Variable
-from .autograd.modes import mode
+from .autograd.modes import mode, no_grad
+from .autograd.node import Variable
+from .autograd.versions import note_write
 from .backend import device_of, to_device, xp
 
 
-def _refuse_recorded(tensor: Any, name: str, *others: Any) -> None:
+def _recorded(tensor: Any, name: str, *others: Any) -> bool:
+    """Whether the write has to be recorded. Raises RuntimeError for a leaf, which may not be."""
     if not mode.enabled:
-        return
-    if tensor.requires_grad and tensor.node is None:
+        return False
+    if tensor._requires_grad and tensor.node is None:
         raise RuntimeError(
             f"{name}: a leaf Variable that requires grad is being used in an in-place operation. "
             "Do it under no_grad(), or write to a new tensor"
         )
-    if tensor.requires_grad or any(isinstance(x, Variable) and x.requires_grad for x in others):
-        raise RuntimeError(
-            f"{name}: this in-place operation would have to be recorded, which is not supported; "
-            "use the form that returns a new tensor, or do it under no_grad() if no gradient "
-            "should flow through it"
-        )
+    if tensor._requires_grad:
+        return True
+    if not any(isinstance(x, Variable) and x._requires_grad for x in others):
+        return False
+    if tensor.array.dtype.kind != "f":
+        raise _uncastable(tensor, name, dtypes.get_default_dtype())
+    return True
 
 
-def _write(tensor: Any, name: str, function: Any, *others: Any) -> Any:
-    """Run `function(array, *raw others)`, which writes to the tensor's own array."""
-    _refuse_recorded(tensor, name, *others)
+def _change(
+    tensor: Any, name: str, write: Callable[..., None], function: Callable[..., Any], *others: Any
+) -> Any:
+    """Write with `write(array, *raw others)`, or record that it becomes function(it, *others)."""
+    if _recorded(tensor, name, *others):
+        rebase.update(tensor, name, lambda old: _like(tensor, name, function(old, *others)))
+        return tensor
+    return _write(tensor, name, write, *others)
+
+
+def _write(tensor: Any, name: str, write: Callable[..., None], *others: Any) -> Any:
+    """Run `write(array, *raw others)`, which writes to the tensor's own array."""
     raw = [x.array if isinstance(x, Variable) else x for x in others]
     try:
-        function(tensor.array, *raw)
+        write(tensor.array, *raw)
     except (TypeError, ValueError) as error:
         if "same_kind" in str(error):
-            raise RuntimeError(
-                f"{name}: the result type can't be cast to the desired output type "
-                f"{tensor.array.dtype}"
-            ) from error
+            raise _uncastable(tensor, name, np.result_type(tensor.array, *raw)) from error
         raise explain(name, (tensor, *others), error) from error
+    if not tensor._unversioned:
+        note_write(tensor.array)
     return tensor
+
+
+def _put(tensor: Any, name: str, index: Any, value: Any, within: Any = ...) -> Any:
+    """tensor[within][index] = value."""
+    if _recorded(tensor, name, value):
+        try:
+            rebase.overwrite(tensor, name, index, value, within)
+        except (TypeError, ValueError) as error:
+            raise explain(name, (tensor, value), error) from error
+        return tensor
+
+    def write(a: Any, v: Any) -> None:
+        a[within][index] = v
+
+    return _write(tensor, name, write, value)
+
+
+def _like(tensor: Any, name: str, result: Any) -> Any:
+    """`result` in the dtype of `tensor`. Raises RuntimeError if it does not fit there."""
+    if result.array.shape != tensor.array.shape:
+        raise RuntimeError(
+            f"{name}: output with shape {list(tensor.array.shape)} doesn't match the broadcast "
+            f"shape {list(result.array.shape)}"
+        )
+    if result.array.dtype == tensor.array.dtype:
+        return result
+    if not np.can_cast(result.array.dtype, tensor.array.dtype, "same_kind"):
+        raise _uncastable(tensor, name, result.array.dtype)
+    return ops.cast(result, dtype=tensor.array.dtype)
+
+
+def _uncastable(tensor: Any, name: str, dtype: Any) -> RuntimeError:
+    return RuntimeError(
+        f"{name}: result type {dtypes.name_of(dtype)} can't be cast to the desired output type "
+        f"{dtypes.name_of(tensor.array.dtype)}"
+    )
+
+
+def _form(method: str) -> Callable[..., Any]:
+    def form(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def function(x: Any, *_: Any) -> Any:
+            return getattr(x, method)(*args, **kwargs)
+
+        def write(array: Any, *_: Any) -> None:
+            with no_grad():
+                array[...] = _like(self, form.__name__, function(self)).array
+
+        return _change(self, form.__name__, write, function, *args, *kwargs.values())
+
+    form.__name__ = form.__qualname__ = method + "_"
+    form.__doc__ = f"As `{method}`, in place."
+    return form
+
+
+def _random_form(name: str) -> Callable[..., Any]:
+    fill = getattr(random, f"fill_{name}")
+
+    def form(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return _drawn(self, form.__name__, lambda x: fill(x, *args, **kwargs))
+
+    form.__name__ = form.__qualname__ = name + "_"
+    form.__doc__ = fill.__doc__
+    return form
+
+
+def _shape_form(method: str) -> Callable[..., Any]:
+    def form(self: Any, *args: Any, **kwargs: Any) -> Any:
+        _recorded(self, form.__name__)  # leaves refuse
+        rebase.reshape(self, lambda x: getattr(x, method)(*args, **kwargs))
+        return self
+
+    form.__name__ = form.__qualname__ = method + "_"
+    form.__doc__ = f"As `{method}`, of this tensor itself."
+    return form
 
 
 def _iadd(a: Any, b: Any) -> None:
@@ -65,10 +154,6 @@ def _idiv(a: Any, b: Any) -> None:
     a /= b
 
 
-def _assign(a: Any, b: Any) -> None:
-    a[...] = b
-
-
 class InPlace:
     """The in-place methods of Tensor."""
 
@@ -76,122 +161,135 @@ class InPlace:
 
     if TYPE_CHECKING:  # slots of Variable, which Tensor inherits from as well
         array: Any
-        requires_grad: bool
+        node: Any
+        _requires_grad: bool
+
+        def __getattr__(self, name: str) -> Any: ...  # the forms below
+
+    # Arithmetic, without a temporary array ------------------------------------------------------
 
     def add_(self, other: Any, *, alpha: float = 1) -> Any:
         """self += alpha * other."""
-        return _write(self, "add_", _iadd, _scaled(other, alpha))
+        return _change(self, "add_", _iadd, ops.add, _scaled(other, alpha))
 
     def sub_(self, other: Any, *, alpha: float = 1) -> Any:
         """self -= alpha * other."""
-        return _write(self, "sub_", _isub, _scaled(other, alpha))
+        return _change(self, "sub_", _isub, ops.sub, _scaled(other, alpha))
 
     def mul_(self, other: Any) -> Any:
         """self *= other."""
-        return _write(self, "mul_", _imul, other)
+        return _change(self, "mul_", _imul, ops.mul, other)
 
-    def div_(self, other: Any) -> Any:
+    def div_(self, other: Any, *, rounding_mode: str | None = None) -> Any:
         """self /= other."""
-        return _write(self, "div_", _idiv, other)
+        if rounding_mode is not None:
+            return _divided(self, other, rounding_mode=rounding_mode)
+        return _change(self, "div_", _idiv, ops.div, other)
 
-    def addcmul_(self, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
-        """self += value * tensor1 * tensor2."""
-        return _write(self, "addcmul_", lambda a, x, y: _iadd(a, value * (x * y)), tensor1, tensor2)
+    subtract_, multiply_, divide_, true_divide_ = sub_, mul_, div_, div_
 
-    def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
-        """self += value * tensor1 / tensor2."""
-        return _write(self, "addcdiv_", lambda a, x, y: _iadd(a, value * (x / y)), tensor1, tensor2)
+    def __iadd__(self, other: Any) -> Any:
+        return self.add_(other)
 
-    def lerp_(self, end: Any, weight: float) -> Any:
-        """self += weight * (end - self)."""
-        return _write(self, "lerp_", lambda a, b: _iadd(a, weight * (b - a)), end)
+    def __isub__(self, other: Any) -> Any:
+        return self.sub_(other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self.mul_(other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self.div_(other)
+
+    # Overwriting ----------------------------------------------------------------------------------
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        basic, advanced = indexing.parts_of(index)
+        try:
+            if basic is None or advanced is None:
+                _put(self, "setitem", basic if advanced is None else advanced, value)
+            else:
+                _put(self, "setitem", advanced, value, within=basic)
+        except IndexError as error:
+            raise indexing.explained(error, tuple(self.array.shape)) from error
 
     def copy_(self, source: Any, non_blocking: bool = False) -> Any:
         """Takes over the values of `source`, cast to this type and moved to this device."""
         if isinstance(source, Variable):
-            _refuse_recorded(self, "copy_", source)
-            source = to_device(source.array, device_of(self.array))
-        return _write(self, "copy_", _assign, source)
+            here = device_of(self.array)
+            if device_of(source.array) != here:
+                source = ops.to_device(source, device=here)
+        else:
+            source = to_device(source, device_of(self.array))
+        return _put(self, "copy_", ..., source)
 
     def zero_(self) -> Any:
         """All elements 0."""
-        return _write(self, "zero_", lambda a: a.fill(0))
+        return _put(self, "zero_", ..., 0)
 
     def fill_(self, value: Any) -> Any:
         """All elements `value`."""
-        return _write(self, "fill_", _assign, value)
-
-    def clamp_(self, min: Any = None, max: Any = None) -> Any:
-        """Limited to [min, max]."""
-        return _write(self, "clamp_", lambda a: a.clip(min, max, out=a))
-
-    clip_ = clamp_
-
-    def exp_(self) -> Any:
-        """exp(self)."""
-        return _write(self, "exp_", lambda a: _assign(a, ops.exp(a)))
-
-    def sqrt_(self) -> Any:
-        """sqrt(self)."""
-        return _write(self, "sqrt_", lambda a: _assign(a, ops.sqrt(a)))
-
-    def neg_(self) -> Any:
-        """-self."""
-        return _write(self, "neg_", lambda a: _assign(a, -a))
+        return _put(self, "fill_", ..., value)
 
     def masked_fill_(self, mask: Any, value: Any) -> Any:
         """`value` where mask is True."""
+        m = ops.broadcast_to(mask, shape=self.array.shape)
+        return _put(self, "masked_fill_", getattr(m, "array", m), value)
 
-        def put(a: Any, m: Any, v: Any) -> None:
-            a[xp(m).broadcast_to(m, a.shape) if hasattr(m, "shape") else m] = v
-
-        return _write(self, "masked_fill_", put, mask, value)
+    # Random values --------------------------------------------------------------------------------
 
     def uniform_(self, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Any:
         """Drawn from the uniform distribution on [a, b)."""
-        return _write(self, "uniform_", lambda x: random.fill_uniform(x, a, b, generator))
+        return _drawn(self, "uniform_", lambda x: random.fill_uniform(x, a, b, generator))
 
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
         """Drawn from the normal distribution."""
-        return _write(self, "normal_", lambda x: random.fill_normal(x, mean, std, generator))
+        return _drawn(self, "normal_", lambda x: random.fill_normal(x, mean, std, generator))
+
+    # History --------------------------------------------------------------------------------------
 
     def detach_(self) -> Any:
         """Forgets how this tensor was made."""
-        forgotten: Any = self
-        forgotten.node, forgotten.requires_grad = None, False
-        return self
+        tensor: Any = self
+        if tensor.node is not None:
+            rebase.forget(tensor)
+        tensor._requires_grad = False
+        return tensor
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        from ._tensor import _raw_index
 
-        raw = _raw_index(index)
+# The other forms: what the method returns goes to the tensor's memory, or to its shape.
 
-        def put(a: Any, v: Any) -> None:
-            a[raw] = v
+FORMS = """
+    abs absolute acos acosh addcdiv addcmul arccos arccosh arcsin arcsinh arctan arctan2 arctanh
+    asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_not bitwise_or
+    bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip copysign cos cosh
+    cumprod cumsum deg2rad digamma eq erf erfc erfinv exp exp2 expm1 fix floor
+    floor_divide fmod frac gcd ge greater greater_equal gt heaviside hypot index_add index_copy
+    index_fill index_put lcm le lerp less less_equal lgamma log log10 log1p log2 logical_and
+    logical_not logical_or logical_xor logit lt masked_scatter mvlgamma nan_to_num ne neg
+    negative not_equal polygamma pow rad2deg reciprocal relu remainder round rsqrt scatter
+    scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square tan tanh tril triu
+    trunc xlogy
+""".split()  # noqa: SIM905
+RANDOM_FORMS = ["bernoulli", "cauchy", "exponential", "geometric", "log_normal", "random"]
+SHAPE_FORMS = ["squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze"]
 
-        _write(self, "setitem", put, value)
+for _name in FORMS:
+    setattr(InPlace, f"{_name}_", _form(_name))
+for _name in RANDOM_FORMS:
+    setattr(InPlace, f"{_name}_", _random_form(_name))
+for _name in SHAPE_FORMS:
+    setattr(InPlace, f"{_name}_", _shape_form(_name))
 
-    def __iadd__(self, other: Any) -> Any:
-        return _rebind_or_write(self, "add_", _iadd, ops.add, other)
-
-    def __isub__(self, other: Any) -> Any:
-        return _rebind_or_write(self, "sub_", _isub, ops.sub, other)
-
-    def __imul__(self, other: Any) -> Any:
-        return _rebind_or_write(self, "mul_", _imul, ops.mul, other)
-
-    def __itruediv__(self, other: Any) -> Any:
-        return _rebind_or_write(self, "div_", _idiv, ops.div, other)
+_divided = _form("div")
 
 
 def _scaled(other: Any, alpha: float) -> Any:
     return other if alpha == 1 else ops.mul(other, alpha)
 
 
-def _rebind_or_write(tensor: Any, name: str, write: Any, operation: Any, other: Any) -> Any:
-    """`x += y`: in place outside the graph; in the graph a new tensor for the same name."""
-    leaf = tensor.requires_grad and tensor.node is None
-    recorded = tensor.requires_grad or (isinstance(other, Variable) and other.requires_grad)
-    if mode.enabled and recorded and not leaf:
-        return operation(tensor, other)
-    return _write(tensor, name, write, other)
+def _drawn(tensor: Any, name: str, fill: Callable[[Any], None]) -> Any:
+    if not _recorded(tensor, name):
+        return _write(tensor, name, fill)
+    drawn = xp(tensor.array).empty_like(tensor.array)
+    fill(drawn)
+    return _put(tensor, name, ..., drawn)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from . import functions, ops
 from .autograd.graph import wrap_plain
 
@@ -55,82 +53,41 @@ class Operators:
     def __pos__(self: Any) -> Tensor:
         return self
 
-    def __floordiv__(self, other: Any) -> Tensor:
-        return _floor_divide(self, other)
+    __floordiv__, __mod__ = functions.floor_divide, functions.remainder
 
     def __rfloordiv__(self, other: Any) -> Tensor:
-        return _floor_divide(other, self)
-
-    def __mod__(self, other: Any) -> Tensor:
-        return self - _floor_divide(self, other) * other
+        return functions.floor_divide(other, self)
 
     def __rmod__(self, other: Any) -> Tensor:
-        return other - _floor_divide(other, self) * self
+        return functions.remainder(other, self)
 
-    def __and__(self, other: Any) -> Tensor:
-        return wrap_plain(self.array & getattr(other, "array", other))
-
-    def __or__(self, other: Any) -> Tensor:
-        return wrap_plain(self.array | getattr(other, "array", other))
-
-    def __xor__(self, other: Any) -> Tensor:
-        return wrap_plain(self.array ^ getattr(other, "array", other))
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+    __and__ = __rand__ = functions.bitwise_and
+    __or__ = __ror__ = functions.bitwise_or
+    __xor__ = __rxor__ = functions.bitwise_xor
+    __lshift__, __rshift__ = functions.bitwise_left_shift, functions.bitwise_right_shift
 
     def __invert__(self) -> Tensor:
+        if self.array.dtype.kind == "f":
+            raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type "
+                            "tensors")  # fmt: skip
         return wrap_plain(~self.array)
 
-    # Methods that are functions -------------------------------------------------------------------
+    # Methods --------------------------------------------------------------------------------------
+    # Beside these, all functions in `functions` but those in NOT_METHODS (see below).
 
-    add, sub, mul, div = functions.add, functions.sub, ops.mul, ops.div
-    multiply, divide, true_divide, subtract = ops.mul, ops.div, ops.div, functions.sub
-    neg, negative, pow = ops.neg, ops.neg, ops.power
-    exp, log, sqrt, sin, cos, tanh = ops.exp, ops.log, ops.sqrt, ops.sin, ops.cos, ops.tanh
-    expm1, log1p, log2, log10, erf = ops.expm1, ops.log1p, ops.log2, ops.log10, ops.erf
-    sigmoid, relu, abs, absolute = ops.sigmoid, ops.relu, ops.abs, ops.abs
-    sign, floor, ceil, round = ops.sign, ops.floor, ops.ceil, ops.round
-    isnan, isinf, isfinite = ops.isnan, ops.isinf, ops.isfinite
-    logical_not, logical_and = ops.logical_not, functions.logical_and
-    logical_or = functions.logical_or
-    square, reciprocal, rsqrt = functions.square, functions.reciprocal, functions.rsqrt
-    clip, clamp, lerp = functions.clip, functions.clip, functions.lerp
-    addcmul, addcdiv, masked_fill = functions.addcmul, functions.addcdiv, functions.masked_fill
-    maximum, minimum = ops.maximum, ops.minimum
-    eq, ne, lt, le, gt, ge = (
-        functions.eq, functions.ne, functions.lt, functions.le, functions.gt, functions.ge,
-    )  # fmt: skip
-    equal, isclose, allclose = functions.equal, functions.isclose, functions.allclose
-    sum, mean, var, std, norm = (
-        functions.sum, functions.mean, functions.var, functions.std, functions.norm,
-    )  # fmt: skip
-    max, min, amax, amin = functions.max, functions.min, functions.amax, functions.amin
-    argmax, argmin, all, any = functions.argmax, functions.argmin, functions.all, functions.any
-    softmax, log_softmax = functions.softmax, functions.log_softmax
-    logsumexp, cumsum = functions.logsumexp, functions.cumsum
-    reshape, view, flatten = functions.reshape, functions.reshape, functions.flatten
-    squeeze, unsqueeze, expand = functions.squeeze, functions.unsqueeze, functions.expand
-    transpose, permute, t = functions.transpose, functions.permute, functions.t
-    flip, split, chunk = functions.flip, functions.split, functions.chunk
-    gather, index_select = functions.gather, functions.index_select
-    matmul, mm, bmm, mv, dot = ops.matmul, ops.matmul, ops.matmul, ops.matmul, functions.dot
-    outer = functions.outer
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    matmul = ops.matmul
 
     def where(self, condition: Tensor, other: Any) -> Tensor:
         """self where condition holds, else other."""
-        return ops.where(condition, self, other)
+        return functions.where(condition, self, other)
 
-    def ravel(self: Any) -> Tensor:
-        """All elements along one axis."""
-        return functions.flatten(self)
-
-    def view_as(self: Any, other: Tensor) -> Tensor:
-        """In the shape of `other`."""
-        return functions.reshape(self, *other.shape)
-
-    def expand_as(self: Any, other: Tensor) -> Tensor:
-        """Broadcast to the shape of `other`."""
-        return functions.expand(self, *other.shape)
+    def polygamma(self: Any, n: int) -> Tensor:
+        """The n-th derivative of digamma."""
+        return functions.polygamma(n, self)
 
     @property
     def T(self) -> Tensor:
@@ -142,10 +99,24 @@ class Operators:
         """With the last two axes exchanged."""
         return ops.swapaxes(self, -1, -2)
 
+    @property
+    def H(self: Any) -> Tensor:
+        """The transpose of a matrix: there are no complex numbers to conjugate."""
+        return functions.t(self)
 
-def _floor_divide(x: Any, y: Any) -> Tensor:
-    """floor(x / y), without gradient; integers are divided as integers, so exactly."""
-    a, b = (getattr(z, "array", z) for z in (x, y))
-    if np.result_type(a, b).kind in "iu":
-        return wrap_plain(a // b)
-    return ops.floor(ops.div(x, y))
+    mH = mT
+
+
+# Functions that are no methods: of several tensors, of none, or of something else first.
+NOT_METHODS = {
+    "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes",
+    "broadcast_tensors", "bucketize", "cartesian_prod", "cat", "cdist", "chain_matmul",
+    "column_stack", "combinations", "concat", "concatenate", "cumulative_trapezoid", "dstack",
+    "einsum", "hstack", "is_tensor", "isin", "meshgrid", "pad", "polygamma", "result_type",
+    "row_stack", "rsub", "searchsorted", "stack", "std_mean", "tensordot", "threshold",
+    "trapezoid", "trapz", "vander", "var_mean", "vstack", "where",
+}  # fmt: skip
+
+for _name in functions.__all__:
+    if _name not in NOT_METHODS:
+        setattr(Operators, _name, getattr(functions, _name))

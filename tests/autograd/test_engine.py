@@ -147,7 +147,7 @@ def test_backward_of_a_leaf():
 
 def test_gradient_of_one_element_needs_no_seed():
     for shape in ((), (1,), (1, 1)):
-        x = tg.ones(*shape, requires_grad=True)
+        x = tg.ones(shape, requires_grad=True)
         (2 * x).backward()
         assert x.grad.tolist() == tg.full(shape, 2.0).tolist()
 
@@ -442,7 +442,7 @@ def test_grad_of_unused_inputs():
 
 def test_grad_of_inputs_that_need_none():
     x, c = leaf(3.0), tg.ones(1)
-    with pytest.raises(RuntimeError, match=r"inputs\[1\] does not require grad"):
+    with pytest.raises(RuntimeError, match=r"One of the differentiated Tensors does not require grad: inputs\[1\]"):
         grad(x * c, [x, c])
 
 
@@ -654,7 +654,10 @@ def test_next_functions_lead_to_the_leaves():
     assert repr(y.grad_fn) == "<ExpBackward0>"
     ((inner, index),) = y.grad_fn.next_functions
     assert (repr(inner), index) == ("<MulBackward0>", 0)
-    assert inner.next_functions == ((None, 0), (None, 0))
+    ((first, _), (second, _)) = inner.next_functions
+    assert first == second
+    assert first.variable is x
+    assert (repr(first), first.next_functions) == ("<AccumulateGrad>", ())
 
 
 @pytest.mark.peers

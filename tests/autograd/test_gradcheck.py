@@ -1,5 +1,6 @@
 """The checker fails where it must: derivatives 0.1% off, of first and second order, and NaN."""
 
+import itertools
 import math
 
 import numpy as np
@@ -173,17 +174,44 @@ def test_nan_is_caught():
         gradcheck(lambda x: x * math.nan, x)
 
 
-@pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
-def test_float32_is_refused(check):
+def test_float32_warns_and_is_compared_all_the_same():
     x = tg.ones(3, requires_grad=True)
-    with pytest.raises(ValueError, match=r"inputs must be float64 .*, got float32"):
-        check(tg.exp, x)
+    with (
+        pytest.warns(UserWarning, match="Input #0 requires gradient and is not a double precision"),
+        pytest.raises(GradcheckError),
+    ):
+        gradcheck(tg.exp, x)
+    with pytest.warns(UserWarning, match="float32"):
+        assert gradcheck(tg.exp, x, eps=1e-2, atol=1e-3, rtol=1e-2)
 
 
 @pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
 def test_something_must_require_a_gradient(check):
-    with pytest.raises(ValueError, match="at least one input must have requires_grad=True"):
+    with pytest.raises(ValueError, match="at least one input tensor to require gradient"):
         check(tg.exp, [tg.ones(3)])
+
+
+def test_pytorchs_switches():
+    (x,) = doubles((3,))
+    assert gradcheck(tg.exp, x, fast_mode=True, check_undefined_grad=False, masked=None)
+    assert gradgradcheck(tg.exp, x, check_rev_over_rev=True)
+    with pytest.raises(NotImplementedError, match="there is no forward mode"):
+        gradcheck(tg.exp, x, check_forward_ad=True)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'fast'"):
+        gradcheck(tg.exp, x, fast=True)
+
+
+def test_a_backward_that_changes_is_caught():
+    drift = itertools.count()
+
+    @op
+    def drifts(x):
+        return x * 2, lambda g: g * (2 + 1e-9 * next(drift))
+
+    (x,) = doubles((3,))
+    with pytest.raises(GradcheckError, match="Backward is not reentrant"):
+        gradcheck(drifts, x)
+    assert gradcheck(drifts, x, nondet_tol=1e-6)
 
 
 def test_several_outputs_and_other_arguments():

@@ -39,20 +39,22 @@ def pulled_back(row, tensors):
 
 
 def public_names():
-    """All functions of `ops` and `functions`, and the operations that a file of `ops` hides."""
-    names = {
-        name
-        for module in (ops, functions)
-        for name, f in vars(module).items()
-        if callable(f)
-        and getattr(f, "__module__", "").startswith(module.__name__)
-        and not isinstance(f, type)
-        and not name.startswith("_")
-    }
-    for info in pkgutil.iter_modules(ops.__path__, ops.__name__ + "."):
-        hidden = vars(importlib.import_module(info.name)).items()
-        names |= {name.lstrip("_") for name, f in hidden if hasattr(f, "pair")}
-    return names
+    """All functions of `ops` and `functions`, and the operations that a file of `ops` hides.
+
+    By the names they were defined with: aliases need no rows of their own.
+    """
+    found = [getattr(functions, name) for name in functions.__all__]
+    modules = [ops, *(importlib.import_module(i.name) for i in pkgutil.iter_modules(
+        ops.__path__, ops.__name__ + "."))]  # fmt: skip
+    for module in modules:
+        found += [
+            f for name, f in vars(module).items()
+            if (hasattr(f, "pair") or module is ops)
+            and getattr(f, "__module__", "").startswith(ops.__name__)
+            and callable(f) and not isinstance(f, type) and not name.startswith("__")
+            and (hasattr(f, "pair") or not name.startswith("_"))
+        ]  # fmt: skip
+    return {f.__name__.lstrip("_") for f in found}
 
 
 def test_table_holds_every_differentiable_operation():
@@ -65,7 +67,7 @@ def test_rows_have_different_names():
 
 def test_names_without_gradient_record_nothing():
     x = tg.tensor([0.6, 1.4], requires_grad=True)
-    for name in ("ceil", "floor", "round", "sign", "isnan", "isinf", "isfinite", "ones_like"):
+    for name in ("isnan", "isinf", "isfinite", "ones_like"):
         assert not getattr(ops, name)(x).requires_grad, name
     for compare in (tg.eq, tg.ne, tg.lt, tg.le, tg.gt, tg.ge):
         assert not compare(x, x).requires_grad
@@ -351,5 +353,9 @@ def test_equals_pytorch(torch, row: Row, dtype, relative):
         assert ours.dtype == dtype
         scale = max(1, np.abs(expected).max(initial=0))
         np.testing.assert_allclose(
-            ours.detach().numpy(), expected, rtol=0, atol=relative * scale, strict=True
+            ours.detach().numpy(),
+            expected,
+            rtol=0,
+            atol=max(relative, row.rough) * scale,
+            strict=True,
         )

@@ -1,7 +1,8 @@
-"""Makes optimizers.json: where every row of OPTIMIZERS ends after 100 steps in float64.
+"""Makes optimizers.json and reducing.json: where every row of OPTIMIZERS and of REDUCING ends.
 
-PyTorch's own optimizers give the rows that have a twin there; the textbook forms are computed
-here, formula by formula, in plain Python floats. Nothing of tinygrad_opt's kernels takes part.
+That is after 200 steps in float64. PyTorch's own optimizers give the rows that have a twin there;
+`formulas.py` and `papers.py` spell the others out.
+Nothing of tinygrad_opt's kernels takes part.
 
     make golden          (needs the extra `peers`)
 """
@@ -9,7 +10,6 @@ here, formula by formula, in plain Python floats. Nothing of tinygrad_opt's kern
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 
@@ -17,57 +17,30 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "optim"))
 import problem
+import pytest
+import reducing
+from formulas import FORMULAS
+from papers import run as run_paper
 from table import OPTIMIZERS
 
 TARGET = Path(__file__).with_name("optimizers.json")
 
 
-def gradient_descent(p, g, state, t, lr):
-    return p - lr * g
-
-
-def momentum(p, g, state, t, lr, beta):
-    state["v"] = beta * state.get("v", 0.0) + (1 - beta) * g
-    return p - lr * state["v"]
-
-
-def rmsprop(p, g, state, t, lr, beta, eps):
-    state["s"] = beta * state.get("s", 0.0) + (1 - beta) * g**2
-    return p - lr * g / math.sqrt(state["s"] + eps)
-
-
-def adam(p, g, state, t, lr, betas, eps):
-    b1, b2 = betas
-    state["m"] = b1 * state.get("m", 0.0) + (1 - b1) * g
-    state["v"] = b2 * state.get("v", 0.0) + (1 - b2) * g**2
-    s = state["v"] / (1 - b2**t)
-    return p - lr * state["m"] / math.sqrt(s + eps)
-
-
-TEXTBOOK = {
-    "textbook.GradientDescent": gradient_descent,
-    "textbook.Momentum": momentum,
-    "textbook.RMSprop": rmsprop,
-    "textbook.Adam": adam,
-}
-
-
-def textbook_run(formula, settings, steps=100):
+def run(formula, settings):
+    """What `problem.run` returns, by a formula: parameters, in schedule-free optimizers their x."""
     values = problem.start()
-    states = [[{} for _ in range(v.size)] for v in values]
+    states = [{} for _ in values]
     counts = [0] * len(values)
-    for step in range(steps):
+    for step in range(problem.STEPS):
         for i, value in enumerate(values):
             g = problem.gradient(i, value, step)
             if g is None:
                 continue
             counts[i] += 1
-            values[i] = np.array([
-                formula(p, dp, state, counts[i], **settings)
-                for p, dp, state in zip(value.ravel().tolist(), g.ravel().tolist(), states[i],
-                                        strict=True)
-            ]).reshape(value.shape)  # fmt: skip
-    return np.concatenate([v.ravel() for v in values])
+            states[i]["k"] = step + 1
+            values[i] = formula(value, g, states[i], counts[i], **settings)
+    ends = [state.get("x", value) for state, value in zip(states, values, strict=True)]
+    return np.concatenate([v.ravel() for v in ends])
 
 
 def main():
@@ -76,13 +49,27 @@ def main():
     golden = {}
     for row in OPTIMIZERS:
         if row.twin is None:
-            end = textbook_run(TEXTBOOK[row.name], row.settings)
+            end = run(FORMULAS[row.name], row.settings)
         else:
             cls = getattr(torch.optim, row.twin)
             end = problem.run(torch, lambda ps, c=cls, r=row: c(ps, **r.settings), "float64")
         golden[row.label] = end.tolist()
     TARGET.write_text(json.dumps(golden, indent=0) + "\n")
     print(f"{TARGET.name}: {len(golden)} rows")
+    make_reducing(torch)
+
+
+def make_reducing(torch):
+    golden = {}
+    with pytest.MonkeyPatch.context() as patch:
+        reducing.in_full_precision(patch, torch)
+        for row in reducing.REDUCING:
+            twin = getattr(torch.optim, row.name) if row.name in reducing.TWINS else None
+            end = run_paper(row) if twin is None else reducing.run(torch, row, twin, "float64")
+            golden[row.label] = end.tolist()
+    target = TARGET.with_name("reducing.json")
+    target.write_text(json.dumps(golden, indent=0) + "\n")
+    print(f"{target.name}: {len(golden)} rows")
 
 
 if __name__ == "__main__":

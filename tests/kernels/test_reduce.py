@@ -7,7 +7,15 @@ import numba
 import numpy as np
 import pytest
 
-from tinygrad_opt.kernels import all_finite, norm, reduce, sum_of_powers, sum_of_squares, threads
+from tinygrad_opt.kernels import (
+    all_finite,
+    dot,
+    norm,
+    reduce,
+    sum_of_powers,
+    sum_of_squares,
+    threads,
+)
 
 SIZES = [0, 1, 3, 127, 128, 129, 1000, reduce.CHUNK, reduce.CHUNK + 1, 200_003]
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -108,3 +116,40 @@ def test_loop_is_packed():
     text = next(iter(kernel.inspect_asm().values()))
     assert "mulpd" in text
     assert "cvtps2pd" in text
+
+
+# Products -----------------------------------------------------------------------------------------
+
+
+@every_dtype
+@pytest.mark.parametrize("size", SIZES)
+def test_dot_against_exact_sums(dtype, size):
+    x, y = vector(dtype, size), vector(dtype, size, seed=1)
+    exact = math.fsum(float(a) * float(b) for a, b in zip(x, y, strict=True))
+    assert dot(x, y) == pytest.approx(exact, rel=1e-12, abs=1e-12)
+    assert dot(x, x) == sum_of_squares(x)
+
+
+@every_dtype
+def test_dot_has_the_same_bits_serial_and_parallel(dtype, monkeypatch):
+    x, y = (vector(dtype, 3 * reduce.CHUNK + 77, seed) for seed in (0, 1))
+    monkeypatch.setattr(threads, "threshold", 10**9)
+    serial = dot(x, y)
+    monkeypatch.setattr(threads, "threshold", 1)
+    before = numba.get_num_threads()
+    for count in range(1, before + 1):
+        numba.set_num_threads(count)
+        assert dot(x, y) == serial
+    numba.set_num_threads(before)
+
+
+def test_dot_lets_nan_through_and_checks_its_arrays():
+    x = np.ones(200)
+    x[150] = np.nan
+    assert math.isnan(dot(x, np.zeros(200)))
+    with pytest.raises(ValueError, match="dot: x has 2 elements, y has 3"):
+        dot(np.ones(2), np.ones(3))
+    with pytest.raises(TypeError, match="dot: x and y must be of one dtype"):
+        dot(np.ones(2), np.ones(2, np.float32))
+    with pytest.raises(TypeError, match="dot: y must be a NumPy or CuPy array, got list"):
+        dot(np.ones(2), [1.0, 1.0])

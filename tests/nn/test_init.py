@@ -94,6 +94,9 @@ def test_fans():
         (lambda: init.calculate_gain("leaky_relu", "x"), "negative_slope x not a valid number"),
         (lambda: init.orthogonal_(T.zeros(3)), "with 2 or more dimensions"),
         (lambda: init.eye_(T.zeros(3)), "with 2 dimensions are supported"),
+        (lambda: init.sparse_(T.zeros(3), 0.1), "with 2 dimensions are supported"),
+        (lambda: init.dirac_(T.zeros(3, 3)), "3, 4, or 5 dimensions are supported"),
+        (lambda: init.dirac_(T.zeros(4, 3, 3), 3), "dim 0 must be divisible by groups"),
     ],
 )  # fmt: skip
 def test_errors(act, text):
@@ -108,3 +111,36 @@ def test_warnings():
         init.kaiming_normal_(T.zeros(0, 3))
     with pytest.warns(UserWarning, match="mean is more than 2 std from"):
         init.trunc_normal_(T.zeros(3), mean=9)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_dirac_passes_its_input_on(groups):
+    conv = nn.Conv1d(4, 4, 3, padding=1, groups=groups, bias=False)
+    x = T.randn(2, 4, 6)
+    init.dirac_(conv.weight, groups)
+    np.testing.assert_allclose(conv(x).detach(), x)
+    assert init.dirac_(T.zeros(4, 2, 3, 3)).array.sum() == 2
+    assert init.dirac_(T.zeros(2, 3, 1, 3, 2))[1, 1, 0, 1, 1].item() == 1
+
+
+def test_sparse():
+    w = init.sparse_(T.zeros(10, 50), 0.25, std=2, generator=T.Generator().manual_seed(0))
+    assert ((w.array == 0).sum(0) == 3).all()  # 2.5 of 10 in each column, rounded up
+    assert w.array[w.array != 0].std() == pytest.approx(2, rel=0.15)
+    assert len(np.unique((w.array == 0).argmax(0))) > 1
+
+
+OLD_NAMES = {
+    "uniform": (0, 1), "normal": (0, 1), "constant": (3,), "eye": (), "xavier_uniform": (),
+    "xavier_normal": (), "kaiming_uniform": (), "kaiming_normal": (), "orthogonal": (),
+    "sparse": (0.5,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OLD_NAMES)
+def test_names_without_underscore_warn(name):
+    w = T.zeros(2, 3)
+    with pytest.warns(FutureWarning, match=rf"`nn.init.{name}` is now deprecated in favor of"):
+        assert getattr(init, name)(w, *OLD_NAMES[name]) is w
+    with pytest.warns(FutureWarning, match="`nn.init.dirac_`"):
+        init.dirac(T.zeros(1, 1, 1))

@@ -147,48 +147,6 @@ def test_dropout_checks_its_probability(p):
             act()
 
 
-def test_embedding():
-    layer = nn.Embedding(4, 2, padding_idx=-3)
-    assert layer.padding_idx == 1
-    assert layer.weight[1].tolist() == [0, 0]
-    rows = layer.weight.tolist()
-    y = layer(T.tensor([[0, 1], [3, 3]]))
-    assert y.tolist() == [[rows[0], rows[1]], [rows[3], rows[3]]]
-    y.sum().backward()
-    assert layer.weight.grad.tolist() == [[1, 1], [0, 0], [0, 0], [2, 2]]
-    assert nn.Embedding(1000, 10).weight.std().item() == pytest.approx(1, rel=0.05)
-
-
-def test_embedding_from_pretrained():
-    table = T.tensor([[1.0, 2.0], [3.0, 4.0]])
-    layer = nn.Embedding.from_pretrained(table)
-    assert layer(T.tensor(1)).tolist() == [3, 4]
-    assert not layer.weight.requires_grad
-    assert layer.weight.array is table.array
-    assert nn.Embedding.from_pretrained(table, freeze=False).weight.requires_grad
-    with pytest.raises(ValueError, match="expected to be 2-dimensional, got 1"):
-        nn.Embedding.from_pretrained(table[0])
-
-
-@pytest.mark.parametrize(
-    ("index", "error", "text"),
-    [
-        (T.tensor([0.0]), RuntimeError, "argument 'indices' to have one of the following scalar"),
-        (T.tensor([3]), IndexError, "index out of range in self: 3 with 3 rows"),
-        (T.tensor([-1]), IndexError, "index out of range in self: -1"),
-    ],
-)
-def test_embedding_checks_its_indices(index, error, text):
-    with pytest.raises(error, match=text):
-        nn.Embedding(3, 2)(index)
-
-
-def test_embedding_checks_padding_idx():
-    for bad in (3, -4):
-        with pytest.raises(ValueError, match="Padding_idx must be within num_embeddings"):
-            nn.Embedding(3, 2, padding_idx=bad)
-
-
 def test_layer_norm():
     layer = nn.LayerNorm(4)
     layer.weight.array[...] = 2

@@ -160,8 +160,8 @@ B = np.array([0.0, 1.0, 3.0])
         (nn.L1Loss, abs(A - B)),
         (nn.HuberLoss, [0.125, 2.5, 0]),
         (lambda reduction: nn.HuberLoss(reduction, delta=2.0), [0.125, 4, 0]),
-        (lambda reduction: nn.SmoothL1Loss(reduction, beta=2.0), [0.0625, 2, 0]),
-        (lambda reduction: nn.SmoothL1Loss(reduction, beta=0.0), abs(A - B)),
+        (lambda reduction: nn.SmoothL1Loss(reduction=reduction, beta=2.0), [0.0625, 2, 0]),
+        (lambda reduction: nn.SmoothL1Loss(reduction=reduction, beta=0.0), abs(A - B)),
         (nn.BCEWithLogitsLoss, np.log1p(np.exp(-A)) + (1 - B) * A),
     ],
 )
@@ -188,9 +188,9 @@ def test_weights_of_elements():
 
 
 def test_huber_checks_its_width():
-    with pytest.raises(ValueError, match="non-positive values for delta, got 0"):
+    with pytest.raises(RuntimeError, match="non-positive values for delta, got 0"):
         F.huber_loss(T.zeros(1), T.zeros(1), delta=0)
-    with pytest.raises(ValueError, match="negative values for beta, got -1"):
+    with pytest.raises(RuntimeError, match="negative values for beta, got -1"):
         F.smooth_l1_loss(T.zeros(1), T.zeros(1), beta=-1)
 
 

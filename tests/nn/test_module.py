@@ -294,9 +294,11 @@ def test_forward_hooks_with_kwargs():
 
 def test_state_dict_hooks():
     net, told = nn.Linear(1, 1), []
-    net.register_state_dict_post_hook(lambda m, state, prefix, meta: state.pop(prefix + "bias"))
+    net.register_state_dict_post_hook(
+        lambda m, state, prefix, meta: state.pop(prefix + "bias") and None
+    )
     net.register_load_state_dict_pre_hook(
-        lambda m, state, prefix: state.setdefault(prefix + "bias", T.zeros(1))
+        lambda m, state, prefix, *rest: state.setdefault(prefix + "bias", T.zeros(1))
     )
     net.register_load_state_dict_post_hook(lambda m, keys: told.append(keys))
     state = net.state_dict()

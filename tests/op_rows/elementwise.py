@@ -20,18 +20,18 @@ from op_rows.rows import (
 
 from tinygrad_opt import ops
 
-ELEMENTWISE = [
+ARITHMETIC = [
     binary("add", np.add),
     binary("add: alpha", lambda x, y: x + 0.5 * y, call=lambda m, x, y: m.add(x, y, alpha=0.5)),
     binary("sub", np.subtract),
     binary("sub: alpha", lambda x, y: x - 0.5 * y, call=lambda m, x, y: m.sub(x, y, alpha=0.5)),
     binary("mul", np.multiply),
     binary("div", np.divide, right=off_zero),
-    binary("power", np.power, left=positive, call=lambda m, x, y: x**y),
-    unary("power: cube", lambda x: x**3, call=lambda m, x: x**3),
-    unary("power: zeroth", np.ones_like, call=lambda m, x: x**0),
-    unary("power: minus half", lambda x: x**-0.5, positive, call=lambda m, x: x**-0.5),
-    unary("power: of a number", lambda x: 2.0**x, call=lambda m, x: 2.0**x),
+    binary("pow", np.power, left=positive, call=lambda m, x, y: x**y),
+    unary("pow: cube", lambda x: x**3, call=lambda m, x: x**3),
+    unary("pow: zeroth", np.ones_like, call=lambda m, x: x**0),
+    unary("pow: minus half", lambda x: x**-0.5, positive, call=lambda m, x: x**-0.5),
+    unary("pow: of a number", lambda x: 2.0**x, call=lambda m, x: 2.0**x),
     binary("maximum", np.maximum, apart, apart),
     binary("minimum", np.minimum, apart, apart),
     binary("where", lambda x, y: np.where(x > 0, x, y), off_zero,
@@ -49,9 +49,6 @@ ELEMENTWISE = [
     unary("log1p", np.log1p, positive),
     unary("log2", np.log2, positive),
     unary("log10", np.log10, positive),
-    unary("sin", np.sin),
-    unary("cos", np.cos),
-    unary("erf", np_erf),
     unary("tanh", np.tanh),
     unary("sigmoid", np_sigmoid),
     unary("relu", lambda x: np.maximum(x, 0), off_zero),
@@ -77,7 +74,6 @@ ELEMENTWISE = [
     unary("clip: one bound", lambda x: np.maximum(x, 0.5), off_bounds,
           call=lambda m, x: m.clip(x, min=0.5)),
     unary("clone", np.copy, call=lambda m, x: x.clone()),
-    unary("copy", np.copy, call=lambda m, x: ops.copy(x), peer=lambda m, x: x.clone()),
     unary("cast", lambda x: x, call=lambda m, x: x.double().to(x.dtype)),
     unary("to_device", lambda x: x, call=lambda m, x: ops.to_device(x, device=x.device),
           peer=lambda m, x: x.clone()),

@@ -17,6 +17,7 @@ class Row(NamedTuple):
     peer: Callable[..., Any] | None = None  # (torch, *tensors), where `call` does not fit torch
     arity: int = 0  # number of inputs, for elementwise rows only
     second: bool = True  # whether the derivative can be differentiated
+    rough: float = 0.0  # PyTorch's own relative error, where it is worse than rounding
 
     @property
     def covers(self):
@@ -64,10 +65,10 @@ def of(*shapes, values=normal):
 # Constructors of rows -----------------------------------------------------------------------------
 
 
-def unary(name, ref, values=normal, call=None, peer=None):
+def unary(name, ref, values=normal, call=None, peer=None, **more):
     name_ = name.partition(":")[0]
     call = call or (lambda m, x: getattr(m, name_)(x))
-    return Row(name, call, lambda rng, shape: (values(rng, shape),), ref, peer, arity=1)
+    return Row(name, call, lambda rng, shape: (values(rng, shape),), ref, peer, arity=1, **more)
 
 
 def binary(name, ref, left=normal, right=normal, call=None, peer=None):

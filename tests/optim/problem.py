@@ -7,9 +7,12 @@ third none before step 10.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 SHAPES = [(3,), (2, 3), (4,)]
+STEPS = 200
 
 
 def start() -> list[np.ndarray]:
@@ -24,14 +27,34 @@ def gradient(i: int, value: np.ndarray, step: int) -> np.ndarray | None:
     return (0.5 + i) * np.tanh(value.astype(np.float64)) + 0.8 * wave  # bounded: maximize may grow
 
 
-def run(library, make_optimizer, dtype: str, steps: int = 100) -> np.ndarray:
-    """All parameters, end to end in float64, after `steps` steps of `make_optimizer(params)`."""
+def parameters(library: Any, dtype: str) -> list[Any]:
     kind = getattr(library, dtype)
-    params = [library.tensor(v, dtype=kind).requires_grad_() for v in start()]
-    optimizer = make_optimizer(params)
-    for step in range(steps):
+    return [library.tensor(v, dtype=kind).requires_grad_() for v in start()]
+
+
+def go_on(library: Any, params: list[Any], optimizer: Any, steps: range) -> None:
+    """Take the steps; schedule-free optimizers are in train mode meanwhile."""
+    if hasattr(optimizer, "train"):
+        optimizer.train()
+    for step in steps:
         for i, p in enumerate(params):
             g = gradient(i, p.detach().numpy(), step)
-            p.grad = None if g is None else library.tensor(g, dtype=kind)
+            p.grad = None if g is None else library.tensor(g, dtype=p.dtype)
         optimizer.step()
-    return np.concatenate([p.detach().numpy().astype(np.float64).ravel() for p in params])
+
+
+def result(params: list[Any], optimizer: Any) -> np.ndarray:
+    """All parameters, end to end in float64, and behind them the averages that ASGD keeps."""
+    if hasattr(optimizer, "eval"):
+        optimizer.eval()
+    averages = [optimizer.state[p]["ax"] for p in params if "ax" in optimizer.state.get(p, {})]
+    ends = [x.detach().numpy().astype(np.float64).ravel() for x in [*params, *averages]]
+    return np.concatenate(ends)
+
+
+def run(library: Any, make_optimizer: Any, dtype: str, steps: int = STEPS) -> np.ndarray:
+    """What comes of `steps` steps of `make_optimizer(params)`."""
+    params = parameters(library, dtype)
+    optimizer = make_optimizer(params)
+    go_on(library, params, optimizer, range(steps))
+    return result(params, optimizer)

@@ -24,18 +24,24 @@ FUNCTIONS = {
     "amax": "a axis out keepdims", "amin": "a axis out keepdims", "arange": "start stop step dtype",
     "array": "obj dtype copy order subok ndmin blocking",
     "argmax": "a axis dtype out keepdims", "argmin": "a axis dtype out keepdims",
-    "ascontiguousarray": "a dtype", "broadcast_to": "array shape", "clip": "a a_min a_max out",
+    "argsort": "a axis kind", "ascontiguousarray": "a dtype", "bincount": "x weights minlength",
+    "broadcast_to": "array shape",
+    "clip": "a a_min a_max out",
     "concatenate": "tup axis out dtype casting", "copy": "a order", "cumsum": "a axis dtype out",
     "dot": "a b out", "empty": "shape dtype order", "expand_dims": "a axis", "flip": "a axis",
     "full": "shape fill_value dtype order", "isclose": "a b rtol atol equal_nan",
     "max": "a axis out keepdims", "mean": "a axis dtype out keepdims",
-    "meshgrid": "indexing sparse copy", "ones": "shape dtype order",
+    "meshgrid": "indexing sparse copy", "nonzero": "a", "ones": "shape dtype order",
     "ones_like": "a dtype order subok shape", "ravel_multi_index": "multi_index dims mode order",
-    "result_type": "", "round": "a decimals out", "stack": "tup axis out dtype casting",
-    "sum": "a axis dtype out keepdims", "swapaxes": "a axis1 axis2", "transpose": "a axes",
+    "result_type": "", "round": "a decimals out", "searchsorted": "a v side sorter",
+    "stack": "tup axis out dtype casting",
+    "sum": "a axis dtype out keepdims", "swapaxes": "a axis1 axis2",
+    "take": "a indices axis out", "take_along_axis": "a indices axis", "transpose": "a axes",
+    "unique": "ar return_index return_inverse return_counts axis",
     "where": "condition x y", "zeros": "shape dtype order",
     "zeros_like": "a dtype order subok shape",
 }  # fmt: skip
+LINALG = {"eigh": "a UPLO", "qr": "a mode"}
 UFUNCS = [
     "abs", "absolute", "add", "bitwise_and", "bitwise_or", "bitwise_xor", "ceil", "copysign", "cos",
     "divide", "equal", "exp", "expm1", "floor", "floor_divide", "greater", "greater_equal",
@@ -102,6 +108,13 @@ def _called(function, keywords, args, kwargs):
 def _function(name):
     def function(*args, **kwargs):
         return _called(getattr(np, name), FUNCTIONS[name], args, kwargs)
+
+    return function
+
+
+def _linear_algebra(name):
+    def function(*args, **kwargs):
+        return _called(getattr(np.linalg, name), LINALG[name], args, kwargs)
 
     return function
 
@@ -377,6 +390,7 @@ def install():
     vars(cupy).update(
         ndarray=FakeCUDAArray, asarray=asarray, asnumpy=asnumpy, broadcast_to=_broadcast_to,
         float32=np.float32, float64=np.float64,
+        linalg=SimpleNamespace(**{name: _linear_algebra(name) for name in LINALG}),
         cuda=SimpleNamespace(
             Device=Device,
             get_current_stream=lambda: SimpleNamespace(ptr=0),

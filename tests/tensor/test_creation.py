@@ -219,3 +219,8 @@ def test_distributions():
     x = tg.zeros(n).uniform_(-2, 6).array
     assert (x.min() >= -2) & (x.max() < 6)
     assert abs(x.mean() - 2) < 0.1
+
+
+def test_floats_are_rounded_once_to_the_type_asked_for():
+    assert tg.tensor([-1.2, 0.3], dtype=tg.float64).tolist() == [-1.2, 0.3]
+    assert tg.tensor(0.1, dtype=tg.float64).item() == 0.1

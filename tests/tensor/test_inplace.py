@@ -1,4 +1,4 @@
-"""Writing in place: outside the graph as PyTorch does; where it would need recording, refused."""
+"""Writing in place outside the graph; inside it see `autograd/test_recorded_writes.py`."""
 
 import numpy as np
 import pytest
@@ -44,10 +44,83 @@ def start(m=tg, **kwargs):
 
 
 def test_table_holds_every_form():
-    from tinygrad_opt.inplace import InPlace
+    from tinygrad_opt.inplace import FORMS as SAME_AS_METHODS
+    from tinygrad_opt.inplace import RANDOM_FORMS, SHAPE_FORMS, InPlace
 
     public = {name for name in vars(InPlace) if name.endswith("_") and not name.startswith("_")}
-    assert public - {"detach_"} == {name.split()[0] for name in FORMS | RANDOM} - {"setitem"}
+    public -= {f"{name}_" for name in (*SAME_AS_METHODS, *RANDOM_FORMS, *SHAPE_FORMS)}
+    same = {"subtract_", "multiply_", "divide_", "true_divide_"}
+    tested = {name.split()[0] for name in FORMS | RANDOM}
+    assert public - {"detach_"} - same <= tested
+    for name in SAME_AS_METHODS:
+        assert callable(getattr(tg.Tensor, name))
+
+
+ARGUMENTS = {  # what the methods take, where it is not nothing or a number
+    "addcdiv": lambda m, x: (x, x), "addcmul": lambda m, x: (x, x), "clamp": lambda m, x: (1.5, 3),
+    "clip": lambda m, x: (1.5, 3), "cumprod": lambda m, x: (0,), "cumsum": lambda m, x: (0,),
+    "index_add": lambda m, x: (0, m.tensor([0, 2]), x[:2]),
+    "index_copy": lambda m, x: (0, m.tensor([0, 2]), x[:2]),
+    "index_fill": lambda m, x: (0, m.tensor([0, 2]), 7.0),
+    "index_put": lambda m, x: ((m.tensor([0, 2]),), x[:2]),
+    "masked_scatter": lambda m, x: (x > 1.5, x * 2), "lerp": lambda m, x: (x * 3, 0.25),
+    "scatter": lambda m, x: (0, m.tensor([0, 2]), x[1:]),
+    "scatter_add": lambda m, x: (0, m.tensor([0, 2]), x[1:]),
+    "scatter_reduce": lambda m, x: (0, m.tensor([0, 2]), x[1:], "sum"),
+    "swapaxes": lambda m, x: (0, 0), "swapdims": lambda m, x: (0, 0), "unsqueeze": lambda m, x: (0,),
+    "transpose": lambda m, x: (0, 0), "mvlgamma": lambda m, x: (1,), "polygamma": lambda m, x: (1,),
+    "nan_to_num": lambda m, x: (), "round": lambda m, x: (), "squeeze": lambda m, x: (),
+    "logit": lambda m, x: (0.1,),
+}  # fmt: skip
+NEED_ANOTHER = set(
+    "arctan2 atan2 copysign floor_divide fmod heaviside hypot lerp remainder xlogy "
+    "eq ge greater greater_equal gt le less less_equal lt ne not_equal logical_and logical_or "
+    "logical_xor clamp_max clamp_min pow".split()
+)
+INTEGERS = set(
+    "bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor gcd "
+    "lcm".split()
+)
+
+
+def _form_names():
+    from tinygrad_opt.inplace import FORMS as SAME_AS_METHODS
+    from tinygrad_opt.inplace import SHAPE_FORMS
+
+    return [*SAME_AS_METHODS, *SHAPE_FORMS]
+
+
+def call(m, name, method):
+    integers = name in INTEGERS
+    x = m.tensor([1, 2, 4]) if integers else start(m)
+    if name in ("acos", "arccos", "arcsin", "arctanh", "asin", "atanh", "erfinv", "logit"):
+        x = x / 8
+    if name in ("tril", "triu", "t"):
+        x = x.reshape(1, 3)
+    if name in ARGUMENTS:
+        arguments = ARGUMENTS[name](m, x.clone())
+    elif name in NEED_ANOTHER or (integers and name != "bitwise_not"):
+        arguments = (m.tensor([2, 2, 3]) if integers else m.tensor([2.0, 2.0, 3.0]),)
+    else:
+        arguments = ()
+    return x, getattr(x, method)(*arguments)
+
+
+@pytest.mark.parametrize("name", _form_names())
+def test_forms_are_the_methods_in_place(name):
+    _, expected = call(tg, name, name)
+    x, result = call(tg, name, f"{name}_")
+    assert result is x
+    assert x.shape == expected.shape
+    np.testing.assert_array_equal(x.array, expected.array.astype(x.array.dtype))
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", _form_names())
+def test_forms_as_pytorch(torch, name):
+    ours, theirs = (call(m, name, f"{name}_")[1] for m in (tg, torch))
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours.array, theirs.numpy(), rtol=1e-5, atol=1e-6)
 
 
 @forms
@@ -82,21 +155,6 @@ def test_leaves_are_refused_unless_under_no_grad(name):
     assert x.is_leaf
 
 
-def test_writes_that_would_have_to_be_recorded_are_refused():
-    w = tg.ones(3, requires_grad=True)
-    message = "would have to be recorded, which is not supported"
-    for write in (
-        lambda: start().add_(w),
-        lambda: start().copy_(w),
-        lambda: start().__setitem__(0, w[0]),
-        lambda: start().masked_fill_(tg.ones(3) > 0, w[0]),
-        lambda: (w * 2).mul_(3),
-        lambda: (w * 2).zero_(),
-    ):
-        with pytest.raises(RuntimeError, match=message):
-            write()
-
-
 def test_operators_write_outside_the_graph():
     x = start()
     same, array = x, x.array
@@ -107,20 +165,6 @@ def test_operators_write_outside_the_graph():
     assert x is same
     assert x.array is array
     assert x.tolist() == [2, 4, 8]
-
-
-def test_operators_make_a_new_tensor_inside_the_graph():
-    w = tg.tensor([2.0], requires_grad=True)
-    total = tg.zeros(1)
-    before = total
-    for _ in range(3):
-        total += w * w
-    assert before.item() == 0
-    total *= w
-    total -= w
-    total /= 2
-    total.backward()
-    assert w.grad.item() == (9 * 4 - 1) / 2
 
 
 def test_operators_on_leaves_are_refused():
@@ -160,3 +204,13 @@ def test_detach_():
     assert y.detach_() is y
     assert not y.requires_grad
     assert y.is_leaf
+
+
+def test_data_and_views_of_single_elements():
+    w = tg.ones(2, 2, requires_grad=True)
+    w.data.add_(1)
+    w.data[0] = 5
+    with tg.no_grad():
+        w[1, 1].fill_(7)
+        w[0][1].add_(1)
+    assert w.tolist() == [[5, 6], [2, 7]]

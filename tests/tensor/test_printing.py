@@ -1,5 +1,6 @@
 """Tensors as text: the strings that PyTorch prints, but for the prefix `torch.` of dtypes."""
 
+import numpy as np
 import pytest
 
 import tinygrad_opt as tg
@@ -101,6 +102,85 @@ def test_format():
     assert f"{tg.tensor([1.5])}" == "tensor([1.5000])"
     with pytest.raises(TypeError, match=r"unsupported format string passed to Tensor\.__format__"):
         f"{tg.tensor([1.5]):.2f}"
+
+
+OPTIONS = {
+    "precision": dict(precision=2),
+    "few": dict(threshold=5, edgeitems=1),
+    "narrow": dict(linewidth=30),
+    "exponents": dict(sci_mode=True),
+    "no exponents": dict(sci_mode=False),
+    "short": dict(profile="short"),
+    "full": dict(profile="full", linewidth=200),
+}
+SHOWN = {  # [1e-5, 1.5, 2 ... 7], and 1001 zeros
+    "precision": "tensor([1.00e-05, 1.50e+00, 2.00e+00, 3.00e+00, 4.00e+00, 5.00e+00, 6.00e+00,\n"
+    "        7.00e+00])",
+    "few": "tensor([1.0000e-05,  ..., 7.0000e+00])",
+    "narrow": "tensor([1.0000e-05,\n        1.5000e+00,\n        2.0000e+00,\n"
+    "        3.0000e+00,\n        4.0000e+00,\n        5.0000e+00,\n"
+    "        6.0000e+00,\n        7.0000e+00])",
+    "exponents": "tensor([1.0000e-05, 1.5000e+00, 2.0000e+00, 3.0000e+00, 4.0000e+00, 5.0000e+00,\n"
+    "        6.0000e+00, 7.0000e+00])",
+    "no exponents": "tensor([0.0000, 1.5000, 2.0000, 3.0000, 4.0000, 5.0000, 6.0000, 7.0000])",
+    "short": "tensor([1.00e-05, 1.50e+00, 2.00e+00, 3.00e+00, 4.00e+00, 5.00e+00, 6.00e+00,\n"
+    "        7.00e+00])",
+    "full": "tensor([1.0000e-05, 1.5000e+00, 2.0000e+00, 3.0000e+00, 4.0000e+00, 5.0000e+00, "
+    "6.0000e+00, 7.0000e+00])",
+}
+
+
+def printed(m, options):
+    """Some tensors under these options."""
+    m.set_printoptions(**options)
+    try:
+        some = m.tensor([1e-5, 1.5, *map(float, range(2, 8))])
+        return [repr(x) for x in (some, m.zeros(1001), m.zeros(3), m.tensor(0.5), m.arange(50))]
+    finally:
+        m.set_printoptions(profile="default")
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options(name):
+    assert printed(tg, OPTIONS[name])[0] == SHOWN[name]
+    assert repr(tg.tensor([1.5])) == "tensor([1.5000])"
+
+
+def test_full_profile_leaves_nothing_out():
+    assert "..." not in printed(tg, OPTIONS["full"])[1]
+    with pytest.raises(ValueError, match="profile must be one of"):
+        tg.set_printoptions(profile="tall")
+
+
+def test_named_results_print_their_fields():
+    text = "values=tensor(2.),\nindices=tensor(1))"
+    assert repr(tg.tensor([1.0, 2.0]).max(0)) == "return_types.max(\n" + text
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options_as_pytorch(torch, name):
+    assert printed(tg, OPTIONS[name]) == printed(torch, OPTIONS[name])
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-5, 1e3, 1e9])
+def test_any_numbers_as_pytorch(torch, scale):
+    rng = np.random.default_rng(0)
+    for shape in [
+        (),
+        (1,),
+        (40,),
+        (2, 3, 4),
+        (1001,),
+        (2, 600),
+        (50, 50),
+        (3, 1, 400),
+        (2, 2, 2, 2),
+    ]:
+        x = np.float32(rng.standard_normal(shape) * scale)
+        for array in (x, np.round(x), x.astype(np.int64), x > 0):
+            assert repr(tg.tensor(array)) == repr(torch.tensor(array))
 
 
 @pytest.mark.peers

@@ -1,15 +1,25 @@
 """Reverse-mode automatic differentiation: recording (`op`), running backwards, checking.
 
-`graph.py` records, `engine.py` runs the graph backwards, `modes.py` switches recording off and on,
-`gradcheck.py` compares derivatives with finite differences.
+`node.py` is the graph, `graph.py` records it, `engine.py` runs it backwards, `modes.py` switches
+recording off and on; `function.py` is for operations of the user's own, `versions.py` and
+`rebase.py` watch over writes in place, `functional.py` makes Jacobians and products with them,
+`gradcheck.py` compares derivatives with finite differences, `anomaly.py` finds where a nan comes
+from.
 """
 
+from . import anomaly, function
+from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .engine import backward, grad
+from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
-from .graph import Node, Variable, op
+from .graph import op
 from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .node import Node
+from .variable import Variable
 
 __all__ = [
-    "GradcheckError", "Node", "Variable", "backward", "enable_grad", "grad", "gradcheck",
-    "gradgradcheck", "inference_mode", "is_grad_enabled", "no_grad", "op", "set_grad_enabled",
+    "Function", "GradcheckError", "Node", "Variable", "anomaly", "backward", "detect_anomaly",
+    "enable_grad", "function", "grad", "gradcheck", "gradgradcheck", "inference_mode",
+    "is_anomaly_enabled", "is_grad_enabled", "no_grad", "op", "set_detect_anomaly",
+    "set_grad_enabled",
 ]  # fmt: skip

@@ -7,13 +7,18 @@ gives that order with no recursion and no sorting pass, for graphs of any depth.
 
 from __future__ import annotations
 
+import functools
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..backend import array_namespace, device_of, same_library, xp
-from .graph import Node, Variable, reduce_to, wrap_plain
+from ..backend import xp
+from . import anomaly, rebase, versions
+from .graph import reduce_to, wrap_plain
+from .hooks import with_posthooks
 from .modes import enable_grad, mode
+from .node import Node, Variable
+from .seeds import as_list, seeds_of
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -37,15 +42,24 @@ def backward(
     Raises RuntimeError for a non-scalar without gradient, for a tensor that requires none, and for
     a graph that was freed by an earlier backward. No `.grad` has changed when it raises.
     """
-    outputs = _as_list(tensors)
-    chosen = None if inputs is None else _as_list(inputs)
+    outputs = as_list(tensors)
+    chosen = None if inputs is None else as_list(inputs)
     if chosen is not None and not chosen:
         raise RuntimeError("backward: `inputs` argument to `backward()` cannot be empty")
+    for i, x in enumerate(chosen or ()):
+        if not x.requires_grad:
+            raise RuntimeError(
+                f"backward: inputs[{i}] does not require grad: can't retain_grad on Tensor that "
+                "has requires_grad=False"
+            )
     keep = create_graph if retain_graph is None else retain_graph
-    seeds = _seeds(outputs, grad_tensors, create_graph)
+    seeds = seeds_of(outputs, grad_tensors, create_graph)
     arrived = _propagate(outputs, seeds, chosen, keep, create_graph)
     for leaf, g in arrived.items():
         accumulate(leaf, g)
+        if leaf._hooks is not None:
+            for hook in tuple(leaf._hooks.after):
+                hook(leaf)
 
 
 def grad(
@@ -54,34 +68,72 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the sum of `outputs` with respect to `inputs`, as a tuple of Tensors.
 
     Touches no `.grad`. With `create_graph=True` the results can be differentiated again, to any
     order. An input that the outputs do not depend on is a RuntimeError, unless `allow_unused`
-    (then None) or `materialize_grads` (then zeros).
+    (then None) or `materialize_grads` (then zeros). With `is_grads_batched` each of `grad_outputs`
+    has one more axis in front: one backward pass for each entry, and results that have it too.
     """
-    outputs_, wanted = _as_list(outputs), _as_list(inputs)
+    outputs_, wanted = as_list(outputs), as_list(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is not supported; use backward()")
     for i, x in enumerate(wanted):
         if not x.requires_grad:
-            raise RuntimeError(f"grad: inputs[{i}] does not require grad, so it has no gradient")
+            raise RuntimeError(
+                f"grad: One of the differentiated Tensors does not require grad: inputs[{i}] "
+                "has no gradient"
+            )
     keep = create_graph if retain_graph is None else retain_graph
-    seeds = _seeds(outputs_, grad_outputs, create_graph)
+    allowed = bool(allow_unused) or materialize_grads
+    if is_grads_batched:
+        return _batched(outputs_, wanted, grad_outputs, keep, create_graph, allowed)
+    seeds = seeds_of(outputs_, grad_outputs, create_graph)
     arrived = _propagate(outputs_, seeds, wanted, keep, create_graph)
     results: list[Any] = []
     for i, x in enumerate(wanted):
         g = arrived.get(x)
         if g is None and materialize_grads:
             g = xp(x.array).zeros_like(x.array)
-        elif g is None and not allow_unused:
+        elif g is None and not allowed:
             raise RuntimeError(
                 f"grad: The differentiated Tensor at index {i} appears to not have been used in "
                 "the graph. Set allow_unused=True if this is the desired behavior."
             )
         results.append(g if g is None or isinstance(g, Variable) else wrap_plain(g))
     return tuple(results)
+
+
+def _batched(
+    outputs: list[Any],
+    wanted: list[Any],
+    grad_outputs: Any,
+    keep: bool,
+    create_graph: bool,
+    allowed: bool,
+) -> tuple[Any, ...]:
+    """One pass for each entry of the gradients' first axis, the results stacked along it."""
+    from .. import ops
+
+    batches = [grad_outputs] if hasattr(grad_outputs, "shape") else list(grad_outputs or ())
+    n = len(batches[0]) if batches else 0
+    rows = [
+        grad(outputs, wanted, [b[i] for b in batches], keep or i < n - 1, create_graph,
+             allow_unused=allowed)
+        for i in range(n)
+    ]  # fmt: skip
+    stacked = (None if parts[0] is None else ops.stack(parts) for parts in zip(*rows, strict=True))
+    return tuple(stacked)
 
 
 def accumulate(leaf: Any, g: Any) -> None:
@@ -111,7 +163,11 @@ def _propagate(
     if create_graph and not mode.enabled:
         with enable_grad():
             return _propagate(outputs, seeds, wanted, keep, create_graph)
+    if rebase.rebound:
+        rebase.resolve(outputs)
     useful = None if wanted is None else _leading_to(wanted, outputs)
+    last_write = versions.clock.last_write
+    prepare = _preparation(create_graph)
     arrived: dict[Any, Any] = {}  # of wanted tensors that are no leaves
     pending: dict[Any, Any] = {}  # Node or leaf -> gradient so far
     waiting: list[tuple[int, Node]] = []  # heap by rank: the newest node first
@@ -131,14 +187,22 @@ def _propagate(
         newest = heapq.heappop(waiting)[1] if waiting else None
         g = pending.pop(node)
         if node.hooks is not None:
-            for hook in node.hooks:
+            for hook in tuple(node.hooks):
                 g = hook(g)
         if useful is not None:
             for x in useful.get(node, ()):
                 arrived[x] = g
-        output = _on_tensors(node) if create_graph else node.output
+            if not any(x is not None and (x.node or x) in useful for x in node.targets):
+                continue  # the way ends here: this Node does not run, and keeps what it saved
+        output = node.output
         if not output:
             raise _freed(node)
+        if node.rank > last_write:  # something was written to since this operation ran
+            versions.check(node, create_graph)
+        if prepare is not None:
+            output = prepare(node)
+        if node.hooks is not None and node.hooks.after:
+            output = with_posthooks(node, output, g)
         if not keep:
             spent.append(node)
         i = 0
@@ -151,6 +215,8 @@ def _propagate(
             if useful is not None and key not in useful:
                 continue
             gx = pullback(g)
+            if gx is None:
+                continue
             array = x.array
             if gx.shape != array.shape or gx.dtype is not array.dtype:
                 gx = _fitted(gx, array, node)
@@ -170,11 +236,18 @@ def _propagate(
     if useful is not None:
         pending = {x: g for x, g in pending.items() if x in useful}
     for x in pending:  # only leaves are left
-        for hook in x._hooks or ():
+        for hook in tuple(x._hooks or ()):
             pending[x] = hook(pending[x])
     for node in spent:  # only now that all has gone well
         node.release()
     return pending | arrived
+
+
+def _preparation(create_graph: bool) -> Callable[[Node], tuple[Any, ...]] | None:
+    """What gives the pullbacks of a Node, where they are not simply those that it holds."""
+    if anomaly.on:
+        return functools.partial(anomaly.guarded, again=create_graph)
+    return (lambda node: node.on_tensors()) if create_graph else None
 
 
 def _fitted(g: Any, array: Any, node: Node) -> Any:
@@ -190,23 +263,6 @@ def _freed(node: Node) -> RuntimeError:
         f"after they have already been freed): {node.name()} was freed by the first backward. "
         "Pass retain_graph=True to the first, or compute the forward pass again."
     )
-
-
-def _on_tensors(node: Node) -> tuple[Any, ...]:
-    """The node's pair run again on Tensors, so that its pullbacks are recorded operations."""
-    if not node.output:
-        return ()
-    inputs = [
-        wrap_plain(x) if hasattr(x, "shape") and not isinstance(x, Variable) else x
-        for x in node.inputs
-    ]
-    try:
-        return node.op.pair(*inputs, **node.params)
-    except (AttributeError, TypeError) as error:
-        raise RuntimeError(
-            f"{node.op.__name__}: the derivative of this operation cannot be differentiated again "
-            f"(create_graph=True): {error}"
-        ) from error
 
 
 def _leading_to(wanted: list[Any], outputs: list[Any]) -> dict[Any, list[Any]]:
@@ -231,54 +287,3 @@ def _leading_to(wanted: list[Any], outputs: list[Any]) -> dict[Any, list[Any]]:
         if any((x.node or x) in useful for x in node.targets if x is not None):
             useful.setdefault(node, [])
     return useful
-
-
-def _as_list(tensors: Any) -> list[Any]:
-    items = [tensors] if isinstance(tensors, Variable) else list(tensors)
-    for x in items:
-        if not isinstance(x, Variable):
-            raise TypeError(f"backward: expected Tensors to differentiate, got {type(x).__name__}")
-    return items
-
-
-def _seeds(outputs: list[Any], given: Any, create_graph: bool) -> list[Any]:
-    """The gradient to start from at each output: what was given, or 1 for a scalar."""
-    if given is None:
-        given = [None] * len(outputs)
-    seeds = [given] if hasattr(given, "shape") else list(given)
-    if len(seeds) != len(outputs):
-        raise RuntimeError(
-            f"backward: got {len(outputs)} tensors and {len(seeds)} gradients; give one for each"
-        )
-    return [_seed(i, x, seeds[i], create_graph) for i, x in enumerate(outputs)]
-
-
-def _seed(i: int, x: Any, seed: Any, create_graph: bool) -> Any:
-    if not x.requires_grad:
-        raise RuntimeError(
-            f"element {i} of tensors does not require grad and does not have a grad_fn: nothing "
-            "it was made from requires a gradient, or it was made under no_grad()"
-        )
-    array = x.array
-    if seed is None:
-        if array.size != 1:
-            raise RuntimeError(
-                "grad can be implicitly created only for scalar outputs, but this tensor has "
-                f"shape {tuple(array.shape)}; reduce it first (loss.mean() or loss.sum()), or pass "
-                "backward(gradient) with a gradient of its shape"
-            )
-        seed = array_namespace(array).array(1, array.dtype).reshape(array.shape)
-    elif tuple(seed.shape) != tuple(array.shape):
-        raise RuntimeError(
-            f"Mismatch in shape: grad_output[{i}] has a shape of {tuple(seed.shape)} and output"
-            f"[{i}] has a shape of {tuple(array.shape)}"
-        )
-    elif not same_library(getattr(seed, "array", seed), array):
-        raise RuntimeError(
-            f"backward: Expected all tensors to be on the same device, but grad_output[{i}] is on "
-            f"{device_of(getattr(seed, 'array', seed))} and output[{i}] on {device_of(array)}"
-        )
-    if create_graph:
-        return seed if isinstance(seed, Variable) else wrap_plain(seed)
-    seed = seed.array if isinstance(seed, Variable) else seed
-    return seed if seed.dtype == array.dtype else seed.astype(array.dtype)

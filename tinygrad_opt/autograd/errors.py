@@ -32,6 +32,12 @@ def explain(name: str, inputs: tuple[Any, ...], error: Exception) -> Exception:
         )
     if isinstance(error, ValueError):
         return RuntimeError(_shapes(name, arrays, error))
+    if isinstance(error, TypeError) and "numpy boolean" in str(error):
+        operator = "Subtraction" if "subtract" in str(error) else "Negation"
+        return RuntimeError(
+            f"{operator}, the `-` operator, on a bool tensor (or between two bool tensors) is not "
+            "supported. Use the `~` or `^` operator instead, or convert with .int()"
+        )
     if isinstance(error, TypeError):
         kinds = ", ".join(_describe(x) for x in inputs)
         return TypeError(f"{name}: unsupported arguments ({kinds}): {error}")

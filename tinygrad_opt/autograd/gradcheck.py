@@ -7,6 +7,7 @@ bound is tight (relative 1e-5 by default): a derivative that is 0.1% wrong fails
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,10 @@ def gradcheck(
     atol: float = 1e-7,
     rtol: float = 1e-5,
     raise_exception: bool = True,
+    nondet_tol: float = 0.0,
     directions: int = 3,
     seed: int = 0,
+    **accepted: Any,
 ) -> bool:
     """Whether `func`'s backward agrees with central differences along random directions.
 
@@ -42,17 +45,21 @@ def gradcheck(
     (u . f(x + eps d) - u . f(x - eps d)) / (2 eps), to `atol + rtol * |value|`, for each input
     that requires a gradient on its own (so that one cannot hide behind another).
 
-    `func`: takes `inputs`, returns a Tensor or several. `inputs`: float64 Tensors.
+    `func`: takes `inputs`, returns a Tensor or several. `inputs`: float64 Tensors; others warn.
+    `nondet_tol`: how far two backward passes may differ. PyTorch's further switches (`fast_mode`,
+    `check_undefined_grad`, `check_batched_grad`, `masked`, ...) are accepted, and what they choose
+    between does not exist here. Tighter than PyTorch, whose `atol=1e-5, rtol=1e-3` can be given.
     Raises GradcheckError on disagreement (or returns False if not `raise_exception`), and
-    ValueError for inputs that are not float64 or where none requires a gradient.
+    ValueError where no input requires a gradient.
     """
+    _check_switches(accepted)
     tensors = _checked([inputs] if isinstance(inputs, Variable) else list(inputs))
     rng = np.random.default_rng(seed)
     for i, x in enumerate(tensors):
         if not (isinstance(x, Variable) and x.requires_grad):
             continue
-        for _ in range(directions):
-            message = _compare(func, tensors, i, rng, eps, atol, rtol)
+        for k in range(directions):
+            message = _compare(func, tensors, i, rng, eps, atol, rtol, None if k else nondet_tol)
             if message and raise_exception:
                 raise GradcheckError(message)
             if message:
@@ -60,8 +67,23 @@ def gradcheck(
     return True
 
 
+_SWITCHES = {
+    "check_undefined_grad", "check_grad_dtypes", "check_batched_grad", "check_fwd_over_rev",
+    "check_batched_forward_grad", "check_forward_ad", "check_backward_ad", "check_rev_over_rev",
+    "fast_mode", "masked", "gen_non_contig_grad_outputs",
+}  # fmt: skip
+
+
+def _check_switches(accepted: dict[str, Any]) -> None:
+    for name, value in accepted.items():
+        if name not in _SWITCHES:
+            raise TypeError(f"gradcheck() got an unexpected keyword argument '{name}'")
+        if value and name in ("check_forward_ad", "check_fwd_over_rev"):
+            raise NotImplementedError(f"gradcheck: {name}=True, but there is no forward mode")
+
+
 def gradgradcheck(
-    func: Callable[..., Any], inputs: Any, *, grad_outputs: Any = None, **kwargs: Any
+    func: Callable[..., Any], inputs: Any, grad_outputs: Any = None, **kwargs: Any
 ) -> bool:
     """`gradcheck` of the gradient of `func`: checks second derivatives (arguments as gradcheck)."""
     tensors = _checked([inputs] if isinstance(inputs, Variable) else list(inputs))
@@ -87,12 +109,17 @@ def gradgradcheck(
 def _checked(tensors: list[Any]) -> list[Any]:
     wanted = [x for x in tensors if isinstance(x, Variable) and x.requires_grad]
     if not wanted:
-        raise ValueError("gradcheck: at least one input must have requires_grad=True")
-    for x in wanted:
-        if x.array.dtype != np.float64:
-            raise ValueError(
-                "gradcheck: inputs must be float64 (finite differences need it), "
-                f"got {x.array.dtype}"
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of them "
+            "have requires_grad=True."
+        )
+    for i, x in enumerate(tensors):
+        if any(x is w for w in wanted) and x.array.dtype != np.float64:
+            warnings.warn(
+                f"Input #{i} requires gradient and is not a double precision floating point "
+                f"({x.array.dtype}). This check will likely fail if all the inputs are not of "
+                "double precision floating point.",
+                stacklevel=3,
             )
     return tensors
 
@@ -103,9 +130,19 @@ def _outputs(func: Callable[..., Any], inputs: Sequence[Any]) -> list[Any]:
 
 
 def _compare(
-    func: Any, tensors: list[Any], i: int, rng: Any, eps: float, atol: float, rtol: float
+    func: Any,
+    tensors: list[Any],
+    i: int,
+    rng: Any,
+    eps: float,
+    atol: float,
+    rtol: float,
+    nondet_tol: float | None,
 ) -> str:
-    """The disagreement along one random direction, in words; empty if there is none."""
+    """The disagreement along one random direction, in words; empty if there is none.
+
+    `nondet_tol`: None, or run backward twice and compare.
+    """
     x = tensors[i]
     outputs = _outputs(func, tensors)
     u = [rng.standard_normal(y.shape) for y in outputs]
@@ -114,11 +151,19 @@ def _compare(
     analytic = 0.0
     if pairs:
         ys, ws = zip(*pairs, strict=True)
-        (g,) = grad(list(ys), [x], list(ws), allow_unused=True)
+        (g,) = grad(list(ys), [x], list(ws), retain_graph=True, allow_unused=True)
         analytic = 0.0 if g is None else float((g.array * d).sum())
+        if nondet_tol is not None and g is not None:
+            (again,) = grad(list(ys), [x], list(ws), allow_unused=True)
+            second = None if again is None else again.array
+            if second is None or not np.allclose(second, g.array, 0, nondet_tol, equal_nan=True):
+                return (
+                    f"gradcheck: Backward is not reentrant, i.e., running backward with same input "
+                    f"and grad_output multiple times gives different values for input {i}"
+                )
 
     def along(step: float) -> float:
-        moved = wrap_plain(x.array + step * d)
+        moved = wrap_plain((x.array + step * d).astype(x.array.dtype))
         moved.requires_grad = True
         ys = _outputs(func, [*tensors[:i], moved, *tensors[i + 1 :]])
         return sum(float((y.array * w).sum()) for y, w in zip(ys, u, strict=True))
@@ -127,6 +172,7 @@ def _compare(
     if abs(analytic - numeric) <= atol + rtol * max(abs(analytic), abs(numeric)):
         return ""  # also false, and so reported, for NaN
     return (
-        f"gradcheck: input {i} of shape {tuple(x.shape)}: backward gives {analytic:.10g} along a "
-        f"random direction, finite differences give {numeric:.10g}"
+        f"gradcheck: Jacobian mismatch with respect to input {i} of shape "
+        f"{tuple(x.shape)}: backward gives {analytic:.10g} along a random direction, "
+        f"finite differences give {numeric:.10g}"
     )

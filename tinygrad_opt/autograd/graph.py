@@ -9,18 +9,14 @@ The pair sees raw arrays. It returns the forward value, then one pullback per in
 from the gradient of the output to the gradient of that input. Backward calls only those it needs,
 and sums what they return down to the input's shape, so a pullback ignores broadcasting.
 
-The graph is made of Nodes. A Node remembers the operation, its inputs and its pullbacks; a tensor
-that an operation made points to its Node, and a Node points to the tensors it was made from. It
-never points to its own result, so there are no reference cycles and nothing waits for the garbage
-collector.
+What is recorded is a Node (`node.py`): the operation, its inputs and its pullbacks.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
-from itertools import count
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +24,7 @@ import numpy as np
 from ..backend import xp
 from .errors import explain
 from .modes import mode
+from .node import Node, Variable
 from .promote import settle
 
 if TYPE_CHECKING:
@@ -38,67 +35,6 @@ __all__ = ["Node", "Variable", "op"]
 _ndarray = np.ndarray
 _FLOAT32 = np.dtype("float32")
 _PROMOTED = (np.dtype("float64"), np.dtype("float16"))  # what NumPy may promote to by itself
-_next_rank = count(0, -1).__next__
-
-
-class Variable:
-    """What the graph knows of a tensor. `Tensor` adds the operators and methods.
-
-    array          the raw NumPy or CuPy array
-    requires_grad  whether backward should arrive here
-    node           the Node that made it; None for a leaf
-    _grad          the accumulated gradient, a Tensor or None
-    _home          for parameters of an optimizer: the GradSlot that receives their gradient
-    _hooks         functions to call with this leaf's gradient
-    """
-
-    __slots__ = ("__dict__", "__weakref__", "_grad", "array", "node", "requires_grad")
-
-    array: Any
-    requires_grad: bool
-    node: Node | None
-    _grad: Tensor | None
-    _home: Any = None  # these two are rare, and not worth a slot that every result would fill
-    _hooks: Any = None
-
-
-class Node:
-    """One recorded operation: how to send a gradient from its output back to its inputs."""
-
-    __slots__ = ("hooks", "inputs", "op", "output", "params", "rank", "targets")
-
-    def __init__(
-        self,
-        op: Any,
-        inputs: tuple[Any, ...],
-        targets: Sequence[Any],
-        params: dict[str, Any],
-        output: tuple[Any, ...],
-    ) -> None:
-        self.op = op
-        self.inputs = inputs  # Tensors, raw arrays, Python scalars or None, as they were passed
-        self.targets = targets  # those that a gradient goes to; None in the place of the others
-        self.params = params
-        self.output = output  # what the pair returned: the value, then a pullback per input
-        self.rank = (
-            _next_rank()
-        )  # newest lowest; inputs are older, so ranks are a topological order
-        self.hooks: list[Callable[[Any], Any]] | None = None
-
-    def release(self) -> None:
-        """Drop all that was saved for backward; a second backward finds `output` gone."""
-        self.inputs = self.targets = self.output = ()
-
-    def name(self) -> str:
-        return f"{self.op.__name__.title().replace('_', '')}Backward0"
-
-    def __repr__(self) -> str:
-        return f"<{self.name()}>"
-
-    @property
-    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
-        return tuple((None if x is None else x.node, 0) for x in self.targets)
-
 
 _wrap: Callable[..., Any]  # the class Tensor; set by `use_tensor_class` once it exists
 
@@ -161,7 +97,7 @@ def _unary(pair: Callable[..., Any]) -> Callable[..., Any]:
             y, settled = _settled(operation, (x,), _NO_PARAMS, y)
             if settled is not None:
                 return settled
-        if x.requires_grad and mode.enabled:
+        if x._requires_grad and mode.enabled:
             inputs = (x,)
             return _wrap(y, True, Node(operation, inputs, inputs, _NO_PARAMS, output))
         return _wrap(y)
@@ -177,16 +113,16 @@ def _binary(pair: Callable[..., Any]) -> Callable[..., Any]:
             a = x.array
             if isinstance(y, Variable):
                 b = y.array
-                if y.requires_grad:
-                    targets = inputs if x.requires_grad else (None, y)
+                if y._requires_grad:
+                    targets = inputs if x._requires_grad else (None, y)
                 else:
-                    targets = (x, None) if x.requires_grad else None
+                    targets = (x, None) if x._requires_grad else None
             else:
                 b = y
-                targets = (x, None) if x.requires_grad else None
+                targets = (x, None) if x._requires_grad else None
         elif isinstance(y, Variable):
             a, b = x, y.array
-            targets = (None, y) if y.requires_grad else None
+            targets = (None, y) if y._requires_grad else None
         else:
             return pair(x, y)[0]
         try:
@@ -214,7 +150,7 @@ def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
             if isinstance(x, Variable):
                 seen = True
                 raw.append(x.array)
-                if x.requires_grad:
+                if x._requires_grad:
                     needed = True
                     targets.append(x)
                     continue

@@ -1,24 +1,15 @@
-"""Hooks on gradients: the one behind `retain_grad`, and taking hooks away again."""
+"""Hooks on gradients: of tensors, of Nodes, after accumulation; and `retain_grad`."""
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
-from . import engine
+from .graph import wrap_plain
+from .node import Node, Variable
 
-
-class KeepGrad:
-    """The hook behind `retain_grad`, always the last of its node; holds the tensor weakly."""
-
-    def __init__(self, tensor: Any) -> None:
-        self._tensor = weakref.ref(tensor)
-
-    def __call__(self, g: Any) -> Any:
-        tensor = self._tensor()
-        if tensor is not None:
-            engine.accumulate(tensor, g)
-        return g
+__all__ = ["HookList", "KeepGrad", "RemovableHandle", "hooks_of", "on_node"]
 
 
 class RemovableHandle:
@@ -28,6 +19,7 @@ class RemovableHandle:
         self._hooks, self._hook = hooks, hook
 
     def remove(self) -> None:
+        """Takes the hook away; a second time does nothing."""
         if self._hook in self._hooks:
             self._hooks.remove(self._hook)
 
@@ -36,3 +28,110 @@ class RemovableHandle:
 
     def __exit__(self, *exc: object) -> None:
         self.remove()
+
+
+class HookList(list[Any]):
+    """Functions from gradient to gradient, called in turn; arrays or Tensors, as they come.
+
+    after  called later: for a leaf with the leaf, once `.grad` has its gradient; for a Node with
+           the gradients of its inputs and of its output
+    """
+
+    def __init__(self) -> None:
+        self.after: list[Any] = []
+
+    def add(self, hook: Callable[[Any], Any]) -> RemovableHandle:
+        """Call `hook(gradient)`, a Tensor in and a Tensor or None out."""
+
+        def on_raw(g: Any) -> Any:
+            return _raw_as(_checked(hook(_tensor(g)), g, hook), g)
+
+        return self._insert(on_raw)
+
+    def add_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook((gradient,))`, which returns such a tuple or None."""
+
+        def on_raw(g: Any) -> Any:
+            changed = hook((_tensor(g),))
+            return g if changed is None else _raw_as(changed[0], g)
+
+        return self._insert(on_raw)
+
+    def add_posthook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(grad_inputs, grad_outputs)` after the Node has run."""
+        self.after.append(hook)
+        return RemovableHandle(self.after, hook)
+
+    def _insert(self, hook: Any) -> RemovableHandle:
+        last = len(self) - bool(self and isinstance(self[-1], KeepGrad))
+        self.insert(last, hook)  # what retain_grad keeps is what the hooks have made of it
+        return RemovableHandle(self, hook)
+
+
+class KeepGrad:
+    """The hook behind `retain_grad`, always the last of its node; holds the tensor weakly."""
+
+    def __init__(self, tensor: Any) -> None:
+        self._tensor = weakref.ref(tensor)
+
+    def __call__(self, g: Any) -> Any:
+        from .engine import accumulate
+
+        tensor = self._tensor()
+        if tensor is not None:
+            accumulate(tensor, g)
+        return g
+
+
+def on_node(node: Node) -> HookList:
+    """The hooks of a Node, made when the first is registered."""
+    if node.hooks is None:
+        node.hooks = HookList()
+    return node.hooks
+
+
+def hooks_of(tensor: Any) -> HookList:
+    """The hooks of a tensor: its own if it is a leaf, else those of the Node that made it."""
+    if tensor.node is not None:
+        return on_node(tensor.node)
+    if tensor._hooks is None:
+        tensor._hooks = HookList()
+    return tensor._hooks
+
+
+def with_posthooks(node: Node, output: tuple[Any, ...], g: Any) -> tuple[Any, ...]:
+    """`output` with the gradients computed, and changed by the hooks that want all of them."""
+    gradients: Any = tuple(
+        None if x is None or pullback is None else _tensor(pullback(g))
+        for x, pullback in zip(node.targets, output[1:], strict=False)
+    )
+    for hook in tuple(() if node.hooks is None else node.hooks.after):
+        changed = hook(gradients, (_tensor(g),))
+        if changed is not None:
+            gradients = changed if isinstance(changed, tuple) else (changed,)
+    constants = (lambda _, gx=gx: None if gx is None else _raw_as(gx, g) for gx in gradients)
+    return (None, *constants)
+
+
+def _tensor(g: Any) -> Any:
+    return wrap_plain(g) if hasattr(g, "strides") else g
+
+
+def _raw_as(result: Any, g: Any) -> Any:
+    """`result` as an array if `g` is one; None means `g` itself."""
+    if result is None:
+        return g
+    return result if isinstance(g, Variable) else getattr(result, "array", result)
+
+
+def _checked(result: Any, g: Any, hook: Any) -> Any:
+    name = getattr(hook, "__name__", repr(hook))
+    if result is not None and not isinstance(result, Variable):
+        raise TypeError(f"hook '{name}': expected Tensor, but hook returned "
+                        f"'{type(result).__name__}'")  # fmt: skip
+    if result is not None and tuple(result.array.shape) != tuple(g.shape):
+        raise RuntimeError(
+            f"hook '{name}' has changed the size of value: from {tuple(g.shape)} to "
+            f"{tuple(result.array.shape)}"
+        )
+    return result

@@ -1,69 +1,66 @@
 """The public functions on tensors, by PyTorch's names and arguments.
 
 Each is a thin wrapper over the operations in `ops/`: it translates `dim` and `keepdim`, checks what
-users get wrong, and composes. All are Tensor methods too (see `operators.py`).
+users get wrong, and composes. The files list their names in `__all__`; those names are public in
+`tinygrad_opt`, and methods of Tensor but for a few (see `operators.py`).
 """
 
-from .elementwise import (
-    add,
-    addcdiv,
-    addcmul,
-    allclose,
-    clip,
-    eq,
-    equal,
-    ge,
-    gt,
-    isclose,
-    le,
-    lerp,
-    logical_and,
-    logical_or,
-    lt,
-    masked_fill,
-    ne,
-    reciprocal,
-    rsqrt,
-    square,
-    sub,
-    where,
+from . import (
+    comparison,
+    cumulative,
+    description,
+    diagonals,
+    elementwise,
+    extremes,
+    index,
+    joining,
+    linalg,
+    mathematics,
+    padding,
+    products,
+    reduce,
+    return_types,
+    rounding,
+    shape,
+    sorting,
+    statistics,
+    summation,
 )
-from .reduce import (
-    Extremum,
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    cumsum,
-    log_softmax,
-    logsumexp,
-    max,
-    mean,
-    min,
-    norm,
-    softmax,
-    std,
-    sum,
-    var,
-)
-from .shape import (
-    cat,
-    chunk,
-    dot,
-    expand,
-    flatten,
-    flip,
-    gather,
-    index_select,
-    outer,
-    permute,
-    reshape,
-    split,
-    squeeze,
-    stack,
-    t,
-    transpose,
-    unsqueeze,
-)
+from .comparison import *
+from .cumulative import *
+from .description import *
+from .diagonals import *
+from .elementwise import *
+from .extremes import *
+from .index import *
+from .joining import *
+from .linalg import *
+from .mathematics import *
+from .padding import *
+from .products import *
+from .reduce import *
+from .rounding import *
+from .shape import *
+from .sorting import *
+from .statistics import *
+from .summation import *
+
+__all__: list[str] = []
+__all__ += comparison.__all__
+__all__ += cumulative.__all__
+__all__ += description.__all__
+__all__ += diagonals.__all__
+__all__ += elementwise.__all__
+__all__ += extremes.__all__
+__all__ += index.__all__
+__all__ += joining.__all__
+__all__ += linalg.__all__
+__all__ += mathematics.__all__
+__all__ += padding.__all__
+__all__ += products.__all__
+__all__ += reduce.__all__
+__all__ += rounding.__all__
+__all__ += shape.__all__
+__all__ += sorting.__all__
+__all__ += statistics.__all__
+__all__ += summation.__all__

@@ -1,16 +1,23 @@
-"""Arithmetic, choices and comparisons, element by element."""
+"""Arithmetic and choices, element by element."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import ops
-from ..autograd.errors import explain
+from .. import dtypes, ops
 from ..autograd.graph import Variable, wrap_plain
-from ..backend import xp
+from .comparison import isnan
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
+
+__all__ = [
+    "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "float_power", "fmax",
+    "fmin", "lerp", "masked_fill", "maximum", "minimum", "mul", "multiply", "pow", "rsub", "sub",
+    "subtract", "threshold", "where",
+]  # fmt: skip
+
+mul, pow, maximum, minimum = ops.mul, ops.pow, ops.maximum, ops.minimum
 
 
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
@@ -23,19 +30,18 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     return ops.sub(input, other if alpha == 1 else ops.mul(other, alpha))
 
 
-def square(input: Tensor) -> Tensor:
-    """input^2, element by element."""
-    return ops.mul(input, input)
+def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """other - alpha * input, broadcast."""
+    return sub(other, input, alpha=alpha)
 
 
-def reciprocal(input: Tensor) -> Tensor:
-    """1 / input, element by element."""
-    return ops.div(1.0, input)
-
-
-def rsqrt(input: Tensor) -> Tensor:
-    """1 / sqrt(input), element by element."""
-    return ops.div(1.0, ops.sqrt(input))
+def float_power(input: Any, exponent: Any) -> Tensor:
+    """input ^ exponent in float64, whatever the types."""
+    x, y = (
+        ops.cast(z, dtype=dtypes.float64) if isinstance(z, Variable) else float(z)
+        for z in (input, exponent)
+    )
+    return ops.pow(x, y)
 
 
 def clip(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
@@ -46,21 +52,61 @@ def clip(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("clip: At least one of 'min' or 'max' must not be None")
     if isinstance(min, Variable) or isinstance(max, Variable):
-        y = input if min is None else ops.maximum(input, min)
-        return y if max is None else ops.minimum(y, max)
+        y = input if min is None else ops.where(input < min, min, input)
+        return y if max is None else ops.where(y > max, max, y)
     return ops.clip(input, min=min, max=max)
+
+
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """input, but at least `min`."""
+    return clip(input, min=min)
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """input, but at most `max`."""
+    return clip(input, max=max)
+
+
+def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
+    """input where it lies above the threshold, else `value`."""
+    return ops.where(input > threshold, input, value)
+
+
+def fmax(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of the two, or the one that is not NaN; a tie's gradient goes to `input`."""
+    return ops.where((input >= other) | isnan(other), input, other)
+
+
+def fmin(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of the two, or the one that is not NaN; a tie's gradient goes to `input`."""
+    return ops.where((input <= other) | isnan(other), input, other)
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where condition holds, else other, broadcast; with one argument: the true indices."""
     if input is None and other is None:
         return tuple(wrap_plain(i) for i in condition.array.nonzero())
+    if condition.array.dtype is not dtypes.bool and condition.array.dtype is not dtypes.uint8:
+        raise RuntimeError(
+            "where expected condition to be a boolean tensor, but got a tensor with dtype "
+            f"{dtypes.name_of(condition.array.dtype)}; compare it, as in x != 0"
+        )
     return ops.where(condition, input, other)
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """input with `value` where mask is True."""
-    return ops.where(mask, value, input)
+    """input with `value`, cast to the input's type, where mask is True."""
+    if mask.array.dtype is not dtypes.bool:
+        raise RuntimeError(
+            f"masked_fill only supports boolean masks, but got mask with dtype {mask.array.dtype}"
+        )
+    if isinstance(value, Variable) and value.array.ndim:
+        raise RuntimeError(
+            "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.array.ndim} dimension(s)."
+        )
+    y = ops.where(mask, value, input)
+    return y if y.array.dtype == input.array.dtype else y.to(input.array.dtype)
 
 
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
@@ -78,51 +124,4 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     return input + weight * (end - input)
 
 
-# Comparison ---------------------------------------------------------------------------------------
-
-
-def _raw(x: Any) -> Any:
-    return x.array if isinstance(x, Variable) else x
-
-
-def _comparison(symbol: str, compare: Any) -> Any:
-    def function(input: Any, other: Any) -> Tensor:
-        try:
-            return wrap_plain(compare(_raw(input), _raw(other)))
-        except (TypeError, ValueError) as error:
-            raise explain(symbol, (input, other), error) from error
-
-    function.__name__ = symbol
-    function.__doc__ = f"{symbol}, element by element: a bool tensor, without gradient."
-    return function
-
-
-eq = _comparison("eq", lambda x, y: xp(x).equal(x, y))
-ne = _comparison("ne", lambda x, y: xp(x).not_equal(x, y))
-lt = _comparison("lt", lambda x, y: xp(x).less(x, y))
-le = _comparison("le", lambda x, y: xp(x).less_equal(x, y))
-gt = _comparison("gt", lambda x, y: xp(x).greater(x, y))
-ge = _comparison("ge", lambda x, y: xp(x).greater_equal(x, y))
-logical_and = _comparison("logical_and", lambda x, y: xp(x).logical_and(x, y))
-logical_or = _comparison("logical_or", lambda x, y: xp(x).logical_or(x, y))
-
-
-def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether two tensors have the same shape and elements."""
-    a, b = input.array, other.array
-    return tuple(a.shape) == tuple(b.shape) and bool((a == b).all())
-
-
-def isclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Tensor:
-    """|input - other| <= atol + rtol * |other|, element by element."""
-    a, b = input.array, other.array
-    return wrap_plain(xp(a).isclose(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan))
-
-
-def allclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> bool:
-    """Whether `isclose` holds for every element."""
-    return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
+clamp, multiply, subtract = clip, mul, sub

@@ -1,44 +1,69 @@
-"""Reductions, softmax and running sums."""
+"""Sums, means, variances, norms, softmax. Extremes, order statistics: `extremes`, `statistics`."""
 
 from __future__ import annotations
 
 import builtins
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
-from ..autograd.graph import Variable, wrap_plain
-from ..backend import xp
-from .elementwise import ne
-from .shape import squeeze
+from ..autograd.errors import axis_index
+from ..autograd.graph import wrap_plain
+from .comparison import ne
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
 
+__all__ = [
+    "all", "any", "count_nonzero", "log_softmax", "logsumexp", "mean", "nanmean", "nansum", "norm",
+    "prod", "softmax", "std", "std_mean", "sum", "var", "var_mean",
+]  # fmt: skip
+
 Dim = int | Sequence[int] | None
 
 
-class Extremum(NamedTuple):
-    """What `max(dim)` and `min(dim)` return: the values and where they stand."""
+def axis_of(dim: Dim) -> Any:
+    """`dim` as NumPy's axis; no dims at all means every one. RuntimeError for a repeated one."""
+    if not isinstance(dim, (list, tuple)):
+        return dim
+    for d in dim:
+        if dim.count(d) > 1:
+            raise RuntimeError(f"dim {d} appears multiple times in the list of dims {list(dim)}")
+    return tuple(dim) or None
 
-    values: Tensor
-    indices: Tensor
 
-
-def _axis(dim: Dim) -> Any:
-    return tuple(dim) if isinstance(dim, (list, tuple)) else dim
-
-
-def _summable(x: Tensor) -> Tensor:
-    """x, but uint8 as int64: NumPy would sum it to uint64, a type that nothing else here has."""
-    return x.long() if x.array.dtype is dtypes.uint8 else x
+def summable(x: Tensor, dtype: Any = None) -> Tensor:
+    """x in the type in which it is summed: uint8 in int64, where NumPy would take uint64."""
+    if dtype is None and x.array.dtype is dtypes.uint8:
+        dtype = dtypes.int64
+    return x if dtype is None else x.to(dtype)
 
 
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over `dim` (an axis, several, or all); bools and ints give int64."""
-    x = _summable(input) if dtype is None else ops.cast(input, dtype=dtype)
-    return ops.sum(x, axis=_axis(dim), keepdims=keepdim)
+    return ops.sum(summable(input, dtype), axis=axis_of(dim), keepdims=keepdim)
+
+
+def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum over `dim` of all that is not NaN."""
+    return sum(_without_nan(input), dim, keepdim, dtype=dtype)
+
+
+def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean over `dim` of all that is not NaN."""
+    count = sum(ops.logical_not(ops.isnan(input)), dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / count
+
+
+def _without_nan(x: Tensor) -> Tensor:
+    return ops.where(ops.isnan(x), 0, x) if x.array.dtype.kind == "f" else x
+
+
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None
+         ) -> Tensor:  # fmt: skip
+    """The product of all elements, or along `dim`; bools and ints give int64."""
+    return ops.prod(summable(input, dtype), axis=dim, keepdims=keepdim)
 
 
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -46,103 +71,105 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = 
     x = input if dtype is None else ops.cast(input, dtype=dtype)
     if x.array.dtype.kind != "f":
         raise RuntimeError(
-            "mean(): could not infer output dtype. Input dtype must be a floating point type, "
-            f"got {dtypes.name_of(x.array.dtype)}; convert with .float()"
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or "
+            f"complex dtype. Got: {dtypes.name_of(x.array.dtype)}; convert with .float()"
         )
-    return ops.mean(x, axis=_axis(dim), keepdims=keepdim)
-
-
-def _extremum(name: str, arg: Any, reduce: Any, pairwise: Any) -> Any:
-    def function(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-        if isinstance(dim, Variable):
-            return pairwise(input, dim)
-        if dim is None:
-            return reduce(input)
-        indices = arg(input, dim, keepdim=True)
-        values = ops.take_along_axis(input, indices=indices.array, axis=dim)
-        if keepdim:
-            return Extremum(values, indices)
-        return Extremum(squeeze(values, dim), squeeze(indices, dim))
-
-    function.__name__ = name
-    function.__doc__ = (
-        f"The {name}imum of all elements (ties share the gradient); with `dim` an axis, the named "
-        f"tuple (values, indices) along it; with a second Tensor, the element-wise {name}imum."
-    )
-    return function
-
-
-def _argextremum(name: str) -> Any:
-    def function(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-        x = input.array
-        if dim is None:
-            return wrap_plain(getattr(xp(x), name)(x))
-        found = getattr(xp(x), name)(x, axis=dim)
-        return wrap_plain(xp(x).expand_dims(found, dim) if keepdim else found)
-
-    function.__name__ = name
-    function.__doc__ = (
-        f"The int64 position of the {name[3:]}imum, over all elements or along `dim`."
-    )
-    return function
-
-
-argmax, argmin = _argextremum("argmax"), _argextremum("argmin")
-max = _extremum("max", argmax, ops.amax, ops.maximum)
-min = _extremum("min", argmin, ops.amin, ops.minimum)
-
-
-def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """The maximum over `dim`; ties share the gradient equally."""
-    return ops.amax(input, axis=_axis(dim), keepdims=keepdim)
-
-
-def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """The minimum over `dim`; ties share the gradient equally."""
-    return ops.amin(input, axis=_axis(dim), keepdims=keepdim)
+    return ops.mean(x, axis=axis_of(dim), keepdims=keepdim)
 
 
 def var(
-    input: Tensor, dim: Dim = None, unbiased: bool = True, keepdim: bool = False,
-    *, correction: int | None = None,
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False,
+    *, correction: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The variance over `dim`: sum of (x - mean)^2 / (n - correction), correction 1 by default."""
-    correction = int(unbiased) if correction is None else correction
-    centred = input - ops.mean(input, axis=_axis(dim), keepdims=True)
-    squares = ops.mean(centred * centred, axis=_axis(dim), keepdims=keepdim)
-    n = input.array.size // builtins.max(squares.array.size, 1)
-    return squares * (n / (n - correction) if n > correction else math.nan)
+    return var_mean(input, dim, unbiased, keepdim, correction=correction)[0]
 
 
 def std(
-    input: Tensor, dim: Dim = None, unbiased: bool = True, keepdim: bool = False,
-    *, correction: int | None = None,
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False,
+    *, correction: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The standard deviation: the square root of `var`."""
     return ops.sqrt(var(input, dim, unbiased, keepdim, correction=correction))
 
 
-def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """(sum |x|^p)^(1/p) over `dim`; p may be inf, -inf, or 0 (which counts the non-zeros)."""
-    axis = _axis(dim)
+def var_mean(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False,
+    *, correction: float | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The variance and the mean over `dim`. Raises RuntimeError for integers."""
+    if isinstance(dim, bool):  # var(x, False), where the axis was left out
+        dim, unbiased = None, dim
+    if input.array.dtype.kind != "f":
+        raise RuntimeError(
+            "std and var only support floating point and complex dtypes, got "
+            f"{dtypes.name_of(input.array.dtype)}; convert with .float()"
+        )
+    correction = int(unbiased) if correction is None else correction
+    average = ops.mean(input, axis=axis_of(dim), keepdims=True)
+    centred = input - average
+    squares = ops.mean(centred * centred, axis=axis_of(dim), keepdims=keepdim)
+    n = input.array.size // builtins.max(squares.array.size, 1)
+    spread = squares * (n / (n - correction) if n > correction else math.nan)
+    return spread, ops.reshape(average, shape=tuple(squares.shape))
+
+
+def std_mean(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False,
+    *, correction: float | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The standard deviation and the mean over `dim`."""
+    spread, average = var_mean(input, dim, unbiased, keepdim, correction=correction)
+    return ops.sqrt(spread), average
+
+
+def norm(
+    input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """(sum |x|^p)^(1/p) over `dim`; p may be inf, -inf, 0 (which counts the non-zeros) or "fro".
+
+    The Frobenius norm "fro" is the norm of p = 2 of all elements.
+    """
+    input, axis = input if dtype is None else input.to(dtype), axis_of(dim)
     if p in (math.inf, -math.inf):
         extremum = ops.amax if p > 0 else ops.amin
         return extremum(ops.abs(input), axis=axis, keepdims=keepdim)
-    if p in (2, "fro"):
+    if p is None or p in (2, "fro"):
         return ops.norm2(input, axis=axis, keepdims=keepdim)
     if p == 0:
         return ops.sum(ops.cast(ne(input, 0), dtype=input.dtype), axis=axis, keepdims=keepdim)
     return ops.power(ops.sum(ops.power(ops.abs(input), p), axis=axis, keepdims=keepdim), 1 / p)
 
 
-def all(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Whether all elements are true (non-zero)."""
-    return wrap_plain(input.array.all(axis=dim, keepdims=keepdim))
+def _truth(name: str, what: str) -> Any:
+    def function(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+        x = input.array
+        y = wrap_plain(getattr(x, name)(axis=axes_of(dim, x.ndim), keepdims=keepdim))
+        return y.to(x.dtype) if x.dtype is dtypes.uint8 else y  # as PyTorch
+
+    function.__name__ = name
+    function.__doc__ = f"Whether {what} over `dim` (an axis, several, or all) is true (non-zero)."
+    return function
 
 
-def any(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Whether any element is true (non-zero)."""
-    return wrap_plain(input.array.any(axis=dim, keepdims=keepdim))
+all, any = _truth("all", "every element"), _truth("any", "at least one element")
+
+
+def axes_of(dim: Dim, ndim: int) -> Any:
+    """`axis_of`, checked against the number of axes. Raises IndexError if there is no such axis."""
+    axis = axis_of(dim)
+    if axis is None or not ndim:
+        return None
+    return (
+        axis_index(axis, ndim)
+        if isinstance(axis, int)
+        else tuple(axis_index(a, ndim) for a in axis)
+    )
+
+
+def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
+    """How many elements over `dim` are not 0."""
+    return sum(ne(input, 0), dim)
 
 
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
@@ -157,9 +184,4 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """log(sum of exp(x)) along `dim`, computed without overflow."""
-    return ops.logsumexp(input, axis=_axis(dim), keepdims=keepdim)
-
-
-def cumsum(input: Tensor, dim: int) -> Tensor:
-    """The running sum along `dim`."""
-    return ops.cumsum(_summable(input), axis=dim)
+    return ops.logsumexp(input, axis=axis_of(dim), keepdims=keepdim)

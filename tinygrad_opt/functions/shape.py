@@ -1,40 +1,120 @@
-"""Shapes, joining and splitting, indexing, products of vectors."""
+"""Shapes: the same elements under other axes. Views of the same memory where that is possible."""
 
 from __future__ import annotations
 
-import builtins
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import ops
 from ..autograd.errors import axis_index
+from ..autograd.graph import Variable, wrap_plain
+from ..backend import xp
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
 
+__all__ = [
+    "broadcast_shapes", "broadcast_tensors", "broadcast_to", "expand", "expand_as", "flatten",
+    "moveaxis", "movedim", "narrow", "permute", "ravel", "repeat", "repeat_interleave", "reshape",
+    "reshape_as", "select", "squeeze", "swapaxes", "swapdims", "t", "tile", "transpose",
+    "unflatten", "unfold", "unsqueeze", "view", "view_as",
+]  # fmt: skip
+
 Dim = int | Sequence[int] | None
 
 
-def _sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
+def sizes_of(shape: tuple[Any, ...]) -> tuple[int, ...]:
     """`(2, 3)` from `f(2, 3)`, `f((2, 3))` and `f([2, 3])` alike."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
     return tuple(int(n) for n in shape)
 
 
+def axes_of(dims: Sequence[int], ndim: int) -> tuple[int, ...]:
+    """The axes counted from the front. Raises RuntimeError for one that appears twice."""
+    axes = tuple(axis_index(d, ndim) for d in dims)
+    for axis in axes:
+        if axes.count(axis) > 1:
+            raise RuntimeError(
+                f"dim {axis} appears multiple times in the list of dims {list(dims)}"
+            )
+    return axes
+
+
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape; one entry may be -1. A view where memory allows."""
-    sizes = _sizes(shape)
+    sizes = sizes_of(shape)
+    if sizes.count(-1) > 1:
+        raise RuntimeError(f"only one dimension can be inferred, got the shape {list(sizes)}")
     try:
         return ops.reshape(input, shape=sizes)
     except RuntimeError as error:
         raise RuntimeError(
             f"shape '{list(sizes)}' is invalid for input of size {input.array.size}"
         ) from error
+
+
+def view(input: Tensor, *shape: Any) -> Tensor:
+    """The same memory in another shape, or (without gradient) read as another dtype.
+
+    Raises RuntimeError where only a copy could have that shape; `reshape` makes one.
+    """
+    if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list, np.integer, Variable)):
+        return _view_as_type(input, np.dtype(shape[0]))
+    result = reshape(input, *shape)
+    x, y = input.array, result.array
+    if not x.flags.c_contiguous and x.size and not xp(x).may_share_memory(x, y):
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one "
+            "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+        )
+    return result
+
+
+def _view_as_type(input: Tensor, dtype: Any) -> Tensor:
+    try:
+        return wrap_plain(input.array.view(dtype))
+    except (TypeError, ValueError) as error:
+        raise RuntimeError(
+            f"view: {input.array.dtype} of shape {tuple(input.array.shape)} cannot be viewed as "
+            f"{dtype}: {error}"
+        ) from error
+
+
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """`view` in the shape of `other`."""
+    return view(input, *other.shape)
+
+
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """`reshape` to the shape of `other`."""
+    return reshape(input, *other.shape)
+
+
+def ravel(input: Tensor) -> Tensor:
+    """All elements along one axis."""
+    return reshape(input, -1)
+
+
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """With the axis `dim` unfolded into axes of the given sizes; one may be -1."""
+    shape = tuple(input.array.shape)
+    at = axis_index(dim, len(shape))
+    wanted = sizes_of((sizes,)) if isinstance(sizes, int) else sizes_of(tuple(sizes))
+    if not wanted:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    known = math.prod(n for n in wanted if n != -1)
+    if wanted.count(-1) == 1 and known:
+        wanted = tuple(shape[at] // known if n == -1 else n for n in wanted)
+    if math.prod(wanted) != shape[at]:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} "
+            f"({shape[at]}) in the input tensor"
+        )
+    return ops.reshape(input, shape=(*shape[:at], *wanted, *shape[at + 1 :]))
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -55,7 +135,7 @@ def squeeze(input: Tensor, dim: Dim = None) -> Tensor:
     shape = input.array.shape
     if dim is None:
         return ops.reshape(input, shape=tuple(n for n in shape if n != 1))
-    dims = {axis_index(d, len(shape)) for d in ([dim] if isinstance(dim, int) else dim)}
+    dims = axes_of((dim,) if isinstance(dim, int) else tuple(dim), len(shape))
     return ops.reshape(
         input, shape=tuple(n for i, n in enumerate(shape) if i not in dims or n != 1)
     )
@@ -63,9 +143,7 @@ def squeeze(input: Tensor, dim: Dim = None) -> Tensor:
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With an axis of length 1 inserted at `dim`."""
-    shape = input.array.shape
-    at = axis_index(dim, len(shape) + 1)
-    return ops.reshape(input, shape=(*shape[:at], 1, *shape[at:]))
+    return ops.expand_dims(input, dim)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -82,115 +160,188 @@ def t(input: Tensor) -> Tensor:
 
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """With the axes in the order `dims`."""
-    order = _sizes(dims)
-    if sorted(axis_index(d, input.array.ndim) for d in order) != list(range(input.array.ndim)):
+    order, n = sizes_of(dims), input.array.ndim
+    if len(order) != n:
         raise RuntimeError(
-            f"permute: dims {order} are not an order of the {input.array.ndim} axes of the input"
+            f"permute: number of dimensions in the tensor input ({n}) does not match the length of "
+            f"the desired ordering of dimensions {order}"
         )
+    if len({axis_index(d, n) for d in order}) < n:
+        raise RuntimeError(f"permute(): duplicate dims are not allowed, got {order}")
     return ops.transpose(input, axes=order)
 
 
 def expand(input: Tensor, *sizes: Any) -> Tensor:
     """Broadcast to `sizes`, without copying; -1 keeps an axis."""
-    wanted = _sizes(sizes)
+    wanted = sizes_of(sizes)
     shape = input.array.shape
     extra = len(wanted) - len(shape)
+    if extra < 0:
+        raise RuntimeError(
+            f"expand(tensor of {list(shape)}, size={list(wanted)}): the number of sizes provided "
+            f"({len(wanted)}) must be greater or equal to the number of dimensions in the tensor "
+            f"({len(shape)})"
+        )
     full = tuple(shape[i - extra] if n == -1 and i >= extra else n for i, n in enumerate(wanted))
+    for i, (n, m) in enumerate(zip(full[extra:], shape, strict=True), extra):
+        if n != m and m != 1:
+            raise RuntimeError(
+                f"The expanded size of the tensor ({n}) must match the existing size ({m}) at "
+                f"non-singleton dimension {i}.  Target sizes: {list(wanted)}.  Tensor sizes: "
+                f"{list(shape)}"
+            )
     return ops.broadcast_to(input, shape=full)
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
-    """Reversed along `dims`."""
-    return ops.flip(input, axis=_sizes(dims))
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """Broadcast to the shape of `other`."""
+    return expand(input, *other.shape)
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors joined along `dim`; their other sizes must agree."""
-    parts = list(tensors)
-    if not parts:
-        raise ValueError("cat: expected a non-empty list of Tensors")
-    shape = parts[0].shape
-    along = axis_index(dim, len(shape))
-    for i, part in enumerate(parts):
-        if len(part.shape) != len(shape):
-            raise RuntimeError(
-                f"cat: Tensors must have same number of dimensions: got {len(shape)} and "
-                f"{len(part.shape)} (tensor number {i})"
-            )
-        for axis, (n, m) in enumerate(zip(shape, part.shape, strict=True)):
-            if n != m and axis != along:
-                raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {dim}. Expected size {n} "
-                    f"but got size {m} for tensor number {i} in the list."
-                )
-    return ops.concatenate(parts, axis=dim)
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    """Broadcast to `size`, without copying."""
+    return expand(input, *size)
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors, all of one shape, along a new axis `dim`."""
-    parts = list(tensors)
-    if not parts:
-        raise RuntimeError("stack: expected a non-empty list of Tensors")
-    for i, part in enumerate(parts):
-        if tuple(part.shape) != tuple(parts[0].shape):
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(parts[0].shape)} at "
-                f"entry 0 and {list(part.shape)} at entry {i}"
-            )
-    return ops.stack(parts, axis=dim)
+def broadcast_shapes(*shapes: Any) -> Any:
+    """The shape that arrays of these shapes broadcast to. RuntimeError if they do not."""
+    from .._tensor import Size
 
-
-def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Pieces of `split_size` along `dim` (the last may be smaller), or of the listed sizes."""
-    along = axis_index(dim, input.array.ndim)
-    n = input.array.shape[along]
-    if isinstance(split_size, int):
-        if split_size < 1:
-            raise RuntimeError(f"split expects split_size to be positive, got {split_size}")
-        sizes = [builtins.min(split_size, n - i) for i in range(0, n, split_size)]
-    else:
-        sizes = list(split_size)
-    edges = np.cumsum([0, *sizes]).tolist()
-    if edges[-1] != n:
+    try:
+        return Size(np.broadcast_shapes(*shapes))
+    except ValueError as error:
         raise RuntimeError(
-            f"split: split_sizes must sum to the size {n} of dimension {dim}, but got {sizes}"
+            f"Shape mismatch: objects cannot be broadcast to a single shape: {shapes}"
+        ) from error
+
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors, all broadcast to their common shape."""
+    shape = broadcast_shapes(*(x.array.shape for x in tensors))
+    return tuple(ops.broadcast_to(x, shape=tuple(shape)) for x in tensors)
+
+
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """With the axes `source` (one or several) moved to `destination`; the others keep order."""
+    n = input.array.ndim
+    old = [axis_index(d, n) for d in ([source] if isinstance(source, int) else source)]
+    new = [
+        axis_index(d, n) for d in ([destination] if isinstance(destination, int) else destination)
+    ]
+    if len(old) != len(new):
+        raise RuntimeError(
+            "movedim: Invalid source or destination dims: source and destination must name as "
+            f"many axes, got {source} and {destination}"
         )
-    return tuple(
-        ops.getitem(input, index=(*(slice(None),) * along, slice(a, b))) for a, b in pairwise(edges)
+    for name, given, found in (("source", source, old), ("destination", destination, new)):
+        if len(set(found)) < len(found):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({given})")
+    rest = iter(d for d in range(n) if d not in old)
+    origin = dict(zip(new, old, strict=True))
+    return ops.transpose(
+        input, axes=tuple(origin[d] if d in origin else next(rest) for d in range(n))
     )
 
 
-def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` pieces of equal size along `dim` (the last may be smaller)."""
-    if chunks < 1:
-        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+# Parts and repeats --------------------------------------------------------------------------------
+
+
+def along(dim: int, ndim: int, index: Any) -> tuple[Any, ...]:
+    """`x[:, :, index]`, where the index stands at the axis `dim`."""
+    return (*(slice(None),) * axis_index(dim, ndim), index)
+
+
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """`length` slices along `dim` from `start` on: a view."""
     n = input.array.shape[axis_index(dim, input.array.ndim)]
-    return split(input, builtins.max(1, -(-n // chunks)), dim)
-
-
-# Indexing and products ----------------------------------------------------------------------------
-
-
-def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """input[i, index[i, j], k...]: the element along `dim` that `index` names."""
-    return ops.take_along_axis(input, indices=index.array, axis=axis_index(dim, input.array.ndim))
-
-
-def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices along `dim` that `index` (1-D) lists."""
-    along = axis_index(dim, input.array.ndim)
-    return ops.getitem(input, index=(*(slice(None),) * along, index.array))
-
-
-def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """input[:, None] * vec2[None, :]."""
-    return ops.mul(unsqueeze(input, 1), unsqueeze(vec2, 0))
-
-
-def dot(input: Tensor, other: Tensor) -> Tensor:
-    """The inner product of two vectors."""
-    if input.array.ndim != 1 or other.array.ndim != 1:
-        raise RuntimeError(
-            f"dot: 1D tensors expected, but got {input.array.ndim}D and {other.array.ndim}D tensors"
+    first = int(start)
+    if not -n <= first <= n:
+        raise IndexError(
+            f"narrow: start out of range (expected to be in range of [{-n}, {n}], but got {first})"
         )
-    return ops.matmul(input, other)
+    first += n if first < 0 else 0
+    if length < 0 or first + length > n:
+        raise RuntimeError(
+            f"narrow(): length must be non-negative, and start ({first}) + length ({length}) "
+            f"exceeds dimension size ({n})."
+        )
+    return ops.getitem(input, index=along(dim, input.array.ndim, slice(first, first + length)))
+
+
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """The slice at `index` along `dim`, without that axis: a view."""
+    n = input.array.shape[axis_index(dim, input.array.ndim)] if input.array.ndim else 0
+    if not -n <= index < n:
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(input.array.shape)} "
+            f"at dimension {dim}"
+        )
+    return ops.getitem(input, index=along(dim, input.array.ndim, int(index)))
+
+
+def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """The stretches of `size` along an axis that start every `step`, in a new last axis: a view."""
+    axis = axis_index(dimension, input.array.ndim)
+    n = input.array.shape[axis] if input.array.ndim else 1
+    if not 0 <= size <= n:
+        raise RuntimeError(
+            f"unfold: maximum size for tensor at dimension {dimension} is {n} but size is {size}"
+        )
+    if step < 1:
+        raise RuntimeError(f"unfold: step is {step} but must be > 0")
+    x = movedim(input, axis, -1) if input.array.ndim else ops.reshape(input, shape=(1,))
+    y = ops.windows(x, size=size, step=step)
+    return movedim(y, -2, axis) if input.array.ndim else ops.reshape(y, shape=(size,))
+
+
+def repeat(input: Tensor, *repeats: Any) -> Tensor:
+    """The whole tensor laid side by side, so many times along each axis: a copy."""
+    times = sizes_of(repeats)
+    shape = tuple(input.array.shape)
+    extra = len(times) - len(shape)
+    if extra < 0:
+        raise RuntimeError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of "
+            f"tensor: got {times} for shape {shape}"
+        )
+    if any(n < 0 for n in times):
+        raise RuntimeError(f"repeat: Trying to create tensor with negative dimension {times}")
+    shape = (1,) * extra + shape
+    apart = tuple(k for n in shape for k in (1, n))
+    spread = tuple(k for m, n in zip(times, shape, strict=True) for k in (m, n))
+    y = ops.broadcast_to(ops.reshape(input, shape=apart), shape=spread)
+    y = ops.reshape(y, shape=tuple(m * n for m, n in zip(times, shape, strict=True)))
+    return ops.clone(y) if math.prod(times) == 1 else y
+
+
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """As `repeat`; axes that `dims` leaves out, on the left, are taken once."""
+    times = sizes_of(dims)
+    return repeat(input, *(1,) * (input.array.ndim - len(times)), *times)
+
+
+def repeat_interleave(
+    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Each element (or slice along `dim`) so many times in a row; `repeats` may differ for each.
+
+    With one tensor of counts alone: the position i, counts[i] times. `output_size` is not needed.
+    """
+    if repeats is None:
+        return wrap_plain(
+            xp(input.array).repeat(xp(input.array).arange(input.numel()), input.array)
+        )
+    x = input if dim is not None else ravel(input)
+    axis = axis_index(dim or 0, x.array.ndim)
+    counts = repeats.array if isinstance(repeats, Variable) else repeats
+    if not isinstance(counts, int) and counts.size not in (1, x.array.shape[axis]):
+        raise RuntimeError(
+            f"repeat_interleave: repeats must have the same size as input along dim, got "
+            f"{counts.size} and {x.array.shape[axis]}"
+        )
+    places = xp(x.array).repeat(xp(x.array).arange(x.array.shape[axis]), counts)
+    return ops.getitem(x, index=along(axis, x.array.ndim, places))
+
+
+swapaxes = swapdims = transpose
+moveaxis = movedim

@@ -9,10 +9,11 @@ import numpy as np
 
 from .. import dtypes, ops
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..backend import xp
-from .reduction import check_devices, check_reduction, reduced
+from .reduction import check_devices, check_reduction, chosen_reduction, reduced
 
-__all__ = ["cross_entropy", "nll_loss"]
+__all__ = ["cross_entropy", "nll_loss", "one_hot"]
 
 
 def cross_entropy(
@@ -33,6 +34,7 @@ def cross_entropy(
     Raises RuntimeError for float targets that are not probabilities, ValueError where the batch
     sizes differ, IndexError for classes outside [0, C).
     """
+    reduction = chosen_reduction(size_average, reduce, reduction)
     scores, classes = input.array, target.array
     check_devices("cross_entropy", scores, classes)
     if (
@@ -54,6 +56,8 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if target.shape == input.shape and classes.dtype.kind == "f":
+        if ignore_index >= 0:
+            raise RuntimeError("ignore_index is not supported for floating point target")
         return _of_probabilities(input, target, weight, reduction, label_smoothing)
     rows, index, shape = _as_rows(input, target)
     logp = ops.log_softmax(rows, axis=1)
@@ -76,6 +80,7 @@ def nll_loss(
 
     Arguments and errors as `cross_entropy`, for targets that are classes.
     """
+    reduction = chosen_reduction(size_average, reduce, reduction)
     check_devices("nll_loss", input.array, target.array)
     check_reduction(reduction)
     rows, index, shape = _as_rows(input, target)
@@ -171,3 +176,27 @@ def _classes_last(x: Tensor, along: int) -> Any:
     axes = tuple(i for i in range(x.array.ndim) if i != along)
     rows = ops.transpose(x, axes=(*axes, along)) if along < x.array.ndim - 1 else x
     return rows.reshape(-1, x.array.shape[along])
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 of one more axis, `num_classes` long: 1 at the class, 0 elsewhere.
+
+    `num_classes` -1: one more than the largest class. Raises RuntimeError for classes outside.
+    """
+    index = tensor.array
+    if index.dtype.kind not in "iu":
+        raise RuntimeError(
+            f"one_hot is only applicable to index tensor of type Long, got {index.dtype}"
+        )
+    if index.size == 0 and num_classes <= 0:
+        raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    if index.size and int(index.min()) < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    largest = int(index.max()) if index.size else -1
+    classes = largest + 1 if num_classes == -1 else num_classes
+    if largest >= classes:
+        raise RuntimeError(
+            f"Class values must be smaller than num_classes, got {largest} of {classes}"
+        )
+    grid = xp(index).arange(classes)
+    return wrap_plain((index[..., None] == grid).astype(np.int64))

@@ -25,7 +25,7 @@ class _Numbered(Module):
         names = [name for name, _ in self._own(MODULE)]
         index = operator.index(index)
         if not -len(names) <= index < len(names):
-            raise IndexError(f"index {index} is out of range")
+            raise IndexError(f"index {index} is out of range: there are {len(names)} modules")
         return names[index]
 
     def _replace(self, modules: Iterable[Module]) -> None:
@@ -64,8 +64,16 @@ class _Numbered(Module):
         self.add_module(str(len(self)), module)
         return self
 
+    def _check_insertion(self, index: int, module: Any) -> None:
+        """For subclasses that are stricter than a list."""
+
     def extend(self: L, modules: Iterable[Module]) -> L:
         """Adds modules at the end; returns the container."""
+        if not isinstance(modules, Iterable):
+            raise TypeError(
+                f"{type(self).__name__}.extend should be called with an iterable, but got "
+                f"{type(modules).__name__}"
+            )
         for module in list(modules):
             self.append(module)
         return self
@@ -73,11 +81,12 @@ class _Numbered(Module):
     def insert(self: L, index: int, module: Module) -> L:
         """Puts a module before position `index`; returns the container."""
         modules = self._items()
+        self._check_insertion(index, module)
         modules.insert(index, module)
         self._replace(modules)
         return self
 
-    def pop(self, index: int = -1) -> Any:
+    def pop(self, index: int | slice) -> Any:
         """Takes the module at `index` out and returns it."""
         module = self[index]
         del self[index]
@@ -100,12 +109,52 @@ class Sequential(_Numbered):
     def _sliced(self, index: slice) -> Any:
         return type(self)(OrderedDict(list(self._own(MODULE))[index]))
 
+    def _check_insertion(self, index: int, module: Any) -> None:
+        if not isinstance(module, Module):
+            raise AssertionError(f"module should be of type: {Module}, got {type(module)}")
+        if not -len(self) <= index <= len(self):
+            raise IndexError(f"Index out of range: {index}")
+
+    def __add__(self, other: Any) -> Sequential:
+        if not isinstance(other, Sequential):
+            raise ValueError(
+                f"add operator supports only objects of Sequential class, but {type(other)} is "
+                "given."
+            )
+        return Sequential(*self, *other)
+
+    def __iadd__(self, other: Any) -> Sequential:
+        if not isinstance(other, Sequential):
+            raise ValueError(
+                f"add operator supports only objects of Sequential class, but {type(other)} is "
+                "given."
+            )
+        return self.extend(other)
+
+    def __mul__(self, times: int) -> Sequential:
+        _check_times(self, times)
+        return Sequential(*(module for _ in range(times) for module in self))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Sequential:
+        _check_times(self, times)
+        modules = self._items()
+        return self.extend(modules * (times - 1))
+
     def forward(self, input: Any) -> Any:
         values = self.__dict__
         for name, kind in self._kinds.items():
             if kind == MODULE:
                 input = values[name](input)
         return input
+
+
+def _check_times(network: Any, times: Any) -> None:
+    if not isinstance(times, int):
+        raise TypeError(f"unsupported operand type(s) for *: {type(network)} and {type(times)}")
+    if times <= 0:
+        raise ValueError(f"Non-positive multiplication factor {times} for {type(network)}")
 
 
 class ModuleList(_Numbered):
@@ -151,8 +200,37 @@ class ModuleDict(Module):
 
     def update(self, modules: Any) -> None:
         """Adds or replaces modules: a mapping or pairs (name, module)."""
-        for name, module in modules.items() if hasattr(modules, "items") else modules:
-            self[name] = module
+        if isinstance(modules, (Mapping, ModuleDict)):
+            modules = modules.items()
+        if not isinstance(modules, Iterable):
+            raise TypeError(
+                "ModuleDict.update should be called with an iterable of key/value pairs, but got "
+                f"{type(modules).__name__}"
+            )
+        for i, pair in enumerate(modules):
+            if not isinstance(pair, Iterable):
+                raise TypeError(
+                    f"ModuleDict update sequence element #{i} should be Iterable; is "
+                    f"{type(pair).__name__}"
+                )
+            entry = tuple(pair)
+            if len(entry) != 2:
+                raise ValueError(
+                    f"ModuleDict update sequence element #{i} has length {len(entry)}; 2 is "
+                    "required"
+                )
+            self[entry[0]] = entry[1]
+
+    def clear(self) -> None:
+        """Takes all modules out."""
+        for name in list(self):
+            del self[name]
+
+    def pop(self, key: str) -> Any:
+        """Takes the module `key` out and returns it."""
+        module = self[key]
+        del self[key]
+        return module
 
     def __getitem__(self, key: str) -> Any:
         return self._modules[key]

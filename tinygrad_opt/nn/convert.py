@@ -8,12 +8,13 @@ import numpy as np
 
 from .._tensor import Tensor
 from ..backend import Device, to_device
+from .parameter import is_lazy
 
 __all__ = ["convert"]
 
 
-def convert(module: Any, *args: Any, **kwargs: Any) -> Any:
-    """Give all parameters, gradients and buffers another device and float type; see Module.to."""
+def convert(module: Any, *args: Any, recurse: bool = True, **kwargs: Any) -> Any:
+    """Give parameters, gradients and buffers another device and float type; see Module.to."""
     device, dtype = _target(*args, **kwargs)
 
     def moved(array: Any) -> Any:
@@ -21,7 +22,7 @@ def convert(module: Any, *args: Any, **kwargs: Any) -> Any:
             array = array.astype(dtype)
         return array if device is None else to_device(array, device)
 
-    for p in module.parameters():
+    for p in module.parameters(recurse):
         array = moved(p.array)
         if array is not p.array:
             p.array = array
@@ -29,11 +30,13 @@ def convert(module: Any, *args: Any, **kwargs: Any) -> Any:
             if p.grad is not None:
                 p.grad = Tensor(moved(p.grad.array))
     seen: dict[int, Tensor] = {}  # a buffer that two modules share stays shared
-    for part in module.modules():
+    for part in module.modules() if recurse else [module]:
         for name, buffer in part._buffers.items():
             if buffer is not None:
                 array = moved(buffer.array)
-                if array is not buffer.array:
+                if is_lazy(buffer):
+                    buffer.array = array
+                elif array is not buffer.array:
                     part.__dict__[name] = seen.setdefault(id(buffer), Tensor(array))
     return module
 

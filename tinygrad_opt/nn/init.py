@@ -6,6 +6,7 @@ from in place of the default one.
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from statistics import NormalDist
@@ -19,9 +20,10 @@ from ..backend import device_of, to_device
 from ..random import Generator
 
 __all__ = [
-    "calculate_gain", "constant_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_",
-    "ones_", "orthogonal_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_",
-    "zeros_",
+    "calculate_gain", "constant", "constant_", "dirac", "dirac_", "eye", "eye_", "kaiming_normal",
+    "kaiming_normal_", "kaiming_uniform", "kaiming_uniform_", "normal", "normal_", "ones_",
+    "orthogonal", "orthogonal_", "sparse", "sparse_", "trunc_normal_", "uniform", "uniform_",
+    "xavier_normal", "xavier_normal_", "xavier_uniform", "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
 _GAINS = {
@@ -131,6 +133,43 @@ def eye_(tensor: Tensor) -> Tensor:
     return _fill(tensor, np.eye(*tensor.array.shape))
 
 
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Convolution kernels (out, in, ...) that pass their input on, as far as channels go.
+
+    `groups`: each group of output channels does so. Raises ValueError unless the tensor has 3, 4
+    or 5 axes and the first is a multiple of `groups`.
+    """
+    shape = tensor.array.shape
+    if len(shape) not in (3, 4, 5):
+        raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, got {len(shape)}")
+    if shape[0] % groups:
+        raise ValueError(f"dim 0 must be divisible by groups, got {shape[0]} and {groups}")
+    per_group = shape[0] // groups
+    value = np.zeros(shape)
+    middle = tuple(n // 2 for n in shape[2:])
+    for first in range(0, shape[0], per_group or 1):
+        for channel in range(min(per_group, shape[1])):
+            value[(first + channel, channel, *middle)] = 1
+    return _fill(tensor, value)
+
+
+def sparse_(
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
+) -> Tensor:
+    """A normal matrix with a share `sparsity` of each column set to 0. Martens 2010.
+
+    Raises ValueError unless the tensor has two axes.
+    """
+    if tensor.array.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    rows, columns = tensor.array.shape
+    value = std * random.draw_normal((rows, columns), np.float64, generator)
+    places = np.argsort(random.draw_uniform((rows, columns), np.float64, generator), axis=0)
+    zeros = places[: math.ceil(sparsity * rows)]
+    np.put_along_axis(value, zeros, 0, axis=0)
+    return _fill(tensor, value)
+
+
 def xavier_uniform_(
     tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
@@ -193,3 +232,28 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     q, r = np.linalg.qr(drawn.T if rows < columns else drawn)
     q *= np.sign(np.diag(r))  # makes Q uniform over the orthogonal matrices
     return _fill(tensor, gain * (q.T if rows < columns else q).reshape(shape))
+
+
+def _old_name(function: Any) -> Any:
+    """The function under its name without the underscore, which warns."""
+    new = function.__name__
+    old = new.rstrip("_")
+
+    @functools.wraps(function)
+    def renamed(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(
+            f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return function(*args, **kwargs)
+
+    renamed.__name__ = old
+    return renamed
+
+
+uniform, normal, constant, eye, dirac = map(_old_name, (uniform_, normal_, constant_, eye_, dirac_))
+xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal, orthogonal, sparse = map(
+    _old_name,
+    (xavier_uniform_, xavier_normal_, kaiming_uniform_, kaiming_normal_, orthogonal_, sparse_),
+)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from .._tensor import Tensor
-from ..autograd.hooks import RemovableHandle
-from . import hooks, state
 from .convert import convert
+from .hooks import call, everywhere
 from .parameter import Parameter
-from .registry import BUFFER, MODULE, PARAMETER, Registry
+from .registry import BUFFER, MODULE, PARAMETER
+from .saving import Saving
 
 __all__ = ["Module"]
 
@@ -23,7 +23,7 @@ def _unimplemented(self: Any, *input: Any) -> None:
     )
 
 
-class Module(Registry):
+class Module(Saving):
     """The base class of layers and networks, as `torch.nn.Module`.
 
     A subclass calls `super().__init__()`, assigns Parameters and Modules to attributes, and defines
@@ -43,16 +43,15 @@ class Module(Registry):
 
     training: bool
     forward: Callable[..., Any] = _unimplemented
-    _hooks: hooks.Hooks | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self.__dict__["training"] = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._hooks is None:  # the usual case, and a small network calls this every microsecond
+        if self._hooks is None and not everywhere:  # as a rule: it is called every microsecond
             return self.forward(*args, **kwargs)
-        return self._hooks.call(self, args, kwargs)
+        return call(self, args, kwargs)
 
     # Walking the tree -----------------------------------------------------------------------------
 
@@ -104,9 +103,9 @@ class Module(Registry):
         """The buffers, each once."""
         return (b for _, b in self.named_buffers(recurse=recurse))
 
-    def modules(self) -> Iterator[Module]:
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
         """This module and all below it, each once."""
-        return (m for _, m in self.named_modules())
+        return (m for _, m in self.named_modules(remove_duplicate=remove_duplicate))
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """(name, module) of the direct submodules, each once."""
@@ -145,6 +144,25 @@ class Module(Registry):
                 raise AttributeError(f"`{name}` is not an nn.Module")
         return module
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Puts `module` at a dotted path, in place of what is there or as a new submodule.
+
+        `strict`: there must be one already. Raises ValueError for an empty path or another type,
+        AttributeError where the path ends.
+        """
+        if not target:
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if hasattr(parent, name):
+            if not isinstance(getattr(parent, name), Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
+        elif strict:
+            raise AttributeError(f"{type(parent).__name__} has no attribute `{name}`")
+        setattr(parent, name, module)
+
     def _get_tensor(self, target: str, kind: str, what: str) -> Any:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
@@ -172,7 +190,9 @@ class Module(Registry):
             raise TypeError(f"{type(module).__name__} is not a Module subclass")
         self._register(name, module, MODULE)
 
-    register_module = add_module
+    def register_module(self, name: str, module: Module | None) -> None:
+        """As `add_module`."""
+        self.add_module(name, module)
 
     # Changing all of it ---------------------------------------------------------------------------
 
@@ -226,6 +246,10 @@ class Module(Registry):
         """Moves to a CUDA device."""
         return convert(self, "cuda" if device is None else f"cuda:{device}")
 
+    def to_empty(self: M, *, device: Any, recurse: bool = True) -> M:
+        """Moves to a device; the values there are not to be relied on. `recurse`: all below too."""
+        return convert(self, device, recurse=recurse)
+
     def type(self: M, dst_type: Any) -> M:
         """As `to(dst_type)`."""
         return convert(self, dtype=dst_type)
@@ -242,64 +266,6 @@ class Module(Registry):
         """As `to(float16)`."""
         return convert(self, dtype="float16")
 
-    # Saving and loading ---------------------------------------------------------------------------
-
-    def state_dict(
-        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Any]:
-        """An ordered dictionary path -> parameter or persistent buffer, sharing memory.
-
-        The values are detached, unless `keep_vars`.
-        """
-        return state.save(self, destination, prefix, keep_vars)
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> state.IncompatibleKeys:
-        """Copies the values of `state_dict` in; with `assign`, takes over its tensors themselves.
-
-        Returns (missing_keys, unexpected_keys), which must be empty where `strict`. Raises
-        RuntimeError listing all that does not fit; then nothing has been loaded.
-        """
-        return state.load(self, state_dict, strict, assign)
-
-    # Hooks ----------------------------------------------------------------------------------------
-
-    def _make_hooks(self) -> hooks.Hooks:
-        if self._hooks is None:
-            self._hooks = hooks.Hooks()
-        return self._hooks
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Calls `hook(module, args)` before forward; what it returns replaces the arguments.
-
-        `with_kwargs`: `hook(module, args, kwargs)`, which returns None or (args, kwargs).
-        """
-        return hooks.add(self._make_hooks().before, (hook, with_kwargs), prepend)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Calls `hook(module, args, output)` after forward; what it returns replaces the output.
-
-        `with_kwargs`: `hook(module, args, kwargs, output)`.
-        """
-        return hooks.add(self._make_hooks().after, (hook, with_kwargs), prepend)
-
-    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(module, state_dict, prefix, {})` with each state_dict; it may change it."""
-        return hooks.add(self._make_hooks().saved, hook)
-
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(module, state_dict, prefix)` before loading; it may change its copy."""
-        return hooks.add(self._make_hooks().loading, hook)
-
-    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(module, incompatible_keys)` once the values are in."""
-        return hooks.add(self._make_hooks().loaded, hook)
-
     # Text -----------------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
@@ -308,6 +274,9 @@ class Module(Registry):
 
     def _get_name(self) -> str:
         return type(self).__name__
+
+    def __dir__(self) -> list[str]:
+        return sorted(name for name in object.__dir__(self) if not name[:1].isdigit())
 
     def __repr__(self) -> str:
         extra = self.extra_repr()

@@ -1,13 +1,16 @@
-"""Parameter: the Tensor that a Module counts as its own."""
+"""Parameter and Buffer: the Tensors that a Module counts as its own."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .. import dtypes
-from .._tensor import Tensor
+from .._tensor import Size, Tensor
+from ..creation import empty
 
-__all__ = ["Parameter"]
+__all__ = [
+    "Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy",
+]  # fmt: skip
 
 
 class Parameter(Tensor):
@@ -33,3 +36,70 @@ class Parameter(Tensor):
                 f"{dtypes.name_of(self.dtype)}; pass requires_grad=False for integer data"
             )
         self.requires_grad = requires_grad
+
+
+class Buffer(Tensor):
+    """A tensor that becomes a buffer of the Module it is assigned to: state that is not trained.
+
+    data        a Tensor or array whose memory it shares, or numbers
+    persistent  whether it is part of `state_dict`
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any = (), *, persistent: bool = True) -> None:
+        super().__init__(data)
+        self.persistent = persistent
+
+
+class _Uninitialized(Tensor):
+    """A tensor whose shape is not known yet. Its array, of no elements, keeps type and device."""
+
+    __slots__ = ()
+    _becomes: type
+
+    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Gives this tensor a shape, and memory with anything in it; it stays the same object."""
+        made = empty(
+            *shape,
+            device=Tensor.device.__get__(self) if device is None else device,
+            dtype=self.array.dtype if dtype is None else dtype,
+        )
+        self.array = made.array
+        self.__class__ = self._becomes
+
+    @property
+    def shape(self) -> Size:
+        """Not known yet: raises RuntimeError."""
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer: run the lazy module's "
+            "`forward` once, or load an initialized state_dict, to give it one"
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class UninitializedParameter(_Uninitialized, Parameter):
+    """The parameter of a lazy module before its first input; see `LazyModuleMixin`."""
+
+    __slots__ = ()
+    _becomes = Parameter
+
+    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
+        Parameter.__init__(self, empty(0, device=device, dtype=dtype), requires_grad)
+
+
+class UninitializedBuffer(_Uninitialized):
+    """The buffer of a lazy module before its first input."""
+
+    __slots__ = ()
+    _becomes = Tensor
+
+    def __init__(self, requires_grad: bool = False, device: Any = None, dtype: Any = None) -> None:
+        Tensor.__init__(self, empty(0, device=device, dtype=dtype).array, requires_grad)
+
+
+def is_lazy(value: Any) -> bool:
+    """Whether `value` is a parameter or buffer without a shape."""
+    return isinstance(value, _Uninitialized)

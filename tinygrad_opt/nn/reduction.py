@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from .. import functions, ops
 from ..backend import device_of
 
-__all__ = ["check_devices", "check_reduction", "reduced"]
+__all__ = ["check_devices", "check_reduction", "chosen_reduction", "reduced"]
 
 
 def check_devices(name: str, x: Any, index: Any) -> None:
@@ -30,6 +31,20 @@ def check_reduction(reduction: str) -> None:
         raise ValueError(
             f"{reduction} is not a valid value for reduction: use 'mean', 'sum' or 'none'"
         )
+
+
+def chosen_reduction(size_average: Any, reduce: Any, reduction: str) -> str:
+    """`reduction`, unless one of the arguments that it replaced is given: these warn."""
+    if size_average is None and reduce is None:
+        return reduction
+    each = reduce is not None and not reduce
+    total = size_average is not None and not size_average
+    meant = "none" if each else "sum" if total else "mean"
+    warnings.warn(
+        f"size_average and reduce args will be deprecated, please use reduction={meant!r} instead.",
+        stacklevel=4,
+    )
+    return meant
 
 
 def reduced(loss: Any, reduction: str) -> Any:

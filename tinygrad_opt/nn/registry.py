@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .._tensor import Tensor
-from .parameter import Parameter
+from .parameter import Buffer, Parameter
 
 __all__ = ["BUFFER", "MODULE", "PARAMETER", "Registry"]
 
@@ -43,6 +43,8 @@ class Registry:
             raise ValueError(_non_leaf(name))
         if kind == PARAMETER or (kind == MODULE and held != PARAMETER):
             self._register(name, value, kind)
+        elif kind == BUFFER and held is None:
+            self.register_buffer(name, value, value.persistent)
         elif held is None:
             object.__setattr__(self, name, value)
         else:
@@ -117,9 +119,11 @@ class Registry:
 
 
 def _kind_of(value: Any) -> str | None:
-    """What an assigned value registers as; buffers only by `register_buffer`."""
+    """What an assigned value registers as; other buffers only by `register_buffer`."""
     if isinstance(value, Parameter):
         return PARAMETER
+    if isinstance(value, Buffer):
+        return BUFFER
     return MODULE if isinstance(value, Registry) else None
 
 

@@ -1,4 +1,8 @@
-"""state_dict: a Module's parameters and persistent buffers by path, out and in again."""
+"""state_dict: a Module's parameters and persistent buffers by path, out and in again.
+
+`Module.state_dict` and `Module.load_state_dict` walk the tree here; what a single module saves and
+loads are its methods `_save_to_state_dict` and `_load_from_state_dict`, which subclasses replace.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .._tensor import Tensor
-from ..backend import device_of, to_device
-from .parameter import Parameter
+from ..autograd.modes import no_grad
+from .parameter import Parameter, is_lazy
 from .registry import BUFFER, MODULE, PARAMETER
 
-__all__ = ["IncompatibleKeys", "load", "save"]
+__all__ = ["EXTRA_STATE", "IncompatibleKeys", "load", "load_own", "save", "save_own"]
+
+EXTRA_STATE = "_extra_state"  # the key, behind a module's prefix, of what get_extra_state returns
 
 
 class IncompatibleKeys(NamedTuple):
@@ -29,53 +35,42 @@ class IncompatibleKeys(NamedTuple):
         )
 
 
+# Out ----------------------------------------------------------------------------------------------
+
+
 def save(module: Any, destination: Any, prefix: str, keep_vars: bool) -> dict[str, Any]:
     """Collect the state of `module` and all below it; see Module.state_dict."""
-    state = OrderedDict() if destination is None else destination
-    for name, tensor in _entries(module):
-        state[prefix + name] = tensor if keep_vars else tensor.detach()
+    if destination is None:
+        destination = OrderedDict()
+        destination._metadata = OrderedDict()
+    about = {"version": module._version}
+    if hasattr(destination, "_metadata"):
+        destination._metadata[prefix[:-1]] = about
+    hooks = module._hooks
+    for hook in tuple(hooks.saving) if hooks is not None else ():
+        hook(module, prefix, keep_vars)
+    module._save_to_state_dict(destination, prefix, keep_vars)
     for name, child in module._own(MODULE):
         if child is not None:
-            child.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-    if module._hooks is not None:
-        for hook in tuple(module._hooks.saved):
-            hook(module, state, prefix, {})
-    return state
+            child.state_dict(
+                destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
+            )
+    for hook, public in tuple(hooks.saved) if hooks is not None else ():
+        changed = hook(module, destination, prefix, about)
+        if changed is not None:
+            if public:
+                raise RuntimeError("state_dict post-hook must return None; change it in place")
+            destination = changed
+    return destination
 
 
-def load(module: Any, given: Mapping[str, Any], strict: bool, assign: bool) -> IncompatibleKeys:
-    """Check every entry of `given`, then copy them all in; see Module.load_state_dict."""
-    if not isinstance(given, Mapping):
-        raise TypeError(f"Expected state_dict to be dict-like, got {type(given).__name__}.")
-    state = OrderedDict(given)
-    modules = list(module.named_modules(remove_duplicate=False))
-    for path, part in modules:
-        if part._hooks is not None:
-            for hook in tuple(part._hooks.loading):
-                hook(part, state, f"{path}." if path else "")
-    own = {
-        (f"{path}.{name}" if path else name): (part, name, tensor)
-        for path, part in modules
-        for name, tensor in _entries(part)
-    }
-    keys = IncompatibleKeys([k for k in own if k not in state], [k for k in state if k not in own])
-    problems = _key_problems(keys) if strict else []
-    for key, (_, _, tensor) in own.items():
-        if key in state:
-            problems += _misfits(key, tensor, state[key])
-    if problems:
-        listed = "\n\t".join(problems)
-        raise RuntimeError(
-            f"Error(s) in loading state_dict for {type(module).__name__}:\n\t{listed}"
-        )
-    for key, (part, name, tensor) in own.items():
-        if key in state:
-            _put(part, name, tensor, state[key], assign)
-    for _, part in modules:
-        if part._hooks is not None:
-            for hook in tuple(part._hooks.loaded):
-                hook(part, keys)
-    return keys
+def save_own(module: Any, destination: Any, prefix: str, keep_vars: bool) -> None:
+    """Put what `module` itself holds into `destination`."""
+    for name, tensor in _entries(module):
+        kept = keep_vars or is_lazy(tensor)
+        destination[prefix + name] = tensor if kept else tensor.detach()
+    if _has_extra_state(module, "get_extra_state"):
+        destination[prefix + EXTRA_STATE] = module.get_extra_state()
 
 
 def _entries(module: Any) -> Iterator[tuple[str, Any]]:
@@ -88,6 +83,126 @@ def _entries(module: Any) -> Iterator[tuple[str, Any]]:
             yield name, tensor
 
 
+def _has_extra_state(module: Any, method: str) -> bool:
+    from .module import Module
+
+    return getattr(type(module), method) is not getattr(Module, method)
+
+
+# In -----------------------------------------------------------------------------------------------
+
+
+def load(module: Any, given: Mapping[str, Any], strict: bool, assign: bool) -> IncompatibleKeys:
+    """Load every module of the tree, or none if something is wrong; see Module.load_state_dict."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"Expected state_dict to be dict-like, got {type(given).__name__}.")
+    keys, problems = IncompatibleKeys([], []), list[str]()
+    undo = _snapshot(module)
+    metadata = getattr(given, "_metadata", None) or {}
+    _load_tree(module, OrderedDict(given), "", metadata, assign, keys, problems)
+    if strict:
+        problems[:0] = _key_problems(keys)
+    if problems:
+        _restore(undo)
+        listed = "\n\t".join(problems)
+        raise RuntimeError(
+            f"Error(s) in loading state_dict for {type(module).__name__}:\n\t{listed}"
+        )
+    return keys
+
+
+def _load_tree(
+    module: Any, state: Any, prefix: str, metadata: Any, assign: bool, keys: IncompatibleKeys,
+    problems: list[str],
+) -> None:  # fmt: skip
+    about = dict(metadata.get(prefix[:-1], {}))
+    if assign:
+        about["assign_to_params_buffers"] = True
+    module._load_from_state_dict(state, prefix, about, True, *keys, problems)
+    for name, child in module._own(MODULE):
+        if child is not None:
+            path = f"{prefix}{name}."
+            below = OrderedDict((k, v) for k, v in state.items() if k.startswith(path))
+            _load_tree(child, below, path, metadata, assign, keys, problems)
+    for hook in tuple(module._hooks.loaded) if module._hooks is not None else ():
+        if hook(module, keys) is not None:
+            raise AssertionError(
+                "Hooks registered with `register_load_state_dict_post_hook` are not expected to "
+                "return new values; change incompatible_keys in place"
+            )
+
+
+def load_own(
+    module: Any, state: Any, prefix: str, about: Any, strict: bool, missing: list[str],
+    unexpected: list[str], problems: list[str],
+) -> None:  # fmt: skip
+    """Load what `module` itself holds from `state`, and list what is wrong."""
+    for hook, with_module in tuple(module._hooks.loading) if module._hooks is not None else ():
+        first = (module,) if with_module else ()
+        hook(*first, state, prefix, about, strict, missing, unexpected, problems)
+    own = dict(_entries(module))
+    assign = about.get("assign_to_params_buffers", False)
+    for name, tensor in own.items():
+        key = prefix + name
+        if key in state:
+            problem = _put(module, name, key, tensor, state[key], assign)
+            problems += [problem] if problem else []
+        elif strict:
+            missing.append(key)
+    _load_extra(module, state, prefix + EXTRA_STATE, strict, missing, unexpected)
+    if strict:
+        unexpected += _unknown(module, state, prefix, own)
+
+
+def _put(module: Any, name: str, key: str, tensor: Any, value: Any, assign: bool) -> str:
+    """Copy `value` into `tensor`, or put it in its place; what is wrong if that cannot be."""
+    if not isinstance(value, Tensor):
+        return (
+            f'While copying the parameter named "{key}", expected a Tensor from checkpoint but '
+            f"received {type(value).__name__}"
+        )
+    if is_lazy(tensor) and is_lazy(value):
+        return ""
+    if tensor.array.shape == () and value.shape == (1,):
+        value = value[0]  # how numbers were saved before there were 0-d tensors
+    if value.shape != tensor.shape:
+        return (
+            f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
+            f"the shape in current model is {tensor.shape}."
+        )
+    if not assign:
+        with no_grad():
+            tensor.copy_(value)
+    elif isinstance(tensor, Parameter) and not isinstance(value, Parameter):
+        module.__dict__[name] = Parameter(value, tensor.requires_grad)
+    else:
+        module.__dict__[name] = value
+    return ""
+
+
+def _load_extra(
+    module: Any, state: Any, key: str, strict: bool, missing: list[str], unexpected: list[str]
+) -> None:
+    if _has_extra_state(module, "set_extra_state"):
+        if key in state:
+            module.set_extra_state(state[key])
+        elif strict:
+            missing.append(key)
+    elif strict and key in state:
+        unexpected.append(key)
+
+
+def _unknown(module: Any, state: Any, prefix: str, own: Any) -> list[str]:
+    """The keys that belong to `module` by their prefix, and to nothing in it."""
+    known, found = module._modules, []
+    for key in state:
+        if key.startswith(prefix) and key != prefix + EXTRA_STATE:
+            first, dot, _ = key[len(prefix) :].partition(".")
+            if first not in (known if dot else own):
+                found.append(key)
+    return found
+
+
 def _key_problems(keys: IncompatibleKeys) -> list[str]:
     titles = ("Missing", "Unexpected")
     return [
@@ -97,24 +212,17 @@ def _key_problems(keys: IncompatibleKeys) -> list[str]:
     ]
 
 
-def _misfits(key: str, tensor: Any, value: Any) -> list[str]:
-    if not isinstance(value, Tensor):
-        return [
-            f'While copying the parameter named "{key}", expected a Tensor from checkpoint but '
-            f"received {type(value).__name__}"
-        ]
-    if value.shape != tensor.shape:
-        return [
-            f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
-            f"the shape in current model is {tensor.shape}."
-        ]
-    return []
+def _snapshot(module: Any) -> list[tuple[Any, str, Any, Any]]:
+    """All that loading may change: (module, name, tensor, copy of its array)."""
+    return [
+        (part, name, tensor, None if is_lazy(tensor) else tensor.array.copy())
+        for part in module.modules()
+        for name, tensor in _entries(part)
+    ]
 
 
-def _put(module: Any, name: str, tensor: Any, value: Any, assign: bool) -> None:
-    if not assign:
-        tensor.array[...] = to_device(value.array, device_of(tensor.array))
-    elif isinstance(tensor, Parameter) and not isinstance(value, Parameter):
-        module.__dict__[name] = Parameter(value, tensor.requires_grad)
-    else:
-        module.__dict__[name] = value
+def _restore(undo: list[tuple[Any, str, Any, Any]]) -> None:
+    for part, name, tensor, array in undo:
+        part.__dict__[name] = tensor
+        if array is not None:
+            tensor.array[...] = array

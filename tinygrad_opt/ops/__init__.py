@@ -6,20 +6,37 @@ PyTorch's names, are thin wrappers over these.
 
 from __future__ import annotations
 
+import functools
+import sys
 from typing import Any
 
 from ..autograd.errors import axis_index
 from ..autograd.graph import Variable, wrap_plain
 from ..backend import xp
+from ..kernels import recurrent as recurrent_steps
+from . import linalg
+from .activation import (
+    elu,
+    hardshrink,
+    hardswish,
+    hardtanh,
+    log_sigmoid,
+    mish,
+    prelu,
+    softshrink,
+    softsign,
+    threshold,
+)  # fmt: skip
+from .attention import attention
+from .conv import columns, convolve, convolve_input, convolve_weight, uncolumns
+from .cumulative import cumprod, cumsum, logcumsumexp, prod
 from .elementwise import (
     abs,
     add,
     cast,
     clip,
     clone,
-    cos,
     div,
-    erf,
     exp,
     expm1,
     gelu,
@@ -33,11 +50,11 @@ from .elementwise import (
     minimum,
     mul,
     neg,
+    pow,
     power,
     relu,
     sigmoid,
     silu,
-    sin,
     softplus,
     sqrt,
     sub,
@@ -45,13 +62,25 @@ from .elementwise import (
     to_device,
     where,
 )  # fmt: skip
-from .index import getitem, scatter_add, take_along_axis
-from .linalg import dot, linear, matmul
+from .index import (
+    diagonal,
+    getitem,
+    put,
+    put_extremum,
+    put_product,
+    scatter_add,
+    take_along_axis,
+    windows,
+)
+from .lookup import lookup
 from .loss import cross_entropy, mean_squared_error, softmax_cross_entropy
+from .normalization import rms_normalize, standardize
+from .pool import pick, resample, spread
+from .products import dot, linear, matmul
+from .recurrent import gru, lstm, rnn
 from .reduce import (
     amax,
     amin,
-    cumsum,
     log_softmax,
     logsumexp,
     mean,
@@ -59,9 +88,68 @@ from .reduce import (
     softmax,
     sum,
 )  # fmt: skip
-from .shape import broadcast_to, concatenate, flip, reshape, stack, transpose
+from .rounding import (
+    ceil,
+    copysign,
+    floor,
+    floor_divide,
+    fmod,
+    remainder,
+    round,
+    sign,
+    trunc,
+    trunc_divide,
+)
+from .shape import broadcast_to, concatenate, flip, reshape, roll, stack, transpose
+from .special import (
+    erf,
+    erfc,
+    erfinv,
+    exp2,
+    lgamma,
+    logaddexp,
+    logaddexp2,
+    nan_to_num,
+    polygamma,
+    xlogy,
+)
+from .trigonometry import (
+    acos,
+    acosh,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cos,
+    cosh,
+    hypot,
+    sin,
+    sinc,
+    sinh,
+    tan,
+)
 
 copy = clone
+
+
+# The formulas of recurrent layers, with this package as their namespace.
+lstm_step, lstm_step_back, gru_step, gru_step_back = (
+    functools.partial(formula, sys.modules[__name__])
+    for formula in (
+        recurrent_steps.lstm_step,
+        recurrent_steps.lstm_step_back,
+        recurrent_steps.gru_step,
+        recurrent_steps.gru_step_back,
+    )
+)
 
 
 def sum_rows(x: Any) -> Any:
@@ -87,10 +175,13 @@ def _constant(name: str) -> Any:
     return function
 
 
-sign, floor, ceil, round, zeros_like, ones_like = map(
-    _constant, ("sign", "floor", "ceil", "round", "zeros_like", "ones_like")
-)
+zeros_like, ones_like = _constant("zeros_like"), _constant("ones_like")
 isnan, isinf, isfinite, logical_not = map(_constant, ("isnan", "isinf", "isfinite", "logical_not"))
+
+
+def expand_dims(x: Any, axis: int) -> Any:
+    at = axis_index(axis, len(x.shape) + 1)
+    return reshape(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
 
 
 def swapaxes(x: Any, a: int, b: int) -> Any:

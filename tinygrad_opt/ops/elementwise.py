@@ -1,5 +1,7 @@
 """Element-wise operations: arithmetic, exponentials, activations, choices.
 
+More of them: `trigonometry`, `rounding`, `special`.
+
 Convention at kinks: relu'(0) = 0, abs'(0) = 0, ties in maximum and minimum share equally.
 `clip` passes the gradient at its bounds.
 """
@@ -42,7 +44,7 @@ def neg(x):
 
 
 @op
-def power(x, y):
+def pow(x, y):
     z = x**y
 
     def base(g):
@@ -60,7 +62,10 @@ def power(x, y):
     return z, base, exponent
 
 
-# Exponentials, roots, trigonometry ----------------------------------------------------------------
+power = pow  # NumPy's name
+
+
+# Exponentials and roots --------------------------------------------------------------------------
 
 
 @op
@@ -99,22 +104,6 @@ def log10(x):
 def sqrt(x):
     y = xp(x).sqrt(x)
     return y, lambda g: g / (2 * y)
-
-
-@op
-def sin(x):
-    return xp(x).sin(x), lambda g: g * xp(x).cos(x)
-
-
-@op
-def cos(x):
-    return xp(x).cos(x), lambda g: -g * xp(x).sin(x)
-
-
-@op
-def erf(x):
-    scale = 2 / math.sqrt(math.pi)
-    return xp(x).erf(x), lambda g: g * (scale * xp(x).exp(-x * x))
 
 
 # Activations --------------------------------------------------------------------------------------

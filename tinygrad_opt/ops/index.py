@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from ..autograd.graph import op
-from ..backend import xp
+from ..backend import xp, xp_of
 
 
 @op
 def getitem(x, *, index):
-    return x[index], lambda g: scatter_add(g, shape=x.shape, index=index)
+    y = x[index]
+    if isinstance(y, np.generic):  # of a single element NumPy makes a copy, unless asked like this
+        y = x[(*index, ...)] if isinstance(index, tuple) else x[index, ...]
+    return y, lambda g: scatter_add(g, shape=x.shape, index=index)
 
 
 @op
@@ -18,8 +25,103 @@ def scatter_add(g_out, *, shape, index):
 
 
 @op
+def put(x, values, *, index):
+    """x with `values` (broadcast) at `index`; what they replace has no gradient."""
+    y = xp_of(x, values).put(x, values, index=index)
+    return y, lambda g: put(g, 0, index=index), lambda g: getitem(g, index=index)
+
+
+def along(indices: Any, axis: int) -> tuple[Any, ...]:
+    """The index that takes, for each place of `indices`, the element it names along `axis`."""
+    index = list(np.ix_(*map(np.arange, indices.shape)))  # these broadcast to the full grid
+    if index:
+        index[axis] = indices
+    return tuple(index)
+
+
+@op
 def take_along_axis(x, *, indices, axis):
-    grids = list(xp(indices).meshgrid(*map(xp(indices).arange, indices.shape), indexing="ij"))
-    grids[axis] = indices
-    index = tuple(grids)
+    index = along(indices, axis)
     return x[index], lambda g: scatter_add(g, shape=x.shape, index=index)
+
+
+@op
+def put_extremum(x, values, *, index, name, include_self=True):
+    """x, and at `index` the maximum (or minimum) of what stands there and the `values`.
+
+    `include_self=False`: of the values alone. Ties share the gradient equally.
+    """
+    y = xp(x).put_extremum(x, values, index=index, name=name, include_self=include_self)
+    best = values == getitem(y, index=index)
+    kept = xp(x).cast(x == y, dtype=x.dtype)
+    if not include_self:  # ... or that no value was put upon
+        kept = put(kept, 0, index=index)
+    count = kept + scatter_add(xp(x).cast(best, dtype=x.dtype), shape=x.shape, index=index)
+
+    return (
+        y,
+        lambda g: g * kept / xp(g).where(count == 0, 1, count),
+        lambda g: best * getitem(g / xp(g).where(count == 0, 1, count), index=index),
+    )
+
+
+@op
+def put_product(x, values, *, index, include_self=True):
+    """x, and at `index` the product of what stands there and the `values`, or theirs alone."""
+    base = x if include_self else put(x, 1, index=index)
+    y = xp(x).put_product(base, values, index=index)
+
+    # The product of the others: without dividing by 0, where just one of the factors is 0.
+    def others(factor, full, zeros):
+        safe = xp(factor).where(factor == 0, 1, factor)
+        return xp(full).where(zeros == (factor == 0), full / safe, 0)
+
+    def parts():
+        whole = xp(x).put_product(
+            xp(base).where(base == 0, 1, base),
+            xp(values).where(values == 0, 1, values),
+            index=index,
+        )
+        zeros = xp(x).cast(values == 0, dtype=x.dtype)
+        return whole, (base == 0) + scatter_add(zeros, shape=x.shape, index=index)
+
+    def to_x(g):
+        kept = g * others(base, *parts())
+        return kept if include_self else put(kept, 0, index=index)
+
+    def to_values(g):
+        full, zeros = parts()
+        at = getitem(full, index=index), getitem(zeros, index=index)
+        return getitem(g, index=index) * others(values, *at)
+
+    return y, to_x, to_values
+
+
+# Windows and diagonals ----------------------------------------------------------------------------
+
+
+@op
+def windows(x, *, size, step):
+    """The stretches of `size` along the last axis that start every `step`, in a new last axis."""
+    starts = np.arange(0, x.shape[-1] - size + 1, step)
+
+    def back(g):
+        return scatter_add(g, shape=x.shape, index=(..., starts[:, None] + np.arange(size)))
+
+    return xp(x).windows(x, size=size, step=step), back
+
+
+@op
+def diagonal(x, *, offset=0, axis1=0, axis2=1):
+    """The elements whose place along axis2 is `offset` beyond that along axis1, in a last axis."""
+    y = xp(x).diagonal(x, offset=offset, axis1=axis1, axis2=axis2)
+
+    def back(g):
+        order = tuple(i for i in range(len(x.shape)) if i not in (axis1, axis2))
+        shape = tuple(x.shape[i] for i in (*order, axis1, axis2))
+        i = np.arange(y.shape[-1])
+        full = scatter_add(g, shape=shape, index=(..., i - min(offset, 0), i + max(offset, 0)))
+        back_again = (*order, axis1, axis2)
+        return xp(g).transpose(full, axes=tuple(back_again.index(k) for k in range(len(shape))))
+
+    return y, back

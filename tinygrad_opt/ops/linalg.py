@@ -1,107 +1,203 @@
-"""Matrix products."""
+"""Inverses, determinants and factorizations of (batches of) matrices.
+
+An operation returns one array, so a factorization with several parts packs them below each other;
+`qr`, `eigh` and `svd` unpack. They are NumPy's names and arguments: `xp(x).linalg.qr` is
+NumPy's function for an array, and the one in this file for a Tensor.
+
+The derivatives are those of Giles 2008, "An extended collection of matrix derivative results";
+Murray 2016, arXiv:1602.07527, for cholesky.
+"""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ..autograd.graph import op
-from ..backend import xp
+from ..backend import array_namespace, xp
 
 
 def _t(x: Any) -> Any:
     return xp(x).swapaxes(x, -1, -2)
 
 
-@op
-def _matmul(x, y):  # both at least 2-D; leading axes broadcast
-    return x @ y, lambda g: g @ _t(y), lambda g: _t(x) @ g
+def _raw(x: Any) -> Any:
+    return getattr(x, "array", x)
 
 
-def matmul(x: Any, y: Any) -> Any:
-    """The matrix product, with vectors as rows (left) or columns (right), as in NumPy."""
-    if len(x.shape) == 0 or len(y.shape) == 0:
-        raise RuntimeError("matmul: both arguments need to be at least 1D, but they are 0D")
-    left, right = len(x.shape) == 1, len(y.shape) == 1
-    if left:
-        x = x[None]
-    if right:
-        y = y[:, None]
-    _check_inner(x, y)
-    z = _matmul(x, y)
-    if left:
-        z = z[..., 0, :]
-    return z[..., 0] if right else z
+def _eye(x: Any, n: int) -> Any:
+    return array_namespace(_raw(x)).eye(n, dtype=x.dtype)
 
 
-def _check_inner(x: Any, y: Any) -> None:
-    if x.shape[-1] != y.shape[-2]:
-        a, b = ("x".join(map(str, z.shape)) for z in (x, y))
-        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({a} and {b})")
-    for i, (n, m) in enumerate(zip(x.shape[-3::-1], y.shape[-3::-1], strict=False)):
-        if n != m and 1 not in (n, m):
-            raise RuntimeError(
-                f"matmul: The size of tensor a ({n}) must match the size of tensor b ({m}) at "
-                f"non-singleton dimension {max(len(x.shape), len(y.shape)) - 3 - i}; the leading "
-                f"axes of {tuple(x.shape)} and {tuple(y.shape)} do not broadcast"
-            )
-    if x.dtype != y.dtype:
-        from ..dtypes import name_of
-
-        raise RuntimeError(
-            f"matmul: expected both to have the same dtype, but got {name_of(x.dtype)} and "
-            f"{name_of(y.dtype)}; convert one, for instance with .float()"
-        )
+def _lower(x: Any, diagonal: float) -> Any:
+    """The strict lower triangle of x, and `diagonal` times its diagonal."""
+    n = x.shape[-1]
+    ones = array_namespace(_raw(x)).ones((n, n), x.dtype)
+    return x * (array_namespace(ones).tril(ones, -1) + diagonal * _eye(x, n))
 
 
-dot = matmul
+def _column(x: Any) -> Any:
+    return x.reshape((*x.shape, 1))
+
+
+def _row(x: Any) -> Any:
+    return x.reshape((*x.shape[:-1], 1, x.shape[-1]))
+
+
+def _reciprocal_gaps(w: Any) -> Any:
+    """1 / (w[j] - w[i]) at i, j; 0 on the diagonal."""
+    eye = _eye(w, w.shape[-1])
+    return (1 - eye) / (_row(w) - _column(w) + eye)
 
 
 @op
-def _linear(x, weight, bias):
-    # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (rows, in), weight: (out, in)
-    if x.shape[1] != weight.shape[-1] or x.dtype is not weight.dtype:
-        _check_linear(x, weight)
-    y = xp(x).dot(x, weight.T)
-    if bias is not None:
-        y += bias
+def inv(a):
+    y = xp(a).linalg.inv(a)
+    return y, lambda g: -(_t(y) @ g @ _t(y))
+
+
+@op
+def solve(a, b):  # both at least 2-D
+    x = xp(a).linalg.solve(a, b)
     return (
-        y,
-        lambda g: xp(g).dot(g, weight),
-        lambda g: xp(g).dot(g.T, x),
-        lambda g: xp(g).sum_rows(g),
+        x,
+        lambda g: -(xp(a).linalg.solve(_t(a), g) @ _t(x)),
+        lambda g: xp(a).linalg.solve(_t(a), g),
     )
 
 
-def linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    """x W^T + b over the last axis: (..., in) -> (..., out); weight (out, in), bias (out,) or None.
+@op
+def det(a):
+    d = xp(a).linalg.det(a)
 
-    Raises RuntimeError for another number of features, or another dtype than the weight's.
-    """
-    if x.ndim == 2:
-        return _linear(x, weight, bias)
-    _check_linear(x, weight)
-    rows = _linear(x.reshape((-1, x.shape[-1])), weight, bias)
-    return rows.reshape((*x.shape[:-1], weight.shape[0]))
+    def back(g):  # the matrix of cofactors: det(a) inv(a)^T, if that exists
+        if bool(_raw((d == 0).any())):
+            return _column(_column(g)) * _cofactors(a)
+        return _column(_column(g * d)) * _t(xp(a).linalg.inv(a))
+
+    return d, back
 
 
-def _check_linear(x: Any, weight: Any) -> None:
-    if x.shape[-1:] != weight.shape[-1:]:
-        raise RuntimeError(
-            f"linear: input has shape {tuple(x.shape)}, but the layer expects {weight.shape[-1]} "
-            f"features last: mat1 and mat2 shapes cannot be multiplied ({_rows(x.shape)} and "
-            f"{_rows(weight.shape[::-1])})"
+def _cofactors(a: Any) -> Any:
+    """From a = u s v: det(u) det(v) u p v, where p[i] is the product of all s but s[i]."""
+    u, s, v = xp(a).linalg.svd(a, full_matrices=False)
+    n = a.shape[-1]
+    p = 1 + 0 * s
+    for shift in range(1, n):
+        order = [(i + shift) % n for i in range(n)]
+        p = p * s[..., order]
+    sign = xp(a).linalg.det(u) * xp(a).linalg.det(v)
+    return _column(_column(sign)) * ((u * _row(p)) @ v)
+
+
+@op
+def log_abs_det(a):
+    return (
+        xp(a).linalg.slogdet(a)[1],
+        lambda g: _column(_column(g)) * _t(xp(a).linalg.inv(a)),
+    )
+
+
+def slogdet(a: Any) -> tuple[Any, Any]:
+    """The sign, without a gradient, and the logarithm of the absolute value of det(a)."""
+    from . import sign
+
+    return sign(det(a)), log_abs_det(a)
+
+
+@op
+def cholesky(a):
+    # The gradient for a symmetric a: symmetric too, although only the lower triangle is read.
+    y = xp(a).linalg.cholesky(a)
+
+    def back(g):
+        p = _lower(_t(y) @ g, 0.5)
+        s = xp(y).linalg.solve(_t(y), _t(xp(y).linalg.solve(_t(y), p)))  # (y^-T p y^-1)^T
+        return (s + _t(s)) / 2
+
+    return y, back
+
+
+@op
+def pinv(a, *, rcond):
+    # dp = -p da p + p p^T da^T (1 - a p) + (1 - p a) da^T p^T p.  Golub & Pereyra 1973
+    p = xp(a).linalg.pinv(a, rcond=rcond)
+
+    def back(g):
+        gt = _t(g)
+        return (
+            -(_t(p) @ g @ _t(p))
+            + (gt @ p - a @ (p @ (gt @ p))) @ _t(p)
+            + _t(p) @ ((p @ gt) - ((p @ gt) @ p) @ a)
         )
-    if x.dtype != weight.dtype:
-        from ..dtypes import name_of
 
-        raise RuntimeError(
-            f"linear: mat1 and mat2 must have the same dtype, but got {name_of(x.dtype)} and "
-            f"{name_of(weight.dtype)} (input and weight); convert the input, for instance with "
-            ".float()"
-        )
+    return p, back
 
 
-def _rows(shape: Any) -> str:
-    """A shape as rows x columns, all axes but the last joined."""
-    return f"{math.prod(shape[:-1])}x{shape[-1]}" if len(shape) else "0-d"
+@op
+def _qr(a):  # at least as many rows as columns: q above r
+    m = a.shape[-2]
+    q, r = xp(a).linalg.qr(a)
+
+    def back(g):
+        gq, gr = g[..., :m, :], g[..., m:, :]
+        h = r @ _t(gr) - _t(gq) @ q
+        symmetric = _lower(h, 0.5) + _t(_lower(h, 0.5))
+        return _t(xp(r).linalg.solve(r, _t(gq + q @ symmetric)))
+
+    return xp(q).concatenate([q, r], axis=-2), back
+
+
+def qr(a: Any) -> tuple[Any, Any]:
+    """The reduced factors q (rows, k) and r (k, columns), k the lesser of rows and columns."""
+    m, n = a.shape[-2:]
+    packed = _qr(a[..., :m])
+    q, r = packed[..., :m, :], packed[..., m:, :]
+    if m < n:  # the rest of the columns, in terms of q
+        r = xp(a).concatenate([r, _t(q) @ a[..., m:]], axis=-1)
+    return q, r
+
+
+@op
+def _eigh(a):  # the eigenvectors as columns, below them the eigenvalues; reads the lower triangle
+    n = a.shape[-1]
+    w, v = xp(a).linalg.eigh(a)
+
+    def back(g):
+        gv, gw = g[..., :n, :], g[..., n, :]
+        inner = (_t(v) @ gv) * _reciprocal_gaps(w) + _column(gw) * _eye(w, n)
+        return v @ inner @ _t(v)
+
+    return xp(v).concatenate([v, _row(w)], axis=-2), back
+
+
+def eigh(a: Any) -> tuple[Any, Any]:
+    """The eigenvalues (n,), ascending, and the eigenvectors as columns, of a symmetric matrix."""
+    packed = _eigh(a)
+    n = a.shape[-1]
+    return packed[..., n, :], packed[..., :n, :]
+
+
+@op
+def _svd(a):  # u above s above v
+    m = a.shape[-2]
+    u, s, vt = xp(a).linalg.svd(a, full_matrices=False)
+    v = _t(vt)
+
+    def back(g):
+        gu, gs, gv = g[..., :m, :], g[..., m, :], g[..., m + 1 :, :]
+        gaps = _reciprocal_gaps(s * s)
+        of_u, of_v = _t(u) @ gu, _t(v) @ gv
+        inner = ((of_u - _t(of_u)) * gaps) * _row(s) + _column(s) * ((of_v - _t(of_v)) * gaps)
+        inner = inner + _column(gs) * _eye(s, s.shape[-1])
+        outside_u = (gu - u @ of_u) / _row(s)  # what of gu lies outside the space of u
+        outside_v = (gv - v @ of_v) / _row(s)
+        return (u @ inner + outside_u) @ vt + u @ _t(outside_v)
+
+    return xp(u).concatenate([u, _row(s), v], axis=-2), back
+
+
+def svd(a: Any, full_matrices: bool = False) -> tuple[Any, Any, Any]:
+    """u (rows, k), s (k,) descending and v (k, columns) with a = u s v; k as in `qr`."""
+    m = a.shape[-2]
+    packed = _svd(a)
+    return packed[..., :m, :], packed[..., m, :], _t(packed[..., m + 1 :, :])

@@ -1,4 +1,7 @@
-"""Reductions, softmax and cumulative sums. Ties in amax and amin share the gradient equally."""
+"""Reductions and softmax; products and running sums are in `cumulative`.
+
+Ties in amax and amin share the gradient equally.
+"""
 
 from __future__ import annotations
 
@@ -74,14 +77,6 @@ def _extremum(name: str) -> Any:
 
 amax = _extremum("amax")
 amin = _extremum("amin")
-
-
-@op
-def cumsum(x, *, axis):
-    def back(g):
-        return xp(g).flip(xp(g).cumsum(xp(g).flip(g, axis=axis), axis=axis), axis=axis)
-
-    return xp(x).cumsum(x, axis=axis), back
 
 
 @op

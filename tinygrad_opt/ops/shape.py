@@ -28,7 +28,14 @@ def broadcast_to(x, *, shape):
 
 @op
 def flip(x, *, axis):
-    return xp(x).flip(x, axis=axis), lambda g: xp(g).flip(g, axis=axis)
+    # A copy, as in PyTorch, which has no negative strides.
+    return xp(x).copy(xp(x).flip(x, axis=axis)), lambda g: xp(g).flip(g, axis=axis)
+
+
+@op
+def roll(x, *, shift, axis):
+    back = -shift if isinstance(shift, int) else tuple(-n for n in shift)
+    return xp(x).roll(x, shift=shift, axis=axis), lambda g: xp(g).roll(g, shift=back, axis=axis)
 
 
 @op

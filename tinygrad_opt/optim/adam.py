@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import kernels
 from .._tensor import Tensor
+from . import cautious as caution
 from .checks import check_at_least_zero, check_betas, check_flags
 from .optimizer import Optimizer
 
@@ -24,6 +25,7 @@ class Adam(Optimizer):
     weight_decay: >= 0; added to the gradient, or with decoupled_weight_decay taken from p as
     AdamW does.  amsgrad: divide by the largest v so far.
     foreach, capturable, fused: accepted and without effect: the one implementation is fused.
+    cautious: keep of a step what goes the way of the gradient (`optim.cautious`).
     state: `step`, `exp_avg` (m), `exp_avg_sq` (v), with amsgrad `max_exp_avg_sq`.
     Raises ValueError for settings out of range.
     Source: Kingma & Ba 2015, arXiv:1412.6980, Alg. 1; differs: none but rounding. AMSGrad: Reddi et
@@ -52,12 +54,13 @@ class Adam(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
+        cautious: bool = False,
     ) -> None:
         super().__init__(params, dict(
             lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad,
             maximize=maximize, foreach=foreach, capturable=capturable,
             differentiable=differentiable, fused=fused,
-            decoupled_weight_decay=decoupled_weight_decay,
+            decoupled_weight_decay=decoupled_weight_decay, **caution.option(cautious),
         ))  # fmt: skip
 
     def check_settings(self, s: dict[str, Any]) -> None:
@@ -112,9 +115,10 @@ class AdamW(Adam):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        cautious: bool = False,
     ) -> None:
         super().__init__(
             params, lr, betas, eps, weight_decay, amsgrad, foreach=foreach, maximize=maximize,
             capturable=capturable, differentiable=differentiable, fused=fused,
-            decoupled_weight_decay=True,
+            decoupled_weight_decay=True, cautious=cautious,
         )  # fmt: skip

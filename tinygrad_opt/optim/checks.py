@@ -130,6 +130,13 @@ def check_lr(name: str, lr: Any) -> None:
     check_at_least_zero(name, "learning rate", lr)
 
 
+def check_rate(name: str, lr: Any) -> None:
+    """Part of `check_lr`, in the words of PyTorch's newer optimizers."""
+    value = lr.item() if isinstance(lr, Tensor) and lr.array.size == 1 else lr
+    if not isinstance(value, Tensor) and not value >= 0:
+        raise ValueError(f"{name}: Learning rate should be >= 0 but is: {value}")
+
+
 def check_at_least_zero(name: str, what: str, value: Any) -> None:
     """Raises ValueError unless `value` >= 0; `what` is PyTorch's word for it."""
     if not value >= 0.0 or math.isnan(value):

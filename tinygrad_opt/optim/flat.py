@@ -82,8 +82,7 @@ class Run:
         self.copy_back = copy_back
 
     def parts(self, *others: Any) -> Iterator[tuple[Tensor, tuple[Any, ...]]]:
-        """Each parameter with its own part of `arrays`, and of `others` as long; flat as they are.
-        """
+        """Each parameter with its own part of `arrays`, and of `others` that are as long; flat."""
         first = self.offsets[0]
         arrays = (*self.arrays, *others)
         for p, a, b in zip(self.params, self.offsets, self.offsets[1:], strict=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import kernels
+from . import cautious as caution
 from .checks import check_at_least_zero, check_flags
 from .optimizer import Optimizer
 
@@ -28,6 +29,7 @@ class RMSprop(Optimizer):
 
     lr, alpha, eps, weight_decay, momentum: >= 0; lr a number or a one-element Tensor.
     foreach, capturable: accepted and without effect: there is one implementation, and it is fused.
+    cautious: keep of a step what goes the way of the gradient (`optim.cautious`).
     state: `step`, `square_avg` (s), with momentum `momentum_buffer` (b), centered `grad_avg` (a).
     Raises ValueError for settings out of range.
     Source: Tieleman & Hinton 2012, lecture 6e; centered: Graves 2013, arXiv:1308.0850. As PyTorch,
@@ -54,11 +56,13 @@ class RMSprop(Optimizer):
         foreach: bool | None = None,
         maximize: bool = False,
         differentiable: bool = False,
+        *,
+        cautious: bool = False,
     ) -> None:
         super().__init__(params, dict(
             lr=lr, momentum=momentum, alpha=alpha, eps=eps, centered=centered,
             weight_decay=weight_decay, capturable=capturable, foreach=foreach, maximize=maximize,
-            differentiable=differentiable,
+            differentiable=differentiable, **caution.option(cautious),
         ))  # fmt: skip
 
     def check_settings(self, s: dict[str, Any]) -> None:

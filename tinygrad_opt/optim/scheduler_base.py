@@ -1,7 +1,7 @@
 """What all learning-rate schedulers share; the schedulers themselves are in `lr_scheduler`.
 
 `LRScheduler` holds PyTorch's protocol: the epoch counter, the initial rates, writing `group["lr"]`,
-the warnings, the state dict. `FactorScheduler` makes a scheduler of a pure function of the step.
+the warnings, the state dict. `factor_scheduler` makes a scheduler of a pure function of the step.
 
 One unit throughout: an "epoch" is one call of `scheduler.step()`, whatever the caller makes of it
 (an epoch or a batch).
@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
-from .._tensor import Tensor
 from .optimizer import Optimizer
-from .schedules import Schedule
-
-Rate: TypeAlias = "float | Tensor"
+from .rates import (
+    Rate,
+    all_or_nothing,
+    copied,
+    set_initial_rates,
+    write_rates,
+)
 
 HOW_TO = "See https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
 EPOCH_DEPRECATION_WARNING = (
@@ -52,12 +55,11 @@ class LRScheduler:
 
     _get_lr_called_within_step: bool = False
     _is_initial: bool = False
-    _unsaved = ("optimizer", "_step_override")  # attributes that are no part of the state dict
+    _unsaved: tuple[str, ...] = ("optimizer", "_step_override")  # no part of the state dict
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         name = type(self).__name__
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{name}: {type(optimizer).__name__} is not an Optimizer")
+        require_optimizer(name, optimizer)
         if not isinstance(last_epoch, int) or last_epoch < -1:
             raise ValueError(
                 f"{name}: last_epoch must be an integer, at least -1, got {last_epoch!r}"
@@ -65,27 +67,16 @@ class LRScheduler:
         self.optimizer = optimizer
         self._step_override = vars(optimizer).get("step")
         self._prepare()
-        added = _set_initial_lr(optimizer, last_epoch)
-        try:
-            self.base_lrs = [_copy(group["initial_lr"]) for group in optimizer.param_groups]
+        with all_or_nothing(optimizer):
+            set_initial_rates(name, optimizer, last_epoch)
+            self.base_lrs = [copied(group["initial_lr"]) for group in optimizer.param_groups]
             self.last_epoch = last_epoch
             self._initial_step()
-        except BaseException:
-            for group in added:
-                del group["initial_lr"]
-            raise
 
     def _prepare(self) -> None:
         """Check the settings, before anything of the optimizer is touched."""
 
-    def _initial_step(self) -> None:
-        """Write the first epoch's rate, without warnings about the order of calls."""
-        self._step_count = 0
-        self._is_initial = True
-        try:
-            self.step()
-        finally:
-            self._is_initial = False
+    # Stepping -------------------------------------------------------------------------------------
 
     def get_lr(self) -> list[Rate]:
         """One rate per group for epoch `last_epoch`; to read the current ones use get_last_lr."""
@@ -129,21 +120,29 @@ class LRScheduler:
             self._get_lr_called_within_step = False
 
     def _write(self, values: Sequence[Rate]) -> None:
-        """Put one rate into each group; Tensors are filled in place, floats stay floats."""
-        groups = self.optimizer.param_groups
-        if len(values) != len(groups):
-            raise ValueError(
-                f"{type(self).__name__}: {len(values)} learning rates for {len(groups)} parameter "
-                "groups. A group added after the scheduler was built has no initial rate: "
-                "build the scheduler again"
-            )
-        # All of them become numbers before the first is written: a bad one must change nothing.
-        for group, value in zip(groups, list(map(number, values)), strict=True):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(value)
-            else:
-                group["lr"] = value
-        self._last_lr: list[Rate] = [_copy(group["lr"]) for group in groups]
+        """Put what belongs to the epoch into the groups; here that is one rate for each."""
+        self._last_lr = write_rates(type(self).__name__, self.optimizer, values)
+
+    # Starting: what a SequentialLR asks of the schedulers that it runs one after another ----------
+
+    def _initial_step(self) -> None:
+        """Write the first epoch's rate, without warnings about the order of calls."""
+        self._step_count = 0
+        self._is_initial = True
+        try:
+            self.step()
+        finally:
+            self._is_initial = False
+
+    def _rewind(self) -> None:
+        """Go back to before the first epoch; the optimizer is left alone."""
+        self.last_epoch = -1
+
+    def _restart(self) -> None:
+        """Begin anew in the middle of a run: epoch 0, by the closed form where there is one."""
+        self._update_lr(0)
+
+    # Warnings -------------------------------------------------------------------------------------
 
     def _warn_about_order(self) -> None:
         """At the first step after construction: was `optimizer.step()` called before it?"""
@@ -166,13 +165,14 @@ class LRScheduler:
 
     def _warn_outside_step(self) -> None:
         """get_lr() computes the rate of a step that is under way; outside one it misleads."""
-        if not self._get_lr_called_within_step:
-            warnings.warn(
-                "To get the last learning rate computed by the scheduler, "
-                "please use `get_last_lr()`.",
-                UserWarning,
-                stacklevel=3,
-            )
+        warnings.warn(
+            "To get the last learning rate computed by the scheduler, "
+            "please use `get_last_lr()`.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+    # State ----------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer; plain JSON unless a rate is a Tensor."""
@@ -193,85 +193,7 @@ class LRScheduler:
         vars(self).update(state_dict)
 
 
-class FactorScheduler(LRScheduler):
-    """A scheduler made of a pure function: rate(t) = initial rate * f(t), f = self.schedule().
-
-    Where a group holds what this schedule wrote for t - 1, the closed form is written: no rounding
-    error accumulates. Where somebody else changed it (another scheduler, or by hand), the change
-    is carried over, as PyTorch's recurrences do:
-
-        rate = rate * f(t) / f(t - 1),   or   rate + initial rate * f(t)   where f(t - 1) = 0
-
-    Both read nothing but the group's rate and t: resuming from those gives the same bits.
-    """
-
-    # With last_epoch >= 0, does the constructor leave the rate as it is, or make its step?
-    # PyTorch does the first for smooth schedules and the second for those that jump.
-    _holds_on_resume = True
-
-    def schedule(self) -> Schedule:
-        """The pure function for the present settings: step -> factor of the initial rate."""
-        raise NotImplementedError(f"{type(self).__name__} does not define schedule()")
-
-    def _prepare(self) -> None:
-        try:
-            self.schedule()
-        except ValueError as error:
-            raise ValueError(f"{type(self).__name__}: {error}") from None
-
-    def get_lr(self) -> list[Rate]:
-        self._warn_outside_step()
-        epoch, factor = self.last_epoch, self.schedule()
-        now, before = factor(epoch), factor(epoch - 1) if epoch > 0 else 1.0
-        groups, bases = self.optimizer.param_groups, self.base_lrs
-        if now == before or (self._is_initial and epoch > 0 and self._holds_on_resume):
-            return [_copy(group["lr"]) for group in groups]
-        # A group added later has no initial rate; it takes part by the ratio alone.
-        return [
-            _carry(group["lr"], bases[i] if i < len(bases) else None, now, before)
-            for i, group in enumerate(groups)
-        ]
-
-    def _get_closed_form_lr(self) -> list[Rate]:
-        factor = self.schedule()(self.last_epoch)
-        return [number(base) * factor for base in self.base_lrs]
-
-
-def _carry(rate: Rate, base: Rate | None, now: float, before: float) -> float:
-    """The rate for factor `now`, from the rate that a group holds after factor `before`."""
-    value = number(rate)
-    if base is not None and value == _as_held(rate, number(base) * before):
-        return number(base) * now
-    if before != 0:
-        return value * (now / before)
-    return value if base is None else value + number(base) * now
-
-
-def _as_held(like: Rate, value: float) -> float:
-    """`value` as `like` would hold it: rounded to the dtype where that is a Tensor."""
-    return number(like.clone().fill_(value)) if isinstance(like, Tensor) else value
-
-
-def _copy(rate: Rate) -> Rate:
-    """The rate, never aliased: a caller that fills a Tensor must not change ours."""
-    return rate.clone() if isinstance(rate, Tensor) else rate
-
-
-def number(rate: Rate) -> float:
-    """A rate as a Python float."""
-    return rate.item() if isinstance(rate, Tensor) else float(rate)
-
-
-def _set_initial_lr(optimizer: Optimizer, last_epoch: int) -> list[dict[str, Any]]:
-    """Note each group's initial rate and return the groups that had none; resuming needs all."""
-    missing = [group for group in optimizer.param_groups if "initial_lr" not in group]
-    if missing and last_epoch >= 0:
-        index = next(i for i, g in enumerate(optimizer.param_groups) if "initial_lr" not in g)
-        raise KeyError(
-            f"param 'initial_lr' is not specified in param_groups[{index}] when resuming scheduler "
-            "with last_epoch >= 0. Load the optimizer's state before, or leave last_epoch at -1 "
-            "to start afresh"
-        )
-    for group in missing:
-        group["initial_lr"] = _copy(group["lr"])
-    return missing
+def require_optimizer(name: str, optimizer: Any) -> None:
+    """Raise TypeError for anything that is no Optimizer."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{name}: {type(optimizer).__name__} is not an Optimizer")

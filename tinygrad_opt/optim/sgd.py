@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import kernels
+from . import cautious as caution
 from .checks import check_at_least_zero, check_flags
 from .optimizer import Optimizer
 
@@ -20,6 +21,7 @@ class SGD(Optimizer):
     lr: step size >= 0, a number or a one-element Tensor.  momentum, weight_decay: >= 0.
     nesterov: needs momentum > 0 and dampening = 0.
     foreach, fused: accepted and without effect: there is one implementation, and it is fused.
+    cautious: keep of a step what goes the way of the gradient (`optim.cautious`).
     state: `momentum_buffer`, if momentum is not 0.
     Raises ValueError for settings out of range.
     Source: PyTorch's SGD; Nesterov as in Sutskever et al. 2013, ICML, section 2.
@@ -46,11 +48,12 @@ class SGD(Optimizer):
         foreach: bool | None = None,
         differentiable: bool = False,
         fused: bool | None = None,
+        cautious: bool = False,
     ) -> None:
         super().__init__(params, dict(
             lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay,
             nesterov=nesterov, maximize=maximize, foreach=foreach, differentiable=differentiable,
-            fused=fused,
+            fused=fused, **caution.option(cautious),
         ))  # fmt: skip
 
     def check_settings(self, s: dict[str, Any]) -> None:

@@ -1,5 +1,5 @@
-"""What surrounds training, as `torch.utils`: `data` feeds it."""
+"""What surrounds training, as `torch.utils`: `data` feeds it, `checkpoint` saves memory."""
 
-from . import data
+from . import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from .. import random
 from .._tensor import Tensor
+from ..creation import as_tensor
 from ..random import Generator
 
 __all__ = [
@@ -17,14 +18,22 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Sampler:
-    """An iterable of indices (or of lists of indices, for `batch_sampler`)."""
+T_co = TypeVar("T_co", covariant=True)
 
-    def __iter__(self) -> Iterator[Any]:
+
+class Sampler(Generic[T_co]):
+    """An iterable of indices (or of lists of indices, for `batch_sampler`).
+
+    A subclass defines `__iter__`, and `__len__` if it can. One that draws random numbers draws them
+    all when an epoch begins, from its attribute `generator` or from the default generator: then a
+    DataLoader can resume in the middle of an epoch.
+    """
+
+    def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError(f"{type(self).__name__} must implement __iter__")
 
 
-class SequentialSampler(Sampler):
+class SequentialSampler(Sampler[int]):
     """0, 1, ... in order."""
 
     def __init__(self, data_source: Sized) -> None:
@@ -37,7 +46,7 @@ class SequentialSampler(Sampler):
         return len(self.data_source)
 
 
-class RandomSampler(Sampler):
+class RandomSampler(Sampler[int]):
     """A new random order at each iteration.
 
     data_source  what the indices are for
@@ -66,20 +75,18 @@ class RandomSampler(Sampler):
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
-        n, left = len(self.data_source), self.num_samples
+        n, wanted = len(self.data_source), self.num_samples
         numbers = random.stream(self.generator)
         if self.replacement:
-            yield from numbers.integers(0, n, left).tolist()
-            return
-        while left > 0:
-            yield from numbers.permutation(n)[:left].tolist()
-            left -= n
+            return iter(numbers.integers(0, n, wanted).tolist())
+        rounds = [numbers.permutation(n) for _ in range(-(-wanted // n))]
+        return iter(np.concatenate(rounds)[:wanted].tolist())
 
     def __len__(self) -> int:
         return self.num_samples
 
 
-class SubsetRandomSampler(Sampler):
+class SubsetRandomSampler(Sampler[int]):
     """The given indices in a new random order at each iteration."""
 
     def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
@@ -94,11 +101,11 @@ class SubsetRandomSampler(Sampler):
         return len(self.indices)
 
 
-class WeightedRandomSampler(Sampler):
+class WeightedRandomSampler(Sampler[int]):
     """`num_samples` indices, index i with a probability in proportion to weights[i].
 
-    Raises ValueError for weights that are not one row of non-negative numbers, and for more
-    samples without replacement than there are positive weights.
+    Raises ValueError for weights that are not one row, RuntimeError for negative or only zero ones,
+    and for more samples without replacement than there are positive weights.
     """
 
     def __init__(
@@ -106,29 +113,38 @@ class WeightedRandomSampler(Sampler):
         generator: Generator | None = None,
     ) -> None:  # fmt: skip
         _check_count(num_samples)
-        values = np.asarray(weights.tolist() if isinstance(weights, Tensor) else weights, float)
-        if values.ndim != 1:
+        if not isinstance(replacement, bool):
+            raise ValueError(
+                f"replacement should be a boolean value, but got replacement={replacement}"
+            )
+        self.weights = as_tensor(weights, dtype=np.float64)
+        if self.weights.ndim != 1:
             raise ValueError(
                 "weights should be a 1d sequence but given weights have shape "
-                f"{tuple(values.shape)}"
+                f"{tuple(self.weights.shape)}"
             )
-        if not (np.isfinite(values).all() and (values >= 0).all() and values.sum() > 0):
-            raise ValueError(
-                "WeightedRandomSampler: weights must be finite and non-negative, one of them "
-                "positive"
-            )
-        if not replacement and num_samples > np.count_nonzero(values):
-            raise ValueError(
-                f"WeightedRandomSampler: cannot draw {num_samples} samples without replacement "
-                f"from {np.count_nonzero(values)} positive weights"
-            )
-        self.weights = values
         self.num_samples = num_samples
         self.replacement = replacement
         self.generator = generator
+        self._probabilities()
+
+    def _probabilities(self) -> Any:
+        values = self.weights.numpy()
+        positive = np.count_nonzero(values)
+        if not (np.isfinite(values).all() and (values >= 0).all() and positive):
+            raise RuntimeError(
+                "WeightedRandomSampler: invalid multinomial distribution: weights must be finite "
+                f"and none of them < 0, and one of them positive, got {values.tolist()[:20]}"
+            )
+        if not self.replacement and self.num_samples > positive:
+            raise RuntimeError(
+                "WeightedRandomSampler: cannot sample n_sample > prob_dist.size(-1) samples "
+                f"without replacement: {self.num_samples} samples, {positive} positive weights"
+            )
+        return values / values.sum()
 
     def __iter__(self) -> Iterator[int]:
-        p = self.weights / self.weights.sum()
+        p = self._probabilities()
         drawn = random.stream(self.generator).choice(len(p), self.num_samples, self.replacement, p)
         return iter(drawn.tolist())
 
@@ -136,7 +152,7 @@ class WeightedRandomSampler(Sampler):
         return self.num_samples
 
 
-class BatchSampler(Sampler):
+class BatchSampler(Sampler[list[Any]]):
     """Lists of `batch_size` indices from another sampler; the last is shorter, or dropped."""
 
     def __init__(self, sampler: Iterable[Any], batch_size: int, drop_last: bool) -> None:

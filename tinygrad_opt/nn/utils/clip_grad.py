@@ -1,4 +1,4 @@
-"""Norms of gradients and clipping, and parameters as one vector."""
+"""Norms of gradients, and clipping."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import functions
-from .._tensor import Tensor
-from ..backend import array_namespace
-from ..kernels import reduce
+from ..._tensor import Tensor
+from ...backend import array_namespace
+from ...kernels import reduce
 
 __all__ = [
     "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm",
-    "parameters_to_vector", "vector_to_parameters",
 ]  # fmt: skip
 
 Tensors = Tensor | Iterable[Tensor]
@@ -89,33 +87,6 @@ def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | Non
     for p in _listed(parameters):
         if p.grad is not None:
             p.grad.array.clip(-limit, limit, out=p.grad.array)
-
-
-def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All parameters as one vector, in order; gradients flow back through it."""
-    return functions.cat([functions.flatten(p) for p in _listed(parameters)])
-
-
-def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Writes the vector's elements into the parameters, in order.
-
-    The values are copied, so the parameters keep their memory. Raises RuntimeError for a vector
-    that is too short or too long; then nothing has changed.
-    """
-    if not isinstance(vec, Tensor):
-        raise TypeError(f"expected Tensor, but got: {type(vec).__name__}")
-    tensors = _listed(parameters)
-    needed = sum(p.numel() for p in tensors)
-    if vec.array.shape != (needed,):
-        raise RuntimeError(
-            f"vector_to_parameters: the parameters hold {needed} elements, but the vector has "
-            f"shape {vec.shape}"
-        )
-    start = 0
-    for p in tensors:
-        stop = start + p.numel()
-        p.array[...] = vec.array[start:stop].reshape(p.array.shape)
-        start = stop
 
 
 def _listed(tensors: Tensors) -> Sequence[Any]:

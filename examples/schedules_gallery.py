@@ -1,0 +1,159 @@
+"""Draw every learning-rate scheduler into one page.
+
+python examples/schedules_gallery.py                        # leaves schedules.png
+python examples/schedules_gallery.py --out /tmp/page.png
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+import tinygrad_opt
+from tinygrad_opt import optim
+from tinygrad_opt.optim import lr_scheduler
+from tinygrad_opt.optim.plot import plot_schedule
+from tinygrad_opt.optim.schedules import anneal, cosine_restarts, warmup
+
+STEPS, RATE, COLUMNS = 100, 1.0, 5
+INK, GREY, BLUE, RED = "#1d2733", "#7b8794", "#2166ac", "#c0392b"
+STYLE = {
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": "#cbd2d9",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": mpl.cycler(color=[BLUE, RED]),
+    "grid.color": "#edf0f3",
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.bottom": False,
+    "ytick.left": False,
+    "legend.frameon": False,
+}
+LOSSES = [1.0 - min(step, 40) / 100 - max(0, step - 75) / 100 for step in range(STEPS)]
+CYCLE = {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 15}
+STABLE = {"warmup_steps": 15, "stable_steps": 45, "decay_steps": 40}
+
+
+IN_RED = "; momentum in red"
+
+# (class, settings, what to write below its name instead of them).
+PANELS = [
+    ("FixedLR", {}, "the rate as it is"),
+    ("ExponentialDecayLR", {"decay_rate": 0.03}, None),
+    ("TimeDecayLR", {"decay_rate": 0.1}, None),
+    ("ExponentialLR", {"gamma": 0.96}, None),
+    ("PolynomialLR", {"total_iters": 90, "power": 2.0}, None),
+    ("ConstantLR", {"factor": 0.3, "total_iters": 40}, None),
+    ("LinearLR", {"start_factor": 0.1, "total_iters": 60}, None),
+    ("StepLR", {"step_size": 20, "gamma": 0.6}, None),
+    ("MultiStepLR", {"milestones": [25, 70, 85], "gamma": 0.5}, None),
+    ("LambdaLR", {"lr_lambda": lambda t: (1 + t) ** -0.5}, "1 / √(1 + t)"),
+    ("MultiplicativeLR", {"lr_lambda": lambda t: 1 - 1 / (t + 5)}, "times 1 - 1 / (t + 5)"),
+    ("CosineAnnealingLR", {"T_max": 60, "eta_min": 0.1}, None),
+    ("CosineAnnealingWarmRestarts", {"T_0": 15, "T_mult": 2}, None),
+    ("CosineRestartsLR", {"T_0": 15, "T_mult": 1.5}, None),
+    (
+        "ScheduleLR",
+        {"formula": warmup(10) * cosine_restarts(30, end_factor=0.2)},
+        "warmup(10) * cosine_restarts(30)",
+    ),
+    ("CyclicLR", CYCLE, "triangular" + IN_RED),
+    ("CyclicLR", {**CYCLE, "mode": "triangular2"}, "triangular2" + IN_RED),
+    ("CyclicLR", {**CYCLE, "mode": "exp_range", "gamma": 0.99}, "exp_range, gamma=0.99" + IN_RED),
+    ("OneCycleLR", {"max_lr": 1.0, "total_steps": STEPS}, "total_steps=100" + IN_RED),
+    (
+        "OneCycleLR",
+        {"max_lr": 1.0, "total_steps": STEPS, "three_phase": True},
+        "three_phase" + IN_RED,
+    ),
+    ("WarmupCosineLR", {"warmup_steps": 15, "total_steps": STEPS}, None),
+    ("WarmupStableDecayLR", STABLE, "15 steps up, 45 stable, 40 down: 1-sqrt"),
+    ("WarmupStableDecayLR", {**STABLE, "cooldown": "linear"}, 'the same, cooldown="linear"'),
+    ("InverseSqrtLR", {"warmup_steps": 15}, None),
+    (
+        "PlateauLR",
+        {"schedule": warmup(15), "factor": 0.5, "patience": 9},
+        "warmup(15); the loss stays from step 40 to 75",
+    ),
+    ("ReduceLROnPlateau", {"factor": 0.5, "patience": 9}, "the loss stays from step 40 to 75"),
+    ("SWALR", {"swa_lr": 0.2, "anneal_epochs": 50}, None),
+    (
+        "SequentialLR",
+        [("LinearLR", 0.1, 1.0, 30), ("CosineAnnealingLR", 70)],
+        "LinearLR, then CosineAnnealingLR",
+    ),
+    (
+        "ChainedScheduler",
+        [("ConstantLR", 0.4, 40), ("ExponentialLR", 0.98)],
+        "ConstantLR and ExponentialLR",
+    ),
+    (
+        "HyperparameterScheduler",
+        {"name": "momentum", "schedule": anneal(0.5, 0.95, 70)},
+        "anneal(0.5, 0.95, 70)" + IN_RED,
+    ),
+]
+
+
+def build(name, settings):
+    """The scheduler of a panel, on an optimizer of its own."""
+    optimizer = optim.SGD([tinygrad_opt.zeros(1, requires_grad=True)], lr=RATE, momentum=0.9)
+    make = getattr(lr_scheduler, name)
+    if isinstance(settings, dict):
+        return make(optimizer, **settings)
+    parts = [getattr(lr_scheduler, part)(optimizer, *rest) for part, *rest in settings]
+    return make(parts) if name == "ChainedScheduler" else make(optimizer, parts, [30])
+
+
+def draw_panel(axes, name, settings, text):
+    """Draw one scheduler; in red the momentum, where it moves."""
+    scheduler = build(name, settings)
+    if name != "HyperparameterScheduler":
+        plot_schedule(scheduler, steps=STEPS, metrics=LOSSES, ax=axes)
+    if text is not None and text.endswith(IN_RED):
+        plot_schedule(scheduler, steps=STEPS, parameter="momentum", ax=axes)
+        axes.lines[-1].set_color(RED)
+    axes.set_title(name, pad=18)
+    if text is None:
+        text = ", ".join(
+            f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+            for key, value in settings.items()
+        )
+    axes.text(0, 1.04, text, transform=axes.transAxes, size=8, color=GREY)
+    axes.set(xlabel="", ylabel="", xlim=(0, STEPS), ylim=(0, 1.05), yticks=[0, 0.5, 1])
+
+
+def draw(path):
+    """Draw all panels into one page."""
+    rows = len(PANELS) // COLUMNS
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.1 * COLUMNS, 2.3 * rows + 0.9), dpi=110, layout="constrained")
+        figure.suptitle("Learning rate over 100 steps, initially 1", size=15, x=0.008, ha="left")
+        grid = figure.subplots(rows, COLUMNS, squeeze=False)
+        for axes, panel in zip(grid.flat, PANELS, strict=True):
+            draw_panel(axes, *panel)
+        figure.savefig(path)
+
+
+def main():
+    """Draw the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("schedules.png"), help="the picture")
+    options = parser.parse_args()
+    draw(options.out)
+    print(f"{len(PANELS)} schedulers drawn into {options.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Rules of the optimizers that reduce first: making a direction, and the step along it.
+
+The step of such an optimizer needs a norm, a mean or a matrix, so it takes more than one launch:
+averages and a direction, element by element; then the reduction; then the step along what came of
+it. In the rules that make something, `p` is not the parameter but what is made.
+"""
+
+from math import sqrt
+
+from .rule import update_rule
+
+
+@update_rule
+def step_along(p, g, decay, lr):
+    """p = decay * p - lr * g, with a direction as g: the last launch of such a step."""
+    p = decay * p - lr * g
+    return p
+
+
+@update_rule
+def average(p, g, omb):
+    """p = p + omb * (g - p): a moving average of g."""
+    p = p + omb * (g - p)
+    return p
+
+
+@update_rule
+def average_square(p, g, omb):
+    """p = p + omb * (g^2 - p): a moving average of g^2."""
+    p = p + omb * (g * g - p)
+    return p
+
+
+@update_rule
+def adam_direction(p, g, m, v, sign, wd, omb1, omb2, eps, c1, c2):
+    """p = c1 * m / (sqrt(v) * c2 + eps) + wd * p: Adam's direction, in the place of p.
+
+    m, v, c1 and c2 as for `adam`. Source: Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1.
+    """
+    g = sign * g
+    m = m + omb1 * (g - m)
+    v = v + omb2 * (g * g - v)
+    p = c1 * m / (sqrt(v) * c2 + eps) + wd * p
+    return p, m, v
+
+
+@update_rule
+def scaled_direction(p, g, sign, floor):
+    """p = sign * g / sqrt(max(p, floor)), with a variance as p."""
+    p = sign * g / sqrt(floor if p < floor else p)  # not max(): a NaN must come through
+    return p

@@ -1,0 +1,143 @@
+"""Pooling: where the maximum of each window of an image stands, and the way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import cache, threads
+
+_ELEMENTS_PER_CELL = 8  # elements of an optimizer's step in the time of looking at one cell
+
+_ARGMAX = """\
+# Written by tinygrad_opt.kernels.pooling.
+import numpy as np
+from numba import njit, prange
+
+
+@njit("void({dtype}[:, :, :, ::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1],"
+      "int64[::1], int64, int64, int64, int64[:, :, :, ::1])", error_model="numpy", nogil=True,
+      parallel={parallel}, cache={cache})
+def argmax(x, d0, d1, h0, h1, w0, w1, dd, dh, dw, place):
+    N, D, H, W = place.shape
+    height, width = x.shape[2], x.shape[3]
+    last = w0 + (w1 - 1 - w0) // dw * dw
+    taps = 1 + np.max((last - w0) // dw)
+    for n in {range}(N):
+        best, at = np.empty(W, np.{dtype}), np.empty(W, np.int32)
+        for i in range(D):
+            for j in range(H):
+                best[:] = -np.inf
+                at[:] = (d0[i] * height + h0[j]) * width + w0
+                for d in range(d0[i], d1[i], dd):
+                    for h in range(h0[j], h1[j], dh):
+                        row = x[n, d, h]
+                        base = (d * height + h) * width
+                        for t in range(taps):
+                            for k in range(W):
+                                w = min(w0[k] + t * dw, last[k])
+                                v = row[w]
+                                better = (v > best[k]) | (v != v)
+                                best[k] = v if better else best[k]
+                                at[k] = base + w if better else at[k]
+                place[n, i, j] = at
+"""
+
+_PICK = """\
+# Written by tinygrad_opt.kernels.pooling.
+from numba import njit
+
+
+@njit("void({dtype}[:, ::1], int64[:, ::1], {dtype}[:, ::1])", nogil=True, cache={cache})
+def pick(x, place, y):
+    for n in range(y.shape[0]):
+        for i in range(y.shape[1]):
+            y[n, i] = x[n, place[n, i]]
+"""
+
+_SPREAD = """\
+# Written by tinygrad_opt.kernels.pooling.
+from numba import njit
+
+
+@njit("void({dtype}[:, ::1], int64[:, ::1], {dtype}[:, ::1])", nogil=True, cache={cache})
+def spread(g, place, y):
+    for n in range(g.shape[0]):
+        for i in range(g.shape[1]):
+            y[n, place[n, i]] += g[n, i]
+"""
+
+_kernels: dict[tuple[str, str, bool], Any] = {}
+
+
+def window_argmax(x: Any, spans: Any) -> Any:
+    """Where in its image each window's first maximum stands, or its last NaN.
+
+    Args:
+        x: (batch, channels, *image), contiguous, float32 or float64; up to three axes.
+        spans: for each axis of the image, (start, stop, step): the windows' first cells, the ends
+            of their ranges, and the distance of two cells.
+
+    Returns:
+        (batch, channels, *windows) int64, places in the flat image.
+    """
+    image, output = x.shape[2:], tuple(len(s.start) for s in spans)
+    missing = 3 - len(image)
+    first, last = np.zeros(1, np.int64), np.ones(1, np.int64)
+    edges = [first, last] * missing + [
+        np.ascontiguousarray(edge, np.int64) for s in spans for edge in (s.start, s.stop)
+    ]
+    steps = [1] * missing + [s.step for s in spans]
+    rows = x.shape[0] * x.shape[1]
+    place = np.empty((rows, *(1,) * missing, *output), np.int64)
+    parallel = _ELEMENTS_PER_CELL * x.size >= threads.threshold and threads.acquire()
+    try:
+        kernel = _kernel("argmax", _ARGMAX, x.dtype, parallel)
+        kernel(x.reshape(rows, *(1,) * missing, *image), *edges, *steps, place)
+    finally:
+        if parallel:
+            threads.release()
+    return place.reshape(*x.shape[:2], *output)
+
+
+def pick(x: Any, place: Any) -> Any:
+    """The cells of x (batch, channels, *image) at `place` (batch, channels, ...), flat.
+
+    Both contiguous, x float32 or float64, `place` int64 in [0, cells of the image).
+    """
+    y = np.empty(place.shape, x.dtype)
+    rows = x.shape[0] * x.shape[1]
+    if y.size:
+        _kernel("pick", _PICK, x.dtype)(
+            x.reshape(rows, -1), place.reshape(rows, -1), y.reshape(rows, -1)
+        )
+    return y
+
+
+def spread(g: Any, place: Any, image: tuple[int, ...]) -> Any:
+    """g (batch, channels, ...) added up at its places in an image of zeros.
+
+    Args:
+        g: contiguous, float32 or float64.
+        place: of the same shape, int64, each in [0, cells of the image).
+        image: the lengths of the result's last axes.
+    """
+    batch, channels = g.shape[:2]
+    y = np.zeros((batch, channels, *image), g.dtype)
+    rows = batch * channels
+    if y.size and g.size:
+        _kernel("spread", _SPREAD, g.dtype)(
+            g.reshape(rows, -1), place.reshape(rows, -1), y.reshape(rows, -1)
+        )
+    return y
+
+
+def _kernel(name: str, template: str, dtype: Any, parallel: bool = False) -> Any:
+    kernel = _kernels.get((name, dtype.char, parallel))
+    if kernel is None:
+        settings = {"dtype": dtype.name, "parallel": parallel}
+        settings["range"] = "prange" if parallel else "range"
+        kernel = cache.load(name, lambda on_disk: template.format(cache=on_disk, **settings))
+        _kernels[name, dtype.char, parallel] = kernel
+    return kernel

@@ -1,0 +1,202 @@
+"""Rows of pooling, and of images in other sizes."""
+
+import itertools
+import math
+
+import numpy as np
+from op_rows.rows import Row, apart, functional, of, positive
+
+from tinygrad_opt import ops
+
+PLACE = np.array([[[[0, 5], [5, 11]]]])  # 5 twice
+
+
+def np_windows(x, reduce, kernel, stride=None, padding=0, dilation=1, ceil=False):
+    """reduce(cells, cells with padding) of each window, by definition."""
+    axes = x.ndim - 2
+    stride = stride or kernel
+    rounded = math.ceil if ceil else math.floor
+    spans = []
+    for n in x.shape[2:]:
+        count = rounded((n + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1
+        if ceil and (count - 1) * stride >= n + padding:
+            count -= 1
+        spans.append([
+            ([i for i in range(start, start + dilation * (kernel - 1) + 1, dilation) if 0 <= i < n],
+             min(start + kernel, n + padding) - start)
+            for start in range(-padding, count * stride - padding, stride)
+        ])  # fmt: skip
+    y = np.empty((*x.shape[:2], *map(len, spans)))
+    for at in itertools.product(*(range(len(span)) for span in spans)):
+        chosen = [spans[a][i] for a, i in enumerate(at)]
+        cells = x[(..., *np.ix_(*(c for c, _ in chosen)))].reshape(*x.shape[:2], -1)
+        y[(..., *at)] = reduce(cells, math.prod(n for _, n in chosen))
+    assert axes == len(spans)
+    return y
+
+
+def np_adaptive(x, reduce, out):
+    y = np.empty((*x.shape[:2], *out))
+    for at in itertools.product(*map(range, out)):
+        cells = tuple(
+            slice(i * n // m, -(-(i + 1) * n // m))
+            for i, n, m in zip(at, x.shape[2:], out, strict=True)
+        )
+        y[(..., *at)] = reduce(x[(..., *cells)].reshape(*x.shape[:2], -1), None)
+    return y
+
+
+def largest(cells, count):
+    return cells.max(-1)
+
+
+def mean(cells, count):
+    return cells.mean(-1)
+
+
+def padded_mean(cells, count):
+    return cells.sum(-1) / count
+
+
+def root(cells, count):
+    return np.sqrt((cells**2).sum(-1))
+
+
+def np_linear(n, out, align=False, scale=None):
+    """The matrix of linear interpolation, output by output."""
+    matrix = np.zeros((out, n))
+    for o in range(out):
+        at = (o + 0.5) * (scale or n / out) - 0.5
+        at = o * (n - 1) / (out - 1) if align else max(at, 0.0)
+        i = min(int(at), n - 1)
+        matrix[o, i] += 1 - (at - i)
+        matrix[o, min(i + 1, n - 1)] += at - i
+    return matrix
+
+
+def np_cubic(n, out):
+    def kernel(d, a=-0.75):
+        d = abs(d)
+        if d <= 1:
+            return (a + 2) * d**3 - (a + 3) * d**2 + 1
+        return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a if d < 2 else 0.0
+
+    matrix = np.zeros((out, n))
+    for o in range(out):
+        at = (o + 0.5) * n / out - 0.5
+        for i in range(math.floor(at) - 1, math.floor(at) + 3):
+            matrix[o, min(max(i, 0), n - 1)] += kernel(at - i)
+    return matrix
+
+
+def np_triangle(n, out):
+    """Antialiased linear interpolation for out < n."""
+    scale = n / out
+    matrix = np.array([
+        [max(1 - abs(i + 0.5 - (o + 0.5) * scale) / scale, 0) for i in range(n)] for o in range(out)
+    ])  # fmt: skip
+    return matrix / matrix.sum(1, keepdims=True)
+
+
+def both(rows, columns):
+    return lambda x: np.einsum("oi,ncij,pj->ncop", rows, x, columns)
+
+
+IMAGE = of((2, 2, 5, 4), values=apart)
+PLAIN = of((2, 2, 5, 4))
+SMALL = of((1, 2, 4, 5))
+
+POOLING = [
+    Row("pick", lambda m, x: ops.pick(x, place=PLACE), of((1, 1, 3, 4)),
+        lambda x: x.reshape(1, 1, -1)[:, :, PLACE[0, 0]],
+        lambda m, x: x.reshape(1, 1, -1)[:, :, m.tensor(PLACE[0, 0])]),
+    Row("spread", lambda m, g: ops.spread(g, place=PLACE, image=(3, 4)), of((1, 1, 2, 2)),
+        lambda g: np.bincount(PLACE.ravel(), g.ravel(), 12).reshape(1, 1, 3, 4),
+        lambda m, g: m.zeros(12, dtype=g.dtype).index_add(
+            0, m.tensor(PLACE.ravel()), g.reshape(-1)).reshape(1, 1, 3, 4)),
+    Row("pick: max_pool1d", functional("max_pool1d", kernel_size=2), of((2, 2, 5), values=apart),
+        lambda x: np_windows(x, largest, 2)),
+    Row("pick: max_pool2d", functional("max_pool2d", kernel_size=2), IMAGE,
+        lambda x: np_windows(x, largest, 2)),
+    Row("pick: max_pool2d, all settings",
+        functional("max_pool2d", kernel_size=3, stride=2, padding=1, dilation=2, ceil_mode=True),
+        of((2, 2, 6, 7), values=apart), lambda x: np_windows(x, largest, 3, 2, 1, 2, ceil=True)),
+    Row("pick: max_pool3d", functional("max_pool3d", kernel_size=2, stride=1),
+        of((1, 2, 3, 2, 3), values=apart), lambda x: np_windows(x, largest, 2, 1)),
+    Row("pick: adaptive_max_pool1d", functional("adaptive_max_pool1d", output_size=3),
+        of((2, 2, 5), values=apart), lambda x: np_adaptive(x, largest, (3,))),
+    Row("pick: adaptive_max_pool2d", functional("adaptive_max_pool2d", output_size=(2, None)),
+        IMAGE, lambda x: np_adaptive(x, largest, (2, 4))),
+    Row("pick: adaptive_max_pool3d", functional("adaptive_max_pool3d", output_size=2),
+        of((1, 2, 3, 2, 3), values=apart), lambda x: np_adaptive(x, largest, (2, 2, 2))),
+    Row("resample: avg_pool1d", functional("avg_pool1d", kernel_size=2), of((2, 2, 5)),
+        lambda x: np_windows(x, mean, 2)),
+    Row("resample: avg_pool2d", functional("avg_pool2d", kernel_size=2), PLAIN,
+        lambda x: np_windows(x, mean, 2)),
+    Row("resample: avg_pool2d, padded",
+        functional("avg_pool2d", kernel_size=3, stride=2, padding=1, ceil_mode=True), PLAIN,
+        lambda x: np_windows(x, padded_mean, 3, 2, 1, ceil=True)),
+    Row("resample: avg_pool2d, padding not counted",
+        functional("avg_pool2d", kernel_size=3, stride=2, padding=1, count_include_pad=False),
+        PLAIN, lambda x: np_windows(x, mean, 3, 2, 1)),
+    Row("resample: avg_pool2d, divisor",
+        functional("avg_pool2d", kernel_size=3, stride=1, padding=1, divisor_override=5), PLAIN,
+        lambda x: np_windows(x, lambda cells, n: cells.sum(-1) / 5, 3, 1, 1)),
+    Row("resample: avg_pool3d", functional("avg_pool3d", kernel_size=2, stride=1),
+        of((1, 2, 3, 2, 3)), lambda x: np_windows(x, mean, 2, 1)),
+    Row("resample: adaptive_avg_pool1d", functional("adaptive_avg_pool1d", output_size=3),
+        of((2, 2, 5)), lambda x: np_adaptive(x, mean, (3,))),
+    Row("resample: adaptive_avg_pool2d", functional("adaptive_avg_pool2d", output_size=(3, 2)),
+        PLAIN, lambda x: np_adaptive(x, mean, (3, 2))),
+    Row("resample: adaptive_avg_pool2d, all", functional("adaptive_avg_pool2d", output_size=1),
+        PLAIN, lambda x: np_adaptive(x, mean, (1, 1))),
+    Row("resample: adaptive_avg_pool3d", functional("adaptive_avg_pool3d", output_size=2),
+        of((1, 2, 3, 2, 3)), lambda x: np_adaptive(x, mean, (2, 2, 2))),
+    Row("resample: lp_pool1d", functional("lp_pool1d", norm_type=2, kernel_size=2),
+        of((2, 2, 5), values=positive), lambda x: np_windows(x, root, 2)),
+    Row("resample: lp_pool2d", functional("lp_pool2d", norm_type=2, kernel_size=2, stride=1),
+        of((2, 2, 3, 3), values=positive), lambda x: np_windows(x, root, 2, 1)),
+    Row("resample: lp_pool3d", functional("lp_pool3d", norm_type=2, kernel_size=2),
+        of((1, 2, 2, 3, 2), values=positive), lambda x: np_windows(x, root, 2)),
+]  # fmt: skip
+
+RESIZING = [
+    Row("resample: nearest", functional("interpolate", scale_factor=2), of((1, 2, 3)),
+        lambda x: x.repeat(2, axis=-1)),
+    Row("resample: nearest, smaller", functional("interpolate", size=(2, 3)), SMALL,
+        lambda x: x[:, :, [0, 2]][..., [0, 1, 3]]),
+    Row("resample: nearest-exact", functional("interpolate", size=(2, 3), mode="nearest-exact"),
+        SMALL, lambda x: x[:, :, [1, 3]][..., [0, 2, 4]]),
+    Row("resample: linear", functional("interpolate", size=7, mode="linear"), of((2, 1, 4)),
+        lambda x: x @ np_linear(4, 7).T),
+    Row("resample: bilinear", functional("interpolate", scale_factor=2, mode="bilinear"), SMALL,
+        both(np_linear(4, 8), np_linear(5, 10))),
+    Row("resample: bilinear, given factor",
+        functional("interpolate", scale_factor=1.7, mode="bilinear"), SMALL,
+        both(np_linear(4, 6, scale=1 / 1.7), np_linear(5, 8, scale=1 / 1.7))),
+    Row("resample: bilinear, factor of the sizes",
+        functional("interpolate", scale_factor=1.7, mode="bilinear", recompute_scale_factor=True),
+        SMALL, both(np_linear(4, 6), np_linear(5, 8))),
+    Row("resample: bilinear, corners",
+        functional("interpolate", size=(7, 3), mode="bilinear", align_corners=True), SMALL,
+        both(np_linear(4, 7, align=True), np_linear(5, 3, align=True))),
+    Row("resample: bilinear, antialias",
+        functional("interpolate", size=(2, 3), mode="bilinear", antialias=True), SMALL,
+        both(np_triangle(4, 2), np_triangle(5, 3))),
+    Row("resample: bicubic", functional("interpolate", size=(7, 6), mode="bicubic"), SMALL,
+        both(np_cubic(4, 7), np_cubic(5, 6))),
+    Row("resample: trilinear", functional("interpolate", size=3, mode="trilinear"),
+        of((1, 1, 2, 2, 2)),
+        lambda x: np.einsum("ai,bj,ck,...ijk->...abc", *[np_linear(2, 3)] * 3, x)),
+    Row("resample: area", functional("interpolate", size=(3, 2), mode="area"), PLAIN,
+        lambda x: np_adaptive(x, mean, (3, 2))),
+    Row("transpose: pixel_shuffle", functional("pixel_shuffle", upscale_factor=2),
+        of((2, 8, 2, 3)),
+        lambda x: x.reshape(2, 2, 2, 2, 2, 3).transpose(0, 1, 4, 2, 5, 3).reshape(2, 2, 4, 6)),
+    Row("transpose: pixel_unshuffle", functional("pixel_unshuffle", downscale_factor=2),
+        of((2, 4, 6)),
+        lambda x: np.stack([
+            x[c, i::2, j::2] for c, i, j in itertools.product(range(2), range(2), range(2))])),
+    Row("transpose: channel_shuffle", functional("channel_shuffle", groups=2), of((1, 4, 2)),
+        lambda x: x[:, [0, 2, 1, 3]]),
+]  # fmt: skip

@@ -1,0 +1,148 @@
+"""What a tensor is made of, conversions by name of type, and new tensors of its kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import dtypes
+from .backend import device_of
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+
+class Description:
+    """Methods of Tensor that look at its memory, or make another tensor like it."""
+
+    __slots__ = ()
+
+    array: Any
+
+    if TYPE_CHECKING:
+
+        def to(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    # Memory ---------------------------------------------------------------------------------------
+
+    def stride(self, dim: int | None = None) -> Any:
+        """How many elements further in memory the next one along each axis lies."""
+        strides = tuple(n // self.array.itemsize for n in self.array.strides)
+        return strides if dim is None else strides[dim]
+
+    def storage_offset(self) -> int:
+        """How many elements before the first one belong to the memory that is shared."""
+        owner = self.array
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        return (self.data_ptr() - _address(owner)) // self.array.itemsize
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return _address(self.array)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per element."""
+        return int(self.array.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return int(self.array.nbytes)
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the memory is main memory."""
+        return type(self.array) is np.ndarray
+
+    def get_device(self) -> int:
+        """The number of the CUDA device; -1 for main memory."""
+        index = device_of(self.array).index
+        return -1 if index is None else index
+
+    def ndimension(self) -> int:
+        """The number of axes."""
+        return int(self.array.ndim)
+
+    def sum_to_size(self, *size: Any) -> Tensor:
+        """Summed over the axes along which `size` would broadcast to this shape."""
+        from . import functions
+
+        shape = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+        extra = self.array.ndim - len(shape)
+        kept = self.array.shape[max(extra, 0) :]
+        if extra < 0 or any(n not in (1, m) for n, m in zip(shape, kept, strict=True)):
+            raise RuntimeError(
+                f"size {{{list(shape)}}} is not expandable to size {{{list(self.array.shape)}}}."
+            )
+        axes = [i for i in range(self.array.ndim)
+                if i < extra or shape[i - extra] != self.array.shape[i]]  # fmt: skip
+        summed: Any = functions.sum(self, axes, keepdim=True) if axes else self  # type: ignore[arg-type]
+        return functions.reshape(summed, *shape)
+
+    # Types ----------------------------------------------------------------------------------------
+
+    def short(self) -> Tensor:
+        """As int16."""
+        return self.to(dtypes.int16)
+
+    def char(self) -> Tensor:
+        """As int8."""
+        return self.to(dtypes.int8)
+
+    def byte(self) -> Tensor:
+        """As uint8."""
+        return self.to(dtypes.uint8)
+
+    # New tensors of this type, on this device -----------------------------------------------------
+
+    def new_tensor(
+        self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    ) -> Tensor:
+        """A copy of `data`."""
+        from .creation import tensor
+
+        dtype, device = dtype or self.array.dtype, device or device_of(self.array)
+        return tensor(data, dtype=dtype, device=device, requires_grad=requires_grad)
+
+    def new_full(
+        self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None,
+        requires_grad: bool = False,
+    ) -> Tensor:  # fmt: skip
+        """`fill_value` everywhere."""
+        return _new(self, "full", (size, fill_value), dtype, device, requires_grad)
+
+    def new_zeros(
+        self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    ) -> Tensor:
+        """Zeros of `size`."""
+        return _new(self, "zeros", size, dtype, device, requires_grad)
+
+    def new_ones(
+        self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    ) -> Tensor:
+        """Ones of `size`."""
+        return _new(self, "ones", size, dtype, device, requires_grad)
+
+    def new_empty(
+        self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    ) -> Tensor:
+        """Uninitialised memory of `size`."""
+        return _new(self, "empty", size, dtype, device, requires_grad)
+
+
+def _address(array: Any) -> int:
+    if type(array) is np.ndarray:
+        return int(array.__array_interface__["data"][0])
+    return int(array.data.ptr)
+
+
+def _new(like: Any, name: str, args: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    from . import creation
+
+    return getattr(creation, name)(
+        *args, dtype=dtype or like.array.dtype, device=device or device_of(like.array),
+        requires_grad=requires_grad,
+    )  # fmt: skip

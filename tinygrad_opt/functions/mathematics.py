@@ -1,0 +1,167 @@
+"""Functions of numbers, element by element: exponentials, trigonometry, special functions.
+
+Most are operations of `ops/` under their own names.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import ops
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+__all__ = [
+    "abs",
+    "absolute",
+    "acos",
+    "acosh",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "digamma",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp",
+    "exp2",
+    "expm1",
+    "hypot",
+    "lgamma",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logaddexp2",
+    "logit",
+    "mvlgamma",
+    "nan_to_num",
+    "neg",
+    "negative",
+    "polygamma",
+    "positive",
+    "rad2deg",
+    "reciprocal",
+    "relu",
+    "rsqrt",
+    "sigmoid",
+    "sin",
+    "sinc",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "tanh",
+    "xlogy",
+]  # fmt: skip
+
+abs, neg, sqrt = ops.abs, ops.neg, ops.sqrt
+exp, exp2, expm1 = ops.exp, ops.exp2, ops.expm1
+log, log1p, log2, log10 = ops.log, ops.log1p, ops.log2, ops.log10
+logaddexp, logaddexp2, xlogy = ops.logaddexp, ops.logaddexp2, ops.xlogy
+sin, cos, tan, asin, acos, atan = ops.sin, ops.cos, ops.tan, ops.asin, ops.acos, ops.atan
+sinh, cosh, tanh, asinh, acosh, atanh = (
+    ops.sinh, ops.cosh, ops.tanh, ops.asinh, ops.acosh, ops.atanh,
+)  # fmt: skip
+atan2, hypot, sinc = ops.atan2, ops.hypot, ops.sinc
+sigmoid, relu = ops.sigmoid, ops.relu
+erf, erfc, erfinv, lgamma = ops.erf, ops.erfc, ops.erfinv, ops.lgamma
+
+
+def square(input: Tensor) -> Tensor:
+    """input^2, element by element."""
+    return ops.mul(input, input)
+
+
+def reciprocal(input: Tensor) -> Tensor:
+    """1 / input, element by element."""
+    return ops.div(1.0, input)
+
+
+def rsqrt(input: Tensor) -> Tensor:
+    """1 / sqrt(input), element by element."""
+    return ops.div(1.0, ops.sqrt(input))
+
+
+def positive(input: Tensor) -> Tensor:
+    """The input itself. Raises RuntimeError for bools, as PyTorch."""
+    if input.array.dtype.kind == "b":
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+def deg2rad(input: Tensor) -> Tensor:
+    """Degrees as radians."""
+    return ops.mul(input, math.pi / 180)
+
+
+def rad2deg(input: Tensor) -> Tensor:
+    """Radians as degrees."""
+    return ops.mul(input, 180 / math.pi)
+
+
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """log(x / (1 - x)), the inverse of sigmoid; `eps` first limits x to [eps, 1 - eps]."""
+    x = input if eps is None else ops.clip(input, min=eps, max=1 - eps)
+    return ops.log(ops.div(x, ops.sub(1, x)))
+
+
+def digamma(input: Tensor) -> Tensor:
+    """The derivative of lgamma."""
+    return ops.polygamma(input, n=0)
+
+
+def polygamma(n: int, input: Tensor) -> Tensor:
+    """The n-th derivative of digamma."""
+    if n < 0:
+        raise RuntimeError(f"polygamma(n, x) does not support negative n, got {n}")
+    return ops.polygamma(input, n=n)
+
+
+def mvlgamma(input: Tensor, p: int) -> Tensor:
+    """The logarithm of the multivariate gamma function of dimension p.
+
+    p (p - 1) / 4 * log(pi) + sum of lgamma(x - j / 2) for j = 0 ... p - 1.
+    """
+    total = p * (p - 1) / 4 * math.log(math.pi) + ops.lgamma(input)
+    for j in range(1, p):
+        total = total + ops.lgamma(ops.sub(input, j / 2))
+    return total
+
+
+def nan_to_num(
+    input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """With NaN and the infinities replaced: by 0 and the largest numbers of the type."""
+    dtype: Any = input.array.dtype
+    if dtype.kind != "f":
+        return ops.clone(input)
+    most = float(np.finfo(dtype).max)
+    return ops.nan_to_num(
+        input,
+        nan=0.0 if nan is None else nan,
+        posinf=most if posinf is None else posinf,
+        neginf=-most if neginf is None else neginf,
+    )
+
+
+absolute, negative = abs, neg
+arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
+arcsinh, arccosh, arctanh = asinh, acosh, atanh

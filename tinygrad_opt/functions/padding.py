@@ -1,0 +1,101 @@
+"""Padding: more elements around a tensor, or fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import ops
+from ..backend import xp
+from .shape import along
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+__all__ = ["pad"]
+
+
+def pad(
+    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
+    """With `pad` elements more: (left, right) of the last axis, then of the one before, ...
+
+    Negative numbers crop. `mode`: "constant" (`value`, 0 by default); or, for the one to three last
+    axes of batches, "reflect" (mirrored at the outermost element), "replicate" (that element
+    again), "circular" (from the other end).
+    """
+    sides, ndim = tuple(int(n) for n in pad), input.array.ndim
+    if len(sides) % 2:
+        raise RuntimeError(f"pad: Padding length must be divisible by 2, got {len(sides)}")
+    if len(sides) > 2 * ndim:
+        raise RuntimeError(
+            "pad: Padding length should be less than or equal to two times the input dimension but "
+            f"got padding length {len(sides)} and input of dimension {ndim}"
+        )
+    axes = [(ndim - 1 - i, sides[2 * i], sides[2 * i + 1]) for i in range(len(sides) // 2)]
+    if mode == "constant":
+        return _constant(input, axes, 0 if value is None else value)
+    if mode not in _PLACES:
+        raise NotImplementedError(f"pad: Unrecognised padding mode {mode}")
+    if value is not None and value != 0:
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    if ndim not in (len(axes) + 1, len(axes) + 2) or not 1 <= len(axes) <= 3:
+        raise NotImplementedError(
+            f"Padding size {len(sides)} is not supported for {ndim}D input tensor: in the mode "
+            f"{mode!r} it pads the last one, two or three of two to five axes"
+        )
+    for axis, left, right in axes:
+        n = input.array.shape[axis]
+        _check_room(mode, left, right, axis, n)
+        places = _PLACES[mode](np.arange(-left, n + right), n)
+        input = ops.getitem(input, index=along(axis, ndim, places))
+    return input
+
+
+def _constant(x: Tensor, axes: list[tuple[int, int, int]], value: float) -> Tensor:
+    shape, kept = list(x.array.shape), [slice(None)] * x.array.ndim
+    there = list(kept)
+    for axis, left, right in axes:
+        n = shape[axis]
+        if n + left + right < 0 or n + min(left, 0) + min(right, 0) < 0:
+            raise RuntimeError(
+                f"pad: padding ({left}, {right}) crops more than dimension {axis} of size {n} has: "
+                "narrow(): length must be non-negative."
+            )
+        shape[axis] = n + left + right
+        kept[axis] = slice(max(-left, 0), n + min(right, 0))
+        there[axis] = slice(max(left, 0), shape[axis] - max(right, 0))
+    inner = ops.getitem(x, index=tuple(kept)) if any(min(a[1:]) < 0 for a in axes) else x
+    frame = xp(x.array).full(tuple(shape), value, x.array.dtype)
+    return ops.put(frame, inner, index=tuple(there))
+
+
+def _check_room(mode: str, left: int, right: int, axis: int, n: int) -> None:
+    if mode == "reflect" and max(left, right) >= n:
+        raise RuntimeError(
+            "Padding size should be less than the corresponding input dimension, but got: padding "
+            f"({left}, {right}) at dimension {axis} of size {n}"
+        )
+    if mode == "circular" and max(left, right) > n:
+        raise RuntimeError(
+            f"Padding value causes wrapping around more than once: ({left}, {right}) at dimension "
+            f"{axis} of size {n}"
+        )
+    if n + left + right < 1:
+        raise RuntimeError(
+            f"pad: nothing is left of dimension {axis} of size {n} with ({left}, {right})"
+        )
+
+
+def _mirrored(p: Any, n: int) -> Any:
+    p = np.abs(p)
+    return np.where(p < n, p, 2 * (n - 1) - p)
+
+
+_PLACES: dict[str, Any] = {
+    "reflect": _mirrored,
+    "replicate": lambda p, n: np.clip(p, 0, n - 1),
+    "circular": lambda p, n: p % n,
+}

@@ -1,0 +1,27 @@
+"""Products of vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import ops
+from .shape import unsqueeze
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+__all__ = ["dot", "outer"]
+
+
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """input[:, None] * vec2[None, :]."""
+    return ops.mul(unsqueeze(input, 1), unsqueeze(vec2, 0))
+
+
+def dot(input: Tensor, other: Tensor) -> Tensor:
+    """The inner product of two vectors."""
+    if input.array.ndim != 1 or other.array.ndim != 1:
+        raise RuntimeError(
+            f"dot: 1D tensors expected, but got {input.array.ndim}D and {other.array.ndim}D tensors"
+        )
+    return ops.matmul(input, other)

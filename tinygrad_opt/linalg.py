@@ -1,0 +1,53 @@
+"""Linear algebra, as `torch.linalg`.
+
+All take batches of matrices in the last two axes and have gradients, most of any order. Complex
+results do not exist here, so `eig` and `eigvals` are missing.
+
+>>> A = tinygrad_opt.tensor([[2.0, 0.0], [1.0, 4.0]])
+>>> tinygrad_opt.linalg.inv(A)
+tensor([[ 0.5000,  0.0000],
+        [-0.1250,  0.2500]])
+"""
+
+from .functions.factorizations import (
+    LinAlgError,
+    cholesky,
+    cholesky_ex,
+    det,
+    eigh,
+    eigvalsh,
+    inv,
+    inv_ex,
+    lstsq,
+    matrix_exp,
+    matrix_power,
+    matrix_rank,
+    pinv,
+    qr,
+    slogdet,
+    solve,
+    solve_triangular,
+    svd,
+    svdvals,
+    tensorinv,
+    tensorsolve,
+)
+from .functions.factorizations import diagonal_of as diagonal
+from .functions.norms import (
+    cond,
+    cross,
+    matrix_norm,
+    multi_dot,
+    norm,
+    vander,
+    vecdot,
+    vector_norm,
+)  # fmt: skip
+from .ops import matmul
+
+__all__ = [
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh",
+    "eigvalsh", "inv", "inv_ex", "lstsq", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
+    "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd",
+    "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot", "vector_norm",
+]  # fmt: skip

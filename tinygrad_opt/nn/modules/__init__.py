@@ -1,0 +1,15 @@
+"""`nn` by PyTorch's longer path: `nn.modules.Linear`, `nn.modules.module`."""
+
+from typing import Any
+
+from . import module
+
+__all__ = ["module"]
+
+
+def __getattr__(name: str) -> Any:
+    from .. import __dict__ as names
+
+    if name not in names:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return names[name]

@@ -1,0 +1,87 @@
+"""Weight normalisation: a weight as a direction and a length. Salimans & Kingma 2016."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, TypeVar
+
+from ... import functions
+from ..._tensor import Tensor
+from ..module import Module
+from ..parameter import Parameter
+
+__all__ = ["remove_weight_norm", "weight_norm"]
+
+M = TypeVar("M", bound=Module)
+
+
+def norm_except_dim(v: Tensor, dim: int | None) -> Tensor:
+    """The norm of each slice along `dim`, with axes of length 1; of the whole for None or -1."""
+    if dim is None or dim == -1:
+        return functions.norm(v)
+    axes = [axis for axis in range(v.ndim) if axis != dim % v.ndim]
+    return functions.norm(v, 2, axes, keepdim=True) if axes else v.abs()
+
+
+def scaled(v: Tensor, g: Tensor, dim: int | None) -> Tensor:
+    """The weight of direction `v` and length `g`."""
+    return v * (g / norm_except_dim(v, dim))
+
+
+class WeightNorm:
+    """The forward pre-hook that computes the weight anew."""
+
+    def __init__(self, name: str, dim: int | None) -> None:
+        self.name, self.dim = name, dim
+
+    def __call__(self, module: Any, args: Any) -> None:
+        setattr(module, self.name, self.weight(module))
+
+    def weight(self, module: Any) -> Tensor:
+        """The product of the two parameters."""
+        direction, length = (getattr(module, self.name + end) for end in ("_v", "_g"))
+        return scaled(direction, length, self.dim)
+
+
+def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
+    """Puts parameters `weight_g` (length) and `weight_v` (direction) in the place of `weight`.
+
+    `dim`: the axis that each has its own length along; None for one length. Returns the module.
+    The old way: `parametrizations.weight_norm` keeps `weight` readable at all times.
+    """
+    warnings.warn(
+        "`nn.utils.weight_norm` is deprecated in favor of `nn.utils.parametrizations.weight_norm`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    if _hook_of(module, name) is not None:
+        raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
+    weight = getattr(module, name)
+    delattr(module, name)
+    length = norm_except_dim(weight.detach(), dim)
+    module.register_parameter(name + "_g", Parameter(length))
+    module.register_parameter(name + "_v", Parameter(weight.detach()))
+    hook = WeightNorm(name, dim)
+    hook(module, ())
+    module.register_forward_pre_hook(hook)
+    return module
+
+
+def remove_weight_norm(module: M, name: str = "weight") -> M:
+    """Undoes `weight_norm`: one parameter again. Raises ValueError if there is nothing to undo."""
+    entry = _hook_of(module, name)
+    if entry is None:
+        raise ValueError(f"weight_norm of '{name}' not found in {module}")
+    weight = entry.hook.weight(module).detach()
+    for attribute in (name, name + "_g", name + "_v"):
+        delattr(module, attribute)
+    module.register_parameter(name, Parameter(weight))
+    module._make_hooks().before.remove(entry)
+    return module
+
+
+def _hook_of(module: Any, name: str) -> Any:
+    """The entry of the module's hook for `name`, or None."""
+    entries = module._hooks.before if module._hooks is not None else ()
+    found = (e for e in entries if isinstance(e.hook, WeightNorm) and e.hook.name == name)
+    return next(found, None)

@@ -1,0 +1,86 @@
+"""Activations beyond the everyday ones of `elementwise`.
+
+At a kink each takes the slope that PyTorch takes: that of the flat side, or of the negative one.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..autograd.graph import op
+from ..backend import xp
+from .elementwise import softplus
+
+
+@op
+def elu(x, *, alpha=1.0, scale=1.0, rate=1.0):
+    # scale x where x > 0, else scale alpha (exp(rate x) - 1): ELU, CELU and SELU are all this
+    height = scale * alpha
+    below = height * xp(x).expm1(rate * xp(x).minimum(x, 0))  # held at 0: exp cannot overflow
+
+    def slope(g):
+        return g * xp(x).where(x > 0, scale, rate * (below + height))
+
+    return xp(x).where(x > 0, scale * x, below), slope
+
+
+@op
+def prelu(x, weight):
+    def to_x(g):
+        return xp(g).where(x > 0, g, g * weight)
+
+    return xp(x).where(x > 0, x, weight * x), to_x, lambda g: xp(g).where(x > 0, 0, g * x)
+
+
+@op
+def hardtanh(x, *, low=-1.0, high=1.0):
+    y = xp(x).minimum(xp(x).maximum(x, low), high)
+    return y, lambda g: xp(g).where((x <= low) | (x >= high), 0, g)
+
+
+@op
+def hardswish(x):
+    # x relu6(x + 3) / 6
+    gate = xp(x).minimum(xp(x).maximum(x + 3, 0), 6) / 6
+
+    def slope(g):
+        return xp(g).where(x >= 3, g, xp(g).where(x <= -3, 0, g * (x / 3 + 0.5)))
+
+    return x * gate, slope
+
+
+@op
+def hardshrink(x, *, threshold=0.5):
+    small = (x >= -threshold) & (x <= threshold)
+    return xp(x).where(small, 0, x), lambda g: xp(g).where(small, 0, g)
+
+
+@op
+def softshrink(x, *, threshold=0.5):
+    small = (x >= -threshold) & (x <= threshold)
+    y = x - xp(x).minimum(xp(x).maximum(x, -threshold), threshold)
+    return y, lambda g: xp(g).where(small, 0, g)
+
+
+@op
+def threshold(x, *, threshold, value):
+    return xp(x).where(x <= threshold, value, x), lambda g: xp(g).where(x <= threshold, 0, g)
+
+
+@op
+def softsign(x):
+    d = 1 + xp(x).abs(x)
+    return x / d, lambda g: g / (d * d)
+
+
+@op
+def log_sigmoid(x):
+    # -log(1 + exp(-x)) = min(x, 0) - log1p(exp(-|x|))
+    y = xp(x).minimum(x, 0) - xp(x).log1p(xp(x).exp(-xp(x).abs(x)))
+    return y, lambda g: g * xp(x).sigmoid(-x)
+
+
+@op
+def mish(x):
+    t = xp(x).tanh(softplus(x, threshold=math.inf))
+    return x * t, lambda g: g * (t + x * (1 - t * t) * xp(x).sigmoid(x))

@@ -1,0 +1,65 @@
+"""Picking cells of images by place, and weighted sums along an axis: what pooling is made of."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..autograd.graph import op
+from ..backend import xp
+
+
+@op
+def pick(x, *, place):
+    """The cells of x (batch, channels, *image) at `place`, counted in the flat image."""
+    image = x.shape[2:]
+    return xp(x).pick(x, place=place), lambda g: xp(g).spread(g, place=place, image=image)
+
+
+@op
+def spread(g_out, *, place, image):
+    """The transpose of `pick`: each cell of an image is the sum of what was picked from it."""
+    y = xp(g_out).spread(g_out, place=place, image=image)
+    return y, lambda g: xp(g).pick(g, place=place)
+
+
+class Taps(NamedTuple):
+    """Along an axis, y[o] = sum over k of weights[k][o] x[places[k][o]].
+
+    places   for each k a slice, or an array of `length` integers
+    weights  for each k a number or an array of as many
+    matrix   the same as a matrix (outputs, inputs), where the places are no slices
+    """
+
+    places: tuple[Any, ...]
+    weights: tuple[Any, ...]
+    matrix: Any = None
+
+
+@op
+def resample(x, *, axis, taps):
+    ndim = len(x.shape)
+    along = [0] * ndim
+    along[axis] = 1
+
+    def at(place: Any) -> tuple[Any, ...]:
+        return (slice(None),) * (axis % ndim) + (place,)
+
+    def weight(w: Any) -> Any:  # so that it runs along the axis
+        return w.reshape(tuple(-1 if here else 1 for here in along)) if hasattr(w, "shape") else w
+
+    y = None
+    for place, w in zip(taps.places, taps.weights, strict=True):
+        part = x[at(place)] * weight(w)
+        y = part if y is None else y + part
+
+    def back(g):
+        if taps.matrix is not None:
+            rows = xp(g).swapaxes(g, axis, -1)
+            return xp(g).swapaxes(xp(g).matmul(rows, taps.matrix), axis, -1)
+        total = None
+        for place, w in zip(taps.places, taps.weights, strict=True):
+            part = xp(g).scatter_add(g * weight(w), shape=x.shape, index=at(place))
+            total = part if total is None else total + part
+        return total
+
+    return y, back

@@ -1,0 +1,89 @@
+"""Adagrad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+from .._tensor import Tensor
+from ..backend import array_namespace
+from ..dtypes import get_default_dtype
+from .checks import check_at_least_zero, check_flags
+from .optimizer import Optimizer
+
+__all__ = ["Adagrad"]
+
+
+class Adagrad(Optimizer):
+    """Adagrad: divides the gradient by the root of the sum of all its squares so far.
+
+    g = grad + weight_decay * p  (-grad if maximize);  s = s + g^2
+    p = p - lr / (1 + (t - 1) * lr_decay) * g / (sqrt(s) + eps)
+
+    lr: step size >= 0, a number or a one-element Tensor.  lr_decay, weight_decay, eps: >= 0.
+    initial_accumulator_value: what s starts with, >= 0.
+    foreach, fused: accepted and without effect: there is one implementation, and it is fused.
+    state: `step`, `sum` (s), there from the beginning.
+    Raises ValueError for settings out of range.
+    Source: Duchi, Hazan & Singer 2011, JMLR 12:2121, section 1.1 (diagonal); differs: lr_decay and
+    eps, as in PyTorch.
+
+    >>> w = tensor([1.0], requires_grad=True)
+    >>> optimizer = Adagrad([w], lr=0.1)
+    >>> (w * w).sum().backward(); optimizer.step(); w
+    tensor([0.9000], requires_grad=True)
+    """
+
+    rule = kernels.adagrad
+    state_names = {"s": "sum"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(params, dict(
+            lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value, foreach=foreach,
+            maximize=maximize, differentiable=differentiable, fused=fused,
+        ))  # fmt: skip
+        self._make_state()
+
+    def check_settings(self, s: dict[str, Any]) -> None:
+        check_at_least_zero("Adagrad", "lr_decay value", s["lr_decay"])
+        check_at_least_zero("Adagrad", "weight_decay value", s["weight_decay"])
+        start = s["initial_accumulator_value"]
+        check_at_least_zero("Adagrad", "initial_accumulator_value value", start)
+        check_at_least_zero("Adagrad", "epsilon value", s["eps"])
+        check_flags("Adagrad", s["foreach"], s["fused"], s["differentiable"])
+
+    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
+        sign = -1.0 if group["maximize"] else 1.0
+        lr = float(group["lr"]) / (1.0 + (t - 1) * group["lr_decay"])
+        return sign, group["weight_decay"], lr, group["eps"]
+
+    def runs(self) -> Any:
+        if len(self.state) < sum(len(group["params"]) for group in self.param_groups):
+            self._make_state()  # a group was added, or the state was cleared
+        return super().runs()
+
+    def _make_state(self) -> None:
+        start = self.defaults["initial_accumulator_value"]
+        kind = np.float64 if get_default_dtype() == np.float64 else np.float32
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p not in self.state:
+                    total = array_namespace(p.array).full_like(p.array, start)
+                    self.state[p] = {"step": Tensor(np.zeros((), kind)), "sum": Tensor(total)}
+        self._flat = None

@@ -1,0 +1,38 @@
+"""States that have not their parameter's shape: means, matrices, histories; kept in `state` alone.
+
+An optimizer names them in `free_states`. They may come from a file, from another device or from
+PyTorch, so they are looked at before each use, which costs nothing where they are as they should.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._tensor import Tensor
+from ..backend import array_namespace, device_of, to_device
+
+__all__ = ["fitted", "free_state"]
+
+
+def fitted(value: Any, like: Any) -> Any:
+    """The array of a Tensor, also of PyTorch's, in the dtype and on the device of `like`."""
+    array = value.array if isinstance(value, Tensor) else value
+    if array_namespace(array) is array_namespace(0):
+        array = np.asarray(array)
+    array = to_device(array, device_of(like))
+    return array if array.dtype == like.dtype else array.astype(like.dtype)
+
+
+def free_state(entry: Any, name: str, shape: tuple[int, ...], like: Any) -> Any:
+    """The array of `entry[name]`, zeros of `shape` at first, fitted to the array `like`."""
+    held = entry.get(name)
+    if held is None:
+        array = array_namespace(like).zeros(shape, like.dtype)
+    else:
+        array = fitted(held, like)
+        if isinstance(held, Tensor) and array is held.array:
+            return array
+    entry.bind(name, Tensor(array))
+    return array

@@ -1,0 +1,170 @@
+"""Tensors drawn at random. All take `generator=`; without it the default one is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import dtypes, random
+from ._tensor import Tensor
+from .backend import device_of, to_device
+from .creation import _like, _made, _shape
+from .random import Generator
+
+__all__ = [
+    "bernoulli", "multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like",
+    "randn", "randn_like", "randperm",
+]  # fmt: skip
+
+
+def _drawn(name: str, draw: Any, what: str) -> Any:
+    def function(
+        *shape: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None,
+        device: Any = None, requires_grad: bool = False,
+    ) -> Tensor:  # fmt: skip
+        kind = np.dtype(dtype or dtypes.get_default_dtype())
+        if kind.kind != "f":
+            raise NotImplementedError(f"{name}: not implemented for {dtypes.name_of(kind)!r}")
+        sizes = _shape(shape if size is None else (size,))
+        return _made(draw(sizes, kind, generator), device, requires_grad)
+
+    function.__name__ = name
+    function.__doc__ = f"{what}: `{name}(2, 3)` or `{name}((2, 3))`."
+    return function
+
+
+rand = _drawn("rand", random.draw_uniform, "Uniform on [0, 1)")
+randn = _drawn("randn", random.draw_normal, "Standard normal")
+rand_like, randn_like = _like(rand), _like(randn)
+
+
+def randint(
+    low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None,
+    dtype: Any = None, device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Integers from [low, high), or from [0, high): `randint(10, (2, 3))`."""
+    if size is None:
+        low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
+    if low >= high:
+        raise RuntimeError(
+            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+        )
+    drawn = random.stream(generator).integers(low, high, _shape((size,)))
+    return _made(drawn.astype(dtype or dtypes.int64), device, requires_grad)
+
+
+def randint_like(
+    input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """`randint` in the shape, type and device of `input`."""
+    low, high = (0, low) if high is None else (low, high)
+    return randint(
+        low, high, tuple(input.shape), dtype=dtype or input.dtype,
+        device=input.device if device is None else device, requires_grad=requires_grad,
+    )  # fmt: skip
+
+
+def randperm(
+    n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """A random order of 0 .. n-1."""
+    if n < 0:
+        raise RuntimeError(f"randperm: n must be non-negative, got {n}: no tensor has a negative "
+                           f"dimension {n}")  # fmt: skip
+    order = random.stream(generator).permutation(n)
+    return _made(order.astype(dtype or dtypes.int64), device)
+
+
+def normal(
+    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None,
+    dtype: Any = None, device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Normal with the given means and standard deviations, which may be tensors; or of a size."""
+    if (std.array.min(initial=0) if isinstance(std, Tensor) else std) < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    parts = [x for x in (mean, std) if isinstance(x, Tensor)]
+    if size is None and not parts:
+        raise TypeError("normal: numbers for mean and std need a size: normal(0.0, 1.0, (2, 3))")
+    shape = np.broadcast_shapes(*(x.shape for x in parts)) if size is None else _shape((size,))
+    kind = dtype or (parts[0].dtype if parts else dtypes.get_default_dtype())
+    raw = [x.array if isinstance(x, Tensor) else x for x in (mean, std)]
+    drawn = random.draw_normal(shape, kind, generator)
+    if parts:
+        drawn = to_device(drawn, device_of(parts[0].array))
+    return _made((drawn * raw[1] + raw[0]).astype(kind), device, requires_grad)
+
+
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None
+) -> Tensor:
+    """1 with probability `input` (or p), else 0, element by element."""
+    x = input.array
+    chance = x if p is None else np.broadcast_to(np.asarray(p), x.shape)
+    if p is None and x.dtype.kind != "f":
+        raise NotImplementedError(f"bernoulli: not implemented for {dtypes.name_of(x.dtype)!r}")
+    if not ((chance >= 0) & (chance <= 1)).all():
+        raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1: probabilities in [0, 1]")
+    drawn = random.draw_uniform(x.shape, np.float64, generator)
+    return Tensor((to_device(drawn, device_of(chance)) < chance).astype(x.dtype))
+
+
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Poisson-distributed counts, as floats, with the rates `input`."""
+    rates = to_device(input.array, "cpu")
+    if not (rates >= 0).all():
+        raise RuntimeError("poisson: invalid Poisson rate, expected rate to be non-negative")
+    drawn = np.asarray(random.stream(generator).poisson(rates), input.dtype)
+    return Tensor(to_device(drawn, input.device))
+
+
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *,
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """Positions drawn with probabilities proportional to `input`: (n,) or rows (m, n) of weights.
+
+    Without replacement no position comes twice: the order is that of the largest log(w) + Gumbel
+    noise, which has the same distribution as drawing one after the other.
+    """
+    weights = np.asarray(to_device(input.array, "cpu"), np.float64)
+    _check_weights(weights, num_samples, replacement)
+    source = random.stream(generator)
+    rows = weights.reshape(-1, weights.shape[-1])
+    if replacement:
+        edges = np.cumsum(rows, axis=1)
+        points = source.random((len(rows), num_samples)) * edges[:, -1:]
+        drawn = np.stack(
+            [np.searchsorted(e, u, "right") for e, u in zip(edges, points, strict=True)]
+        )
+    else:
+        noise = -np.log(source.exponential(size=rows.shape))
+        keys = np.where(rows > 0, np.log(np.where(rows > 0, rows, 1)) + noise, -np.inf)
+        drawn = np.argsort(-keys, axis=1, kind="stable")[:, :num_samples]
+    drawn = drawn.reshape((*weights.shape[:-1], num_samples))
+    return Tensor(to_device(drawn.astype(np.int64), input.device))
+
+
+def _check_weights(weights: Any, num_samples: int, replacement: bool) -> None:
+    if weights.ndim not in (1, 2):
+        raise RuntimeError(f"multinomial: prob_dist must be 1 or 2 dim, got {weights.ndim}")
+    if num_samples < 1:
+        raise RuntimeError(f"multinomial: cannot sample n_sample <= 0 samples, got {num_samples}")
+    if not replacement and num_samples > weights.shape[-1]:
+        raise RuntimeError(
+            "multinomial: cannot sample n_sample > prob_dist.size(-1) samples without replacement"
+        )
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise RuntimeError(
+            "multinomial: probability tensor contains either `inf`, `nan` or element < 0"
+        )
+    if (weights.sum(axis=-1) <= 0).any():
+        raise RuntimeError("multinomial: invalid multinomial distribution (sum of probabilities "
+                           "<= 0)")  # fmt: skip
+
+
+for _method in (bernoulli, multinomial):
+    setattr(Tensor, _method.__name__, _method)
