@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers bench golden lint format clean
+.PHONY: help demo test test-peers test-interruption bench docs golden lint format clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 24
@@ -20,8 +20,14 @@ test: $(VENV)/.test ## run the suite, then the CUDA kernels in Numba's simulator
 test-peers: $(VENV)/.test $(VENV)/.peers ## compare every optimizer with its PyTorch twin
 	$(BIN)/python -m pytest -m peers --ignore=tests/simulator
 
+test-interruption: $(VENV)/.test ## kill a training run at 50 random moments, and resume it
+	$(BIN)/python -m pytest tests/interruption
+
 bench: $(VENV)/.peers ## time against PyTorch and JAX, into benchmarks/results/
 	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.examples ## write the pages made from docstrings, and their pictures
+	$(BIN)/python docs/make_pages.py
 
 golden: $(VENV)/.test $(VENV)/.peers ## write the golden values of the tests anew
 	$(BIN)/python tests/golden/make.py

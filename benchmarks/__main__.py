@@ -10,6 +10,7 @@ NAMES = (
     "scheduler_step",
     "denormals",
     "training_step",
+    "convolution",
     "op_overhead",
     "sequence_step",
 )

@@ -8,7 +8,8 @@ sees x[offset[k] + m], where m runs over the positions of the output. So
     convolve_weight    dw[r, k] = sum over m of g[r, m] x[offset[k] + m]
 
 are two inner loops over contiguous memory. At the end of a row, m runs on into the padding: those
-positions are computed and thrown away. A stride s splits the image into phases, every s-th cell;
+positions are computed and thrown away. Small images of a batch are laid out one after the other, so
+that the loops stay long. A stride s splits the image into phases, every s-th cell;
 a tap sees one of them, and within it the shift is again contiguous.
 
 A block of 4 filters by 6 taps keeps the vector units busy: 70 GFLOP/s in float32 on one core with
@@ -28,8 +29,9 @@ import numpy as np
 from . import cache, threads
 
 VECTOR = 16  # lengths are rounded up to it: a loop's last few elements would run one by one
-TILE = 512  # positions worked on at once: what they touch stays in the first two caches
-PARTS = 8  # the samples are split in so many groups, whose weight gradients are added in order
+TILE = 512  # positions worked on at once: what they touch stays in the first two caches. So many
+# cells make a pack, too, of several samples if they are small.
+PARTS = 8  # the packs are split in so many groups, whose weight gradients are added in order
 _WORK_PER_ELEMENT = 16  # multiply-adds that take as long as one element of an optimizer's step
 
 Sizes = tuple[int, ...]  # one for each of the three axes
@@ -38,37 +40,46 @@ Sizes = tuple[int, ...]  # one for each of the three axes
 class Plan(NamedTuple):
     """How images are packed, and where the taps find them: see `plan`."""
 
-    layout: Any  # int64: strides, low padding and size of a phase, for each of the three axes
+    layout: Any  # int64, see _PACKING below
     offset: Any  # (channels * taps) int64: where a tap starts in the packed channels
-    cells: int  # of the packed channels, with a margin for the last vector
+    cells: int  # of a pack, with a margin for the last vector
     length: int  # positions of the output, laid out flat, in whole vectors
+    packs: int  # how many packs the batch makes
 
 
 @lru_cache(maxsize=256)
 def plan(
-    channels: int, image: Sizes, low: Sizes, stride: Sizes, taps: tuple[Sizes, ...], output: Sizes
-) -> Plan:
-    """The layout for `taps`: along each axis, where they stand in the padded image."""
+    batch: int, channels: int, image: Sizes, low: Sizes, stride: Sizes, taps: tuple[Sizes, ...],
+    output: Sizes,
+) -> Plan:  # fmt: skip
+    """The layout for `taps`: along each axis, where they stand in the padded image.
+
+    The padding before a row, an image or a sample is the padding after the one before it.
+    """
     phase = shift = np.zeros(1, np.int64)
     size = []
     for n, p, s, at, out in zip(image, low, stride, taps, output, strict=True):
-        size.append(-(-max(n + p, (out - 1) * s + max(at) + 1) // s))
+        after = (out - 1) * s + max(at) + 1 - p - n
+        size.append(max(-(-(n + max(p, after)) // s), out))
         phase = (phase[:, None] * s + np.array(at) % s).ravel()
         shift = (shift[:, None] * size[-1] + np.array(at) // s).ravel()
     plane, phases = math.prod(size), math.prod(stride)
-    offset = (np.arange(channels)[:, None] * phases + phase) * plane + shift
-    length = ((output[0] - 1) * size[1] + output[1] - 1) * size[2] + output[2]
-    layout = np.array([*stride, *low, *size], np.int64)
-    cells = channels * phases * plane + VECTOR
-    return Plan(layout, offset.ravel(), cells, -(-length // VECTOR) * VECTOR)
+    packs = -(-batch // max(1, TILE // plane)) or 1
+    together = -(-batch // packs)
+    block = together * plane + int(shift.max())  # what a tap of the last cell sees is zero, too
+    offset = (np.arange(channels)[:, None] * phases + phase) * block + shift
+    last = ((output[0] - 1) * size[1] + output[1] - 1) * size[2] + output[2]
+    length = -(-((together - 1) * plane + last) // VECTOR) * VECTOR
+    layout = np.array([*stride, *low, *size, together, block], np.int64)
+    return Plan(layout, offset.ravel(), channels * phases * block + VECTOR, length, packs)
 
 
 def _forward_plan(
-    channels: int, image: Sizes, kernel: Sizes, output: Sizes, stride: Sizes, low: Sizes,
-    dilation: Sizes,
+    batch: int, channels: int, image: Sizes, kernel: Sizes, output: Sizes, stride: Sizes,
+    low: Sizes, dilation: Sizes,
 ) -> Plan:  # fmt: skip
     taps = tuple(tuple(range(0, k * d, d)) for k, d in zip(kernel, dilation, strict=True))
-    return plan(channels, image, low, stride, taps, output)
+    return plan(batch, channels, image, low, stride, taps, output)
 
 
 def convolve(
@@ -93,7 +104,7 @@ def convolve(
     y = np.empty((batch, groups, rows, *output), x.dtype)
     if bias is None:
         bias = np.zeros((groups, rows), x.dtype)
-    at = _forward_plan(channels, x.shape[3:], w.shape[3:], output, stride, low, dilation)
+    at = _forward_plan(batch, channels, x.shape[3:], w.shape[3:], output, stride, low, dilation)
     place = np.array([0, 0, 0, 1, 1, 1], np.int64)
     _correlate(x, np.ascontiguousarray(w.reshape(groups, rows, -1)), bias, at, place, y)
     return y
@@ -112,7 +123,7 @@ def convolve_input(g: Any, w: Any, image: Sizes, stride: Sizes, low: Sizes, dila
     filters = w.transpose(0, 2, 1, 3, 4, 5)
     for phase in itertools.product(*map(_phases, image, kernel, stride, low, dilation)):
         first, chosen, margin, taps, count = zip(*phase, strict=True)
-        at = plan(rows, g.shape[3:], margin, (1, 1, 1), taps, count)
+        at = plan(batch, rows, g.shape[3:], margin, (1, 1, 1), taps, count)
         part = filters[(..., *np.ix_(*chosen))].reshape(groups, channels, -1)
         place = np.array([*first, *stride], np.int64)
         _correlate(g, np.ascontiguousarray(part), bias, at, place, x)
@@ -144,14 +155,14 @@ def convolve_weight(
     """The gradient of `convolve` for w: (groups, rows, channels, *kernel)."""
     batch, groups, rows = g.shape[:3]
     channels = x.shape[2]
-    at = _forward_plan(channels, x.shape[3:], kernel, g.shape[3:], stride, low, dilation)
-    dw = np.zeros((max(1, min(batch, PARTS)), groups, rows, len(at.offset)), x.dtype)
-    run("weight_slopes", batch * dw[0].size * at.length, g, x, *at, dw)
+    at = _forward_plan(batch, channels, x.shape[3:], kernel, g.shape[3:], stride, low, dilation)
+    dw = np.zeros((min(at.packs, PARTS), groups, rows, len(at.offset)), x.dtype)
+    run("weight_slopes", at.packs * dw[0].size * at.length, g, x, *at, dw)
     return dw.sum(axis=0).reshape(groups, rows, channels, *kernel)
 
 
 def _correlate(x: Any, w: Any, bias: Any, at: Plan, place: Any, y: Any) -> None:
-    run("correlate", len(x) * w.size * at.length, x, w, bias, *at, place, y)
+    run("correlate", at.packs * w.size * at.length, x, w, bias, *at, place, y)
 
 
 # Running ------------------------------------------------------------------------------------------
@@ -257,46 +268,47 @@ def dots(g, x, offset, start, stop, out):
     R, K = out.shape
 """
 
+# layout: the strides, the padding before the image and the size of a phase, for each of three axes;
+# the samples in a pack; the cells of a phase of a channel, which holds those samples in turn.
 _PACKING = """\
 @njit({settings})
-def pack(x, layout, packed):
-    # x (channels, depth, height, width) into the inside of packed (channels * phases * plane)
-    sd, sh, sw, pd, ph, pw, qd, qh, qw = layout
+def pack(x, layout, sample, packed):
+    # x (channels, depth, height, width) into the inside of packed (channels * phases * block)
+    sd, sh, sw, pd, ph, pw, qd, qh, qw, together, block = layout
     C, D, H, W = x.shape
-    plane = qd * qh * qw
     for c in range(C):
         for d in range(D):
             for h in range(H):
                 row = x[c, d, h]
                 z, y = d + pd, h + ph
                 phase = ((c * sd + z % sd) * sh + y % sh) * sw
-                line = ((z // sd) * qh + y // sh) * qw
+                line = ((sample * qd + z // sd) * qh + y // sh) * qw
                 if sw == 1:
-                    first = phase * plane + line + pw
+                    first = phase * block + line + pw
                     to = packed[first : first + W]
                     for i in range(W):
                         to[i] = row[i]
                 else:
                     for i in range(W):
-                        packed[(phase + (i + pw) % sw) * plane + line + (i + pw) // sw] = row[i]
+                        packed[(phase + (i + pw) % sw) * block + line + (i + pw) // sw] = row[i]
 
 
 @njit({settings})
-def widen(g, layout, wide):
+def widen(g, layout, sample, wide):
     # g (rows, depth, height, width) laid out as the packed image is: wide (rows, length)
     R, D, H, W = g.shape
     for r in range(R):
         for d in range(D):
             for h in range(H):
                 row = g[r, d, h]
-                first = (d * layout[7] + h) * layout[8]
+                first = ((sample * layout[6] + d) * layout[7] + h) * layout[8]
                 to = wide[r][first : first + W]
                 for i in range(W):
                     to[i] = row[i]
 
 
 @njit({settings})
-def crop(wide, layout, place, y):
+def crop(wide, layout, sample, place, y):
     # the reverse of widen; to every step-th cell of y
     zd, zh, zw, sd, sh, sw = place
     R, D, H, W = y.shape
@@ -304,7 +316,8 @@ def crop(wide, layout, place, y):
         for d in range(zd, D, sd):
             for h in range(zh, H, sh):
                 row = y[r, d, h]
-                first = ((d - zd) // sd * layout[7] + (h - zh) // sh) * layout[8]
+                line = (sample * layout[6] + (d - zd) // sd) * layout[7] + (h - zh) // sh
+                first = line * layout[8]
                 if sw == 1:
                     source = wide[r][first : first + W]
                     for i in range(W):
@@ -316,36 +329,42 @@ def crop(wide, layout, place, y):
 
 _CORRELATE = """\
 @njit("void({dtype}[:, :, :, :, :, ::1], {dtype}[:, :, ::1], {dtype}[:, ::1], int64[::1],"
-      "int64[::1], int64, int64, int64[::1], {dtype}[:, :, :, :, :, ::1])", parallel={parallel},
-      {settings})
-def correlate(x, w, bias, layout, offset, cells, length, place, y):
+      "int64[::1], int64, int64, int64, int64[::1], {dtype}[:, :, :, :, :, ::1])",
+      parallel={parallel}, {settings})
+def correlate(x, w, bias, layout, offset, cells, length, packs, place, y):
     N, G = x.shape[:2]
     R = w.shape[1]
-    for n in {range}(N):
+    for p in {range}(packs):
         packed = np.zeros(cells, np.{dtype})
         wide = np.empty((R, length), np.{dtype})
+        first = p * layout[9]
+        samples = min(layout[9], N - first)
         for g in range(G):
-            pack(x[n, g], layout, packed)
+            for n in range(samples):
+                pack(x[first + n, g], layout, n, packed)
             for r in range(R):
                 wide[r] = bias[g, r]
             for start in range(0, length, {tile}):
                 sums(w[g], packed, offset, start, min(start + {tile}, length), wide)
-            crop(wide, layout, place, y[n, g])
+            for n in range(samples):
+                crop(wide, layout, n, place, y[first + n, g])
 """
 
 _WEIGHT_SLOPES = """\
 @njit("void({dtype}[:, :, :, :, :, ::1], {dtype}[:, :, :, :, :, ::1], int64[::1], int64[::1],"
-      "int64, int64, {dtype}[:, :, :, ::1])", parallel={parallel}, {settings})
-def weight_slopes(g, x, layout, offset, cells, length, dw):
+      "int64, int64, int64, {dtype}[:, :, :, ::1])", parallel={parallel}, {settings})
+def weight_slopes(g, x, layout, offset, cells, length, packs, dw):
     N, G = x.shape[:2]
     R, parts = g.shape[2], dw.shape[0]
     for part in {range}(parts):
-        packed = np.zeros(cells, np.{dtype})
-        wide = np.zeros((R, length), np.{dtype})
-        for n in range(part * N // parts, (part + 1) * N // parts):
+        for p in range(part * packs // parts, (part + 1) * packs // parts):
+            packed = np.zeros(cells, np.{dtype})
+            wide = np.zeros((R, length), np.{dtype})
+            first = p * layout[9]
             for group in range(G):
-                pack(x[n, group], layout, packed)
-                widen(g[n, group], layout, wide)
+                for n in range(min(layout[9], N - first)):
+                    pack(x[first + n, group], layout, n, packed)
+                    widen(g[first + n, group], layout, n, wide)
                 for start in range(0, length, {tile}):
                     stop = min(start + {tile}, length)
                     dots(wide, packed, offset, start, stop, dw[part, group])

@@ -20,28 +20,36 @@ from numba import njit, prange
       "int64[::1], int64, int64, int64, int64[:, :, :, ::1])", error_model="numpy", nogil=True,
       parallel={parallel}, cache={cache})
 def argmax(x, d0, d1, h0, h1, w0, w1, dd, dh, dw, place):
+    # First down the columns, cell beside cell; then along the row of the columns' best.
     N, D, H, W = place.shape
     height, width = x.shape[2], x.shape[3]
-    last = w0 + (w1 - 1 - w0) // dw * dw
-    taps = 1 + np.max((last - w0) // dw)
     for n in {range}(N):
-        best, at = np.empty(W, np.{dtype}), np.empty(W, np.int32)
+        best, at = np.empty(width, np.{dtype}), np.empty(width, np.int32)
         for i in range(D):
             for j in range(H):
-                best[:] = -np.inf
-                at[:] = (d0[i] * height + h0[j]) * width + w0
+                base = (d0[i] * height + h0[j]) * width
+                top = x[n, d0[i], h0[j]]
+                for w in range(width):
+                    best[w] = top[w]
+                    at[w] = base + w
                 for d in range(d0[i], d1[i], dd):
                     for h in range(h0[j], h1[j], dh):
                         row = x[n, d, h]
                         base = (d * height + h) * width
-                        for t in range(taps):
-                            for k in range(W):
-                                w = min(w0[k] + t * dw, last[k])
-                                v = row[w]
-                                better = (v > best[k]) | (v != v)
-                                best[k] = v if better else best[k]
-                                at[k] = base + w if better else at[k]
-                place[n, i, j] = at
+                        for w in range(width):
+                            v = row[w]
+                            better = (v > best[w]) | (v != v)
+                            best[w] = v if better else best[w]
+                            at[w] = base + w if better else at[w]
+                to = place[n, i, j]
+                for k in range(W):
+                    chosen = w0[k]
+                    for w in range(w0[k] + dw, w1[k], dw):
+                        v, b = best[w], best[chosen]
+                        first = at[w] < at[chosen]
+                        better = (v > b) | ((v == b) & first) | ((v != v) & ((b == b) | ~first))
+                        chosen = w if better else chosen
+                    to[k] = at[chosen]
 """
 
 _PICK = """\

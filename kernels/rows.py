@@ -57,4 +57,6 @@ def add(table: Any, index: Any, rows: Any) -> None:
     flat = np.ascontiguousarray(index).reshape(-1)
     if ((flat < -n) | (flat >= n)).any():
         raise IndexError(f"index out of range: rows 0 to {n - 1}, got {flat.min()} to {flat.max()}")
-    kernel(table.reshape(n, -1), flat, np.require(rows, requirements=["C", "W"]).reshape(len(flat), -1))
+    kernel(
+        table.reshape(n, -1), flat, np.require(rows, requirements=["C", "W"]).reshape(len(flat), -1)
+    )

@@ -1,4 +1,4 @@
-"""What the documents show, runs: README code blocks, and the examples in docstrings."""
+"""What the documents show, runs: their code blocks, and the examples in docstrings."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+
+
 def blocks():
-    for name in ("README.md", "CONTRIBUTING.md"):
+    for name in PAGES:
         for i, code in enumerate(BLOCK.findall((ROOT / name).read_text())):
             yield pytest.param(code, id=f"{name}-{i}")
 
@@ -37,8 +40,22 @@ def test_code_blocks_run(code, tmp_path):
         assert expected in done.stdout
 
 
-def test_the_readme_has_its_examples():
-    assert len(list(blocks())) >= 3
+def test_the_pages_have_their_examples():
+    assert len(list(blocks())) >= 12
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name):
+    page = ROOT / name
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_generated_pages_say_what_the_docstrings_say():
+    make = [sys.executable, ROOT / "docs" / "make_pages.py", "--check"]
+    done = subprocess.run(make, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def modules():

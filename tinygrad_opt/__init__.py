@@ -40,6 +40,7 @@ from .creation import (
     zeros,
     zeros_like,
 )  # fmt: skip
+from .description import sparse_coo, strided
 from .dtypes import (
     bool,
     can_cast,
@@ -79,5 +80,6 @@ from .random import (
 )  # fmt: skip
 from .sampling import *
 from .serialization import load, save
+from .sparse import sparse_coo_tensor
 
 __version__ = "0.1.0"

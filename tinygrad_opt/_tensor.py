@@ -232,8 +232,9 @@ class Tensor(Operators, InPlace, Description, Variable):
 
     @property
     def data(self) -> Tensor:
-        """As `detach()`, but writing to it is not noticed by backward; assigning gives this tensor
-        another array, past autograd.
+        """As `detach()`, but backward does not notice writes to it.
+
+        Assigning gives this tensor another array, past autograd.
         """
         tensor = Tensor(self.array)
         tensor._unversioned = True
@@ -392,7 +393,7 @@ class Tensor(Operators, InPlace, Description, Variable):
         memo[id(self)] = copied
         Tensor.__init__(copied, self.array.copy(), self.requires_grad)
         if self._grad is not None:
-            copied._grad = Tensor(self._grad.array.copy())
+            copied._grad = wrap_plain(self._grad.array.copy())
         return copied
 
     def __reduce__(self) -> Any:

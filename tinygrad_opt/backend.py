@@ -12,6 +12,7 @@ handful of extras that NumPy lacks: `cast`, `sum_rows`, `sigmoid`, `softmax`, `l
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 import warnings
 from typing import Any
@@ -114,8 +115,27 @@ class Namespace(Windows):
 
     def put_product(self, x: Any, values: Any, index: Any) -> Any:
         """A copy of x, multiplied with `values` at `index`; repeats multiply."""
-        y = x.copy()
-        self.module.multiply.at(y, index, values)
+        # In rounds, in each of which no position occurs twice: CuPy has no `multiply.at`.
+        parts = index if isinstance(index, tuple) else (index,)
+        host = tuple(to_device(i, "cpu") if hasattr(i, "shape") else i for i in parts)
+        places = np.arange(x.size).reshape(x.shape)[host]
+        values = self.module.broadcast_to(values, places.shape).reshape(-1)
+        y, places = x.copy(), places.reshape(-1)
+        turns = _occurrences(places)
+        for turn in range(turns.max(initial=-1) + 1):
+            now = np.flatnonzero(turns == turn)
+            y.reshape(-1)[places[now]] *= values[now]
+        return y
+
+    def accumulate(self, x: Any, ufunc: str, axis: int) -> Any:
+        """What `ufunc.accumulate` gives in NumPy; here in as many steps as n has binary digits."""
+        function, y, step = getattr(self.module, ufunc), x, 1
+        before = (slice(None),) * axis
+        while step < x.shape[axis]:
+            late, early = (*before, slice(step, None)), (*before, slice(None, -step))
+            joined = function(y[late], y[early])
+            y = self.module.concatenate([y[(*before, slice(None, step))], joined], axis=axis)
+            step *= 2
         return y
 
     def diagonal(self, x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -125,7 +145,7 @@ class Namespace(Windows):
         return y
 
     def logcumsumexp(self, x: Any, axis: int) -> Any:
-        return self.module.logaddexp.accumulate(x, axis=axis)
+        return self.accumulate(x, "logaddexp", axis % x.ndim)
 
     def windows(self, x: Any, size: int, step: int) -> Any:
         """The stretches of `size` elements of the last axis that start every `step`: a view."""
@@ -149,6 +169,14 @@ class _NumpyNamespace(FastWindows, Namespace):
     erfinv = staticmethod(special.erfinv)
     lgamma = staticmethod(special.lgamma)
     polygamma = staticmethod(special.polygamma)
+
+    def put_product(self, x: Any, values: Any, index: Any) -> Any:
+        y = x.copy()
+        np.multiply.at(y, index, values)
+        return y
+
+    def accumulate(self, x: Any, ufunc: str, axis: int) -> Any:
+        return getattr(np, ufunc).accumulate(x, axis=axis)
 
     def add_at(self, y: Any, index: Any, g: Any) -> None:
         if rows.fits(y, index, g):
@@ -212,14 +240,23 @@ def _ones(n: int, dtype: Any) -> Any:
     return np.ones(n, dtype)
 
 
+def _occurrences(places: Any) -> Any:
+    """For each element of a vector: how many equal ones come before it."""
+    order = np.argsort(places, kind="stable")
+    ordered = places[order]
+    position = np.arange(len(places))
+    new = np.r_[True, ordered[1:] != ordered[:-1]][: len(places)]
+    turns = np.empty_like(position)
+    turns[order] = position - np.maximum.accumulate(np.where(new, position, 0))
+    return turns
+
+
 def _all_arrays(index: tuple[Any, ...]) -> bool:
     return all(isinstance(part, np.ndarray) and part.dtype.kind == "i" for part in index)
 
 
 def _cupy_special(name: str) -> Any:
-    import cupyx.scipy.special
-
-    return getattr(cupyx.scipy.special, name)
+    return getattr(importlib.import_module("cupyx.scipy.special"), name)
 
 
 _NUMPY = _NumpyNamespace(np)

@@ -13,6 +13,22 @@ if TYPE_CHECKING:
     from ._tensor import Tensor
 
 
+class Layout:
+    """How a tensor's elements lie in memory, as `torch.layout`: `strided` or `sparse_coo`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __reduce__(self) -> str:  # there is one of each, in copies and pickles too
+        return self._name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+strided, sparse_coo = Layout("strided"), Layout("sparse_coo")
+
+
 class Description:
     """Methods of Tensor that look at its memory, or make another tensor like it."""
 
@@ -56,6 +72,20 @@ class Description:
     def is_cpu(self) -> bool:
         """Whether the memory is main memory."""
         return type(self.array) is np.ndarray
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether it is row-sparse, as gradients of tables may be."""
+        return False
+
+    @property
+    def layout(self) -> Layout:
+        """`strided`; of row-sparse tensors `sparse_coo`."""
+        return strided
+
+    def to_dense(self) -> Any:
+        """This tensor itself; row-sparse ones with all their zeros."""
+        return self
 
     def get_device(self) -> int:
         """The number of the CUDA device; -1 for main memory."""

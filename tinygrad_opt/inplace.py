@@ -18,6 +18,7 @@ from .autograd import rebase
 from .autograd.errors import explain
 from .autograd.modes import mode, no_grad
 from .autograd.node import Variable
+from .autograd.rowsparse import RowSparse
 from .autograd.versions import note_write
 from .backend import device_of, to_device, xp
 
@@ -139,7 +140,10 @@ def _shape_form(method: str) -> Callable[..., Any]:
 
 
 def _iadd(a: Any, b: Any) -> None:
-    a += b
+    if type(b) is RowSparse:
+        b.add_to(a)
+    else:
+        a += b
 
 
 def _isub(a: Any, b: Any) -> None:
@@ -284,7 +288,7 @@ _divided = _form("div")
 
 
 def _scaled(other: Any, alpha: float) -> Any:
-    return other if alpha == 1 else ops.mul(other, alpha)
+    return other if alpha == 1 else other * alpha
 
 
 def _drawn(tensor: Any, name: str, fill: Callable[[Any], None]) -> Any:

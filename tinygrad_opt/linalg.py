@@ -3,8 +3,8 @@
 All take batches of matrices in the last two axes and have gradients, most of any order. Complex
 results do not exist here, so `eig` and `eigvals` are missing.
 
->>> A = tinygrad_opt.tensor([[2.0, 0.0], [1.0, 4.0]])
->>> tinygrad_opt.linalg.inv(A)
+>>> A = tensor([[2.0, 0.0], [1.0, 4.0]])
+>>> inv(A)
 tensor([[ 0.5000,  0.0000],
         [-0.1250,  0.2500]])
 """

@@ -135,7 +135,7 @@ class Windows:
                 for s, t in zip(spans, tap, strict=True)
             ]
             index = self.module.asarray(np.ravel_multi_index(np.ix_(*seen), x.shape[2:]))
-            value = x.reshape(*x.shape[:2], -1)[:, :, index]
+            value = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))[:, :, index]
             if best is None:
                 best, place = value, self.module.broadcast_to(index, value.shape)
             better = (value > best) | (value != value)

@@ -72,9 +72,9 @@ G = {
     "gradients of each example": lambda m, f: f.vmap(
         f.grad(lambda p, x: (p["a"] * x * x).sum()), in_dims=(None, 0)
     )({"a": m.tensor(W)}, m.tensor(X)),
-    "vmap over a dict": lambda m, f: f.vmap(lambda d: d["a"] * d["b"], in_dims=({"a": 0, "b": None},))(
-        {"a": m.tensor(X), "b": m.tensor(W)}
-    ),
+    "vmap over a dict": lambda m, f: f.vmap(
+        lambda d: d["a"] * d["b"], in_dims=({"a": 0, "b": None},)
+    )({"a": m.tensor(X), "b": m.tensor(W)}),
 }  # fmt: skip
 
 
@@ -90,6 +90,7 @@ def flat(tree):
 
 
 @pytest.mark.peers
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own
 @pytest.mark.parametrize("name", [*F, *(f"func.{name}" for name in G)])
 def test_as_pytorch(torch, name):
     def run(m):
@@ -171,7 +172,9 @@ def test_under_no_grad():
 
 def test_strict():
     x, y = doubles(1.0), doubles(2.0)
-    with pytest.raises(RuntimeError, match="independent of input 1. This is not allowed in strict"):
+    with pytest.raises(
+        RuntimeError, match=r"independent of input 1. This is not allowed in strict"
+    ):
         functional.jacobian(lambda x, y: x * 2, (x, y), strict=True)
     with pytest.raises(RuntimeError, match="Output 0 of the user-provided function does not requi"):
         functional.vjp(lambda x: doubles(1.0), x, strict=True)
@@ -259,7 +262,7 @@ def test_functional_call():
     untied = func.functional_call(net, {"fc.weight": tg.zeros(2, 3), "fc.bias": tg.zeros(2)}, (x,),
                                   tie_weights=False)  # fmt: skip
     assert untied.abs().sum().item() == 0 or net.tied is net.fc
-    with pytest.raises(RuntimeError, match="unexpected key\\(s\\): fc.wieght"):
+    with pytest.raises(RuntimeError, match=r"unexpected key\(s\): fc.wieght"):
         func.functional_call(net, {"fc.wieght": tg.ones(2, 3)}, x)
     with pytest.raises(RuntimeError, match="missing key"):
         func.functional_call(net, ones, x, strict=True)

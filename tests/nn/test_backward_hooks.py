@@ -86,7 +86,9 @@ def test_prepend():
 def test_without_an_argument_that_requires_a_gradient():
     log, net = [], nn.Linear(2, 3)
     net.register_full_backward_hook(note(log, "full"))
-    with pytest.warns(UserWarning, match="Full backward hook is firing when gradients are computed"):
+    with pytest.warns(
+        UserWarning, match="Full backward hook is firing when gradients are computed"
+    ):
         net(tg.ones(4, 2)).sum().backward()
     assert log == [("full", [None], [(4, 3)])]
     net.register_full_backward_hook(lambda m, gi, go: (tg.ones(1),))

@@ -81,10 +81,9 @@ def test_conv_transpose_is_the_transpose():
     assert F.conv2d(x, w, **settings).shape == y.shape
     ours = (F.conv2d(x, w, **settings) * y).sum()
     np.testing.assert_allclose(ours, (x * F.conv_transpose2d(y, w, **settings)).sum(), rtol=1e-12)
-    for axes in (1, 3):
+    for axes, conv, back in (1, F.conv1d, F.conv_transpose1d), (3, F.conv3d, F.conv_transpose3d):
         a, b = numbers(1, 2, *(4,) * axes), numbers(1, 3, *(3,) * axes)
         w = T.tensor(numbers(3, 2, *(2,) * axes))
-        conv, back = getattr(F, f"conv{axes}d"), getattr(F, f"conv_transpose{axes}d")
         left = (conv(T.tensor(a), w) * T.tensor(b)).sum()
         np.testing.assert_allclose(left, (T.tensor(a) * back(T.tensor(b), w)).sum(), rtol=1e-12)
 
@@ -93,7 +92,10 @@ def test_conv_transpose_is_the_transpose():
 def geometries(draw):
     """An image, a Window over it, filters and channels per group, and a batch."""
     axes = draw(st.integers(1, 3))
-    each = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(axes))  # noqa: E731
+
+    def each(low, high):
+        return tuple(draw(st.integers(low, high)) for _ in range(axes))
+
     image, kernel, stride, dilation = each(1, 6), each(1, 3), each(1, 3), each(1, 3)
     low, high = each(0, 3), each(0, 3)
     output = tuple(
@@ -348,7 +350,8 @@ ERRORS = {
         ValueError, "output_size must have 2 or 4 elements",
     ),
     "unfold, axes": (
-        lambda t, F: F.unfold(t.zeros(1, 1, 1, 8, 8), 2), RuntimeError, r"Expected 3D or 4D \(batch mode\)",
+        lambda t, F: F.unfold(t.zeros(1, 1, 1, 8, 8), 2), RuntimeError,
+        r"Expected 3D or 4D \(batch mode\)",
     ),
     "unfold, too large": (
         lambda t, F: F.unfold(t.zeros(1, 1, 2, 2), 3), RuntimeError,

@@ -116,8 +116,6 @@ MATHEMATICS = [
           call=lambda m, x: m.clamp_min(x, 0.5)),
     unary("clamp_max", lambda x: np.minimum(x, 0.5), off_bounds,
           call=lambda m, x: m.clamp_max(x, 0.5)),
-    unary("threshold", lambda x: np.where(x > 0.5, x, 2), off_bounds,
-          call=lambda m, x: m.threshold(x, 0.5, 2.0)),
 ]  # fmt: skip
 
 CLAMPED = [

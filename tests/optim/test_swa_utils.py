@@ -173,6 +173,8 @@ def test_update_bn_without_batchnorm_reads_nothing():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("use_buffers", [False, True])
 def test_like_pytorch(torch, kind, use_buffers):
+    if use_buffers and kind == "swa of lists":
+        pytest.skip("PyTorch cannot average integer buffers this way")
     theirs_utils = torch.optim.swa_utils
     makers = {
         "default": lambda m: {},

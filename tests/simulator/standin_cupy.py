@@ -25,11 +25,16 @@ FUNCTIONS = {
     "array": "obj dtype copy order subok ndmin blocking",
     "argmax": "a axis dtype out keepdims", "argmin": "a axis dtype out keepdims",
     "argsort": "a axis kind", "ascontiguousarray": "a dtype", "bincount": "x weights minlength",
-    "broadcast_to": "array shape",
+    "broadcast_to": "array shape", "cumprod": "a axis dtype out", "diagonal": "a offset axis1 axis2",
+    "isin": "element test_elements assume_unique invert", "may_share_memory": "a b max_work",
+    "moveaxis": "a source destination", "nan_to_num": "x copy nan posinf neginf",
+    "prod": "a axis dtype out keepdims", "repeat": "a repeats axis", "roll": "a shift axis",
+    "sinc": "x",
     "clip": "a a_min a_max out",
     "concatenate": "tup axis out dtype casting", "copy": "a order", "cumsum": "a axis dtype out",
     "dot": "a b out", "empty": "shape dtype order", "expand_dims": "a axis", "flip": "a axis",
-    "full": "shape fill_value dtype order", "isclose": "a b rtol atol equal_nan",
+    "full": "shape fill_value dtype order", "full_like": "a fill_value dtype order subok shape",
+    "isclose": "a b rtol atol equal_nan",
     "max": "a axis out keepdims", "mean": "a axis dtype out keepdims",
     "meshgrid": "indexing sparse copy", "nonzero": "a", "ones": "shape dtype order",
     "ones_like": "a dtype order subok shape", "ravel_multi_index": "multi_index dims mode order",
@@ -43,6 +48,9 @@ FUNCTIONS = {
 }  # fmt: skip
 LINALG = {"eigh": "a UPLO", "qr": "a mode"}
 UFUNCS = [
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cosh", "exp2",
+    "fmod", "gcd", "hypot", "lcm", "left_shift", "logaddexp", "logaddexp2", "logical_xor",
+    "right_shift", "signbit", "sinh", "tan", "trunc",
     "abs", "absolute", "add", "bitwise_and", "bitwise_or", "bitwise_xor", "ceil", "copysign", "cos",
     "divide", "equal", "exp", "expm1", "floor", "floor_divide", "greater", "greater_equal",
     "invert", "isfinite", "isinf", "isnan", "less", "less_equal", "log", "log10", "log1p", "log2",
@@ -360,11 +368,17 @@ def _broadcast_to(array, shape):
     return _device(writable, array)
 
 
-def _erf(x):
-    import math
+def _special(function):
+    """A function of `cupyx.scipy.special`, by the library's own for the host."""
 
-    value = np.vectorize(math.erf, otypes=[np.float64])(_raw(x))
-    return _device(value.astype(np.float32 if x.dtype == np.float32 else np.float64))
+    def on_device(*args):
+        return _device(function(*map(_raw, args)))
+
+    return on_device
+
+
+def _as_strided(x, shape=None, strides=None):
+    return _device(np.lib.stride_tricks.as_strided(x._ary, shape, strides), x)
 
 
 class Device:
@@ -384,12 +398,15 @@ class Device:
 
 def install():
     """Make `import cupy` and `import cupyx` find the stand-in, in this process."""
+    from tinygrad_opt.kernels import special as host
+
     cupy = ModuleType("cupy")
     vars(cupy).update({name: _function(name) for name in FUNCTIONS})
     vars(cupy).update({name: Ufunc(name) for name in UFUNCS})
     vars(cupy).update(
         ndarray=FakeCUDAArray, asarray=asarray, asnumpy=asnumpy, broadcast_to=_broadcast_to,
         float32=np.float32, float64=np.float64,
+        lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided)),
         linalg=SimpleNamespace(**{name: _linear_algebra(name) for name in LINALG}),
         cuda=SimpleNamespace(
             Device=Device,
@@ -398,7 +415,9 @@ def install():
         ),
     )  # fmt: skip
     special = ModuleType("cupyx.scipy.special")
-    special.erf = _erf
+    special.erf, special.erfc = _special(host.erf), _special(host.erfc)
+    special.erfinv, special.gammaln = _special(host.erfinv), _special(host.lgamma)
+    special.polygamma = _special(lambda n, x: host.polygamma(x, n))
     sys.modules["cupy"] = cupy
     for name in ("cupyx", "cupyx.scipy"):
         sys.modules[name] = ModuleType(name)

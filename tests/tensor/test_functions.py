@@ -1,6 +1,5 @@
 """The public functions: comparisons, positions, shapes and what the table of operations leaves."""
 
-import inspect
 import math
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import Tensor, functions, ops
+from tinygrad_opt.operators import NOT_METHODS
 
 RNG = np.random.default_rng(0)
 A = RNG.standard_normal((2, 3))
@@ -15,12 +15,21 @@ B = A + 0.5 * (RNG.uniform(size=(2, 3)) > 0.5)
 
 
 def test_every_function_is_public_and_a_method():
-    not_methods = {"cat", "stack", "Extremum"}
-    for name, function in vars(functions).items():
-        if inspect.getmodule(function) is functions and not name.startswith("_"):
-            assert name == "Extremum" or getattr(tg, name) is function
-            assert name in not_methods or callable(getattr(Tensor, name)), name
-            assert function.__doc__, name
+    for name in functions.__all__:
+        function = getattr(functions, name)
+        assert getattr(tg, name) is function
+        assert hasattr(Tensor, name) == (
+            name not in NOT_METHODS or name in ("where", "polygamma")
+        ), name
+        assert function.__doc__ or hasattr(function, "pair"), name
+
+
+@pytest.mark.peers
+def test_methods_as_pytorch(torch):
+    ours = {name for name in functions.__all__ if name not in NOT_METHODS} | {"where", "polygamma"}
+    assert [name for name in sorted(ours) if not hasattr(torch.Tensor, name)] == []
+    refused = NOT_METHODS - {"where", "polygamma"}
+    assert [name for name in sorted(refused) if hasattr(torch.Tensor, name)] == []
 
 
 @pytest.mark.parametrize(

@@ -67,20 +67,21 @@ ARGUMENTS = {  # what the methods take, where it is not nothing or a number
     "scatter": lambda m, x: (0, m.tensor([0, 2]), x[1:]),
     "scatter_add": lambda m, x: (0, m.tensor([0, 2]), x[1:]),
     "scatter_reduce": lambda m, x: (0, m.tensor([0, 2]), x[1:], "sum"),
-    "swapaxes": lambda m, x: (0, 0), "swapdims": lambda m, x: (0, 0), "unsqueeze": lambda m, x: (0,),
-    "transpose": lambda m, x: (0, 0), "mvlgamma": lambda m, x: (1,), "polygamma": lambda m, x: (1,),
+    "swapaxes": lambda m, x: (0, 0), "swapdims": lambda m, x: (0, 0),
+    "unsqueeze": lambda m, x: (0,), "transpose": lambda m, x: (0, 0),
+    "mvlgamma": lambda m, x: (1,), "polygamma": lambda m, x: (1,),
     "nan_to_num": lambda m, x: (), "round": lambda m, x: (), "squeeze": lambda m, x: (),
     "logit": lambda m, x: (0.1,),
 }  # fmt: skip
-NEED_ANOTHER = set(
-    "arctan2 atan2 copysign floor_divide fmod heaviside hypot lerp remainder xlogy "
-    "eq ge greater greater_equal gt le less less_equal lt ne not_equal logical_and logical_or "
-    "logical_xor clamp_max clamp_min pow".split()
-)
-INTEGERS = set(
-    "bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor gcd "
-    "lcm".split()
-)
+NEED_ANOTHER = {
+    "arctan2", "atan2", "copysign", "floor_divide", "fmod", "heaviside", "hypot", "remainder",
+    "xlogy", "eq", "ge", "greater", "greater_equal", "gt", "le", "less", "less_equal", "lt", "ne",
+    "not_equal", "logical_and", "logical_or", "logical_xor", "clamp_max", "clamp_min", "pow",
+}  # fmt: skip
+INTEGERS = {
+    "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
+    "bitwise_xor", "gcd", "lcm",
+}  # fmt: skip
 
 
 def _form_names():

@@ -18,6 +18,7 @@ from .graph import reduce_to, wrap_plain
 from .hooks import with_posthooks
 from .modes import enable_grad, mode
 from .node import Node, Variable
+from .rowsparse import RowSparse
 from .seeds import as_list, seeds_of
 
 if TYPE_CHECKING:
@@ -144,9 +145,13 @@ def accumulate(leaf: Any, g: Any) -> None:
     elif held is not None:
         if held.requires_grad:
             leaf._grad = held + wrap_plain(g)
+        elif type(held.array) is RowSparse:
+            leaf._grad = wrap_plain(held.array + g)
+        elif type(g) is RowSparse:
+            g.add_to(held.array)
         else:
             held.array += g
-    elif leaf._home is not None:
+    elif leaf._home is not None and type(g) is not RowSparse:
         leaf._grad = leaf._home.receive(g)
     else:
         leaf._grad = wrap_plain(g.copy())  # a pullback may have passed on an array it shares

@@ -1,13 +1,4 @@
-"""Function: operations with a backward pass of the user's own, on Tensors.
-
-In the graph a call is three Nodes in a row, so that the engine, which knows one gradient for each
-Node, serves any number of outputs and inputs:
-
-    output i  --Select-->  gradients of all outputs  --backward-->  gradients of all inputs
-                                                     --Spread-->  input j
-
-What travels between them is a Packet. A call with a single output has no Select.
-"""
+"""Function: operations with a backward pass of the user's own, on Tensors."""
 
 from __future__ import annotations
 
@@ -16,32 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..backend import xp
-from . import anomaly, rebase
+from . import rebase
 from .context import Call, Context
+from .function_node import FunctionNode, Packet
 from .graph import reduce_to, wrap_plain
 from .modes import enable_grad, mode, no_grad
-from .node import FixedNode, Node, Variable, next_rank
+from .node import FixedNode, Variable, next_rank
 
 __all__ = ["Function", "once_differentiable"]
-
-
-class Packet:
-    """Several gradients that travel as one. An item is None where nothing has arrived."""
-
-    __slots__ = ("items",)
-
-    shape = ()  # with `dtype` what the engine compares, to see that nothing needs fitting
-    dtype = None
-
-    def __init__(self, items: Sequence[Any]) -> None:
-        self.items = tuple(items)
-
-    def __add__(self, other: Packet) -> Packet:
-        return Packet([_sum(a, b) for a, b in zip(self.items, other.items, strict=True)])
-
-
-def _sum(a: Any, b: Any) -> Any:
-    return b if a is None else a if b is None else a + b
 
 
 class Function:
@@ -115,7 +88,8 @@ class Function:
         outputs = [_as_output(call, y, args) for y in outputs]
         if recording:
             old = [rebase.without_values(x) if _among(x, call.dirty) else x for x in args]
-            node = FunctionNode(cls, ctx, call, old)
+            run = functools.partial(_run, cls, ctx, call)
+            node = FunctionNode(cls, run, ctx, call, old)
             pairs = list(zip(args, old, strict=True))
             _record(node, outputs, pairs, isinstance(result, tuple), rank)
         return tuple(outputs) if isinstance(result, tuple) else outputs[0]
@@ -169,96 +143,7 @@ def _record(
     call.seal(outputs, several)
 
 
-# The Nodes ----------------------------------------------------------------------------------------
-
-
-def _junction(node: Node) -> Any:
-    """What stands for a Packet among the inputs of a Node."""
-    x: Any = Variable()
-    x.array, x.node, x._requires_grad, x._grad = Packet(()), node, True, None
-    return x
-
-
-class Spread(FixedNode):
-    """The gradients of all arguments of a Function, sent to each."""
-
-    __slots__ = ("tensors",)
-
-    def __init__(self, args: Sequence[Any]) -> None:
-        self.tensors = [i for i, x in enumerate(args) if isinstance(x, Variable)]
-        targets = [x if isinstance(x, Variable) and x._requires_grad else None for x in args]
-        pullbacks = (lambda packet, i=i: packet.items[i] for i in range(len(args)))
-        super().__init__(Spread, (), targets, {}, (None, *pullbacks))
-
-    @property
-    def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        edges = super().next_functions
-        return tuple(edges[i] for i in self.tensors if i < len(edges))
-
-
-class FunctionNode(FixedNode):
-    """The call of a Function: the gradients of its outputs in, those of its arguments out.
-
-    Attributes of the Function's ctx are attributes of the Node too, as in PyTorch.
-    """
-
-    __slots__ = ("call", "ctx")
-
-    def __init__(self, cls: type[Function], ctx: Context, call: Call, args: Sequence[Any]) -> None:
-        spread = _junction(Spread(args))
-        run = functools.partial(_run, cls, ctx, call, None)
-        super().__init__(cls, (), (spread,), {}, (None, run))
-        self.ctx, self.call = ctx, call
-        if anomaly.on:
-            self.trace = anomaly.user_lines()
-
-    def on_tensors(self) -> tuple[Any, ...]:
-        return None, functools.partial(_run, self.op, self.ctx, self.call, self)
-
-    def output_node(self, i: int, n: int) -> Select:
-        """What output i of n comes from."""
-        return Select(self, i, n)
-
-    def release(self) -> None:
-        super().release()
-        self.call.release()
-
-    def name(self) -> str:
-        return f"{self.op.__name__}Backward"
-
-    @property
-    def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        return self.targets[0].node.next_functions if self.targets else ()
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("call", "ctx", "trace"):  # a slot that is not set
-            raise AttributeError(name)
-        return getattr(self.ctx, name)
-
-
-class Select(FixedNode):
-    """One of several outputs of a Function."""
-
-    __slots__ = ("function",)
-
-    def __init__(self, node: FunctionNode, i: int, n: int) -> None:
-        def at_i(g: Any) -> Packet:
-            return Packet([g if k == i else None for k in range(n)])
-
-        super().__init__(node.op, (), (_junction(node),), {}, (None, at_i))
-        self.function = node
-
-    def name(self) -> str:
-        return self.function.name()
-
-    @property
-    def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        return self.function.next_functions
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("function", "trace"):  # a slot that is not set
-            raise AttributeError(name)
-        return getattr(self.function, name)
+# Backward ---------------------------------------------------------------------------------------
 
 
 def _run(

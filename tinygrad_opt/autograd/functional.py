@@ -126,22 +126,28 @@ def vhp(
 
     `v`: of the shape of the inputs; the other arguments as `vjp`.
     """
-    with enable_grad():
-        xs, single = _inputs("vhp", inputs, create_graph)
-        direction = _vector("vhp", v, xs)
-        ys, one = _outputs("vhp", func(*xs))
-        _scalar("vhp", ys)
-        _strict(strict, "vhp", ys, xs)
-        slope = _grads("vhp", ys, xs, [None], True, strict)
-        found = _grads("vhp", slope, xs, direction, create_graph, strict)
-    return _back(ys, one, create_graph), _back(found, single, create_graph)
+    return _hessian_product("vhp", func, inputs, v, create_graph, strict)
 
 
 def hvp(
     func: Func, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
     """(func(*inputs), H v): as `vhp`, because second derivatives commute."""
-    return vhp(func, inputs, v, create_graph, strict)
+    return _hessian_product("hvp", func, inputs, v, create_graph, strict)
+
+
+def _hessian_product(
+    name: str, func: Func, inputs: Any, v: Any, create_graph: bool, strict: bool
+) -> tuple[Any, Any]:
+    with enable_grad():
+        xs, single = _inputs(name, inputs, create_graph)
+        direction = _vector(name, v, xs)
+        ys, one = _outputs(name, func(*xs))
+        _scalar(name, ys)
+        _strict(strict, name, ys, xs)
+        slope = _grads(name, ys, xs, [None], True, strict)
+        found = _grads(name, slope, xs, direction, create_graph, strict)
+    return _back(ys, one, create_graph), _back(found, single, create_graph)
 
 
 # What goes in and comes out -----------------------------------------------------------------------

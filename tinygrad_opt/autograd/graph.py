@@ -26,6 +26,7 @@ from .errors import explain
 from .modes import mode
 from .node import Node, Variable
 from .promote import settle
+from .rowsparse import RowSparse
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -36,7 +37,9 @@ _ndarray = np.ndarray
 _FLOAT32 = np.dtype("float32")
 _PROMOTED = (np.dtype("float64"), np.dtype("float16"))  # what NumPy may promote to by itself
 
-_wrap: Callable[..., Any]  # the class Tensor; set by `use_tensor_class` once it exists
+# The classes Tensor and SparseTensor; set by the functions below once these exist.
+_wrap: Callable[..., Any]
+_wrap_rows: Callable[..., Any]
 
 
 def use_tensor_class(tensor_class: type) -> None:
@@ -45,8 +48,18 @@ def use_tensor_class(tensor_class: type) -> None:
     _wrap = tensor_class
 
 
+def use_sparse_class(sparse_class: type) -> None:
+    """As `use_tensor_class`, for what holds a RowSparse."""
+    global _wrap_rows
+    _wrap_rows = sparse_class
+
+
 def wrap_plain(array: Any) -> Tensor:
-    """A Tensor over a raw array or NumPy scalar, without history."""
+    """A Tensor over a raw array, NumPy scalar or RowSparse, without history."""
+    if type(array) is _ndarray:
+        return _wrap(array)
+    if type(array) is RowSparse:
+        return _wrap_rows(array)
     return _wrap(np.asarray(array) if isinstance(array, np.generic) else array)
 
 

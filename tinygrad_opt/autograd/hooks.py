@@ -8,6 +8,7 @@ from typing import Any
 
 from .graph import wrap_plain
 from .node import Node, Variable
+from .rowsparse import RowSparse
 
 __all__ = ["HookList", "KeepGrad", "RemovableHandle", "hooks_of", "on_node"]
 
@@ -114,7 +115,7 @@ def with_posthooks(node: Node, output: tuple[Any, ...], g: Any) -> tuple[Any, ..
 
 
 def _tensor(g: Any) -> Any:
-    return wrap_plain(g) if hasattr(g, "strides") else g
+    return wrap_plain(g) if hasattr(g, "strides") or type(g) is RowSparse else g
 
 
 def _raw_as(result: Any, g: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from .. import dtypes
-from ..backend import device_of
 from .node import Variable
 
 __all__ = ["check_float", "check_grad", "set_requires_grad"]
@@ -50,8 +49,9 @@ def check_grad(tensor: Any, value: Any) -> None:
             f"attempting to assign a gradient of type {dtypes.name_of(value.array.dtype)} to a "
             f"tensor of type {dtypes.name_of(tensor.array.dtype)}; they must be the same"
         )
-    if device_of(value.array) != device_of(tensor.array):
+    device: Any = value.device  # type: ignore[attr-defined]
+    if device != tensor.device:
         raise RuntimeError(
-            f"attempting to assign a gradient on {device_of(value.array)} to a tensor on "
-            f"{device_of(tensor.array)}; they must be on the same device"
+            f"attempting to assign a gradient on {device} to a tensor on {tensor.device}; they "
+            "must be on the same device"
         )

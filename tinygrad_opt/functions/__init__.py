@@ -16,6 +16,7 @@ from . import (
     joining,
     linalg,
     mathematics,
+    moving,
     padding,
     products,
     reduce,
@@ -23,6 +24,7 @@ from . import (
     rounding,
     shape,
     sorting,
+    splitting,
     statistics,
     summation,
 )
@@ -36,12 +38,14 @@ from .index import *
 from .joining import *
 from .linalg import *
 from .mathematics import *
+from .moving import *
 from .padding import *
 from .products import *
 from .reduce import *
 from .rounding import *
 from .shape import *
 from .sorting import *
+from .splitting import *
 from .statistics import *
 from .summation import *
 
@@ -56,11 +60,13 @@ __all__ += index.__all__
 __all__ += joining.__all__
 __all__ += linalg.__all__
 __all__ += mathematics.__all__
+__all__ += moving.__all__
 __all__ += padding.__all__
 __all__ += products.__all__
 __all__ += reduce.__all__
 __all__ += rounding.__all__
 __all__ += shape.__all__
 __all__ += sorting.__all__
+__all__ += splitting.__all__
 __all__ += statistics.__all__
 __all__ += summation.__all__

@@ -52,13 +52,13 @@ def _running_extremum(name: str, ufunc: str, better: Any) -> Any:
         if not x.ndim:
             return getattr(return_types, name)(ops.clone(input), wrap_plain(xp(x).zeros((), int)))
         space = xp(x)
-        best = getattr(space, ufunc).accumulate(x, axis=axis)
+        best = space.accumulate(x, ufunc, axis)
         # The last place so far that reached the best; a NaN is best of all.
         places = space.arange(x.shape[axis]).reshape(
             [-1 if i == axis else 1 for i in range(x.ndim)]
         )
         places = space.where(better(x, best) | (x != x), places, 0)
-        indices = space.maximum.accumulate(places, axis=axis)
+        indices = space.accumulate(places, "maximum", axis)
         values = ops.take_along_axis(input, indices=indices, axis=axis)
         return getattr(return_types, name)(values, wrap_plain(indices))
 

@@ -69,7 +69,7 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
 
 def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
     """input where it lies above the threshold, else `value`."""
-    return ops.where(input > threshold, input, value)
+    return ops.threshold(input, threshold=threshold, value=value)
 
 
 def fmax(input: Tensor, other: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "broadcast_shapes", "broadcast_tensors", "broadcast_to", "expand", "expand_as", "flatten",
-    "moveaxis", "movedim", "narrow", "permute", "ravel", "repeat", "repeat_interleave", "reshape",
-    "reshape_as", "select", "squeeze", "swapaxes", "swapdims", "t", "tile", "transpose",
+    "moveaxis", "movedim", "narrow", "permute", "ravel", "reshape",
+    "reshape_as", "select", "squeeze", "swapaxes", "swapdims", "t", "transpose",
     "unflatten", "unfold", "unsqueeze", "view", "view_as",
 ]  # fmt: skip
 
@@ -243,7 +243,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     )
 
 
-# Parts and repeats --------------------------------------------------------------------------------
+# Parts --------------------------------------------------------------------------------------------
 
 
 def along(dim: int, ndim: int, index: Any) -> tuple[Any, ...]:
@@ -292,55 +292,6 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     x = movedim(input, axis, -1) if input.array.ndim else ops.reshape(input, shape=(1,))
     y = ops.windows(x, size=size, step=step)
     return movedim(y, -2, axis) if input.array.ndim else ops.reshape(y, shape=(size,))
-
-
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
-    """The whole tensor laid side by side, so many times along each axis: a copy."""
-    times = sizes_of(repeats)
-    shape = tuple(input.array.shape)
-    extra = len(times) - len(shape)
-    if extra < 0:
-        raise RuntimeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions of "
-            f"tensor: got {times} for shape {shape}"
-        )
-    if any(n < 0 for n in times):
-        raise RuntimeError(f"repeat: Trying to create tensor with negative dimension {times}")
-    shape = (1,) * extra + shape
-    apart = tuple(k for n in shape for k in (1, n))
-    spread = tuple(k for m, n in zip(times, shape, strict=True) for k in (m, n))
-    y = ops.broadcast_to(ops.reshape(input, shape=apart), shape=spread)
-    y = ops.reshape(y, shape=tuple(m * n for m, n in zip(times, shape, strict=True)))
-    return ops.clone(y) if math.prod(times) == 1 else y
-
-
-def tile(input: Tensor, *dims: Any) -> Tensor:
-    """As `repeat`; axes that `dims` leaves out, on the left, are taken once."""
-    times = sizes_of(dims)
-    return repeat(input, *(1,) * (input.array.ndim - len(times)), *times)
-
-
-def repeat_interleave(
-    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
-) -> Tensor:
-    """Each element (or slice along `dim`) so many times in a row; `repeats` may differ for each.
-
-    With one tensor of counts alone: the position i, counts[i] times. `output_size` is not needed.
-    """
-    if repeats is None:
-        return wrap_plain(
-            xp(input.array).repeat(xp(input.array).arange(input.numel()), input.array)
-        )
-    x = input if dim is not None else ravel(input)
-    axis = axis_index(dim or 0, x.array.ndim)
-    counts = repeats.array if isinstance(repeats, Variable) else repeats
-    if not isinstance(counts, int) and counts.size not in (1, x.array.shape[axis]):
-        raise RuntimeError(
-            f"repeat_interleave: repeats must have the same size as input along dim, got "
-            f"{counts.size} and {x.array.shape[axis]}"
-        )
-    places = xp(x.array).repeat(xp(x.array).arange(x.array.shape[axis]), counts)
-    return ops.getitem(x, index=along(axis, x.array.ndim, places))
 
 
 swapaxes = swapdims = transpose

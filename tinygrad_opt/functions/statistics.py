@@ -84,7 +84,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     position = xp(x).arange(n)
     new = xp(x).ones(x.shape, bool)
     new[..., 1:] = x[..., 1:] != x[..., :-1]
-    start = xp(x).maximum.accumulate(xp(x).where(new, position, 0), axis=-1)
+    start = xp(x).accumulate(xp(x).where(new, position, 0), "maximum", x.ndim - 1)
     best = (position - start).argmax(axis=-1, keepdims=True)
     at = xp(x).moveaxis(best, -1, axis)
     found = (

@@ -129,7 +129,7 @@ class _Conv(_Convolution):
         )  # fmt: skip
 
     def forward(self, input: Tensor) -> Tensor:
-        padding = self.padding
+        padding: Any = self.padding
         if self.padding_mode != "zeros":
             input, padding = pad(input, self._both_sides(), mode=self.padding_mode), 0
         function = getattr(convolution, f"conv{self.axes}d")
@@ -173,7 +173,7 @@ class Conv2d(_Conv):
     (out_channels, in_channels / groups, kh, kw) and bias (out_channels,) start uniform on
     +-1/sqrt(in_channels / groups kh kw).
 
-    >>> Conv2d(1, 8, 3, padding=1)(tinygrad_opt.zeros(2, 1, 5, 5)).shape
+    >>> Conv2d(1, 8, 3, padding=1)(zeros(2, 1, 5, 5)).shape
     Size([2, 8, 5, 5])
     """
 
@@ -185,7 +185,7 @@ class Conv3d(_Conv):
 
     The arguments are those of `Conv2d`, with three axes.
 
-    >>> Conv3d(1, 2, 3)(tinygrad_opt.zeros(2, 1, 5, 5, 5)).shape
+    >>> Conv3d(1, 2, 3)(zeros(2, 1, 5, 5, 5)).shape
     Size([2, 2, 3, 3, 3])
     """
 
@@ -245,7 +245,7 @@ class ConvTranspose1d(_ConvTranspose):
 
     The arguments are those of `ConvTranspose2d`, with one axis.
 
-    >>> ConvTranspose1d(2, 3, 4, stride=2, padding=1)(tinygrad_opt.zeros(5, 2, 7)).shape
+    >>> ConvTranspose1d(2, 3, 4, stride=2, padding=1)(zeros(5, 2, 7)).shape
     Size([5, 3, 14])
     """
 
@@ -258,7 +258,7 @@ class ConvTranspose2d(_ConvTranspose):
     A side n becomes (n - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1. weight:
     (in_channels, out_channels / groups, kh, kw).
 
-    >>> ConvTranspose2d(2, 3, 4, stride=2, padding=1)(tinygrad_opt.zeros(5, 2, 7, 7)).shape
+    >>> ConvTranspose2d(2, 3, 4, stride=2, padding=1)(zeros(5, 2, 7, 7)).shape
     Size([5, 3, 14, 14])
     """
 
@@ -270,7 +270,7 @@ class ConvTranspose3d(_ConvTranspose):
 
     The arguments are those of `ConvTranspose2d`, with three axes.
 
-    >>> ConvTranspose3d(2, 3, 2, stride=2)(tinygrad_opt.zeros(5, 2, 3, 3, 3)).shape
+    >>> ConvTranspose3d(2, 3, 2, stride=2)(zeros(5, 2, 3, 3, 3)).shape
     Size([5, 3, 6, 6, 6])
     """
 
@@ -280,7 +280,7 @@ class ConvTranspose3d(_ConvTranspose):
 class Unfold(Module):
     """The patches under a sliding window: (batch, c, h, w) to (batch, c kh kw, positions).
 
-    >>> Unfold(2)(tinygrad_opt.zeros(1, 3, 4, 4)).shape
+    >>> Unfold(2)(zeros(1, 3, 4, 4)).shape
     Size([1, 12, 9])
     """
 
@@ -306,7 +306,7 @@ class Unfold(Module):
 class Fold(Unfold):
     """The transpose of `Unfold`: patches (batch, c kh kw, positions) added up to images.
 
-    >>> Fold((4, 4), 2)(tinygrad_opt.ones(1, 12, 9)).shape
+    >>> Fold((4, 4), 2)(zeros(1, 12, 9)).shape
     Size([1, 3, 4, 4])
     """
 

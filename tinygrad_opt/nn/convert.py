@@ -28,7 +28,7 @@ def convert(module: Any, *args: Any, recurse: bool = True, **kwargs: Any) -> Any
             p.array = array
             p._home = None  # its slot in an optimizer's buffer is of the old kind
             if p.grad is not None:
-                p.grad = Tensor(moved(p.grad.array))
+                p.grad = p.grad.detach().to(*args, **kwargs)
     seen: dict[int, Tensor] = {}  # a buffer that two modules share stays shared
     for part in module.modules() if recurse else [module]:
         for name, buffer in part._buffers.items():

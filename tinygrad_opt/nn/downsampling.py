@@ -203,7 +203,7 @@ adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_adaptive_av
 
 def _mean_taps(span: Spans, n: int, count: Any, dtype: Any) -> Taps:
     """The sum over each span, divided by `count`."""
-    width = int((span.stop - span.start).max(initial=0))
+    width = int((span.stop - span.start).max(initial=1))
     outputs = len(span.start)
     steps = np.diff(span.start)
     regular = (steps == (steps[0] if outputs > 1 else 1)).all()

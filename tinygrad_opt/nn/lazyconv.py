@@ -34,14 +34,14 @@ class _LazyConvolution(LazyModuleMixin):
     def _open(self, out_channels: int, bias: bool, device: Any, dtype: Any) -> None:
         """Leaves the parameters open until the first input."""
         self.out_channels = out_channels
-        self.weight = UninitializedParameter(device=device, dtype=dtype)
+        self.register_parameter("weight", UninitializedParameter(device=device, dtype=dtype))
         if bias:
-            self.bias = UninitializedParameter(device=device, dtype=dtype)
+            self.register_parameter("bias", UninitializedParameter(device=device, dtype=dtype))
 
     def reset_parameters(self) -> None:
         """Draws the parameters anew, once there are any."""
         if self.in_channels:
-            super().reset_parameters()  # type: ignore[misc]
+            super().reset_parameters()
 
     def initialize_parameters(self, input: Tensor, *args: Any, **kwargs: Any) -> None:
         """Takes the number of channels from `input` (batch, channels, *image), batch optional."""
@@ -60,9 +60,10 @@ class _LazyConvolution(LazyModuleMixin):
         first, second = self.out_channels, self.in_channels
         if self.transposed:
             first, second = second, first
-        self.weight.materialize((first, second // self.groups, *self.kernel_size))
-        if self.bias is not None:
-            self.bias.materialize((self.out_channels,))
+        own: Any = self._parameters
+        own["weight"].materialize((first, second // self.groups, *self.kernel_size))
+        if own["bias"] is not None:
+            own["bias"].materialize((self.out_channels,))
         self.reset_parameters()
 
 
@@ -101,7 +102,7 @@ class LazyConv2d(_LazyConv, Conv2d):
     """`Conv2d` without in_channels, which the first input tells.
 
     >>> layer = LazyConv2d(8, 3)
-    >>> layer(tinygrad_opt.zeros(1, 3, 5, 5)).shape
+    >>> layer(zeros(1, 3, 5, 5)).shape
     Size([1, 8, 3, 3])
     >>> layer
     Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))

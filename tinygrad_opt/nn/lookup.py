@@ -27,7 +27,9 @@ def embedding(
     max_norm            looked-up rows whose `norm_type`-norm is larger are first scaled down to it
                         in `weight` itself
     scale_grad_by_freq  gradients are divided by how often the input names their row
-    sparse              accepted; gradients are dense
+    sparse              the gradient of `weight` lists the rows that were named, and is added up to
+                        a dense one only where it has to be (`create_graph`, a `weight` that was
+                        computed)
 
     Raises RuntimeError for indices that are not integers and IndexError for those outside the
     table.
@@ -44,7 +46,10 @@ def embedding(
     if max_norm is not None:
         _renormalize(weight, index, max_norm, norm_type)
     shares = _shares(index, weight) if scale_grad_by_freq else None
-    return ops.lookup(weight, index=index, padding_idx=padding_idx, shares=shares)
+    return ops.lookup(
+        weight, index=index, padding_idx=padding_idx, shares=shares,
+        sparse=sparse and weight.is_leaf,
+    )  # fmt: skip
 
 
 def embedding_bag(
@@ -95,7 +100,7 @@ def embedding_bag(
         shares = None if shares is None else shares[kept]
     if mode == "max":
         return _largest(weight, index, owner, bags)
-    rows = ops.lookup(weight, index=index, shares=shares)
+    rows = ops.lookup(weight, index=index, shares=shares, sparse=sparse and weight.is_leaf)
     if factors is not None:
         rows = rows * factors.reshape((-1, 1))
     y = ops.scatter_add(rows, shape=(bags, weight.shape[1]), index=owner)

@@ -51,7 +51,7 @@ class _MaxPool(Module):
 class MaxPool1d(_MaxPool):
     """The maximum of each window of (batch, channels, length); arguments as `MaxPool2d`.
 
-    >>> MaxPool1d(2)(tinygrad_opt.tensor([[1.0, 3.0, 2.0, 0.0]]))
+    >>> MaxPool1d(2)(tensor([[1.0, 3.0, 2.0, 0.0]]))
     tensor([[3., 2.]])
     """
 
@@ -65,7 +65,7 @@ class MaxPool2d(_MaxPool):
     one for each axis. `return_indices`: also the maxima's places in the flat image. `ceil_mode`:
     windows may end beyond the image.
 
-    >>> MaxPool2d(2)(tinygrad_opt.zeros(1, 8, 28, 28)).shape
+    >>> MaxPool2d(2)(zeros(1, 8, 28, 28)).shape
     Size([1, 8, 14, 14])
     """
 
@@ -75,7 +75,7 @@ class MaxPool2d(_MaxPool):
 class MaxPool3d(_MaxPool):
     """The maximum of each window of (batch, channels, d, h, w); arguments as `MaxPool2d`.
 
-    >>> MaxPool3d(2)(tinygrad_opt.zeros(1, 8, 4, 4, 4)).shape
+    >>> MaxPool3d(2)(zeros(1, 8, 4, 4, 4)).shape
     Size([1, 8, 2, 2, 2])
     """
 
@@ -113,7 +113,7 @@ class MaxUnpool1d(_MaxUnpool):
 class MaxUnpool2d(_MaxUnpool):
     """What `MaxPool2d(return_indices=True)` returned, back in its places among zeros.
 
-    >>> x = tinygrad_opt.tensor([[[1.0, 2.0], [4.0, 3.0]]])
+    >>> x = tensor([[[1.0, 2.0], [4.0, 3.0]]])
     >>> MaxUnpool2d(2)(*MaxPool2d(2, return_indices=True)(x))
     tensor([[[0., 0.],
              [4., 0.]]])
@@ -131,7 +131,7 @@ class MaxUnpool3d(_MaxUnpool):
 class AvgPool1d(Module):
     """The mean of each window of (batch, channels, length); arguments as `AvgPool2d`.
 
-    >>> AvgPool1d(2)(tinygrad_opt.tensor([[1.0, 3.0, 2.0, 0.0]]))
+    >>> AvgPool1d(2)(tensor([[1.0, 3.0, 2.0, 0.0]]))
     tensor([[2., 1.]])
     """
 
@@ -194,7 +194,7 @@ class AvgPool2d(_AvgPool):
     `ceil_mode`: windows may end beyond the image. `count_include_pad`: whether the padding counts.
     `divisor_override`: divide by this in place of the count.
 
-    >>> AvgPool2d(2)(tinygrad_opt.zeros(1, 8, 28, 28)).shape
+    >>> AvgPool2d(2)(zeros(1, 8, 28, 28)).shape
     Size([1, 8, 14, 14])
     """
 
@@ -204,7 +204,7 @@ class AvgPool2d(_AvgPool):
 class AvgPool3d(_AvgPool):
     """The mean of each window of (batch, channels, d, h, w); arguments as `AvgPool2d`.
 
-    >>> AvgPool3d(2)(tinygrad_opt.zeros(1, 8, 4, 4, 4)).shape
+    >>> AvgPool3d(2)(zeros(1, 8, 4, 4, 4)).shape
     Size([1, 8, 2, 2, 2])
     """
 
@@ -236,7 +236,7 @@ class AdaptiveAvgPool2d(_AdaptivePool):
 
     `output_size`: an int or one for each axis; None keeps a size.
 
-    >>> AdaptiveAvgPool2d((1, None))(tinygrad_opt.zeros(2, 8, 5, 7)).shape
+    >>> AdaptiveAvgPool2d((1, None))(zeros(2, 8, 5, 7)).shape
     Size([2, 8, 1, 7])
     """
 
@@ -270,7 +270,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     `output_size`: an int or one for each axis; None keeps a size. `return_indices`: also their
     places in the flat image.
 
-    >>> AdaptiveMaxPool2d(2)(tinygrad_opt.zeros(2, 8, 5, 7)).shape
+    >>> AdaptiveMaxPool2d(2)(zeros(2, 8, 5, 7)).shape
     Size([2, 8, 2, 2])
     """
 
@@ -318,7 +318,7 @@ class LPPool1d(_LPPool):
 class LPPool2d(_LPPool):
     """(The sum of x^norm_type over each window)^(1 / norm_type), of (batch, channels, h, w).
 
-    >>> LPPool2d(2, 2)(tinygrad_opt.ones(1, 1, 2, 2))
+    >>> LPPool2d(2, 2)(zeros(1, 1, 2, 2) + 1)
     tensor([[[[2.]]]])
     """
 

@@ -132,11 +132,7 @@ def _taps(
 ) -> Taps:
     """What each of `out` cells takes from an axis of n cells."""
     if mode.startswith("nearest"):
-        # In float32 for every type, as PyTorch: which of two cells is nearer depends on it.
-        scale = np.float32(1 / factor if factor else n / out)
-        middle = np.float32(0.5 if mode == "nearest-exact" else 0)
-        place = np.floor((np.arange(out, dtype=np.float32) + middle) * scale).astype(np.int64)
-        return taps_of(np.minimum(place, n - 1)[None], np.ones((1, out)), n, dtype)
+        return taps_of(_nearest(mode, n, out, factor, dtype)[None], np.ones((1, out)), n, dtype)
     if align:
         scale = (n - 1) / (out - 1) if out > 1 else 0.0
         at = np.arange(out) * scale
@@ -155,6 +151,15 @@ def _taps(
         offsets = np.arange(2)[:, None]
         weights = 1 - np.abs(at - cell - offsets)
     return taps_of(np.clip(cell + offsets, 0, n - 1).astype(np.int64), weights, n, dtype)
+
+
+def _nearest(mode: str, n: int, out: int, factor: float | None, dtype: Any) -> Any:
+    """The one cell that each output takes, rounded as PyTorch does: it decides between equals."""
+    kind: Any = np.float64 if dtype == np.float64 else np.float32
+    scale = kind(1 / factor if factor else n / out)
+    middle = kind(0.5 if mode == "nearest-exact" else 0)
+    at = ((np.arange(out, dtype=kind) + middle) * scale).astype(np.float32)
+    return np.minimum(np.floor(at).astype(np.int64), n - 1)
 
 
 def _cubic(distance: Any, a: float) -> Any:

@@ -71,7 +71,7 @@ class Embedding(_Table):
     padding_idx         a row that starts at zero and receives no gradient
     max_norm            rows whose `norm_type`-norm is larger are scaled down when looked up
     scale_grad_by_freq  gradients are divided by how often the input names their row
-    sparse              accepted; gradients are dense
+    sparse              the gradient of `weight` is row-sparse: for SparseAdam, SGD and Adagrad
 
     `weight` (num_embeddings, embedding_dim) starts standard normal. Raises AssertionError for a
     padding_idx outside the table, IndexError for indices outside it.

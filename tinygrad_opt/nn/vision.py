@@ -17,7 +17,7 @@ __all__ = [
 class Upsample(Module):
     """Images (batch, channels, *image) in another size; the arguments are those of `interpolate`.
 
-    >>> Upsample(scale_factor=2)(tinygrad_opt.tensor([[[1.0, 2.0]]]))
+    >>> Upsample(scale_factor=2)(tensor([[[1.0, 2.0]]]))
     tensor([[[1., 1., 2., 2.]]])
     """
 
@@ -64,7 +64,7 @@ class UpsamplingBilinear2d(Upsample):
 class PixelShuffle(Module):
     """(..., c r^2, h, w) to (..., c, h r, w r). Shi et al. 2016, arXiv:1609.05158.
 
-    >>> PixelShuffle(2)(tinygrad_opt.arange(4.0).reshape(4, 1, 1))
+    >>> PixelShuffle(2)(tensor([[[0.0]], [[1.0]], [[2.0]], [[3.0]]]))
     tensor([[[0., 1.],
              [2., 3.]]])
     """
@@ -97,7 +97,7 @@ class PixelUnshuffle(Module):
 class ChannelShuffle(Module):
     """The channels of (batch, channels, ...) dealt out by groups. Zhang et al. 2018.
 
-    >>> ChannelShuffle(2)(tinygrad_opt.arange(4.0).reshape(1, 4, 1)).flatten()
+    >>> ChannelShuffle(2)(tensor([[[0.0], [1.0], [2.0], [3.0]]])).flatten()
     tensor([0., 2., 1., 3.])
     """
 

@@ -172,6 +172,7 @@ def _constant(name: str) -> Any:
         return wrap_plain(y) if isinstance(x, Variable) else y
 
     function.__name__ = name
+    function.__doc__ = f"NumPy's `{name}`, without gradient."
     return function
 
 

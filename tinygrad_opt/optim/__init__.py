@@ -25,6 +25,7 @@ from .rprop import Rprop
 from .schedule_free import AdamWScheduleFree, SGDScheduleFree
 from .sgd import SGD
 from .soap import SOAP
+from .sparse_adam import SparseAdam
 
 __all__ = [
     "ADOPT",
@@ -52,6 +53,7 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "SGDScheduleFree",
+    "SparseAdam",
     "lr_scheduler",
     "param_groups_weight_decay",
     "textbook",

@@ -8,7 +8,6 @@ import numpy as np
 
 from .. import kernels
 from .._tensor import Tensor
-from ..backend import array_namespace
 from ..dtypes import get_default_dtype
 from .checks import check_at_least_zero, check_flags
 from .optimizer import Optimizer
@@ -25,6 +24,7 @@ class Adagrad(Optimizer):
     lr: step size >= 0, a number or a one-element Tensor.  lr_decay, weight_decay, eps: >= 0.
     initial_accumulator_value: what s starts with, >= 0.
     foreach, fused: accepted and without effect: there is one implementation, and it is fused.
+    Row-sparse gradients: only their rows are read and written; not with weight_decay.
     state: `step`, `sum` (s), there from the beginning.
     Raises ValueError for settings out of range.
     Source: Duchi, Hazan & Singer 2011, JMLR 12:2121, section 1.1 (diagonal); differs: lr_decay and
@@ -68,6 +68,13 @@ class Adagrad(Optimizer):
         check_at_least_zero("Adagrad", "epsilon value", s["eps"])
         check_flags("Adagrad", s["foreach"], s["fused"], s["differentiable"])
 
+    def takes_rows(self, group: dict[str, Any]) -> bool:
+        if group["weight_decay"]:
+            raise RuntimeError(
+                "Adagrad: weight_decay option is not compatible with sparse gradients"
+            )
+        return True
+
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
         sign = -1.0 if group["maximize"] else 1.0
         lr = float(group["lr"]) / (1.0 + (t - 1) * group["lr_decay"])
@@ -84,6 +91,7 @@ class Adagrad(Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 if p not in self.state:
-                    total = array_namespace(p.array).full_like(p.array, start)
+                    total = p.array.copy()
+                    total[...] = start
                     self.state[p] = {"step": Tensor(np.zeros((), kind)), "sum": Tensor(total)}
         self._flat = None

@@ -46,6 +46,12 @@ def checked_group(optimizer: Optimizer, param_group: Any) -> dict[str, Any]:
     if names:
         group["param_names"] = names
     _check_names_agree(name, optimizer, names)
+    number = len(optimizer.param_groups)
+    sparse = [[number, i] for i, p in enumerate(group["params"]) if p.is_sparse]
+    if sparse:
+        raise ValueError(
+            f"Sparse params at indices {sparse}: {name} requires dense parameter tensors"
+        )
     for key, default in optimizer.defaults.items():
         if key not in group and repr(default) == "<required parameter>":
             raise ValueError(

@@ -37,8 +37,8 @@ class FactorScheduler(LRScheduler):
     """
 
     # The attributes that `schedule()` reads. Where they are named, it is only asked again when one
-    # of them has changed.
-    settings: tuple[str, ...] = ()
+    # of them has changed; None: it is asked at every step.
+    settings: tuple[str, ...] | None = None
     # With last_epoch >= 0, does the constructor leave the rate as it is, or make its step?
     # PyTorch does the first for smooth schedules and the second for those that jump.
     _holds_on_resume = True
@@ -50,8 +50,9 @@ class FactorScheduler(LRScheduler):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "schedule" in vars(cls) or "settings" in vars(cls):
-            names = vars(cls).get("settings", ())
-            cls._read = attrgetter(*names) if names else None
+            names = vars(cls).get("settings")
+            # The class is read as well: attrgetter wants at least one name.
+            cls._read = None if names is None else attrgetter("__class__", *names)
 
     def schedule(self) -> Formula:
         """The pure function for the present settings: step -> factor of the initial rate."""

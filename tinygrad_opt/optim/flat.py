@@ -3,7 +3,8 @@
 A FlatGroup holds one buffer for the values, one for the gradients and one for each optimizer
 state; parameters, `.grad`s and states are views into them. Nothing depends on it for correctness:
 a parameter whose array or gradient lies elsewhere (because somebody replaced it, shares its memory,
-or kept the gradient) is stepped where it lies, by a kernel call of its own.
+or kept the gradient) is stepped where it lies, by a kernel call of its own. So is one whose gradient
+is row-sparse: its rows are gathered, stepped as any others, and put back.
 
 Who holds an array is read from CPython's reference counts. Moving a parameter that somebody else
 looks at would cut that view off; overwriting a gradient that somebody kept would change it behind
@@ -19,8 +20,10 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
+from ..autograd.rowsparse import RowSparse
 from ..backend import array_namespace, same_library
 from ..dtypes import get_default_dtype
+from ..sparse import SparseTensor
 
 __all__ = ["FlatGroup", "Run"]
 
@@ -65,13 +68,14 @@ class Run:
     """Neighbouring parameters that take a step together: their arrays, flat, and their numbers.
 
     arrays: values, gradient, then states.  steps, scalars: one number per parameter, views.
-    copy_back: (where, what), for a step done on a copy of scattered memory.
+    copy_back: (array, index, copy), for each array of which the step is done on a copy of a part.
     """
 
     __slots__ = ("arrays", "copy_back", "offsets", "params", "scalars", "start", "steps", "stop")
 
     def __init__(
-        self, flat: FlatGroup, start: int, stop: int, arrays: tuple[Any, ...], copy_back: Any = None
+        self, flat: FlatGroup, start: int, stop: int, arrays: tuple[Any, ...],
+        copy_back: tuple[Any, ...] = (),
     ) -> None:
         self.start, self.stop = start, stop  # parameters start <= i < stop of the group
         self.params = flat.params[start:stop]
@@ -91,9 +95,8 @@ class Run:
     def finish(self, t: int) -> None:
         """Count the step, and write it back where it was done on a copy."""
         self.steps.fill(t)
-        if self.copy_back is not None:
-            where, stepped = self.copy_back
-            where[...] = stepped.reshape(where.shape)
+        for array, index, stepped in self.copy_back:
+            array[index] = stepped
 
 
 class FlatGroup:
@@ -139,7 +142,9 @@ class FlatGroup:
             slot = self.slots[i] = GradSlot(self.gradient[a:b].reshape(view.shape))
             p._home = slot
             self._homes.append((p, view, slot))
-            if p._grad is not None and not p._grad.requires_grad and _references(p._grad) <= _ALONE:
+            if type(p._grad) is not Tensor or p._grad.requires_grad:
+                continue
+            if _references(p._grad) <= _ALONE:
                 p._grad = slot.receive(p._grad.array)
 
     def ready(self) -> bool:
@@ -152,6 +157,10 @@ class FlatGroup:
             p.array.dtype == self.dtype and p.device == self.device and p.array.size == b - a
             for p, a, b in zip(self.params, self.offsets, self.offsets[1:], strict=False)
         )
+
+    def has_rows(self) -> bool:
+        """Whether a gradient is row-sparse."""
+        return not self._at_home and any(type(p._grad) is SparseTensor for p in self.params)
 
     def state(self, name: str) -> Any:
         """The flat buffer of one optimizer state, zeros at first."""
@@ -177,23 +186,26 @@ class FlatGroup:
 
     # A step -------------------------------------------------------------------------------------
 
-    def runs(self, names: tuple[str, ...], scalars: dict[str, float]) -> Iterable[Run]:
+    def runs(
+        self, names: tuple[str, ...], scalars: dict[str, float], by_rows: bool = False
+    ) -> Iterable[Run]:
         """The parameters that have a gradient, as few runs as possible.
 
+        `by_rows`: of row-sparse gradients only the rows are stepped; else they are made dense.
         A run ends where a parameter has no gradient, does not lie at home, or has taken another
         number of steps (or has other scalars, given with their start values) than its neighbour.
         """
         for name, start in scalars.items():
             self.scalar_view(name, 0, start)
         if not (self._at_home and self._alike()):
-            return self._broken_runs(names)
+            return self._broken_runs(names, by_rows)
         if self._whole_names != names:
             arrays = (self.values, self.gradient, *(self.state(name) for name in names))
             self._whole = [Run(self, 0, len(self.params), arrays)]
             self._whole_names = names
         return self._whole
 
-    def _broken_runs(self, names: tuple[str, ...]) -> Iterator[Run]:
+    def _broken_runs(self, names: tuple[str, ...], by_rows: bool) -> Iterator[Run]:
         start = 0
         while start < len(self.params):
             stop = self._end_of_run(start)
@@ -205,7 +217,7 @@ class FlatGroup:
                 start = stop
             else:
                 if self.params[start]._grad is not None:
-                    yield self._alone(start, names)
+                    yield self._alone(start, names, by_rows)
                 start += 1
 
     def _all_at_home(self) -> bool:
@@ -236,17 +248,32 @@ class FlatGroup:
             stop += 1
         return stop
 
-    def _alone(self, i: int, names: tuple[str, ...]) -> Run:
+    def _alone(self, i: int, names: tuple[str, ...], by_rows: bool) -> Run:
         """One parameter where it lies; scattered memory is stepped as a copy and written back."""
         p = self.params[i]
         g = p._grad.array  # type: ignore[union-attr]  # the caller has looked
+        if type(g) is RowSparse:
+            if by_rows:
+                return self._rows(i, g.coalesce(), names)
+            g = g.to_dense()
         array = p.array
-        flat = self.xp.ascontiguousarray(array).reshape(-1)
+        whole = self.xp.ascontiguousarray(array).reshape(array.shape)
         g = self.xp.ascontiguousarray(g, dtype=self.dtype).reshape(-1)
         a, b = self.offsets[i], self.offsets[i + 1]
         states = (self.state(name)[a:b] for name in names)
-        back = None if array.flags.c_contiguous else (array, flat)
-        return Run(self, i, i + 1, (flat, g, *states), back)
+        back = () if array.flags.c_contiguous else ((array, ..., whole),)
+        return Run(self, i, i + 1, (whole.reshape(-1), g, *states), back)
+
+    def _rows(self, i: int, g: RowSparse, names: tuple[str, ...]) -> Run:
+        """The rows of one parameter and of its states that a gradient names, each row once."""
+        arrays = [self.params[i].array, *(self.state_view(name, i) for name in names)]
+        gathered = [self.xp.ascontiguousarray(array[g.rows]) for array in arrays]
+        value, *states = (rows.reshape(-1) for rows in gathered)
+        gradient = self.xp.ascontiguousarray(g.values, dtype=self.dtype).reshape(-1)
+        back = tuple((array, g.rows, rows) for array, rows in zip(arrays, gathered, strict=True))
+        run = Run(self, i, i + 1, (value, gradient, *states), back)
+        run.offsets = [0, value.size]
+        return run
 
 
 def _held_alone(params: list[Tensor]) -> list[bool]:

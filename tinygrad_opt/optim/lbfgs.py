@@ -141,7 +141,7 @@ class _Surface:
             loss = self.closure()
         gradients = [
             self.xp.zeros(p.array.size, p.array.dtype) if p._grad is None
-            else self.xp.ascontiguousarray(fitted(p._grad, p.array)).reshape(-1)
+            else self.xp.ascontiguousarray(fitted(p._grad.to_dense(), p.array)).reshape(-1)
             for p in self.params
         ]  # fmt: skip
         return loss, float(loss), self.xp.concatenate(gradients)

@@ -66,7 +66,6 @@ class Optimizer(Hooked):
     rule: UpdateRule  # which rule to run; `rule_for` may choose by group
     state_names: dict[str, str] = {}  # noqa: RUF012  the rule's letters -> names in `state`
     more_states: tuple[str, ...] = ()  # letters of states that are flat too, but not the rule's
-    scratch: tuple[str, ...] = ()  # letters of the rule that pass a value on and are no state
     scalar_states: dict[str, float] = {}  # noqa: RUF012  one number per parameter, and its start
     free_states: tuple[str, ...] = ()  # names in `state` that need not have the parameter's shape
     counts_steps = True  # whether `state` shows the step count, as PyTorch's "step"
@@ -126,6 +125,17 @@ class Optimizer(Hooked):
 
     def begin(self, group: dict[str, Any], rule: UpdateRule, run: Run) -> None:
         """Fills the states before the first step of the run's parameters; they hold zeros."""
+
+    def takes_rows(self, group: dict[str, Any]) -> bool:
+        """Whether of a row-sparse gradient only the rows are stepped; False: it is made dense.
+
+        Raises RuntimeError where neither makes sense, as for most: rows that were not looked up
+        would have to move on too, with their averages and decay.
+        """
+        raise RuntimeError(
+            f"{type(self).__name__} does not support sparse gradients, please consider SparseAdam "
+            "instead, or make them dense: p.grad = p.grad.to_dense()"
+        )
 
     def update(self, group: dict[str, Any], rule: UpdateRule, run: Run, t: int) -> None:
         """Step `t` of a run: one launch of the rule.
@@ -190,11 +200,15 @@ class Optimizer(Hooked):
         Each with its group and rule. State that a parameter's first step needs is made here.
         """
         flat_groups = self._flat_groups()
+        by_rows = [  # asked before the first step, so that a refusal leaves everything as it was
+            any(flat.has_rows() for flat in flats) and self.takes_rows(group)
+            for flats, group in zip(flat_groups, self.param_groups, strict=True)
+        ]
         for i, group in enumerate(self.param_groups):
             rule = self.rule_for(group)
             states = rule.states + self.more_states
             for flat in flat_groups[i]:
-                for run in flat.runs(states, self.scalar_states):
+                for run in flat.runs(states, self.scalar_states, by_rows[i]):
                     if run.steps[0] == 0 or flat.shown != states:
                         self._show_state(rule, flat, run)
                         if run.steps[0] == 0:
@@ -230,9 +244,9 @@ class Optimizer(Hooked):
         self._remember_state()
 
     def shown_states(self, rule: UpdateRule) -> list[tuple[str, str]]:
-        """The flat states as (letter, name in `state`), without scratch."""
-        names, letters = self.state_names, rule.states + self.more_states
-        return [(x, names.get(x, x)) for x in letters if x not in self.scratch]
+        """The flat states as (letter, name in `state`)."""
+        names = self.state_names
+        return [(x, names.get(x, x)) for x in rule.states + self.more_states]
 
     def _flat_groups(self) -> list[list[FlatGroup]]:
         """The flat buffers, made anew if parameters or state were exchanged behind our back."""

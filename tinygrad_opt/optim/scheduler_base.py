@@ -166,8 +166,7 @@ class LRScheduler:
     def _warn_outside_step(self) -> None:
         """get_lr() computes the rate of a step that is under way; outside one it misleads."""
         warnings.warn(
-            "To get the last learning rate computed by the scheduler, "
-            "please use `get_last_lr()`.",
+            "To get the last learning rate computed by the scheduler, please use `get_last_lr()`.",
             UserWarning,
             stacklevel=3,
         )

@@ -22,6 +22,8 @@ class SGD(Optimizer):
     nesterov: needs momentum > 0 and dampening = 0.
     foreach, fused: accepted and without effect: there is one implementation, and it is fused.
     cautious: keep of a step what goes the way of the gradient (`optim.cautious`).
+    Row-sparse gradients: without momentum and weight_decay only their rows are read and written;
+    else they are made dense.
     state: `momentum_buffer`, if momentum is not 0.
     Raises ValueError for settings out of range.
     Source: PyTorch's SGD; Nesterov as in Sutskever et al. 2013, ICML, section 2.
@@ -70,6 +72,9 @@ class SGD(Optimizer):
         if group["momentum"] == 0:
             return kernels.sgd
         return kernels.sgd_nesterov if group["nesterov"] else kernels.sgd_momentum
+
+    def takes_rows(self, group: dict[str, Any]) -> bool:
+        return not (group["momentum"] or group["weight_decay"] or group.get("cautious"))
 
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
         sign = -1.0 if group["maximize"] else 1.0

@@ -15,8 +15,8 @@ from .._tensor import Tensor
 from ..autograd.modes import no_grad
 from ..creation import tensor
 from ..dtypes import int64
-from ..nn.module import Module
 from ..nn.batchnorm import _BatchNorm
+from ..nn.module import Module
 from .lr_scheduler import SWALR
 
 __all__ = [

@@ -16,8 +16,8 @@
 
 What that does to a trajectory:
 
-- Momentum here averages the gradients, so with b = 0.9 the steps settle at a tenth of PyTorch's for
-  the same lr (to compare, multiply lr by 1 / (1 - b)), and it starts slowly, from v = 0.
+- Momentum here averages the gradients, so with b = 0.9 each step is a tenth of PyTorch's for the
+  same lr. With lr multiplied by 1 / (1 - b) the path is the same, as both begin with v = 0.
 - With eps inside the root, a gradient much smaller than sqrt(eps) (1e-4 for eps = 1e-8) moves the
   parameter in proportion to itself, where PyTorch's form still takes nearly a full step: plateaus
   last longer here, but noise near a minimum is damped.

@@ -8,8 +8,8 @@ __all__ = ["module"]
 
 
 def __getattr__(name: str) -> Any:
-    from .. import __dict__ as names
+    from ... import nn
 
-    if name not in names:
+    if not hasattr(nn, name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return names[name]
+    return getattr(nn, name)

@@ -160,7 +160,7 @@ class CosineRestartsLR(_ToEtaMin):
         >>> rates = []
         >>> for _ in range(6): optimizer.step(); scheduler.step(); rates += scheduler.get_last_lr()
         >>> [round(rate, 3) for rate in rates]
-        [0.25, 0.5, 0.375, 0.125, 0.5, 0.402]
+        [0.25, 0.5, 0.375, 0.125, 0.5, 0.442]
     """
 
     settings = ("T_0", "T_mult")

@@ -10,7 +10,7 @@ from ..rates import Rate, all_or_nothing, number, per_group, put
 from ..scheduler_base import LRScheduler, require_optimizer
 from ..schedules.cyclic import MODES, cycle_scale, triangle
 from .lambdas import function_state, load_function_state
-from .momentum import note_limits, uses_beta1, write_momentums
+from .momentum import note_limits, uses_beta1, write_momentum
 
 
 class CyclicLR(LRScheduler):
@@ -112,16 +112,16 @@ class CyclicLR(LRScheduler):
         if not self._get_lr_called_within_step:
             self._warn_outside_step()
         self._at = height = self._height()
-        return [
-            between(*limits, height) for limits in zip(self.base_lrs, self.max_lrs, strict=True)
-        ]
+        limits = zip(self.base_lrs, self.max_lrs, strict=True)
+        return [base + (peak - base) * height for base, peak in limits]
 
     def _write(self, values: Sequence[Rate]) -> None:
         super()._write(values)
         if self.cycle_momentum:
-            limits = zip(self.max_momentums, self.base_momentums, strict=True)
-            momentums = [between(peak, base, self._at) for peak, base in limits]
-            write_momentums(self.optimizer, self.use_beta1, momentums)
+            groups, height = self.optimizer.param_groups, self._at
+            limits = zip(groups, self.base_momentums, self.max_momentums, strict=True)
+            for group, base, peak in limits:
+                write_momentum(group, self.use_beta1, peak - (peak - base) * height)
 
     def state_dict(self) -> dict[str, Any]:
         """As of other schedulers; of scale_fn the attributes, None for a plain function."""
@@ -141,9 +141,3 @@ class CyclicLR(LRScheduler):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._init_scale_fn()
-
-
-def between(start: Rate, end: Rate, part: float) -> float:
-    """The value a part of the way from `start` to `end`."""
-    low = number(start)
-    return low + (number(end) - low) * part

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..optimizer import Optimizer
@@ -32,10 +31,9 @@ def note_limits(optimizer: Optimizer, base: Any, peak: Any, fresh: bool) -> tupl
     return bases, peaks
 
 
-def write_momentums(optimizer: Optimizer, beta1: bool, values: Sequence[Any]) -> None:
-    """Put one momentum, a number or a Tensor, into each group."""
-    for group, value in zip(optimizer.param_groups, values, strict=True):
-        if beta1:
-            group["betas"] = (number(value), *group["betas"][1:])
-        else:
-            put(group, "momentum", number(value))
+def write_momentum(group: dict[str, Any], beta1: bool, value: Any) -> None:
+    """Put a momentum, a number or a Tensor, into a group."""
+    if beta1:
+        group["betas"] = (number(value), *group["betas"][1:])
+    else:
+        put(group, "momentum", number(value))

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..optimizer import Optimizer
-from ..rates import Rate, all_or_nothing, number, per_group
+from ..rates import Rate, all_or_nothing, per_group
 from ..scheduler_base import LRScheduler, require_optimizer
 from ..schedules.cyclic import along_cosine, along_line, interpolation, one_cycle_ends, phase_of
-from .momentum import note_limits, uses_beta1, write_momentums
+from .momentum import note_limits, uses_beta1, write_momentum
 
 # Where each phase leads, as keys of the groups: (rate, momentum).
 TWO_PHASES = [
@@ -94,23 +94,18 @@ class OneCycleLR(LRScheduler):
             )
         phases = self._schedule_phases
         i, done = phase_of(self.last_epoch, [phase["end_step"] for phase in phases])
-        self._at = phases[i], done, interpolation(self._anneal_func_type)
-        return self._between("start_lr", "end_lr")
-
-    def _between(self, start: str, end: str) -> list[Any]:
-        """For each group the value of this epoch, between two limits that the phase names."""
-        phase, done, anneal = self._at
-        start, end = phase[start], phase[end]
-        return [
-            anneal(number(group[start]), number(group[end]), done)
-            for group in self.optimizer.param_groups
-        ]
+        anneal = interpolation(self._anneal_func_type)
+        self._at = phases[i], done, anneal
+        start, end = phases[i]["start_lr"], phases[i]["end_lr"]
+        return [anneal(group[start], group[end], done) for group in self.optimizer.param_groups]
 
     def _write(self, values: Sequence[Rate]) -> None:
         super()._write(values)
         if self.cycle_momentum:
-            momentums = self._between("start_momentum", "end_momentum")
-            write_momentums(self.optimizer, self.use_beta1, momentums)
+            phase, done, anneal = self._at
+            start, end = phase["start_momentum"], phase["end_momentum"]
+            for group in self.optimizer.param_groups:
+                write_momentum(group, self.use_beta1, anneal(group[start], group[end], done))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a saved state, also PyTorch's older ones, which hold the function itself."""

@@ -24,6 +24,8 @@ class FixedLR(FactorScheduler):
     [0.1]
     """
 
+    settings = ()
+
     def schedule(self) -> Schedule:
         return schedules.fixed()
 

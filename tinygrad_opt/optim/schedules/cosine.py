@@ -84,6 +84,8 @@ def in_cycle(step: float, first: float, growth: float) -> tuple[float, float]:
 
 def _cycle(i: int, first: float, growth: float) -> tuple[float, float]:
     """The step at which cycle i begins, first + first * growth + ... (i terms), and its length."""
-    if isinstance(growth, int):
-        return first * ((growth**i - 1) // (growth - 1)), first * growth**i
-    return first * math.expm1(i * math.log(growth)) / (growth - 1), first * growth**i
+    length = first * growth**i
+    sum_before = length - first  # of a geometric series, times (growth - 1)
+    if isinstance(length, int) and isinstance(growth, int):
+        return sum_before // (growth - 1), length
+    return sum_before / (growth - 1), length

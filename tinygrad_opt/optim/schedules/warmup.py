@@ -51,8 +51,9 @@ def warmup_cosine(warmup_steps: int, total_steps: int, end_factor: float = 0.0) 
     def formula(step: float) -> float:
         if step < warmup_steps:
             return rise(step)
-        done = min(step - warmup_steps, length)
-        return end_factor + (1 - end_factor) * half_cosine(done, length)
+        if step >= total_steps:
+            return end_factor
+        return end_factor + (1 - end_factor) * half_cosine(step - warmup_steps, length)
 
     return formula
 

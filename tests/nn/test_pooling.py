@@ -1,0 +1,361 @@
+"""Pooling and resizing layers: known values, ties, kernels against array code, text, errors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_opt as T
+from tinygrad_opt import nn
+from tinygrad_opt.backend import Namespace, xp
+from tinygrad_opt.nn import functional as F
+from tinygrad_opt.windows import Spans
+
+# name -> how both libraries build it, and the shape it takes
+MODULES = {
+    "MaxPool1d": (lambda nn: nn.MaxPool1d(3, 2, padding=1), (2, 3, 7)),
+    "MaxPool2d": (lambda nn: nn.MaxPool2d(2), (2, 3, 6, 5)),
+    "MaxPool2d settings": (
+        lambda nn: nn.MaxPool2d((2, 3), (1, 2), (1, 0), (2, 1), ceil_mode=True),
+        (2, 3, 6, 6),
+    ),
+    "MaxPool3d": (lambda nn: nn.MaxPool3d(2, stride=1), (2, 2, 3, 2, 3)),
+    "AvgPool1d": (lambda nn: nn.AvgPool1d(3, 2, 1, True, False), (2, 3, 6)),
+    "AvgPool2d": (lambda nn: nn.AvgPool2d(2), (3, 4, 6)),
+    "AvgPool2d settings": (lambda nn: nn.AvgPool2d(3, (2, 1), 1, True), (2, 3, 6, 5)),
+    "AvgPool2d divisor": (lambda nn: nn.AvgPool2d(2, divisor_override=3), (2, 3, 4, 4)),
+    "AvgPool3d": (lambda nn: nn.AvgPool3d(2, padding=1), (1, 2, 3, 2, 3)),
+    "AdaptiveAvgPool1d": (lambda nn: nn.AdaptiveAvgPool1d(3), (2, 3, 7)),
+    "AdaptiveAvgPool2d": (lambda nn: nn.AdaptiveAvgPool2d((3, None)), (2, 3, 7, 2)),
+    "AdaptiveAvgPool3d": (lambda nn: nn.AdaptiveAvgPool3d(2), (2, 1, 3, 2, 4)),
+    "AdaptiveMaxPool1d": (lambda nn: nn.AdaptiveMaxPool1d(3), (2, 3, 7)),
+    "AdaptiveMaxPool2d": (lambda nn: nn.AdaptiveMaxPool2d((3, None)), (3, 7, 2)),
+    "AdaptiveMaxPool3d": (lambda nn: nn.AdaptiveMaxPool3d(2), (2, 1, 3, 2, 4)),
+    "LPPool1d": (lambda nn: nn.LPPool1d(2, 3, 1), (2, 3, 6)),
+    "LPPool2d": (lambda nn: nn.LPPool2d(2, (2, 3)), (2, 3, 4, 6)),
+    "LPPool3d": (lambda nn: nn.LPPool3d(2, 2, ceil_mode=True), (1, 2, 3, 2, 2)),
+    "Upsample": (lambda nn: nn.Upsample(scale_factor=2), (2, 3, 4)),
+    "Upsample factors": (lambda nn: nn.Upsample(scale_factor=(2, 1.5)), (2, 3, 4, 4)),
+    "Upsample size": (
+        lambda nn: nn.Upsample((5, 3), mode="bilinear", align_corners=True),
+        (2, 3, 4, 4),
+    ),
+    "Upsample trilinear": (
+        lambda nn: nn.Upsample(scale_factor=1.6, mode="trilinear", recompute_scale_factor=True),
+        (1, 2, 3, 2, 3),
+    ),
+    "UpsamplingNearest2d": (lambda nn: nn.UpsamplingNearest2d(scale_factor=3), (2, 3, 2, 4)),
+    "UpsamplingBilinear2d": (lambda nn: nn.UpsamplingBilinear2d((3, 7)), (2, 3, 2, 4)),
+    "PixelShuffle": (lambda nn: nn.PixelShuffle(2), (2, 8, 2, 3)),
+    "PixelUnshuffle": (lambda nn: nn.PixelUnshuffle(2), (3, 2, 4, 6)),
+    "ChannelShuffle": (lambda nn: nn.ChannelShuffle(3), (2, 6, 2, 3)),
+    "ZeroPad1d": (lambda nn: nn.ZeroPad1d(2), (2, 3, 4)),
+    "ZeroPad2d": (lambda nn: nn.ZeroPad2d((1, -1, 0, 2)), (2, 3, 4, 4)),
+    "ZeroPad3d": (lambda nn: nn.ZeroPad3d(1), (1, 2, 2, 3, 2)),
+    "ConstantPad1d": (lambda nn: nn.ConstantPad1d((1, 2), 3.5), (3, 4)),
+    "ConstantPad2d": (lambda nn: nn.ConstantPad2d(1, -1.5), (2, 3, 4, 4)),
+    "ConstantPad3d": (lambda nn: nn.ConstantPad3d(1, 0.5), (1, 2, 2, 3, 2)),
+    "ReflectionPad1d": (lambda nn: nn.ReflectionPad1d(2), (2, 3, 4)),
+    "ReflectionPad2d": (lambda nn: nn.ReflectionPad2d((1, 2, 3, 0)), (2, 3, 4, 4)),
+    "ReflectionPad3d": (lambda nn: nn.ReflectionPad3d(1), (1, 2, 2, 3, 2)),
+    "ReplicationPad1d": (lambda nn: nn.ReplicationPad1d(2), (3, 4)),
+    "ReplicationPad2d": (lambda nn: nn.ReplicationPad2d((1, 2, 3, 0)), (2, 3, 4, 4)),
+    "ReplicationPad3d": (lambda nn: nn.ReplicationPad3d(1), (1, 2, 2, 3, 2)),
+    "CircularPad1d": (lambda nn: nn.CircularPad1d(2), (2, 3, 4)),
+    "CircularPad2d": (lambda nn: nn.CircularPad2d((1, 2, 3, 0)), (2, 3, 4, 4)),
+    "CircularPad3d": (lambda nn: nn.CircularPad3d(1), (1, 2, 2, 3, 2)),
+}
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+# Known values -------------------------------------------------------------------------------------
+
+
+def test_the_first_of_equal_maxima_gets_the_gradient():
+    x = T.tensor([[[[2.0, 2.0], [1.0, 2.0]]]], requires_grad=True)
+    y, place = F.max_pool2d(x, 2, return_indices=True)
+    y.sum().backward()
+    assert x.grad.tolist() == [[[[1, 0], [0, 0]]]]
+    assert place.tolist() == [[[[0]]]]
+    assert place.dtype == T.int64
+
+
+def test_maxima_of_overlapping_windows_add_up():
+    x = T.tensor([[1.0, 3.0, 2.0]], requires_grad=True)
+    y = F.max_pool1d(x, 2, stride=1)
+    assert y.tolist() == [[3, 3]]
+    y.sum().backward()
+    assert x.grad.tolist() == [[0, 2, 0]]
+
+
+def test_maxima_of_not_a_number_and_of_minus_infinity():
+    x = T.tensor([[math.nan, 1.0, -math.inf, -math.inf, 5.0, math.nan]])
+    y, place = F.max_pool1d(x, 2, return_indices=True)
+    assert np.isnan(y.array[0, [0, 2]]).all()
+    assert y[0, 1].item() == -math.inf
+    assert place.tolist() == [[0, 2, 5]]
+
+
+def test_whole_numbers_and_half_precision():
+    x = T.arange(16).reshape(1, 4, 4)
+    assert F.max_pool2d(x, 2).tolist() == [[[5, 7], [13, 15]]]
+    assert F.max_pool2d(x.half(), 2).dtype == T.float16
+    assert F.avg_pool2d(x.half(), 2).tolist() == [[[2.5, 4.5], [10.5, 12.5]]]
+
+
+def test_padding_counts_or_not():
+    x = T.ones(1, 1, 2, 2)
+    assert F.avg_pool2d(x, 2, 2, 1).tolist() == [[[[0.25, 0.25], [0.25, 0.25]]]]
+    assert F.avg_pool2d(x, 2, 2, 1, count_include_pad=False).tolist() == [[[[1, 1], [1, 1]]]]
+    assert F.avg_pool2d(x, 2, 2, 1, divisor_override=2).tolist() == [[[[0.5, 0.5], [0.5, 0.5]]]]
+
+
+def test_unpooling_returns_maxima_to_their_places():
+    x = T.tensor(numbers(2, 3, 6, 5))
+    y, place = nn.MaxPool2d(2, return_indices=True)(x)
+    full = F.max_unpool2d(y, place, 2, output_size=(2, 3, 6, 5))
+    kept = full.array != 0
+    np.testing.assert_array_equal(full.array[kept], x.array[kept])
+    assert kept.sum() == y.numel()
+    even, place = F.max_pool2d(x[..., :4], 2, return_indices=True)
+    assert nn.MaxUnpool2d(2)(even, place).shape == (2, 3, 6, 4)
+    line = T.tensor([[1.0, 4.0, 3.0, 2.0]])
+    assert nn.MaxUnpool1d(2)(*F.max_pool1d(line, 2, return_indices=True)).tolist() == [[0, 4, 3, 0]]
+    assert F.max_unpool1d(*F.max_pool1d(line, 2, return_indices=True), 2).tolist() == [[0, 4, 3, 0]]
+    cube = T.tensor(numbers(1, 1, 2, 2, 2))
+    maximum = F.max_pool3d(cube, 2, return_indices=True)
+    for unpool in (nn.MaxUnpool3d(2), lambda *xs: F.max_unpool3d(*xs, 2)):
+        assert unpool(*maximum).sum().item() == cube.max().item()
+
+
+def test_adaptive_maxima_name_their_places():
+    x = T.tensor(numbers(2, 3, 5, 4))
+    for layer in (nn.AdaptiveMaxPool2d(2, return_indices=True),
+                  lambda x: F.adaptive_max_pool2d(x, (2, 2), True)):  # fmt: skip
+        y, place = layer(x)
+        cells = x.array.reshape(2, 3, -1)
+        found = np.take_along_axis(cells, place.array.reshape(2, 3, -1), 2)
+        np.testing.assert_array_equal(found.reshape(y.shape), y.array)
+    y, place = F.adaptive_max_pool1d(x[0, 0], 1, return_indices=True)
+    np.testing.assert_array_equal(place.array[:, 0], x.array[0, 0].argmax(1))
+    assert F.adaptive_avg_pool2d(x, 0).shape == (2, 3, 0, 0)
+    y, place = F.adaptive_max_pool3d(x, 1, return_indices=True)
+    np.testing.assert_array_equal(place.array.ravel(), x.array.reshape(2, -1).argmax(1))
+
+
+def test_older_names_of_interpolate():
+    x = T.tensor(numbers(1, 2, 3, 4))
+    expected = F.interpolate(x, scale_factor=2).array
+    np.testing.assert_array_equal(F.upsample(x, scale_factor=2).array, expected)
+    np.testing.assert_array_equal(F.upsample_nearest(x, scale_factor=2).array, expected)
+    corners = F.interpolate(x, size=5, mode="bilinear", align_corners=True).array
+    np.testing.assert_array_equal(F.upsample_bilinear(x, 5).array, corners)
+
+
+def test_shuffles_undo_each_other():
+    x = T.tensor(numbers(2, 8, 2, 3))
+    np.testing.assert_array_equal(F.pixel_unshuffle(F.pixel_shuffle(x, 2), 2).array, x.array)
+    np.testing.assert_array_equal(F.channel_shuffle(F.channel_shuffle(x, 2), 4).array, x.array)
+
+
+# The functions with an argument, and how many axes an image has.
+WITHOUT_BATCH = [
+    (F.max_pool1d, 2, 1), (F.max_pool2d, 2, 2), (F.max_pool3d, 2, 3), (F.avg_pool1d, 2, 1),
+    (F.avg_pool2d, 2, 2), (F.avg_pool3d, 2, 3), (F.adaptive_max_pool1d, 3, 1),
+    (F.adaptive_max_pool2d, 3, 2), (F.adaptive_max_pool3d, 3, 3), (F.adaptive_avg_pool1d, 3, 1),
+    (F.adaptive_avg_pool2d, 3, 2), (F.adaptive_avg_pool3d, 3, 3),
+    (lambda x, k: F.lp_pool1d(x, 3.0, k), 2, 1), (lambda x, k: F.lp_pool2d(x, 3.0, k), 2, 2),
+    (lambda x, k: F.lp_pool3d(x, 3.0, k), 2, 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pool", "argument", "axes"), WITHOUT_BATCH)
+def test_a_batch_of_images_is_the_images(pool, argument, axes):
+    x = T.tensor(np.abs(numbers(2, 3, *(5, 4, 6)[:axes])))
+    y = pool(x, argument)
+    np.testing.assert_array_equal(y.array, T.stack([pool(x[0], argument), pool(x[1], argument)]))
+    other = pool(x, argument - 1)
+    assert other.shape != y.shape or not np.array_equal(other.array, y.array)
+
+
+@pytest.mark.parametrize("pool", [
+    lambda x: F.max_pool2d(x, 2), lambda x: F.avg_pool2d(x, 3, 1, 1),
+    lambda x: F.adaptive_avg_pool2d(x, 3), lambda x: F.adaptive_max_pool2d(x, 3),
+    lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
+])  # fmt: skip
+def test_empty_batches(pool):
+    x = T.zeros(0, 3, 8, 8, requires_grad=True)
+    y = pool(x)
+    assert y.shape == (0, *pool(T.zeros(1, 3, 8, 8)).shape[1:])
+    y.sum().backward()
+    assert x.grad.shape == x.shape
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 3), st.data())
+def test_kernels_agree_with_array_code(axes, data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    image = tuple(data.draw(st.integers(1, 6)) for _ in range(axes))
+    spans = []
+    for n in image:
+        start = rng.integers(n, size=data.draw(st.integers(1, 4)))
+        stop = np.minimum(start + rng.integers(1, 4, len(start)), n)
+        spans.append(Spans(start, stop, data.draw(st.integers(1, 2))))
+    x = np.round(rng.standard_normal((2, 3, *image)) * 2)
+    x[rng.uniform(size=x.shape) < 0.1] = np.nan
+    fast, plain = xp(x), Namespace(np)
+    place = fast.window_argmax(x, tuple(spans))
+    np.testing.assert_array_equal(place, plain.window_argmax(x, tuple(spans)))
+    np.testing.assert_array_equal(fast.pick(x, place), plain.pick(x, place))
+    g = rng.standard_normal(place.shape)
+    spread = fast.spread(g, place, image)
+    np.testing.assert_allclose(spread, plain.spread(g, place, image), atol=1e-14)
+
+
+def test_threads_change_nothing(monkeypatch):
+    from tinygrad_opt.kernels import threads
+
+    x = T.tensor(numbers(5, 3, 6, 6), dtype=T.float32)
+    expected = F.max_pool2d(x, 3, 1, 1).array
+    monkeypatch.setattr(threads, "threshold", 1)
+    np.testing.assert_array_equal(F.max_pool2d(x, 3, 1, 1).array, expected)
+
+
+# Errors -------------------------------------------------------------------------------------------
+
+X = (2, 3, 8, 8)
+ERRORS = {
+    "padding": (lambda t, F: F.max_pool2d(t.zeros(*X), 2, padding=2), RuntimeError,
+                "pad should be at most half of effective kernel size"),
+    "axes": (lambda t, F: F.max_pool2d(t.zeros(8, 8), 2), RuntimeError,
+             r"non-empty 3D or 4D \(batch mode\) tensor expected for input"),
+    "empty": (lambda t, F: F.max_pool2d(t.zeros(2, 3, 0, 8), 2), RuntimeError,
+              r"Expected 3D or 4D \(batch mode\) tensor with optional 0 dim batch size"),
+    "too small": (lambda t, F: F.max_pool2d(t.zeros(1, 1, 2, 2), 3), RuntimeError,
+                  "Output size is too small"),
+    "stride": (lambda t, F: F.max_pool2d(t.zeros(*X), 2, 0), RuntimeError,
+               "stride should not be zero"),
+    "kernel": (lambda t, F: F.max_pool2d(t.zeros(*X), 0), RuntimeError,
+               "stride should not be zero"),
+    "kernel sizes": (lambda t, F: F.max_pool2d(t.zeros(*X), (2, 2, 2)), RuntimeError,
+                     "kernel_size must either be a single int, or a tuple of two ints"),
+    "dilation": (lambda t, F: F.max_pool2d(t.zeros(*X), 2, dilation=0), RuntimeError,
+                 "dilation should be greater than zero"),
+    "mean, padding": (lambda t, F: F.avg_pool2d(t.zeros(*X), 2, padding=2), RuntimeError,
+                      "pad should be at most half"),
+    "divisor": (lambda t, F: F.avg_pool2d(t.zeros(*X), 2, divisor_override=0), RuntimeError,
+                "divisor must be not zero"),
+    "adaptive axes": (lambda t, F: F.adaptive_avg_pool2d(t.zeros(8, 8), 2), RuntimeError,
+                      "Expected 3D or 4D"),
+    "adaptive sizes": (lambda t, F: F.adaptive_avg_pool2d(t.zeros(*X), (2, 2, 2)), RuntimeError,
+                       "output_size must be 2"),
+    "adaptive negative": (lambda t, F: F.adaptive_avg_pool2d(t.zeros(*X), -1), RuntimeError,
+                          "elements of output_size must be greater than or equal to 0"),
+    "unpooled size": (
+        lambda t, F: F.max_unpool2d(
+            *F.max_pool2d(t.ones(*X), 2, return_indices=True), 2, output_size=(20, 20)),
+        ValueError, r'invalid output_size "\(20, 20\)" \(dim 0 must be between 6 and 10\)'),
+    "unpooled sizes": (
+        lambda t, F: F.max_unpool2d(
+            *F.max_pool2d(t.ones(*X), 2, return_indices=True), 2, output_size=(8,)),
+        ValueError, "output_size should be a sequence containing"),
+    "unpooled places": (
+        lambda t, F: F.max_unpool2d(t.ones(1, 1, 1, 1), t.full((1, 1, 1, 1), 9), 2),
+        RuntimeError, "Found an invalid max index: 9"),
+    "unpooled shapes": (
+        lambda t, F: F.max_unpool2d(t.ones(1, 1, 1, 1), t.full((1, 1, 1, 2), 0), 2),
+        RuntimeError, "Expected shape of indices to be same as that of the input tensor"),
+    "size and factor": (lambda t, F: F.interpolate(t.zeros(*X), 3, 2), ValueError,
+                        "only one of size or scale_factor should be defined"),
+    "no size": (lambda t, F: F.interpolate(t.zeros(*X)), ValueError,
+                "either size or scale_factor should be defined"),
+    "corners": (lambda t, F: F.interpolate(t.zeros(*X), 3, align_corners=True), ValueError,
+                "align_corners option can only be set with the interpolating modes"),
+    "mode": (lambda t, F: F.interpolate(t.zeros(*X), 3, mode="some"), NotImplementedError,
+             "Only 3D, 4D and 5D input Tensors supported"),
+    "mode of axes": (lambda t, F: F.interpolate(t.zeros(*X), 3, mode="linear"),
+                     NotImplementedError, "Got 4D input, but linear mode needs 3D input"),
+    "axes of images": (lambda t, F: F.interpolate(t.zeros(3, 8), 3), NotImplementedError,
+                       r"supported \(got 2D\)"),
+    "sizes": (lambda t, F: F.interpolate(t.zeros(*X), (3, 3, 3)), ValueError,
+              "Input and output must have the same number of spatial dimensions"),
+    "empty result": (lambda t, F: F.interpolate(t.zeros(*X), 0), RuntimeError,
+                     "Input and output sizes should be greater than 0"),
+    "antialias": (lambda t, F: F.interpolate(t.zeros(*X), 3, antialias=True), ValueError,
+                  "Anti-alias option is restricted to bilinear"),
+    "recompute": (lambda t, F: F.interpolate(t.zeros(*X), 3, recompute_scale_factor=True),
+                  ValueError, "recompute_scale_factor is not meaningful with an explicit size"),
+    "shuffle": (lambda t, F: F.pixel_shuffle(t.zeros(*X), 2), RuntimeError,
+                "divisible by the square of upscale_factor"),
+    "shuffle, axes": (lambda t, F: F.pixel_shuffle(t.zeros(3), 2), RuntimeError,
+                      "expects input to have at least 3 dimensions"),
+    "shuffle, factor": (lambda t, F: F.pixel_shuffle(t.zeros(*X), 0), RuntimeError,
+                        "expects a positive upscale_factor"),
+    "unshuffle": (lambda t, F: F.pixel_unshuffle(t.zeros(*X), 3), RuntimeError,
+                  "expects height to be divisible by downscale_factor"),
+    "channels": (lambda t, F: F.channel_shuffle(t.zeros(*X), 2), RuntimeError,
+                 "Number of channels must be divisible by groups"),
+    "channels, axes": (lambda t, F: F.channel_shuffle(t.zeros(2, 4), 2), RuntimeError,
+                       "expects input with > 2 dims"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors(name):
+    wrong, kind, message = ERRORS[name]
+    with pytest.raises(kind, match=message):
+        wrong(T, F)
+
+
+# PyTorch ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", ERRORS)
+def test_pytorch_refuses_the_same(torch, name):
+    wrong, kind, _ = ERRORS[name]
+    with pytest.raises(kind):
+        wrong(torch, torch.nn.functional)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", MODULES)
+def test_layers_as_in_pytorch(torch, name):
+    make, shape = MODULES[name]
+    ours, theirs = make(nn), make(torch.nn)
+    assert repr(ours) == repr(theirs)
+    x = numbers(*shape)
+    a, b = T.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y, z = ours(a), theirs(b)
+    np.testing.assert_allclose(y.array, z.detach().numpy(), rtol=1e-10, atol=1e-12, strict=True)
+    g = numbers(*z.shape, seed=1)
+    y.backward(T.tensor(g))
+    z.backward(torch.tensor(g))
+    np.testing.assert_allclose(a.grad.array, b.grad.numpy(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("layer", ["MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"])
+def test_text_of_unpooling(torch, layer):
+    assert repr(getattr(nn, layer)(2, 3, 1)) == repr(getattr(torch.nn, layer)(2, 3, 1))
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 7, 10, 13])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nearest_chooses_the_cells_that_pytorch_does(torch, n, dtype):
+    x = np.arange(n, dtype=dtype).reshape(1, 1, n)
+    for mode in ("nearest", "nearest-exact"):
+        for settings_ in [{"size": k} for k in range(1, 30)] + [
+            {"scale_factor": k / 7} for k in range(7, 40)
+        ]:
+            y = F.interpolate(T.tensor(x), mode=mode, **settings_)
+            z = torch.nn.functional.interpolate(torch.tensor(x), mode=mode, **settings_)
+            np.testing.assert_array_equal(y.array, z.numpy(), strict=True)

@@ -1,0 +1,124 @@
+"""The same elements in other places, or several times: turning round, shifting, repeating."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import ops
+from ..autograd.errors import axis_index
+from ..autograd.graph import Variable, wrap_plain
+from ..backend import xp
+from .shape import along, axes_of, ravel, sizes_of, transpose
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+__all__ = ["flip", "fliplr", "flipud", "repeat", "repeat_interleave", "roll", "rot90", "tile"]
+
+
+def flip(input: Tensor, *dims: Any) -> Tensor:
+    """Reversed along `dims`: a copy."""
+    return ops.flip(input, axis=axes_of(sizes_of(dims), input.array.ndim))
+
+
+def fliplr(input: Tensor) -> Tensor:
+    """Reversed along the second axis."""
+    if input.array.ndim < 2:
+        raise RuntimeError("fliplr: Input must be >= 2-d.")
+    return flip(input, 1)
+
+
+def flipud(input: Tensor) -> Tensor:
+    """Reversed along the first axis."""
+    if input.array.ndim < 1:
+        raise RuntimeError("flipud: Input must be >= 1-d.")
+    return flip(input, 0)
+
+
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Moved by `shifts` along `dims`; what leaves at one end comes in at the other.
+
+    Without `dims` all elements in a row are moved, and the shape is kept.
+    """
+    moves = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    axes = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
+    if not axes:
+        if len(moves) != 1:
+            raise RuntimeError(
+                f"roll: shifts and dimensions must align. shifts: {len(moves)}, dims:0"
+            )
+        return ops.reshape(
+            ops.roll(ravel(input), shift=moves[0], axis=0), shape=tuple(input.array.shape)
+        )
+    if len(moves) != len(axes):
+        raise RuntimeError(
+            f"roll: shifts and dimensions must align. shifts: {len(moves)}, dims:{len(axes)}"
+        )
+    return ops.roll(input, shift=moves, axis=tuple(axis_index(d, input.array.ndim) for d in axes))
+
+
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    """Turned k quarters in the plane of `dims`, from the first axis towards the second."""
+    a, b = dims
+    if axis_index(a, input.array.ndim) == axis_index(b, input.array.ndim):
+        raise RuntimeError(f"rot90: expected rotation dims to be different, but got {a} and {b}")
+    turns = k % 4
+    if turns == 0:
+        return ops.clone(input)
+    if turns == 2:
+        return flip(input, a, b)
+    return transpose(flip(input, b), a, b) if turns == 1 else flip(transpose(input, a, b), b)
+
+
+# Repeating ----------------------------------------------------------------------------------------
+
+
+def repeat(input: Tensor, *repeats: Any) -> Tensor:
+    """The whole tensor laid side by side, so many times along each axis: a copy."""
+    times = sizes_of(repeats)
+    shape = tuple(input.array.shape)
+    extra = len(times) - len(shape)
+    if extra < 0:
+        raise RuntimeError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of "
+            f"tensor: got {times} for shape {shape}"
+        )
+    if any(n < 0 for n in times):
+        raise RuntimeError(f"repeat: Trying to create tensor with negative dimension {times}")
+    shape = (1,) * extra + shape
+    apart = tuple(k for n in shape for k in (1, n))
+    spread = tuple(k for m, n in zip(times, shape, strict=True) for k in (m, n))
+    y = ops.broadcast_to(ops.reshape(input, shape=apart), shape=spread)
+    y = ops.reshape(y, shape=tuple(m * n for m, n in zip(times, shape, strict=True)))
+    return ops.clone(y) if math.prod(times) == 1 else y
+
+
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """As `repeat`; axes that `dims` leaves out, on the left, are taken once."""
+    times = sizes_of(dims)
+    return repeat(input, *(1,) * (input.array.ndim - len(times)), *times)
+
+
+def repeat_interleave(
+    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Each element (or slice along `dim`) so many times in a row; `repeats` may differ for each.
+
+    With one tensor of counts alone: the position i, counts[i] times. `output_size` is not needed.
+    """
+    if repeats is None:
+        return wrap_plain(
+            xp(input.array).repeat(xp(input.array).arange(input.numel()), input.array)
+        )
+    x = input if dim is not None else ravel(input)
+    axis = axis_index(dim or 0, x.array.ndim)
+    counts = repeats.array if isinstance(repeats, Variable) else repeats
+    if not isinstance(counts, int) and counts.size not in (1, x.array.shape[axis]):
+        raise RuntimeError(
+            f"repeat_interleave: repeats must have the same size as input along dim, got "
+            f"{counts.size} and {x.array.shape[axis]}"
+        )
+    places = xp(x.array).repeat(xp(x.array).arange(x.array.shape[axis]), counts)
+    return ops.getitem(x, index=along(axis, x.array.ndim, places))

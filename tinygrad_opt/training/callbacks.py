@@ -1,0 +1,165 @@
+"""What may happen around a training loop: stopping early, averaging, clipping."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..nn.module import Module
+from ..nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_
+from ..optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+if TYPE_CHECKING:
+    from .loop import Run
+
+__all__ = ["EMA", "Callback", "ClipGradients", "EarlyStopping"]
+
+
+class Callback:
+    """The base class: methods that `fit` calls, each with the `Run`. A subclass defines some.
+
+    A callback with `state_dict` and `load_state_dict` becomes a part of checkpoints. Setting
+    `run.stop = True` ends the training before the next epoch.
+
+    >>> class Count(Callback):
+    ...     steps = 0
+    ...     def after_step(self, run):
+    ...         self.steps += 1
+    """
+
+    def start(self, run: Run) -> None:
+        """Once, before the first epoch; the model is in training mode."""
+
+    def before_epoch(self, run: Run) -> None:
+        """Before an epoch; `run.epoch` are finished."""
+
+    def before_step(self, run: Run) -> None:
+        """When the gradients of a step are complete."""
+
+    def after_step(self, run: Run) -> None:
+        """After the optimizer's step; `run.step` counts it."""
+
+    def evaluating(self, run: Run) -> contextlib.AbstractContextManager[Any]:
+        """A context around the validation and the next method."""
+        return contextlib.nullcontext()
+
+    def evaluated(self, run: Run) -> None:
+        """After an epoch's numbers went to the history; the model is still as it was judged."""
+
+    def after_epoch(self, run: Run) -> None:
+        """When all else of an epoch is settled, the scheduler as well: the place to save."""
+
+    def end(self, run: Run) -> None:
+        """Once, after the last epoch; not after an exception."""
+
+
+class EarlyStopping(Callback):
+    """Ends the training when a number has not improved for `patience` epochs; restores the best.
+
+    monitor: its name in the history.  min_delta: how much better counts as better.
+    mode: "min" or "max".  restore_best: at the end the model gets the parameters and buffers of the
+    best epoch, as they were judged (averaged, with an EMA). A NaN is never better.
+
+    >>> stopping = EarlyStopping("val_accuracy", patience=3, mode="max")
+    """
+
+    def __init__(
+        self, monitor: str = "val_loss", patience: int = 5, min_delta: float = 0.0,
+        mode: str = "min", restore_best: bool = True,
+    ) -> None:  # fmt: skip
+        if mode not in ("min", "max") or patience < 1 or min_delta < 0:
+            raise ValueError(
+                'EarlyStopping: mode must be "min" or "max", patience at least 1 and min_delta at '
+                f"least 0, got {mode=}, {patience=}, {min_delta=}"
+            )
+        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
+        self.sign = 1.0 if mode == "min" else -1.0
+        self.restore_best = restore_best
+        self.best, self.waited = math.inf, 0
+        self.weights: dict[str, Any] | None = None
+
+    def before_epoch(self, run: Run) -> None:
+        run.stop = run.stop or self.waited >= self.patience
+
+    def evaluated(self, run: Run) -> None:
+        record = run.history.records[-1]
+        if self.monitor not in record:
+            raise ValueError(
+                f"EarlyStopping: nothing called {self.monitor!r} is measured, only "
+                f"{', '.join(record)}; give `fit` validation data, or another `monitor`"
+            )
+        value = self.sign * record[self.monitor]
+        self.waited += 1
+        if value < self.best - self.min_delta:
+            self.best, self.waited = value, 0
+            if self.restore_best:
+                self.weights = copy.deepcopy(run.model.state_dict())
+
+    def end(self, run: Run) -> None:
+        if self.weights is not None:
+            run.model.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best so far, for a checkpoint."""
+        return {"best": self.best, "waited": self.waited, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from a `state_dict()`."""
+        self.best, self.waited = state_dict["best"], state_dict["waited"]
+        self.weights = state_dict["weights"]
+
+
+class EMA(Callback):
+    """Keeps an exponential average of the model over the steps; validation sees the average.
+
+    averaged  the `AveragedModel`; `averaged.module` is the averaged model
+
+    The model itself trains on, and ends with its own parameters; with `EarlyStopping` it ends with
+    the best averaged ones.
+
+    >>> from tinygrad_opt import nn
+    >>> ema = EMA(nn.Linear(2, 1), decay=0.99)
+    """
+
+    def __init__(self, model: Module, decay: float = 0.999) -> None:
+        self.averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+
+    def after_step(self, run: Run) -> None:
+        self.averaged.update_parameters(run.model)
+
+    def evaluating(self, run: Run) -> contextlib.AbstractContextManager[Any]:
+        return self.averaged.swapped_into(run.model)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averaged model's, for a checkpoint."""
+        return self.averaged.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from a `state_dict()`."""
+        self.averaged.load_state_dict(state_dict)
+
+
+class ClipGradients(Callback):
+    """Scales gradients to a common norm of at most `max_norm`, or cuts each at `max_value`.
+
+    Exactly one of the two is given; else ValueError.
+
+    >>> clipping = ClipGradients(max_norm=1.0)
+    """
+
+    def __init__(self, max_norm: float | None = None, max_value: float | None = None) -> None:
+        if (max_norm is None) == (max_value is None):
+            raise ValueError(
+                f"ClipGradients: give max_norm or max_value, one of them, got {max_norm=}, "
+                f"{max_value=}"
+            )
+        self.max_norm, self.max_value = max_norm, max_value
+
+    def before_step(self, run: Run) -> None:
+        parameters = [p for group in run.optimizer.param_groups for p in group["params"]]
+        if self.max_norm is not None:
+            clip_grad_norm_(parameters, self.max_norm)
+        elif self.max_value is not None:
+            clip_grad_value_(parameters, self.max_value)

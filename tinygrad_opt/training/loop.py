@@ -1,0 +1,175 @@
+"""The training loop, for those who do not want to write it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._tensor import Tensor
+from ..autograd.modes import no_grad
+from ..nn.module import Module
+from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from ..optim.optimizer import Optimizer
+from ..optim.rates import number
+from .callbacks import Callback
+from .evaluation import Metrics, as_batch, evaluate, measure, switch
+from .extras import progress
+from .history import History, Means
+from .snapshot import modes_kept
+
+__all__ = ["Run", "fit"]
+
+
+@dataclass
+class Run:
+    """A training run as its callbacks see it; epoch and step count what is finished."""
+
+    model: Module
+    loss_fn: Callable[[Any, Any], Any]
+    optimizer: Optimizer
+    loader: Iterable[Any]
+    scheduler: LRScheduler | None
+    scheduler_per: str
+    metrics: Metrics
+    callbacks: Sequence[Callback]
+    quiet: bool
+    history: History = field(default_factory=History)
+    epoch: int = 0
+    step: int = 0
+    stop: bool = False
+
+    def tell(self, hook: str) -> None:
+        """Calls that method of every callback, in their order."""
+        for callback in self.callbacks:
+            getattr(callback, hook)(self)
+
+
+def fit(
+    model: Module, loss_fn: Callable[[Any, Any], Any], optimizer: Optimizer, loader: Iterable[Any],
+    epochs: int = 1, *, validation: Iterable[Any] | None = None, metrics: Metrics | None = None,
+    scheduler: LRScheduler | None = None, scheduler_per: str = "epoch", accumulate: int = 1,
+    callbacks: Sequence[Callback] = (), quiet: bool = False,
+) -> History:  # fmt: skip
+    """Trains `model` for `epochs`; returns the numbers of each epoch, a `History`.
+
+    loader: gives tuples (inputs..., target), anew for each epoch; they go to the model's device.
+    loss_fn(output, target): the mean over a batch.  validation: a loader as well, for "val_loss".
+    metrics: by name, functions (output, target) -> number, such as `accuracy`.
+    scheduler_per: "epoch" or "step"; on a plateau it is shown "val_loss", or else "loss".
+    accumulate: batches that make one step, weighted by their sizes.  callbacks: see `Callback`.
+    A bar of tqdm's shows how it goes where somebody looks at a terminal, unless `quiet`.
+    Raises ValueError for arguments that make no sense, and for a loader that has no batches.
+
+    >>> from tinygrad_opt import nn, optim, randn
+    >>> x = randn(64, 2)
+    >>> model, batches = nn.Linear(2, 1), [(x, x.sum(1, keepdim=True))]
+    >>> history = fit(model, nn.MSELoss(), optim.SGD(model.parameters(), 0.3), batches, epochs=30)
+    >>> history["loss"][-1] < 0.01
+    True
+    """
+    if scheduler_per not in ("epoch", "step") or accumulate < 1:
+        raise ValueError(
+            'fit: scheduler_per must be "epoch" or "step" and accumulate at least 1, '
+            f"got {scheduler_per=}, {accumulate=}"
+        )
+    run = Run(model, loss_fn, optimizer, loader, scheduler, scheduler_per, metrics or {},
+              callbacks, quiet)  # fmt: skip
+    model.train()
+    run.tell("start")
+    switch(optimizer, "train")
+    bar = progress(range(run.epoch, epochs), "training", quiet, initial=run.epoch, total=epochs)
+    for _ in bar:
+        run.tell("before_epoch")
+        if run.stop:
+            break
+        record = {"lr": float(number(optimizer.param_groups[0]["lr"])), **_train(run, accumulate)}
+        run.epoch += 1
+        with _evaluating(run):
+            if validation is not None:
+                held_out = evaluate(model, loss_fn, validation, metrics, quiet=quiet)
+                record |= {f"val_{name}": value for name, value in held_out.items()}
+            run.history.records.append({"epoch": run.epoch, "step": run.step, **record})
+            run.tell("evaluated")
+        if scheduler_per == "epoch":
+            _schedule(run, record.get("val_loss", record["loss"]))
+        run.tell("after_epoch")
+        bar.set_postfix({k: f"{v:.4g}" for k, v in record.items()})
+    switch(optimizer, "eval")
+    run.tell("end")
+    return run.history
+
+
+def _train(run: Run, accumulate: int) -> dict[str, float]:
+    """One epoch; the means of the loss and of the metrics."""
+    means = Means()
+    batches = progress(run.loader, f"epoch {run.epoch + 1}", run.quiet, leave=False)
+    for parts in _grouped(batches, accumulate):
+        seen = _step(run, [as_batch(run.model, part) for part in parts])
+        means.add(seen.weight, **seen.result())
+        run.step += 1
+        run.tell("after_step")
+        if run.scheduler_per == "step":
+            _schedule(run, seen.result()["loss"])
+    if not means.weight:
+        raise ValueError(
+            f"fit: the loader gave no batches in epoch {run.epoch + 1}. An iterator can be gone "
+            "through once: give a DataLoader or a list"
+        )
+    return means.result()
+
+
+def _step(run: Run, parts: list[list[Tensor]]) -> Means:
+    """One optimizer step on all parts together; the means over them, before the step."""
+    seen = Means()
+    total = sum(len(part[0]) for part in parts)
+
+    def closure() -> Tensor:
+        nonlocal seen
+        seen = Means()  # some optimizers evaluate several times in a step
+        run.optimizer.zero_grad()
+        losses = []
+        for part in parts:
+            share = len(part[0]) / total
+            losses.append(measure(run.model, run.loss_fn, run.metrics, part, seen))
+            (losses[-1] if share == 1 else losses[-1] * share).backward()
+            losses[-1] = losses[-1].detach() * share
+        run.tell("before_step")
+        return sum(losses[1:], losses[0])
+
+    run.optimizer.step(closure)
+    return seen
+
+
+@contextlib.contextmanager
+def _evaluating(run: Run) -> Iterator[None]:
+    """The model as it is judged: eval mode, nothing recorded, averaged values if there are any."""
+    with contextlib.ExitStack() as stack:
+        switch(run.optimizer, "eval")
+        stack.callback(switch, run.optimizer, "train")
+        stack.enter_context(modes_kept(run.model))
+        run.model.eval()
+        stack.enter_context(no_grad())
+        for callback in run.callbacks:
+            stack.enter_context(callback.evaluating(run))
+        yield
+
+
+def _grouped(batches: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of `size` batches; the last may be shorter."""
+    group: list[Any] = []
+    for batch in batches:
+        group.append(batch)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _schedule(run: Run, loss: float) -> None:
+    if isinstance(run.scheduler, ReduceLROnPlateau):
+        run.scheduler.step(loss)
+    elif run.scheduler is not None:
+        run.scheduler.step()

@@ -1,0 +1,83 @@
+"""Putting a model, its optimizer and the random generator back as they were, whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from .. import random
+from .._tensor import Tensor
+from ..nn.module import Module
+from ..nn.parameter import is_lazy
+from ..optim.optimizer import Optimizer
+
+__all__ = ["modes_kept", "restored"]
+
+
+@contextlib.contextmanager
+def modes_kept(model: Module) -> Iterator[None]:
+    """At the end every module of `model` is in training mode, or not, as before."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextlib.contextmanager
+def restored(model: Module, optimizer: Optimizer, generators: Any = ()) -> Iterator[None]:
+    """At the end everything is as before, after an exception or KeyboardInterrupt as well.
+
+    That is: parameters and buffers of the model and parameters of the optimizer, in place; their
+    gradients; the optimizer's state and settings; training modes; and the random generators, the
+    default one and `generators`. An interruption while things are put back is raised afterwards.
+    Raises ValueError for a lazy model, which has no values yet.
+    """
+    snapshot = _Snapshot(model, optimizer, (random.default_generator, *generators))
+    try:
+        with modes_kept(model):
+            yield
+    finally:
+        try:
+            snapshot.put_back()
+        except KeyboardInterrupt:
+            snapshot.put_back()  # from the beginning: doing it twice changes nothing
+            raise
+
+
+class _Snapshot:
+    def __init__(self, model: Module, optimizer: Optimizer, generators: tuple[Any, ...]) -> None:
+        grouped = [p for group in optimizer.param_groups for p in group["params"]]
+        found = {id(x): x for x in (*model.parameters(), *model.buffers(), *grouped)}
+        if any(is_lazy(x) for x in found.values()):
+            raise ValueError(
+                f"{type(model).__name__} has lazy parameters, which have no values yet; call the "
+                "model once on a batch, then make the optimizer"
+            )
+        self.values = [(x, x.array.copy()) for x in found.values()]
+        self.grads = [(x, x.grad, _copied(x.grad)) for x in found.values()]
+        self.optimizer = optimizer
+        self.state = copy.deepcopy(optimizer.state_dict())
+        self.called = optimizer._opt_called  # schedulers ask whether a step was taken
+        self.generators = [(g, g.get_state()) for g in generators if g is not None]
+
+    def put_back(self) -> None:
+        for x, values in self.values:
+            x.array[...] = values
+        self.optimizer.load_state_dict(copy.deepcopy(self.state))
+        if not all(group.get("train_mode", True) for group in self.optimizer.param_groups):
+            getattr(self.optimizer, "eval", lambda: None)()  # schedule-free: stops watching
+        self.optimizer._opt_called = self.called
+        for x, grad, values in self.grads:
+            x.grad = grad
+            if grad is not None:
+                grad.array[...] = values
+        for generator, state in self.generators:
+            generator.set_state(state)
+
+
+def _copied(grad: Tensor | None) -> Any:
+    return None if grad is None else grad.array.copy()
