@@ -130,7 +130,9 @@ def draw_curves(above, below, losses, accuracies):
 
 def draw_maps(figure, model, image):
     """What the sixteen filters of the first layer answer to one image."""
-    figure.suptitle("one digit, and what the first layer's filters see in it", x=0.02, ha="left", size=12)
+    figure.suptitle(
+        "one digit, and what the first layer's filters see in it", x=0.02, ha="left", size=12
+    )
     with torch.no_grad():
         maps = F.relu(model.norm1(model.first(image)))[0].numpy()
     grid = figure.subplots(3, 6)
@@ -146,7 +148,9 @@ def draw_hardest(figure, images, labels, probabilities, sure):
     for axes, i in zip(figure.subplots(1, 6), sure.argsort(), strict=False):
         best = probabilities[i].argmax()
         right = best == labels[i]
-        text = f"{best}, {probabilities[i, best]:.0%} sure" if right else f"{labels[i]} read as {best}"
+        text = (
+            f"{best}, {probabilities[i, best]:.0%} sure" if right else f"{labels[i]} read as {best}"
+        )
         axes.imshow(images[i, 0], cmap="Greys")
         axes.set_xlabel(text, color=GREY if right else RED)
         axes.set(xticks=[], yticks=[])

@@ -2,7 +2,8 @@
 
 `update_rule` turns one scalar function into all kernels. The rules of an optimizer are in the
 file of its name, `textbook` holds the forms of the textbooks. Norms are in `reduce`, the
-cross-entropy of small batches in `softmax`, the steps of recurrent layers in `recurrent`.
+cross-entropy of small batches in `softmax`, the steps of recurrent layers in `recurrent`,
+convolutions in `convolution`, maxima of windows in `pooling`.
 
 The letters, in all rules:
 

@@ -9,7 +9,19 @@ fused kernels in `kernels`, `utils.data` feeds them. Names, arguments and result
 
 from math import inf, nan, pi
 
-from . import autograd, backend, checkpoints, cuda, func, kernels, linalg, nn, optim, utils
+from . import (
+    autograd,
+    backend,
+    checkpoints,
+    cuda,
+    func,
+    kernels,
+    linalg,
+    nn,
+    optim,
+    training,
+    utils,
+)  # fmt: skip
 from ._tensor import Size, Tensor
 from .autograd import (
     enable_grad,
@@ -67,6 +79,23 @@ from .dtypes import (
 from .functions import *
 from .functions import return_types
 from .legacy import *
+from .nn.functional import (
+    adaptive_avg_pool1d,
+    adaptive_max_pool1d,
+    avg_pool1d,
+    channel_shuffle,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
 from .ops import clone, matmul
 from .printing import set_printoptions
 from .random import (
@@ -81,5 +110,6 @@ from .random import (
 from .sampling import *
 from .serialization import load, save
 from .sparse import sparse_coo_tensor
+from .training import draw_graph, summary
 
 __version__ = "0.1.0"

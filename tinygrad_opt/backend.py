@@ -6,7 +6,7 @@ derivative is itself differentiated, on Tensors. Beside NumPy's own names a name
 handful of extras that NumPy lacks: `cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax`,
 `cross_entropy_rows`, `scatter_add`, `put`, `windows`, the steps of recurrent layers (`lstm_step`,
 `gru_step` and their `_back`), and the special functions `erf`, `erfc`,
-`erfinv`, `lgamma` and `polygamma`.
+`erfinv`, `lgamma` and `polygamma`. Those for convolution and pooling stand in `windows.py`.
 """
 
 from __future__ import annotations

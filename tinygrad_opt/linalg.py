@@ -18,11 +18,8 @@ from .functions.factorizations import (
     eigvalsh,
     inv,
     inv_ex,
-    lstsq,
     matrix_exp,
     matrix_power,
-    matrix_rank,
-    pinv,
     qr,
     slogdet,
     solve,
@@ -33,6 +30,7 @@ from .functions.factorizations import (
     tensorsolve,
 )
 from .functions.factorizations import diagonal_of as diagonal
+from .functions.least_squares import lstsq, matrix_rank, pinv
 from .functions.norms import (
     cond,
     cross,

@@ -47,8 +47,6 @@ LOOKUPS = {
     "bag weights": lambda w, **s: F.embedding_bag(
         tg.tensor(INDEX), w, mode="sum", per_sample_weights=tg.tensor(numbers(2, 3)), **s
     ),
-    "layer": lambda w, **s: nn.Embedding(5, 2, _weight=w, **s)(tg.tensor(INDEX)),
-    "bag layer": lambda w, **s: nn.EmbeddingBag(5, 2, _weight=w, **s)(tg.tensor(INDEX)),
 }
 
 
@@ -56,7 +54,7 @@ LOOKUPS = {
 def test_the_gradient_is_the_dense_one(lookup):
     found = []
     for flag in (True, False):
-        w = nn.Parameter(tg.tensor(numbers(5, 2)))
+        w = table()
         y = lookup(w, sparse=flag)
         (y * tg.tensor(numbers(*y.shape, seed=1))).sum().backward()
         found.append(w.grad)
@@ -64,6 +62,17 @@ def test_the_gradient_is_the_dense_one(lookup):
     assert (a.is_sparse, b.is_sparse) == (True, False)
     assert (a.layout, b.layout) == (tg.sparse_coo, tg.strided)
     equal(a.to_dense(), b)
+
+
+@pytest.mark.parametrize("layer", [nn.Embedding, nn.EmbeddingBag])
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_the_layers_pass_it_on(layer, pretrained):
+    made = (
+        layer.from_pretrained(tg.ones(5, 2), freeze=False, sparse=True)
+        if pretrained else layer(5, 2, sparse=True)
+    )  # fmt: skip
+    made(tg.tensor(INDEX)).sum().backward()
+    assert made.weight.grad.is_sparse
 
 
 def test_rows_are_listed_as_they_came():
@@ -126,7 +135,7 @@ def test_where_it_has_to_be_dense():
     assert not g.is_sparse
     g.sum().backward()
     counts = np.bincount(INDEX.ravel(), minlength=5)[:, None]
-    equal(w.grad, 2.0 * counts * np.ones((1, 2)))
+    equal(w.grad.to_dense(), 2.0 * counts * np.ones((1, 2)))
     w.grad = None
     F.embedding(tg.tensor(INDEX), w * 3, sparse=True).sum().backward()  # no leaf
     equal(w.grad, 3.0 * counts * np.ones((1, 2)))
@@ -162,8 +171,6 @@ def test_assignment_checks_shape_type_and_kind():
         w.grad = sparse([0], [[1.0, 2.0]], (2, 2), dtype=tg.float64)
     with pytest.raises(RuntimeError, match="a gradient of type Float to a tensor of type Double"):
         w.grad = sparse([0], [[1.0, 2.0]], (5, 2))
-    with pytest.raises(RuntimeError, match="max mode does not support sparse|ValueError"):
-        raise RuntimeError("ValueError")
 
 
 def test_a_model_with_it_can_be_cleared_copied_and_converted():
@@ -171,7 +178,6 @@ def test_a_model_with_it_can_be_cleared_copied_and_converted():
     model(tg.tensor(INDEX)).sum().backward()
     twin = copy.deepcopy(model)
     twin.weight.grad.mul_(3)
-    assert model.weight.grad.values if model.weight.grad.is_coalesced() else True
     assert model.weight.grad.norm().item() == pytest.approx(np.sqrt(2 * (9 + 1 + 1 + 1)))
     assert twin.weight.grad.norm().item() == pytest.approx(3 * np.sqrt(2 * (9 + 1 + 1 + 1)))
     twin.double()
@@ -301,9 +307,6 @@ def test_what_does_not_fit_together(arguments, error, message):
 @pytest.mark.peers
 @pytest.mark.parametrize("name", LOOKUPS)
 def test_follows_pytorch(torch, name):
-    if "layer" in name:
-        pytest.skip("the functions are compared")
-
     def gradient(library):
         w = library.tensor(numbers(5, 2), requires_grad=True)
         index, f = library.tensor(INDEX), library.nn.functional
@@ -311,7 +314,7 @@ def test_follows_pytorch(torch, name):
         y = {
             "plain": lambda: f.embedding(index, w, sparse=True),
             "padding": lambda: f.embedding(index, w, 1, sparse=True),
-            "frequency": lambda: f.embedding(index, w, scale_grad_by_freq=True, sparse=False),
+            "frequency": lambda: f.embedding(index, w, scale_grad_by_freq=True, sparse=True),
             "one": lambda: f.embedding(library.tensor(3), w, sparse=True),
             "none": lambda: f.embedding(index[:0], w, sparse=True),
             "bag sum": lambda: f.embedding_bag(index, w, mode="sum", sparse=True),

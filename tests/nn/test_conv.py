@@ -194,6 +194,12 @@ def test_fold_counts_what_unfold_repeats():
     ]  # fmt: skip
 
 
+def test_names_beside_nn():
+    for name in ("conv1d", "conv2d", "conv3d", "conv_transpose2d", "max_pool2d", "avg_pool1d",
+                 "adaptive_avg_pool1d", "pixel_shuffle"):  # fmt: skip
+        assert getattr(T, name) is getattr(F, name)
+
+
 # Layers -------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import ops
 from ..autograd.errors import axis_index
 from ..dtypes import name_of
-from . import factorizations, norms, reduce, return_types
+from . import factorizations, least_squares, norms, reduce, return_types
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -298,7 +298,7 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
 
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """The Moore-Penrose inverse; as `linalg.pinv`, with another default cutoff."""
-    return factorizations.pinv(input, rcond)
+    return least_squares.pinv(input, rcond)
 
 
 def matrix_power(input: Tensor, n: int) -> Tensor:

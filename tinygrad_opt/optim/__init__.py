@@ -1,6 +1,6 @@
 """Optimizers and learning-rate schedulers, as `torch.optim`; `textbook`: other forms."""
 
-from . import lr_scheduler, textbook
+from . import lr_scheduler, swa_utils, textbook
 from .adabelief import AdaBelief
 from .adadelta import Adadelta
 from .adafactor import Adafactor
@@ -56,5 +56,6 @@ __all__ = [
     "SparseAdam",
     "lr_scheduler",
     "param_groups_weight_decay",
+    "swa_utils",
     "textbook",
 ]

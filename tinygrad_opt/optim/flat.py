@@ -41,23 +41,35 @@ class _Probe:
 _probe = _Probe()
 _probe.array = np.zeros(2)[:1]
 _ALONE = _references(_probe.array)  # held by one attribute
+_IN_SLOT = _ALONE + 1  # held by a GradSlot and its tensor
 _OWNER_ALONE = _references(_probe.array.base)  # held by one view
 
 
 class GradSlot:
-    """A parameter's place in the flat gradient; the engine writes the first gradient here."""
+    """A parameter's place in the flat gradient; the engine writes the first gradient here.
 
-    __slots__ = ("tensor",)
+    buffer[start:stop] of the flat gradient is its memory, `tensor` the `.grad` that lies there.
+    """
 
-    def __init__(self, view: Any) -> None:
-        self.tensor = Tensor(view)
+    __slots__ = ("buffer", "start", "stop", "tensor", "view")
+
+    def __init__(self, buffer: Any, start: int, stop: int, shape: tuple[int, ...]) -> None:
+        self.buffer, self.start, self.stop = buffer, start, stop
+        self.view = buffer[start:stop].reshape(shape)
+        self.tensor = Tensor(self.view)
+
+    def holds(self, g: Tensor | None) -> bool:
+        """Whether `g` is the gradient that lies here: `g.data = ...` takes it elsewhere."""
+        return g is self.tensor and g.array is self.view
 
     def receive(self, g: Any) -> Tensor:
         """A Tensor that holds `g`: the slot's own, or another if this one is taken or unfit."""
-        if _references(self.tensor) > _ALONE or _references(self.tensor.array) > _ALONE:
+        if _references(self.tensor) > _ALONE:
             return Tensor(g.copy())  # somebody kept the last gradient
-        tensor = self.tensor
-        view = tensor.array
+        self.tensor.array = self.view
+        if _references(self.view) > _IN_SLOT:
+            return Tensor(g.copy())  # or its memory
+        tensor, view = self.tensor, self.view
         if g.shape != view.shape or g.dtype != view.dtype or not same_library(g, view):
             return Tensor(g.copy())
         view[...] = g
@@ -139,7 +151,7 @@ class FlatGroup:
             view = self.values[a:b].reshape(p.array.shape)
             view[...] = p.array
             p.array = self.views[i] = view
-            slot = self.slots[i] = GradSlot(self.gradient[a:b].reshape(view.shape))
+            slot = self.slots[i] = GradSlot(self.gradient, a, b, view.shape)
             p._home = slot
             self._homes.append((p, view, slot))
             if type(p._grad) is not Tensor or p._grad.requires_grad:
@@ -224,7 +236,8 @@ class FlatGroup:
         if len(self._homes) < len(self.params):
             return False
         for p, view, slot in self._homes:
-            if p.array is not view or p._grad is not slot.tensor:
+            tensor = slot.tensor
+            if p.array is not view or p._grad is not tensor or tensor.array is not slot.view:
                 return False
         return True
 
@@ -241,7 +254,7 @@ class FlatGroup:
         for p, view, slot in zip(
             self.params[start:], self.views[start:], self.slots[start:], strict=True
         ):
-            if p.array is not view or slot is None or p._grad is not slot.tensor:
+            if p.array is not view or slot is None or not slot.holds(p._grad):
                 break
             if any(n[stop] != n[start] for n in (self.steps, *self.scalars.values())):
                 break

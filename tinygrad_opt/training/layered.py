@@ -89,10 +89,11 @@ def _ordered(
     for turn in range(rounds):
         down = turn % 2 == 0
         near = above if down else below
-        for row in rows[1:] if down else rows[-2::-1]:
-            order = {i: n for other in rows for n, i in enumerate(other)}
+        for fixed, row in pairwise(rows if down else rows[::-1]):
+            order = {i: float(n) for n, i in enumerate(fixed)}
+            here = {i: float(n) for n, i in enumerate(row)}
             own = {
-                i: _mean([order[j] for j in near[i]], order[i], [1.0] * len(near[i])) for i in row
+                i: _mean([order[j] for j in near[i]], here[i], [1.0] * len(near[i])) for i in row
             }
             row.sort(key=own.__getitem__)
         crossings = _crossings(rows, below)

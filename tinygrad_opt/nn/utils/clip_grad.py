@@ -1,9 +1,15 @@
-"""Norms of gradients, and clipping."""
+"""Norms of gradients, and clipping.
+
+Gradients that lie next to each other in an optimizer's flat buffer are taken as one vector: one
+reduction and one product for a whole model.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import types
+import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,50 +19,72 @@ from ...backend import array_namespace
 from ...kernels import reduce
 
 __all__ = [
-    "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm",
+    "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_",
+    "get_total_norm",
 ]  # fmt: skip
 
 Tensors = Tensor | Iterable[Tensor]
+Parameters = Tensors | Iterable[tuple[str, Tensor]]
+
+_AT_MOST = 10  # parameters that an error lists
 
 
 def clip_grad_norm_(
-    parameters: Tensors, max_norm: float, norm_type: float = 2.0,
+    parameters: Parameters, max_norm: float, norm_type: float = 2.0,
     error_if_nonfinite: bool = False, foreach: bool | None = None,
 ) -> Tensor:  # fmt: skip
     """Scales the gradients so that their common norm is at most `max_norm`.
 
-    All gradients count as one vector; its norm is added up in float64. They are multiplied by
-    max_norm / (norm + 1e-6), but never by more than 1. Parameters without gradient are skipped.
+    All gradients count as one vector; its norm is added up in float64, always in the same order.
+    They are multiplied by max_norm / (norm + 1e-6), but never by more than 1. Parameters without
+    gradient are skipped; the rows of row-sparse gradients are added up first.
 
-    parameters          one Tensor, or any iterable of them
-    norm_type           the order p of the norm, inf for the largest magnitude
-    error_if_nonfinite  raise RuntimeError if the norm is NaN or infinite, before any change;
-                        otherwise a NaN norm makes every gradient NaN, and an infinite one zeroes
-                        the finite gradients
+    parameters          one Tensor, or any iterable of them or of (name, Tensor) pairs
+    norm_type           the order p of the norm; inf and -inf for the largest and least magnitude
+    error_if_nonfinite  raise RuntimeError, which lists the gradients that are to blame, if the norm
+                        is NaN or infinite, before any change; otherwise a NaN norm makes every
+                        gradient NaN, and an infinite one zeroes the finite gradients
     foreach             accepted; there is one way here
 
-    Returns the norm before clipping, a 0-d tensor.
+    Returns the norm before clipping, a 0-d tensor of the gradients' type.
     """
-    tensors = _listed(parameters)
-    grads = [p.grad for p in tensors if p.grad is not None]
-    norm = get_total_norm(grads, norm_type)
+    if isinstance(parameters, types.GeneratorType):
+        parameters = list(parameters)
+        if not parameters:
+            warnings.warn(
+                "`parameters` is an empty generator, no gradient clipping will occur: was it used "
+                "up before?",
+                stacklevel=2,
+            )
+    names, tensors = _named(parameters)
+    order = float(norm_type)
+    vectors = _gradients(tensors, join=order > 0)
+    norm = _norm_of(vectors, order)
     if error_if_nonfinite and not math.isfinite(norm.item()):
-        raise RuntimeError(
-            f"The total norm of order {float(norm_type)} for gradients from `parameters` is "
-            f"non-finite, so it cannot be clipped: it is {norm.item()}, "
-            f"{_culprits(tensors)}. To scale the gradients by the non-finite norm anyway, set "
-            "`error_if_nonfinite=False`"
-        )
-    _scale(grads, max_norm, norm.item())
+        raise RuntimeError(_nonfinite(order, norm.item()) + _culprits(names, tensors))
+    _scale(vectors, max_norm, norm.item())
     return norm
 
 
+def clip_grad_norm(
+    parameters: Parameters, max_norm: float, norm_type: float = 2.0,
+    error_if_nonfinite: bool = False, foreach: bool | None = None,
+) -> Tensor:  # fmt: skip
+    """`clip_grad_norm_` by its old name."""
+    warnings.warn(
+        "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of "
+        "`torch.nn.utils.clip_grad_norm_`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+
+
 def clip_grads_with_norm_(
-    parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None
+    parameters: Parameters, max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
     """The second half of `clip_grad_norm_`: scales the gradients, given their norm."""
-    grads = [p.grad for p in _listed(parameters) if p.grad is not None]
-    _scale(grads, max_norm, float(total_norm))
+    _scale(_gradients(_named(parameters)[1]), max_norm, float(total_norm))
 
 
 def get_total_norm(
@@ -68,30 +96,74 @@ def get_total_norm(
     Added up in float64, always in the same order. Raises RuntimeError for a norm that is not
     finite where `error_if_nonfinite`.
     """
-    arrays = [t.array for t in _listed(tensors)]
     order = float(norm_type)
+    norm = _norm_of([_elements(t) for t in _named(tensors)[1]], order)
+    if error_if_nonfinite and not math.isfinite(norm.item()):
+        raise RuntimeError(_nonfinite(order, norm.item()))
+    return norm
+
+
+def clip_grad_value_(
+    parameters: Parameters, clip_value: float, foreach: bool | None = None
+) -> None:
+    """Limits every element of the gradients to [-clip_value, clip_value]; NaN stays NaN."""
+    limit = float(clip_value)
+    for vector in _gradients(_named(parameters)[1]):
+        vector.clip(-limit, limit, out=vector)
+
+
+# Gradients as vectors -----------------------------------------------------------------------------
+
+
+def _named(parameters: Any) -> tuple[list[str], list[Any]]:
+    """Names (none, if there are none) and Tensors, of one Tensor or an iterator of any kind."""
+    items = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if items and isinstance(items[0], tuple):
+        return [name for name, _ in items], [tensor for _, tensor in items]
+    return [], items
+
+
+def _gradients(parameters: list[Any], join: bool = True) -> list[Any]:
+    """The arrays of the gradients, for reading and writing; neighbours in memory as one."""
+    arrays: list[Any] = []
+    buffer, start, stop = None, 0, 0  # the neighbours so far
+    for p in parameters:
+        g, home = p._grad, p._home
+        if g is None:
+            continue
+        if join and home is not None and home.holds(g):
+            if home.buffer is not buffer or home.start != stop:
+                buffer, start = home.buffer, home.start
+                arrays.append(None)
+            stop = home.stop
+            arrays[-1] = buffer[start:stop]
+            continue
+        buffer = None
+        if g.is_sparse:
+            g.array = g.array.coalesce()  # the same gradient: what counts are sums
+        arrays.append(_elements(g))
+    return arrays
+
+
+def _elements(tensor: Any) -> Any:
+    return tensor.array.coalesce().values if tensor.is_sparse else tensor.array
+
+
+def _scale(arrays: list[Any], max_norm: float, norm: float) -> None:
+    factor = float(max_norm) / (norm + 1e-6)
+    if factor < 1 or math.isnan(factor):
+        for array in arrays:
+            array *= factor
+
+
+# Norms --------------------------------------------------------------------------------------------
+
+
+def _norm_of(arrays: list[Any], order: float) -> Tensor:
     norm = _combined([_one_norm(a, order) for a in arrays], order)
-    if error_if_nonfinite and not math.isfinite(norm):
-        raise RuntimeError(
-            f"The total norm of order {order} for gradients from `parameters` is non-finite, so it "
-            f"cannot be clipped: it is {norm}"
-        )
     dtype = np.result_type(*{a.dtype for a in arrays}) if arrays else np.dtype("float32")
     space = array_namespace(arrays[0]) if arrays else np
     return Tensor(space.asarray(norm, dtype=dtype))
-
-
-def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
-    """Limits every element of the gradients to [-clip_value, clip_value]."""
-    limit = float(clip_value)
-    for p in _listed(parameters):
-        if p.grad is not None:
-            p.grad.array.clip(-limit, limit, out=p.grad.array)
-
-
-def _listed(tensors: Tensors) -> Sequence[Any]:
-    """The tensors as a list: one alone, or an iterator that can be read only once."""
-    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
 def _one_norm(array: Any, order: float) -> float:
@@ -129,19 +201,31 @@ def _combined(norms: list[float], order: float) -> float:
     return math.fsum(n**order for n in norms) ** (1 / order)
 
 
-def _culprits(tensors: Sequence[Any]) -> str:
-    bad = [
-        i
-        for i, p in enumerate(tensors)
-        if p.grad is not None and not np.isfinite(_one_norm(p.grad.array, math.inf))
-    ]
-    if not bad:
-        return "although every gradient is finite: their norm overflows"
-    return f"because of the gradients of parameters {bad}"
+# Errors -------------------------------------------------------------------------------------------
 
 
-def _scale(grads: list[Any], max_norm: float, norm: float) -> None:
-    factor = float(max_norm) / (norm + 1e-6)
-    if factor < 1 or math.isnan(factor):
-        for g in grads:
-            g.array *= factor
+def _nonfinite(order: float, norm: float) -> str:
+    return (
+        f"The total norm of order {order} for gradients from `parameters` is non-finite, so it "
+        f"cannot be clipped: it is {norm}. To disable this error and scale the gradients by the "
+        "non-finite norm anyway, set `error_if_nonfinite=False`"
+    )
+
+
+def _culprits(names: list[str], parameters: list[Any]) -> str:
+    """Which gradients hold NaN or infinities, and how many."""
+    lines = []
+    for i, p in enumerate(parameters):
+        if p._grad is None:
+            continue
+        array = _elements(p._grad)
+        space = array_namespace(array)
+        nans, infinities = int(space.isnan(array).sum()), int(space.isinf(array).sum())
+        if nans or infinities:
+            label = f"[{i}] {names[i]}" if names else f"[{i}]"
+            lines.append(f"{label}: {nans} NaN and {infinities} infinite of {array.size} elements")
+    if not lines:
+        return "\nEvery gradient is finite: their norm overflows"
+    if len(lines) > _AT_MOST:
+        lines[_AT_MOST:] = [f"... and {len(lines) - _AT_MOST} more"]
+    return "\n  ".join(["\nThe gradients of these parameters are to blame:", *lines])

@@ -1,0 +1,93 @@
+"""The same training on a GPU where there is one, and on the CPU where there is none.
+
+python examples/gpu.py                           # some seconds; leaves gpu.png
+python examples/gpu.py --quick --out /tmp/gpu.png
+
+What is learnt: only three lines know of a device: choosing it, moving the model, moving the data.
+Parameters are moved before the optimizer gets them. A GPU works while Python goes on, so the clock
+waits for it; and asking for a number (`item()`) waits too, so the losses stay there until the end.
+A small network is no faster on a GPU: to start each kernel takes longer than to run it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import matplotlib as mpl
+from common import BLUE, GREY, STYLE, command_line, save
+from digits import load
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+import tinygrad_opt as torch
+from tinygrad_opt import nn, optim
+
+WIDTHS = [64, 512]  # of the hidden layers: one network is small, the other is not
+
+
+def train(device, width, steps):
+    """Train on all digits at once; return milliseconds for a step, losses and the accuracy."""
+    torch.manual_seed(0)  # weights are drawn on the CPU: the same on every device
+    model = nn.Sequential(
+        nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)
+    ).to(device)
+    images, labels = (torch.from_numpy(array).to(device) for array in load())
+    cut = len(images) * 4 // 5
+    criterion = nn.CrossEntropyLoss()
+    optimizer = optim.Adam(model.parameters(), lr=2e-3)
+
+    losses = []
+    for step in tqdm(range(-1, steps), f"{width} wide", unit="step", disable=None):
+        if step == 0:  # the step before compiled the kernels
+            torch.cuda.synchronize()
+            start = time.perf_counter()
+        optimizer.zero_grad()
+        loss = criterion(model(images[:cut]), labels[:cut])
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    torch.cuda.synchronize()
+    milliseconds = 1e3 * (time.perf_counter() - start) / steps
+
+    with torch.no_grad():
+        right = (model(images[cut:]).argmax(1) == labels[cut:]).float().mean()
+    return milliseconds, [loss.item() for loss in losses], right.item()
+
+
+def draw(path, device, results):
+    """Draw the losses."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8, 4), layout="constrained")
+        axes = figure.subplots()
+        axes.set_title(f"Training on all digits at once, on {device}: loss")
+        for color, (width, (milliseconds, losses, _)) in zip(
+            (GREY, BLUE), results.items(), strict=True
+        ):
+            label = f"{width} wide: {milliseconds:.1f} ms a step"
+            axes.plot(losses, color=color, label=label)
+        axes.set(xlabel="step", yscale="log")
+        axes.legend()
+        save(figure, path)
+
+
+def main():
+    """Choose the device, train there, print how long a step took."""
+    options = command_line(__doc__, "gpu.png").parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    results = {}
+    for width in WIDTHS:
+        results[width] = train(device, width, steps=40 if options.quick else 200)
+        milliseconds, losses, right = results[width]
+        print(
+            f"{device}, {width} wide: {milliseconds:.2f} ms a step, "
+            f"loss {losses[-1]:.3f}, held-out accuracy {right:.1%}"
+        )
+        if right < 0.8:
+            sys.exit("that is below the 80% this network should reach")
+    draw(options.out, device, results)
+    print(f"see {options.out}")
+
+
+if __name__ == "__main__":
+    main()
