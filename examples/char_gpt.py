@@ -147,8 +147,8 @@ def draw(path, losses, held_out, guesses, maps, line, sample):
         draw_losses(left, losses, held_out, guesses)
         right.axis("off")
         right.set_title("what it writes")
-        lines = [part for row in sample.split("\n") for part in textwrap.wrap(row, 62) or [""]]
-        text = "\n".join(lines[:17]).replace("$", r"\$")
+        lines = [part for row in sample.split("\n") for part in textwrap.wrap(row, 84) or [""]]
+        text = "\n".join(lines[:20]).replace("$", r"\$")
         right.text(0, 0.98, text, family="monospace", size=8, va="top", transform=right.transAxes)
         below.suptitle(
             "where the heads of layer 2 look: each row is a letter", x=0.02, ha="left", size=12
@@ -170,7 +170,7 @@ def draw_losses(axes, losses, held_out, guesses):
         axes.axhline(value, color=GREY, linewidth=1, linestyle="--")
         axes.text(len(losses), value + 0.04, name, color=INK, ha="right", size=9)
     axes.set(title="nats for each letter", xlabel="step", ylim=(0.8, None))
-    axes.legend(loc="upper right", bbox_to_anchor=(1, 0.85))
+    axes.legend(loc="upper right", bbox_to_anchor=(0.62, 0.98))
 
 
 def main():
@@ -182,7 +182,7 @@ def main():
     text = torch.tensor([letters.index(letter) for letter in manual])
     cut = len(text) * 9 // 10
     model = GPT(len(letters))
-    losses, held_out = train(model, text[:cut], text[cut:], 40 if options.quick else 1500)
+    losses, held_out = train(model, text[:cut], text[cut:], 40 if options.quick else 1000)
 
     sample = write(model, letters, "The statement ", 40 if options.quick else 700)
     line = "for name in the list of names:"

@@ -5,7 +5,7 @@ python examples/digits_cnn.py --quick --out /tmp/cnn.png
 
 What is learnt: a convolution looks for the same small shape everywhere in an image, so it needs
 fewer examples than a network that must learn each place anew; batch normalisation and one cycle of
-the learning rate make training short; moved and stretched copies of the images are new data for free.
+the learning rate make training short; moved and stretched copies of the images are new data.
 """
 
 from __future__ import annotations

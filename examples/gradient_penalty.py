@@ -1,13 +1,13 @@
 """Punish steep slopes: a penalty on the gradient, which takes second derivatives to train.
 
-python examples/gradient_penalty.py              # about fifteen seconds; leaves gradient_penalty.png
+python examples/gradient_penalty.py          # ten seconds or so; leaves gradient_penalty.png
 python examples/gradient_penalty.py --quick --out /tmp/penalty.png
 
 What is learnt: `autograd.grad(..., create_graph=True)` returns a gradient that is itself part of
 the graph, so it may stand in the loss, and backward() then differentiates it once more. As for the
 critic of a WGAN-GP, points are mixed at random out of pairs of training points, and there the loss
-punishes how fast the network's answer changes. With few and noisy data a network without the penalty
-learns them by heart, is sure of everything, and wrong more often on points that it has not seen.
+punishes how fast the network's answer changes. With few and noisy data a network without it learns
+them by heart, is sure of everything, and wrong more often about points that it has not seen.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def main():
     unseen, truth = moons(4000, noise=0.3, seed=4)
     results = {}
     for penalty in PENALTIES:
-        model, slopes = train(points, labels, penalty, steps=400 if options.quick else 1000)
+        model, slopes = train(points, labels, penalty, steps=200 if options.quick else 1000)
         accuracy, loss = measure(model, unseen, truth)
         results[penalty] = model, slopes, accuracy, loss
         print(

@@ -5,7 +5,7 @@ python examples/own_op.py --quick --out /tmp/op.png
 
 What is learnt: an operation is one function that returns its value and a pullback for each input.
 The pullback is written with the same functions, so it can itself be differentiated, and so on.
-`gradcheck` compares a derivative with differences of the value, and finds one that is slightly wrong.
+`gradcheck` compares a derivative with differences of the value, and finds one that is 0.1% off.
 """
 
 from __future__ import annotations
@@ -63,12 +63,15 @@ def draw(path, x, values):
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 4.4), layout="constrained")
         axes = figure.subplots()
-        axes.set_title("log cosh and three derivatives: lines from the pullback, dots from formulas")
+        axes.set_title("log cosh, three derivatives: lines from the pullback, dots from formulas")
         colors = (INK, BLUE, GREEN, RED)
-        for color, value, (name, formula) in zip(colors, values, FORMULAS, strict=True):
+        places = ("center", "center", "bottom", "top")  # the last two end at the same height
+        for color, place, value, (name, formula) in zip(
+            colors, places, values, FORMULAS, strict=True
+        ):
             axes.plot(x, value, color=color)
             axes.plot(x[::12], formula(x[::12]), "o", color=color, markersize=4)
-            axes.annotate(f" {name}", (x[-1], value[-1]), va="center", color=color)
+            axes.annotate(f" {name}", (x[-1], value[-1]), va=place, color=color)
         axes.set(xlim=(-3, 4.3), ylim=(-1.2, 2.5), xticks=range(-3, 4), xlabel="x")
         save(figure, path)
 

@@ -6,7 +6,7 @@ python examples/own_optimizer.py --quick --out /tmp/own.png
 What is learnt: the mathematics of an optimizer is a scalar function; `@update_rule` compiles it to
 one loop that reads and writes each number once. NumPy runs the same formula as a chain of whole
 arrays, through memory again and again, and a step of many small tensors pays for each of them.
-The rule is Lion's (Chen et al. 2023, arXiv:2302.06675), so that there is a built-in to compare with.
+The rule is Lion's (Chen et al. 2023, arXiv:2302.06675), for which there is a built-in as well.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def same_path(steps=20):
 
 
 def measure(width, rounds):
-    """Median seconds of one step for each rival. They take turns, so that all see the same machine."""
+    """Median seconds of one step for each. They take turns: all see the same load."""
     optimizers = {name: make(layers(width)) for name, (make, _) in RIVALS.items()}
     seconds = {name: [] for name in RIVALS}
     for _ in range(rounds):

@@ -245,7 +245,7 @@ def main():
     options = command_line(__doc__, "race.png").parse_args()
     rates, budget = np.logspace(-4, 2, 13), 400
     if options.quick:
-        rates, budget = [0.01, 0.3], 40
+        rates, budget = [0.1], 60
     tinygrad_opt.manual_seed(0)
     results = race(rates, budget)
     film = options.out.with_suffix(".gif")

@@ -37,10 +37,10 @@ def load() -> tuple[np.ndarray, np.ndarray]:
 
 
 def features(year):
-    """Return (weeks, 15): powers of the time, and waves of a year and its parts, fixed and growing."""
+    """Return (weeks, 14): a trend, and the waves of a year, fixed and growing."""
     t = (year - 1977) / 19  # -1 to 1 over the weeks for training, so that all columns are alike
     waves = [wave(2 * np.pi * k * year) for k in (1, 2, 3) for wave in (np.sin, np.cos)]
-    columns = [t, t**2, t**3, *waves, *(t * wave for wave in waves)]
+    columns = [t, t**2, *waves, *(t * wave for wave in waves)]
     return torch.tensor(np.stack(columns, axis=1))
 
 
@@ -96,7 +96,7 @@ def draw(path, year, ppm, mean, spread, summary):
         rest.axhspan(-2 * spread, 2 * spread, color=RED, alpha=0.12, linewidth=0)
         rest.plot(year[~unseen], (ppm - mean)[~unseen], ".", color=BLUE, markersize=2.5)
         rest.plot(year[unseen], (ppm - mean)[unseen], ".", color=RED, markersize=2.5)
-        rest.set(title="measured less fitted: neighbours err alike, so the scatter is not all noise")
+        rest.set(title="measured less fitted: neighbours err alike, so this is not all noise")
         rest.tick_params(labelcolor=INK)
         save(figure, path)
 
@@ -116,7 +116,7 @@ def main():
     mean, spread = mean * scale + shift, variance[0] ** 0.5 * scale
     error = np.abs(mean - ppm)[~seen]
     inside = (error < 2 * spread).mean()
-    summary = f"Six years ahead: {error.mean():.2f} ppm off on average, {inside:.0%} inside the band"
+    summary = f"Six years ahead: {error.mean():.2f} ppm off on average, {inside:.0%} in the band"
     draw(options.out, year, ppm, mean, spread, summary)
     print(
         f"loss {losses[-1]:.3f}; unseen weeks: mean error {error.mean():.2f} ppm, "

@@ -15,7 +15,7 @@ import sys
 
 import matplotlib as mpl
 import numpy as np
-from common import BLUE, GREY, INK, PALE, STYLE, command_line, save
+from common import BLUE, GREY, PALE, STYLE, command_line, save
 from digits import load
 from matplotlib.figure import Figure
 from tqdm import tqdm
@@ -73,7 +73,7 @@ def draw(path, results):
     lowest = min(losses.min() for _, losses in results.values())
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(13, 6.6), layout="constrained")
-        text = "Reading digits with SGD and batches of eight: the rate, and what becomes of the loss"
+        text = "Reading digits with SGD, batches of eight: the rate, and what becomes of the loss"
         figure.suptitle(text, x=0.01, ha="left")
         rows = figure.subplots(4, 4, height_ratios=[1, 2, 1, 2], sharex=True, sharey="row")
         pairs = [(rows[i, k], rows[i + 1, k]) for i in (0, 2) for k in range(4)]
@@ -104,7 +104,7 @@ def draw(path, results):
 def main():
     """Train with each schedule and several seeds, draw the means, print the last losses."""
     options = command_line(__doc__, "schedules_compared.png").parse_args()
-    steps, seeds = (200, 1) if options.quick else (3000, 5)
+    steps, seeds = (100, 1) if options.quick else (3000, 3)
     images, labels = map(torch.from_numpy, load())
     cut = len(images) * 4 // 5
     train_set, held_out = TensorDataset(images[:cut], labels[:cut]), (images[cut:], labels[cut:])

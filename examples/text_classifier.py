@@ -6,7 +6,7 @@ python examples/text_classifier.py --quick --out /tmp/scripts.png
 What is learnt: a recurrent network carries what it has read in its state; texts of different
 length go through it in one packed batch, so that nothing is computed for padding; its belief can be
 asked for after each character. The texts are the names that Unicode gives to letters, which
-`unicodedata` knows: HIEUH and RIEUL are Korean, XYRX is Yi, and so is how one would say them.
+`unicodedata` knows, and the way they sound gives them away: GGEOLB is Korean, NJYRX is Yi.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ SCRIPTS = {
     "Yi": "YI SYLLABLE ",
     "Ethiopic": "ETHIOPIC SYLLABLE ",
     "Vai": "VAI SYLLABLE ",
-    "Cree": "CANADIAN SYLLABICS ",
+    "Canadian": "CANADIAN SYLLABICS ",
     "Cuneiform": "CUNEIFORM SIGN ",
     "Bamum": "BAMUM LETTER ",
 }
 MOST = 600  # names of one script; Hangul alone has 11,172
+COLORS = mpl.colormaps["tab10"]
 SHOWN = ("GGEOLB", "NJYRX", "MAEMBGBIEE")
 
 
@@ -143,7 +144,8 @@ def draw(path, model, curve, unseen):
         draw_table(panels["table"], truth, read)
         for name in SHOWN:
             draw_belief(panels[name], model, name)
-        panels["curve"].plot([100 * accuracy for _, accuracy in curve], color=BLUE)
+        percent = [100 * accuracy for _, accuracy in curve]
+        panels["curve"].plot(np.arange(1, len(curve) + 1), percent, color=BLUE)
         panels["curve"].set(title="accuracy on unseen names, %", xlabel="epoch")
         panels["curve"].grid(True)
         figure.savefig(path)
@@ -161,6 +163,8 @@ def draw_table(axes, truth, read):
             axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=color, size=9)
     axes.set_xticks(range(len(SCRIPTS)), SCRIPTS)
     axes.set_yticks(range(len(SCRIPTS)), SCRIPTS)
+    for number, label in enumerate(axes.get_yticklabels()):
+        label.set_color(COLORS(number))  # as below
     axes.set_title("the script (row), and what it was taken for")
 
 
@@ -170,13 +174,13 @@ def draw_belief(axes, model, name):
         belief = model.after_each(encoded(name)).softmax(dim=1).numpy()
     bottom = np.zeros(len(name))
     for number, script in enumerate(SCRIPTS):
-        color = mpl.colormaps["tab10"](number)
-        axes.bar(range(len(name)), belief[:, number], 0.85, bottom, color=color, alpha=0.75)
-        widest = belief[:, number].argmax()
-        if belief[widest, number] > 0.3:
-            middle = bottom[widest] + belief[widest, number] / 2
+        shares = belief[:, number]
+        axes.bar(range(len(name)), shares, 0.85, bottom, color=COLORS(number), alpha=0.75)
+        widest = shares.argmax()
+        if shares[widest] > 0.3:
+            middle = bottom[widest] + shares[widest] / 2
             axes.text(widest, middle, script, ha="center", va="center", size=8)
-        bottom += belief[:, number]
+        bottom += shares
     axes.set_xticks(range(len(name)), name)
     axes.set(yticks=[], title=f"belief while reading {name}")
     axes.tick_params(axis="x", colors=GREY)

@@ -46,7 +46,7 @@ def _change(
 ) -> Any:
     """Write with `write(array, *raw others)`, or record that it becomes function(it, *others)."""
     if _recorded(tensor, name, *others):
-        rebase.update(tensor, name, lambda old: _like(tensor, name, function(old, *others)))
+        rebase.update(tensor, name, lambda *xs: _like(tensor, name, function(*xs)), others)
         return tensor
     return _write(tensor, name, write, *others)
 
@@ -103,14 +103,16 @@ def _uncastable(tensor: Any, name: str, dtype: Any) -> RuntimeError:
 
 def _form(method: str) -> Callable[..., Any]:
     def form(self: Any, *args: Any, **kwargs: Any) -> Any:
-        def function(x: Any, *_: Any) -> Any:
-            return getattr(x, method)(*args, **kwargs)
+        def function(x: Any, *others: Any) -> Any:
+            named = zip(kwargs, others[len(args) :], strict=True)
+            return getattr(x, method)(*others[: len(args)], **dict(named))
 
         def write(array: Any, *_: Any) -> None:
             with no_grad():
-                array[...] = _like(self, form.__name__, function(self)).array
+                array[...] = _like(self, form.__name__, function(self, *others)).array
 
-        return _change(self, form.__name__, write, function, *args, *kwargs.values())
+        others = (*args, *kwargs.values())
+        return _change(self, form.__name__, write, function, *others)
 
     form.__name__ = form.__qualname__ = method + "_"
     form.__doc__ = f"As `{method}`, in place."

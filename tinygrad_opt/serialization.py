@@ -155,7 +155,7 @@ def _array(key: str, entry: dict[str, Any]) -> Any:
         return (halves << 16).view(np.float32).reshape(entry["shape"])
     if entry["dtype"] not in _DTYPES:
         raise CheckpointError(f"{key} is of type {entry['dtype']}, which has no equal in NumPy")
-    flat = np.frombuffer(entry["data"], _DTYPES[entry["dtype"]])
+    flat: Any = np.frombuffer(entry["data"], _DTYPES[entry["dtype"]])
     return flat.reshape(entry["shape"]).copy()
 
 
@@ -165,7 +165,8 @@ def _checksum(arrays: dict[str, Any], tree: str) -> str:
     for name in sorted(arrays):
         array = arrays[name]
         crc = zlib.crc32(f"{name} {array.dtype.str} {list(array.shape)}".encode(), crc)
-        crc = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), crc)
+        contiguous: Any = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        crc = zlib.crc32(contiguous, crc)
     return f"{crc:08x}"
 
 

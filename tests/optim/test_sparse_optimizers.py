@@ -312,6 +312,6 @@ def test_settings_out_of_range(settings, message):
 def test_sparse_parameters_are_refused():
     p, s = tg.ones(2).requires_grad_(), tg.sparse_coo_tensor([[0]], [1.0], (2,))
     for cls in (optim.SparseAdam, optim.Adam):
-        with pytest.raises(ValueError, match=r"Sparse params at indices \[\[1, 1\]\]: "
-                                             f"{cls.__name__} requires dense parameter"):  # fmt: skip
+        message = rf"Sparse params at indices \[\[1, 1\]\]: {cls.__name__} requires dense parameter"
+        with pytest.raises(ValueError, match=message):
             cls([{"params": [tg.ones(2)]}, {"params": [p, s]}])

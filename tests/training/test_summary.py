@@ -185,3 +185,16 @@ def test_the_table():
     assert lines[-2] == "301,000 parameters (1.1 MiB): 301,000 trainable, 0 frozen"
     assert lines[-1] == "kept for backward: 7.6 MiB"
     assert tg.summary is summary
+
+
+def test_a_layer_called_twice_shows_its_first_output():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.act = nn.Tanh()
+
+        def forward(self, x):
+            return self.act(self.act(x)[:2])
+
+    row = summary(Twice(), (5, 3)).rows[1]
+    assert (row.calls, row.output_shapes) == (2, [(5, 3)])

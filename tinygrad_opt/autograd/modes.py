@@ -94,7 +94,7 @@ class no_grad(_BareDecorator):
 
 
 class inference_mode(_BareDecorator):
-    """As `no_grad`; `inference_mode(False)` changes nothing. Version counters do not exist here."""
+    """As `no_grad`; `inference_mode(False)` changes nothing. Its tensors are ordinary ones."""
 
     def __new__(cls, mode: Any = True) -> Any:
         return super().__new__(cls, mode)

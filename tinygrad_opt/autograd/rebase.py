@@ -82,12 +82,17 @@ def overwrite(tensor: Any, name: str, index: Any, value: Any, within: Any = ...)
     tensor._bases = bases
 
 
-def update(tensor: Any, name: str, function: Callable[[Any], Any]) -> None:
-    """`tensor = function(tensor)` in the tensor's memory, recorded. The old values are copied."""
+def update(
+    tensor: Any, name: str, function: Callable[..., Any], others: tuple[Any, ...] = ()
+) -> None:
+    """`tensor = function(tensor, *others)` in the tensor's memory, recorded.
+
+    The old values are copied, also those of `others` that share the memory.
+    """
     bases = _writable(tensor, name)
     rank = next_rank()
     old = _stand_in(tensor, tensor.array.copy())
-    result = function(old)
+    result = function(old, *(_apart(x, tensor, old) for x in others))
     tensor.array[...] = result.array
     note_write(tensor.array, rank, recorded=True)
     node = result.node
@@ -209,10 +214,26 @@ def without_values(tensor: Any) -> Any:
 # Who shares the memory ----------------------------------------------------------------------------
 
 
+def _apart(x: Any, tensor: Any, old: Any) -> Any:
+    """`x` in memory that a write to `tensor`, which was `old`, does not reach."""
+    if x is tensor:
+        return old
+    if not isinstance(x, Variable) or owner(x.array) is not owner(tensor.array):
+        return x
+    if x.node is None and x._requires_grad:
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation: the "
+            "operation would write to its memory, which it also reads; use leaf.clone()"
+        )
+    _check_history(x, -sys.maxsize)
+    return _stand_in(x, x.array.copy())
+
+
 def _writable(tensor: Any, name: str) -> list[tuple[Any, list[View]]]:
     """The tensors that `tensor` is a view of, each with the way there. Raises where it must."""
-    _check_history(tensor, -sys.maxsize)
     bases = _bases(tensor)
+    for x in (tensor, *(base for base, _ in bases)):
+        _check_history(x, -sys.maxsize)
     if any(base.node is None and base._requires_grad for base, _ in bases):
         raise RuntimeError(
             f"{name}: a view of a leaf Variable that requires grad is being used in an in-place "

@@ -3,8 +3,8 @@
 A FlatGroup holds one buffer for the values, one for the gradients and one for each optimizer
 state; parameters, `.grad`s and states are views into them. Nothing depends on it for correctness:
 a parameter whose array or gradient lies elsewhere (because somebody replaced it, shares its memory,
-or kept the gradient) is stepped where it lies, by a kernel call of its own. So is one whose gradient
-is row-sparse: its rows are gathered, stepped as any others, and put back.
+or kept the gradient) is stepped where it lies, by a kernel call of its own. Where the gradient is
+row-sparse, its rows are gathered, stepped as any others, and put back.
 
 Who holds an array is read from CPython's reference counts. Moving a parameter that somebody else
 looks at would cut that view off; overwriting a gradient that somebody kept would change it behind
@@ -80,13 +80,20 @@ class Run:
     """Neighbouring parameters that take a step together: their arrays, flat, and their numbers.
 
     arrays: values, gradient, then states.  steps, scalars: one number per parameter, views.
+    taken: how many steps they have taken, all of them the same number.
     copy_back: (array, index, copy), for each array of which the step is done on a copy of a part.
     """
 
-    __slots__ = ("arrays", "copy_back", "offsets", "params", "scalars", "start", "steps", "stop")
+    __slots__ = (
+        "arrays", "copy_back", "offsets", "params", "scalars", "start", "steps", "stop", "taken",
+    )  # fmt: skip
 
     def __init__(
-        self, flat: FlatGroup, start: int, stop: int, arrays: tuple[Any, ...],
+        self,
+        flat: FlatGroup,
+        start: int,
+        stop: int,
+        arrays: tuple[Any, ...],
         copy_back: tuple[Any, ...] = (),
     ) -> None:
         self.start, self.stop = start, stop  # parameters start <= i < stop of the group
@@ -94,6 +101,7 @@ class Run:
         self.offsets = flat.offsets[start : stop + 1]
         self.arrays = arrays
         self.steps = flat.steps[start:stop]
+        self.taken = int(self.steps[0])
         self.scalars = {name: values[start:stop] for name, values in flat.scalars.items()}
         self.copy_back = copy_back
 
@@ -134,6 +142,7 @@ class FlatGroup:
         self._homes: list[tuple[Tensor, Any, GradSlot]] = []  # those that have one, for the check
         self.shown: tuple[str, ...] = ()  # the states that `optimizer.state` has views of
         self._at_home = False
+        self._taken = 0
         self._whole: list[Run] = []  # the usual case: one run, made once
         self._whole_names: tuple[str, ...] | None = None
         self._gather()
@@ -172,7 +181,9 @@ class FlatGroup:
 
     def has_rows(self) -> bool:
         """Whether a gradient is row-sparse."""
-        return not self._at_home and any(type(p._grad) is SparseTensor for p in self.params)
+        if self._at_home:
+            return False
+        return any(type(p._grad) is SparseTensor for p in self.params)
 
     def state(self, name: str) -> Any:
         """The flat buffer of one optimizer state, zeros at first."""
@@ -215,6 +226,7 @@ class FlatGroup:
             arrays = (self.values, self.gradient, *(self.state(name) for name in names))
             self._whole = [Run(self, 0, len(self.params), arrays)]
             self._whole_names = names
+        self._whole[0].taken = self._taken
         return self._whole
 
     def _broken_runs(self, names: tuple[str, ...], by_rows: bool) -> Iterator[Run]:
@@ -243,7 +255,11 @@ class FlatGroup:
 
     def _alike(self) -> bool:
         """Whether all parameters have taken the same number of steps, and have equal scalars."""
-        for numbers in (self.steps, *self.scalars.values()):
+        counts = self.steps.tolist()
+        self._taken = int(counts[0])
+        if counts.count(counts[0]) < len(counts):
+            return False
+        for numbers in self.scalars.values():
             values = numbers.tolist()
             if values.count(values[0]) < len(values):
                 return False

@@ -189,7 +189,7 @@ class Optimizer(Hooked):
                 loss = closure()
         # Kernels work on raw arrays: nothing here would be recorded, so no_grad() is not needed.
         for group, rule, run in self.runs():
-            t = int(run.steps[0]) + 1
+            t = run.taken + 1
             self.update(group, rule, run, t)
             run.finish(t)
         return loss
@@ -200,18 +200,19 @@ class Optimizer(Hooked):
         Each with its group and rule. State that a parameter's first step needs is made here.
         """
         flat_groups = self._flat_groups()
-        by_rows = [  # asked before the first step, so that a refusal leaves everything as it was
-            any(flat.has_rows() for flat in flats) and self.takes_rows(group)
-            for flats, group in zip(flat_groups, self.param_groups, strict=True)
-        ]
+        by_rows = [False] * len(flat_groups)
+        for i, flats in enumerate(flat_groups):
+            for flat in flats:
+                if flat.has_rows():  # asked first: a refusal leaves everything as it was
+                    by_rows[i] = self.takes_rows(self.param_groups[i])
         for i, group in enumerate(self.param_groups):
             rule = self.rule_for(group)
             states = rule.states + self.more_states
             for flat in flat_groups[i]:
                 for run in flat.runs(states, self.scalar_states, by_rows[i]):
-                    if run.steps[0] == 0 or flat.shown != states:
+                    if run.taken == 0 or flat.shown != states:
                         self._show_state(rule, flat, run)
-                        if run.steps[0] == 0:
+                        if run.taken == 0:
                             self.begin(group, rule, run)
                     yield group, rule, run
                 flat.shown = states

@@ -98,7 +98,7 @@ class Prodigy(Optimizer):
             return loss  # only zeros came: there is nothing to step by
         for group, rule, run in stepped:
             rule.launch(run.arrays[:4], self._step_coefficients(group, before, rate))
-            run.finish(int(run.steps[0]) + 1)
+            run.finish(run.taken + 1)
         for group in self.param_groups:
             group["k"] += 1
         return loss

@@ -92,8 +92,8 @@ class AveragedModel(Module):
                 mean.copy_(self.avg_fn(mean, value, self.n_averaged))
         else:
             update = self.multi_avg_fn or get_swa_multi_avg_fn()
-            for same in _by_dtype(averaged, current):
-                update(*same, self.n_averaged)
+            for means, values in _by_dtype(averaged, current):
+                update(means, values, self.n_averaged)
         if not self.use_buffers:
             for mine, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
                 mine.copy_(theirs)

@@ -145,8 +145,8 @@ def _steepest(lrs: list[float], smoothed: list[float]) -> float | None:
 
     All steps are equally far apart in log(lr), so differences are slopes.
     """
-    lowest = smoothed.index(min(smoothed)) if smoothed else 0
-    slopes = [smoothed[i + 1] - smoothed[i - 1] for i in range(1, lowest)]
-    if not slopes or min(slopes) >= 0:
+    if not smoothed or min(smoothed) >= smoothed[0] - 1e-6 * abs(smoothed[0]):
         return None
-    return lrs[1 + slopes.index(min(slopes))]
+    lowest = smoothed.index(min(smoothed))
+    slopes = [smoothed[i + 1] - smoothed[i - 1] for i in range(1, lowest)]
+    return lrs[1 + slopes.index(min(slopes))] if slopes else None

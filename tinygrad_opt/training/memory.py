@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
-from types import FunctionType
+from collections.abc import Iterable, Iterator
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from ..autograd.function_node import FunctionNode
 from ..autograd.node import Node, Variable
 from ..autograd.versions import owner
+from ..nn.module import Module
 
 __all__ = ["memory_of_graph"]
 
@@ -17,18 +18,20 @@ __all__ = ["memory_of_graph"]
 def memory_of_graph(outputs: Iterable[Any], known: Iterable[Any] = ()) -> list[tuple[int, int]]:
     """(rank of the oldest Node that holds it, bytes) of each piece of memory the graph keeps.
 
-    outputs: the tensors whose graph it is.  known: tensors whose memory does not count, because it
-    would be there without the graph. Views count as what they view, once.
+    outputs: the tensors whose graph it is, and which count as well.  known: tensors whose memory
+    does not count, because it would be there without the graph. Views count as what they view.
     """
+    tensors = [x for x in outputs if isinstance(x, Variable) and x.node is not None]
+    holders = [(node.rank, _held_by(node)) for node in _nodes(tensors)]
+    holders += [(x.node.rank, [x]) for x in tensors if x.node is not None]
     seen = {id(owner(x.array)) for x in known if isinstance(x, Variable)}
     found: list[tuple[int, int]] = []
-    nodes = sorted(_nodes(outputs), key=lambda node: -node.rank)  # oldest first
-    for node in nodes:
-        for array in _arrays(_held_by(node), set()):
+    for rank, held in sorted(holders, key=lambda holder: -holder[0]):  # oldest first
+        for array in _arrays(held):
             memory = owner(array)
             if id(memory) not in seen:
                 seen.add(id(memory))
-                found.append((node.rank, memory.nbytes))
+                found.append((rank, memory.nbytes))
     return found
 
 
@@ -49,18 +52,19 @@ def _held_by(node: Node) -> list[Any]:
     return [*node.output, *saved, *node.inputs]
 
 
-def _arrays(value: Any, visited: set[int]) -> Iterator[Any]:
-    """The arrays in nested containers and in the closures of functions."""
-    if isinstance(value, Variable):
-        value = value.array
-    if hasattr(value, "strides") and hasattr(value, "nbytes"):
-        yield value
-        return
-    if id(value) in visited:
-        return
-    visited.add(id(value))
-    for part in _parts(value):
-        yield from _arrays(part, visited)
+def _arrays(held: Any) -> Iterator[Any]:
+    """The arrays in nested containers, in the closures of functions, in objects they hold."""
+    visited: set[int] = set()
+    waiting = [held]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Variable):
+            value = value.array
+        if hasattr(value, "strides") and hasattr(value, "nbytes"):
+            yield value
+        elif id(value) not in visited:
+            visited.add(id(value))
+            waiting += _parts(value)
 
 
 def _parts(value: Any) -> Iterable[Any]:
@@ -70,16 +74,20 @@ def _parts(value: Any) -> Iterable[Any]:
         return value.values()
     if isinstance(value, functools.partial):
         return (value.func, *value.args, *value.keywords.values())
+    if isinstance(value, MethodType):
+        return (value.__func__, value.__self__)
     if isinstance(value, FunctionType):
         return _captured(value)
-    return ()
+    if isinstance(value, (Node, Module, ModuleType, type)):  # other Nodes come by themselves
+        return ()
+    return getattr(value, "__dict__", {}).values()
 
 
-def _captured(function: Callable[..., Any]) -> list[Any]:
+def _captured(function: FunctionType) -> list[Any]:
     cells = []
-    for cell in getattr(function, "__closure__", None) or ():
+    for cell in function.__closure__ or ():
         try:
             cells.append(cell.cell_contents)
         except ValueError:  # a variable that was deleted
             continue
-    return [*cells, *(getattr(function, "__defaults__", None) or ())]
+    return [*cells, *(function.__defaults__ or ())]

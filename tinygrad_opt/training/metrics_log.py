@@ -83,7 +83,9 @@ class MetricsLog:
         rows = [_parsed(line) for line in lines if line.strip()]
         torn = bool(lines[-1].strip()) and rows[-1] is None
         if None in rows[: -1 if torn else None]:
-            number = next(i for i, line in enumerate(lines) if line.strip() and _parsed(line) is None)
+            number = next(
+                i for i, line in enumerate(lines) if line.strip() and _parsed(line) is None
+            )
             raise ValueError(f"MetricsLog.read: line {number + 1} of {os.fspath(path)} is damaged")
         return [row for row in rows if row is not None]
 
