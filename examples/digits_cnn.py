@@ -1,6 +1,6 @@
 """Read handwritten digits with a convolutional network: 99% of those it never saw.
 
-python examples/digits_cnn.py                    # a minute; leaves digits_cnn.png
+python examples/digits_cnn.py                    # half a minute; leaves digits_cnn.png
 python examples/digits_cnn.py --quick --out /tmp/cnn.png
 
 What is learnt: a convolution looks for the same small shape everywhere in an image, so it needs

@@ -24,6 +24,7 @@ import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
 
 WIDTHS = [64, 256]  # of the hidden layers: one network is small, the other is not
+COLORS = [GREY, BLUE]
 
 
 def train(device, width, steps):
@@ -61,9 +62,8 @@ def draw(path, device, results):
         figure = Figure(figsize=(8, 4), layout="constrained")
         axes = figure.subplots()
         axes.set_title(f"Training on all digits at once, on {device}: loss")
-        for i, (width, (milliseconds, losses, _)) in enumerate(results.items()):
-            label = f"{width} wide: {milliseconds:.1f} ms a step"
-            axes.plot(losses, color=(GREY, BLUE)[i], label=label)
+        for color, (width, (_, losses, _)) in zip(COLORS, results.items(), strict=False):
+            axes.plot(losses, color=color, label=f"hidden layers {width} wide")
         axes.set(xlabel="step", yscale="log")
         axes.legend()
         save(figure, path)

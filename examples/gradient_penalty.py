@@ -72,7 +72,9 @@ def draw(path, points, labels, results):
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(11, 5.6), layout="constrained")
         figure.suptitle(
-            "60 noisy points, and a penalty on how fast the answer may change", x=0.01, ha="left"
+            "60 noisy points, a penalty on quick changes, and what it does for unseen points",
+            x=0.01,
+            ha="left",
         )
         panels = figure.subplot_mosaic([PENALTIES, ["slopes"] * 3], height_ratios=[1.6, 1])
         for color, (penalty, (model, slopes, accuracy, loss)) in zip(
@@ -80,7 +82,7 @@ def draw(path, points, labels, results):
         ):
             draw_map(panels[penalty], everywhere, believe(model, everywhere), points, labels)
             name = f"penalty {penalty:g}" if penalty else "no penalty"
-            panels[penalty].set_title(f"{name}: {accuracy:.1%} right, unseen loss {loss:.2f}")
+            panels[penalty].set_title(f"{name}: {accuracy:.1%}, loss {loss:.2f}")
             panels["slopes"].plot(slopes, color=color)
             panels["slopes"].annotate(
                 f" {name}", (len(slopes), slopes[-1]), va="center", color=color

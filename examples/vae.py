@@ -1,6 +1,6 @@
 """Learn to write digits: a variational autoencoder that lays all of them out on one sheet.
 
-python examples/vae.py                    # a minute; leaves vae.png
+python examples/vae.py                    # ten seconds; leaves vae.png
 python examples/vae.py --quick --out /tmp/vae.png
 
 What is learnt: an encoder turns an image into a place on a plane (and how sure it is of it), a
@@ -121,7 +121,7 @@ def draw(path, model, curves, unseen, labels):
     with torch.no_grad():
         middle = model.encode(unseen)[0].numpy()
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(11, 7.2), layout="constrained")
+        figure = Figure(figsize=(11, 7.2), dpi=100, layout="constrained")
         text = "Digits nobody wrote: what a decoder draws, place by place"
         figure.suptitle(text, x=0.01, ha="left")
         panels = figure.subplot_mosaic(

@@ -137,6 +137,12 @@ class Description:
         dtype, device = dtype or self.array.dtype, device or device_of(self.array)
         return tensor(data, dtype=dtype, device=device, requires_grad=requires_grad)
 
+    def new(self, *args: Any) -> Tensor:
+        """As the constructors of old: `new(2, 3)` is uninitialised, `new([1, 2])` has that data."""
+        from . import legacy
+
+        return getattr(legacy, f"{dtypes.name_of(self.array.dtype)}Tensor")(*args)
+
     def new_full(
         self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None,
         requires_grad: bool = False,

@@ -35,7 +35,9 @@ def _constructor(dtype: Any) -> Any:
         f"A tensor of {dtype}: with the given data, or of the given size with whatever its memory "
         "holds. New code says `tensor(data, dtype=...)`."
     )
-    return construct
+    made: Any = construct
+    made.dtype = dtype  # so NumPy takes it for a type: x.type(FloatTensor)
+    return made
 
 
 HalfTensor, FloatTensor, DoubleTensor, CharTensor, ShortTensor, IntTensor, LongTensor = map(

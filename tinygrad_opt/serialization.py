@@ -64,10 +64,13 @@ def save(obj: Any, f: str | os.PathLike[str] | Any) -> None:
         _replace(Path(f), data)
 
 
-def load(f: str | os.PathLike[str] | Any, map_location: Any = None) -> Any:
+def load(
+    f: str | os.PathLike[str] | Any, map_location: Any = None, *, weights_only: bool = True
+) -> Any:
     """What `save` wrote; or the tensors by name, of a safetensors file made by others.
 
     f: a path, or an open binary file.  map_location: the device for all tensors (default: cpu).
+    weights_only: accepted either way, since a file here never holds anything but data.
     bfloat16, which NumPy lacks, becomes float32. Nothing in a file is ever executed.
     Raises CheckpointError for a file that is damaged, truncated or no safetensors file, and
     FileNotFoundError.

@@ -121,9 +121,17 @@ class SparseTensor(Tensor):
         return SparseTensor(self.array)
 
     @property
-    def data(self) -> SparseTensor:
-        """The same memory."""
+    def data(self) -> Tensor:
+        """The same memory; assigning a row-sparse tensor gives this one its rows."""
         return SparseTensor(self.array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, SparseTensor):
+            raise RuntimeError(
+                "incompatible tensor type: the data of a row-sparse tensor can only be row-sparse"
+            )
+        self.array = value.array
 
     def to(self, *args: Any, **kwargs: Any) -> SparseTensor:
         """On another device, in another float type, or both, as `Tensor.to`."""
@@ -137,7 +145,7 @@ class SparseTensor(Tensor):
         """Raises TypeError: it has to be made dense first."""
         return self.array.__array__()
 
-    def norm(self, p: Any = 2) -> Tensor:  # type: ignore[override]
+    def norm(self, p: Any = 2) -> Tensor:
         """The norm of all elements."""
         return self.coalesce()._values().norm(p)
 

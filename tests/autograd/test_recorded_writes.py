@@ -391,15 +391,12 @@ def test_a_view_taken_before_the_write_has_the_wrong_history():
     v, later = y[1:], y * w
     y.mul_(3)
     assert v.tolist() == y[1:].tolist()
-    with pytest.raises(
-        RuntimeError, match="was used after its memory had been written to in place"
-    ):
+    stale = "was used after its memory had been written to in place"
+    with pytest.raises(RuntimeError, match=stale):
         (v * w[1:]).sum().backward()
-    with pytest.raises(
-        RuntimeError, match="was used after its memory had been written to in place"
-    ):
+    with pytest.raises(RuntimeError, match=stale):
         v.mul_(2)
-    with pytest.raises(RuntimeError, match="was used after its memory had been written to in place"):
+    with pytest.raises(RuntimeError, match=stale):
         v[:1].mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         later.sum().backward()

@@ -118,5 +118,5 @@ def test_parameters_as_a_vector():
     for n in (5, 7):
         with pytest.raises(RuntimeError, match="the parameters hold 6 elements"):
             utils.vector_to_parameters(T.zeros(n), net.parameters())
-    with pytest.raises(TypeError, match="expected torch.Tensor, but got: list"):
+    with pytest.raises(TypeError, match=r"expected torch.Tensor, but got: list"):
         utils.vector_to_parameters([1.0], net.parameters())

@@ -42,7 +42,7 @@ PRODUCTS = [
     Row("addbmm", lambda m, x, y, z: m.addbmm(x, y, z, beta=0.5, alpha=2),
         of((5, 4), (2, 5, 3), (2, 3, 4)), lambda x, y, z: 0.5 * x + 2 * (y @ z).sum(0)),
     Row("chain_matmul", lambda m, x, y, z: m.chain_matmul(x, y, z), of((2, 3), (3, 4), (4, 2)),
-        lambda x, y, z: x @ y @ z),
+        lambda x, y, z: x @ y @ z, lambda m, *xs: m.linalg.multi_dot(xs)),
     Row("chain_matmul: multi_dot", lambda m, x, y, z: m.linalg.multi_dot([x, y, z]),
         of((3,), (3, 4), (4,)), lambda x, y, z: x @ y @ z),
     Row("tensordot", lambda m, x, y: m.tensordot(x, y), of((2, 3, 4), (3, 4, 5)),
@@ -75,7 +75,7 @@ def symmetric(m, x):
 
 
 def positive_definite(m, x):
-    return x @ x.transpose(-1, -2) + m.eye(3, dtype=x.dtype)
+    return x @ x.transpose(-1, -2) + m.tensor(np.eye(3), dtype=x.dtype)
 
 
 def np_symmetric(x):

@@ -4,11 +4,10 @@ import itertools
 import math
 
 import numpy as np
+from op_rows import rows
 from op_rows.rows import Row, apart, functional, of, positive
 
 from tinygrad_opt import ops
-
-PLACE = np.array([[[[0, 5], [5, 11]]]])  # 5 twice
 
 
 def np_windows(x, reduce, kernel, stride=None, padding=0, dilation=1, ceil=False):
@@ -107,13 +106,13 @@ PLAIN = of((2, 2, 5, 4))
 SMALL = of((1, 2, 4, 5))
 
 POOLING = [
-    Row("pick", lambda m, x: ops.pick(x, place=PLACE), of((1, 1, 3, 4)),
-        lambda x: x.reshape(1, 1, -1)[:, :, PLACE[0, 0]],
-        lambda m, x: x.reshape(1, 1, -1)[:, :, m.tensor(PLACE[0, 0])]),
-    Row("spread", lambda m, g: ops.spread(g, place=PLACE, image=(3, 4)), of((1, 1, 2, 2)),
-        lambda g: np.bincount(PLACE.ravel(), g.ravel(), 12).reshape(1, 1, 3, 4),
+    Row("pick", lambda m, x: ops.pick(x, place=rows.PLACE), of((1, 1, 3, 4)),
+        lambda x: x.reshape(1, 1, -1)[:, :, rows.PLACE[0, 0]],
+        lambda m, x: x.reshape(1, 1, -1)[:, :, m.tensor(rows.PLACE[0, 0])]),
+    Row("spread", lambda m, g: ops.spread(g, place=rows.PLACE, image=(3, 4)), of((1, 1, 2, 2)),
+        lambda g: np.bincount(rows.PLACE.ravel(), g.ravel(), 12).reshape(1, 1, 3, 4),
         lambda m, g: m.zeros(12, dtype=g.dtype).index_add(
-            0, m.tensor(PLACE.ravel()), g.reshape(-1)).reshape(1, 1, 3, 4)),
+            0, m.tensor(rows.PLACE.ravel()), g.reshape(-1)).reshape(1, 1, 3, 4)),
     Row("pick: max_pool1d", functional("max_pool1d", kernel_size=2), of((2, 2, 5), values=apart),
         lambda x: np_windows(x, largest, 2)),
     Row("pick: max_pool2d", functional("max_pool2d", kernel_size=2), IMAGE,

@@ -106,6 +106,7 @@ TARGET = np.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5]])
 MASK = np.array([[True, False, True], [False, False, True]])
 LABELS = np.array([2, 0])
 INDEX = np.array([[0, 2, 2], [1, 0, 1]])
+PLACE = np.array([[[[0, 5], [5, 11]]]])  # places in an image; 5 twice
 
 
 def functional(name, **kwargs):

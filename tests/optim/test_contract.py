@@ -161,6 +161,19 @@ def test_closure_is_evaluated_with_recording_on_and_its_loss_returned():
     assert p.item() == pytest.approx(1.6)
 
 
+def test_a_step_makes_older_graphs_stale():
+    p = leaf(1.0, 2.0)
+    optimizer = optim.SGD([p], lr=0.1)
+    (p * p).sum().backward()
+    optimizer.step()  # from here on the parameter lies in the optimizer's buffer
+    early, late = (p * p).sum(), (p * 2).sum()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        early.backward()
+    late.backward()  # needs no value of p
+    (p * p).sum().backward()
+
+
 def test_zero_grad_to_none_and_to_zero():
     p = leaf(1.0, 2.0)
     optimizer = optim.SGD([p], lr=0.1)

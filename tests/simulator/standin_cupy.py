@@ -25,14 +25,16 @@ FUNCTIONS = {
     "array": "obj dtype copy order subok ndmin blocking",
     "argmax": "a axis dtype out keepdims", "argmin": "a axis dtype out keepdims",
     "argsort": "a axis kind", "ascontiguousarray": "a dtype", "bincount": "x weights minlength",
-    "broadcast_to": "array shape", "cumprod": "a axis dtype out", "diagonal": "a offset axis1 axis2",
+    "broadcast_to": "array shape", "cumprod": "a axis dtype out",
+    "diagonal": "a offset axis1 axis2",
     "isin": "element test_elements assume_unique invert", "may_share_memory": "a b max_work",
     "moveaxis": "a source destination", "nan_to_num": "x copy nan posinf neginf",
     "prod": "a axis dtype out keepdims", "repeat": "a repeats axis", "roll": "a shift axis",
     "sinc": "x",
     "clip": "a a_min a_max out",
     "concatenate": "tup axis out dtype casting", "copy": "a order", "cumsum": "a axis dtype out",
-    "dot": "a b out", "empty": "shape dtype order", "expand_dims": "a axis", "flip": "a axis",
+    "dot": "a b out", "eye": "N M k dtype order", "empty": "shape dtype order",
+    "expand_dims": "a axis", "flip": "a axis",
     "full": "shape fill_value dtype order", "full_like": "a fill_value dtype order subok shape",
     "isclose": "a b rtol atol equal_nan",
     "max": "a axis out keepdims", "mean": "a axis dtype out keepdims",
@@ -41,12 +43,17 @@ FUNCTIONS = {
     "result_type": "", "round": "a decimals out", "searchsorted": "a v side sorter",
     "stack": "tup axis out dtype casting",
     "sum": "a axis dtype out keepdims", "swapaxes": "a axis1 axis2",
-    "take": "a indices axis out", "take_along_axis": "a indices axis", "transpose": "a axes",
+    "tril": "m k", "triu": "m k", "take": "a indices axis out",
+    "take_along_axis": "a indices axis", "transpose": "a axes",
     "unique": "ar return_index return_inverse return_counts axis",
     "where": "condition x y", "zeros": "shape dtype order",
     "zeros_like": "a dtype order subok shape",
 }  # fmt: skip
-LINALG = {"eigh": "a UPLO", "qr": "a mode"}
+LINALG = {
+    "cholesky": "a", "det": "a", "eigh": "a UPLO", "eigvalsh": "a UPLO", "inv": "a",
+    "pinv": "a rcond",
+    "qr": "a mode", "slogdet": "a", "solve": "a b", "svd": "a full_matrices compute_uv",
+}  # fmt: skip
 UFUNCS = [
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cosh", "exp2",
     "fmod", "gcd", "hypot", "lcm", "left_shift", "logaddexp", "logaddexp2", "logical_xor",

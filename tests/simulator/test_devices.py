@@ -47,7 +47,7 @@ def results(row, module, tensors):
 @pytest.mark.parametrize("row", ops_table.OPS, ids=lambda row: row.name)
 def test_operations_give_what_they_give_on_the_cpu(row, monkeypatch):
     expected = results(row, tg, on("cpu", row.inputs()))
-    for name in ("TARGET", "LABELS", "INDEX"):  # arrays that the rows name
+    for name in ("TARGET", "LABELS", "INDEX", "PLACE"):  # arrays that the rows name
         monkeypatch.setattr(rows, name, cupy.asarray(getattr(rows, name)))
     for ours, cpu in zip(results(row, OnCuda(), on("cuda", row.inputs())), expected, strict=True):
         assert ours.dtype == cpu.dtype

@@ -17,6 +17,7 @@ from . import (
     linalg,
     mathematics,
     moving,
+    numpy_names,
     padding,
     products,
     reduce,
@@ -70,3 +71,7 @@ __all__ += sorting.__all__
 __all__ += splitting.__all__
 __all__ += statistics.__all__
 __all__ += summation.__all__
+
+# NumPy's `axis` and `keepdims` for all of them, in the one place where they come together.
+for _name in __all__:
+    globals()[_name] = numpy_names.with_numpy_names(globals()[_name])

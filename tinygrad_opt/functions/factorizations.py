@@ -315,7 +315,7 @@ def matrix_exp(A: Tensor) -> Tensor:
     """The sum of A^k / k! for all k, of each matrix (..., n, n): scaling and squaring."""
     check_square("matrix_exp", A)
     a = A.array
-    size = float(abs(a).sum(axis=-2).max(initial=0))
+    size = float(abs(a).sum(axis=-2).max()) if a.size else 0.0
     squarings = max(0, int(np.ceil(np.log2(size)))) if 0 < size < np.inf else 0
     scaled = A * 2.0**-squarings  # of norm at most 1: 18 terms leave less than 1e-17
     y = eye = _eye(A)

@@ -30,6 +30,11 @@ Tensors = Sequence["Tensor"]
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors joined along `dim`; their other sizes must agree."""
+    if not isinstance(tensors, (list, tuple)):
+        raise TypeError(
+            "cat(): argument 'tensors' (position 1) must be tuple of Tensors, not "
+            f"{type(tensors).__name__}; write cat([a, b])"
+        )
     parts = list(tensors)
     if not parts:
         raise ValueError("cat: expected a non-empty list of Tensors")

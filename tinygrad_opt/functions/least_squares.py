@@ -26,8 +26,8 @@ def _cutoff(a: Any, s: Any, atol: Any, rtol: Any) -> Any:
             a.shape[-2:]
         )  # fmt: skip
     rtol = getattr(rtol, "array", rtol)
-    largest = s.max(axis=-1, initial=0)
     module = array_namespace(a)
+    largest = s.max(axis=-1) if s.shape[-1] else module.zeros(s.shape[:-1], s.dtype)
     return module.maximum(0.0 if atol is None else atol, rtol * largest).astype(a.dtype), largest
 
 

@@ -11,6 +11,7 @@ from .. import dtypes, ops
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..backend import xp
+from .mistakes import check_tensor
 from .reduction import check_devices, check_reduction, chosen_reduction, reduced
 
 __all__ = ["cross_entropy", "nll_loss", "one_hot"]
@@ -35,6 +36,8 @@ def cross_entropy(
     sizes differ, IndexError for classes outside [0, C).
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
+    check_tensor("cross_entropy", "input", input)
+    check_tensor("cross_entropy", "target", target)
     scores, classes = input.array, target.array
     check_devices("cross_entropy", scores, classes)
     if (
@@ -81,6 +84,8 @@ def nll_loss(
     Arguments and errors as `cross_entropy`, for targets that are classes.
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
+    check_tensor("nll_loss", "input", input)
+    check_tensor("nll_loss", "target", target)
     check_devices("nll_loss", input.array, target.array)
     check_reduction(reduction)
     rows, index, shape = _as_rows(input, target)
@@ -109,12 +114,23 @@ def _as_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Any, tuple[int, ...
     if not shape or tuple(classes.shape) != expected:
         raise RuntimeError(
             f"Expected target size {list(expected)}, got {list(classes.shape)}: one class for "
-            f"each score vector of the input {shape}"
+            f"each score vector of the input {shape}; {_way_out(tuple(classes.shape), shape)}"
         )
     rows = input if len(shape) > 1 else input.reshape(1, -1)
     if len(shape) > 2:
         rows = ops.transpose(input, axes=(0, *range(2, len(shape)), 1)).reshape(-1, shape[1])
     return rows, classes.reshape(-1).astype(np.int64), expected
+
+
+def _way_out(given: tuple[int, ...], scores: tuple[int, ...]) -> str:
+    """What to do with classes of a shape that does not fit."""
+    if len(scores) == 1:
+        return "an input of one axis is the scores of a single case"
+    if given == scores:
+        return "for one-hot rows take .argmax(1), or .float() to use them as probabilities"
+    if 1 in given:
+        return "drop axes of length 1 with .squeeze()"
+    return "the axis of the classes comes second in the input"
 
 
 def _row_weights(logp: Tensor, index: Any, weight: Tensor | None, ignore: int) -> tuple[Any, Any]:

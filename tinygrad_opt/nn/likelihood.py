@@ -11,6 +11,7 @@ from .._tensor import Tensor
 from ..autograd.graph import op, wrap_plain
 from ..backend import xp
 from ..ops import softplus
+from .mistakes import check_tensor
 from .reduction import check_reduction, chosen_reduction, reduced
 
 __all__ = [
@@ -52,7 +53,7 @@ def binary_cross_entropy(
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
-    _same_shape(input, target)
+    _same_shape("binary_cross_entropy", input, target)
     p = input.array
     if p.size and not (p.min() >= 0 and p.max() <= 1):
         raise RuntimeError(
@@ -92,11 +93,13 @@ def binary_cross_entropy_with_logits(
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
-    _same_shape(input, target)
+    _same_shape("binary_cross_entropy_with_logits", input, target)
     return reduced(_weighted(_bce_of_logits(input, target, pos_weight), weight), reduction)
 
 
-def _same_shape(input: Tensor, target: Tensor) -> None:
+def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
+    check_tensor(name, "input", input)
+    check_tensor(name, "target", target)
     if input.array.shape != target.array.shape:
         raise ValueError(
             f"Target size ({target.shape}) must be the same as input size ({input.shape})"

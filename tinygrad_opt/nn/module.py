@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from .._tensor import Tensor
 from .convert import convert
 from .hooks import call, everywhere
+from .mistakes import explain_missing
 from .parameter import Parameter
 from .registry import BUFFER, MODULE, PARAMETER
 from .saving import Saving
@@ -49,9 +50,13 @@ class Module(Saving):
         self.__dict__["training"] = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._hooks is None and not everywhere:  # as a rule: it is called every microsecond
-            return self.forward(*args, **kwargs)
-        return call(self, args, kwargs)
+        try:
+            if self._hooks is None and not everywhere:  # as a rule: it is called every microsecond
+                return self.forward(*args, **kwargs)
+            return call(self, args, kwargs)
+        except AttributeError as error:
+            explain_missing(self, error, args)
+            raise
 
     # Walking the tree -----------------------------------------------------------------------------
 

@@ -7,12 +7,15 @@ from typing import Any
 
 from .. import ops
 from .._tensor import Tensor
+from .mistakes import check_tensor
 from .reduction import chosen_reduction, reduced
 
 __all__ = ["huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss"]
 
 
-def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:
+def _warn_of_broadcast(name: str, input: Tensor, target: Tensor) -> None:
+    check_tensor(name, "input", input)
+    check_tensor(name, "target", target)
     # Almost always (N,) against (N, 1), which silently compares all pairs.
     if input.array.shape != target.array.shape:
         warnings.warn(
@@ -33,7 +36,7 @@ def mse_loss(
     weights of another shape.
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
-    _warn_of_broadcast(input, target)
+    _warn_of_broadcast("mse_loss", input, target)
     if reduction == "mean" and weight is None and input.array.dtype == target.array.dtype:
         return ops.mean_squared_error(input, target)
     d = input - target
@@ -63,7 +66,7 @@ def l1_loss(
 ) -> Tensor:  # fmt: skip
     """|input - target|. Warns where the shapes differ. `weight` as in `mse_loss`."""
     reduction = chosen_reduction(size_average, reduce, reduction)
-    _warn_of_broadcast(input, target)
+    _warn_of_broadcast("l1_loss", input, target)
     return _mean_by_weight(ops.abs(input - target), weight, reduction)
 
 
@@ -80,7 +83,7 @@ def huber_loss(
         raise RuntimeError(
             f"huber_loss does not support non-positive values for delta, got {delta}"
         )
-    _warn_of_broadcast(input, target)
+    _warn_of_broadcast("huber_loss", input, target)
     d = ops.abs(input - target)
     near = ops.clip(d, max=delta)  # near (d - near / 2) is both branches at once
     return reduced(_weighted(near * (d - 0.5 * near), weight), reduction)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..autograd.graph import op
-from ..backend import xp
+from ..backend import array_namespace, xp
 
 
 @op
@@ -34,9 +34,21 @@ class Taps(NamedTuple):
     weights: tuple[Any, ...]
     matrix: Any = None
 
+    def beside(self, x: Any) -> Taps:
+        """The same, its arrays on the device of `x`."""
+        asarray = array_namespace(getattr(x, "array", x)).asarray
+
+        def moved(item: Any) -> Any:
+            return asarray(item) if hasattr(item, "shape") else item
+
+        return Taps(
+            tuple(map(moved, self.places)), tuple(map(moved, self.weights)), moved(self.matrix)
+        )
+
 
 @op
 def resample(x, *, axis, taps):
+    taps = taps.beside(x)
     ndim = len(x.shape)
     along = [0] * ndim
     along[axis] = 1

@@ -99,7 +99,7 @@ def _check_linear(x: Any, weight: Any) -> None:
         raise RuntimeError(
             f"linear: mat1 and mat2 must have the same dtype, but got {name_of(x.dtype)} and "
             f"{name_of(weight.dtype)} (input and weight); convert the input, for instance with "
-            ".float()"
+            ".float() (a NumPy array with from_numpy(x).float())"
         )
 
 

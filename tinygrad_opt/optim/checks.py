@@ -24,11 +24,14 @@ def as_groups(name: str, params: Any) -> list[dict[str, Any]]:
     if not isinstance(params, Iterable):
         raise TypeError(
             f"{name}: params argument given to the optimizer should be an iterable of Tensors or "
-            f"dicts, but got {type(params).__name__}"
+            f"dicts, but got {type(params).__name__}; pass model.parameters()"
         )
     items: list[Any] = list(params)
     if not items:
-        raise ValueError(f"{name}: optimizer got an empty parameter list")
+        raise ValueError(
+            f"{name}: optimizer got an empty parameter list: an iterator that was read before, or "
+            "a model without parameters (layers in a plain list belong in an nn.ModuleList)"
+        )
     if isinstance(items[0], dict):
         return items
     return [{"params": items}]

@@ -21,6 +21,7 @@ import numpy as np
 
 from .._tensor import Tensor
 from ..autograd.rowsparse import RowSparse
+from ..autograd.versions import note_write
 from ..backend import array_namespace, same_library
 from ..dtypes import get_default_dtype
 from ..sparse import SparseTensor
@@ -113,10 +114,11 @@ class Run:
             yield p, tuple(array[a - first : b - first] for array in arrays)
 
     def finish(self, t: int) -> None:
-        """Count the step, and write it back where it was done on a copy."""
+        """Count the step, write back what was done on a copy, and tell older graphs of it."""
         self.steps.fill(t)
         for array, index, stepped in self.copy_back:
             array[index] = stepped
+        note_write(self.copy_back[0][0] if self.copy_back else self.arrays[0])
 
 
 class FlatGroup:

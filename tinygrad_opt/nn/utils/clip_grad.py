@@ -97,7 +97,8 @@ def get_total_norm(
     finite where `error_if_nonfinite`.
     """
     order = float(norm_type)
-    norm = _norm_of([_elements(t) for t in _named(tensors)[1]], order)
+    given: Any = [tensors] if isinstance(tensors, Tensor) else tensors
+    norm = _norm_of([_elements(t) for t in given], order)
     if error_if_nonfinite and not math.isfinite(norm.item()):
         raise RuntimeError(_nonfinite(order, norm.item()))
     return norm
@@ -117,7 +118,7 @@ def clip_grad_value_(
 
 def _named(parameters: Any) -> tuple[list[str], list[Any]]:
     """Names (none, if there are none) and Tensors, of one Tensor or an iterator of any kind."""
-    items = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    items: list[Any] = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     if items and isinstance(items[0], tuple):
         return [name for name, _ in items], [tensor for _, tensor in items]
     return [], items
@@ -125,24 +126,23 @@ def _named(parameters: Any) -> tuple[list[str], list[Any]]:
 
 def _gradients(parameters: list[Any], join: bool = True) -> list[Any]:
     """The arrays of the gradients, for reading and writing; neighbours in memory as one."""
-    arrays: list[Any] = []
-    buffer, start, stop = None, 0, 0  # the neighbours so far
+    pieces: list[list[Any]] = []  # [array, start, stop]
+    last: list[Any] = [None, 0, 0]
     for p in parameters:
         g, home = p._grad, p._home
         if g is None:
             continue
         if join and home is not None and home.holds(g):
-            if home.buffer is not buffer or home.start != stop:
-                buffer, start = home.buffer, home.start
-                arrays.append(None)
-            stop = home.stop
-            arrays[-1] = buffer[start:stop]
-            continue
-        buffer = None
-        if g.is_sparse:
-            g.array = g.array.coalesce()  # the same gradient: what counts are sums
-        arrays.append(_elements(g))
-    return arrays
+            if last[0] is home.buffer and last[2] == home.start:
+                last[2] = home.stop
+                continue
+            last = [home.buffer, home.start, home.stop]
+        else:
+            if g.is_sparse:
+                g.array = g.array.coalesce()  # the same gradient: what counts are sums
+            last = [_elements(g), None, None]
+        pieces.append(last)
+    return [array if start is None else array[start:stop] for array, start, stop in pieces]
 
 
 def _elements(tensor: Any) -> Any:
