@@ -9,6 +9,10 @@ fused kernels in `kernels`, `utils.data` feeds them. Names, arguments and result
 
 from math import inf, nan, pi
 
+from ._checkout import find_kernels
+
+find_kernels(__path__)
+
 from . import (
     autograd,
     backend,
