@@ -19,7 +19,8 @@ The letters, in all rules:
     sign         +1, or -1 to maximize
     wd           weight decay that is added to the gradient; 0 is none, exactly
     decay        what the parameter is multiplied with: 1 - lr * weight_decay, or 1
-    b, b1, b2    decay rates of averages, where these are no states
+    b, b1, b2... decay rates of averages, where these are no states
+    al, rho      the same, as RMSprop and Adadelta call it
     lr           learning rate
     mu, damp     momentum (ASGD: weight of p in its average), and 1 - dampening
     oma, omb...  one minus alpha, one minus beta
@@ -34,12 +35,16 @@ The letters, in all rules:
 
 Coefficients such as one minus beta are derived by the caller in double and cast once: formed in
 float32 inside the kernel, they made v 80 times less accurate.
+
+Averages of squares are `b * v + omb * g * g`, in this order, as PyTorch's: a gradient whose square
+is beyond the type's largest number may still leave v finite, and an infinite v stays infinite and
+its steps zero, where `v + omb * (g * g - v)` would be infinity minus infinity, NaN for ever.
 """
 
 from . import textbook, threads
 from .adabelief import adabelief
 from .adagrad import adadelta, adagrad
-from .adam import adam, adam_amsgrad
+from .adam import adam, adam_amsgrad, radam_start
 from .adamax import adamax
 from .adan import adan
 from .adopt import adopt
@@ -82,6 +87,7 @@ __all__ = [
     "norm",
     "prodigy",
     "prodigy_sum",
+    "radam_start",
     "rmsprop",
     "rmsprop_centered",
     "rmsprop_centered_momentum",

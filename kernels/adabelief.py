@@ -10,11 +10,11 @@ from .rule import update_rule
 
 
 @update_rule
-def adabelief(p, g, m, s, sign, wd, decay, lr, omb1, omb2, eps, c1, c2):
+def adabelief(p, g, m, s, sign, wd, decay, lr, omb1, b2, omb2, eps, c1, c2):
     """Adam with s, the moving average of (g - m)^2, in the place of v."""
     g = sign * g + wd * p
     m = m + omb1 * (g - m)
     r = g - m
-    s = s + omb2 * (r * r - s) + eps
+    s = b2 * s + omb2 * r * r + eps
     p = decay * p - lr * c1 * m / (sqrt(s) * c2 + eps)
     return p, m, s

@@ -19,14 +19,14 @@ def adagrad(p, g, s, sign, wd, lr, eps):
 
 
 @update_rule
-def adadelta(p, g, s, d, sign, wd, lr, omr, eps):
-    """s = s + omr * (g^2 - s);  x = sqrt((d + eps) / (s + eps)) * g;  p = p - lr * x.
+def adadelta(p, g, s, d, sign, wd, lr, rho, omr, eps):
+    """s = rho * s + omr * g^2;  x = sqrt((d + eps) / (s + eps)) * g;  p = p - lr * x.
 
-    Then d = d + omr * (x^2 - d): steps have the size of the steps before them.
+    Then d = rho * d + omr * x^2: steps have the size of the steps before them.
     """
     g = sign * g + wd * p
-    s = s + omr * (g * g - s)
+    s = rho * s + omr * g * g
     x = sqrt((d + eps) / (s + eps)) * g
-    d = d + omr * (x * x - d)
+    d = rho * d + omr * x * x
     p = p - lr * x
     return p, s, d

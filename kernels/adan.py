@@ -10,7 +10,7 @@ from .rule import update_rule
 
 
 @update_rule
-def adan(p, g, m, d, v, b, sign, decay, omb1, b2, omb2, omb3, eps, cm, cd, c3):
+def adan(p, g, m, d, v, b, sign, decay, omb1, b2, omb2, b3, omb3, eps, cm, cd, c3):
     """p = decay * (p - (cm * m + cd * d) / (sqrt(v) * c3 + eps)); m, d, v are moving averages.
 
     m is that of g, d that of its change since the last step, g - b, and v that of
@@ -22,7 +22,7 @@ def adan(p, g, m, d, v, b, sign, decay, omb1, b2, omb2, omb3, eps, cm, cd, c3):
     ahead = g + b2 * change
     m = m + omb1 * (g - m)
     d = d + omb2 * (change - d)
-    v = v + omb3 * (ahead * ahead - v)
+    v = b3 * v + omb3 * ahead * ahead
     p = decay * (p - (cm * m + cd * d) / (sqrt(v) * c3 + eps))
     b = g
     return p, m, d, v, b

@@ -10,10 +10,10 @@ from .rule import update_rule
 
 
 @update_rule
-def adopt(p, g, m, v, sign, wd, decay, lr, omb1, omb2, eps, clip):
+def adopt(p, g, m, v, sign, wd, decay, lr, omb1, b2, omb2, eps, clip):
     """n = g / max(sqrt(v), eps), clipped to [-clip, clip], v without this step's g.
 
-    m = m + omb1 * (n - m);  p = decay * p - lr * m;  then v = v + omb2 * (g^2 - v).
+    m = m + omb1 * (n - m);  p = decay * p - lr * m;  then v = b2 * v + omb2 * g^2.
     """
     g = sign * g + wd * p
     d = sqrt(v)
@@ -21,5 +21,5 @@ def adopt(p, g, m, v, sign, wd, decay, lr, omb1, omb2, eps, clip):
     n = -clip if n < -clip else clip if n > clip else n
     m = m + omb1 * (n - m)
     p = decay * p - lr * m
-    v = v + omb2 * (g * g - v)
+    v = b2 * v + omb2 * g * g
     return p, m, v

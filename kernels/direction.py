@@ -25,21 +25,21 @@ def average(p, g, omb):
 
 
 @update_rule
-def average_square(p, g, omb):
-    """p = p + omb * (g^2 - p): a moving average of g^2."""
-    p = p + omb * (g * g - p)
+def average_square(p, g, b, omb):
+    """p = b * p + omb * g^2: a moving average of g^2."""
+    p = b * p + omb * g * g
     return p
 
 
 @update_rule
-def adam_direction(p, g, m, v, sign, wd, omb1, omb2, eps, c1, c2):
+def adam_direction(p, g, m, v, sign, wd, omb1, b2, omb2, eps, c1, c2):
     """p = c1 * m / (sqrt(v) * c2 + eps) + wd * p: Adam's direction, in the place of p.
 
     m, v, c1 and c2 as for `adam`. Source: Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1.
     """
     g = sign * g
     m = m + omb1 * (g - m)
-    v = v + omb2 * (g * g - v)
+    v = b2 * v + omb2 * g * g
     p = c1 * m / (sqrt(v) * c2 + eps) + wd * p
     return p, m, v
 

@@ -10,7 +10,7 @@ from .rule import update_rule
 
 
 @update_rule
-def nadam(p, g, m, v, sign, wd, decay, omb1, omb2, eps, c2, cg, cm):
+def nadam(p, g, m, v, sign, wd, decay, omb1, b2, omb2, eps, c2, cg, cm):
     """p = decay * p - (cg * g + cm * m) / (sqrt(v) * c2 + eps), m and v as in Adam.
 
     cg = lr * (1 - mu_t) / (1 - mu_1...mu_t) and cm = lr * mu_t+1 / (1 - mu_1...mu_t+1): this step's
@@ -18,6 +18,6 @@ def nadam(p, g, m, v, sign, wd, decay, omb1, omb2, eps, c2, cg, cm):
     """
     g = sign * g + wd * p
     m = m + omb1 * (g - m)
-    v = v + omb2 * (g * g - v)
+    v = b2 * v + omb2 * g * g
     p = decay * p - (cg * g + cm * m) / (sqrt(v) * c2 + eps)
     return p, m, v

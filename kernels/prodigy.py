@@ -24,6 +24,6 @@ def prodigy(p, g, m, v, wd, decay, lr, b1, b2, new1, new2, eps):
     """
     g = g + wd * p
     m = b1 * m + new1 * g
-    v = b2 * v + new2 * (g * g)
+    v = b2 * v + new2 * g * g
     p = decay * p - lr * m / (sqrt(v) + eps)
     return p, m, v

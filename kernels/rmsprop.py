@@ -4,7 +4,7 @@ Source: Tieleman & Hinton 2012 (lecture 6e of "Neural networks for machine learn
 arXiv:1308.0850, equations 38 to 45 (centered). As in PyTorch, eps stands outside the root.
 
 Centered, s - a^2 is a variance; rounding can make it a little negative. PyTorch takes the root of
-that and gets NaN; here it counts as zero.
+that and gets NaN; here it counts as zero. Where s is infinite a^2 may be too, and so is the variance.
 """
 
 from math import sqrt
@@ -13,42 +13,42 @@ from .rule import update_rule
 
 
 @update_rule
-def rmsprop(p, g, s, sign, wd, lr, oma, eps):
-    """s = s + oma * (g^2 - s);  p = p - lr * g / (sqrt(s) + eps)."""
+def rmsprop(p, g, s, sign, wd, lr, al, oma, eps):
+    """s = al * s + oma * g^2;  p = p - lr * g / (sqrt(s) + eps)."""
     g = sign * g + wd * p
-    s = s + oma * (g * g - s)
+    s = al * s + oma * g * g
     p = p - lr * g / (sqrt(s) + eps)
     return p, s
 
 
 @update_rule
-def rmsprop_momentum(p, g, s, b, sign, wd, lr, oma, eps, mu):
+def rmsprop_momentum(p, g, s, b, sign, wd, lr, al, oma, eps, mu):
     """RMSprop with b = mu * b + g / (sqrt(s) + eps);  p = p - lr * b."""
     g = sign * g + wd * p
-    s = s + oma * (g * g - s)
+    s = al * s + oma * g * g
     b = mu * b + g / (sqrt(s) + eps)
     p = p - lr * b
     return p, s, b
 
 
 @update_rule
-def rmsprop_centered(p, g, s, a, sign, wd, lr, oma, eps):
+def rmsprop_centered(p, g, s, a, sign, wd, lr, al, oma, eps):
     """RMSprop with the variance s - a^2 under the root, a the moving average of g."""
     g = sign * g + wd * p
-    s = s + oma * (g * g - s)
+    s = al * s + oma * g * g
     a = a + oma * (g - a)
-    variance = s - a * a
+    variance = s - a * a if s - s == 0.0 else s  # an infinite s, or NaN, is one
     p = p - lr * g / (sqrt(0.0 if variance < 0.0 else variance) + eps)
     return p, s, a
 
 
 @update_rule
-def rmsprop_centered_momentum(p, g, s, b, a, sign, wd, lr, oma, eps, mu):
+def rmsprop_centered_momentum(p, g, s, b, a, sign, wd, lr, al, oma, eps, mu):
     """Centered RMSprop with b = mu * b + g / (sqrt(s - a^2) + eps);  p = p - lr * b."""
     g = sign * g + wd * p
-    s = s + oma * (g * g - s)
+    s = al * s + oma * g * g
     a = a + oma * (g - a)
-    variance = s - a * a
+    variance = s - a * a if s - s == 0.0 else s  # an infinite s, or NaN, is one
     b = mu * b + g / (sqrt(0.0 if variance < 0.0 else variance) + eps)
     p = p - lr * b
     return p, s, b, a

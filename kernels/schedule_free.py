@@ -25,10 +25,10 @@ def schedule_free_sgd(p, g, z, sign, wd, lr, ck, ly):
 
 
 @update_rule
-def schedule_free_adamw(p, g, z, v, sign, wd, lr, omb2, eps, c2, ck, ly):
+def schedule_free_adamw(p, g, z, v, sign, wd, lr, b2, omb2, eps, c2, ck, ly):
     """As `schedule_free_sgd`, along n = g / (sqrt(v) * c2 + eps) + wd * p."""
     g = sign * g
-    v = v + omb2 * (g * g - v)
+    v = b2 * v + omb2 * g * g
     n = g / (sqrt(v) * c2 + eps) + wd * p
     p = p + ck * (z - p) - ly * n
     z = z - lr * n

@@ -27,7 +27,7 @@ def momentum(p, g, v, lr, b, omb):
 @update_rule
 def rmsprop(p, g, s, lr, b, omb, eps):
     """s = b * s + (1 - b) * g^2;  p = p - lr * g / sqrt(s + eps)."""
-    s = b * s + omb * (g * g)
+    s = b * s + omb * g * g
     p = p - lr * g / sqrt(s + eps)
     return p, s
 
@@ -39,7 +39,7 @@ def adam(p, g, m, v, lr, b1, omb1, b2, omb2, eps, c2):
     s = v / (1 - b2^t) is v * c2: the host passes c2 = 1 / (1 - b2^t).
     """
     m = b1 * m + omb1 * g
-    v = b2 * v + omb2 * (g * g)
+    v = b2 * v + omb2 * g * g
     s = v * c2
     p = p - lr * m / sqrt(s + eps)
     return p, m, v

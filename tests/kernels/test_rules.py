@@ -102,56 +102,86 @@ BY_HAND = [
     (kernels.sgd_momentum, (1, 2, 4), {**off, "lr": 0.25, "mu": 0.5, "damp": 1}, [0, 4]),
     (kernels.sgd_momentum, (1, 2, 4), {**off, "lr": 0.25, "mu": 0.5, "damp": 0.5}, [0.25, 3]),
     (kernels.sgd_nesterov, (1, 2, 4), {**off, "lr": 0.25, "mu": 0.5}, [0, 4]),
-    (kernels.rmsprop, (1, 2, 0), {**off, "lr": 0.5, "oma": 0.25, "eps": 1}, [0.5, 1]),
+    (kernels.rmsprop, (1, 2, 0), {**off, "lr": 0.5, "al": 0.75, "oma": 0.25, "eps": 1}, [0.5, 1]),
     (
         kernels.rmsprop_momentum,
         (1, 2, 0, 1),
-        {**off, "lr": 0.5, "oma": 0.25, "eps": 1, "mu": 0.5},
+        {**off, "lr": 0.5, "al": 0.75, "oma": 0.25, "eps": 1, "mu": 0.5},
         [0.25, 1, 1.5],
     ),
     (
         kernels.rmsprop_centered,
         (1, 4, 4, 0),
-        {**off, "lr": 0.5, "oma": 0.5, "eps": 1 - math.sqrt(6)},
+        {**off, "lr": 0.5, "al": 0.5, "oma": 0.5, "eps": 1 - math.sqrt(6)},
         [-1, 10, 2],
     ),
     (
         kernels.rmsprop_centered_momentum,
         (1, 4, 4, 1, 0),
-        {**off, "lr": 0.5, "oma": 0.5, "eps": 1 - math.sqrt(6), "mu": 0.5},
+        {**off, "lr": 0.5, "al": 0.5, "oma": 0.5, "eps": 1 - math.sqrt(6), "mu": 0.5},
         [-1.25, 10, 4.5, 2],
     ),
     (
         kernels.adam,
         (1, 2, 0, 0),
-        {**off, "lr": 0.5, "omb1": 0.5, "omb2": 0.25, "eps": 1, "c1": 2, "c2": 3},
+        {**off, "lr": 0.5, "omb1": 0.5, "b2": 0.75, "omb2": 0.25, "eps": 1, "c1": 2, "c2": 3},
         [0.75, 1, 1],
     ),
     (
         kernels.adam,
         (1, 2, 0, 0),
-        {**off, "decay": 0.5, "lr": 0.5, "omb1": 0.5, "omb2": 0.25, "eps": 1, "c1": 2, "c2": 3},
+        {
+            **off,
+            "decay": 0.5,
+            "lr": 0.5,
+            "omb1": 0.5,
+            "b2": 0.75,
+            "omb2": 0.25,
+            "eps": 1,
+            "c1": 2,
+            "c2": 3,
+        },
         [0.25, 1, 1],
     ),
     (
         kernels.adam_amsgrad,
         (1, 2, 0, 0, 9),
-        {**off, "lr": 0.5, "omb1": 0.5, "omb2": 0.25, "eps": 1, "c1": 2, "c2": 1},
+        {**off, "lr": 0.5, "omb1": 0.5, "b2": 0.75, "omb2": 0.25, "eps": 1, "c1": 2, "c2": 1},
         [0.75, 1, 1, 9],
     ),
     (
         kernels.adam_amsgrad,
         (1, 2, 0, 0, 0.5),
-        {**off, "lr": 0.5, "omb1": 0.5, "omb2": 0.25, "eps": 1, "c1": 2, "c2": 3},
+        {**off, "lr": 0.5, "omb1": 0.5, "b2": 0.75, "omb2": 0.25, "eps": 1, "c1": 2, "c2": 3},
         [0.75, 1, 1, 1],
+    ),
+    (
+        kernels.radam_start,
+        (1, 2, 0, 8),
+        {**off, "lr": 0.5, "omb1": 0.5, "b2": 0.75, "omb2": 0.25, "c1": 2},
+        [0, 1, 7],
     ),
     (
         kernels.adabelief,
         (1, 2, 0, 0),
-        {**off, "lr": 0.5, "omb1": 0.5, "omb2": 0.5, "eps": 1.5, "c1": 2, "c2": math.sqrt(2) / 4},
+        {
+            **off,
+            "lr": 0.5,
+            "omb1": 0.5,
+            "b2": 0.5,
+            "omb2": 0.5,
+            "eps": 1.5,
+            "c1": 2,
+            "c2": math.sqrt(2) / 4,
+        },
         [0.5, 1, 2],
     ),
-    (kernels.adadelta, (1, 2, 28, 4), {**off, "lr": 0.25, "omr": 0.5, "eps": 0}, [0.75, 16, 2.5]),
+    (
+        kernels.adadelta,
+        (1, 2, 28, 4),
+        {**off, "lr": 0.25, "rho": 0.5, "omr": 0.5, "eps": 0},
+        [0.75, 16, 2.5],
+    ),
     (kernels.adagrad, (1, 3, 16), {**off, "lr": 0.5, "eps": 1}, [0.75, 25]),
     (
         kernels.adamax,
@@ -174,6 +204,7 @@ BY_HAND = [
             "omb1": 0.5,
             "b2": 0.5,
             "omb2": 0.5,
+            "b3": 0.36,
             "omb3": 0.64,
             "eps": 1,
             "cm": 1,
@@ -185,13 +216,13 @@ BY_HAND = [
     (
         kernels.adopt,
         (1, 2, 0, 4),
-        {**off, "lr": 0.5, "omb1": 0.5, "omb2": 0.5, "eps": 1, "clip": 9},
+        {**off, "lr": 0.5, "omb1": 0.5, "b2": 0.5, "omb2": 0.5, "eps": 1, "clip": 9},
         [0.75, 0.5, 4],
     ),
     (
         kernels.adopt,  # both bounds: eps under the root, clip above the quotient
         (1, -8, 0, 1),
-        {**off, "decay": 0.5, "lr": 0.5, "omb1": 0.5, "omb2": 0.5, "eps": 2, "clip": 3},
+        {**off, "decay": 0.5, "lr": 0.5, "omb1": 0.5, "b2": 0.5, "omb2": 0.5, "eps": 2, "clip": 3},
         [1.25, -1.5, 32.5],
     ),
     (kernels.asgd, (1, 2, 4), {**off, "decay": 0.5, "lr": 0.25, "mu": 0.5, "omm": 0.5}, [0, 2]),
@@ -206,7 +237,7 @@ BY_HAND = [
     (
         kernels.nadam,
         (1, 2, 0, 0),
-        {**off, "omb1": 0.5, "omb2": 0.25, "eps": 1, "c2": 3, "cg": 0.5, "cm": 1},
+        {**off, "omb1": 0.5, "b2": 0.75, "omb2": 0.25, "eps": 1, "c2": 3, "cg": 0.5, "cm": 1},
         [0.5, 1, 1],
     ),
     # Rprop: the same sign, another sign, no last gradient, and both bounds of the step's size.
@@ -222,6 +253,7 @@ BY_HAND = [
             **off,
             "wd": 1,
             "lr": 0.5,
+            "b2": 0.75,
             "omb2": 0.25,
             "eps": 1,
             "c2": 3,
@@ -239,11 +271,11 @@ BY_HAND = [
     (
         kernels.adam_direction,  # leaves a direction, and takes weight decay from what was there
         (1, 2, 0, 0),
-        {**off, "wd": 0.5, "omb1": 0.5, "omb2": 0.25, "eps": 1, "c1": 2, "c2": 3},
+        {**off, "wd": 0.5, "omb1": 0.5, "b2": 0.75, "omb2": 0.25, "eps": 1, "c1": 2, "c2": 3},
         [1, 1, 1],
     ),
     (kernels.average, (4, 2), {"omb": 0.25}, [3.5]),
-    (kernels.average_square, (8, 2), {"omb": 0.25}, [7]),
+    (kernels.average_square, (8, 2), {"b": 0.75, "omb": 0.25}, [7]),
     (
         kernels.lars,
         (1, 2, 4),
@@ -291,7 +323,7 @@ def test_by_hand_covers_every_rule():
 
 
 def test_centered_rmsprop_survives_a_negative_variance():
-    values = {**COEFFICIENTS, "oma": 1e-12, "wd": 0.0}
+    values = {**COEFFICIENTS, "al": 1.0, "oma": 1e-12, "wd": 0.0}
     p, _, _ = one_step(kernels.rmsprop_centered, 1, 1, 1 - 1e-6, 1, **values)
     assert math.isfinite(p)
 

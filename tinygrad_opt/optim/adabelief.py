@@ -66,4 +66,4 @@ class AdaBelief(Optimizer):
         coupled, decay = (0.0, 1.0 - lr * wd) if group["decoupled_weight_decay"] else (wd, 1.0)
         sign = -1.0 if group["maximize"] else 1.0
         c1, c2 = 1.0 / (1.0 - beta1**t), 1.0 / math.sqrt(1.0 - beta2**t)
-        return sign, coupled, decay, lr, 1.0 - beta1, 1.0 - beta2, group["eps"], c1, c2
+        return sign, coupled, decay, lr, 1.0 - beta1, beta2, 1.0 - beta2, group["eps"], c1, c2

@@ -60,4 +60,4 @@ class Adadelta(Optimizer):
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
         sign = -1.0 if group["maximize"] else 1.0
         lr, wd = float(group["lr"]), group["weight_decay"]
-        return sign, wd, lr, 1.0 - group["rho"], group["eps"]
+        return sign, wd, lr, group["rho"], 1.0 - group["rho"], group["eps"]

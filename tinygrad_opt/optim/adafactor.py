@@ -94,7 +94,7 @@ class Adafactor(Optimizer):
         """The estimate V after this gradient, flat, in new memory; the state moves on."""
         if len(shape) < 2:
             variance = free_state(entry, "variance", shape, g).reshape(-1)
-            kernels.average_square.launch((variance, g), (omb,))
+            kernels.average_square.launch((variance, g), (1.0 - omb, omb))
             return variance.copy()
         xp = array_namespace(g)
         square = (g * g).reshape(shape)

@@ -72,5 +72,5 @@ class Adan(Optimizer):
         decay = 1.0 / (1.0 + lr * group["weight_decay"])
         cm, cd = lr / (1.0 - beta1**t), lr * beta2 / (1.0 - beta2**t)
         c3 = 1.0 / math.sqrt(1.0 - beta3**t)
-        averages = 1.0 - beta1, beta2, 1.0 - beta2, 1.0 - beta3
+        averages = 1.0 - beta1, beta2, 1.0 - beta2, beta3, 1.0 - beta3
         return sign, decay, *averages, group["eps"], cm, cd, c3

@@ -72,7 +72,7 @@ class ADOPT(Optimizer):
         sign = -1.0 if group["maximize"] else 1.0
         coupled, decay = (0.0, 1.0 - lr * wd) if group["decouple"] else (wd, 1.0)
         if t == 1:  # v becomes g^2, and nothing else happens
-            return sign, coupled, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0
+            return sign, coupled, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0
         beta1, beta2 = group["betas"]
         clip = math.inf if group["clip_lambda"] is None else group["clip_lambda"](t - 1)
-        return sign, coupled, decay, lr, 1.0 - beta1, 1.0 - beta2, group["eps"], clip
+        return sign, coupled, decay, lr, 1.0 - beta1, beta2, 1.0 - beta2, group["eps"], clip

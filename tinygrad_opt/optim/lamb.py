@@ -68,7 +68,7 @@ class LAMB(Optimizer):
         c1, c2 = 1.0 / (1.0 - beta1**t), 1.0 / math.sqrt(1.0 - beta2**t)
         if not group["bias_correction"]:
             c1 = c2 = 1.0
-        return sign, group["weight_decay"], 1.0 - beta1, 1.0 - beta2, group["eps"], c1, c2
+        return sign, group["weight_decay"], 1.0 - beta1, beta2, 1.0 - beta2, group["eps"], c1, c2
 
     def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:
         values, *rest = run.arrays

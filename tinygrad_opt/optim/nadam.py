@@ -80,7 +80,7 @@ class NAdam(Optimizer):
         cg = lr * (1.0 - mu) / (1.0 - product)
         cm = lr * mu_next / (1.0 - product * mu_next)
         c2 = 1.0 / math.sqrt(1.0 - beta2**t)
-        return sign, coupled, decay, 1.0 - beta1, 1.0 - beta2, group["eps"], c2, cg, cm
+        return sign, coupled, decay, 1.0 - beta1, beta2, 1.0 - beta2, group["eps"], c2, cg, cm
 
     def next_scalars(self, group: dict[str, Any], t: int, **scalars: Any) -> dict[str, Any]:
         return {"mu_product": scalars["mu_product"] * _momentum(group, t)}

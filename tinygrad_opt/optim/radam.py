@@ -8,6 +8,7 @@ from typing import Any
 from .. import kernels
 from . import cautious as caution
 from .checks import check_at_least_zero, check_betas, check_flags
+from .flat import Run
 from .optimizer import Optimizer
 
 __all__ = ["RAdam"]
@@ -35,7 +36,7 @@ class RAdam(Optimizer):
     tensor([0.8000], requires_grad=True)
     """
 
-    rule = kernels.adam  # both phases are Adam's rule, with other coefficients
+    rule = kernels.adam  # once the variance can be trusted; before that radam_start
     state_names = {"m": "exp_avg", "v": "exp_avg_sq"}  # noqa: RUF012
 
     def __init__(
@@ -65,17 +66,24 @@ class RAdam(Optimizer):
         check_at_least_zero("RAdam", "weight_decay value", s["weight_decay"])
         check_flags("RAdam", s["foreach"], None, s["differentiable"])
 
+    def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:
+        trusted = _rho(group["betas"][1], t) > 5.0
+        super().update(group, rule if trusted else kernels.radam_start, run, t)
+
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
         lr, wd = float(group["lr"]), group["weight_decay"]
         beta1, beta2 = group["betas"]
         coupled, decay = (0.0, 1.0 - lr * wd) if group["decoupled_weight_decay"] else (wd, 1.0)
         sign = -1.0 if group["maximize"] else 1.0
-        c1, correction = 1.0 / (1.0 - beta1**t), 1.0 - beta2**t
-        rho = 2.0 / (1.0 - beta2) - 1.0
-        rho_t = rho - 2.0 * t * beta2**t / correction
-        eps, c2 = 1.0, 0.0  # the denominator sqrt(v) * c2 + eps is 1
-        if rho_t > 5.0:
-            r = (rho_t - 4.0) * (rho_t - 2.0) * rho / ((rho - 4.0) * (rho - 2.0) * rho_t)
-            eps, c2 = group["eps"], 1.0
-            lr *= math.sqrt(r * correction)
-        return sign, coupled, decay, lr, 1.0 - beta1, 1.0 - beta2, eps, c1, c2
+        averages, c1 = (1.0 - beta1, beta2, 1.0 - beta2), 1.0 / (1.0 - beta1**t)
+        rho, rho_t = 2.0 / (1.0 - beta2) - 1.0, _rho(beta2, t)
+        if rho_t <= 5.0:
+            return sign, coupled, decay, lr, *averages, c1
+        r = (rho_t - 4.0) * (rho_t - 2.0) * rho / ((rho - 4.0) * (rho - 2.0) * rho_t)
+        lr *= math.sqrt(r * (1.0 - beta2**t))
+        return sign, coupled, decay, lr, *averages, group["eps"], c1, 1.0
+
+
+def _rho(beta2: float, t: int) -> float:
+    """How many gradients, in effect, the variance is made of at step t."""
+    return 2.0 / (1.0 - beta2) - 1.0 - 2.0 * t * beta2**t / (1.0 - beta2**t)

@@ -79,6 +79,7 @@ class RMSprop(Optimizer):
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
         sign = -1.0 if group["maximize"] else 1.0
         common = (
-            sign, group["weight_decay"], float(group["lr"]), 1.0 - group["alpha"], group["eps"],
+            sign, group["weight_decay"], float(group["lr"]), group["alpha"], 1.0 - group["alpha"],
+            group["eps"],
         )  # fmt: skip
         return (*common, group["momentum"]) if group["momentum"] > 0 else common

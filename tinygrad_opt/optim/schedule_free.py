@@ -238,7 +238,7 @@ class AdamWScheduleFree(_ScheduleFree):
         lr, ck, ly = self.rates(group)
         beta2 = group["betas"][1]
         c2 = 1.0 / math.sqrt(1.0 - beta2 ** group["k"])
-        return sign, group["weight_decay"], lr, 1.0 - beta2, group["eps"], c2, ck, ly
+        return sign, group["weight_decay"], lr, beta2, 1.0 - beta2, group["eps"], c2, ck, ly
 
 
 def _start() -> dict[str, Any]:

@@ -86,7 +86,7 @@ class SOAP(Optimizer):
         c1, c2 = 1.0 / (1.0 - beta1**t), 1.0 / math.sqrt(1.0 - beta2**t)
         # The published code corrects the step, not the averages: eps is as small beside either v.
         scale = c1 / c2 if group["correct_bias"] else 1.0
-        return 1.0, 0.0, 1.0 - beta1, 1.0 - beta2, group["eps"], scale, 1.0
+        return 1.0, 0.0, 1.0 - beta1, beta2, 1.0 - beta2, group["eps"], scale, 1.0
 
     def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:
         if t == 1:

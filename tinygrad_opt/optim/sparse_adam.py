@@ -71,7 +71,8 @@ class SparseAdam(Optimizer):
         beta1, beta2 = group["betas"]
         sign = -1.0 if group["maximize"] else 1.0
         c1 = math.sqrt(1.0 - beta2**t) / (1.0 - beta1**t)
-        return (sign, 0.0, 1.0, float(group["lr"]), 1.0 - beta1, 1.0 - beta2, group["eps"], c1, 1.0)
+        averages = 1.0 - beta1, beta2, 1.0 - beta2
+        return sign, 0.0, 1.0, float(group["lr"]), *averages, group["eps"], c1, 1.0
 
     def state_dict(self) -> dict[str, Any]:
         """As of all optimizers; with the step count as a Python int, as PyTorch has it here."""
