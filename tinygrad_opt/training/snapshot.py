@@ -36,7 +36,7 @@ def restored(model: Module, optimizer: Optimizer, generators: Any = ()) -> Itera
     default one and `generators`. An interruption while things are put back is raised afterwards.
     Raises ValueError for a lazy model, which has no values yet.
     """
-    snapshot = _Snapshot(model, optimizer, (random.default_generator, *generators))
+    snapshot = _Snapshot(model, optimizer, (random.current(), *generators))
     try:
         with modes_kept(model):
             yield
