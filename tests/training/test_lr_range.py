@@ -47,7 +47,7 @@ class Setup:
 
     def range_test(self, **options):
         options = dict(steps=30) | options
-        return lr_range_test(self.model, self.optimizer, self.criterion, self.loader, **options)
+        return lr_range_test(self.model, self.criterion, self.optimizer, self.loader, **options)
 
     def everything(self):
         return copy.deepcopy(
@@ -150,7 +150,7 @@ def test_the_rates_and_the_losses():
     sgd = optim.SGD(w.parameters(), lr=3.0)
     x = tg.ones(1, 1)
     found = lr_range_test(
-        w, sgd, nn.MSELoss(), [(x, x * 0)], start=1e-3, end=0.1, steps=3, smoothing=0.5
+        w, nn.MSELoss(), sgd, [(x, x * 0)], start=1e-3, end=0.1, steps=3, smoothing=0.5
     )
     assert found.lrs == pytest.approx([1e-3, 1e-2, 1e-1])
     weight = [1.0, 1.0 * (1 - 2e-3), (1 - 2e-3) * (1 - 2e-2)]  # gradient descent on w^2
@@ -187,7 +187,7 @@ def test_groups_keep_their_ratios():
     )
     x = tg.ones(1, 1)
     model = nn.Sequential(a, b)
-    lr_range_test(model, optimizer, nn.MSELoss(), [(x, x)], start=1e-3, end=1e-1, steps=3)
+    lr_range_test(model, nn.MSELoss(), optimizer, [(x, x)], start=1e-3, end=1e-1, steps=3)
     assert np.array(seen) == pytest.approx(np.array([[1e-3, 5e-4], [1e-2, 5e-3], [1e-1, 5e-2]]))
     assert [group["lr"] for group in optimizer.param_groups] == [0.2, 0.1]
 
@@ -196,7 +196,7 @@ def test_no_suggestion_where_nothing_falls():
     x = tg.ones(1, 1)
     model = nn.Linear(1, 1)
     found = lr_range_test(
-        model, optim.SGD(model.parameters(), lr=1.0), lambda y, t: (y * 0).sum() + 1, [(x, x)],
+        model, lambda y, t: (y * 0).sum() + 1, optim.SGD(model.parameters(), lr=1.0), [(x, x)],
         steps=9,
     )  # fmt: skip
     assert found.suggested_lr is None
@@ -213,7 +213,7 @@ def test_mistakes():
         setup.range_test()
     lazy = nn.LazyLinear(1)
     with pytest.raises(ValueError, match=r"LazyLinear has lazy parameters, .* call the model once"):
-        lr_range_test(lazy, optim.SGD(setup.model.parameters()), setup.criterion, [(1, 2)])
+        lr_range_test(lazy, setup.criterion, optim.SGD(lazy.parameters()), [(1, 2)])
 
 
 def test_the_picture():
