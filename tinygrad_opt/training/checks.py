@@ -68,7 +68,8 @@ def check_loader(who: str, name: str, loader: Any) -> None:
             f"{who}: {name} is a {type(loader).__name__}, a dataset, which gives single samples; "
             "give a loader of batches: DataLoader(dataset, batch_size=32, shuffle=True)"
         )
-    if not (hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")):
+    iterable = hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")
+    if not iterable or isinstance(loader, type):
         raise TypeError(
             f"{who}: {name} must give batches, as a DataLoader or a list of (inputs..., target) "
             f"does, but is {_described(loader)}"
