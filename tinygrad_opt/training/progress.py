@@ -25,7 +25,7 @@ def progress(
 ) -> Quiet:  # fmt: skip
     """Goes through `items`, showing on stderr how far it is: a bar of tqdm's, or lines.
 
-    A terminal or a notebook gets a bar, if tqdm is installed (extra `progress`). A pipe, a file, or
+    A terminal or a notebook gets a bar, if tqdm is installed (extra `examples`). A pipe, a file, or
     anything without tqdm gets a line for each turn of the loop; of loops of more than 100 turns
     about every twentieth, and one whenever 5 seconds have passed.
     total: their number, else asked of them.  initial: how many were done before.  unit: what an
