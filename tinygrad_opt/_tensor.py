@@ -17,7 +17,7 @@ import numpy as np
 from . import dtypes, indexing, ops, printing
 from .autograd import engine, leaves, versions
 from .autograd.graph import Node, Variable, use_tensor_class, wrap_plain
-from .autograd.hooks import KeepGrad, RemovableHandle, hooks_of
+from .autograd.hooks import KEEP_GRAD, KeepGrad, RemovableHandle, hooks_of
 from .backend import CPU, Device, device_of
 from .description import Description
 from .inplace import InPlace
@@ -198,13 +198,13 @@ class Tensor(Operators, InPlace, Description, Variable):
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if self.node is not None and not self.retains_grad:
-            hooks_of(self).append(KeepGrad(self))
+            hooks_of(self)[KEEP_GRAD] = KeepGrad(self)
 
     @property
     def retains_grad(self) -> builtins.bool:
         """Whether `retain_grad` was called on this non-leaf."""
         hooks = None if self.node is None else self.node.hooks
-        return builtins.bool(hooks) and isinstance(hooks[-1], KeepGrad)  # type: ignore[index]
+        return hooks is not None and KEEP_GRAD in hooks
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Calls `hook(grad)` when this tensor's gradient is known; what it returns replaces it."""

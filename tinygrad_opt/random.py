@@ -1,19 +1,23 @@
 """Random numbers: one generator of the project's own, seeded by `manual_seed`.
 
 NumPy's global state is never touched. Numbers are drawn on the CPU and moved, so that a seed gives
-the same network on every device.
+the same network on every device. `drawing_from` puts another generator in the default one's place,
+for one block of code in one thread.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from .backend import device_of, to_device
 
-__all__ = ["Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "seed",
-           "set_rng_state"]  # fmt: skip
+__all__ = ["Generator", "current", "default_generator", "drawing_from", "get_rng_state",
+           "initial_seed", "manual_seed", "seed", "set_rng_state"]  # fmt: skip
 
 
 class Generator:
@@ -63,36 +67,57 @@ class Generator:
 
 
 default_generator = Generator().manual_seed(0)
+_in_its_place: ContextVar[Generator | None] = ContextVar("generator", default=None)
+
+
+def current() -> Generator:
+    """The generator that is drawn from where none is named: as a rule the default one."""
+    return _in_its_place.get() or default_generator
+
+
+@contextlib.contextmanager
+def drawing_from(generator: Generator) -> Iterator[Generator]:
+    """In here `generator` stands in for the default one, and only in this thread.
+
+    Whatever draws without a generator of its own draws from it: initial weights, dropout, the order
+    of samples; and `manual_seed`, `get_rng_state` and the like are about it. The default generator
+    is neither asked nor changed. A draw costs about 0.05 us more for being able to.
+    """
+    token = _in_its_place.set(generator)
+    try:
+        yield generator
+    finally:
+        _in_its_place.reset(token)
 
 
 def manual_seed(seed: int) -> Generator:
     """Seeds the default generator: the same seed gives the same numbers on every machine."""
-    return default_generator.manual_seed(seed)
+    return current().manual_seed(seed)
 
 
 def seed() -> int:
     """Seeds the default generator from the operating system; returns the seed."""
-    return default_generator.seed()
+    return current().seed()
 
 
 def initial_seed() -> int:
     """The seed of the default generator."""
-    return default_generator.initial_seed()
+    return current().initial_seed()
 
 
 def get_rng_state() -> dict[str, Any]:
     """The state of the default generator."""
-    return default_generator.get_state()
+    return current().get_state()
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
     """Puts the default generator where `get_rng_state` found it."""
-    default_generator.set_state(state)
+    current().set_state(state)
 
 
 def stream(generator: Generator | None) -> np.random.Generator:
-    """NumPy's generator behind `generator`, or behind the default one."""
-    return (generator or default_generator).numpy
+    """NumPy's generator behind `generator`, or behind the one that is current."""
+    return (generator or current()).numpy
 
 
 def draw_uniform(shape: Any, dtype: Any, generator: Generator | None = None) -> Any:

@@ -59,7 +59,7 @@ def backward(
     for leaf, g in arrived.items():
         accumulate(leaf, g)
         if leaf._hooks is not None:
-            for hook in tuple(leaf._hooks.after):
+            for hook in tuple(leaf._hooks.after.values()):
                 hook(leaf)
 
 
@@ -192,7 +192,7 @@ def _propagate(
         newest = heapq.heappop(waiting)[1] if waiting else None
         g = pending.pop(node)
         if node.hooks is not None:
-            for hook in tuple(node.hooks):
+            for hook in tuple(node.hooks.values()):
                 g = hook(g)
         if useful is not None:
             for x in useful.get(node, ()):
@@ -241,7 +241,7 @@ def _propagate(
     if useful is not None:
         pending = {x: g for x, g in pending.items() if x in useful}
     for x in pending:  # only leaves are left
-        for hook in tuple(x._hooks or ()):
+        for hook in () if x._hooks is None else tuple(x._hooks.values()):
             pending[x] = hook(pending[x])
     for node in spent:  # only now that all has gone well
         node.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -10,19 +11,51 @@ from .graph import wrap_plain
 from .node import Node, Variable
 from .rowsparse import RowSparse
 
-__all__ = ["HookList", "KeepGrad", "RemovableHandle", "hooks_of", "on_node"]
+__all__ = ["KEEP_GRAD", "HookTable", "KeepGrad", "RemovableHandle", "add_hook", "hooks_of",
+           "on_node"]  # fmt: skip
+
+KEEP_GRAD = "retain_grad"  # the key of a KeepGrad, among the ids of handles
 
 
 class RemovableHandle:
-    """What registering a hook returns: `remove()` takes the hook away again."""
+    """What registering a hook returns: `remove()` takes the hook away again.
 
-    def __init__(self, hooks: list[Any], hook: Any) -> None:
-        self._hooks, self._hook = hooks, hook
+    id               the key of the hook, given to no other
+    hooks_dict_ref   a weak reference to the dictionary that holds it by this key
+
+    extra_dict: a dictionary, or a list of them, that says more of the hook by the same key.
+    A handle that is pickled with its dictionary is the handle of that copy.
+    """
+
+    id: int
+    next_id: int = 0
+
+    def __init__(self, hooks_dict: Any, *, extra_dict: Any = None) -> None:
+        self.id = RemovableHandle.next_id
+        RemovableHandle.next_id += 1
+        extra = [extra_dict] if isinstance(extra_dict, dict) else extra_dict or ()
+        self._hold(hooks_dict, extra)
+
+    def _hold(self, hooks_dict: Any, extra: Any) -> None:
+        self.hooks_dict_ref = weakref.ref(hooks_dict)
+        self.extra_dict_ref = tuple(weakref.ref(table) for table in extra)
 
     def remove(self) -> None:
         """Takes the hook away; a second time does nothing."""
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
+        for reference in (self.hooks_dict_ref, *self.extra_dict_ref):
+            table = reference()
+            if table is not None:
+                table.pop(self.id, None)
+
+    def __getstate__(self) -> tuple[Any, int, tuple[Any, ...]]:
+        return self.hooks_dict_ref(), self.id, tuple(ref() for ref in self.extra_dict_ref)
+
+    def __setstate__(self, state: tuple[Any, int, tuple[Any, ...]]) -> None:
+        hooks_dict, self.id, extra = state
+        RemovableHandle.next_id = max(RemovableHandle.next_id, self.id + 1)
+        gone: OrderedDict[int, Any] = OrderedDict()  # nothing holds it: `remove` does nothing
+        kept = (table for table in extra if table is not None)
+        self._hold(gone if hooks_dict is None else hooks_dict, kept)
 
     def __enter__(self) -> RemovableHandle:
         return self
@@ -31,7 +64,24 @@ class RemovableHandle:
         self.remove()
 
 
-class HookList(list[Any]):
+def add_hook(
+    hooks: OrderedDict[Any, Any], hook: Any, *, prepend: bool = False,
+    marked: tuple[OrderedDict[int, bool], ...] = (),
+) -> RemovableHandle:  # fmt: skip
+    """Put `hook` last, or first, under the id of the handle; which takes it out again.
+
+    marked: the tables that say by its id what kind of hook it is.
+    """
+    handle = RemovableHandle(hooks, extra_dict=marked)
+    hooks[handle.id] = hook
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+    for table in marked:
+        table[handle.id] = True
+    return handle
+
+
+class HookTable(OrderedDict[Any, Any]):
     """Functions from gradient to gradient, called in turn; arrays or Tensors, as they come.
 
     after  called later: for a leaf with the leaf, once `.grad` has its gradient; for a Node with
@@ -39,7 +89,8 @@ class HookList(list[Any]):
     """
 
     def __init__(self) -> None:
-        self.after: list[Any] = []
+        super().__init__()
+        self.after: OrderedDict[int, Any] = OrderedDict()
 
     def add(self, hook: Callable[[Any], Any]) -> RemovableHandle:
         """Call `hook(gradient)`, a Tensor in and a Tensor or None out."""
@@ -60,13 +111,13 @@ class HookList(list[Any]):
 
     def add_posthook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(grad_inputs, grad_outputs)` after the Node has run."""
-        self.after.append(hook)
-        return RemovableHandle(self.after, hook)
+        return add_hook(self.after, hook)
 
     def _insert(self, hook: Any) -> RemovableHandle:
-        last = len(self) - bool(self and isinstance(self[-1], KeepGrad))
-        self.insert(last, hook)  # what retain_grad keeps is what the hooks have made of it
-        return RemovableHandle(self, hook)
+        handle = add_hook(self, hook)
+        if KEEP_GRAD in self:  # what retain_grad keeps is what the hooks have made of it
+            self.move_to_end(KEEP_GRAD)
+        return handle
 
 
 class KeepGrad:
@@ -84,19 +135,19 @@ class KeepGrad:
         return g
 
 
-def on_node(node: Node) -> HookList:
+def on_node(node: Node) -> HookTable:
     """The hooks of a Node, made when the first is registered."""
     if node.hooks is None:
-        node.hooks = HookList()
+        node.hooks = HookTable()
     return node.hooks
 
 
-def hooks_of(tensor: Any) -> HookList:
+def hooks_of(tensor: Any) -> HookTable:
     """The hooks of a tensor: its own if it is a leaf, else those of the Node that made it."""
     if tensor.node is not None:
         return on_node(tensor.node)
     if tensor._hooks is None:
-        tensor._hooks = HookList()
+        tensor._hooks = HookTable()
     return tensor._hooks
 
 
@@ -106,7 +157,7 @@ def with_posthooks(node: Node, output: tuple[Any, ...], g: Any) -> tuple[Any, ..
         None if x is None or pullback is None else _tensor(pullback(g))
         for x, pullback in zip(node.targets, output[1:], strict=False)
     )
-    for hook in tuple(() if node.hooks is None else node.hooks.after):
+    for hook in () if node.hooks is None else tuple(node.hooks.after.values()):
         changed = hook(gradients, (_tensor(g),))
         if changed is not None:
             gradients = changed if isinstance(changed, tuple) else (changed,)

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..backend import xp
 from .graph import wrap_plain
-from .hooks import KeepGrad
+from .hooks import KEEP_GRAD
 from .node import FixedNode, Node, Variable, next_rank
 from .versions import captured, mark_empty, note_write, owner, recorded_writes
 
@@ -174,8 +174,8 @@ def _rebind(tensor: Any, old: Any, node: Node | None, rank: int) -> None:
         rebound[key] = weakref.ref(tensor, lambda _: rebound.pop(key, None))
     hooks = None if old.node is None else old.node.hooks
     tensor.node, tensor._requires_grad = node, node is not None
-    if hooks and isinstance(hooks[-1], KeepGrad) and node is not None:
-        hooks.pop()  # retain_grad means the tensor as it is
+    if hooks and KEEP_GRAD in hooks and node is not None:
+        del hooks[KEEP_GRAD]  # retain_grad means the tensor as it is
         tensor.retain_grad()
 
 

@@ -32,13 +32,16 @@ def batch_norm(
     training      take the batch's own statistics, and move the running ones towards them by
                   `momentum`; the running variance takes n / (n - 1) of the batch's
 
-    Raises ValueError for a single value per channel in training, RuntimeError for vectors that
-    are not (C,), or missing. Ioffe & Szegedy 2015, arXiv:1502.03167.
+    Raises ValueError for a single value per channel or eps = 0 in training and for eps < 0,
+    RuntimeError for vectors that are not (C,), or missing. Ioffe & Szegedy 2015, arXiv:1502.03167.
     """
     shape = input.array.shape
     if training:
         _check_enough(shape, 1, math.prod(shape) // max(shape[1], 1) if len(shape) > 1 else 0)
-    elif running_mean is None or running_var is None:
+    if eps < 0 or (training and eps == 0):
+        bound = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {bound}, but got {eps}")
+    if not training and (running_mean is None or running_var is None):
         missing = "running_mean" if running_mean is None else "running_var"
         raise RuntimeError(f"batch_norm: {missing} must be defined in evaluation mode")
     vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight,

@@ -290,10 +290,10 @@ class Optimizer(Hooked):
 
         The state Tensors are the live ones, not copies.
         """
-        for before in self._hooks.before_state_dict if self._hooks else ():
+        for before in tuple(self._hooks.before_state_dict.values()) if self._hooks else ():
             before(self)
         state_dict = export_state(self)
-        for after in self._hooks.after_state_dict if self._hooks else ():
+        for after in tuple(self._hooks.after_state_dict.values()) if self._hooks else ():
             changed = after(self, state_dict)
             state_dict = state_dict if changed is None else changed
         return state_dict
@@ -311,12 +311,12 @@ class Optimizer(Hooked):
         has changed then.
         """
         state_dict = dict(state_dict)
-        for before in self._hooks.before_loading if self._hooks else ():
+        for before in tuple(self._hooks.before_loading.values()) if self._hooks else ():
             changed = before(self, state_dict)
             state_dict = state_dict if changed is None else changed
         load(self, state_dict, keep_settings)
         self._flat = None
-        for after in self._hooks.after_loading if self._hooks else ():
+        for after in tuple(self._hooks.after_loading.values()) if self._hooks else ():
             after(self)
 
     def __getstate__(self) -> dict[str, Any]:  # hooks are not pickled, as in PyTorch
