@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import ops
+from .. import dtypes, ops
+from ..autograd.promote import result_type
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -75,7 +76,7 @@ __all__ = [
 abs, neg, sqrt = ops.abs, ops.neg, ops.sqrt
 exp, exp2, expm1 = ops.exp, ops.exp2, ops.expm1
 log, log1p, log2, log10 = ops.log, ops.log1p, ops.log2, ops.log10
-logaddexp, logaddexp2, xlogy = ops.logaddexp, ops.logaddexp2, ops.xlogy
+logaddexp, logaddexp2 = ops.logaddexp, ops.logaddexp2
 sin, cos, tan, asin, acos, atan = ops.sin, ops.cos, ops.tan, ops.asin, ops.acos, ops.atan
 sinh, cosh, tanh, asinh, acosh, atanh = (
     ops.sinh, ops.cosh, ops.tanh, ops.asinh, ops.acosh, ops.atanh,
@@ -105,6 +106,14 @@ def positive(input: Tensor) -> Tensor:
     if input.array.dtype.kind == "b":
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
     return input
+
+
+def xlogy(input: Any, other: Any) -> Tensor:
+    """input * log(other), and 0 where input is 0 whatever `other` is, unless it is NaN."""
+    kind = result_type((input, other))
+    kind = kind if kind.kind == "f" else dtypes.get_default_dtype()
+    x, y = (z.to(kind) if hasattr(z, "array") else kind.type(z) for z in (input, other))
+    return ops.xlogy(x, y)
 
 
 def deg2rad(input: Tensor) -> Tensor:
