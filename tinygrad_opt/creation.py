@@ -10,6 +10,7 @@ import numpy as np
 from . import dtypes
 from ._tensor import Tensor
 from .autograd.leaves import check_float
+from .autograd.promote import fitted
 from .backend import Device, device_of, to_device
 
 _int = builtins.int
@@ -142,10 +143,10 @@ def full(
 ) -> Tensor:  # fmt: skip
     """A tensor of `size` filled with `fill_value`; its type follows the value unless given."""
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
-    kind = dtypes.of_scalar(value) if dtype is None else dtype
+    kind = dtypes.of_scalar(value) if dtype is None else np.dtype(dtype)
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full: argument 'size' must be tuple of ints, not {type(size).__name__}")
-    return _made(np.full(_shape((size,)), value, kind), device, requires_grad)
+    return _made(np.full(_shape((size,)), fitted(value, kind), kind), device, requires_grad)
 
 
 def _filled(name: str, what: str) -> Any:

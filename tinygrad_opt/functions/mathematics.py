@@ -87,8 +87,8 @@ erf, erfc, erfinv, lgamma = ops.erf, ops.erfc, ops.erfinv, ops.lgamma
 
 
 def square(input: Tensor) -> Tensor:
-    """input^2, element by element."""
-    return ops.mul(input, input)
+    """input^2, element by element; of bools int64."""
+    return ops.pow(input, 2) if input.array.dtype.kind == "b" else ops.mul(input, input)
 
 
 def reciprocal(input: Tensor) -> Tensor:
@@ -128,6 +128,8 @@ def rad2deg(input: Tensor) -> Tensor:
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)), the inverse of sigmoid; `eps` first limits x to [eps, 1 - eps]."""
+    if input.array.dtype.kind != "f":
+        input = input.to(dtypes.get_default_dtype())
     x = input if eps is None else ops.clip(input, min=eps, max=1 - eps)
     return ops.log(ops.div(x, ops.sub(1, x)))
 
