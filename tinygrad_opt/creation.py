@@ -10,6 +10,7 @@ import numpy as np
 from . import dtypes
 from ._tensor import Tensor
 from .autograd.leaves import check_float
+from .autograd.promote import fitted
 from .backend import Device, device_of, to_device
 
 _int = builtins.int
@@ -64,7 +65,7 @@ def _from_python(data: Any, dtype: Any) -> Any:
     if hasattr(data, "__cuda_array_interface__"):
         return data.copy()
     if isinstance(data, (np.ndarray, np.generic)):
-        return np.array(data)
+        return np.array(dtypes.held(data if data.ndim else np.asanyarray(data), "tensor", dtype))
     if isinstance(data, (list, tuple)) and _holds_tensors(data):
         data = [x.tolist() if isinstance(x, Tensor) else x for x in data]
     try:
@@ -73,7 +74,9 @@ def _from_python(data: Any, dtype: Any) -> Any:
         raise ValueError(
             f"tensor: expected sequences of equal length at each depth: {error}"
         ) from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype == np.uint64:
+        raise RuntimeError("tensor: Overflow when unpacking long: an integer above 2**63 - 1")
+    if array.dtype not in dtypes.NAMES and not (dtype is not None and array.dtype.kind in "iu"):
         raise TypeError(f"tensor: could not infer a numeric type from {type(data).__name__} data")
     first = data
     while isinstance(first, (list, tuple)) and len(first):
@@ -93,7 +96,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if isinstance(data, Tensor):
         return data.to(dtype=dtype, device=device)
     if isinstance(data, np.ndarray):
-        return Tensor(data).to(dtype=dtype, device=device)
+        return Tensor(dtypes.held(data, "as_tensor", dtype)).to(dtype=dtype, device=device)
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -125,15 +128,26 @@ def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None,
 
 
 def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
-    """A Tensor over a NumPy array, sharing its memory. Raises TypeError for anything else."""
+    """A Tensor over a NumPy array, sharing its memory.
+
+    Raises TypeError for anything else and for types that tensors do not have, ValueError where the
+    memory cannot be shared: for the other byte order, and for elements that are not aligned.
+    """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy: expected np.ndarray (got {type(ndarray).__name__})")
-    if ndarray.dtype not in dtypes.NAMES:
-        raise TypeError(
-            f"from_numpy: can't convert np.ndarray of type {ndarray.dtype}. The only supported "
-            f"types are: {', '.join(str(dtype) for dtype in dtypes.NAMES)}"
+    array = dtypes.held(ndarray, "from_numpy")
+    if array.dtype != ndarray.dtype:
+        raise ValueError(
+            "from_numpy: given numpy array has byte order different from the native byte order. "
+            "Conversion between byte orders is not supported here, where memory is shared; use "
+            "tensor(array), which copies"
         )
-    return Tensor(ndarray)
+    if not ndarray.flags.aligned:
+        raise ValueError(
+            "from_numpy: given numpy array strides not a multiple of the element byte size. Copy "
+            "the numpy array to reallocate the memory, or use tensor(array)"
+        )
+    return Tensor(array)
 
 
 def full(
@@ -142,10 +156,10 @@ def full(
 ) -> Tensor:  # fmt: skip
     """A tensor of `size` filled with `fill_value`; its type follows the value unless given."""
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
-    kind = dtypes.of_scalar(value) if dtype is None else dtype
+    kind = dtypes.of_scalar(value) if dtype is None else np.dtype(dtype)
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full: argument 'size' must be tuple of ints, not {type(size).__name__}")
-    return _made(np.full(_shape((size,)), value, kind), device, requires_grad)
+    return _made(np.full(_shape((size,)), fitted(value, kind), kind), device, requires_grad)
 
 
 def _filled(name: str, what: str) -> Any:

@@ -131,3 +131,22 @@ def of_scalar(value: Any) -> DType:
 def name_of(dtype: DType) -> str:
     """PyTorch's name of a dtype in messages: `Float` for float32, `Long` for int64."""
     return NAMES.get(dtype, str(dtype))
+
+
+def held(array: Any, name: str, dtype: Any = None) -> Any:
+    """A NumPy array as tensors hold it: plain, aligned, in this machine's byte order.
+
+    Itself if it is so, else a copy. `dtype`: what it will be converted to, if anything.
+    Raises TypeError for masked arrays, and for types that tensors do not have.
+    """
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name}: a masked array would lose its mask; say array.filled(value)")
+    kind = array.dtype.newbyteorder("=")
+    if kind not in NAMES and (dtype is None or kind.kind not in "iu"):
+        raise TypeError(
+            f"{name}: can't convert np.ndarray of type {array.dtype}. The only supported types "
+            f"are: {', '.join(str(dtype) for dtype in NAMES)}; convert it with .astype()"
+        )
+    if kind != array.dtype or not array.flags.aligned:
+        return np.array(array, kind, subok=False)
+    return np.asarray(array)

@@ -18,9 +18,11 @@ from .autograd import rebase
 from .autograd.errors import explain
 from .autograd.modes import mode, no_grad
 from .autograd.node import Variable
+from .autograd.promote import fitted, result_type
 from .autograd.rowsparse import RowSparse
 from .autograd.versions import note_write
 from .backend import device_of, to_device, xp
+from .functions.elementwise import scaled
 
 
 def _recorded(tensor: Any, name: str, *others: Any) -> bool:
@@ -48,7 +50,16 @@ def _change(
     if _recorded(tensor, name, *others):
         rebase.update(tensor, name, lambda *xs: _like(tensor, name, function(*xs)), others)
         return tensor
-    return _write(tensor, name, write, *others)
+    try:
+        return _write(tensor, name, write, *others)
+    except (OverflowError, _Uncastable):  # for NumPy, not always for PyTorch
+        with no_grad():
+            result = _like(tensor, name, function(tensor, *others))
+        return _write(tensor, name, np.copyto, result)
+
+
+class _Uncastable(RuntimeError):
+    """NumPy would not write the result to the tensor's type."""
 
 
 def _write(tensor: Any, name: str, write: Callable[..., None], *others: Any) -> Any:
@@ -58,7 +69,7 @@ def _write(tensor: Any, name: str, write: Callable[..., None], *others: Any) -> 
         write(tensor.array, *raw)
     except (TypeError, ValueError) as error:
         if "same_kind" in str(error):
-            raise _uncastable(tensor, name, np.result_type(tensor.array, *raw)) from error
+            raise _Uncastable from error
         raise explain(name, (tensor, *others), error) from error
     if not tensor._unversioned:
         note_write(tensor.array)
@@ -75,7 +86,7 @@ def _put(tensor: Any, name: str, index: Any, value: Any, within: Any = ...) -> A
         return tensor
 
     def write(a: Any, v: Any) -> None:
-        a[within][index] = v
+        a[within][index] = v if hasattr(v, "dtype") else fitted(v, a.dtype)
 
     return _write(tensor, name, write, value)
 
@@ -89,7 +100,7 @@ def _like(tensor: Any, name: str, result: Any) -> Any:
         )
     if result.array.dtype == tensor.array.dtype:
         return result
-    if not np.can_cast(result.array.dtype, tensor.array.dtype, "same_kind"):
+    if not dtypes.can_cast(result.array.dtype, tensor.array.dtype):
         raise _uncastable(tensor, name, result.array.dtype)
     return ops.cast(result, dtype=tensor.array.dtype)
 
@@ -176,11 +187,11 @@ class InPlace:
 
     def add_(self, other: Any, *, alpha: float = 1) -> Any:
         """self += alpha * other."""
-        return _change(self, "add_", _iadd, ops.add, _scaled(other, alpha))
+        return _change(self, "add_", _iadd, ops.add, _scaled(self, other, alpha))
 
     def sub_(self, other: Any, *, alpha: float = 1) -> Any:
         """self -= alpha * other."""
-        return _change(self, "sub_", _isub, ops.sub, _scaled(other, alpha))
+        return _change(self, "sub_", _isub, ops.sub, _scaled(self, other, alpha))
 
     def mul_(self, other: Any) -> Any:
         """self *= other."""
@@ -205,6 +216,30 @@ class InPlace:
 
     def __itruediv__(self, other: Any) -> Any:
         return self.div_(other)
+
+    def __ifloordiv__(self, other: Any) -> Any:
+        return self.floor_divide_(other)
+
+    def __imod__(self, other: Any) -> Any:
+        return self.remainder_(other)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self.pow_(other)
+
+    def __iand__(self, other: Any) -> Any:
+        return self.bitwise_and_(other)
+
+    def __ior__(self, other: Any) -> Any:
+        return self.bitwise_or_(other)
+
+    def __ixor__(self, other: Any) -> Any:
+        return self.bitwise_xor_(other)
+
+    def __ilshift__(self, other: Any) -> Any:
+        return self.bitwise_left_shift_(other)
+
+    def __irshift__(self, other: Any) -> Any:
+        return self.bitwise_right_shift_(other)
 
     # Overwriting ----------------------------------------------------------------------------------
 
@@ -233,7 +268,12 @@ class InPlace:
         return _put(self, "zero_", ..., 0)
 
     def fill_(self, value: Any) -> Any:
-        """All elements `value`."""
+        """All elements `value`, a number or a 0-d tensor."""
+        if isinstance(value, Variable) and value.array.ndim:
+            raise RuntimeError(
+                "fill_ only supports 0-dimension value tensor but got tensor with "
+                f"{value.array.ndim} dimensions."
+            )
         return _put(self, "fill_", ..., value)
 
     def masked_fill_(self, mask: Any, value: Any) -> Any:
@@ -289,8 +329,8 @@ for _name in SHAPE_FORMS:
 _divided = _form("div")
 
 
-def _scaled(other: Any, alpha: float) -> Any:
-    return other if alpha == 1 else other * alpha
+def _scaled(tensor: Any, other: Any, alpha: float) -> Any:
+    return other if alpha == 1 else scaled(tensor, other, alpha)
 
 
 def _drawn(tensor: Any, name: str, fill: Callable[[Any], None]) -> Any:

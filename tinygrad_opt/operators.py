@@ -66,6 +66,12 @@ class Operators:
     __xor__ = __rxor__ = functions.bitwise_xor
     __lshift__, __rshift__ = functions.bitwise_left_shift, functions.bitwise_right_shift
 
+    def __rlshift__(self, other: Any) -> Tensor:
+        return functions.bitwise_left_shift(other, self)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return functions.bitwise_right_shift(other, self)
+
     def __invert__(self) -> Tensor:
         if self.array.dtype.kind == "f":
             raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type "

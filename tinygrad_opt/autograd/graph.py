@@ -25,7 +25,7 @@ from ..backend import xp
 from .errors import explain
 from .modes import mode
 from .node import Node, Variable
-from .promote import settle
+from .promote import settle, settle_pair
 from .rowsparse import RowSparse
 
 if TYPE_CHECKING:
@@ -122,10 +122,12 @@ def _binary(pair: Callable[..., Any]) -> Callable[..., Any]:
     def operation(x: Any, y: Any, /) -> Any:
         inputs = (x, y)
         targets: Any = None
+        odd: Any = None  # for two Tensors: whether one is not of float32
         if isinstance(x, Variable):
             a = x.array
             if isinstance(y, Variable):
                 b = y.array
+                odd = a.dtype is not _FLOAT32 or b.dtype is not _FLOAT32
                 if y._requires_grad:
                     targets = inputs if x._requires_grad else (None, y)
                 else:
@@ -142,9 +144,11 @@ def _binary(pair: Callable[..., Any]) -> Callable[..., Any]:
             output = pair(a, b)
         except (TypeError, ValueError) as error:
             raise explain(pair.__name__, inputs, error) from error
+        except OverflowError:  # a Python integer that the other's type cannot hold
+            return operation(*settle_pair(operation.__name__, inputs, None))
         z = output[0]
-        if type(z) is not _ndarray or z.dtype is not _FLOAT32:
-            z, settled = _settled(operation, inputs, _NO_PARAMS, z)
+        if type(z) is not _ndarray or (z.dtype is not _FLOAT32 if odd is None else odd):
+            z, settled = _settled_pair(operation, inputs, a, b, z)
             if settled is not None:
                 return settled
         if targets is not None and mode.enabled:
@@ -200,10 +204,24 @@ def _settled(
     if isinstance(y, np.generic):
         y = np.asarray(y)
     if y.dtype in _PROMOTED and "dtype" not in params:
-        settled = settle(operation, inputs, y.dtype)
+        settled = settle(inputs, y.dtype)
         if settled is not inputs:
             return y, operation(*settled, **params)
     return y, None
+
+
+def _settled_pair(
+    operation: Any, inputs: tuple[Any, ...], a: Any, b: Any, z: Any
+) -> tuple[Any, Any]:
+    """As `_settled`, for an operation of two operands, whose arrays or numbers are a and b."""
+    if isinstance(z, np.generic):
+        z = np.asarray(z)
+    made = z.dtype
+    if getattr(a, "dtype", made) is not made or getattr(b, "dtype", made) is not made:
+        settled = settle_pair(operation.__name__, inputs, made)
+        if settled is not inputs:
+            return z, operation(*settled)
+    return z, None
 
 
 def reduce_to(g: Any, shape: tuple[int, ...], made_by: str) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..autograd.errors import explain
 from ..autograd.graph import Variable, wrap_plain
+from ..autograd.promote import promoted, result_type
 from ..backend import xp, xp_of
 
 if TYPE_CHECKING:
@@ -25,17 +26,36 @@ def _raw(x: Any) -> Any:
     return x.array if isinstance(x, Variable) else x
 
 
+# What is defined for integers alone, and whether for bools too.
+_OF_INTS = {
+    "bitwise_and": True, "bitwise_or": True, "bitwise_xor": True, "bitwise_left_shift": False,
+    "bitwise_right_shift": False, "gcd": False, "lcm": False,
+}  # fmt: skip
+
+
+def _whole(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """Both in their result type. Raises NotImplementedError where it is not one of integers."""
+    kind = result_type((x, y))
+    if kind.kind == "f" or (kind.kind == "b" and not _OF_INTS[name]):
+        raise NotImplementedError(
+            f'{name}: "{name}_cpu" not implemented for {dtypes.name_of(kind)!r}'
+        )
+    x, y = promoted(x, y)
+    return x, y
+
+
 def _pairwise(name: str, numpy_name: str, what: str) -> Any:
+    makes_ints = name in _OF_INTS
+
     def function(input: Any, other: Any) -> Tensor:
         x, y = _raw(input), _raw(other)
         try:
+            if makes_ints:
+                x, y = _whole(name, x, y)
+            elif hasattr(x, "dtype") and hasattr(y, "dtype"):
+                x, y = promoted(x, y)
             return wrap_plain(getattr(xp_of(x, y), numpy_name)(x, y))
         except (TypeError, ValueError) as error:
-            if isinstance(error, TypeError) and "bitwise" in name:
-                kind: Any = getattr(x if hasattr(x, "dtype") else y, "dtype", type(y))
-                raise NotImplementedError(
-                    f'{name}: "{name}_cpu" not implemented for {dtypes.name_of(kind)!r}'
-                ) from error
             raise explain(name, (input, other), error) from error
 
     function.__name__ = name

@@ -10,7 +10,7 @@ from ..autograd.graph import wrap_plain
 from ..backend import xp
 from . import return_types
 from .joining import cat
-from .reduce import summable
+from .reduce import in_type, summable
 from .shape import narrow
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ def _running(operation: Any, input: Tensor, dim: int) -> Tensor:
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The running sum along `dim`; bools and ints give int64."""
-    return _running(ops.cumsum, summable(input, dtype), dim)
+    return in_type(_running(ops.cumsum, summable(input, dtype), dim), dtype)
 
 
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The running product along `dim`; bools and ints give int64."""
-    return _running(ops.cumprod, summable(input, dtype), dim)
+    return in_type(_running(ops.cumprod, summable(input, dtype), dim), dtype)
 
 
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:

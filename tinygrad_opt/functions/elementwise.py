@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..autograd.graph import Variable, wrap_plain
+from ..autograd.promote import fitted, promoted, result_type
 from .comparison import isnan
 
 if TYPE_CHECKING:
@@ -22,12 +23,33 @@ mul, pow, maximum, minimum = ops.mul, ops.pow, ops.maximum, ops.minimum
 
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input + alpha * other, broadcast."""
-    return ops.add(input, other if alpha == 1 else ops.mul(other, alpha))
+    return ops.add(input, other if alpha == 1 else scaled(input, other, alpha))
 
 
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input - alpha * other, broadcast."""
-    return ops.sub(input, other if alpha == 1 else ops.mul(other, alpha))
+    return ops.sub(input, other if alpha == 1 else scaled(input, other, alpha))
+
+
+def scaled(input: Any, other: Any, alpha: float) -> Any:
+    """alpha * other, in the type of input + other.
+
+    Raises RuntimeError for an alpha of a higher kind than that type.
+    """
+    kind = getattr(other, "dtype", None)
+    if kind is getattr(input, "dtype", None) and kind in (dtypes.float32, dtypes.float64):
+        return other * alpha  # the usual case, at its usual cost
+    kind = result_type((input, other))
+    if kind.kind != "f" and isinstance(alpha, float):
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number, got "
+            f"{alpha}"
+        )
+    if kind.kind != "b" and isinstance(alpha, bool):
+        raise RuntimeError(f"Boolean alpha only supported for Boolean results, got {alpha}")
+    if kind.kind == "b":
+        return other if alpha else ops.where(other, False, other)
+    return promoted(input, other)[1] * alpha
 
 
 def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
@@ -52,8 +74,16 @@ def clip(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("clip: At least one of 'min' or 'max' must not be None")
     if isinstance(min, Variable) or isinstance(max, Variable):
-        y = input if min is None else ops.where(input < min, min, input)
-        return y if max is None else ops.where(y > max, max, y)
+        bounds = [bound for bound in (min, max) if bound is not None]
+        y, *bounds = promoted(input, *bounds)
+        if min is not None:
+            y = where(y < bounds[0], bounds[0], y)
+        return y if max is None else where(y > bounds[-1], bounds[-1], y)
+    kind = input.array.dtype
+    if kind.kind != "f":
+        kind = result_type((input, *(bound for bound in (min, max) if bound is not None)))
+        input = input if input.array.dtype == kind else input.to(kind)
+        min, max = (bound if bound is None else fitted(bound, kind) for bound in (min, max))
     return ops.clip(input, min=min, max=max)
 
 
@@ -74,11 +104,13 @@ def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
 
 def fmax(input: Tensor, other: Tensor) -> Tensor:
     """The larger of the two, or the one that is not NaN; a tie's gradient goes to `input`."""
+    input, other = promoted(input, other)
     return ops.where((input >= other) | isnan(other), input, other)
 
 
 def fmin(input: Tensor, other: Tensor) -> Tensor:
     """The smaller of the two, or the one that is not NaN; a tie's gradient goes to `input`."""
+    input, other = promoted(input, other)
     return ops.where((input <= other) | isnan(other), input, other)
 
 
@@ -91,7 +123,13 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
             "where expected condition to be a boolean tensor, but got a tensor with dtype "
             f"{dtypes.name_of(condition.array.dtype)}; compare it, as in x != 0"
         )
-    return ops.where(condition, input, other)
+    kind = result_type((input, other))
+    if not (isinstance(input, Variable) and isinstance(other, Variable)):
+        # NumPy's numbers of that type: where(mask, 1.0, 0.0) has no array that decides it.
+        input, other = (
+            x if hasattr(x, "dtype") else kind.type(fitted(x, kind)) for x in (input, other)
+        )
+    return ops.where(condition, *promoted(input, other))
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -105,17 +143,29 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.array.ndim} dimension(s)."
         )
-    y = ops.where(mask, value, input)
-    return y if y.array.dtype == input.array.dtype else y.to(input.array.dtype)
+    kind = input.array.dtype
+    if isinstance(value, Variable):
+        value = value.to(kind)
+    else:
+        value = kind.type(fitted(value, kind))
+    return ops.where(mask, value, input)
 
 
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
-    return input + value * (tensor1 * tensor2)
+    input, tensor1, tensor2 = promoted(input, tensor1, tensor2)
+    product = tensor1 * tensor2
+    return ops.add(input, product if value == 1 else scaled(input, product, value))
 
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
-    """input + value * tensor1 / tensor2."""
+    """input + value * tensor1 / tensor2. Raises RuntimeError for integers over integers."""
+    if result_type((tensor1, tensor2)).kind != "f":
+        raise RuntimeError(
+            "Integer division with addcdiv is not supported; convert tensor1 or tensor2 with "
+            ".float()"
+        )
+    input, tensor1, tensor2 = promoted(input, tensor1, tensor2)
     return input + value * (tensor1 / tensor2)
 
 

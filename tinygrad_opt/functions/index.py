@@ -85,6 +85,12 @@ def index_put(
 ) -> Tensor:
     """input with `values` at `input[indices]`: instead of what is there, or added to it."""
     where = tuple(i.array if isinstance(i, Variable) else i for i in indices)
+    if isinstance(values, Variable) and values.array.dtype != input.array.dtype:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{dtypes.name_of(input.array.dtype)} for the destination and "
+            f"{dtypes.name_of(values.array.dtype)} for the source."
+        )
     if not accumulate:
         return ops.put(input, values, index=where)
     spread = broadcast_to(values, input.array[where].shape)

@@ -13,6 +13,7 @@ import numpy as np
 from .. import ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import Variable
+from ..autograd.promote import promoted
 from ..backend import xp
 from .shape import broadcast_to, ravel, transpose, unsqueeze
 
@@ -40,6 +41,11 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         raise ValueError("cat: expected a non-empty list of Tensors")
     # A 1-D tensor without elements may stand beside anything: the start of many loops.
     parts = [x for x in parts if x.array.shape != (0,)] or parts[:1]
+    for i, part in enumerate(parts):
+        if not part.array.ndim:
+            raise RuntimeError(
+                f"zero-dimensional tensor (at position {i}) cannot be concatenated; use stack"
+            )
     shape = parts[0].shape
     joined = axis_index(dim, len(shape))
     for i, part in enumerate(parts):
@@ -54,7 +60,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                     f"Sizes of tensors must match except in dimension {dim}. Expected size {n} "
                     f"but got size {m} for tensor number {i} in the list."
                 )
-    return ops.concatenate(parts, axis=dim)
+    return ops.concatenate(promoted(*parts), axis=dim)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -68,7 +74,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                 f"stack expects each tensor to be equal size, but got {list(parts[0].shape)} at "
                 f"entry 0 and {list(part.shape)} at entry {i}"
             )
-    return ops.stack(parts, axis=dim)
+    return ops.stack(promoted(*parts), axis=dim)
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:

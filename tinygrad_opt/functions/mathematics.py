@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import ops
+from .. import dtypes, ops
+from ..autograd.promote import result_type
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -75,7 +76,7 @@ __all__ = [
 abs, neg, sqrt = ops.abs, ops.neg, ops.sqrt
 exp, exp2, expm1 = ops.exp, ops.exp2, ops.expm1
 log, log1p, log2, log10 = ops.log, ops.log1p, ops.log2, ops.log10
-logaddexp, logaddexp2, xlogy = ops.logaddexp, ops.logaddexp2, ops.xlogy
+logaddexp, logaddexp2 = ops.logaddexp, ops.logaddexp2
 sin, cos, tan, asin, acos, atan = ops.sin, ops.cos, ops.tan, ops.asin, ops.acos, ops.atan
 sinh, cosh, tanh, asinh, acosh, atanh = (
     ops.sinh, ops.cosh, ops.tanh, ops.asinh, ops.acosh, ops.atanh,
@@ -86,8 +87,8 @@ erf, erfc, erfinv, lgamma = ops.erf, ops.erfc, ops.erfinv, ops.lgamma
 
 
 def square(input: Tensor) -> Tensor:
-    """input^2, element by element."""
-    return ops.mul(input, input)
+    """input^2, element by element; of bools int64."""
+    return ops.pow(input, 2) if input.array.dtype.kind == "b" else ops.mul(input, input)
 
 
 def reciprocal(input: Tensor) -> Tensor:
@@ -107,6 +108,14 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
+def xlogy(input: Any, other: Any) -> Tensor:
+    """input * log(other), and 0 where input is 0 whatever `other` is, unless it is NaN."""
+    kind = result_type((input, other))
+    kind = kind if kind.kind == "f" else dtypes.get_default_dtype()
+    x, y = (z.to(kind) if hasattr(z, "array") else kind.type(z) for z in (input, other))
+    return ops.xlogy(x, y)
+
+
 def deg2rad(input: Tensor) -> Tensor:
     """Degrees as radians."""
     return ops.mul(input, math.pi / 180)
@@ -119,6 +128,8 @@ def rad2deg(input: Tensor) -> Tensor:
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)), the inverse of sigmoid; `eps` first limits x to [eps, 1 - eps]."""
+    if input.array.dtype.kind != "f":
+        input = input.to(dtypes.get_default_dtype())
     x = input if eps is None else ops.clip(input, min=eps, max=1 - eps)
     return ops.log(ops.div(x, ops.sub(1, x)))
 

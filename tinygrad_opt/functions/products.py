@@ -14,7 +14,10 @@ __all__ = ["dot", "outer"]
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """input[:, None] * vec2[None, :]."""
+    """input[:, None] * vec2[None, :]. Raises RuntimeError unless both are vectors."""
+    for name, x in (("self", input), ("vec2", vec2)):
+        if x.array.ndim != 1:
+            raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {x.array.ndim}-D")
     return ops.mul(unsqueeze(input, 1), unsqueeze(vec2, 0))
 
 

@@ -40,9 +40,14 @@ def summable(x: Tensor, dtype: Any = None) -> Tensor:
     return x if dtype is None else x.to(dtype)
 
 
+def in_type(y: Tensor, dtype: Any) -> Tensor:
+    """The sum y in the type that was asked for: NumPy adds small integers up in int64."""
+    return y if dtype is None else y.to(dtype)
+
+
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over `dim` (an axis, several, or all); bools and ints give int64."""
-    return ops.sum(summable(input, dtype), axis=axis_of(dim), keepdims=keepdim)
+    return in_type(ops.sum(summable(input, dtype), axis=axis_of(dim), keepdims=keepdim), dtype)
 
 
 def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -63,7 +68,7 @@ def _without_nan(x: Tensor) -> Tensor:
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None
          ) -> Tensor:  # fmt: skip
     """The product of all elements, or along `dim`; bools and ints give int64."""
-    return ops.prod(summable(input, dtype), axis=dim, keepdims=keepdim)
+    return in_type(ops.prod(summable(input, dtype), axis=dim, keepdims=keepdim), dtype)
 
 
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:

@@ -15,7 +15,7 @@ __all__ = [
     "remainder", "round", "sgn", "sign", "true_divide", "trunc",
 ]  # fmt: skip
 
-floor, ceil, trunc, sign, copysign = ops.floor, ops.ceil, ops.trunc, ops.sign, ops.copysign
+floor, ceil, trunc, copysign = ops.floor, ops.ceil, ops.trunc, ops.copysign
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
@@ -25,6 +25,11 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
             f'"round_cpu" not implemented for {input.array.dtype} with decimals={decimals}'
         )
     return ops.round(input, decimals=decimals)
+
+
+def sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1, as the input is negative, 0 or positive; bools as they are."""
+    return ops.clone(input) if input.array.dtype.kind == "b" else ops.sign(input)
 
 
 def frac(input: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import ops
 from .._tensor import Tensor
+from ..autograd.promote import promoted
 from .mistakes import check_tensor
 from .reduction import chosen_reduction, reduced
 
@@ -39,6 +40,9 @@ def mse_loss(
     _warn_of_broadcast("mse_loss", input, target)
     if reduction == "mean" and weight is None and input.array.dtype == target.array.dtype:
         return ops.mean_squared_error(input, target)
+    input, target = promoted(input, target)
+    if input.array.dtype.kind == "b":
+        raise NotImplementedError("mse_loss: \"mse_cpu\" not implemented for 'Bool'")
     d = input - target
     return _mean_by_weight(d * d, weight, reduction)
 
@@ -84,7 +88,7 @@ def huber_loss(
             f"huber_loss does not support non-positive values for delta, got {delta}"
         )
     _warn_of_broadcast("huber_loss", input, target)
-    d = ops.abs(input - target)
+    d = ops.abs(ops.sub(*promoted(input, target)))
     near = ops.clip(d, max=delta)  # near (d - near / 2) is both branches at once
     return reduced(_weighted(near * (d - 0.5 * near), weight), reduction)
 

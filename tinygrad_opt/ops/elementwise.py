@@ -43,9 +43,20 @@ def neg(x):
     return -x, lambda g: -g
 
 
+def _power(x, y):
+    try:
+        return x**y
+    except ValueError:  # of integers, with an exponent below 0
+        if not hasattr(y, "dtype"):
+            raise
+        z = x ** xp(y).where(y < 0, 0, y)  # 1 where the exponent was below 0
+        # There 1 / x^|y| rounded towards 0 is right, and left of it: that of 1 and of -1.
+        return xp(y).where((y < 0) & (x != 1), (x == -1) * (1 - 2 * (y % 2)), z)
+
+
 @op
 def pow(x, y):
-    z = x**y
+    z = _power(x, y)
 
     def base(g):
         if isinstance(y, (int, float)):
