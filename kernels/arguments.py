@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+_LARGEST = int(np.finfo(np.float64).max)
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -69,6 +70,10 @@ def check_launch(
             )
         if isinstance(array, np.ndarray) and not array.flags.writeable:
             raise TypeError(f"{rule}: {name} is read-only; kernels take writable arrays")
+        if isinstance(array, np.ndarray) and not array.flags.aligned:
+            raise TypeError(f"{rule}: {name} is not aligned in memory; pass a copy of it")
     for name, value in zip(scalars, coefficients, strict=True):
-        if not isinstance(value, int | float | np.number):
+        if not isinstance(value, int | float | np.integer | np.floating):
             raise TypeError(f"{rule}: coefficient {name} must be a number, got {value!r}")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise TypeError(f"{rule}: coefficient {name} is too large for float64")

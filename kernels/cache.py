@@ -51,8 +51,10 @@ def load(function: str, render: Callable[[bool], str]) -> Any:
 
 
 def _load_from_disk(function: str, text: str) -> Any:
-    # Numba's version is part of the name, so two environments do not evict each other's code.
-    digest = hashlib.sha256(f"{numba.__version__}\n{text}".encode()).hexdigest()[:20]
+    # Numba's version is part of the name, so two environments do not evict each other's code; and
+    # so is the one setting that changes the machine code and that Numba's own index does not know.
+    made_by = f"{numba.__version__} {bool(numba.config.BOUNDSCHECK)}"
+    digest = hashlib.sha256(f"{made_by}\n{text}".encode()).hexdigest()[:20]
     path = _usable_folder() / f"{function}_{digest}.py"
     _write(path, text)
     name = f"_tinygrad_opt_{path.stem}"

@@ -207,9 +207,10 @@ def _run(kind: str, x: np.ndarray[Any, Any], *arguments: Any) -> Any:
             check_array("x", x)
             kernel = _load(kind, x.dtype, parallel)
         return kernel(*arguments)
-    except TypeError:  # Numba's "no matching definition": say what is wrong with x
+    except TypeError:  # Numba's "no matching definition": say what is wrong with x, if anything is
         check_array("x", x)
-        raise
+        # Read-only and unaligned memory can be read: through a copy, which is neither.
+        return kernel(*(a.copy() if isinstance(a, np.ndarray) else a for a in arguments))
     finally:
         if parallel:
             threads.release()

@@ -37,10 +37,12 @@ def fits(table: Any, index: Any, rows: Any) -> bool:
     return (
         type(index) is np.ndarray
         and index.dtype.char in "lq"
+        and index.dtype.isnative
         and table.dtype.char in "fd"
         and table.ndim > 1
         and table.flags.carray
         and rows.dtype == table.dtype
+        and table.dtype.isnative
         and rows.shape == index.shape + table.shape[1:]
         and rows.size > 0
     )

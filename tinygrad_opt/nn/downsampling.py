@@ -45,7 +45,8 @@ def _max_pool(axes: int) -> Any:
     The {axes}-D window: `kernel_size`, `stride` (default: the same), `padding` (with minus
     infinity, on both sides), `dilation` (from one cell to the next); each an int or one for each
     axis. `ceil_mode`: windows may begin in the image and end beyond it. `return_indices`: the pair
-    (maxima, their places in the flat image). The first of equal maxima gets the gradient.
+    (maxima, their places in the flat image). The first of equal maxima gets the gradient. A window
+    none of whose cells lies in the image has the maximum -inf, the place -1 and no gradient.
     Raises RuntimeError for settings and shapes that do not fit.
     """
     return max_pool
@@ -72,7 +73,7 @@ def _maxima(input: Tensor, x: Tensor, spans: tuple[Spans, ...], return_indices: 
     from ..backend import xp
 
     place = xp(x.array).window_argmax(x.array, spans)
-    y = ops.pick(x, place=place)
+    y = ops.pick(x, place=place, missing=-math.inf)
     if x is not input:
         y, place = y[0], place[0]
     return (y, wrap_plain(place)) if return_indices else y
@@ -96,11 +97,14 @@ def _max_unpool(axes: int) -> Any:
                 f"Expected shape of indices to be same as that of the input tensor "
                 f"({list(input.shape)}) but got indices tensor with shape: {list(indices.shape)}"
             )
+        if indices.dtype != np.int64:
+            raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype}")
         image = window.unpooled(tuple(x.shape[2:]), output_size)
         place = indices.array.reshape(x.shape)
         if place.size and not 0 <= place.min() <= place.max() < math.prod(image):
+            bad = place.min() if place.min() < 0 else place.max()
             raise RuntimeError(
-                f"{name}: Found an invalid max index: {int(place.max())} (output volumes are of "
+                f"{name}: Found an invalid max index: {int(bad)} (output volumes are of "
                 f"size {'x'.join(map(str, image))})"
             )
         y = ops.spread(x, place=place, image=image)
