@@ -160,11 +160,11 @@ class Namespace(Windows):
 class _NumpyNamespace(Sums, FastWindows, Namespace):
     lstm_step, lstm_step_back = recurrent.fused_lstm_step, recurrent.fused_lstm_step_back
     gru_step, gru_step_back = recurrent.fused_gru_step, recurrent.fused_gru_step_back
-    erf = staticmethod(special.erf)
-    erfc = staticmethod(special.erfc)
-    erfinv = staticmethod(special.erfinv)
-    lgamma = staticmethod(special.lgamma)
-    polygamma = staticmethod(special.polygamma)
+    erf = staticmethod(special.in_own_type(special.erf))
+    erfc = staticmethod(special.in_own_type(special.erfc))
+    erfinv = staticmethod(special.in_own_type(special.erfinv))
+    lgamma = staticmethod(special.in_own_type(special.lgamma))
+    polygamma = staticmethod(special.in_own_type(special.polygamma))
 
     def put_product(self, x: Any, values: Any, index: Any) -> Any:
         y = x.copy()

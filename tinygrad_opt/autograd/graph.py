@@ -23,9 +23,10 @@ import numpy as np
 
 from ..backend import xp
 from .errors import explain
+from .half import EXACT, HALF, in_float32
 from .modes import mode
 from .node import Node, Variable
-from .promote import settle
+from .promote import result_type, settle
 from .rowsparse import RowSparse
 
 if TYPE_CHECKING:
@@ -158,11 +159,14 @@ def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
     def operation(*inputs: Any, **params: Any) -> Any:
         raw: list[Any] = []
         targets: list[Any] = []
-        seen = needed = False
+        seen = needed = half = False
         for x in inputs:
             if isinstance(x, Variable):
                 seen = True
-                raw.append(x.array)
+                array = x.array
+                raw.append(array)
+                if array.dtype is HALF:
+                    half = True
                 if x._requires_grad:
                     needed = True
                     targets.append(x)
@@ -172,6 +176,8 @@ def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
             targets.append(None)
         if not seen:
             return pair(*inputs, **params)[0]
+        if half and _computes_wider(operation, inputs):
+            return in_float32(operation, inputs, params)
         try:
             output = pair(*raw, **params)
         except (TypeError, ValueError) as error:
@@ -203,7 +209,14 @@ def _settled(
         settled = settle(operation, inputs, y.dtype)
         if settled is not inputs:
             return y, operation(*settled, **params)
+        if y.dtype is HALF and _computes_wider(operation, inputs):
+            return y, in_float32(operation, inputs, params)
     return y, None
+
+
+def _computes_wider(operation: Any, inputs: tuple[Any, ...]) -> bool:
+    """Whether an operation on these float16 inputs is to be computed in float32."""
+    return operation.__name__ not in EXACT and result_type(inputs) is HALF
 
 
 def reduce_to(g: Any, shape: tuple[int, ...], made_by: str) -> Any:

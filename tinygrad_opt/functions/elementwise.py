@@ -120,8 +120,8 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 
 
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
-    """input + weight * (end - input)."""
-    return input + weight * (end - input)
+    """input + weight * (end - input), and exactly `end` where the weight is 1."""
+    return ops.lerp(input, end, weight)
 
 
 clamp, multiply, subtract = clip, mul, sub

@@ -120,7 +120,7 @@ def rad2deg(input: Tensor) -> Tensor:
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)), the inverse of sigmoid; `eps` first limits x to [eps, 1 - eps]."""
     x = input if eps is None else ops.clip(input, min=eps, max=1 - eps)
-    return ops.log(ops.div(x, ops.sub(1, x)))
+    return ops.logit(x)
 
 
 def digamma(input: Tensor) -> Tensor:

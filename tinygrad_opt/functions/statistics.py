@@ -158,7 +158,20 @@ def _interpolated(rows: Tensor, levels: Any, interpolation: str, skip_nan: bool)
     below, above = space.floor(rank).astype("int64"), space.ceil(rank).astype("int64")
     low = ops.take_along_axis(rows, indices=below, axis=x.ndim - 1)
     high = ops.take_along_axis(rows, indices=above, axis=x.ndim - 1)
-    return low + (high - low) * wrap_plain((rank - below).astype(x.dtype))
+    return _between(low, high, (rank - below).astype(x.dtype))
+
+
+def _between(low: Tensor, high: Tensor, weight: Any) -> Tensor:
+    """lerp(low, high, weight), where an infinite neighbour wins, but not with the weight 0."""
+    y = ops.lerp(low, high, weight)
+    a, b = low.array, high.array
+    space = xp(a)
+    infinite = space.isinf(a) | space.isinf(b)
+    if not infinite.any():
+        return y
+    at_end = (weight == 0) | (a == b)
+    sums = space.where(at_end, a, a * space.where(at_end, 1, 1 - weight) + b * weight)
+    return ops.where(infinite, sums, y)
 
 
 _ROUNDED: dict[str, Any] = {
@@ -209,8 +222,11 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     x = input.array.reshape(-1)
     if bins < 1:
         raise RuntimeError(f"histc: bins must be > 0, got {bins}")
-    counts, _ = xp(x).histogram(x, bins, _range(x, min, max, "histc"))
-    return wrap_plain(counts.astype(x.dtype))
+    low, high = _range(x, min, max, "histc")
+    space = xp(x)
+    inside = x[(x >= low) & (x <= high)].astype("float64")
+    place = space.minimum((inside - low) / (high - low) * bins, bins - 1).astype("int64")
+    return wrap_plain(space.bincount(place, minlength=bins).astype(x.dtype))
 
 
 def histogram(

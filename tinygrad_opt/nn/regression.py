@@ -84,9 +84,7 @@ def huber_loss(
             f"huber_loss does not support non-positive values for delta, got {delta}"
         )
     _warn_of_broadcast("huber_loss", input, target)
-    d = ops.abs(input - target)
-    near = ops.clip(d, max=delta)  # near (d - near / 2) is both branches at once
-    return reduced(_weighted(near * (d - 0.5 * near), weight), reduction)
+    return reduced(_weighted(ops.huber(input, target, delta=delta), weight), reduction)
 
 
 def smooth_l1_loss(
@@ -102,4 +100,5 @@ def smooth_l1_loss(
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    return huber_loss(input, target, reduction, beta) * (1 / beta)
+    _warn_of_broadcast("smooth_l1_loss", input, target)
+    return reduced(ops.huber(input, target, delta=beta, scale=beta), reduction)
