@@ -40,13 +40,13 @@ class Sums:
         return _sum_of_rows(x)
 
     def prod(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return _rounded(np.multiply.reduce(x, axis, _wide(x), None, keepdims), x)
+        return _rounded(np.prod(x, axis, _wide(x), keepdims=keepdims), x)
 
-    def cumsum(self, x: Any, axis: int) -> Any:
-        return _rounded(np.add.accumulate(x, axis, _wide(x)), x)
+    def cumsum(self, x: Any, axis: int | None = None) -> Any:
+        return _rounded(np.cumsum(x, axis, _wide(x)), x)
 
-    def cumprod(self, x: Any, axis: int) -> Any:
-        return _rounded(np.multiply.accumulate(x, axis, _wide(x)), x)
+    def cumprod(self, x: Any, axis: int | None = None) -> Any:
+        return _rounded(np.cumprod(x, axis, _wide(x)), x)
 
     def logcumsumexp(self, x: Any, axis: int) -> Any:
         return _rounded(np.logaddexp.accumulate(x, axis, _wide(x)), x)

@@ -57,8 +57,9 @@ def _running_top(x: Any, axis: int) -> Any:
 
 
 def _gap(x: Any, top: Any) -> Any:
-    """x - top, and 0 also for equal infinities."""
-    return xp(x).where(x == top, 0, x - top)
+    """x - top, and 0 for equal infinities."""
+    gap = x - top
+    return xp(x).where((x == top) & (gap != gap), 0, gap)
 
 
 def _scaled_sums(x: Any, top: Any, axis: int) -> Any:

@@ -32,8 +32,9 @@ def logaddexp2(x, y):
 
 
 def _difference(x, y):
-    """x - y, and 0 also for equal infinities."""
-    return xp_of(x, y).where(x == y, 0, x - y)
+    """x - y, and 0 for equal infinities."""
+    d = x - y
+    return xp(d).where((x == y) & (d != d), 0, d)
 
 
 @op
