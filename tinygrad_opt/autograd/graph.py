@@ -23,7 +23,7 @@ import numpy as np
 
 from ..backend import xp
 from .errors import explain
-from .half import EXACT, HALF, in_float32
+from .half import EXACT, HALF, fits_half, in_float32
 from .modes import mode
 from .node import Node, Variable
 from .promote import result_type, settle
@@ -216,7 +216,9 @@ def _settled(
 
 def _computes_wider(operation: Any, inputs: tuple[Any, ...]) -> bool:
     """Whether an operation on these float16 inputs is to be computed in float32."""
-    return operation.__name__ not in EXACT and result_type(inputs) is HALF
+    if operation.__name__ in EXACT and all(map(fits_half, inputs)):
+        return False
+    return result_type(inputs) is HALF
 
 
 def reduce_to(g: Any, shape: tuple[int, ...], made_by: str) -> Any:

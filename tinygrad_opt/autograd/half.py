@@ -16,7 +16,7 @@ import numpy as np
 from .node import Variable
 from .promote import result_type
 
-__all__ = ["EXACT", "HALF", "in_float32", "widened"]
+__all__ = ["EXACT", "HALF", "fits_half", "in_float32", "widened"]
 
 HALF = np.dtype("float16")
 _WIDE = np.dtype("float32")
@@ -24,7 +24,7 @@ _WIDE = np.dtype("float32")
 # Operations that round at most once as they are, forwards and backwards: these stay in float16.
 EXACT = frozenset("""
     abs add amax amin broadcast_to cast ceil clip clone concatenate copysign diagonal div flip floor
-    getitem hardshrink leaky_relu maximum minimum mul nan_to_num neg pick put put_extremum relu
+    getitem hardshrink maximum minimum mul nan_to_num neg pick put put_extremum relu
     reshape roll round scatter_add sign stack sub take_along_axis threshold to_device transpose
     trunc where windows
 """.split())
@@ -56,6 +56,11 @@ def widened(function: Callable[..., Any]) -> Callable[..., Any]:
         return in_float32(function, args, kwargs)
 
     return wrapper
+
+
+def fits_half(x: Any) -> bool:
+    """Whether x is no Python number that float16 would have to round: 0.1, or 100000."""
+    return not isinstance(x, (int, float)) or float(np.float16(x)) == x or x != x
 
 
 def _is_half(x: Any) -> bool:

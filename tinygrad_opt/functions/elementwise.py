@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..autograd.graph import Variable, wrap_plain
+from ..autograd.half import widened
 from .comparison import isnan
 
 if TYPE_CHECKING:
@@ -22,12 +23,17 @@ mul, pow, maximum, minimum = ops.mul, ops.pow, ops.maximum, ops.minimum
 
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input + alpha * other, broadcast."""
-    return ops.add(input, other if alpha == 1 else ops.mul(other, alpha))
+    return ops.add(input, other) if alpha == 1 else _add_scaled(input, other, alpha)
 
 
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input - alpha * other, broadcast."""
-    return ops.sub(input, other if alpha == 1 else ops.mul(other, alpha))
+    return ops.sub(input, other) if alpha == 1 else _add_scaled(input, other, -alpha)
+
+
+@widened
+def _add_scaled(x: Any, y: Any, alpha: float) -> Tensor:
+    return ops.add(x, ops.mul(y, alpha))
 
 
 def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
@@ -109,11 +115,13 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return y if y.array.dtype == input.array.dtype else y.to(input.array.dtype)
 
 
+@widened
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
     return input + value * (tensor1 * tensor2)
 
 
+@widened
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value * tensor1 / tensor2."""
     return input + value * (tensor1 / tensor2)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import wrap_plain
+from ..autograd.half import widened
 from .comparison import ne
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any 
     return sum(_without_nan(input), dim, keepdim, dtype=dtype)
 
 
+@widened
 def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` of all that is not NaN."""
     count = sum(ops.logical_not(ops.isnan(input)), dim, keepdim)

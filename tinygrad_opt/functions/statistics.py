@@ -10,6 +10,7 @@ import numpy as np
 from .. import dtypes, ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import Variable, wrap_plain
+from ..autograd.half import widened
 from ..backend import to_device, xp
 from . import return_types
 from .elementwise import clip
@@ -99,6 +100,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
+@widened
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
@@ -111,6 +113,7 @@ def quantile(
     return _quantile(input, q, dim, keepdim, interpolation, False)
 
 
+@widened
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
@@ -250,6 +253,7 @@ def histogram(
 # Covariance ---------------------------------------------------------------------------------------
 
 
+@widened
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None,
     aweights: Tensor | None = None,
@@ -289,6 +293,7 @@ def _freedom(freedom: Any) -> Any:
     return max(freedom, 0) if isinstance(freedom, int) else clip(freedom, min=0)
 
 
+@widened
 def corrcoef(input: Tensor) -> Tensor:
     """The correlations of the rows: covariances over standard deviations, within [-1, 1]."""
     c = cov(input)

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import ops
 from .._tensor import Tensor
+from ..autograd.half import widened
 from .mistakes import check_tensor
 from .reduction import chosen_reduction, reduced
 
@@ -26,6 +27,7 @@ def _warn_of_broadcast(name: str, input: Tensor, target: Tensor) -> None:
         )
 
 
+@widened
 def mse_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", weight: Tensor | None = None,
@@ -60,6 +62,7 @@ def _mean_by_weight(loss: Any, weight: Tensor | None, reduction: str) -> Any:
     return ops.sum(weighted) / ops.sum(weight)
 
 
+@widened
 def l1_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", weight: Tensor | None = None,
@@ -70,6 +73,7 @@ def l1_loss(
     return _mean_by_weight(ops.abs(input - target), weight, reduction)
 
 
+@widened
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0,
     weight: Tensor | None = None,
@@ -87,6 +91,7 @@ def huber_loss(
     return reduced(_weighted(ops.huber(input, target, delta=delta), weight), reduction)
 
 
+@widened
 def smooth_l1_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", beta: float = 1.0,
