@@ -26,6 +26,18 @@ def _ufunc(name: str) -> Any:
     return ufunc
 
 
+def in_own_type(function: Any) -> Any:
+    """The function, with float16 for float16, which it computes in float32."""
+
+    @functools.wraps(function)
+    def wrapper(x: Any, *args: Any, **kwargs: Any) -> Any:
+        if getattr(x, "dtype", None) == np.float16:
+            return function(x.astype(np.float32), *args, **kwargs).astype(np.float16)
+        return function(x, *args, **kwargs)
+
+    return wrapper
+
+
 def erf(x: Any) -> Any:
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     return _in_kind(_ufunc("erf")(x), x)

@@ -23,9 +23,10 @@ import numpy as np
 
 from ..backend import xp
 from .errors import explain
+from .half import EXACT, HALF, fits_half, in_float32
 from .modes import mode
 from .node import Node, Variable
-from .promote import settle, settle_pair
+from .promote import result_type, settle, settle_pair
 from .rowsparse import RowSparse
 
 if TYPE_CHECKING:
@@ -162,11 +163,14 @@ def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
     def operation(*inputs: Any, **params: Any) -> Any:
         raw: list[Any] = []
         targets: list[Any] = []
-        seen = needed = False
+        seen = needed = half = False
         for x in inputs:
             if isinstance(x, Variable):
                 seen = True
-                raw.append(x.array)
+                array = x.array
+                raw.append(array)
+                if array.dtype is HALF:
+                    half = True
                 if x._requires_grad:
                     needed = True
                     targets.append(x)
@@ -176,6 +180,8 @@ def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
             targets.append(None)
         if not seen:
             return pair(*inputs, **params)[0]
+        if half and _computes_wider(operation, inputs):
+            return in_float32(operation, inputs, params)
         try:
             output = pair(*raw, **params)
         except (TypeError, ValueError) as error:
@@ -207,6 +213,8 @@ def _settled(
         settled = settle(inputs, y.dtype)
         if settled is not inputs:
             return y, operation(*settled, **params)
+        if y.dtype is HALF and _computes_wider(operation, inputs):
+            return y, in_float32(operation, inputs, params)
     return y, None
 
 
@@ -221,7 +229,16 @@ def _settled_pair(
         settled = settle_pair(operation.__name__, inputs, made)
         if settled is not inputs:
             return z, operation(*settled)
+    if made is HALF and _computes_wider(operation, inputs):
+        return z, in_float32(operation, inputs, _NO_PARAMS)
     return z, None
+
+
+def _computes_wider(operation: Any, inputs: tuple[Any, ...]) -> bool:
+    """Whether an operation on these float16 inputs is to be computed in float32."""
+    if operation.__name__ in EXACT and all(map(fits_half, inputs)):
+        return False
+    return result_type(inputs) is HALF
 
 
 def reduce_to(g: Any, shape: tuple[int, ...], made_by: str) -> Any:

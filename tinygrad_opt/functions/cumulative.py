@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .. import ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import wrap_plain
+from ..autograd.half import widened
 from ..backend import xp
 from . import return_types
 from .joining import cat
@@ -105,11 +106,13 @@ def _strips(y: Tensor, x: Any, dx: float, dim: int) -> Tensor:
     return (narrow(y, dim, 0, n - 1) + narrow(y, dim, 1, n - 1)) / 2 * widths
 
 
+@widened
 def trapezoid(y: Tensor, x: Any = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
     """The integral of y along `dim` by the trapezoidal rule, at the points x or at steps dx."""
     return ops.sum(_strips(y, x, dx, dim), axis=dim)
 
 
+@widened
 def cumulative_trapezoid(y: Tensor, x: Any = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
     """The running integral of y along `dim` by the trapezoidal rule."""
     return ops.cumsum(_strips(y, x, dx, dim), axis=dim)

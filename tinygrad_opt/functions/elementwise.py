@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..autograd.graph import Variable, wrap_plain
+from ..autograd.half import widened
 from ..autograd.promote import fitted, promoted, result_type
 from .comparison import isnan
 
@@ -23,12 +24,22 @@ mul, pow, maximum, minimum = ops.mul, ops.pow, ops.maximum, ops.minimum
 
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input + alpha * other, broadcast."""
-    return ops.add(input, other if alpha == 1 else scaled(input, other, alpha))
+    return ops.add(input, other) if alpha == 1 else _add_scaled(input, other, alpha)
 
 
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input - alpha * other, broadcast."""
-    return ops.sub(input, other if alpha == 1 else scaled(input, other, alpha))
+    return ops.sub(input, other) if alpha == 1 else _sub_scaled(input, other, alpha)
+
+
+@widened
+def _add_scaled(x: Any, y: Any, alpha: float) -> Tensor:
+    return ops.add(x, scaled(x, y, alpha))
+
+
+@widened
+def _sub_scaled(x: Any, y: Any, alpha: float) -> Tensor:
+    return ops.sub(x, scaled(x, y, alpha))
 
 
 def scaled(input: Any, other: Any, alpha: float) -> Any:
@@ -151,6 +162,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return ops.where(mask, value, input)
 
 
+@widened
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
     input, tensor1, tensor2 = promoted(input, tensor1, tensor2)
@@ -158,6 +170,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     return ops.add(input, product if value == 1 else scaled(input, product, value))
 
 
+@widened
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value * tensor1 / tensor2. Raises RuntimeError for integers over integers."""
     if result_type((tensor1, tensor2)).kind != "f":
@@ -170,8 +183,8 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 
 
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
-    """input + weight * (end - input)."""
-    return input + weight * (end - input)
+    """input + weight * (end - input), and exactly `end` where the weight is 1."""
+    return ops.lerp(input, end, weight)
 
 
 clamp, multiply, subtract = clip, mul, sub

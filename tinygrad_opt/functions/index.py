@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import Variable, wrap_plain
+from ..autograd.half import widened
 from ..backend import xp
 from ..ops.index import along as grid_along
 from .elementwise import masked_fill
@@ -61,6 +62,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return ops.getitem(input, index=where) if input.array.ndim else ops.clone(input)
 
 
+@widened
 def index_add(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1
 ) -> Tensor:
@@ -182,6 +184,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return scatter_reduce(input, dim, index, src, "sum")
 
 
+@widened
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import dtypes, ops
-from ..autograd.promote import result_type
+from ..autograd.half import widened
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -96,6 +96,7 @@ def reciprocal(input: Tensor) -> Tensor:
     return ops.div(1.0, input)
 
 
+@widened
 def rsqrt(input: Tensor) -> Tensor:
     """1 / sqrt(input), element by element."""
     return ops.div(1.0, ops.sqrt(input))
@@ -126,12 +127,13 @@ def rad2deg(input: Tensor) -> Tensor:
     return ops.mul(input, 180 / math.pi)
 
 
+@widened
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)), the inverse of sigmoid; `eps` first limits x to [eps, 1 - eps]."""
     if input.array.dtype.kind != "f":
         input = input.to(dtypes.get_default_dtype())
     x = input if eps is None else ops.clip(input, min=eps, max=1 - eps)
-    return ops.log(ops.div(x, ops.sub(1, x)))
+    return ops.logit(x)
 
 
 def digamma(input: Tensor) -> Tensor:
@@ -146,6 +148,7 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     return ops.polygamma(input, n=n)
 
 
+@widened
 def mvlgamma(input: Tensor, p: int) -> Tensor:
     """The logarithm of the multivariate gamma function of dimension p.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..autograd.errors import axis_index
+from ..autograd.half import widened
 from . import reduce
 from .factorizations import LinAlgError, check_matrix, inv, svdvals
 from .shape import broadcast_tensors, movedim
@@ -38,6 +39,7 @@ def _check_float(name: str, x: Tensor) -> None:
         )
 
 
+@widened
 def matrix_norm(
     A: Tensor, ord: float | str = "fro", dim: Sequence[int] = (-2, -1), keepdim: bool = False,
     *, dtype: Any = None,
@@ -127,6 +129,7 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
 # Products -----------------------------------------------------------------------------------------
 
 
+@widened
 def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """The cross product of vectors of length 3 along `dim`."""
     if input.array.ndim != other.array.ndim:
@@ -150,6 +153,7 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     return turned(a, y) * turned(b, z) - turned(a, z) * turned(b, y)
 
 
+@widened
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The sum of x * y along `dim`, broadcast."""
     return ops.sum(x * y, axis=dim)
@@ -166,6 +170,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     return ops.stack(columns, axis=-1)
 
 
+@widened
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of the matrices, multiplied in the order of least work.
 

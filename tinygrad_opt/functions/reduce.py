@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import wrap_plain
+from ..autograd.half import widened
 from .comparison import ne
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any 
     return sum(_without_nan(input), dim, keepdim, dtype=dtype)
 
 
+@widened
 def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` of all that is not NaN."""
     count = sum(ops.logical_not(ops.isnan(input)), dim, keepdim)
@@ -87,7 +88,7 @@ def var(
     *, correction: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The variance over `dim`: sum of (x - mean)^2 / (n - correction), correction 1 by default."""
-    return var_mean(input, dim, unbiased, keepdim, correction=correction)[0]
+    return _spread(ops.variance, input, dim, unbiased, keepdim, correction)[0]
 
 
 def std(
@@ -95,7 +96,7 @@ def std(
     *, correction: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The standard deviation: the square root of `var`."""
-    return ops.sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+    return _spread(ops.deviation, input, dim, unbiased, keepdim, correction)[0]
 
 
 def var_mean(
@@ -103,6 +104,15 @@ def var_mean(
     *, correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The variance and the mean over `dim`. Raises RuntimeError for integers."""
+    spread, axis = _spread(ops.variance, input, dim, unbiased, keepdim, correction)
+    return spread, ops.mean(input, axis=axis, keepdims=keepdim)
+
+
+def _spread(
+    operation: Any, input: Tensor, dim: Any, unbiased: bool, keepdim: bool,
+    correction: float | None,
+) -> tuple[Tensor, Any]:  # fmt: skip
+    """The variance or deviation, and the axis that it was taken over."""
     if isinstance(dim, bool):  # var(x, False), where the axis was left out
         dim, unbiased = None, dim
     if input.array.dtype.kind != "f":
@@ -111,12 +121,8 @@ def var_mean(
             f"{dtypes.name_of(input.array.dtype)}; convert with .float()"
         )
     correction = int(unbiased) if correction is None else correction
-    average = ops.mean(input, axis=axis_of(dim), keepdims=True)
-    centred = input - average
-    squares = ops.mean(centred * centred, axis=axis_of(dim), keepdims=keepdim)
-    n = input.array.size // builtins.max(squares.array.size, 1)
-    spread = squares * (n / (n - correction) if n > correction else math.nan)
-    return spread, ops.reshape(average, shape=tuple(squares.shape))
+    axis = axis_of(dim)
+    return operation(input, axis=axis, keepdims=keepdim, correction=correction), axis
 
 
 def std_mean(
@@ -124,8 +130,8 @@ def std_mean(
     *, correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The standard deviation and the mean over `dim`."""
-    spread, average = var_mean(input, dim, unbiased, keepdim, correction=correction)
-    return ops.sqrt(spread), average
+    spread, axis = _spread(ops.deviation, input, dim, unbiased, keepdim, correction)
+    return spread, ops.mean(input, axis=axis, keepdims=keepdim)
 
 
 def norm(
@@ -143,7 +149,9 @@ def norm(
         return ops.norm2(input, axis=axis, keepdims=keepdim)
     if p == 0:
         return ops.sum(ops.cast(ne(input, 0), dtype=input.dtype), axis=axis, keepdims=keepdim)
-    return ops.power(ops.sum(ops.power(ops.abs(input), p), axis=axis, keepdims=keepdim), 1 / p)
+    if p == 1:
+        return ops.sum(ops.abs(input), axis=axis, keepdims=keepdim)
+    return ops.norm_p(input, p=p, axis=axis, keepdims=keepdim)
 
 
 def _truth(name: str, what: str) -> Any:

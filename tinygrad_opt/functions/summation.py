@@ -13,6 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
+from ..autograd.half import widened
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -22,6 +23,7 @@ __all__ = ["einsum"]
 Labels = list[Any]  # letters, and ("...", i) for the i-th axis of an ellipsis, counted from its end
 
 
+@widened
 def einsum(*args: Any) -> Tensor:
     """The sum of products that an equation spells: `einsum("ij,jk->ik", a, b)` is a @ b.
 

@@ -10,12 +10,14 @@ import numpy as np
 
 from .. import dtypes, ops, random
 from .._tensor import Tensor
+from ..autograd.half import widened
 from ..backend import device_of, to_device, xp
 from .reduction import check_devices
 
 __all__ = ["scaled_dot_product_attention"]
 
 
+@widened
 def scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
     dropout_p: float = 0.0, is_causal: bool = False, *, scale: float | None = None,

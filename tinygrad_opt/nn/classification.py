@@ -10,6 +10,7 @@ import numpy as np
 from .. import dtypes, ops
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
+from ..autograd.half import widened
 from ..backend import xp
 from .mistakes import check_tensor
 from .reduction import check_devices, check_reduction, chosen_reduction, reduced
@@ -62,6 +63,15 @@ def cross_entropy(
         if ignore_index >= 0:
             raise RuntimeError("ignore_index is not supported for floating point target")
         return _of_probabilities(input, target, weight, reduction, label_smoothing)
+    return _of_classes(input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+@widened
+def _of_classes(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
+    label_smoothing: float,
+) -> Any:  # fmt: skip
+    """Cross entropy with a class as the target of each row."""
     rows, index, shape = _as_rows(input, target)
     logp = ops.log_softmax(rows, axis=1)
     factors, ignored = _row_weights(logp, index, weight, ignore_index)
@@ -75,6 +85,7 @@ def cross_entropy(
     return _finished(loss, factors, reduction, shape)
 
 
+@widened
 def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
     ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",
@@ -170,6 +181,7 @@ def _finished(loss: Any, factors: Any, reduction: str, shape: tuple[int, ...]) -
     return total * (1 / weight if weight else math.nan)
 
 
+@widened
 def _of_probabilities(
     input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float
 ) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import ops
 from .._tensor import Tensor
+from ..autograd.half import widened
 from ..dtypes import name_of
 from ..windows import Window
 
@@ -112,6 +113,7 @@ def _convolve(
     return y if batched is input else y[0]
 
 
+@widened
 def _transpose(
     axes: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes, padding: Sizes,
     output_padding: Sizes, groups: int, dilation: Sizes,

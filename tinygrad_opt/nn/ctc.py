@@ -15,12 +15,14 @@ import numpy as np
 from .. import functions, ops
 from .._tensor import Tensor
 from ..autograd.graph import Variable, op
+from ..autograd.half import widened
 from ..backend import device_of, to_device, xp
 from .reduction import check_reduction
 
 __all__ = ["ctc_loss"]
 
 
+@widened
 def ctc_loss(
     log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any, blank: int = 0,
     reduction: str = "mean", zero_infinity: bool = False,

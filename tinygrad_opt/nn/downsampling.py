@@ -11,6 +11,7 @@ import numpy as np
 from .. import functions, ops
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
+from ..autograd.half import widened
 from ..ops.pool import Taps
 from ..windows import Spans
 
@@ -158,6 +159,7 @@ def avg_pool3d(
     return _means(input, window, count_include_pad, divisor_override)
 
 
+@widened
 def _means(
     input: Tensor, window: _Settings, count_include_pad: bool, divisor: int | None
 ) -> Tensor:
@@ -199,7 +201,7 @@ def _adaptive_avg_pool(axes: int) -> Any:
     `input` (batch, channels, *image of {axes} axes), batch optional. `output_size`: an int or one
     for each axis, None to keep a size.
     """
-    return adaptive_avg_pool
+    return widened(adaptive_avg_pool)
 
 
 adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_adaptive_avg_pool, (1, 2, 3))
@@ -248,7 +250,7 @@ def _lp_pool(axes: int) -> Any:
 
     lp_pool.__name__ = lp_pool.__qualname__ = f"lp_pool{axes}d"
     lp_pool.__doc__ = "(The sum of x^norm_type over each window)^(1 / norm_type), without padding."
-    return lp_pool
+    return widened(lp_pool)
 
 
 lp_pool1d, lp_pool2d, lp_pool3d = map(_lp_pool, (1, 2, 3))

@@ -9,6 +9,7 @@ from typing import Any
 from .. import ops
 from .._tensor import Tensor
 from ..autograd.graph import op, wrap_plain
+from ..autograd.half import widened
 from ..backend import xp
 from ..ops import softplus
 from .mistakes import check_tensor
@@ -43,6 +44,7 @@ def _held(log: Any, x: Any, finite: Any) -> Any:
     return xp(x).where(finite, xp(x).maximum(y, -100.0), -100.0)
 
 
+@widened
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean",
@@ -82,6 +84,7 @@ def _bce_of_logits(x, target, pos_weight):
     return (1 - target) * x + times(soft), to_x, to_target, lambda g: g * target * soft
 
 
+@widened
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean", pos_weight: Tensor | None = None,
@@ -106,6 +109,7 @@ def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
         )
 
 
+@widened
 def kl_div(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", log_target: bool = False,
@@ -133,6 +137,7 @@ def kl_div(
     return ops.sum(loss) / (input.array.shape[0] if input.ndim else 1)
 
 
+@widened
 def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool = True, full: bool = False,
     size_average: Any = None, eps: float = 1e-8, reduce: Any = None, reduction: str = "mean",
@@ -155,6 +160,7 @@ def poisson_nll_loss(
     return reduced(loss, reduction)
 
 
+@widened
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6,
     reduction: str = "mean",

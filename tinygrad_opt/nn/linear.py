@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import functions, ops
 from .._tensor import Tensor
+from ..autograd.half import widened
 from ..creation import empty
 from . import init
 from .lazy import LazyModuleMixin
@@ -23,6 +24,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return ops.linear(input, weight, bias)
 
 
+@widened
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input1 @ weight[k] @ input2, plus bias[k], for each output k.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import dtypes, ops
 from .._tensor import Tensor
+from ..autograd.half import widened
 from ..autograd.modes import no_grad
 from ..backend import xp
 from .reduction import check_devices
@@ -52,6 +53,7 @@ def embedding(
     )  # fmt: skip
 
 
+@widened
 def embedding_bag(
     input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None,
     norm_type: float = 2, scale_grad_by_freq: bool = False, mode: str = "mean",

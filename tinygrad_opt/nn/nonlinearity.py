@@ -14,6 +14,7 @@ from .. import functions, ops, random
 from .._tensor import Tensor
 from ..autograd.errors import axis_index
 from ..autograd.graph import wrap_plain
+from ..autograd.half import widened
 from ..backend import device_of, to_device, xp
 from ..ops import sigmoid, tanh
 
@@ -102,6 +103,7 @@ def hardtanh(
     return ops.hardtanh(input, low=min_val, high=max_val)
 
 
+@widened
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """relu6(input + 3) / 6."""
     return relu6(input + 3) / 6
@@ -177,6 +179,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return ops.gelu(input) if approximate == "none" else ops.gelu_tanh(input)
 
 
+@widened
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half of `input` along `dim`, times the sigmoid of the second.
 
@@ -209,6 +212,7 @@ def logsigmoid(input: Tensor) -> Tensor:
     return ops.log_sigmoid(input)
 
 
+@widened
 def tanhshrink(input: Tensor) -> Tensor:
     """`input` - tanh(input)."""
     return input - tanh(input)
@@ -249,6 +253,7 @@ def _chosen(input: Tensor, dim: int | None, name: str, stacklevel: int) -> int:
     return 0 if input.ndim in (0, 1, 3) else 1
 
 
+@widened
 def gumbel_softmax(
     logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1,
     *, generator: random.Generator | None = None,

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import ops
 from .._tensor import Tensor
+from ..autograd.half import widened
 from ..autograd.promote import promoted
 from .mistakes import check_tensor
 from .reduction import chosen_reduction, reduced
@@ -27,6 +28,7 @@ def _warn_of_broadcast(name: str, input: Tensor, target: Tensor) -> None:
         )
 
 
+@widened
 def mse_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", weight: Tensor | None = None,
@@ -64,6 +66,7 @@ def _mean_by_weight(loss: Any, weight: Tensor | None, reduction: str) -> Any:
     return ops.sum(weighted) / ops.sum(weight)
 
 
+@widened
 def l1_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", weight: Tensor | None = None,
@@ -74,6 +77,7 @@ def l1_loss(
     return _mean_by_weight(ops.abs(input - target), weight, reduction)
 
 
+@widened
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0,
     weight: Tensor | None = None,
@@ -88,11 +92,11 @@ def huber_loss(
             f"huber_loss does not support non-positive values for delta, got {delta}"
         )
     _warn_of_broadcast("huber_loss", input, target)
-    d = ops.abs(ops.sub(*promoted(input, target)))
-    near = ops.clip(d, max=delta)  # near (d - near / 2) is both branches at once
-    return reduced(_weighted(near * (d - 0.5 * near), weight), reduction)
+    each = ops.huber(*promoted(input, target), delta=delta)
+    return reduced(_weighted(each, weight), reduction)
 
 
+@widened
 def smooth_l1_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", beta: float = 1.0,
@@ -106,4 +110,5 @@ def smooth_l1_loss(
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    return huber_loss(input, target, reduction, beta) * (1 / beta)
+    _warn_of_broadcast("smooth_l1_loss", input, target)
+    return reduced(ops.huber(input, target, delta=beta, scale=beta), reduction)

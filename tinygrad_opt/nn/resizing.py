@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import functions, ops
 from .._tensor import Tensor
+from ..autograd.half import widened
 from ..ops.pool import Taps
 from .downsampling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, taps_of
 
@@ -22,6 +23,7 @@ _AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 _MODES = ("nearest", *_AXES, "area", "nearest-exact")
 
 
+@widened
 def interpolate(
     input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
     align_corners: bool | None = None, recompute_scale_factor: bool | None = None,

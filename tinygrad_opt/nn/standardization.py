@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import dtypes, ops
 from .._tensor import Size, Tensor
+from ..autograd.half import HALF, in_float32, widened
 from ..backend import xp
 from ..ops.normalization import moments
 
@@ -48,7 +49,7 @@ def batch_norm(
                "bias": bias}  # fmt: skip
     _check_channels("batch_norm", input, vectors)
     if not training:
-        return _by_running(input, running_mean, running_var, weight, bias, eps)
+        return _in_type_of_input(_by_running, input, running_mean, running_var, weight, bias, eps)
     if (running_mean is None) != (running_var is None):
         raise ValueError(
             "batch_norm: running_mean and running_var must either both be None or neither be None"
@@ -81,7 +82,7 @@ def instance_norm(
             "use_input_stats is false"
         )
     _check_channels("instance_norm", input, vectors)
-    return _by_running(input, running_mean, running_var, weight, bias, eps)
+    return _in_type_of_input(_by_running, input, running_mean, running_var, weight, bias, eps)
 
 
 def group_norm(
@@ -117,7 +118,7 @@ def group_norm(
     weight, bias = (v if v is None else v.reshape((*grouped, *one)) for v in (weight, bias))
     x = input.reshape((n, *grouped, *rest))
     axes = tuple(range(2, len(shape) + 1))
-    return ops.standardize(x, weight, bias, axes=axes, eps=eps).reshape(shape)
+    return _standardized(x, weight, bias, axes, eps).reshape(shape)
 
 
 def layer_norm(
@@ -130,7 +131,7 @@ def layer_norm(
     RuntimeError if the input ends otherwise. Ba et al. 2016, arXiv:1607.06450.
     """
     axes = _last_axes("layer_norm", input, normalized_shape, {"weight": weight, "bias": bias})
-    return ops.standardize(input, weight, bias, axes=axes, eps=eps)
+    return _standardized(input, weight, bias, axes, eps)
 
 
 def rms_norm(
@@ -143,10 +144,10 @@ def rms_norm(
     """
     axes = _last_axes("rms_norm", input, normalized_shape, {"weight": weight})
     eps = float(np.finfo(input.array.dtype).eps) if eps is None else eps
-    z = ops.rms_normalize(input, axes=axes, eps=eps)
-    return z if weight is None else ops.mul(z, weight)
+    return _in_type_of_input(_rms_normalized, input, weight, axes, eps)
 
 
+@widened
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
@@ -202,7 +203,7 @@ def _by_batch(
     """Normalised by the statistics of the input itself over `axes`; updates the running ones."""
     x, known = input.array, None
     if (running_mean is not None or running_var is not None) and x.size:
-        known = moments(x, axes)
+        known = moments(x.astype("float32") if x.dtype is HALF else x, axes)
         n = math.prod(x.shape[a] for a in axes)
         for running, new, factor in zip(
             (running_mean, running_var), known, (1.0, n / max(n - 1, 1)), strict=True
@@ -211,7 +212,28 @@ def _by_batch(
                 mean = new.reshape(-1, x.shape[1]).mean(axis=0)
                 running.array[...] += momentum * (factor * mean - running.array)
     weight, bias = _columns(weight, x.shape), _columns(bias, x.shape)
-    return ops.standardize(input, weight, bias, axes=axes, eps=eps, known=known)
+    return _standardized(input, weight, bias, axes, eps, known)
+
+
+def _standardized(
+    input: Tensor, weight: Any, bias: Any, axes: tuple[int, ...], eps: float, known: Any = None
+) -> Tensor:
+    def standardize(input: Tensor, weight: Any, bias: Any) -> Tensor:
+        return ops.standardize(input, weight, bias, axes=axes, eps=eps, known=known)
+
+    return _in_type_of_input(standardize, input, weight, bias)
+
+
+def _in_type_of_input(function: Any, input: Tensor, *rest: Any) -> Tensor:
+    """function(input, *rest); float16 stays float16, also beside float32 weights."""
+    if input.array.dtype is HALF:
+        return in_float32(function, (input, *rest), {})
+    return function(input, *rest)
+
+
+def _rms_normalized(input: Tensor, weight: Any, axes: tuple[int, ...], eps: float) -> Tensor:
+    z = ops.rms_normalize(input, axes=axes, eps=eps)
+    return z if weight is None else ops.mul(z, weight)
 
 
 def _last_axes(

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..autograd.graph import op
+from ..autograd.half import HALF, in_float32
 from ..backend import xp
 
 
@@ -28,7 +29,7 @@ def matmul(x: Any, y: Any) -> Any:
     if right:
         y = y[:, None]
     _check_inner(x, y)
-    z = _matmul(x, y)
+    z = in_float32(_matmul, (x, y), {}) if x.dtype is HALF else _matmul(x, y)
     if left:
         z = z[..., 0, :]
     return z[..., 0] if right else z
