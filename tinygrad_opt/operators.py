@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import functions, ops
 from .autograd.graph import wrap_plain
+from .public import public
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -79,8 +80,6 @@ class Operators:
 
         def __getattr__(self, name: str) -> Any: ...
 
-    matmul = ops.matmul
-
     def where(self, condition: Tensor, other: Any) -> Tensor:
         """self where condition holds, else other."""
         return functions.where(condition, self, other)
@@ -119,4 +118,4 @@ NOT_METHODS = {
 
 for _name in functions.__all__:
     if _name not in NOT_METHODS:
-        setattr(Operators, _name, getattr(functions, _name))
+        setattr(Operators, _name, public(functions.BARE[_name], _name, "Tensor", __name__))
