@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import functions, ops
@@ -84,6 +85,12 @@ class Operators:
         """self where condition holds, else other."""
         return functions.where(condition, self, other)
 
+    def split(
+        self: Any, split_size: int | Sequence[int], dim: int = 0
+    ) -> tuple[Tensor, ...]:
+        """Pieces of `split_size` along `dim` (the last may be smaller), or of the listed sizes."""
+        return functions.split(self, split_size, dim)
+
     def polygamma(self: Any, n: int) -> Tensor:
         """The n-th derivative of digamma."""
         return functions.polygamma(n, self)
@@ -112,7 +119,7 @@ NOT_METHODS = {
     "broadcast_tensors", "bucketize", "cartesian_prod", "cat", "cdist", "chain_matmul",
     "column_stack", "combinations", "concat", "concatenate", "cumulative_trapezoid", "dstack",
     "einsum", "hstack", "is_tensor", "isin", "meshgrid", "pad", "polygamma", "result_type",
-    "row_stack", "rsub", "searchsorted", "stack", "std_mean", "tensordot", "threshold",
+    "row_stack", "rsub", "searchsorted", "split", "stack", "std_mean", "tensordot", "threshold",
     "trapezoid", "trapz", "vander", "var_mean", "vstack", "where",
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -81,23 +81,33 @@ def named(function: Any, name: str, owner: str = "", module: str | None = None) 
     return function
 
 
-def publish(space: dict[str, Any], names: Iterable[str]) -> None:
-    """Make the functions `names` of a module public, in place: `publish(globals(), __all__)`."""
+def publish(
+    space: dict[str, Any], names: Iterable[str], arguments: Mapping[str, Mapping[str, str]] = {}
+) -> None:
+    """Make the functions `names` of a module public, in place: `publish(globals(), __all__)`.
+
+    `arguments`: for a function, new names of arguments: {"inv": {"matrix": "A"}}.
+    """
     for name in names:
         if inspect.isfunction(space[name]):
-            space[name] = public(space[name], name, module=space["__name__"])
+            renamed_to = arguments.get(name, {})
+            space[name] = public(space[name], name, module=space["__name__"], arguments=renamed_to)
 
 
-def public(function: Any, name: str, owner: str = "", module: str | None = None) -> Any:
+def public(
+    function: Any, name: str, owner: str = "", module: str | None = None,
+    arguments: Mapping[str, str] = {},
+) -> Any:  # fmt: skip
     """`function` as users call it: by `name`, with checks of its Tensors, and NumPy's names.
 
     A function with a `dim` also knows `axis`, and `keepdims` for `keepdim`. With an `owner`, a
-    class, the first argument is its `self`, and needs no check.
+    class, the first argument is its `self`, and needs no check. `arguments`: new names of some.
     Raises TypeError (when called) for anything else where a Tensor is due.
     """
-    made = _operation(function, name) if hasattr(function, "pair") else None
-    if made is None:
-        made = _checked(function, name, owner)
+    if hasattr(function, "pair"):
+        made = _operation(function, name)
+    else:
+        made = _checked(function, name, owner, arguments)
     return named(made, name, owner, module)
 
 
@@ -145,14 +155,17 @@ def _all_tensors(values: Any) -> bool:
     return True
 
 
-def _checked(function: Any, name: str, owner: str) -> Any:
+def _checked(function: Any, name: str, owner: str, arguments: Mapping[str, str]) -> Any:
     """A function of the same arguments that checks them and calls `function`; or that itself."""
-    parameters = list(inspect.signature(function).parameters.values())
+    signature = inspect.signature(function)
+    parameters = [
+        p.replace(name=arguments.get(p.name, p.name)) for p in signature.parameters.values()
+    ]
     renaming = any(p.name == "dim" for p in parameters)
     optional = _after_dim(parameters) if renaming else []
     checked = parameters[1:] if owner else parameters
     conditions = [f"{p.name} is not _missing" for p in optional] + _conditions(checked, owner)
-    if not conditions and not renaming:
+    if not conditions and not renaming and not arguments:
         return function
     given = "{" + ", ".join(f"{p.name!r}: {p.name}" for p in parameters) + "}"
     lines = [f"def face({_declared(parameters, optional, renaming)}):"]
@@ -167,8 +180,9 @@ def _checked(function: Any, name: str, owner: str) -> Any:
         "_all_tensors": _all_tensors, "_wrong": functools.partial(_wrong, name, checked),
         **{f"_default_{p.name}": p.default for p in parameters},
     }  # fmt: skip
-    exec("\n".join(lines), space)
+    exec(compile("\n".join(lines), f"<arguments of {name}>", "exec"), space)
     face = functools.update_wrapper(space["face"], function)
+    face.__signature__ = signature.replace(parameters=parameters)
     space["_renamed"] = functools.partial(_renamed, face, name, parameters)
     return face
 

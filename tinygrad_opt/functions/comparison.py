@@ -72,7 +72,25 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 
 # Of one tensor ------------------------------------------------------------------------------------
 
-isnan, isinf, isfinite, logical_not = ops.isnan, ops.isinf, ops.isfinite, ops.logical_not
+
+def isnan(input: Tensor) -> Tensor:
+    """Whether each element is NaN."""
+    return ops.isnan(input)
+
+
+def isinf(input: Tensor) -> Tensor:
+    """Whether each element is an infinity."""
+    return ops.isinf(input)
+
+
+def isfinite(input: Tensor) -> Tensor:
+    """Whether each element is neither NaN nor an infinity."""
+    return ops.isfinite(input)
+
+
+def logical_not(input: Tensor) -> Tensor:
+    """Whether each element is 0."""
+    return ops.logical_not(input)
 
 
 def bitwise_not(input: Tensor) -> Tensor:

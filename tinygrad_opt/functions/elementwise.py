@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .._tensor import Tensor
 
 __all__ = [
-    "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "float_power", "fmax",
+    "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "clone", "float_power", "fmax",
     "fmin", "lerp", "masked_fill", "maximum", "minimum", "mul", "multiply", "pow", "rsub", "sub",
     "subtract", "threshold", "where",
 ]  # fmt: skip
@@ -20,22 +20,27 @@ __all__ = [
 mul, pow, maximum, minimum = ops.mul, ops.pow, ops.maximum, ops.minimum
 
 
-def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+def add(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Tensor:
     """input + alpha * other, broadcast."""
     return ops.add(input, other if alpha == 1 else ops.mul(other, alpha))
 
 
-def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+def sub(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Tensor:
     """input - alpha * other, broadcast."""
     return ops.sub(input, other if alpha == 1 else ops.mul(other, alpha))
 
 
-def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+def rsub(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Tensor:
     """other - alpha * input, broadcast."""
     return sub(other, input, alpha=alpha)
 
 
-def float_power(input: Any, exponent: Any) -> Tensor:
+def clone(input: Tensor) -> Tensor:
+    """A copy that gradients flow back through."""
+    return ops.clone(input)
+
+
+def float_power(input: Tensor | float, exponent: Tensor | float) -> Tensor:
     """input ^ exponent in float64, whatever the types."""
     x, y = (
         ops.cast(z, dtype=dtypes.float64) if isinstance(z, Variable) else float(z)

@@ -37,7 +37,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return wrap_plain(x.shape[axis] - 1 - space.flip(backward, axis=axis))
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
     """The named tuple (values, indices) of the elements in order along `dim`."""
     return return_types.sort(*_sorted(input, dim, descending))
 

@@ -11,6 +11,7 @@ from .. import dtypes, ops
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..backend import xp
+from ..public import publish
 from .mistakes import check_tensor
 from .reduction import check_devices, check_reduction, chosen_reduction, reduced
 
@@ -216,3 +217,6 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         )
     grid = xp(index).arange(classes)
     return wrap_plain((index[..., None] == grid).astype(np.int64))
+
+
+publish(globals(), __all__)

@@ -9,6 +9,7 @@ from typing import Any
 from .. import ops
 from .._tensor import Tensor
 from ..dtypes import name_of
+from ..public import publish
 from ..windows import Window
 
 __all__ = [
@@ -309,3 +310,6 @@ def _patches(
             f"sliding blocks as {output}, but its components must be at least one."
         )
     return Window(image, kernel, output, steps, low, spread)
+
+
+publish(globals(), __all__)

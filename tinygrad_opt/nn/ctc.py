@@ -16,6 +16,7 @@ from .. import functions, ops
 from .._tensor import Tensor
 from ..autograd.graph import Variable, op
 from ..backend import device_of, to_device, xp
+from ..public import publish
 from .reduction import check_reduction
 
 __all__ = ["ctc_loss"]
@@ -220,3 +221,6 @@ def _slope(log_probs: Any, lattice: _Lattice, zero_infinity: bool) -> Any:
         within = numpy.arange(times)[:, None] < lattice.steps
         slope[within & lost] = math.nan
     return slope
+
+
+publish(globals(), __all__)

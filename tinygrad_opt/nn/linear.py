@@ -8,6 +8,7 @@ from typing import Any
 from .. import functions, ops
 from .._tensor import Tensor
 from ..creation import empty
+from ..public import publish
 from . import init
 from .lazy import LazyModuleMixin
 from .module import Module
@@ -234,3 +235,6 @@ class Unflatten(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+publish(globals(), __all__)

@@ -13,6 +13,7 @@ from .. import ops
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..backend import xp
+from ..public import publish
 from .distance import pairwise_distance
 from .reduction import check_reduction, chosen_reduction, reduced
 
@@ -230,3 +231,6 @@ def _scores(name: str, input: Tensor) -> Tensor:
             f"{list(input.array.shape)}"
         )
     return input if input.ndim == 2 else input.reshape((1, -1))
+
+
+publish(globals(), __all__)

@@ -28,8 +28,8 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
-        super().__init__(data)
+    def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
+        super().__init__(() if data is None else data)
         if requires_grad and not self.is_floating_point():
             raise RuntimeError(
                 "Parameter: Only Tensors of floating point dtype can require gradients, got "
@@ -47,8 +47,8 @@ class Buffer(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any = (), *, persistent: bool = True) -> None:
-        super().__init__(data)
+    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+        super().__init__(() if data is None else data)
         self.persistent = persistent
 
 

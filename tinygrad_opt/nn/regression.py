@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import ops
 from .._tensor import Tensor
+from ..public import publish
 from .mistakes import check_tensor
 from .reduction import chosen_reduction, reduced
 
@@ -22,7 +23,7 @@ def _warn_of_broadcast(name: str, input: Tensor, target: Tensor) -> None:
             f"Using a target size ({target.shape}) that is different to the input size "
             f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
             "Please ensure they have the same size.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -103,3 +104,6 @@ def smooth_l1_loss(
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
     return huber_loss(input, target, reduction, beta) * (1 / beta)
+
+
+publish(globals(), __all__)

@@ -11,6 +11,7 @@ import numpy as np
 from .. import functions, ops
 from .._tensor import Tensor
 from ..ops.pool import Taps
+from ..public import publish
 from .downsampling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, taps_of
 
 __all__ = [
@@ -247,3 +248,6 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         )
     y = functions.reshape(input, batch, groups, channels // groups, *image)
     return functions.reshape(ops.swapaxes(y, 1, 2), *input.shape)
+
+
+publish(globals(), __all__)

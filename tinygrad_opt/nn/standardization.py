@@ -12,6 +12,7 @@ from .. import dtypes, ops
 from .._tensor import Size, Tensor
 from ..backend import xp
 from ..ops.normalization import moments
+from ..public import publish
 
 __all__ = [
     "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm",
@@ -275,3 +276,6 @@ def _check_enough(shape: Shape, least_axes: int, values: int) -> None:
 
 def _too_few(what: str, shape: Shape) -> str:
     return f"Expected more than 1 {what} when training, got input size {Size(shape)}"
+
+
+publish(globals(), __all__)
