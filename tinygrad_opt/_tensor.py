@@ -255,14 +255,13 @@ class Tensor(Operators, InPlace, Description, Variable):
         device: Any = None,
         non_blocking: builtins.bool = False,
         copy: builtins.bool = False,
-        other: Tensor | None = None,
     ) -> Tensor:
         """On another device, in another type, or both: `to("cuda")`, `to(float64)`, `to(other)`.
 
         Returns the tensor itself if nothing changes, unless `copy`. Gradients flow back through
         the conversion. `non_blocking` is accepted; copies between devices wait.
         """
-        for arg in (*args, other):
+        for arg in args:
             if isinstance(arg, Variable):
                 dtype, device = arg.array.dtype, device_of(arg.array)
             elif isinstance(arg, (str, Device)):

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import dtypes
 from .backend import device_of
+from .public import name_methods
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -83,7 +84,7 @@ class Description:
         """`strided`; of row-sparse tensors `sparse_coo`."""
         return strided
 
-    def to_dense(self, dtype: Any = None, *, masked_grad: bool = True) -> Any:
+    def to_dense(self, dtype: Any = None, *, masked_grad: bool | None = None) -> Any:
         """This tensor itself, or in another type; row-sparse ones with all their zeros."""
         return self if dtype is None else self.to(dtype)
 
@@ -170,6 +171,9 @@ class Description:
     ) -> Tensor:  # fmt: skip
         """Uninitialised memory of `size`."""
         return _new(self, "empty", (size, *more), dtype, device, requires_grad)
+
+
+name_methods(Description)
 
 
 def _address(array: Any) -> int:

@@ -23,6 +23,7 @@ from .autograd.rowsparse import RowSparse
 from .autograd.versions import note_write
 from .backend import device_of, to_device, xp
 from .operators import Operators
+from .public import name_methods
 
 
 def _recorded(tensor: Any, name: str, *others: Any) -> bool:
@@ -221,15 +222,15 @@ class InPlace:
         except IndexError as error:
             raise indexing.explained(error, tuple(self.array.shape)) from error
 
-    def copy_(self, src: Any, non_blocking: bool = False) -> Any:
-        """Takes over the values of `src`, cast to this type and moved to this device."""
-        if isinstance(src, Variable):
+    def copy_(self, other: Any, non_blocking: bool = False) -> Any:
+        """Takes over the values of `other`, cast to this type and moved to this device."""
+        if isinstance(other, Variable):
             here = device_of(self.array)
-            if device_of(src.array) != here:
-                src = ops.to_device(src, device=here)
+            if device_of(other.array) != here:
+                other = ops.to_device(other, device=here)
         else:
-            src = to_device(src, device_of(self.array))
-        return _put(self, "copy_", ..., src)
+            other = to_device(other, device_of(self.array))
+        return _put(self, "copy_", ..., other)
 
     def zero_(self) -> Any:
         """All elements 0."""
@@ -290,6 +291,7 @@ for _name in SHAPE_FORMS:
     setattr(InPlace, f"{_name}_", _shape_form(_name))
 
 _divided = _form("div")
+name_methods(InPlace)
 
 
 def _scaled(other: Any, alpha: float) -> Any:

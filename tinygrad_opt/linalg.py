@@ -42,7 +42,7 @@ from .functions.norms import (
     vector_norm,
 )  # fmt: skip
 from .functions.products import matmul
-from .public import publish
+from .public import publish as _publish
 
 __all__ = [
     "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh",
@@ -59,4 +59,4 @@ _INPUT = (
 _NAMES = {name: {"A": "input"} for name in _INPUT} | {"vector_norm": {"x": "input"}}
 _NAMES["lstsq"]["B"], _NAMES["tensorsolve"]["B"] = "b", "other"
 
-publish(globals(), __all__, _NAMES)
+_publish(globals(), __all__, _NAMES)

@@ -18,7 +18,10 @@ import numpy as np
 from .autograd.graph import renamed
 from .autograd.node import Variable
 
-__all__ = ["check_tensor", "named", "not_a_tensor", "public", "publish"]
+__all__ = [
+    "check_tensor", "hint", "name_methods", "named", "not_a_tensor", "public", "publish",
+    "type_name",
+]  # fmt: skip
 
 _NUMBERS = (int, float, np.number, np.bool_)
 _HINTS: dict[type, str] = {
@@ -41,10 +44,24 @@ _NUMBERS_IN |= {"pow": {"input", "exponent"}, "copysign": {"other"}}
 # Errors -------------------------------------------------------------------------------------------
 
 
+def type_name(value: Any) -> str:
+    """The type of a value with its module, since there are Tensors of several libraries."""
+    kind = type(value)
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
+    return f"{kind.__module__.removesuffix('._tensor')}.{kind.__qualname__}"
+
+
+def hint(value: Any) -> str:
+    """How to make a Tensor of something that is none."""
+    if type(value).__module__.partition(".")[0] == "torch":
+        return "convert it with from_numpy(x.detach().numpy())"
+    return _HINTS.get(type(value), _ANY)
+
+
 def not_a_tensor(value: Any) -> str:
     """The end of a message about something that is not the Tensor it should be."""
-    kind = "numpy.ndarray" if isinstance(value, np.ndarray) else type(value).__name__
-    return f"Tensor, not {kind}; {_HINTS.get(type(value), _ANY)}"
+    return f"Tensor, not {type_name(value)}; {hint(value)}"
 
 
 def check_tensor(name: str, argument: str, value: Any) -> None:
@@ -79,6 +96,13 @@ def named(function: Any, name: str, owner: str = "", module: str | None = None) 
     function.__name__, function.__qualname__ = name, full
     function.__module__ = module or function.__module__
     return function
+
+
+def name_methods(mixin: type) -> None:
+    """Let the methods that Tensor inherits from `mixin` say that they are Tensor's."""
+    for name, method in list(vars(mixin).items()):
+        if inspect.isfunction(method) and not name.startswith("__"):
+            setattr(mixin, name, named(method, name, "Tensor"))
 
 
 def publish(
@@ -141,9 +165,12 @@ _RIGHT = {
     "Tensor": "isinstance({0}, _Variable)",
     "Tensor | None": "({0} is None or isinstance({0}, _Variable))",
     "Tensor | float": "isinstance({0}, _scalar)",
-    "Tensor | float | None": "({0} is None or isinstance({0}, _scalar)))",
+    "Tensor | float | None": "({0} is None or isinstance({0}, _scalar))",
     "Sequence[Tensor]": "_all_tensors({0})",
+    "Tensors": "_all_tensors({0})",
 }
+
+_SEQUENCES = ("Sequence[Tensor]", "Tensors")
 
 
 def _all_tensors(values: Any) -> bool:
@@ -266,7 +293,7 @@ def _wrong(name: str, parameters: list[Parameter], given: dict[str, Any]) -> Typ
         value = given[p.name]
         if value is _MISSING:
             return TypeError(f"{name}() missing 1 required positional argument: '{p.name}'")
-        if p.annotation == "Sequence[Tensor]" or p.kind is Parameter.VAR_POSITIONAL:
+        if p.annotation in _SEQUENCES or p.kind is Parameter.VAR_POSITIONAL:
             if not _all_tensors(value):
                 return _wrong_element(name, p, place, value)
         elif p.annotation in _RIGHT and not _fits(p.annotation, value):
@@ -284,8 +311,8 @@ def _wrong_element(name: str, p: Parameter, place: int, values: Any) -> TypeErro
     if not isinstance(values, (list, tuple)):
         return TypeError(
             f"{name}(): argument '{p.name}' (position {place}) must be tuple of Tensors, not "
-            f"{type(values).__name__}; write {name}([a, b])"
+            f"{type_name(values)}; write {name}([a, b])"
         )
     i, value = next((i, v) for i, v in enumerate(values) if not isinstance(v, Variable))
     return TypeError(f"{name}(): expected Tensor as element {i} in argument {place - 1}, but got "
-                     f"{type(value).__name__}; {_HINTS.get(type(value), _ANY)}")  # fmt: skip
+                     f"{type_name(value)}; {hint(value)}")  # fmt: skip

@@ -30,7 +30,7 @@ def sub(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Te
     return ops.sub(input, other if alpha == 1 else ops.mul(other, alpha))
 
 
-def rsub(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Tensor:
+def rsub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
     """other - alpha * input, broadcast."""
     return sub(other, input, alpha=alpha)
 
@@ -49,7 +49,9 @@ def float_power(input: Tensor | float, exponent: Tensor | float) -> Tensor:
     return ops.pow(x, y)
 
 
-def clip(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+def clip(
+    input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None
+) -> Tensor:
     """input limited to [min, max]; the bounds are numbers, Tensors or None.
 
     The gradient passes where min <= input <= max. Raises RuntimeError if both bounds are None.
@@ -62,12 +64,12 @@ def clip(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return ops.clip(input, min=min, max=max)
 
 
-def clamp_min(input: Tensor, min: Any) -> Tensor:
+def clamp_min(input: Tensor, min: Tensor | float) -> Tensor:
     """input, but at least `min`."""
     return clip(input, min=min)
 
 
-def clamp_max(input: Tensor, max: Any) -> Tensor:
+def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
     """input, but at most `max`."""
     return clip(input, max=max)
 
@@ -87,7 +89,9 @@ def fmin(input: Tensor, other: Tensor) -> Tensor:
     return ops.where((input <= other) | isnan(other), input, other)
 
 
-def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+def where(
+    condition: Tensor, input: Tensor | float | None = None, other: Tensor | float | None = None
+) -> Any:
     """input where condition holds, else other, broadcast; with one argument: the true indices."""
     if input is None and other is None:
         return tuple(wrap_plain(i) for i in condition.array.nonzero())
@@ -99,7 +103,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     return ops.where(condition, input, other)
 
 
-def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
     """input with `value`, cast to the input's type, where mask is True."""
     if mask.array.dtype is not dtypes.bool:
         raise RuntimeError(
@@ -124,7 +128,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     return input + value * (tensor1 / tensor2)
 
 
-def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
     """input + weight * (end - input)."""
     return input + weight * (end - input)
 

@@ -147,8 +147,8 @@ def _source(src: Any, places: Any, name: str) -> Any:
 
 
 def scatter(
-    input: Tensor, dim: int, index: Tensor, src: Any = None, value: Any = None, *,
-    reduce: str | None = None,
+    input: Tensor, dim: int, index: Tensor, src: Tensor | float | None = None,
+    value: Tensor | float | None = None, *, reduce: str | None = None,
 ) -> Tensor:  # fmt: skip
     """input with each element of `src` (or the number) at the position along `dim` of `index`.
 

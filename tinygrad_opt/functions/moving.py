@@ -10,6 +10,7 @@ from .. import ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import Variable, wrap_plain
 from ..backend import xp
+from ..public import check_tensor
 from .shape import along, axes_of, ravel, sizes_of, transpose
 
 if TYPE_CHECKING:
@@ -110,7 +111,9 @@ def repeat_interleave(
     With one tensor of counts alone: the position i, counts[i] times. `output_size` is not needed.
     """
     if input is None or repeats is None:
-        counts = (repeats if input is None else input).array
+        counts: Any = repeats if input is None else input
+        check_tensor("repeat_interleave", "repeats", counts)
+        counts = counts.array
         return wrap_plain(xp(counts).repeat(xp(counts).arange(counts.size), counts))
     x = input if dim is not None else ravel(input)
     axis = axis_index(dim or 0, x.array.ndim)

@@ -219,4 +219,4 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     return wrap_plain((index[..., None] == grid).astype(np.int64))
 
 
-publish(globals(), __all__)
+publish(globals(), __all__, {"one_hot": {"tensor": "input"}})

@@ -8,7 +8,7 @@ from typing import Any
 from .. import functions, ops
 from .._tensor import Tensor
 from ..creation import empty
-from ..public import publish
+from ..public import check_tensor, publish
 from . import init
 from .lazy import LazyModuleMixin
 from .module import Module
@@ -90,6 +90,8 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
+        if not isinstance(input, Tensor):
+            check_tensor("linear", "input", input)
         return ops.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:

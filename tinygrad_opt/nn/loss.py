@@ -26,6 +26,15 @@ __all__ = [
 class _Loss(Module):
     """A loss that reduces with "mean", "sum" or "none"; ValueError for another `reduction`."""
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if len(args) > 1 and isinstance(args[0], Tensor) and isinstance(args[1], Tensor):
+            name = cls.__name__
+            raise RuntimeError(
+                f"{name}: settings expected, got Tensors. A loss is made before it is called: "
+                f"loss_fn = nn.{name}(), then loss_fn(input, target)"
+            )
+        return super().__new__(cls)
+
     def __init__(
         self, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
     ) -> None:

@@ -96,7 +96,11 @@ class UninitializedBuffer(_Uninitialized):
     __slots__ = ()
     _becomes = Tensor
 
-    def __init__(self, requires_grad: bool = False, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self, requires_grad: bool = False, device: Any = None, dtype: Any = None,
+        persistent: bool = True,
+    ) -> None:  # fmt: skip
+        self.persistent = persistent
         Tensor.__init__(self, empty(0, device=device, dtype=dtype).array, requires_grad)
 
 
