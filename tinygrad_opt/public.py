@@ -47,7 +47,7 @@ _NUMBERS_IN |= {"pow": {"input", "exponent"}, "copysign": {"other"}}
 def type_name(value: Any) -> str:
     """The type of a value with its module, since there are Tensors of several libraries."""
     kind = type(value)
-    if kind.__module__ == "builtins":
+    if kind.__module__.partition(".")[0] in ("builtins", "tinygrad_opt"):
         return kind.__qualname__
     return f"{kind.__module__.removesuffix('._tensor')}.{kind.__qualname__}"
 
@@ -67,13 +67,19 @@ def not_a_tensor(value: Any) -> str:
 def check_tensor(name: str, argument: str, value: Any) -> None:
     """Raise TypeError unless `value`, the `argument` of the function `name`, is a Tensor."""
     if not isinstance(value, Variable):
-        raise TypeError(f"{name}(): argument '{argument}' must be {not_a_tensor(value)}")
+        raise _refusal(f"{name}(): argument '{argument}' must be {not_a_tensor(value)}", value)
 
 
 def _refused(name: str, argument: str, place: int, value: Any) -> TypeError:
-    return TypeError(
-        f"{name}(): argument '{argument}' (position {place}) must be {not_a_tensor(value)}"
+    return _refusal(
+        f"{name}(): argument '{argument}' (position {place}) must be {not_a_tensor(value)}", value
     )
+
+
+def _refusal(text: str, value: Any) -> TypeError:
+    error: Any = TypeError(text)
+    error.refused = value  # so that a layer can say which of its arguments that is
+    return error
 
 
 # Names --------------------------------------------------------------------------------------------
@@ -152,7 +158,7 @@ def _operation(operation: Any, name: str) -> Any:
                 raise _refused(name, argument, i, x)
 
     twin = renamed(operation, parameters, refuse)
-    twin.__doc__ = operation.__doc__
+    twin.__doc__, twin.pair = operation.__doc__, operation.pair
     return twin
 
 

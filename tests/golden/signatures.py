@@ -1,4 +1,4 @@
-"""Makes signatures.json: the arguments of every public name that PyTorch has too, as PyTorch takes them.
+"""Makes signatures.json: the arguments of every public name, as PyTorch takes them.
 
 What PyTorch writes in Python says so itself; what it writes in C++ has a schema for each overload,
 whose `self` the functions call `input`. An overload is a list of [name, how, type, default], where
@@ -30,8 +30,7 @@ _KINDS = {
     inspect.Parameter.VAR_POSITIONAL: "*",
     inspect.Parameter.VAR_KEYWORD: "**",
 }
-_SCHEMA_NAMES = {"Tensor.": "{}", "linalg.": "linalg_{}"}  # other builtins: their own name
-_NOT_OFFERED = ("Dimname", "Stream", "__torch__", "Storage")  # in no namespace of ours
+_NOT_OFFERED = ("Dimname", "Stream", "__torch__", "Storage")  # types that are not here
 
 
 def namespace(package, name):
@@ -50,11 +49,24 @@ def public(space):
 def overloads(torch, where, name, function):
     """PyTorch's signatures of one name."""
     try:
-        signature = inspect.signature(function)
+        signature = inspect.signature(_unwrapped(function))
     except (TypeError, ValueError):
         return _from_schemas(torch, where, name)
     shown = [p for p in signature.parameters.values() if p.name != "self"]
+    if [p.name for p in shown] == ["args", "kwargs"]:  # which says nothing
+        return []
     return [[[p.name, _KINDS[p.kind], "", _source(p.default)] for p in shown]]
+
+
+def _unwrapped(function):
+    """What a function that chooses by a flag, or that only warns, calls in the end."""
+    while inspect.isfunction(function):
+        inner = inspect.getclosurevars(function).nonlocals
+        found = [inner[key] for key in ("if_false", "meth") if key in inner]
+        if not found:
+            break
+        function = found[0]
+    return function
 
 
 def _from_schemas(torch, where, name):
@@ -65,7 +77,9 @@ def _from_schemas(torch, where, name):
         types = [str(argument.type) for argument in schema.arguments]
         told = " ".join(types)
         written = any(a.kwarg_only and a.is_out for a in schema.arguments)
-        if written or any(word in told for word in _NOT_OFFERED):
+        names = {a.name for a in schema.arguments}
+        scripted = names & {"t", "reverse"} or names == {"a", "b"}  # overloads of TorchScript
+        if written or scripted or any(word in told for word in _NOT_OFFERED):
             continue
         row = [_argument(a, t, where) for a, t in zip(schema.arguments, types, strict=True)]
         row = [part for part in row if part is not None]
@@ -94,10 +108,11 @@ def _source(value):
     return "..." if re.search(r"[<]| at 0x", text) else text
 
 
-def main():
+def table():
+    """{namespace: {name: overloads}} of all names that both have."""
     import torch
 
-    table = {}
+    found = {}
     for where in NAMESPACES:
         ours, theirs = namespace("tinygrad_opt", where), namespace("torch", where)
         rows = {}
@@ -106,18 +121,23 @@ def main():
             made = function is not None and overloads(torch, where, name, function)
             if made:
                 rows[name] = made
-        table[where] = rows
-    TARGET.write_text(text_of(table))
-    print(f"{TARGET.name}: {sum(map(len, table.values()))} rows")
+        found[where] = rows
+    return found
 
 
-def text_of(table):
+def text_of(found):
     """The table with a line for each name, so that a change shows in a diff."""
     spaces = []
-    for where, rows in table.items():
+    for where, rows in found.items():
         lines = ",\n".join(f"{json.dumps(n)}: {json.dumps(row)}" for n, row in rows.items())
         spaces.append(f"{json.dumps(where)}: {{\n{lines}\n}}")
     return "{\n" + ",\n".join(spaces) + "\n}\n"
+
+
+def main():
+    found = table()
+    TARGET.write_text(text_of(found))
+    print(f"{TARGET.name}: {sum(map(len, found.values()))} rows")
 
 
 if __name__ == "__main__":

@@ -168,6 +168,10 @@ def _alpha(input: Tensor, shape: Any, p: float, generator: random.Generator | No
     return ops.add(ops.mul(input, _constant(kept * a, input)), _constant(shift, input))
 
 
+publish(globals(), (
+    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
+))  # fmt: skip
+
 # Modules ------------------------------------------------------------------------------------------
 
 
@@ -225,6 +229,3 @@ class FeatureAlphaDropout(_Dropout):
     """`AlphaDropout` of whole channels (N, C, ...)."""
 
     _function = staticmethod(feature_alpha_dropout)
-
-
-publish(globals(), __all__)

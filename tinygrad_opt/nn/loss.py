@@ -26,19 +26,16 @@ __all__ = [
 class _Loss(Module):
     """A loss that reduces with "mean", "sum" or "none"; ValueError for another `reduction`."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        if len(args) > 1 and isinstance(args[0], Tensor) and isinstance(args[1], Tensor):
-            name = cls.__name__
-            raise RuntimeError(
-                f"{name}: settings expected, got Tensors. A loss is made before it is called: "
-                f"loss_fn = nn.{name}(), then loss_fn(input, target)"
-            )
-        return super().__new__(cls)
-
     def __init__(
         self, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
     ) -> None:
         super().__init__()
+        if any(isinstance(value, Tensor) for value in (size_average, reduce, reduction)):
+            name = type(self).__name__
+            raise RuntimeError(
+                f"{name}: expected settings, got a Tensor. A loss is made first, and then called: "
+                f"loss_fn = nn.{name}(), loss = loss_fn(input, target)"
+            )
         self.reduction = chosen_reduction(size_average, reduce, reduction)
         if self.reduction != "batchmean":  # which only KLDivLoss knows
             check_reduction(self.reduction)

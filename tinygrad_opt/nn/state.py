@@ -159,8 +159,8 @@ def _put(module: Any, name: str, key: str, tensor: Any, value: Any, assign: bool
     """Copy `value` into `tensor`, or put it in its place; what is wrong if that cannot be."""
     if not isinstance(value, Tensor):
         return (
-            f'While copying the parameter named "{key}", expected a {type_name(tensor)} from '
-            f"checkpoint but received {type_name(value)}; {hint(value)}"
+            f'While copying the parameter named "{key}", expected a Tensor '
+            f"from checkpoint but received {type_name(value)}; {hint(value)}"
         )
     if is_lazy(tensor) and is_lazy(value):
         return ""
