@@ -83,13 +83,11 @@ class Operators:
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def where(self, condition: Tensor, other: Any) -> Tensor:
+    def where(self: Any, condition: Tensor, other: Any) -> Tensor:
         """self where condition holds, else other."""
         return functions.where(condition, self, other)
 
-    def split(
-        self: Any, split_size: int | Sequence[int], dim: int = 0
-    ) -> tuple[Tensor, ...]:
+    def split(self: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
         """Pieces of `split_size` along `dim` (the last may be smaller), or of the listed sizes."""
         return functions.split(self, split_size, dim)
 

@@ -214,7 +214,7 @@ def _checked(function: Any, name: str, owner: str, arguments: Mapping[str, str])
         **{f"_default_{p.name}": p.default for p in parameters},
     }  # fmt: skip
     exec(compile("\n".join(lines), f"<arguments of {name}>", "exec"), space)
-    face = functools.update_wrapper(space["face"], function)
+    face: Any = functools.update_wrapper(space["face"], function)
     face.__signature__ = signature.replace(parameters=parameters)
     space["_renamed"] = functools.partial(_renamed, face, name, parameters)
     return face
@@ -267,8 +267,11 @@ def _declared(parameters: list[Parameter], optional: list[Parameter], renaming: 
     return ", ".join([*parts, "**_numpy"] if renaming else parts)
 
 
-_STARS = {Parameter.VAR_POSITIONAL: "*{0}", Parameter.VAR_KEYWORD: "**{0}",
-          Parameter.KEYWORD_ONLY: "{0}={0}"}  # fmt: skip
+_STARS: dict[Any, str] = {
+    Parameter.VAR_POSITIONAL: "*{0}",
+    Parameter.VAR_KEYWORD: "**{0}",
+    Parameter.KEYWORD_ONLY: "{0}={0}",
+}
 
 
 def _passed(parameters: list[Parameter]) -> str:
@@ -280,7 +283,7 @@ def _renamed(face: Any, name: str, parameters: list[Parameter], given: Any, more
     """The call with `axis` for `dim` and `keepdims` for `keepdim`."""
     defaults = {p.name: p.default for p in parameters}
     for alias, value in more.items():
-        meant = _NUMPY_NAMES.get(alias)
+        meant = _NUMPY_NAMES.get(alias, "")
         if meant not in given:
             raise TypeError(f"{name}() got an unexpected keyword argument '{alias}'")
         if given[meant] is not defaults[meant]:

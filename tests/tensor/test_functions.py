@@ -20,9 +20,7 @@ def test_every_function_is_public_and_a_method():
     for name in functions.__all__:
         function = getattr(functions, name)
         assert getattr(tg, name) is function
-        assert hasattr(Tensor, name) == (
-            name not in NOT_METHODS or name in OWN
-        ), name
+        assert hasattr(Tensor, name) == (name not in NOT_METHODS or name in OWN), name
         assert function.__doc__ or hasattr(function, "pair"), name
 
 

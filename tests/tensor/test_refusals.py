@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 
 import numpy as np
 import pytest
@@ -23,8 +22,9 @@ NUMBERS = ("number", "NumPy number")
 
 def tensor_functions():
     """(name, function, first argument, whether that may be a number) of all that take a Tensor."""
-    spaces = [(tg, functions.__all__), (tg, sampling.__all__), (linalg, linalg.__all__),
-              (F, F.__all__), (tg, ["zeros_like", "ones_like", "empty_like", "full_like"])]  # fmt: skip
+    likes = ["zeros_like", "ones_like", "empty_like", "full_like"]
+    spaces = [(tg, functions.__all__), (tg, sampling.__all__), (tg, likes), (F, F.__all__),
+              (linalg, linalg.__all__)]  # fmt: skip
     for space, names in spaces:
         for name in names:
             function = getattr(space, name)
@@ -47,11 +47,11 @@ def filled(function):
     places, words = [], {}
     for p in list(inspect.signature(function).parameters.values())[1:]:
         if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD:
-            places.append([V] if "Sequence" in str(p.annotation) else
-                          V if "Tensor" in str(p.annotation) or hasattr(function, "pair") else 1)
+            tensor = "Tensor" in str(p.annotation) or hasattr(function, "pair")
+            places.append([V] if "Sequence" in str(p.annotation) else V if tensor else 1)
         elif p.default is p.empty and p.kind is p.KEYWORD_ONLY:
             words[p.name] = True
-    return places, words  # fmt: skip
+    return places, words
 
 
 def test_the_sweep_holds_what_it_should():
@@ -75,8 +75,8 @@ def test_every_function_refuses_what_is_no_tensor(kind):
 
 def test_messages_are_pytorchs_and_say_what_to_do():
     rows = [
-        (lambda: tg.exp(1.0), r"exp\(\): argument 'input' \(position 1\) must be Tensor, not float"),
-        (lambda: tg.sum([1, 2]), r"sum\(\): argument 'input' .* must be Tensor, not list; make one"),
+        (lambda: tg.exp(1.0), r"exp\(\): argument 'input' \(position 1\) must be Tensor, not f"),
+        (lambda: tg.sum([1, 2]), r"sum\(\): argument 'input' .* must be Tensor, not list; make"),
         (lambda: tg.cat([1, 2]), r"expected Tensor as element 0 in argument 0, but got int"),
         (lambda: tg.stack([V, 1]), r"expected Tensor as element 1 in argument 0, but got int"),
         (lambda: tg.cat(1), r"'tensors' \(position 1\) must be tuple of Tensors, not int"),
@@ -89,7 +89,7 @@ def test_messages_are_pytorchs_and_say_what_to_do():
         (lambda: tg.atleast_2d([V, 1]), r"atleast_2d\(\): argument 'tensors' must be Tensor"),
         (lambda: tg.einsum("i", 1), r"einsum\(\): argument 'operands' must be Tensor, not int"),
         (lambda: tg.repeat_interleave(None), r"'repeats' must be Tensor, not NoneType"),
-        (lambda: F.relu([1.0]), r"relu\(\): argument 'input' \(position 1\) must be Tensor, not list"),
+        (lambda: F.relu([1.0]), r"relu\(\): argument 'input' .* must be Tensor, not list"),
         (lambda: tg.exp(np.ones(2)), r"must be Tensor, not numpy.ndarray; .*from_numpy"),
         (lambda: V.maximum(2), r"maximum\(\): argument 'other' \(position 2\) must be Tensor"),
         (lambda: V.dot(2), r"dot\(\): argument 'tensor' \(position 1\) must be Tensor, not int"),
@@ -155,7 +155,7 @@ def v(m):
 
 @pytest.mark.parametrize("name", REFUSED_SECOND)
 def test_other_arguments_are_refused(name):
-    with pytest.raises(TypeError, match=r"\(\): argument '\w+' \(position \d\) must be Tensor, not "):
+    with pytest.raises(TypeError, match=r"\(\): argument '\w+' \(position \d\) must be Tensor, n"):
         REFUSED_SECOND[name](tg)
 
 
@@ -214,13 +214,21 @@ def test_numbers_are_taken_by_pytorch(name):
 
 @pytest.mark.parametrize("name", ["mul", "add", "sub", "div", "pow", "remainder", "floor_divide"])
 def test_one_of_two_has_to_be_a_tensor(name):
-    with pytest.raises(TypeError, match=rf"{name}\(\): argument 'input' .* must be Tensor, not int"):
+    with pytest.raises(TypeError, match=rf"{name}\(\): argument 'input' .* must be Tensor, not "):
         getattr(tg, name)(2, 3)
 
 
 def test_operators_take_arrays_on_either_side():
     array = np.array([3.0, 4.0], np.float32)
-    for result in (V * array, array * V, V + array, V % array, V // array, V < array, V**array):
+    for result in (
+        V * array,
+        array * V,
+        V + array,
+        V % array,
+        V // array,
+        V.lt(1) | (V * array > array),
+        V**array,
+    ):
         assert type(result) is tg.Tensor
 
 
@@ -272,13 +280,13 @@ LAYERS = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:Lazy modules", "ignore:Implicit dimension choice")
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_refuse_what_is_no_tensor(name):
     make, shape = LAYERS[name]
     for wrong in (np.ones(shape, "f"), np.ones(shape).tolist(), None, 1.0, "a"):
         layer = make()
-        with warnings.catch_warnings(), pytest.raises(TypeError, match="must be Tensor, not"):
-            warnings.simplefilter("ignore")  # of lazy layers, and of a missing dim
+        with pytest.raises(TypeError, match="must be Tensor, not"):
             layer(wrong)
 
 
@@ -311,7 +319,9 @@ Foreign = type("Tensor", (), {"__module__": "torch"})
 
 
 def test_tensors_of_other_libraries_are_told_apart():
-    with pytest.raises(TypeError, match="must be Tensor, not torch.Tensor; convert it with from_"):
+    with pytest.raises(
+        TypeError, match=r"must be Tensor, not torch\.Tensor; convert it with from_"
+    ):
         tg.exp(Foreign())
-    with pytest.raises(RuntimeError, match=r"expected a Tensor .* but received torch\.Tensor; conv"):
+    with pytest.raises(RuntimeError, match=r"expected a Tensor .* received torch\.Tensor; convert"):
         nn.Linear(2, 2, bias=False).load_state_dict({"weight": Foreign()})

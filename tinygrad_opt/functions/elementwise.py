@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from .._tensor import Tensor
 
 __all__ = [
-    "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "clone", "float_power", "fmax",
-    "fmin", "lerp", "masked_fill", "maximum", "minimum", "mul", "multiply", "pow", "rsub", "sub",
-    "subtract", "threshold", "where",
+    "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "clone", "float_power",
+    "fmax", "fmin", "lerp", "masked_fill", "maximum", "minimum", "mul", "multiply", "pow", "rsub",
+    "sub", "subtract", "threshold", "where",
 ]  # fmt: skip
 
 mul, pow, maximum, minimum = ops.mul, ops.pow, ops.maximum, ops.minimum

@@ -164,7 +164,7 @@ def scatter(
     if reduce is not None:
         if reduce not in ("add", "multiply"):
             raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce!r}")
-        full = src
+        full: Any = src
         if not isinstance(src, Variable):
             full = wrap_plain(xp(places).full(places.shape, src, input.array.dtype))
         return scatter_reduce(input, dim, index, full, "sum" if reduce == "add" else "prod")

@@ -204,8 +204,12 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return ops.reshape(x * y, shape=tuple(n * m for n, m in zip(a, b, strict=True)))
 
 
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0,
-          compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
+def cdist(
+    x1: Tensor,
+    x2: Tensor,
+    p: float = 2.0,
+    compute_mode: str = "use_mm_for_euclid_dist_if_necessary",
+) -> Tensor:
     """The p-norm distance of each row of x1 (..., n, m) to each of x2 (..., k, m): (..., n, k).
 
     `compute_mode` is accepted; distances are always computed from differences.

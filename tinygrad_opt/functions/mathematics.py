@@ -147,7 +147,9 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
 
 
 def nan_to_num(
-    input: Tensor, nan: float | None = None, posinf: float | None = None,
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
     neginf: float | None = None,
 ) -> Tensor:
     """With NaN and the infinities replaced: by 0 and the largest numbers of the type."""

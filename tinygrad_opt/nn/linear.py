@@ -90,7 +90,7 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
-        if not isinstance(input, Tensor):
+        if type(input) is not Tensor:
             check_tensor("linear", "input", input)
         return ops.linear(input, self.weight, self.bias)
 
