@@ -22,6 +22,7 @@ from .backend import CPU, Device, device_of
 from .description import Description
 from .inplace import InPlace
 from .operators import Operators
+from .public import name_methods
 
 __all__ = ["Size", "Tensor"]
 
@@ -444,4 +445,5 @@ def _rebuild(kind: Any, array: Any, requires_grad: bool) -> Any:
     return tensor
 
 
+name_methods(Tensor)
 use_tensor_class(Tensor)

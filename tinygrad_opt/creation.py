@@ -12,6 +12,7 @@ from ._tensor import Tensor
 from .autograd.leaves import check_float
 from .autograd.promote import fitted
 from .backend import Device, device_of, to_device
+from .public import publish
 
 _int = builtins.int
 
@@ -164,16 +165,13 @@ def full(
 
 def _filled(name: str, what: str) -> Any:
     def function(
-        *shape: Any, size: Any = None, dtype: Any = None, device: Any = None,
+        size: Any, *more: _int, dtype: Any = None, device: Any = None,
         requires_grad: builtins.bool = False,
     ) -> Tensor:  # fmt: skip
-        if (size is None) == (not shape):
-            raise TypeError(f"{name}() takes one size: {name}(2, 3), {name}((2, 3)) or size=(2, 3)")
         kind = dtype or dtypes.get_default_dtype()
-        made = getattr(np, name)(_shape(shape if size is None else (size,)), kind)
-        return _made(made, device, requires_grad)
+        return _made(getattr(np, name)(_shape((size, *more)), kind), device, requires_grad)
 
-    function.__name__ = name
+    function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{what}: `{name}(2, 3)` or `{name}((2, 3))`."
     return function
 
@@ -195,7 +193,7 @@ def _like(make: Any) -> Any:
             device=input.device if device is None else device, requires_grad=requires_grad,
         )  # fmt: skip
 
-    function.__name__ = f"{make.__name__}_like"
+    function.__name__ = function.__qualname__ = f"{make.__name__}_like"
     function.__doc__ = f"`{make.__name__}` in the shape, type and device of `input`."
     return function
 
@@ -289,3 +287,6 @@ def _triangle_indices(name: str) -> Any:
 tril_indices, triu_indices = _triangle_indices("tril_indices"), _triangle_indices("triu_indices")
 zeros_like, ones_like, empty_like = _like(zeros), _like(ones), _like(empty)
 device = Device
+
+publish(globals(), ("zeros_like", "ones_like", "empty_like", "full_like", "tril_indices",
+                    "triu_indices"))  # fmt: skip

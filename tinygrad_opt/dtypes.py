@@ -57,13 +57,13 @@ def get_default_dtype() -> DType:
     return _default
 
 
-def set_default_dtype(dtype: DType) -> None:
-    """Makes `dtype` (float32 or float64) the type of new float tensors that name none.
+def set_default_dtype(d: DType) -> None:
+    """Makes `d` (float32 or float64) the type of new float tensors that name none.
 
     Raises TypeError for anything that is not a floating-point dtype.
     """
     global _default
-    dtype = np.dtype(dtype)
+    dtype = np.dtype(d)
     if dtype.kind != "f":
         raise TypeError(f"only floating-point types are supported as the default type, got {dtype}")
     _default = dtype

@@ -8,6 +8,7 @@ a leaf that requires a gradient refuses.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ from .autograd.rowsparse import RowSparse
 from .autograd.versions import note_write
 from .backend import device_of, to_device, xp
 from .functions.elementwise import scaled
+from .operators import Operators
+from .public import name_methods
 
 
 def _recorded(tensor: Any, name: str, *others: Any) -> bool:
@@ -125,9 +128,7 @@ def _form(method: str) -> Callable[..., Any]:
         others = (*args, *kwargs.values())
         return _change(self, form.__name__, write, function, *others)
 
-    form.__name__ = form.__qualname__ = method + "_"
-    form.__doc__ = f"As `{method}`, in place."
-    return form
+    return _described(form, method + "_", f"As `{method}`, in place.")
 
 
 def _random_form(name: str) -> Callable[..., Any]:
@@ -136,9 +137,7 @@ def _random_form(name: str) -> Callable[..., Any]:
     def form(self: Any, *args: Any, **kwargs: Any) -> Any:
         return _drawn(self, form.__name__, lambda x: fill(x, *args, **kwargs))
 
-    form.__name__ = form.__qualname__ = name + "_"
-    form.__doc__ = fill.__doc__
-    return form
+    return _described(form, name + "_", fill.__doc__, inspect.signature(fill))
 
 
 def _shape_form(method: str) -> Callable[..., Any]:
@@ -147,8 +146,13 @@ def _shape_form(method: str) -> Callable[..., Any]:
         rebase.reshape(self, lambda x: getattr(x, method)(*args, **kwargs))
         return self
 
-    form.__name__ = form.__qualname__ = method + "_"
-    form.__doc__ = f"As `{method}`, of this tensor itself."
+    return _described(form, method + "_", f"As `{method}`, of this tensor itself.")
+
+
+def _described(form: Any, name: str, doc: str, signature: Any = None) -> Any:
+    """`form` with its name and documentation, and the signature of what it is the form of."""
+    form.__name__, form.__qualname__, form.__doc__ = name, f"Tensor.{name}", doc
+    form.__signature__ = signature or inspect.signature(getattr(Operators, name[:-1]))
     return form
 
 
@@ -253,15 +257,15 @@ class InPlace:
         except IndexError as error:
             raise indexing.explained(error, tuple(self.array.shape)) from error
 
-    def copy_(self, source: Any, non_blocking: bool = False) -> Any:
-        """Takes over the values of `source`, cast to this type and moved to this device."""
-        if isinstance(source, Variable):
+    def copy_(self, other: Any, non_blocking: bool = False) -> Any:
+        """Takes over the values of `other`, cast to this type and moved to this device."""
+        if isinstance(other, Variable):
             here = device_of(self.array)
-            if device_of(source.array) != here:
-                source = ops.to_device(source, device=here)
+            if device_of(other.array) != here:
+                other = ops.to_device(other, device=here)
         else:
-            source = to_device(source, device_of(self.array))
-        return _put(self, "copy_", ..., source)
+            other = to_device(other, device_of(self.array))
+        return _put(self, "copy_", ..., other)
 
     def zero_(self) -> Any:
         """All elements 0."""
@@ -283,9 +287,9 @@ class InPlace:
 
     # Random values --------------------------------------------------------------------------------
 
-    def uniform_(self, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Any:
-        """Drawn from the uniform distribution on [a, b)."""
-        return _drawn(self, "uniform_", lambda x: random.fill_uniform(x, a, b, generator))
+    def uniform_(self, low: float = 0.0, /, to: float = 1.0, *, generator: Any = None) -> Any:
+        """Drawn from the uniform distribution on [low, to); PyTorch calls `low` `from`."""
+        return _drawn(self, "uniform_", lambda x: random.fill_uniform(x, low, to, generator))
 
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
         """Drawn from the normal distribution."""
@@ -327,6 +331,7 @@ for _name in SHAPE_FORMS:
     setattr(InPlace, f"{_name}_", _shape_form(_name))
 
 _divided = _form("div")
+name_methods(InPlace)
 
 
 def _scaled(tensor: Any, other: Any, alpha: float) -> Any:

@@ -30,7 +30,7 @@ def _constructor(dtype: Any) -> Any:
         return tensor(np.asarray(args[0]).astype(dtype) if isinstance(args[0], np.ndarray)
                       else args[0], dtype=dtype)  # fmt: skip
 
-    construct.__name__ = f"{dtypes.name_of(dtype)}Tensor"
+    construct.__name__ = construct.__qualname__ = f"{dtypes.name_of(dtype)}Tensor"
     construct.__doc__ = (
         f"A tensor of {dtype}: with the given data, or of the given size with whatever its memory "
         "holds. New code says `tensor(data, dtype=...)`."

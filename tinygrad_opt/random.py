@@ -111,9 +111,9 @@ def get_rng_state() -> dict[str, Any]:
     return current().get_state()
 
 
-def set_rng_state(state: dict[str, Any]) -> None:
+def set_rng_state(new_state: dict[str, Any]) -> None:
     """Puts the default generator where `get_rng_state` found it."""
-    current().set_state(state)
+    current().set_state(new_state)
 
 
 def stream(generator: Generator | None) -> np.random.Generator:

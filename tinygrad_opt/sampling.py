@@ -9,7 +9,8 @@ import numpy as np
 from . import dtypes, random
 from ._tensor import Tensor
 from .backend import device_of, to_device
-from .creation import _like, _made, _shape
+from .creation import _made, _shape
+from .public import publish
 from .random import Generator
 
 __all__ = [
@@ -20,21 +21,37 @@ __all__ = [
 
 def _drawn(name: str, draw: Any, what: str) -> Any:
     def function(
-        *shape: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None,
+        size: Any, *more: int, generator: Generator | None = None, dtype: Any = None,
         device: Any = None, requires_grad: bool = False,
     ) -> Tensor:  # fmt: skip
         kind = np.dtype(dtype or dtypes.get_default_dtype())
         random.check_float(name, kind)
-        sizes = _shape(shape if size is None else (size,))
-        return _made(draw(sizes, kind, generator), device, requires_grad)
+        return _made(draw(_shape((size, *more)), kind, generator), device, requires_grad)
 
-    function.__name__ = name
+    function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{what}: `{name}(2, 3)` or `{name}((2, 3))`."
     return function
 
 
 rand = _drawn("rand", random.draw_uniform, "Uniform on [0, 1)")
 randn = _drawn("randn", random.draw_normal, "Standard normal")
+
+
+def _like(make: Any) -> Any:
+    def function(
+        input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+        requires_grad: bool = False,
+    ) -> Tensor:  # fmt: skip
+        return make(
+            tuple(input.shape), generator=generator, dtype=dtype or input.dtype,
+            device=input.device if device is None else device, requires_grad=requires_grad,
+        )  # fmt: skip
+
+    function.__name__ = function.__qualname__ = f"{make.__name__}_like"
+    function.__doc__ = f"`{make.__name__}` in the shape, type and device of `input`."
+    return function
+
+
 rand_like, randn_like = _like(rand), _like(randn)
 
 
@@ -63,13 +80,13 @@ def _whole(name: str, bound: Any) -> int:
 
 
 def randint_like(
-    input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None,
-    requires_grad: bool = False,
+    input: Tensor, low: int = 0, high: int | None = None, *, generator: Generator | None = None,
+    dtype: Any = None, device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """`randint` in the shape, type and device of `input`."""
     low, high = (0, low) if high is None else (low, high)
     return randint(
-        low, high, tuple(input.shape), dtype=dtype or input.dtype,
+        low, high, tuple(input.shape), generator=generator, dtype=dtype or input.dtype,
         device=input.device if device is None else device, requires_grad=requires_grad,
     )  # fmt: skip
 
@@ -211,6 +228,8 @@ def _check_weights(weights: Any, num_samples: int, replacement: bool) -> None:
             f"non-zero categories to sample {num_samples})"
         )
 
+
+publish(globals(), __all__)
 
 for _method in (bernoulli, multinomial):
     setattr(Tensor, _method.__name__, _method)

@@ -108,9 +108,10 @@ class SparseTensor(Tensor):
         """The same tensor with each row once; itself if it is so already."""
         return self if self.array.unique else SparseTensor(self.array.coalesce())
 
-    def to_dense(self) -> Tensor:
+    def to_dense(self, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
         """With all its zeros."""
-        return wrap_plain(self.array.to_dense())
+        dense = wrap_plain(self.array.to_dense())
+        return dense if dtype is None else dense.to(dtype)
 
     def clone(self) -> SparseTensor:
         """A copy."""

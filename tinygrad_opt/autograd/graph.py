@@ -92,15 +92,30 @@ def op(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
     return operation
 
 
+def renamed(operation: Any, parameters: tuple[str, ...], refuse: Callable[..., None]) -> Any:
+    """A twin of an operation of one or two inputs, which are called `parameters` and given by name.
+
+    It asks `refuse(*inputs)`, which may raise, where an input is no Tensor; that costs nothing
+    where all are. The graph records the operation itself.
+    """
+    twin: Any = {1: _unary, 2: _binary}[len(parameters)](operation.pair, refuse, operation)
+    code = twin.__code__
+    names = (*parameters, *code.co_varnames[len(parameters) :])
+    twin.__code__ = code.replace(co_varnames=names, co_posonlyargcount=0)
+    return twin
+
+
 # Three times the same function: unpacking a known number of inputs, with no keywords to collect and
 # no call in between, is what keeps recording near a microsecond.
 
 _NO_PARAMS: dict[str, Any] = {}
 
 
-def _unary(pair: Callable[..., Any]) -> Callable[..., Any]:
+def _unary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[..., Any]:
     def operation(x: Any, /) -> Any:
         if not isinstance(x, Variable):
+            if refuse is not None:
+                refuse(x)
             return pair(x)[0]
         try:
             output = pair(x.array)
@@ -108,18 +123,19 @@ def _unary(pair: Callable[..., Any]) -> Callable[..., Any]:
             raise explain(pair.__name__, (x,), error) from error
         y = output[0]
         if type(y) is not _ndarray or y.dtype is not _FLOAT32:
-            y, settled = _settled(operation, (x,), _NO_PARAMS, y)
+            y, settled = _settled(recorded, (x,), _NO_PARAMS, y)
             if settled is not None:
                 return settled
         if x._requires_grad and mode.enabled:
             inputs = (x,)
-            return _wrap(y, True, Node(operation, inputs, inputs, _NO_PARAMS, output))
+            return _wrap(y, True, Node(recorded, inputs, inputs, _NO_PARAMS, output))
         return _wrap(y)
 
+    recorded = recorded or operation
     return operation
 
 
-def _binary(pair: Callable[..., Any]) -> Callable[..., Any]:
+def _binary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[..., Any]:
     def operation(x: Any, y: Any, /) -> Any:
         inputs = (x, y)
         targets: Any = None
@@ -134,28 +150,33 @@ def _binary(pair: Callable[..., Any]) -> Callable[..., Any]:
                 else:
                     targets = (x, None) if x._requires_grad else None
             else:
+                if refuse is not None:
+                    refuse(x, y)
                 b = y
                 targets = (x, None) if x._requires_grad else None
-        elif isinstance(y, Variable):
+        else:
+            if refuse is not None:
+                refuse(x, y)
+            if not isinstance(y, Variable):
+                return pair(x, y)[0]
             a, b = x, y.array
             targets = (None, y) if y._requires_grad else None
-        else:
-            return pair(x, y)[0]
         try:
             output = pair(a, b)
         except (TypeError, ValueError) as error:
             raise explain(pair.__name__, inputs, error) from error
         except OverflowError:  # a Python integer that the other's type cannot hold
-            return operation(*settle_pair(operation.__name__, inputs, None))
+            return recorded(*settle_pair(recorded.__name__, inputs, None))
         z = output[0]
         if type(z) is not _ndarray or (z.dtype is not _FLOAT32 if odd is None else odd):
-            z, settled = _settled_pair(operation, inputs, a, b, z)
+            z, settled = _settled_pair(recorded, inputs, a, b, z)
             if settled is not None:
                 return settled
         if targets is not None and mode.enabled:
-            return _wrap(z, True, Node(operation, inputs, targets, _NO_PARAMS, output))
+            return _wrap(z, True, Node(recorded, inputs, targets, _NO_PARAMS, output))
         return _wrap(z)
 
+    recorded = recorded or operation
     return operation
 
 

@@ -44,7 +44,8 @@ def _whole(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     return x, y
 
 
-def _pairwise(name: str, numpy_name: str, what: str) -> Any:
+def _pairwise(name: str, numpy_name: str, what: str, *numbers: str) -> Any:
+    """A function of two Tensors; the arguments `numbers` may be numbers."""
     makes_ints = name in _OF_INTS
 
     def function(input: Any, other: Any) -> Tensor:
@@ -58,25 +59,28 @@ def _pairwise(name: str, numpy_name: str, what: str) -> Any:
         except (TypeError, ValueError) as error:
             raise explain(name, (input, other), error) from error
 
-    function.__name__ = name
+    function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{what}, element by element and broadcast; without gradient."
+    for argument in _BOTH:
+        function.__annotations__[argument] = "Tensor | float" if argument in numbers else "Tensor"
     return function
 
 
-eq = _pairwise("eq", "equal", "input == other")
-ne = _pairwise("ne", "not_equal", "input != other")
-lt = _pairwise("lt", "less", "input < other")
-le = _pairwise("le", "less_equal", "input <= other")
-gt = _pairwise("gt", "greater", "input > other")
-ge = _pairwise("ge", "greater_equal", "input >= other")
+_BOTH = ("input", "other")
+eq = _pairwise("eq", "equal", "input == other", "other")
+ne = _pairwise("ne", "not_equal", "input != other", "other")
+lt = _pairwise("lt", "less", "input < other", "other")
+le = _pairwise("le", "less_equal", "input <= other", "other")
+gt = _pairwise("gt", "greater", "input > other", "other")
+ge = _pairwise("ge", "greater_equal", "input >= other", "other")
 logical_and = _pairwise("logical_and", "logical_and", "Whether both are non-zero")
 logical_or = _pairwise("logical_or", "logical_or", "Whether one of them is non-zero")
 logical_xor = _pairwise("logical_xor", "logical_xor", "Whether exactly one of them is non-zero")
-bitwise_and = _pairwise("bitwise_and", "bitwise_and", "input & other")
-bitwise_or = _pairwise("bitwise_or", "bitwise_or", "input | other")
-bitwise_xor = _pairwise("bitwise_xor", "bitwise_xor", "input ^ other")
-bitwise_left_shift = _pairwise("bitwise_left_shift", "left_shift", "input << other")
-bitwise_right_shift = _pairwise("bitwise_right_shift", "right_shift", "input >> other")
+bitwise_and = _pairwise("bitwise_and", "bitwise_and", "input & other", *_BOTH)
+bitwise_or = _pairwise("bitwise_or", "bitwise_or", "input | other", *_BOTH)
+bitwise_xor = _pairwise("bitwise_xor", "bitwise_xor", "input ^ other", *_BOTH)
+bitwise_left_shift = _pairwise("bitwise_left_shift", "left_shift", "input << other", *_BOTH)
+bitwise_right_shift = _pairwise("bitwise_right_shift", "right_shift", "input >> other", *_BOTH)
 gcd = _pairwise("gcd", "gcd", "The greatest common divisor")
 lcm = _pairwise("lcm", "lcm", "The least common multiple")
 
@@ -92,7 +96,25 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 
 # Of one tensor ------------------------------------------------------------------------------------
 
-isnan, isinf, isfinite, logical_not = ops.isnan, ops.isinf, ops.isfinite, ops.logical_not
+
+def isnan(input: Tensor) -> Tensor:
+    """Whether each element is NaN."""
+    return ops.isnan(input)
+
+
+def isinf(input: Tensor) -> Tensor:
+    """Whether each element is an infinity."""
+    return ops.isinf(input)
+
+
+def isfinite(input: Tensor) -> Tensor:
+    """Whether each element is neither NaN nor an infinity."""
+    return ops.isfinite(input)
+
+
+def logical_not(input: Tensor) -> Tensor:
+    """Whether each element is 0."""
+    return ops.logical_not(input)
 
 
 def bitwise_not(input: Tensor) -> Tensor:
@@ -116,7 +138,7 @@ def signbit(input: Tensor) -> Tensor:
     return wrap_plain(xp(x).signbit(x) if x.dtype.kind == "f" else x < 0)
 
 
-def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False,
+def isin(elements: Tensor | float, test_elements: Tensor | float, *, assume_unique: bool = False,
          invert: bool = False) -> Tensor:  # fmt: skip
     """Whether each element is one of `test_elements`."""
     x, among = _raw(elements), _raw(test_elements)

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from .._tensor import Tensor
 
 __all__ = [
-    "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "float_power", "fmax",
-    "fmin", "lerp", "masked_fill", "maximum", "minimum", "mul", "multiply", "pow", "rsub", "sub",
-    "subtract", "threshold", "where",
+    "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "clone", "float_power",
+    "fmax", "fmin", "lerp", "masked_fill", "maximum", "minimum", "mul", "multiply", "pow", "rsub",
+    "sub", "subtract", "threshold", "where",
 ]  # fmt: skip
 
 mul, pow, maximum, minimum = ops.mul, ops.pow, ops.maximum, ops.minimum
 
 
-def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+def add(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Tensor:
     """input + alpha * other, broadcast."""
     return ops.add(input, other) if alpha == 1 else _add_scaled(input, other, alpha)
 
 
-def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+def sub(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Tensor:
     """input - alpha * other, broadcast."""
     return ops.sub(input, other) if alpha == 1 else _sub_scaled(input, other, alpha)
 
@@ -63,12 +63,17 @@ def scaled(input: Any, other: Any, alpha: float) -> Any:
     return promoted(input, other)[1] * alpha
 
 
-def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+def rsub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
     """other - alpha * input, broadcast."""
     return sub(other, input, alpha=alpha)
 
 
-def float_power(input: Any, exponent: Any) -> Tensor:
+def clone(input: Tensor) -> Tensor:
+    """A copy that gradients flow back through."""
+    return ops.clone(input)
+
+
+def float_power(input: Tensor | float, exponent: Tensor | float) -> Tensor:
     """input ^ exponent in float64, whatever the types."""
     x, y = (
         ops.cast(z, dtype=dtypes.float64) if isinstance(z, Variable) else float(z)
@@ -77,7 +82,9 @@ def float_power(input: Any, exponent: Any) -> Tensor:
     return ops.pow(x, y)
 
 
-def clip(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+def clip(
+    input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None
+) -> Tensor:
     """input limited to [min, max]; the bounds are numbers, Tensors or None.
 
     The gradient passes where min <= input <= max. Raises RuntimeError if both bounds are None.
@@ -98,12 +105,12 @@ def clip(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return ops.clip(input, min=min, max=max)
 
 
-def clamp_min(input: Tensor, min: Any) -> Tensor:
+def clamp_min(input: Tensor, min: Tensor | float) -> Tensor:
     """input, but at least `min`."""
     return clip(input, min=min)
 
 
-def clamp_max(input: Tensor, max: Any) -> Tensor:
+def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
     """input, but at most `max`."""
     return clip(input, max=max)
 
@@ -125,7 +132,9 @@ def fmin(input: Tensor, other: Tensor) -> Tensor:
     return ops.where((input <= other) | isnan(other), input, other)
 
 
-def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+def where(
+    condition: Tensor, input: Tensor | float | None = None, other: Tensor | float | None = None
+) -> Any:
     """input where condition holds, else other, broadcast; with one argument: the true indices."""
     if input is None and other is None:
         return tuple(wrap_plain(i) for i in condition.array.nonzero())
@@ -143,7 +152,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     return ops.where(condition, *promoted(input, other))
 
 
-def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
     """input with `value`, cast to the input's type, where mask is True."""
     if mask.array.dtype is not dtypes.bool:
         raise RuntimeError(
@@ -182,7 +191,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     return input + value * (tensor1 / tensor2)
 
 
-def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
     """input + weight * (end - input), and exactly `end` where the weight is 1."""
     return ops.lerp(input, end, weight)
 

@@ -155,8 +155,8 @@ def _source(src: Any, places: Any, name: str) -> Any:
 
 
 def scatter(
-    input: Tensor, dim: int, index: Tensor, src: Any = None, value: Any = None, *,
-    reduce: str | None = None,
+    input: Tensor, dim: int, index: Tensor, src: Tensor | float | None = None,
+    value: Tensor | float | None = None, *, reduce: str | None = None,
 ) -> Tensor:  # fmt: skip
     """input with each element of `src` (or the number) at the position along `dim` of `index`.
 
@@ -172,7 +172,7 @@ def scatter(
     if reduce is not None:
         if reduce not in ("add", "multiply"):
             raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce!r}")
-        full = src
+        full: Any = src
         if not isinstance(src, Variable):
             full = wrap_plain(xp(places).full(places.shape, src, input.array.dtype))
         return scatter_reduce(input, dim, index, full, "sum" if reduce == "add" else "prod")

@@ -15,6 +15,7 @@ from ..autograd.errors import axis_index
 from ..autograd.graph import Variable
 from ..autograd.promote import promoted
 from ..backend import xp
+from ..public import check_tensor
 from .shape import broadcast_to, ravel, transpose, unsqueeze
 
 if TYPE_CHECKING:
@@ -77,16 +78,16 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return ops.stack(promoted(*parts), axis=dim)
 
 
-def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """The coordinates of a grid: each 1-D tensor spread over the axes of all the others.
 
     `indexing="xy"` exchanges the first two axes, as in plots.
     """
-    if indexing not in ("ij", "xy"):
+    if indexing not in (None, "ij", "xy"):
         raise RuntimeError(
             f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
         )
-    lines = [ravel(x) for x in _listed(tensors)]
+    lines = [ravel(x) for x in _listed(tensors, "meshgrid")]
     shape = tuple(x.array.size for x in lines)
     grids = []
     for i, x in enumerate(lines):
@@ -97,22 +98,25 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     return tuple(grids)
 
 
-def _listed(tensors: tuple[Any, ...]) -> list[Any]:
-    """The tensors of `f(a, b)` and of `f([a, b])` alike."""
-    if len(tensors) == 1 and not isinstance(tensors[0], Variable):
-        return list(tensors[0])
+def _listed(tensors: tuple[Any, ...], name: str) -> list[Any]:
+    """The tensors of `f(a, b)` and of `f([a, b])` alike, f being called `name`."""
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = tuple(tensors[0])
+    for x in tensors:
+        check_tensor(name, "tensors", x)
     return list(tensors)
 
 
 def atleast_1d(*tensors: Any) -> Any:
     """0-d tensors as 1-d; a tuple for several tensors."""
-    return _each(tensors, lambda x: x if x.array.ndim else ops.reshape(x, shape=(1,)))
+    return _each(tensors, "atleast_1d", lambda x: x if x.array.ndim else x.reshape(1))
 
 
 def atleast_2d(*tensors: Any) -> Any:
     """Tensors of fewer axes as rows (1, n); a tuple for several tensors."""
     return _each(
         tensors,
+        "atleast_2d",
         lambda x: x if x.array.ndim > 1 else ops.reshape(x, shape=(1, x.array.size)),
     )
 
@@ -125,13 +129,13 @@ def atleast_3d(*tensors: Any) -> Any:
             return x
         return unsqueeze(x if x.array.ndim == 2 else atleast_2d(x), -1)
 
-    return _each(tensors, widened)
+    return _each(tensors, "atleast_3d", widened)
 
 
-def _each(tensors: tuple[Any, ...], function: Any) -> Any:
+def _each(tensors: tuple[Any, ...], name: str, function: Any) -> Any:
     if len(tensors) == 1 and isinstance(tensors[0], Variable):
         return function(tensors[0])
-    return tuple(function(x) for x in _listed(tensors))
+    return tuple(function(x) for x in _listed(tensors, name))
 
 
 def hstack(tensors: Tensors) -> Tensor:

@@ -212,7 +212,12 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 
 @widened
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
+def cdist(
+    x1: Tensor,
+    x2: Tensor,
+    p: float = 2.0,
+    compute_mode: str = "use_mm_for_euclid_dist_if_necessary",
+) -> Tensor:
     """The p-norm distance of each row of x1 (..., n, m) to each of x2 (..., k, m): (..., n, k).
 
     `compute_mode` is accepted; distances are always computed from differences.
@@ -273,17 +278,17 @@ def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     return factorizations.cholesky(input, upper=upper)
 
 
-def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
+def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor:
     """X with A X = input, where A = L L^T, or L^T L if `upper`."""
-    lt = ops.swapaxes(L, -1, -2)
+    L, lt = input2, ops.swapaxes(input2, -1, -2)
     first, second = (lt, L) if upper else (L, lt)
     y = factorizations.solve_triangular(first, input, upper=False)
     return factorizations.solve_triangular(second, y, upper=True)
 
 
-def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
+def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
     """The inverse of L L^T, or of L^T L if `upper`."""
-    lt = ops.swapaxes(L, -1, -2)
+    L, lt = input, ops.swapaxes(input, -1, -2)
     return factorizations.inv(ops.matmul(lt, L) if upper else ops.matmul(L, lt))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import dtypes, ops
 from ..autograd.half import widened
+from ..autograd.promote import result_type
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -161,7 +162,10 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
 
 
 def nan_to_num(
-    input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
 ) -> Tensor:
     """With NaN and the infinities replaced: by 0 and the largest numbers of the type."""
     dtype: Any = input.array.dtype

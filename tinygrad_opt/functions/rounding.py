@@ -37,7 +37,9 @@ def frac(input: Tensor) -> Tensor:
     return ops.sub(input, ops.trunc(input))
 
 
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+def div(
+    input: Tensor | float, other: Tensor | float, *, rounding_mode: str | None = None
+) -> Tensor:
     """input / other; `rounding_mode` "floor" or "trunc" rounds the result, without gradient.
 
     Raises RuntimeError for another mode, and for integers divided by 0 with rounding.
@@ -54,17 +56,17 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     )
 
 
-def floor_divide(input: Any, other: Any) -> Tensor:
+def floor_divide(input: Tensor | float, other: Tensor | float) -> Tensor:
     """floor(input / other)."""
     return _divided(ops.floor_divide, input, other)
 
 
-def remainder(input: Any, other: Any) -> Tensor:
+def remainder(input: Tensor | float, other: Tensor | float) -> Tensor:
     """input - other * floor(input / other): what is left has the sign of `other`."""
     return _divided(ops.remainder, input, other)
 
 
-def fmod(input: Any, other: Any) -> Tensor:
+def fmod(input: Tensor, other: Tensor | float) -> Tensor:
     """input - other * trunc(input / other): what is left has the sign of `input`."""
     return _divided(ops.fmod, input, other)
 

@@ -37,7 +37,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return wrap_plain(x.shape[axis] - 1 - space.flip(backward, axis=axis))
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
     """The named tuple (values, indices) of the elements in order along `dim`."""
     return return_types.sort(*_sorted(input, dim, descending))
 
@@ -94,7 +94,7 @@ def _length(input: Tensor, dim: int) -> int:
 
 
 def searchsorted(
-    sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False,
+    sorted_sequence: Tensor, input: Tensor | float, *, out_int32: bool = False, right: bool = False,
     side: str | None = None, sorter: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Where each value would stand in the sorted sequence, row by row if that has several axes.
@@ -124,7 +124,7 @@ def searchsorted(
 
 
 def bucketize(
-    input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+    input: Tensor | float, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
 ) -> Tensor:
     """The bucket between the sorted boundaries that each value falls in."""
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)

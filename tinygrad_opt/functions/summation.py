@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import ops
 from ..autograd.half import widened
+from ..public import check_tensor
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -44,6 +45,8 @@ def einsum(*args: Any) -> Tensor:
             operands = list(operands[0])
     else:
         equation, operands = _equation(args)
+    for operand in operands:
+        check_tensor("einsum", "operands", operand)
     terms, output = _parse(equation, operands)
     sizes = _sizes(terms, operands)
     joined = [_without_repeats(x, labels, sizes) for x, labels in zip(operands, terms, strict=True)]

@@ -12,6 +12,7 @@ from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..autograd.half import widened
 from ..backend import xp
+from ..public import publish
 from .mistakes import check_tensor
 from .reduction import check_devices, check_reduction, chosen_reduction, reduced
 
@@ -228,3 +229,6 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         )
     grid = xp(index).arange(classes)
     return wrap_plain((index[..., None] == grid).astype(np.int64))
+
+
+publish(globals(), __all__, {"one_hot": {"tensor": "input"}})

@@ -10,6 +10,7 @@ from .. import ops
 from .._tensor import Tensor
 from ..autograd.half import widened
 from ..dtypes import name_of
+from ..public import publish
 from ..windows import Window
 
 __all__ = [
@@ -311,3 +312,6 @@ def _patches(
             f"sliding blocks as {output}, but its components must be at least one."
         )
     return Window(image, kernel, output, steps, low, spread)
+
+
+publish(globals(), __all__)

@@ -17,6 +17,7 @@ from .._tensor import Tensor
 from ..autograd.graph import Variable, op
 from ..autograd.half import widened
 from ..backend import device_of, to_device, xp
+from ..public import publish
 from .reduction import check_reduction
 
 __all__ = ["ctc_loss"]
@@ -222,3 +223,6 @@ def _slope(log_probs: Any, lattice: _Lattice, zero_infinity: bool) -> Any:
         within = numpy.arange(times)[:, None] < lattice.steps
         slope[within & lost] = math.nan
     return slope
+
+
+publish(globals(), __all__)

@@ -7,6 +7,7 @@ from typing import Any
 from .. import functions, ops
 from .._tensor import Tensor
 from ..autograd.half import widened
+from ..public import publish
 from .module import Module
 
 __all__ = [
@@ -62,3 +63,6 @@ class PairwiseDistance(Module):
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
         return pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
+
+
+publish(globals(), __all__)

@@ -13,6 +13,7 @@ from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..autograd.half import widened
 from ..ops.pool import Taps
+from ..public import publish
 from ..windows import Spans
 
 __all__ = [
@@ -381,3 +382,6 @@ def _adaptive_span(n: int, out: int) -> Spans:
     """Window o runs from floor(o n / out) to ceil((o + 1) n / out)."""
     o = np.arange(out)
     return Spans(o * n // max(out, 1), -(-(o + 1) * n // max(out, 1)), 1)
+
+
+publish(globals(), __all__)

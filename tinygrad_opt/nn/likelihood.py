@@ -12,6 +12,7 @@ from ..autograd.graph import op, wrap_plain
 from ..autograd.half import widened
 from ..backend import xp
 from ..ops import softplus
+from ..public import publish
 from .mistakes import check_tensor
 from .reduction import check_reduction, chosen_reduction, reduced
 
@@ -125,7 +126,7 @@ def kl_div(
             "kl_div: reduction: 'mean' divides the total loss by both the batch size and the "
             "support size. 'batchmean' divides only by the batch size, and aligns with the KL div "
             "math definition.",
-            stacklevel=2,
+            stacklevel=3,
         )
     reduction = chosen_reduction(size_average, reduce, reduction)
     if log_target:
@@ -197,3 +198,6 @@ def _spread(variance: Tensor, shape: tuple[int, ...]) -> Tensor:
             f"gaussian_nll_loss: var is of incorrect size {list(given)} for input {list(shape)}"
         )
     return variance
+
+
+publish(globals(), __all__)

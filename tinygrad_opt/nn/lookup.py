@@ -13,6 +13,7 @@ from .._tensor import Tensor
 from ..autograd.half import widened
 from ..autograd.modes import no_grad
 from ..backend import xp
+from ..public import publish
 from .reduction import check_devices
 
 __all__ = ["embedding", "embedding_bag", "padding_row"]
@@ -76,7 +77,7 @@ def embedding_bag(
             "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag("
             "weight, input, ...)` is deprecated, and should now be `embedding_bag(input, weight, "
             "...)`.",
-            stacklevel=2,
+            stacklevel=3,
         )
         weight, input = input, weight
     _check_bag(input, weight, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)
@@ -271,3 +272,6 @@ def _check_bag(
             f"tensor for argument #1 'per_sample_weights'; but type {dtypes.name_of(weight.dtype)} "
             f"does not equal {dtypes.name_of(factors.dtype)}"
         )
+
+
+publish(globals(), __all__)

@@ -14,6 +14,7 @@ from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..autograd.half import widened
 from ..backend import xp
+from ..public import publish
 from .distance import pairwise_distance
 from .reduction import check_reduction, chosen_reduction, reduced
 
@@ -240,3 +241,6 @@ def _scores(name: str, input: Tensor) -> Tensor:
             f"{list(input.array.shape)}"
         )
     return input if input.ndim == 2 else input.reshape((1, -1))
+
+
+publish(globals(), __all__)

@@ -54,7 +54,7 @@ class Module(Saving):
             if not self._hooks and not everywhere:  # as a rule: it is called every microsecond
                 return self.forward(*args, **kwargs)
             return call(self, args, kwargs)
-        except AttributeError as error:
+        except (AttributeError, TypeError) as error:
             explain_missing(self, error, args)
             raise
 

@@ -17,6 +17,7 @@ from ..autograd.graph import wrap_plain
 from ..autograd.half import widened
 from ..backend import device_of, to_device, xp
 from ..ops import sigmoid, tanh
+from ..public import publish
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish",
@@ -248,7 +249,7 @@ def _chosen(input: Tensor, dim: int | None, name: str, stacklevel: int) -> int:
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
         "dim=X as an argument.",
-        stacklevel=stacklevel,
+        stacklevel=stacklevel + 1,
     )
     return 0 if input.ndim in (0, 1, 3) else 1
 
@@ -267,7 +268,7 @@ def gumbel_softmax(
     Jang et al. 2016, arXiv:1611.01144; Maddison et al. 2016, arXiv:1611.00712.
     """
     if eps != 1e-10:
-        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=3)
     array = logits.array
     uniform = random.draw_uniform(array.shape, np.float64, generator)
     noise = -np.log(-np.log(np.maximum(uniform, np.finfo(np.float64).tiny)))
@@ -279,3 +280,6 @@ def gumbel_softmax(
     onehot = xp(array).zeros_like(soft.array)
     xp(array).put_along_axis(onehot, first, 1, axis=dim)
     return soft + wrap_plain(onehot - soft.array)
+
+
+publish(globals(), __all__)

@@ -15,6 +15,12 @@ __all__ = [
 ]  # fmt: skip
 
 
+def _memory(data: Any, name: str) -> Any:
+    if data is None:
+        return ()
+    return dtypes.held(data, name) if isinstance(data, np.ndarray) else data
+
+
 class Parameter(Tensor):
     """A leaf tensor that becomes a parameter of the Module it is assigned to.
 
@@ -30,8 +36,8 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
-        super().__init__(dtypes.held(data, "Parameter") if isinstance(data, np.ndarray) else data)
+    def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
+        super().__init__(_memory(data, "Parameter"))
         if requires_grad and not self.is_floating_point():
             raise RuntimeError(
                 "Parameter: Only Tensors of floating point dtype can require gradients, got "
@@ -49,8 +55,8 @@ class Buffer(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any = (), *, persistent: bool = True) -> None:
-        super().__init__(dtypes.held(data, "Buffer") if isinstance(data, np.ndarray) else data)
+    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+        super().__init__(_memory(data, "Buffer"))
         self.persistent = persistent
 
 
@@ -98,7 +104,11 @@ class UninitializedBuffer(_Uninitialized):
     __slots__ = ()
     _becomes = Tensor
 
-    def __init__(self, requires_grad: bool = False, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self, requires_grad: bool = False, device: Any = None, dtype: Any = None,
+        persistent: bool = True,
+    ) -> None:  # fmt: skip
+        self.persistent = persistent
         Tensor.__init__(self, empty(0, device=device, dtype=dtype).array, requires_grad)
 
 

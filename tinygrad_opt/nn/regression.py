@@ -9,6 +9,7 @@ from .. import ops
 from .._tensor import Tensor
 from ..autograd.half import widened
 from ..autograd.promote import promoted
+from ..public import publish
 from .mistakes import check_tensor
 from .reduction import chosen_reduction, reduced
 
@@ -24,7 +25,7 @@ def _warn_of_broadcast(name: str, input: Tensor, target: Tensor) -> None:
             f"Using a target size ({target.shape}) that is different to the input size "
             f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
             "Please ensure they have the same size.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -112,3 +113,6 @@ def smooth_l1_loss(
         return l1_loss(input, target, reduction=reduction)
     _warn_of_broadcast("smooth_l1_loss", input, target)
     return reduced(ops.huber(input, target, delta=beta, scale=beta), reduction)
+
+
+publish(globals(), __all__)

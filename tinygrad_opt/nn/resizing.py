@@ -12,6 +12,7 @@ from .. import functions, ops
 from .._tensor import Tensor
 from ..autograd.half import widened
 from ..ops.pool import Taps
+from ..public import publish
 from .downsampling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, taps_of
 
 __all__ = [
@@ -249,3 +250,6 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         )
     y = functions.reshape(input, batch, groups, channels // groups, *image)
     return functions.reshape(ops.swapaxes(y, 1, 2), *input.shape)
+
+
+publish(globals(), __all__)

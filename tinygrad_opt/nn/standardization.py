@@ -13,6 +13,7 @@ from .._tensor import Size, Tensor
 from ..autograd.half import HALF, in_float32, widened
 from ..backend import xp
 from ..ops.normalization import moments
+from ..public import publish
 
 __all__ = [
     "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm",
@@ -300,3 +301,6 @@ def _check_enough(shape: Shape, least_axes: int, values: int) -> None:
 
 def _too_few(what: str, shape: Shape) -> str:
     return f"Expected more than 1 {what} when training, got input size {Size(shape)}"
+
+
+publish(globals(), __all__)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from .._tensor import Tensor
 from ..autograd.modes import no_grad
+from ..public import hint, type_name
 from .parameter import Parameter, is_lazy
 from .registry import BUFFER, MODULE, PARAMETER
 
@@ -160,8 +161,8 @@ def _put(module: Any, name: str, key: str, tensor: Any, value: Any, assign: bool
     """Copy `value` into `tensor`, or put it in its place; what is wrong if that cannot be."""
     if not isinstance(value, Tensor):
         return (
-            f'While copying the parameter named "{key}", expected a Tensor from checkpoint but '
-            f"received {type(value).__name__}"
+            f'While copying the parameter named "{key}", expected a Tensor '
+            f"from checkpoint but received {type_name(value)}; {hint(value)}"
         )
     if is_lazy(tensor) and is_lazy(value):
         return ""
