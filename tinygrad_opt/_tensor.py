@@ -246,6 +246,8 @@ class Tensor(Operators, InPlace, Description, Variable):
         if not isinstance(value, Variable):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         self.array = value.array
+        if self._edits is not None:
+            self._edits.made = True
 
     # Conversions ----------------------------------------------------------------------------------
 

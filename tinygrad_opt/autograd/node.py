@@ -28,6 +28,7 @@ class Variable:
     _requires_grad  whether backward should arrive here; the public name checks what it is set to
     _grad           the accumulated gradient, a Tensor or None
     _home           for parameters of an optimizer: the GradSlot that receives their gradient
+    _edits          for the state of an optimizer: whom to tell if `.data = ...` moves it
     _hooks          a HookTable: functions to call with this leaf's gradient
     _past           what this tensor was before it was written to in place, see `rebase.py`
     """
@@ -40,6 +41,7 @@ class Variable:
     _requires_grad: bool
     _grad: Tensor | None
     _home: Any = None  # these are rare, and not worth a slot that every result would fill
+    _edits: Any = None
     _hooks: Any = None
     _past: Any = None
     _unversioned: bool = False  # made by `.data`: writing to it does not count as a change

@@ -10,6 +10,7 @@ from .. import kernels
 from .._tensor import Tensor
 from ..dtypes import get_default_dtype
 from .checks import check_at_least_zero, check_flags
+from .flat import Run
 from .optimizer import Optimizer
 
 __all__ = ["Adagrad"]
@@ -58,7 +59,6 @@ class Adagrad(Optimizer):
             initial_accumulator_value=initial_accumulator_value, foreach=foreach,
             maximize=maximize, differentiable=differentiable, fused=fused,
         ))  # fmt: skip
-        self._make_state()
 
     def check_settings(self, s: dict[str, Any]) -> None:
         check_at_least_zero("Adagrad", "lr_decay value", s["lr_decay"])
@@ -80,18 +80,14 @@ class Adagrad(Optimizer):
         lr = float(group["lr"]) / (1.0 + (t - 1) * group["lr_decay"])
         return sign, group["weight_decay"], lr, group["eps"]
 
-    def runs(self) -> Any:
-        if len(self.state) < sum(len(group["params"]) for group in self.param_groups):
-            self._make_state()  # a group was added, or the state was cleared
-        return super().runs()
-
-    def _make_state(self) -> None:
-        start = self.defaults["initial_accumulator_value"]
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        super().add_param_group(param_group)
         kind = np.float64 if get_default_dtype() == np.float64 else np.float32
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p not in self.state:
-                    total = p.array.copy()
-                    total[...] = start
-                    self.state[p] = {"step": Tensor(np.zeros((), kind)), "sum": Tensor(total)}
-        self._flat = None
+        for p in self.param_groups[-1]["params"]:
+            total = p.array.copy()
+            total[...] = self.defaults["initial_accumulator_value"]
+            self.state[p].update(step=Tensor(np.zeros((), kind)), sum=Tensor(total))
+
+    def begin(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run) -> None:
+        """Where the state was cleared, or the parameter exchanged."""
+        run.arrays[2][...] = self.defaults["initial_accumulator_value"]

@@ -38,6 +38,7 @@ class Adam(Optimizer):
     """
 
     state_names = {"m": "exp_avg", "v": "exp_avg_sq", "w": "max_exp_avg_sq"}  # noqa: RUF012
+    late_states = ("w",)
 
     def __init__(
         self,

@@ -86,7 +86,8 @@ class Run:
     """
 
     __slots__ = (
-        "arrays", "copy_back", "offsets", "params", "scalars", "start", "steps", "stop", "taken",
+        "arrays", "copy_back", "host", "offsets", "params", "scalars", "start", "steps", "stop",
+        "taken",
     )  # fmt: skip
 
     def __init__(
@@ -98,6 +99,7 @@ class Run:
         copy_back: tuple[Any, ...] = (),
     ) -> None:
         self.start, self.stop = start, stop  # parameters start <= i < stop of the group
+        self.host: FlatGroup | None = None  # of a guest: whose numbers start and stop are
         self.params = flat.params[start:stop]
         self.offsets = flat.offsets[start : stop + 1]
         self.arrays = arrays
@@ -127,27 +129,38 @@ class FlatGroup:
     params: the Tensors, in order.  offsets: where each begins; one entry more for the end.
     steps: how many steps each parameter has taken (float32, as PyTorch's `step`; float64 if that is
     the default).  scalars: other numbers of an optimizer, one per parameter.
+    shown: the letters of the states that `optimizer.state` has views of.  fresh: parameters that
+    have no state yet.  guests: parameters that share another's state, with its FlatGroup (None for
+    the same) and its number there.
     """
 
     def __init__(self, params: list[Tensor]) -> None:
         self.params = params
         self.dtype, self.device = params[0].dtype, params[0].device
         self.xp = array_namespace(params[0].array)
+        self.shapes = [p.array.shape for p in params]
         sizes = [p.array.size for p in params]
         self.offsets = [0, *np.cumsum(sizes).tolist()]
         double = get_default_dtype() == np.float64
         self.steps = np.zeros(len(params), np.float64 if double else np.float32)
-        self.scalars: dict[str, Any] = {}
-        self.states: dict[str, Any] = {}
+        self.start_over({})
         self.views: list[Any] = [None] * len(params)  # None: somebody else holds the memory
         self.slots: list[GradSlot | None] = [None] * len(params)
         self._homes: list[tuple[Tensor, Any, GradSlot]] = []  # those that have one, for the check
-        self.shown: tuple[str, ...] = ()  # the states that `optimizer.state` has views of
+        self.shown: tuple[str, ...] = ()
         self._at_home = False
         self._taken = 0
+        self._gather()
+
+    def start_over(self, scalars: dict[str, float]) -> None:
+        """New states, of which nothing has begun; the old ones stay with who looks at them."""
+        self.steps = np.zeros_like(self.steps)
+        self.scalars: dict[str, Any] = {k: np.full_like(self.steps, v) for k, v in scalars.items()}
+        self.states: dict[str, Any] = {}
+        self.fresh = set(range(len(self.params)))
+        self.guests: dict[int, tuple[FlatGroup | None, int]] = {}
         self._whole: list[Run] = []  # the usual case: one run, made once
         self._whole_names: tuple[str, ...] | None = None
-        self._gather()
 
     def _gather(self) -> None:
         """Move values and gradients into the buffers, except where somebody else holds them."""
@@ -173,12 +186,12 @@ class FlatGroup:
     def ready(self) -> bool:
         """Look where everything lies, before a step; False if the group has to be made anew.
 
-        That is when a parameter went to another dtype or device, or changed its size.
+        That is when a parameter went to another dtype or device, or changed its shape.
         """
         self._at_home = self._all_at_home()
         return self._at_home or all(
-            p.array.dtype == self.dtype and p.device == self.device and p.array.size == b - a
-            for p, a, b in zip(self.params, self.offsets, self.offsets[1:], strict=False)
+            p.array.dtype == self.dtype and p.device == self.device and p.array.shape == shape
+            for p, shape in zip(self.params, self.shapes, strict=True)
         )
 
     def has_rows(self) -> bool:
@@ -203,26 +216,20 @@ class FlatGroup:
         """Parameter i's step count as a 0-d array that shares memory with `steps`."""
         return self.steps[i : i + 1].reshape(())
 
-    def scalar_view(self, name: str, i: int, start: float = 0.0) -> Any:
-        """Parameter i's number of that name as a 0-d array; all parameters begin with `start`."""
-        if name not in self.scalars:
-            self.scalars[name] = np.full_like(self.steps, start)
+    def scalar_view(self, name: str, i: int) -> Any:
+        """Parameter i's number of that name as a 0-d array."""
         return self.scalars[name][i : i + 1].reshape(())
 
     # A step -------------------------------------------------------------------------------------
 
-    def runs(
-        self, names: tuple[str, ...], scalars: dict[str, float], by_rows: bool = False
-    ) -> Iterable[Run]:
+    def runs(self, names: tuple[str, ...], by_rows: bool = False) -> Iterable[Run]:
         """The parameters that have a gradient, as few runs as possible.
 
         `by_rows`: of row-sparse gradients only the rows are stepped; else they are made dense.
         A run ends where a parameter has no gradient, does not lie at home, or has taken another
-        number of steps (or has other scalars, given with their start values) than its neighbour.
+        number of steps (or has other scalars) than its neighbour, or shares another's state.
         """
-        for name, start in scalars.items():
-            self.scalar_view(name, 0, start)
-        if not (self._at_home and self._alike()):
+        if not (self._at_home and self._alike()) or self.guests:
             return self._broken_runs(names, by_rows)
         if self._whole_names != names:
             arrays = (self.values, self.gradient, *(self.state(name) for name in names))
@@ -272,6 +279,8 @@ class FlatGroup:
         for p, view, slot in zip(
             self.params[start:], self.views[start:], self.slots[start:], strict=True
         ):
+            if stop in self.guests:
+                break
             if p.array is not view or slot is None or not slot.holds(p._grad):
                 break
             if any(n[stop] != n[start] for n in (self.steps, *self.scalars.values())):
@@ -289,22 +298,39 @@ class FlatGroup:
             g = g.to_dense()
         array = p.array
         whole = self.xp.ascontiguousarray(array).reshape(array.shape)
-        g = self.xp.ascontiguousarray(g, dtype=self.dtype).reshape(-1)
-        a, b = self.offsets[i], self.offsets[i + 1]
-        states = (self.state(name)[a:b] for name in names)
+        g = _writable(self.xp.ascontiguousarray(g, dtype=self.dtype).reshape(-1))
+        flat, k = self._state_of(i)
+        states = (flat.state_view(name, k).reshape(-1) for name in names)
         back = () if array.flags.c_contiguous else ((array, ..., whole),)
-        return Run(self, i, i + 1, (whole.reshape(-1), g, *states), back)
+        return self._own(i, Run(flat, k, k + 1, (whole.reshape(-1), g, *states), back))
+
+    def _state_of(self, i: int) -> tuple[FlatGroup, int]:
+        """Where the state of parameter i lies."""
+        host, k = self.guests.get(i, (self, i))
+        return host or self, k
+
+    def _own(self, i: int, run: Run) -> Run:
+        """The run is that of parameter i, wherever its state lies."""
+        if i in self.guests:
+            run.params, run.host = [self.params[i]], self._state_of(i)[0]
+        return run
 
     def _rows(self, i: int, g: RowSparse, names: tuple[str, ...]) -> Run:
         """The rows of one parameter and of its states that a gradient names, each row once."""
-        arrays = [self.params[i].array, *(self.state_view(name, i) for name in names)]
+        flat, k = self._state_of(i)
+        arrays = [self.params[i].array, *(flat.state_view(name, k) for name in names)]
         gathered = [self.xp.ascontiguousarray(array[g.rows]) for array in arrays]
         value, *states = (rows.reshape(-1) for rows in gathered)
-        gradient = self.xp.ascontiguousarray(g.values, dtype=self.dtype).reshape(-1)
+        gradient = _writable(self.xp.ascontiguousarray(g.values, dtype=self.dtype).reshape(-1))
         back = tuple((array, g.rows, rows) for array, rows in zip(arrays, gathered, strict=True))
-        run = Run(self, i, i + 1, (value, gradient, *states), back)
+        run = Run(flat, k, k + 1, (value, gradient, *states), back)
         run.offsets = [0, value.size]
-        return run
+        return self._own(i, run)
+
+
+def _writable(array: Any) -> Any:
+    """The array, or a copy of one that may only be read: a kernel's type is of writable ones."""
+    return array if getattr(array.flags, "writeable", True) else array.copy()
 
 
 def _held_alone(params: list[Tensor]) -> list[bool]:

@@ -12,16 +12,20 @@ import numpy as np
 
 from .._tensor import Tensor
 from ..backend import array_namespace, device_of, to_device
+from .state import bind
 
-__all__ = ["fitted", "free_state"]
+__all__ = ["array_of", "fitted", "free_state"]
+
+
+def array_of(value: Any) -> Any:
+    """The array of a Tensor, also of PyTorch's, or of a number."""
+    array = value.array if isinstance(value, Tensor) else value
+    return np.asarray(array) if array_namespace(array) is array_namespace(0) else array
 
 
 def fitted(value: Any, like: Any) -> Any:
     """The array of a Tensor, also of PyTorch's, in the dtype and on the device of `like`."""
-    array = value.array if isinstance(value, Tensor) else value
-    if array_namespace(array) is array_namespace(0):
-        array = np.asarray(array)
-    array = to_device(array, device_of(like))
+    array = to_device(array_of(value), device_of(like))
     return array if array.dtype == like.dtype else array.astype(like.dtype)
 
 
@@ -34,5 +38,5 @@ def free_state(entry: Any, name: str, shape: tuple[int, ...], like: Any) -> Any:
         array = fitted(held, like)
         if isinstance(held, Tensor) and array is held.array:
             return array
-    entry.bind(name, Tensor(array))
+    bind(entry, name, Tensor(array))
     return array

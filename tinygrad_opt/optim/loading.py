@@ -10,6 +10,7 @@ import numpy as np
 
 from .._tensor import Tensor
 from ..backend import array_namespace, to_device
+from .state import StateView
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -30,12 +31,13 @@ def load(
             raise _different_groups(name, saved_groups, groups)
     else:
         partners = _by_position(name, saved_groups, groups)
+    edits = optimizer._edits
     state: dict[Any, Any] = {}
     faults: list[str] = []
     for number, entry in state_dict["state"].items():
         if number in partners:
             p, label = partners[number]
-            state[p] = _copied(optimizer, p, label, entry, faults)
+            state[p] = StateView(edits, _copied(optimizer, p, label, entry, faults))
         else:
             state[number] = copy.deepcopy(entry)
     if faults:

@@ -14,8 +14,8 @@ coefficient that is no hyper-parameter of its own is computed in `coefficients`.
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
+from operator import is_
 from typing import Any
 
 from .._tensor import Tensor
@@ -32,7 +32,8 @@ from .hooks import (
     step_between_hooks,
 )  # fmt: skip
 from .loading import load
-from .state import StateView, export_state, import_state
+from .placing import place_state, show
+from .state import Edits, State, StateView, bind, export_state
 
 __all__ = [
     "Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook",
@@ -68,6 +69,7 @@ class Optimizer(Hooked):
     more_states: tuple[str, ...] = ()  # letters of states that are flat too, but not the rule's
     scalar_states: dict[str, float] = {}  # noqa: RUF012  one number per parameter, and its start
     free_states: tuple[str, ...] = ()  # names in `state` that need not have the parameter's shape
+    late_states: tuple[str, ...] = ()  # letters of states that may be missing: then they are zeros
     counts_steps = True  # whether `state` shows the step count, as PyTorch's "step"
 
     _opt_called = False  # whether step() has run: schedulers warn if they come first
@@ -78,9 +80,10 @@ class Optimizer(Hooked):
         self.check_settings(defaults)  # before `params` is looked at, as in PyTorch
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self.state: Any = defaultdict(dict)
+        self._edits = Edits()
+        self.state: Any = State(self._edits)
         self._flat: list[list[FlatGroup]] | None = None  # made at the first step
-        self._remember_state()
+        self._seen: list[list[Tensor]] = []  # the parameters of each group when that was made
         for group in as_groups(type(self).__name__, params):
             self.add_param_group(group)
 
@@ -156,8 +159,6 @@ class Optimizer(Hooked):
         group = checked_group(self, param_group)
         self.check_settings(group)
         self.param_groups.append(group)
-        if self._flat is not None:
-            self._flat.append(_flatten(group["params"]))
 
     def check_settings(self, settings: dict[str, Any]) -> None:
         """Raises for settings that make no sense; given the defaults, then every group."""
@@ -209,13 +210,10 @@ class Optimizer(Hooked):
             rule = self.rule_for(group)
             states = rule.states + self.more_states
             for flat in flat_groups[i]:
-                for run in flat.runs(states, self.scalar_states, by_rows[i]):
-                    if run.taken == 0 or flat.shown != states:
-                        self._show_state(rule, flat, run)
-                        if run.taken == 0:
-                            self.begin(group, rule, run)
+                for run in flat.runs(states, by_rows[i]):
+                    if flat.fresh or run.host is not None:
+                        self._begin(group, rule, run.host or flat, run)
                     yield group, rule, run
-                flat.shown = states
 
     def coefficients_of(self, group: dict[str, Any], run: Run, t: int) -> tuple[float, ...]:
         """The coefficients for step `t` of a run; its scalar states move on to their next value."""
@@ -228,21 +226,31 @@ class Optimizer(Hooked):
             run.scalars[name].fill(value)
         return coefficients
 
-    def _show_state(self, rule: UpdateRule, flat: FlatGroup, run: Run) -> None:
-        """Give the parameters of a run their entries in `state`: at their first step, mostly."""
-        for i in range(run.start, run.stop):
-            p = flat.params[i]
-            held = self.state.get(p)
-            entry = held if isinstance(held, StateView) else StateView(held or {})
-            if self.counts_steps:
-                entry.bind("step", Tensor(flat.step_view(i)))
-            for name in self.scalar_states:
-                entry.bind(name, Tensor(flat.scalar_view(name, i)))
-            for letter, name in self.shown_states(rule):
-                entry.bind(name, Tensor(flat.state_view(letter, i)))
+    def _begin(
+        self, group: dict[str, Any], rule: UpdateRule, flat: FlatGroup, run: Run
+    ) -> None:
+        """Make the state of those parameters of a run that have none yet."""
+        for i, (p, arrays) in enumerate(run.parts(), run.start):
+            if i not in flat.fresh:
+                continue
+            flat.fresh.discard(i)
+            entry = self.state.get(p)
+            if entry is None:
+                entry = StateView(self._edits)
+            views = [("step", flat.step_view(i))] if self.counts_steps else []
+            views += [(name, flat.scalar_view(name, i)) for name in self.scalar_states]
+            views += [(name, flat.state_view(x, i)) for x, name in self.shown_states(rule)]
+            for name, view in views:
+                tensor = Tensor(view)
+                show(tensor, view, self._edits)
+                bind(entry, name, tensor)
             if entry:
-                self.state[p] = entry
-        self._remember_state()
+                bind(self.state, p, entry)
+            own = Run(flat, i, i + 1, arrays)
+            own.params = [p]
+            self.begin(group, rule, own)
+        if self._edits.plain:  # they hold what was made here: that is no edit
+            self._edits.look_again()
 
     def shown_states(self, rule: UpdateRule) -> list[tuple[str, str]]:
         """The flat states as (letter, name in `state`)."""
@@ -250,38 +258,44 @@ class Optimizer(Hooked):
         return [(x, names.get(x, x)) for x in rule.states + self.more_states]
 
     def _flat_groups(self) -> list[list[FlatGroup]]:
-        """The flat buffers, made anew if parameters or state were exchanged behind our back."""
-        if self._flat is None or not self._is_as_left():
+        """The flat buffers, as parameters, groups and state are now, whoever changed them."""
+        edits = self._edits
+        if self._flat is None or not self._holds_the_parameters(self._flat):
             self._flat = None  # lets go of the old buffers, so that parameters may move again
-            self._flat = [_flatten(group["params"]) for group in self.param_groups]
-            for group, flats in zip(self.param_groups, self._flat, strict=True):
+            self._seen = [list(group["params"]) for group in self.param_groups]
+            self._flat = [_flatten(params) for params in self._seen]
+            for flats in self._flat:
                 for flat in flats:
-                    import_state(self, group, flat)
                     flat.ready()
-            self._remember_state()
+            edits.made = True
+        if (
+            edits.made
+            or self.state is not edits.state
+            or (edits.plain and edits.in_plain_dicts())
+            or not self._shows_the_states(self._flat)
+        ):
+            place_state(self, self._flat, edits)
         return self._flat
 
-    def _is_as_left(self) -> bool:
-        if self.state is not self._seen_state or len(self.state) != self._seen_entries:
-            return False  # entries were added or removed: what is there now counts
-        flat_groups = self._flat or []
-        if len(flat_groups) != len(self.param_groups):
+    def _holds_the_parameters(self, flat_groups: list[list[FlatGroup]]) -> bool:
+        """Whether groups and parameters are the very same, in the same order, type and shape."""
+        groups, seen = self.param_groups, self._seen
+        if len(groups) != len(seen):
             return False
-        for i, flats in enumerate(flat_groups):
-            count = 0
-            states = self.rule_for(self.param_groups[i]).states + self.more_states
-            for flat in flats:
-                count += len(flat.params)
-                if not flat.ready():
-                    return False  # the model went to another device or type
-                if flat.shown != states:
-                    return False  # settings brought in another rule, with other states
-            if count != len(self.param_groups[i]["params"]):
+        for group, params in zip(groups, seen, strict=True):
+            # `==` would compare Tensors by value.
+            if len(group["params"]) != len(params) or not all(map(is_, group["params"], params)):
                 return False
-        return True
+        return all([flat.ready() for flats in flat_groups for flat in flats])
 
-    def _remember_state(self) -> None:
-        self._seen_state, self._seen_entries = self.state, len(self.state)
+    def _shows_the_states(self, flat_groups: list[list[FlatGroup]]) -> bool:
+        """Whether the rules still have the same states: settings may bring in another rule."""
+        for group, flats in zip(self.param_groups, flat_groups, strict=True):
+            states = self.rule_for(group).states + self.more_states
+            for flat in flats:
+                if flat.shown != states:
+                    return False
+        return True
 
     # State ----------------------------------------------------------------------------------------
 
@@ -315,7 +329,6 @@ class Optimizer(Hooked):
             changed = before(self, state_dict)
             state_dict = state_dict if changed is None else changed
         load(self, state_dict, keep_settings)
-        self._flat = None
         for after in tuple(self._hooks.after_loading.values()) if self._hooks else ():
             after(self)
 
@@ -324,8 +337,12 @@ class Optimizer(Hooked):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._flat = None
-        self._remember_state()
+        self._flat, self._seen, self._edits = None, [], Edits()
+        if not isinstance(self.state, State):
+            self.state = State(self._edits, self.state)
+            for p, entry in self.state.items():
+                if type(entry) is dict:
+                    bind(self.state, p, StateView(self._edits, entry))
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

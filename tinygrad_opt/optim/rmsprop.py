@@ -42,6 +42,7 @@ class RMSprop(Optimizer):
     """
 
     state_names = {"s": "square_avg", "b": "momentum_buffer", "a": "grad_avg"}  # noqa: RUF012
+    late_states = ("b", "a")
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ from . import cautious as caution
 from .checks import check_at_least_zero, check_betas
 from .flat import Run
 from .optimizer import Optimizer
+from .state import bind, unbind
 from .watch import Watch
 
 __all__ = ["AdamWScheduleFree", "SGDScheduleFree"]
@@ -72,14 +73,14 @@ class _ScheduleFree(Optimizer):
     def _to_x(self, p: Tensor, beta: float) -> None:
         entry = self.state.get(p)
         if entry:
-            entry["y"] = Tensor(p.array.copy())
+            bind(entry, "y", Tensor(p.array.copy()))
             p.array[...] = _x(p.array, entry["z"].array, beta)
 
     def _to_y(self, p: Tensor, beta: float) -> None:
         entry = self.state.get(p)
         if not entry:
             return
-        z, kept = entry["z"].array, entry.pop("y", None)
+        z, kept = entry["z"].array, unbind(entry, "y")
         if kept is not None and bool((_x(kept.array, z, beta) == p.array).all()):
             p.array[...] = kept.array
         else:  # the parameters were changed in eval mode: what they hold now is x

@@ -1,0 +1,172 @@
+"""Taking `optimizer.state` into the flat buffers: at the first step, and after every edit.
+
+What the dicts hold is what counts, not what lay in the buffers before. The dicts and the Tensors
+stay the same objects; the Tensors' memory moves into the buffers. Whatever does not fit is an
+error before anything is stepped, as PyTorch's step would have it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .._tensor import Tensor
+from ..backend import device_of
+from .flat import FlatGroup
+from .free import array_of, fitted
+from .state import Edits, bind
+
+if TYPE_CHECKING:
+    from .optimizer import Optimizer
+
+
+class Names(NamedTuple):
+    """The names in `state` that belong to an optimizer's class and a group's settings.
+
+    states: (letter, name) of the flat ones.  scalars: name -> start.  own: all that must be there.
+    """
+
+    states: list[tuple[str, str]]
+    scalars: dict[str, float]
+    own: list[str]
+    late: set[str]
+
+    @classmethod
+    def of(cls, optimizer: Optimizer, group: dict[str, Any]) -> Names:
+        states = optimizer.shown_states(optimizer.rule_for(group))
+        own = ["step"] if optimizer.counts_steps else []
+        own += [*optimizer.scalar_states, *(name for _, name in states)]
+        late = {name for letter, name in states if letter in optimizer.late_states}
+        return cls(states, optimizer.scalar_states, own, late)
+
+
+def place_state(optimizer: Optimizer, flat_groups: list[list[FlatGroup]], edits: Edits) -> None:
+    """Fill the flat buffers from `optimizer.state`, and make its entries views of them.
+
+    A parameter without state of its own begins afresh. Two parameters with one entry share it: the
+    second one's steps go on where the first one's left off.
+    Raises KeyError for an entry of which a part is missing, RuntimeError for one of another shape;
+    of parameters without gradient not before they have one.
+    """
+    edits.made, edits.state, edits.plain = False, optimizer.state, []
+    edits.watch(optimizer.state)
+    taken: dict[int, tuple[FlatGroup, int]] = {}  # by the id of a parameter or an entry
+    moved: set[int] = set()  # ids of Tensors
+    try:
+        for number, flats in enumerate(flat_groups):
+            names = Names.of(optimizer, optimizer.param_groups[number])
+            for flat in flats:
+                flat.start_over(names.scalars)
+                flat.shown = tuple(letter for letter, _ in names.states)
+                for i, p in enumerate(flat.params):
+                    held = optimizer.state.get(p)
+                    keys = [id(p)] if held is None else [id(p), id(held)]
+                    host = next((taken[key] for key in keys if key in taken), None)
+                    if host is not None and _alike(p, *host):
+                        flat.guests[i] = (None if host[0] is flat else host[0], host[1])
+                        flat.fresh.discard(i)
+                        continue
+                    taken.update(dict.fromkeys(keys, (flat, i)))
+                    if held is not None and not _place(
+                        optimizer, names, flat, i, held, moved, edits
+                    ):
+                        edits.made = True  # looked at again, until it fits or is needed
+                    if held is not None:
+                        edits.watch(held)
+    except BaseException:
+        edits.made = True
+        raise
+
+
+def _place(
+    optimizer: Optimizer, names: Names, flat: FlatGroup, i: int, held: Any,
+    moved: set[int], edits: Edits,
+) -> bool:  # fmt: skip
+    """Take over the entry of parameter `i`; False if it does not fit, and need not yet."""
+    there = [name for name in names.own if held.get(name) is not None]
+    if not there:
+        return True  # what else it may hold is the user's
+    fault = _fault(optimizer, names, flat.params[i], held, there)
+    if fault is not None:
+        if flat.params[i]._grad is None:
+            return False
+        raise fault
+    flat.fresh.discard(i)
+    places: list[tuple[str, Any]] = [
+        *((name, flat.scalar_view(name, i)) for name in names.scalars),
+        *((name, flat.state_view(letter, i)) for letter, name in names.states),
+    ]
+    if optimizer.counts_steps:
+        places.insert(0, ("step", flat.step_view(i)))
+    else:
+        flat.steps[i] = 1  # that there is state means that a step was taken
+    for name, view in places:
+        _move(held, name, view, moved, edits)
+    return True
+
+
+def _alike(p: Tensor, flat: FlatGroup, k: int) -> bool:
+    return (p.array.shape, p.dtype) == (flat.shapes[k], flat.dtype) and p.device == flat.device
+
+
+def _fault(
+    optimizer: Optimizer, names: Names, p: Tensor, held: Any, there: list[str]
+) -> Exception | None:
+    """What is wrong with an entry of which the parts `there` are there."""
+    where = f"{type(optimizer).__name__}: the state of {_place_of(optimizer, p)}"
+    missing = [name for name in names.own if name not in there and name not in names.late]
+    if missing:
+        return KeyError(
+            f"{where} has no {', '.join(missing)}, only {', '.join(map(str, held))}; to begin "
+            "afresh clear all of it: optimizer.state.pop(p, None)"
+        )
+    for name in there:
+        array = array_of(held[name])
+        if any(name == of_p for _, of_p in names.states):
+            if tuple(array.shape) != p.array.shape:
+                return RuntimeError(
+                    f"{where}: {name} has shape {tuple(array.shape)}, the parameter "
+                    f"{tuple(p.shape)}; give both the same, or clear the state to begin afresh: "
+                    "optimizer.state.pop(p, None)"
+                )
+        elif array.size != 1:
+            return RuntimeError(
+                f"{where}: {name} must be one number, but has shape {tuple(array.shape)}"
+            )
+    return None
+
+
+def _place_of(optimizer: Optimizer, p: Tensor) -> str:
+    """How a user writes this parameter: its group, its number there, its name if it has one."""
+    for i, group in enumerate(optimizer.param_groups):
+        for j, other in enumerate(group["params"]):
+            if other is p:
+                return f"param_groups[{i}]['params'][{j}]"
+    return "a parameter"
+
+
+def _move(held: Any, name: str, view: Any, moved: set[int], edits: Edits) -> None:
+    """`held[name]` comes to lie at `view`: the same Tensor, if it is of that kind and free."""
+    value = held.get(name)
+    if value is not None:
+        view[...] = fitted(value, view).reshape(view.shape)
+    tensor = value
+    if (
+        type(value) is not Tensor
+        or id(value) in moved
+        or value._requires_grad
+        or value.dtype != view.dtype
+        or value.array.shape != view.shape
+        or device_of(value.array) != device_of(view)
+    ):
+        tensor = Tensor(view)
+        bind(held, name, tensor)
+    show(tensor, view, edits)
+    moved.add(id(tensor))
+
+
+def show(tensor: Any, view: Any, edits: Edits) -> None:
+    """Make a Tensor of a state show `view`, and tell `edits` if it is moved away."""
+    if tensor._edits is not None and tensor._edits is not edits:
+        tensor._edits.made = True  # another optimizer's, too: it takes it back at its next step
+    tensor.array = view
+    tensor._edits = edits
