@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import numba
 import numpy as np
 
 if importlib.util.find_spec("numba_cuda") is None:  # Numba's own numba.cuda is deprecated
     raise ImportError('CUDA kernels need numba-cuda: pip install "tinygrad_opt[cuda]"')
-
 
 
 @contextmanager
@@ -42,13 +42,10 @@ def _numpy_as_numba_cuda_knows_it() -> Iterator[None]:
                 del np.row_stack  # type: ignore[attr-defined,unused-ignore]
 
 
-import numba
-
 with _numpy_as_numba_cuda_knows_it():
     from numba import cuda
 
-    if not numba.cuda.config.ENABLE_CUDASIM:  # what the first kernel would import
-        importlib.import_module("numba.cuda.np.arrayobj")
+    importlib.import_module("numba.cuda.np.arrayobj")  # or the first compilation would do it
 
 BLOCK = 256  # threads per block
 BLOCKS_PER_MULTIPROCESSOR = 32  # four times what is resident: enough to even out the last wave
