@@ -35,7 +35,7 @@ class Sums:
 
     def sum_rows(self, x: Any) -> Any:
         """The sum of a matrix's rows: as products with ones, half the time of a reduction."""
-        if x.ndim == 1 and len(x) > _FEW or x.itemsize == 2:
+        if (x.ndim == 1 and len(x) > _FEW) or x.itemsize == 2:
             return self.sum(x, 0)
         return _sum_of_rows(x)
 

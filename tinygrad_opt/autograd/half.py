@@ -22,15 +22,18 @@ HALF = np.dtype("float16")
 _WIDE = np.dtype("float32")
 
 # Operations that round at most once as they are, forwards and backwards: these stay in float16.
-EXACT = frozenset("""
-    abs add amax amin broadcast_to cast ceil clip clone concatenate copysign diagonal div flip floor
-    getitem hardshrink maximum minimum mul nan_to_num neg pick put put_extremum relu
-    reshape roll round scatter_add sign stack sub take_along_axis threshold to_device transpose
-    trunc where windows
-""".split())
+EXACT = frozenset({
+    "abs", "add", "amax", "amin", "broadcast_to", "cast", "ceil", "clip", "clone", "concatenate",
+    "copysign", "diagonal", "div", "flip", "floor", "getitem", "hardshrink", "maximum", "minimum",
+    "mul", "nan_to_num", "neg", "pick", "put", "put_extremum", "relu", "reshape", "roll", "round",
+    "scatter_add", "sign", "stack", "sub", "take_along_axis", "threshold", "to_device", "transpose",
+    "trunc", "where", "windows",
+})  # fmt: skip
 
 
-def in_float32(function: Callable[..., Any], inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+def in_float32(
+    function: Callable[..., Any], inputs: tuple[Any, ...], params: dict[str, Any]
+) -> Any:
     """function(*inputs, **params), computed in float32; float32 results come back as float16."""
     wide = tuple(map(_widened, inputs))
     return _narrowed(function(*wide, **{name: _widened(x) for name, x in params.items()}))

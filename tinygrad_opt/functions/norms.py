@@ -39,7 +39,6 @@ def _check_float(name: str, x: Tensor) -> None:
         )
 
 
-@widened
 def matrix_norm(
     A: Tensor, ord: float | str = "fro", dim: Sequence[int] = (-2, -1), keepdim: bool = False,
     *, dtype: Any = None,

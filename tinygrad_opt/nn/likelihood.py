@@ -69,7 +69,7 @@ def binary_cross_entropy(
 
 @op
 def _bce_of_logits(x, target, pos_weight):
-    # (1 - t) x + (1 + (w - 1) t) log(1 + exp(-x));  d/dx = 1 - t - (1 + (w - 1) t) sigmoid(-x)
+    # (1 - t) x + (1 + (w - 1) t) log(1 + exp(-x));  d/dx = (1 - t) sigmoid(x) - w t sigmoid(-x)
     soft = softplus(-x, threshold=math.inf)
     factor = None if pos_weight is None else 1 + (pos_weight - 1) * target
 
@@ -77,7 +77,10 @@ def _bce_of_logits(x, target, pos_weight):
         return y if factor is None else y * factor
 
     def to_x(g):
-        return g * (1 - target - times(xp(x).sigmoid(-x)))
+        if pos_weight is None:
+            return g * (xp(x).sigmoid(x) - target)
+        wrong = (1 - target) * xp(x).sigmoid(x)
+        return g * (wrong - pos_weight * target * xp(x).sigmoid(-x))
 
     def to_target(g):
         return g * (-x if pos_weight is None else (pos_weight - 1) * soft - x)

@@ -52,8 +52,7 @@ def _over_gaps(x: Any, w: Any, sums: bool = False) -> Any:
 
 
 def _quotient(x: Any, y: Any) -> Any:
-    """x / y, and 0 for 0 / 0: what nobody asks a gradient of, such as the vectors' share in that of
-    the values, needs no gap between equal values."""
+    """x / y, and 0 for 0 / 0: where no gradient of the vectors comes in, none comes out."""
     neither = _raw((x == 0) & (y == 0))
     return x / xp(y).where(neither, 1, y)
 

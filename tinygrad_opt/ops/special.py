@@ -42,8 +42,12 @@ def xlogy(x, y):
     # x log y, and 0 where x = 0 whatever y is, unless it is NaN
     space = xp_of(x, y)
     zero = (x == 0) & (y == y)
-    log = space.log(space.where(zero, 1, y))
-    return x * log, lambda g: g * log, lambda g: g * x / space.where(zero, 1, y)
+    safe = space.where(zero, 1, y)
+    return (
+        x * space.log(safe),
+        lambda g: g * space.log(space.where(zero & (y <= 0), 1, y)),
+        lambda g: g * x / safe,
+    )
 
 
 @op
