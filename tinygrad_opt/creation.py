@@ -9,6 +9,7 @@ import numpy as np
 
 from . import dtypes
 from ._tensor import Tensor
+from .autograd.graph import wrap_plain
 from .autograd.leaves import check_float
 from .backend import Device, device_of, to_device
 
@@ -17,7 +18,7 @@ _int = builtins.int
 
 def _made(array: Any, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """A Tensor over a fresh array, on `device`."""
-    result = Tensor(array if device is None else to_device(array, device))
+    result = wrap_plain(array if device is None else to_device(array, device))
     if requires_grad:
         check_float(result.array, "Only")
         result.requires_grad_()
@@ -93,7 +94,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if isinstance(data, Tensor):
         return data.to(dtype=dtype, device=device)
     if isinstance(data, np.ndarray):
-        return Tensor(data).to(dtype=dtype, device=device)
+        return wrap_plain(data).to(dtype=dtype, device=device)
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -128,12 +129,17 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
     """A Tensor over a NumPy array, sharing its memory. Raises TypeError for anything else."""
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy: expected np.ndarray (got {type(ndarray).__name__})")
+    check_supported("from_numpy", ndarray)
+    return wrap_plain(ndarray)
+
+
+def check_supported(name: str, ndarray: np.ndarray[Any, Any]) -> None:
+    """Raise TypeError unless the array is of a type that tensors may have."""
     if ndarray.dtype not in dtypes.NAMES:
         raise TypeError(
-            f"from_numpy: can't convert np.ndarray of type {ndarray.dtype}. The only supported "
+            f"{name}: can't convert np.ndarray of type {ndarray.dtype}. The only supported "
             f"types are: {', '.join(str(dtype) for dtype in dtypes.NAMES)}"
         )
-    return Tensor(ndarray)
 
 
 def full(

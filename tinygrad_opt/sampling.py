@@ -8,6 +8,7 @@ import numpy as np
 
 from . import dtypes, random
 from ._tensor import Tensor
+from .autograd.graph import wrap_plain
 from .backend import device_of, to_device
 from .creation import _like, _made, _shape
 from .random import Generator
@@ -109,7 +110,7 @@ def bernoulli(
     if not ((chance >= 0) & (chance <= 1)).all():
         raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1: probabilities in [0, 1]")
     drawn = random.draw_uniform(x.shape, np.float64, generator)
-    return Tensor((to_device(drawn, device_of(chance)) < chance).astype(x.dtype))
+    return wrap_plain((to_device(drawn, device_of(chance)) < chance).astype(x.dtype))
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
@@ -118,7 +119,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     if not (rates >= 0).all():
         raise RuntimeError("poisson: invalid Poisson rate, expected rate to be non-negative")
     drawn = np.asarray(random.stream(generator).poisson(rates), input.dtype)
-    return Tensor(to_device(drawn, input.device))
+    return wrap_plain(to_device(drawn, input.device))
 
 
 def multinomial(
@@ -145,7 +146,7 @@ def multinomial(
         keys = np.where(rows > 0, np.log(np.where(rows > 0, rows, 1)) + noise, -np.inf)
         drawn = np.argsort(-keys, axis=1, kind="stable")[:, :num_samples]
     drawn = drawn.reshape((*weights.shape[:-1], num_samples))
-    return Tensor(to_device(drawn.astype(np.int64), input.device))
+    return wrap_plain(to_device(drawn.astype(np.int64), input.device))
 
 
 def _check_weights(weights: Any, num_samples: int, replacement: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..dtypes import get_default_dtype
 from .checks import check_at_least_zero, check_flags
 from .optimizer import Optimizer
@@ -93,5 +93,6 @@ class Adagrad(Optimizer):
                 if p not in self.state:
                     total = p.array.copy()
                     total[...] = start
-                    self.state[p] = {"step": Tensor(np.zeros((), kind)), "sum": Tensor(total)}
+                    step = wrap_plain(np.zeros((), kind))
+                    self.state[p] = {"step": step, "sum": wrap_plain(total)}
         self._flat = None

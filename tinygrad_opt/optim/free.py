@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..backend import array_namespace, device_of, to_device
 
 __all__ = ["fitted", "free_state"]
@@ -34,5 +35,5 @@ def free_state(entry: Any, name: str, shape: tuple[int, ...], like: Any) -> Any:
         array = fitted(held, like)
         if isinstance(held, Tensor) and array is held.array:
             return array
-    entry.bind(name, Tensor(array))
+    entry.bind(name, wrap_plain(array))
     return array

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..autograd.modes import enable_grad, mode
 from ..kernels import UpdateRule
 from . import cautious
@@ -235,11 +236,11 @@ class Optimizer(Hooked):
             held = self.state.get(p)
             entry = held if isinstance(held, StateView) else StateView(held or {})
             if self.counts_steps:
-                entry.bind("step", Tensor(flat.step_view(i)))
+                entry.bind("step", wrap_plain(flat.step_view(i)))
             for name in self.scalar_states:
-                entry.bind(name, Tensor(flat.scalar_view(name, i)))
+                entry.bind(name, wrap_plain(flat.scalar_view(name, i)))
             for letter, name in self.shown_states(rule):
-                entry.bind(name, Tensor(flat.state_view(letter, i)))
+                entry.bind(name, wrap_plain(flat.state_view(letter, i)))
             if entry:
                 self.state[p] = entry
         self._remember_state()

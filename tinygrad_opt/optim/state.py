@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..backend import device_of, to_device
 
 if TYPE_CHECKING:
@@ -49,16 +50,16 @@ def import_state(optimizer: Optimizer, group: dict[str, Any], flat: FlatGroup) -
         # SGD keeps no count: that it has a buffer means that it took a step.
         flat.steps[i] = _as_number(held.get("step", 1))
         if optimizer.counts_steps:
-            entry.bind("step", Tensor(flat.step_view(i)))
+            entry.bind("step", wrap_plain(flat.step_view(i)))
         for name, start in optimizer.scalar_states.items():
             scalar = flat.scalar_view(name, i, start)
             scalar[...] = _as_number(held.get(name, start))
-            entry.bind(name, Tensor(scalar))
+            entry.bind(name, wrap_plain(scalar))
         for letter, name in optimizer.shown_states(rule):
             view = flat.state_view(letter, i)
             if held.get(name) is not None:
                 view[...] = to_device(held[name].array, device_of(view)).reshape(view.shape)
-            entry.bind(name, Tensor(view))
+            entry.bind(name, wrap_plain(view))
         for name, value in held.items():
             if name not in entry and name != "step":
                 entry.bind(name, value)

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import creation, functions
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 
 __all__ = ["default_collate", "default_convert"]
 
@@ -29,9 +30,9 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, Tensor):
         return functions.stack(list(batch))
     if isinstance(first, np.ndarray) and first.dtype.kind in "biuf":
-        return functions.stack([Tensor(np.asarray(item)) for item in batch])
+        return functions.stack([wrap_plain(np.asarray(item)) for item in batch])
     if isinstance(first, (np.number, np.bool_)):
-        return Tensor(np.array(batch))
+        return wrap_plain(np.array(batch))
     if isinstance(first, float):
         return creation.tensor(batch, dtype=np.float64)
     if isinstance(first, int):
