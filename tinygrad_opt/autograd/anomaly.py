@@ -40,7 +40,7 @@ class TracedNode(Node):
             )
 
 
-def _traced(value: Any, *parts: Any) -> Any:
+def record_traced(value: Any, *parts: Any) -> Any:
     return graph.wrap_recorded(value, TracedNode(*parts))
 
 
@@ -149,4 +149,4 @@ class detect_anomaly:
 def _switch(mode: bool, check_nan: bool) -> None:
     global on, _check_nan
     on, _check_nan = mode, check_nan
-    graph.record = _traced if mode else graph.record_plainly
+    graph.record = record_traced if mode else graph.record_plainly
