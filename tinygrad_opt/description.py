@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, ops
+from .autograd.graph import Variable, wrap_as
 from .backend import device_of
 from .public import name_methods
 
@@ -113,6 +114,23 @@ class Description:
         summed: Any = functions.sum(self, axes, keepdim=True) if axes else self  # type: ignore[arg-type]
         return functions.reshape(summed, shape)
 
+    # As another class -----------------------------------------------------------------------------
+
+    def as_subclass(self, cls: type) -> Any:
+        """The same memory and history as an object of `cls`, a subclass of Tensor."""
+        if not (isinstance(cls, type) and issubclass(cls, Variable)):
+            raise TypeError(f"as_subclass: cls must be a subclass of Tensor, got {cls!r}")
+        alias = ops.getitem(self, index=...)
+        return wrap_as(cls, alias.array, alias._requires_grad, alias.node)
+
+    @staticmethod
+    def _make_subclass(cls: type, data: Any, require_grad: bool = False) -> Any:
+        """A leaf of `cls` that shares the memory of a Tensor: for `__new__` of subclasses."""
+        made = wrap_as(cls, data.array)
+        if require_grad:
+            made.requires_grad_()
+        return made
+
     # Types ----------------------------------------------------------------------------------------
 
     def short(self) -> Tensor:
@@ -174,6 +192,14 @@ class Description:
 
 
 name_methods(Description)
+
+
+_OF_THE_GRAPH = {"_bases", "_home", "_hooks", "_past", "_unversioned"}
+
+
+def own_attributes(tensor: Any) -> dict[str, Any]:
+    """What users and subclasses have set on a tensor, which copies take along."""
+    return {name: v for name, v in tensor.__dict__.items() if name not in _OF_THE_GRAPH}
 
 
 def _address(array: Any) -> int:

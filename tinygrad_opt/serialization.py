@@ -28,6 +28,7 @@ import safetensors
 import safetensors.numpy
 
 from ._tensor import Tensor
+from .autograd.graph import wrap_plain
 from .backend import CPU, to_device
 
 __all__ = ["CheckpointError", "load", "save"]
@@ -278,7 +279,7 @@ def _decoded(node: Any, arrays: dict[str, Any], device: Any) -> Any:
         return {key: _decoded(item, arrays, device) for key, item in node.items()}
     ((kind, content),) = node.items()
     if kind == "$tensor":
-        return Tensor(to_device(arrays[content], device or CPU))
+        return wrap_plain(to_device(arrays[content], device or CPU))
     if kind == "$array":
         return arrays[content]
     if kind == "$float":

@@ -15,6 +15,7 @@ import pytest
 import tinygrad_opt as tg
 from tinygrad_opt import backend, ops
 from tinygrad_opt.autograd.errors import explain
+from tinygrad_opt.autograd.graph import wrap_plain
 
 
 def leaf(m):
@@ -388,7 +389,7 @@ def cupy_is(monkeypatch):
 @pytest.fixture
 def far(cupy_is):
     cupy_is(types.ModuleType("cupy"))
-    return tg.Tensor(FakeDeviceArray())
+    return wrap_plain(FakeDeviceArray())
 
 
 def test_devices_may_be_missing(cupy_is):

@@ -21,38 +21,85 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._quiet import busy, quiet, run
 from ..backend import xp
 from .errors import explain
 from .half import EXACT, HALF, fits_half, in_float32
 from .modes import mode
-from .node import Node, Variable
+from .node import Node, Variable, next_rank
 from .promote import result_type, settle, settle_pair
 from .rowsparse import RowSparse
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
 
-__all__ = ["Node", "Variable", "op"]
+__all__ = ["Node", "Variable", "op", "wrap_as", "wrap_plain"]
 
 _ndarray = np.ndarray
 _FLOAT32 = np.dtype("float32")
+_PACKAGE = __name__.partition(".")[0] + "."
 _PROMOTED = (np.dtype("float64"), np.dtype("float16"))  # what NumPy may promote to by itself
 
 # The classes Tensor and SparseTensor; set by the functions below once these exist.
-_wrap: Callable[..., Any]
-_wrap_rows: Callable[..., Any]
+_Tensor: Any
+_SparseTensor: Any
+_new: Any = object.__new__
 
 
 def use_tensor_class(tensor_class: type) -> None:
     """Tells the recorder which class to make results of (`_tensor.py` stands above this file)."""
-    global _wrap
-    _wrap = tensor_class
+    global _Tensor
+    _Tensor = tensor_class
 
 
 def use_sparse_class(sparse_class: type) -> None:
     """As `use_tensor_class`, for what holds a RowSparse."""
-    global _wrap_rows
-    _wrap_rows = sparse_class
+    global _SparseTensor
+    _SparseTensor = sparse_class
+
+
+def _wrap(array: Any) -> Any:
+    """A Tensor over a raw array, past the constructor, whose meaning is PyTorch's."""
+    made = _new(_Tensor)
+    made.array = array
+    made._requires_grad = False
+    made.node = made._grad = None
+    return made
+
+
+def wrap_recorded(value: Any, node: Node) -> Any:
+    """The Tensor that `node` has made."""
+    return wrap_as(_Tensor, value, True, node)
+
+
+def record_plainly(
+    value: Any, op: Any, inputs: Any, targets: Any, params: dict[str, Any], output: Any
+) -> Any:
+    """The Tensor of a value with its Node. (To call constructors takes half as long again.)"""
+    node = _new(Node)
+    node.op = op
+    node.inputs = inputs
+    node.targets = targets
+    node.params = params
+    node.output = output
+    node.rank = next_rank()
+    node.hooks = None
+    made = _new(_Tensor)
+    made.array = value
+    made._requires_grad = True
+    made.node = node
+    made._grad = None
+    return made
+
+
+record = record_plainly  # anomaly detection exchanges it
+
+
+def wrap_as(kind: type, array: Any, requires_grad: bool = False, node: Node | None = None) -> Any:
+    """A tensor of the class `kind` over a raw array or RowSparse."""
+    made = _new(kind)
+    made.array, made._requires_grad, made.node, made._grad = array, requires_grad, node, None
+    return made
 
 
 def wrap_plain(array: Any) -> Tensor:
@@ -60,7 +107,7 @@ def wrap_plain(array: Any) -> Tensor:
     if type(array) is _ndarray:
         return _wrap(array)
     if type(array) is RowSparse:
-        return _wrap_rows(array)
+        return wrap_as(_SparseTensor, array)
     return _wrap(np.asarray(array) if isinstance(array, np.generic) else array)
 
 
@@ -112,15 +159,17 @@ _NO_PARAMS: dict[str, Any] = {}
 
 
 def _unary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[..., Any]:
+    call = _caller(pair)
+
     def operation(x: Any, /) -> Any:
-        if not isinstance(x, Variable):
+        if type(x) is not _Tensor and not isinstance(x, Variable):
             if refuse is not None:
                 refuse(x)
             return pair(x)[0]
         try:
-            output = pair(x.array)
-        except (TypeError, ValueError) as error:
-            raise explain(pair.__name__, (x,), error) from error
+            output = call(pair, x.array)
+        except (TypeError, ValueError, RuntimeError) as error:
+            output = _again(error, pair, (x,), (x.array,))
         y = output[0]
         if type(y) is not _ndarray or y.dtype is not _FLOAT32:
             y, settled = _settled(recorded, (x,), _NO_PARAMS, y)
@@ -128,7 +177,7 @@ def _unary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[...,
                 return settled
         if x._requires_grad and mode.enabled:
             inputs = (x,)
-            return _wrap(y, True, Node(recorded, inputs, inputs, _NO_PARAMS, output))
+            return record(y, recorded, inputs, inputs, _NO_PARAMS, output)
         return _wrap(y)
 
     recorded = recorded or operation
@@ -136,13 +185,15 @@ def _unary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[...,
 
 
 def _binary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[..., Any]:
+    call = _caller(pair)
+
     def operation(x: Any, y: Any, /) -> Any:
         inputs = (x, y)
         targets: Any = None
         odd: Any = None  # for two Tensors: whether one is not of float32
-        if isinstance(x, Variable):
+        if type(x) is _Tensor or isinstance(x, Variable):
             a = x.array
-            if isinstance(y, Variable):
+            if type(y) is _Tensor or isinstance(y, Variable):
                 b = y.array
                 odd = a.dtype is not _FLOAT32 or b.dtype is not _FLOAT32
                 if y._requires_grad:
@@ -162,9 +213,9 @@ def _binary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[...
             a, b = x, y.array
             targets = (None, y) if y._requires_grad else None
         try:
-            output = pair(a, b)
-        except (TypeError, ValueError) as error:
-            raise explain(pair.__name__, inputs, error) from error
+            output = call(pair, a, b)
+        except (TypeError, ValueError, RuntimeError) as error:
+            output = _again(error, pair, inputs, (a, b))
         except OverflowError:  # a Python integer that the other's type cannot hold
             return recorded(*settle_pair(recorded.__name__, inputs, None))
         z = output[0]
@@ -173,7 +224,7 @@ def _binary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[...
             if settled is not None:
                 return settled
         if targets is not None and mode.enabled:
-            return _wrap(z, True, Node(recorded, inputs, targets, _NO_PARAMS, output))
+            return record(z, recorded, inputs, targets, _NO_PARAMS, output)
         return _wrap(z)
 
     recorded = recorded or operation
@@ -181,6 +232,8 @@ def _binary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[...
 
 
 def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
+    call = _caller(pair)
+
     def operation(*inputs: Any, **params: Any) -> Any:
         raw: list[Any] = []
         targets: list[Any] = []
@@ -204,19 +257,44 @@ def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
         if half and _computes_wider(operation, inputs):
             return in_float32(operation, inputs, params)
         try:
-            output = pair(*raw, **params)
-        except (TypeError, ValueError) as error:
-            raise explain(pair.__name__, inputs, error) from error
+            output = call(pair, *raw, **params)
+        except (TypeError, ValueError, RuntimeError) as error:
+            output = _again(error, pair, inputs, raw, params)
         y = output[0]
         if type(y) is not _ndarray or y.dtype is not _FLOAT32:
             y, settled = _settled(operation, inputs, params, y)
             if settled is not None:
                 return settled
         if needed and mode.enabled:
-            return _wrap(y, True, Node(operation, inputs, targets, params, output))
+            return record(y, operation, inputs, targets, params, output)
         return _wrap(y)
 
     return operation
+
+
+def _caller(pair: Callable[..., Any]) -> Callable[..., Any]:
+    """How to call a pair without NumPy's warnings; a user's may read context variables."""
+    return run if pair.__module__.startswith(_PACKAGE) else _call
+
+
+@quiet
+def _call(pair: Callable[..., Any], *args: Any, **params: Any) -> Any:
+    return pair(*args, **params)
+
+
+def _again(
+    error: Exception, pair: Callable[..., Any], inputs: tuple[Any, ...], raw: Any,
+    params: dict[str, Any] = _NO_PARAMS,
+) -> Any:  # fmt: skip
+    """The pair's output if it could not be called, else raises its error in terms of tensors."""
+    if not isinstance(error, RuntimeError):
+        raise explain(pair.__name__, inputs, error) from error
+    if not busy(error):
+        raise error
+    try:
+        return _call(pair, *raw, **params)
+    except (TypeError, ValueError) as new:
+        raise explain(pair.__name__, inputs, new) from new
 
 
 def _settled(

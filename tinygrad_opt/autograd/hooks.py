@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from ..dtypes import name_of
 from .graph import wrap_plain
 from .node import Node, Variable
 from .rowsparse import RowSparse
@@ -104,8 +105,8 @@ class HookTable(OrderedDict[Any, Any]):
         """Call `hook((gradient,))`, which returns such a tuple or None."""
 
         def on_raw(g: Any) -> Any:
-            changed = hook((_tensor(g),))
-            return g if changed is None else _raw_as(changed[0], g)
+            changed = _checked_tuple(hook((_tensor(g),)), 1, hook)
+            return g if changed is None else _raw_as(_checked(changed[0], g, hook), g)
 
         return self._insert(on_raw)
 
@@ -151,16 +152,33 @@ def hooks_of(tensor: Any) -> HookTable:
     return tensor._hooks
 
 
-def with_posthooks(node: Node, output: tuple[Any, ...], g: Any) -> tuple[Any, ...]:
-    """`output` with the gradients computed, and changed by the hooks that want all of them."""
-    gradients: Any = tuple(
-        None if x is None or pullback is None else _tensor(pullback(g))
-        for x, pullback in zip(node.targets, output[1:], strict=False)
-    )
+def run_after_accumulation(leaf: Any) -> None:
+    """Call the hooks that wait for the gradient of a leaf to be in `.grad`."""
+    for hook in tuple(leaf._hooks.after.values()):
+        result = hook(leaf)
+        if isinstance(result, Variable):
+            raise RuntimeError(
+                f"hook '{_name(hook)}': Tensor post accumulate grad hooks should return None."
+            )
+        if result is not None:
+            raise _unexpected("Variable", result, hook)
+
+
+def with_posthooks(
+    node: Node, output: tuple[Any, ...], g: Any, fitted: Callable[..., Any]
+) -> tuple[Any, ...]:
+    """`output` with the gradients computed, and changed by the hooks that want all of them.
+
+    `fitted(gradient, array, node)`: the gradient in the shape and type of an input.
+    """
+    found: list[Any] = []
+    for x, pullback in zip(node.targets, output[1:], strict=False):
+        gx = None if x is None or pullback is None else pullback(g)
+        found.append(gx if gx is None else _tensor(fitted(gx, x.array, node)))
+    gradients = tuple(found)
     for hook in () if node.hooks is None else tuple(node.hooks.after.values()):
-        changed = hook(gradients, (_tensor(g),))
-        if changed is not None:
-            gradients = changed if isinstance(changed, tuple) else (changed,)
+        changed = _checked_tuple(hook(gradients, (_tensor(g),)), len(gradients), hook)
+        gradients = gradients if changed is None else changed
     constants = (lambda _, gx=gx: None if gx is None else _raw_as(gx, g) for gx in gradients)
     return (None, *constants)
 
@@ -177,13 +195,41 @@ def _raw_as(result: Any, g: Any) -> Any:
 
 
 def _checked(result: Any, g: Any, hook: Any) -> Any:
-    name = getattr(hook, "__name__", repr(hook))
-    if result is not None and not isinstance(result, Variable):
-        raise TypeError(f"hook '{name}': expected Tensor, but hook returned "
-                        f"'{type(result).__name__}'")  # fmt: skip
-    if result is not None and tuple(result.array.shape) != tuple(g.shape):
+    if result is None:
+        return None
+    if not isinstance(result, Variable):
+        raise _unexpected("Variable", result, hook)
+    if tuple(result.array.shape) != tuple(g.shape):
         raise RuntimeError(
-            f"hook '{name}' has changed the size of value: from {tuple(g.shape)} to "
+            f"hook '{_name(hook)}' has changed the size of value: from {tuple(g.shape)} to "
             f"{tuple(result.array.shape)}"
         )
+    if result.array.dtype != g.dtype:
+        raise RuntimeError(
+            f"hook '{_name(hook)}' has changed the type of value (was {name_of(g.dtype)} got "
+            f"{name_of(result.array.dtype)})"
+        )
     return result
+
+
+def _checked_tuple(result: Any, n: int, hook: Any) -> Any:
+    if result is None:
+        return None
+    if not isinstance(result, tuple):
+        raise _unexpected("tuple", result, hook)
+    if len(result) != n:
+        raise RuntimeError(
+            f"hook '{_name(hook)}' has returned an incorrect number of values (got {len(result)}, "
+            f"but expected {n})"
+        )
+    return result
+
+
+def _unexpected(wanted: str, result: Any, hook: Any) -> TypeError:
+    return TypeError(
+        f"hook '{_name(hook)}': expected {wanted}, but hook returned '{type(result).__name__}'"
+    )
+
+
+def _name(hook: Any) -> str:
+    return getattr(hook, "__name__", repr(hook))

@@ -19,6 +19,7 @@ from operator import is_
 from typing import Any
 
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..autograd.modes import enable_grad, mode
 from ..kernels import UpdateRule
 from . import cautious
@@ -241,7 +242,7 @@ class Optimizer(Hooked):
             views += [(name, flat.scalar_view(name, i)) for name in self.scalar_states]
             views += [(name, flat.state_view(x, i)) for x, name in self.shown_states(rule)]
             for name, view in views:
-                tensor = Tensor(view)
+                tensor = wrap_plain(view)
                 show(tensor, view, self._edits)
                 bind(entry, name, tensor)
             if entry:
