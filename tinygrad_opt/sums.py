@@ -22,6 +22,7 @@ __all__ = ["Sums", "names_none_twice"]
 # and the products with ones below, which have several sums under way, a few 1e-7.
 _FEW = 128
 _FLOAT32, _FLOAT64 = np.dtype("float32"), np.dtype("float64")
+_add: Any = np.add.reduce  # whose arguments count by place, which type checkers do not know
 
 
 class Sums:
@@ -31,7 +32,7 @@ class Sums:
         # The bare ufunc reduction: np.sum spends as long again on its Python-level arguments.
         if x.itemsize == 2 or (x.size > _FEW and x.dtype is _FLOAT32):
             return _long_sum(x, axis, keepdims)
-        return np.add.reduce(x, axis, None, None, keepdims)
+        return _add(x, axis, None, None, keepdims)
 
     def sum_rows(self, x: Any) -> Any:
         """The sum of a matrix's rows: as products with ones, half the time of a reduction."""
@@ -73,18 +74,18 @@ class Sums:
 def _long_sum(x: Any, axis: Any, keepdims: bool) -> Any:
     """The sum of many float32 numbers, or of float16, with a few roundings at most."""
     if x.dtype is not _FLOAT32:
-        return _rounded(np.add.reduce(x, axis, _wide(x), None, keepdims), x)
+        return _rounded(_add(x, axis, _wide(x), None, keepdims), x)
     if x.flags.c_contiguous:
         if axis is None or x.ndim == 1 or axis == -1:
-            return np.add.reduce(x, axis, None, None, keepdims)
+            return _add(x, axis, None, None, keepdims)
         axes = sorted(normalize_axis_tuple(axis, x.ndim))
         many = math.prod(x.shape[a] for a in axes[: len(axes) - _trailing(axes, x.ndim)])
         if many <= _FEW:  # in pairs along the inner axes, and then these
-            return np.add.reduce(x, axis, None, None, keepdims)
+            return _add(x, axis, None, None, keepdims)
         if axes == list(range(len(axes))):  # leading axes: whole rows are added
             total = _sum_of_rows(x.reshape(many, -1))
             return total.reshape((1,) * (len(axes) if keepdims else 0) + x.shape[len(axes) :])
-    return np.add.reduce(x, axis, _FLOAT64, None, keepdims).astype(_FLOAT32)
+    return _add(x, axis, _FLOAT64, None, keepdims).astype(_FLOAT32)
 
 
 def _trailing(axes: list[int], ndim: int) -> int:

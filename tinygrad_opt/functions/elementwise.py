@@ -47,7 +47,7 @@ def scaled(input: Any, other: Any, alpha: float) -> Any:
 
     Raises RuntimeError for an alpha of a higher kind than that type.
     """
-    kind = getattr(other, "dtype", None)
+    kind: Any = getattr(other, "dtype", None)
     if kind is getattr(input, "dtype", None) and kind in (dtypes.float32, dtypes.float64):
         return other * alpha  # the usual case, at its usual cost
     kind = result_type((input, other))
@@ -164,10 +164,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
             f"{value.array.ndim} dimension(s)."
         )
     kind = input.array.dtype
-    if isinstance(value, Variable):
-        value = value.to(kind)
-    else:
-        value = kind.type(fitted(value, kind))
+    value = value.to(kind) if isinstance(value, Variable) else kind.type(fitted(value, kind))
     return ops.where(mask, value, input)
 
 

@@ -227,9 +227,7 @@ class Optimizer(Hooked):
             run.scalars[name].fill(value)
         return coefficients
 
-    def _begin(
-        self, group: dict[str, Any], rule: UpdateRule, flat: FlatGroup, run: Run
-    ) -> None:
+    def _begin(self, group: dict[str, Any], rule: UpdateRule, flat: FlatGroup, run: Run) -> None:
         """Make the state of those parameters of a run that have none yet."""
         for i, (p, arrays) in enumerate(run.parts(), run.start):
             if i not in flat.fresh:

@@ -123,9 +123,7 @@ class SOAP(Optimizer):
         bind(self.state[p], "GG", grams)
         self._average_grams(group, p, g)
         bases = [None if gram is None else xp.linalg.eigh(gram.array)[1] for gram in grams]
-        bind(
-            self.state[p], "Q", [None if q is None else wrap_plain(_falling(q)) for q in bases]
-        )
+        bind(self.state[p], "Q", [None if q is None else wrap_plain(_falling(q)) for q in bases])
 
     def _average_grams(self, group: dict[str, Any], p: Tensor, g: Any) -> Bases:
         beta = group["shampoo_beta"] if group["shampoo_beta"] >= 0 else group["betas"][1]
