@@ -88,8 +88,12 @@ def lower(rule: Rule, dtype: str) -> Lowered:
 
 
 def fresh(name: str, taken: set[str] | frozenset[str]) -> str:
-    """Return `name` with as many underscores as keep it apart from `taken`."""
-    while name in taken:
+    """Return `name` with as many underscores as keep it apart from `taken`.
+
+    Numba doubles all underscores in parallel loops: no name may be another one's doubled form.
+    """
+    doubled = {other.replace("_", "__") for other in taken}
+    while name in taken or name in doubled or name.replace("_", "__") in taken:
         name += "_"
     return name
 
@@ -100,7 +104,7 @@ class _Lowering:
     def __init__(self, rule: Rule, dtype: str) -> None:
         self.rule, self.dtype = rule, dtype
         variables = rule.variables
-        self.names = {v: fresh(v, variables | RESERVED) if v in RESERVED else v for v in variables}
+        self.names = {v: fresh(v, (variables - {v}) | RESERVED) for v in variables}
         self.kinds: dict[str, Kind] = dict.fromkeys(rule.arguments, "number")
 
     def run(self) -> Lowered:

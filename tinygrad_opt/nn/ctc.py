@@ -70,6 +70,8 @@ def _lattice(
     labels = _lengths("target_lengths", target_lengths, n, None)
     if not 0 <= blank < classes:
         raise RuntimeError(f"ctc_loss: blank must be in label range: 0 to {classes - 1}")
+    if targets.dtype.kind not in "iu":
+        raise RuntimeError(f"ctc_loss: targets must be integral, got {targets.dtype}")
     padded = _padded(np.asarray(to_device(targets, "cpu")), labels)
     states = np.full((n, 2 * padded.shape[1] + 1), blank, np.int64)
     states[:, 1::2] = padded

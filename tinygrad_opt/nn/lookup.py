@@ -253,6 +253,12 @@ def _check_bag(
     if input.ndim == 1 and (offsets is None or offsets.ndim != 1):
         got = "None" if offsets is None else f"one of dimension {offsets.ndim}"
         raise ValueError(f"offsets has to be a 1D Tensor but got {got}")
+    if offsets is not None and offsets.dtype not in (dtypes.int64, dtypes.int32):
+        raise RuntimeError(
+            "embedding_bag: Expected tensor for argument 'offsets' to have one of the following "
+            f"scalar types: Long, Int; but got {dtypes.name_of(offsets.dtype)} instead; convert "
+            "with .long()"
+        )
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f"mode has to be one of sum, mean or max, got {mode!r}")
     if mode == "max" and by_frequency:

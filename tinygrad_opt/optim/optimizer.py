@@ -23,7 +23,7 @@ from ..autograd.graph import wrap_plain
 from ..autograd.modes import enable_grad, mode
 from ..kernels import UpdateRule
 from . import cautious
-from .checks import as_groups, check_lr, checked_group
+from .checks import as_groups, check_coefficients, check_lr, check_rule, checked_group
 from .flat import FlatGroup, Run
 from .hooks import (
     Hooked,
@@ -87,6 +87,7 @@ class Optimizer(Hooked):
         self._seen: list[list[Tensor]] = []  # the parameters of each group when that was made
         for group in as_groups(type(self).__name__, params):
             self.add_param_group(group)
+        check_rule(self)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -114,13 +115,7 @@ class Optimizer(Hooked):
         """
         known = {**group, "t": t}
         rule = self.rule_for(group)
-        missing = [name for name in rule.coefficients if name not in known]
-        if missing:
-            raise ValueError(
-                f"{type(self).__name__}: the rule {rule.name} has coefficients that are no "
-                f"hyper-parameters: {', '.join(missing)}; add them to the defaults, or compute "
-                "them in a `coefficients` method"
-            )
+        check_coefficients(type(self).__name__, rule, known)
         return tuple(float(known[name]) for name in rule.coefficients)
 
     def next_scalars(self, group: dict[str, Any], t: int, **scalars: Any) -> dict[str, Any]:
