@@ -35,6 +35,7 @@ __all__ = ["Node", "Variable", "op"]
 
 _ndarray = np.ndarray
 _FLOAT32 = np.dtype("float32")
+_SEQUENCES = (list, tuple)
 _PROMOTED = (np.dtype("float64"), np.dtype("float16"))  # what NumPy may promote to by itself
 
 # The classes Tensor and SparseTensor; set by the functions below once these exist.
@@ -220,6 +221,12 @@ def _settled(
     """
     if isinstance(y, np.generic):
         y = np.asarray(y)
+    if type(inputs[-1]) in _SEQUENCES or type(inputs[0]) in _SEQUENCES:  # NumPy made float64 of it
+        kinds = " and ".join(f"'{type(x).__name__}'" for x in inputs)
+        raise TypeError(
+            f"{operation.__name__}: unsupported operand type(s): {kinds}; make a Tensor of it with "
+            "tensor(...)"
+        )
     if y.dtype in _PROMOTED and "dtype" not in params:
         settled = settle(operation, inputs, y.dtype)
         if settled is not inputs:

@@ -25,11 +25,19 @@ def _raw(x: Any) -> Any:
     return x.array if isinstance(x, Variable) else x
 
 
+_SEQUENCES = (list, tuple)
+
+
 def _pairwise(name: str, numpy_name: str, what: str, *numbers: str) -> Any:
     """A function of two Tensors; the arguments `numbers` may be numbers."""
 
     def function(input: Any, other: Any) -> Tensor:
         x, y = _raw(input), _raw(other)
+        if type(x) in _SEQUENCES or type(y) in _SEQUENCES:
+            raise TypeError(
+                f"'{name}' not supported between '{type(input).__name__}' and "
+                f"'{type(other).__name__}'; make a Tensor of it with tensor(...)"
+            )
         try:
             return wrap_plain(getattr(xp_of(x, y), numpy_name)(x, y))
         except (TypeError, ValueError) as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..autograd.graph import Variable, wrap_plain
+from ..public import public
 from .comparison import isnan
 
 if TYPE_CHECKING:
@@ -20,14 +21,18 @@ __all__ = [
 mul, pow, maximum, minimum = ops.mul, ops.pow, ops.maximum, ops.minimum
 
 
-def add(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Tensor:
+# These are called most: the operations refuse by themselves, without a check before.
+_add, _sub = public(ops.add, "add"), public(ops.sub, "sub")
+
+
+def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input + alpha * other, broadcast."""
-    return ops.add(input, other if alpha == 1 else ops.mul(other, alpha))
+    return _add(input, other if alpha == 1 else ops.mul(other, alpha))
 
 
-def sub(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Tensor:
+def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input - alpha * other, broadcast."""
-    return ops.sub(input, other if alpha == 1 else ops.mul(other, alpha))
+    return _sub(input, other if alpha == 1 else ops.mul(other, alpha))
 
 
 def rsub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
