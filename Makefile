@@ -38,6 +38,7 @@ docs: $(VENV)/.examples ## write the pages made from docstrings, and their pictu
 
 golden: $(VENV)/.test $(VENV)/.peers ## write the golden values of the tests anew
 	$(BIN)/python tests/golden/make.py
+	$(BIN)/python tests/golden/signatures.py
 
 lint: $(VENV)/.test ## ruff and mypy, as the suite runs them
 	$(BIN)/python -m pytest -q tests/test_style.py

@@ -29,12 +29,12 @@ class Operators:
     __matmul__ = ops.matmul
 
     def __eq__(self, other: Any) -> Any:
-        if other is None or isinstance(other, str):
+        if other is None or isinstance(other, (str, list, tuple)):
             return NotImplemented
         return functions.BARE["eq"](self, other)
 
     def __ne__(self, other: Any) -> Any:
-        if other is None or isinstance(other, str):
+        if other is None or isinstance(other, (str, list, tuple)):
             return NotImplemented
         return functions.BARE["ne"](self, other)
 

@@ -37,7 +37,9 @@ _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
 
 # Operations of two inputs: the second name where it is not `other`, and which may be numbers.
 _SECOND = {"pow": "exponent"}
-_NUMBERS_IN = {name: {"input", "other"} for name in ("mul", "multiply", "true_divide", "xlogy")}
+_NUMBERS_IN = {
+    name: {"input", "other"} for name in ("add", "sub", "mul", "multiply", "true_divide", "xlogy")
+}
 _NUMBERS_IN |= {"pow": {"input", "exponent"}, "copysign": {"other"}}
 
 
@@ -135,7 +137,7 @@ def public(
     Raises TypeError (when called) for anything else where a Tensor is due.
     """
     if hasattr(function, "pair"):
-        made = _operation(function, name)
+        made = _operation(function, name, owner)
     else:
         made = _checked(function, name, owner, arguments)
     return named(made, name, owner, module)
@@ -144,7 +146,7 @@ def public(
 # Operations ---------------------------------------------------------------------------------------
 
 
-def _operation(operation: Any, name: str) -> Any:
+def _operation(operation: Any, name: str, owner: str) -> Any:
     """An operation of one or two inputs under the names of PyTorch's arguments."""
     count = len(inspect.signature(operation).parameters)
     parameters = ("input", _SECOND.get(name, "other"))[:count]
@@ -152,7 +154,7 @@ def _operation(operation: Any, name: str) -> Any:
 
     def refuse(*inputs: Any) -> None:
         tensors = any(isinstance(x, Variable) for x in inputs)
-        for i, (argument, x) in enumerate(zip(parameters, inputs, strict=True), 1):
+        for i, (argument, x) in enumerate(zip(parameters, inputs, strict=True), not owner):
             number = tensors and argument in numbers and isinstance(x, _NUMBERS)
             if not number and not isinstance(x, Variable):
                 raise _refused(name, argument, i, x)

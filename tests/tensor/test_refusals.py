@@ -57,7 +57,7 @@ def filled(function):
 def test_the_sweep_holds_what_it_should():
     assert len(FUNCTIONS) > 350
     named = {name for name, *_ in FUNCTIONS.values()}
-    assert {"exp", "sum", "add", "relu", "conv2d", "cross_entropy", "inv", "sort"} <= named
+    assert {"exp", "sum", "mul", "div", "relu", "conv2d", "cross_entropy", "inv", "sort"} <= named
 
 
 @pytest.mark.parametrize("kind", WRONG)
@@ -91,7 +91,7 @@ def test_messages_are_pytorchs_and_say_what_to_do():
         (lambda: tg.repeat_interleave(None), r"'repeats' must be Tensor, not NoneType"),
         (lambda: F.relu([1.0]), r"relu\(\): argument 'input' .* must be Tensor, not list"),
         (lambda: tg.exp(np.ones(2)), r"must be Tensor, not numpy.ndarray; .*from_numpy"),
-        (lambda: V.maximum(2), r"maximum\(\): argument 'other' \(position 2\) must be Tensor"),
+        (lambda: V.maximum(2), r"maximum\(\): argument 'other' \(position 1\) must be Tensor"),
         (lambda: V.dot(2), r"dot\(\): argument 'tensor' \(position 1\) must be Tensor, not int"),
         (lambda: tg.linalg.norm([1.0]), r"norm\(\): argument 'input' \(position 1\)"),
     ]  # fmt: skip
@@ -109,6 +109,9 @@ REFUSED_SECOND = {
     "mul, array": lambda m: m.mul(v(m), np.ones(2)),
     "mul, text": lambda m: m.mul(v(m), "a"),
     "add, array": lambda m: m.add(v(m), np.ones(2)),
+    "add, list first": lambda m: m.add([1.0, 2.0], v(m)),
+    "add, alpha": lambda m: m.add(v(m), [1.0, 2.0], alpha=2),
+    "sub, None first": lambda m: m.sub(None, v(m)),
     "sub, list": lambda m: m.sub(v(m), [1.0, 2.0]),
     "div, array": lambda m: v(m).div(np.ones(2)),
     "pow, list": lambda m: m.pow(v(m), [1.0, 2.0]),
@@ -230,6 +233,35 @@ def test_operators_take_arrays_on_either_side():
         V**array,
     ):
         assert type(result) is tg.Tensor
+
+
+LISTS = {
+    "*": lambda x: x * [1, 2], "* first": lambda x: [1, 2] * x, "+": lambda x: x + (1, 2),
+    "-": lambda x: x - [1, 2], "/": lambda x: x / [1, 2], "**": lambda x: x ** [1, 2],
+    "%": lambda x: x % [1, 2], "//": lambda x: x // [1, 2], "@": lambda x: x @ [1, 2],
+    "- first": lambda x: [1, 2] - x, "<": lambda x: x < [1, 2], ">=": lambda x: x >= (1, 2),
+    "&": lambda x: x.long() & [1, 2],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_operators_refuse_lists(name):
+    for x in (V, V.double(), V.long()):
+        with pytest.raises(TypeError, match="unsupported operand|not supported between"):
+            LISTS[name](x)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", LISTS)
+def test_operators_of_pytorch_refuse_lists(name):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError):
+        LISTS[name](torch.ones(2))
+
+
+def test_a_list_is_never_equal_to_a_tensor():
+    assert (V == [1.0, 2.0]) is False
+    assert (V != (1.0, 2.0)) is True
 
 
 def test_operations_inside_still_take_arrays():

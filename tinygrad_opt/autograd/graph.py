@@ -38,6 +38,7 @@ __all__ = ["Node", "Variable", "op", "wrap_as", "wrap_plain"]
 _ndarray = np.ndarray
 _FLOAT32 = np.dtype("float32")
 _PACKAGE = __name__.partition(".")[0] + "."
+_SEQUENCES = (list, tuple)
 _PROMOTED = (np.dtype("float64"), np.dtype("float16"))  # what NumPy may promote to by itself
 
 # The classes Tensor and SparseTensor; set by the functions below once these exist.
@@ -323,6 +324,12 @@ def _settled_pair(
     """As `_settled`, for an operation of two operands, whose arrays or numbers are a and b."""
     if isinstance(z, np.generic):
         z = np.asarray(z)
+    if type(inputs[-1]) in _SEQUENCES or type(inputs[0]) in _SEQUENCES:  # NumPy made float64 of it
+        kinds = " and ".join(f"'{type(x).__name__}'" for x in inputs)
+        raise TypeError(
+            f"{operation.__name__}: unsupported operand type(s): {kinds}; make a Tensor of it with "
+            "tensor(...)"
+        )
     made = z.dtype
     if getattr(a, "dtype", made) is not made or getattr(b, "dtype", made) is not made:
         settled = settle_pair(operation.__name__, inputs, made)

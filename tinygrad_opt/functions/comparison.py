@@ -31,6 +31,7 @@ _OF_INTS = {
     "bitwise_and": True, "bitwise_or": True, "bitwise_xor": True, "bitwise_left_shift": False,
     "bitwise_right_shift": False, "gcd": False, "lcm": False,
 }  # fmt: skip
+_SEQUENCES = (list, tuple)
 
 
 def _whole(name: str, x: Any, y: Any) -> tuple[Any, Any]:
@@ -50,6 +51,11 @@ def _pairwise(name: str, numpy_name: str, what: str, *numbers: str) -> Any:
 
     def function(input: Any, other: Any) -> Tensor:
         x, y = _raw(input), _raw(other)
+        if type(x) in _SEQUENCES or type(y) in _SEQUENCES:
+            raise TypeError(
+                f"'{name}' not supported between '{type(input).__name__}' and "
+                f"'{type(other).__name__}'; make a Tensor of it with tensor(...)"
+            )
         try:
             if makes_ints:
                 x, y = _whole(name, x, y)

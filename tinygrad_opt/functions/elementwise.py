@@ -8,6 +8,7 @@ from .. import dtypes, ops
 from ..autograd.graph import Variable, wrap_plain
 from ..autograd.half import widened
 from ..autograd.promote import fitted, promoted, result_type
+from ..public import public
 from .comparison import isnan
 
 if TYPE_CHECKING:
@@ -22,24 +23,28 @@ __all__ = [
 mul, pow, maximum, minimum = ops.mul, ops.pow, ops.maximum, ops.minimum
 
 
-def add(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Tensor:
+# These are called most: the operations refuse by themselves, without a check before.
+_add, _sub = public(ops.add, "add"), public(ops.sub, "sub")
+
+
+def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input + alpha * other, broadcast."""
-    return ops.add(input, other) if alpha == 1 else _add_scaled(input, other, alpha)
+    return _add(input, other) if alpha == 1 else _add_scaled(input, other, alpha)
 
 
-def sub(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Tensor:
+def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input - alpha * other, broadcast."""
-    return ops.sub(input, other) if alpha == 1 else _sub_scaled(input, other, alpha)
+    return _sub(input, other) if alpha == 1 else _sub_scaled(input, other, alpha)
 
 
 @widened
 def _add_scaled(x: Any, y: Any, alpha: float) -> Tensor:
-    return ops.add(x, scaled(x, y, alpha))
+    return _add(x, scaled(x, y, alpha))
 
 
 @widened
 def _sub_scaled(x: Any, y: Any, alpha: float) -> Tensor:
-    return ops.sub(x, scaled(x, y, alpha))
+    return _sub(x, scaled(x, y, alpha))
 
 
 def scaled(input: Any, other: Any, alpha: float) -> Any:

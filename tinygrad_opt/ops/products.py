@@ -21,6 +21,9 @@ def _matmul(x, y):  # both at least 2-D; leading axes broadcast
 
 def matmul(x: Any, y: Any) -> Any:
     """The matrix product, with vectors as rows (left) or columns (right), as in NumPy."""
+    if not (hasattr(x, "shape") and hasattr(y, "shape")):
+        kinds = f"'{type(x).__name__}' and '{type(y).__name__}'"
+        raise TypeError(f"matmul: unsupported operand type(s) for @: {kinds}")
     if len(x.shape) == 0 or len(y.shape) == 0:
         raise RuntimeError("matmul: both arguments need to be at least 1D, but they are 0D")
     left, right = len(x.shape) == 1, len(y.shape) == 1
