@@ -9,6 +9,7 @@ import numpy as np
 
 from . import dtypes
 from ._tensor import Tensor
+from .autograd.graph import wrap_plain
 from .autograd.leaves import check_float
 from .autograd.promote import fitted
 from .backend import Device, device_of, to_device
@@ -18,7 +19,7 @@ _int = builtins.int
 
 def _made(array: Any, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """A Tensor over a fresh array, on `device`."""
-    result = Tensor(array if device is None else to_device(array, device))
+    result = wrap_plain(array if device is None else to_device(array, device))
     if requires_grad:
         check_float(result.array, "Only")
         result.requires_grad_()
@@ -96,7 +97,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if isinstance(data, Tensor):
         return data.to(dtype=dtype, device=device)
     if isinstance(data, np.ndarray):
-        return Tensor(dtypes.held(data, "as_tensor", dtype)).to(dtype=dtype, device=device)
+        held = dtypes.held(data, "as_tensor", dtype)
+        return wrap_plain(held).to(dtype=dtype, device=device)
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -147,7 +149,7 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
             "from_numpy: given numpy array strides not a multiple of the element byte size. Copy "
             "the numpy array to reallocate the memory, or use tensor(array)"
         )
-    return Tensor(array)
+    return wrap_plain(array)
 
 
 def full(

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import dtypes, random
 from ._tensor import Tensor
+from .autograd.graph import wrap_plain
 from .backend import device_of, to_device
 from .creation import _like, _made, _shape
 from .random import Generator
@@ -132,7 +133,7 @@ def bernoulli(
     if not ((chance >= 0) & (chance <= 1)).all():
         raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1: probabilities in [0, 1]")
     drawn = random.draw_uniform(x.shape, np.float64, generator)
-    return Tensor((to_device(drawn, device_of(chance)) < chance).astype(x.dtype))
+    return wrap_plain((to_device(drawn, device_of(chance)) < chance).astype(x.dtype))
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
@@ -148,7 +149,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     if large.any():
         noise = np.where(np.isinf(wide), 0.0, source.standard_normal(wide.shape))
         drawn = np.where(large, wide + np.sqrt(np.where(noise == 0, 0, wide)) * noise, drawn)
-    return Tensor(to_device(np.asarray(drawn, input.dtype), input.device))
+    return wrap_plain(to_device(np.asarray(drawn, input.dtype), input.device))
 
 
 _LARGE_RATE = 2.0**62
@@ -185,7 +186,7 @@ def multinomial(
         keys = np.where(rows > 0, np.log(np.where(rows > 0, rows, 1)) + noise, -np.inf)
         drawn = np.argsort(-keys, axis=1, kind="stable")[:, :num_samples]
     drawn = drawn.reshape((*weights.shape[:-1], num_samples))
-    return Tensor(to_device(drawn.astype(np.int64), input.device))
+    return wrap_plain(to_device(drawn.astype(np.int64), input.device))
 
 
 def _check_weights(weights: Any, num_samples: int, replacement: bool) -> None:

@@ -126,6 +126,8 @@ class Windows:
         """The place in the flat image of each window's first maximum, or of its last NaN."""
         widths = [int((-(-(s.stop - s.start) // s.step)).max(initial=0)) for s in spans]
         best: Any = None
+        shape = (*x.shape[:2], *(len(s.start) for s in spans))
+        place = self.module.zeros(shape, int)  # where there is no window
         for tap in itertools.product(*map(range, widths)):
             # A window with fewer cells sees its last one again, which changes nothing.
             seen = [

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .. import dtypes
 from .._tensor import Size, Tensor
 from ..creation import empty
@@ -31,7 +29,7 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
-        super().__init__(dtypes.held(data, "Parameter") if isinstance(data, np.ndarray) else data)
+        super().__init__(data)
         if requires_grad and not self.is_floating_point():
             raise RuntimeError(
                 "Parameter: Only Tensors of floating point dtype can require gradients, got "
@@ -50,7 +48,7 @@ class Buffer(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any = (), *, persistent: bool = True) -> None:
-        super().__init__(dtypes.held(data, "Buffer") if isinstance(data, np.ndarray) else data)
+        super().__init__(data)
         self.persistent = persistent
 
 
