@@ -64,11 +64,15 @@ class Namespace(Windows):
         return self.module.where(x >= 0, 1, z) / (1 + z)
 
     def softmax(self, x: Any, axis: int) -> Any:
+        if not x.size:
+            return x.copy()  # of no elements there is no largest
         e = self.module.exp(x - x.max(axis=axis, keepdims=True))
         e /= self.sum(e, axis, True)
         return e
 
     def log_softmax(self, x: Any, axis: int) -> Any:
+        if not x.size:
+            return x.copy()
         shifted = x - x.max(axis=axis, keepdims=True)
         shifted -= self.module.log(self.sum(self.module.exp(shifted), axis, True))
         return shifted
@@ -76,6 +80,8 @@ class Namespace(Windows):
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
         """-log_softmax(z)[i, index[i]] for each row i, and its slope softmax(z) - onehot(index)."""
         check_classes(index, z.shape[1])
+        if not z.size:
+            return self.module.zeros(len(z), z.dtype), z.copy()
         rows = self.module.arange(len(z))
         shifted = z - self.amax(z, axis=1, keepdims=True)
         slope = self.module.exp(shifted)

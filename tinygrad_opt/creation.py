@@ -98,7 +98,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if isinstance(data, Tensor):
         return data.to(dtype=dtype, device=device)
     if isinstance(data, np.ndarray):
-        return wrap_plain(dtypes.held(data, "as_tensor", dtype)).to(dtype=dtype, device=device)
+        held = dtypes.held(data, "as_tensor", dtype)
+        return wrap_plain(held).to(dtype=dtype, device=device)
     return tensor(data, dtype=dtype, device=device)
 
 

@@ -107,8 +107,14 @@ class Operators:
         return ops.transpose(self)
 
     @property
-    def mT(self) -> Tensor:
-        """With the last two axes exchanged."""
+    def mT(self: Any) -> Tensor:
+        """With the last two axes exchanged. Raises RuntimeError for a vector."""
+        if self.array.ndim < 2:
+            if not self.array.ndim:
+                return self
+            raise RuntimeError(
+                "tensor.mT is only supported on matrices or batches of matrices. Got 1-D tensor."
+            )
         return ops.swapaxes(self, -1, -2)
 
     @property

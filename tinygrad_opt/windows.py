@@ -135,6 +135,8 @@ class Windows:
         ]
         widths = [int(count.max(initial=1)) for count in counts]
         best: Any = None
+        shape = (*x.shape[:2], *(len(s.start) for s in spans))
+        place = self.module.zeros(shape, int)  # where there is no window
         for tap in itertools.product(*map(range, widths)):
             # A window with fewer cells sees its last one again, which changes nothing.
             seen = [

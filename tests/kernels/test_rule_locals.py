@@ -81,9 +81,9 @@ sums = st.tuples(operands, st.sampled_from("+-*"), operands).map(" ".join)
 tests = st.tuples(operands, st.sampled_from(["<", ">="]), operands).map(" ".join)
 choices = st.tuples(operands, tests, operands).map("{0[0]} if {0[1]} else {0[2]}".format)
 expressions = sums | choices | operands
-assignments = st.tuples(st.sampled_from(NAMES), st.sampled_from(["=", "+=", "*="]), expressions).map(
-    lambda parts: [" ".join(parts)]
-)
+assignments = st.tuples(
+    st.sampled_from(NAMES), st.sampled_from(["=", "+=", "*="]), expressions
+).map(lambda parts: [" ".join(parts)])
 
 
 def indented(lines):

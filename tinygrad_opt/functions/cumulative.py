@@ -95,7 +95,12 @@ def diff(
 
 def _strips(y: Tensor, x: Any, dx: float, dim: int) -> Tensor:
     """The areas of the trapezoids between neighbours."""
-    n = y.array.shape[axis_index(dim, y.array.ndim)]
+    axis = axis_index(dim, y.array.ndim)
+    if not y.array.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    n = y.array.shape[axis]
+    if not n:  # no neighbours, as with a single one
+        return y / 2
     widths: Any = dx
     if x is not None:
         widths = diff(x, dim=dim if x.array.ndim > 1 else 0)

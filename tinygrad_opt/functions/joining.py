@@ -87,6 +87,12 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         raise RuntimeError(
             f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
         )
+    for x in _listed(tensors, "meshgrid"):
+        if x.array.ndim > 1:
+            raise RuntimeError(
+                "meshgrid: Expected 0D or 1D tensor in the tensor list but got: "
+                f"{list(x.array.shape)}"
+            )
     lines = [ravel(x) for x in _listed(tensors, "meshgrid")]
     shape = tuple(x.array.size for x in lines)
     grids = []
@@ -164,6 +170,12 @@ def column_stack(tensors: Tensors) -> Tensor:
 def block_diag(*tensors: Tensor) -> Tensor:
     """A matrix with the given ones along its diagonal, 0 elsewhere."""
     blocks = [atleast_2d(x) for x in tensors]
+    for i, x in enumerate(blocks):
+        if x.array.ndim > 2:
+            raise RuntimeError(
+                "block_diag: Input tensors must have 2 or fewer dimensions. Input "
+                f"{i} has {x.array.ndim} dimensions"
+            )
     width = builtins.sum(x.array.shape[1] for x in blocks)
     rows, left = [], 0
     for x in blocks:
@@ -176,6 +188,9 @@ def block_diag(*tensors: Tensor) -> Tensor:
 
 def cartesian_prod(*tensors: Tensor) -> Tensor:
     """All combinations of one element from each vector, as rows."""
+    for x in tensors:
+        if x.array.ndim != 1:
+            raise RuntimeError(f"cartesian_prod: Expect a 1D vector, but got shape {x.array.shape}")
     if len(tensors) == 1:
         return tensors[0]
     return stack([ravel(grid) for grid in meshgrid(*tensors)], 1)

@@ -21,7 +21,8 @@ __all__ = ["flip", "fliplr", "flipud", "repeat", "repeat_interleave", "roll", "r
 
 def flip(input: Tensor, dims: Any, *more: int) -> Tensor:
     """Reversed along `dims`: a copy."""
-    return ops.flip(input, axis=axes_of(sizes_of((dims, *more)), input.array.ndim))
+    axes = axes_of(sizes_of((dims, *more)), input.array.ndim)
+    return ops.flip(input, axis=axes) if input.array.ndim else ops.clone(input)
 
 
 def fliplr(input: Tensor) -> Tensor:
@@ -63,6 +64,10 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turned k quarters in the plane of `dims`, from the first axis towards the second."""
     a, b = dims
+    if input.array.ndim < 2:
+        raise RuntimeError(
+            f"rot90: expected total dims >= 2, but got total dims = {input.array.ndim}"
+        )
     if axis_index(a, input.array.ndim) == axis_index(b, input.array.ndim):
         raise RuntimeError(f"rot90: expected rotation dims to be different, but got {a} and {b}")
     turns = k % 4

@@ -60,6 +60,8 @@ def matrix_norm(
     if rows == columns:
         raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got {tuple(dim)}")
     a = movedim(A, (rows, columns), (-2, -1))
+    if 0 in a.array.shape[-2:] and ord in (1, 2, math.inf):  # the largest of nothing
+        a = ops.sum(a, axis=(-2, -1), keepdims=True)  # 0
     y = _norm_of_matrices(a, ord)
     return ops.reshape(y, shape=_kept(A.array.shape, (rows, columns))) if keepdim else y
 
@@ -117,6 +119,8 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
     check_matrix("cond", A)
     if p is None or p in (2, -2):
         s = svdvals(A)
+        if not s.array.shape[-1]:
+            return ops.sum(s, axis=-1)  # 0
         largest, least = s[..., 0], s[..., -1]
         return least / largest if p == -2 else largest / least
     try:

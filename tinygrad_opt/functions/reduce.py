@@ -69,7 +69,8 @@ def _without_nan(x: Tensor) -> Tensor:
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None
          ) -> Tensor:  # fmt: skip
     """The product of all elements, or along `dim`; bools and ints give int64."""
-    return in_type(ops.prod(summable(input, dtype), axis=dim, keepdims=keepdim), dtype)
+    axis = dim if dim is None else axes_of(dim, input.array.ndim)
+    return in_type(ops.prod(summable(input, dtype), axis=axis, keepdims=keepdim), dtype)
 
 
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -171,7 +172,11 @@ all, any = _truth("all", "every element"), _truth("any", "at least one element")
 def axes_of(dim: Dim, ndim: int) -> Any:
     """`axis_of`, checked against the number of axes. Raises IndexError if there is no such axis."""
     axis = axis_of(dim)
-    if axis is None or not ndim:
+    if axis is None:
+        return None
+    if not ndim:
+        for d in (axis,) if isinstance(axis, int) else axis:
+            axis_index(d, ndim)
         return None
     return (
         axis_index(axis, ndim)
@@ -196,5 +201,7 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 
 
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
-    """log(sum of exp(x)) along `dim`, computed without overflow."""
+    """log(sum of exp(x)) along `dim`, computed without overflow; -inf if there is nothing."""
+    if not input.array.size:
+        return ops.sub(ops.sum(input, axis=axis_of(dim), keepdims=keepdim), math.inf)
     return ops.logsumexp(input, axis=axis_of(dim), keepdims=keepdim)

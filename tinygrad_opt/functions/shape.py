@@ -255,6 +255,8 @@ def along(dim: int, ndim: int, index: Any) -> tuple[Any, ...]:
 
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """`length` slices along `dim` from `start` on: a view."""
+    if not input.array.ndim:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     n = input.array.shape[axis_index(dim, input.array.ndim)]
     first = int(start)
     if not -n <= first <= n:

@@ -30,6 +30,8 @@ __all__ = [
 
 def _order_statistic(name: str, skip_nan: bool) -> Any:
     def function(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+        if dim is not None:
+            axis_index(dim, input.array.ndim)
         x = ravel(input) if dim is None or not input.array.ndim else input
         axis = axis_index(dim or 0, x.array.ndim) if x is input else 0
         if not x.array.shape[axis]:
@@ -73,9 +75,9 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
 
     Of equally frequent ones the smallest; its index is that of the last occurrence.
     """
+    axis = axis_index(dim, input.array.ndim)
     if not input.array.ndim:
         return return_types.mode(ops.clone(input), wrap_plain(xp(input.array).zeros((), "int64")))
-    axis = axis_index(dim, input.array.ndim)
     if not input.array.shape[axis]:
         raise IndexError(f"mode(): Expected reduction dim {dim} to have non-zero size.")
     values, places = sort(input, axis)
@@ -136,7 +138,7 @@ def _quantile(x: Tensor, q: Any, dim: Any, keepdim: bool, interpolation: str, sk
     if not ((levels >= 0) & (levels <= 1)).all():
         raise RuntimeError(f"quantile() q must be in the range [0, 1] but got {levels}")
     axis = None if dim is None else axis_index(dim, x.array.ndim)
-    rows = ravel(x) if axis is None else movedim(x, axis, -1)
+    rows = ravel(x) if axis is None or not x.array.ndim else movedim(x, axis, -1)
     y = _interpolated(sort(rows).values, levels.reshape(-1), interpolation, skip)  # (..., q)
     if keepdim:
         shape = (1,) * x.array.ndim if axis is None else tuple(

@@ -80,7 +80,7 @@ def _of_classes(
     loss = _weighted(ops.cross_entropy(rows, index=safe), factors, ignored)
     if label_smoothing:
         per_class = logp if weight is None else logp * weight
-        spread = -ops.sum(per_class, axis=1) * (label_smoothing / logp.shape[1])
+        spread = -ops.sum(per_class, axis=1) * (label_smoothing / max(logp.shape[1], 1))
         spread = ops.where(ignored, 0.0, spread)
         loss = loss * (1 - label_smoothing) + spread
     return _finished(loss, factors, reduction, shape)
@@ -128,9 +128,10 @@ def _as_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Any, tuple[int, ...
             f"Expected target size {list(expected)}, got {list(classes.shape)}: one class for "
             f"each score vector of the input {shape}; {_way_out(tuple(classes.shape), shape)}"
         )
-    rows = input if len(shape) > 1 else input.reshape(1, -1)
+    rows = input if len(shape) > 1 else input.reshape(1, shape[0])
     if len(shape) > 2:
-        rows = ops.transpose(input, axes=(0, *range(2, len(shape)), 1)).reshape(-1, shape[1])
+        rows = ops.transpose(input, axes=(0, *range(2, len(shape)), 1))
+        rows = rows.reshape(math.prod(expected), shape[1])
     return rows, classes.reshape(-1).astype(np.int64), expected
 
 
@@ -192,7 +193,7 @@ def _of_probabilities(
     rows = _classes_last(input, along)
     wanted = _classes_last(target, along)
     if smoothing:
-        wanted = wanted * (1 - smoothing) + smoothing / shape[along]
+        wanted = wanted * (1 - smoothing) + smoothing / max(shape[along], 1)
     if weight is not None:
         wanted = wanted * weight
     loss = ops.softmax_cross_entropy(rows, wanted)
@@ -204,7 +205,7 @@ def _of_probabilities(
 def _classes_last(x: Tensor, along: int) -> Any:
     axes = tuple(i for i in range(x.array.ndim) if i != along)
     rows = ops.transpose(x, axes=(*axes, along)) if along < x.array.ndim - 1 else x
-    return rows.reshape(-1, x.array.shape[along])
+    return rows.reshape(math.prod(rows.array.shape[:-1]), rows.array.shape[-1])
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

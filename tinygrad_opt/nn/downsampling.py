@@ -58,7 +58,7 @@ def _adaptive_max_pool(axes: int) -> Any:
     name = f"adaptive_max_pool{axes}d"
 
     def adaptive_max_pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-        x = _batched(name, axes, input)
+        x = _batched(name, axes, input, channels=False)
         spans = tuple(map(_adaptive_span, x.shape[2:], _output_sizes(name, output_size, x)))
         return _maxima(input, x, spans, return_indices)
 
@@ -93,7 +93,7 @@ def _max_unpool(axes: int) -> Any:
         padding: Sizes = 0, output_size: Sequence[int] | None = None,
     ) -> Tensor:  # fmt: skip
         window = _Settings(name, axes, kernel_size, stride, padding, 1, False, unpool=True)
-        x = _batched(name, axes, input)
+        x = _batched(name, axes, input, channels=False)
         if tuple(indices.shape) != tuple(input.shape):
             raise RuntimeError(
                 f"Expected shape of indices to be same as that of the input tensor "
@@ -185,7 +185,7 @@ def _adaptive_avg_pool(axes: int) -> Any:
     name = f"adaptive_avg_pool{axes}d"
 
     def adaptive_avg_pool(input: Tensor, output_size: Any) -> Tensor:
-        x = y = _batched(name, axes, input)
+        x = y = _batched(name, axes, input, channels=False)
         wanted = _output_sizes(name, output_size, x)
         if wanted == (1,) * axes:
             y = ops.mean(x, axis=tuple(range(2, axes + 2)), keepdims=True)
@@ -214,7 +214,7 @@ def _mean_taps(span: Spans, n: int, count: Any, dtype: Any) -> Taps:
     outputs = len(span.start)
     steps = np.diff(span.start)
     regular = (steps == (steps[0] if outputs > 1 else 1)).all()
-    if regular and (span.stop - span.start == width).all() and outputs:
+    if regular and (span.stop - span.start == width).all() and outputs and (steps > 0).all():
         step = int(steps[0]) if outputs > 1 else 1
         first = int(span.start[0])
         places = tuple(
@@ -346,15 +346,18 @@ def _sizes(name: str, what: str, value: Any, axes: int) -> tuple[int, ...]:
     return values * axes if len(values) == 1 else values
 
 
-def _batched(name: str, axes: int, input: Tensor) -> Tensor:
-    """The input with a batch axis."""
+def _batched(name: str, axes: int, input: Tensor, channels: bool = True) -> Tensor:
+    """The input with a batch axis. `channels`: whether an image alone must have some, as a batch.
+
+    Only its first axis may be of length 0: in a batch the number of images.
+    """
     if input.ndim not in (axes + 1, axes + 2):
         raise RuntimeError(
             f"{name}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim "
             f"batch size for input, but got: {list(input.shape)}; a non-empty {axes + 1}D or "
             f"{axes + 2}D (batch mode) tensor expected for input"
         )
-    if 0 in input.shape[-axes - 1 :]:
+    if 0 in input.shape[-axes - 1 if channels else 1 :]:
         raise RuntimeError(
             f"{name}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim "
             f"batch size: Expected input to have non-zero size for non-batch dimensions, but got:"

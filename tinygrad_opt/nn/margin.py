@@ -235,12 +235,12 @@ def multilabel_soft_margin_loss(
 
 def _scores(name: str, input: Tensor) -> Tensor:
     """`input` as (N, C)."""
-    if input.ndim not in (1, 2) or not input.array.shape[-1]:
+    if input.ndim > 2 or 0 in input.array.shape[-1:]:
         raise RuntimeError(
             f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
             f"{list(input.array.shape)}"
         )
-    return input if input.ndim == 2 else input.reshape((1, -1))
+    return input if input.ndim == 2 else input.reshape((1, -1))  # of a 0-d one: one class
 
 
 publish(globals(), __all__)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .. import dtypes
 from .._tensor import Size, Tensor
 from ..autograd.graph import wrap_as
@@ -32,7 +30,7 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:
-        array = _shared(data, "Parameter")
+        array = _shared(data)
         if requires_grad and array.dtype.kind != "f":
             raise RuntimeError(
                 "Parameter: Only Tensors of floating point dtype can require gradients, got "
@@ -53,17 +51,15 @@ class Buffer(Tensor):
     persistent: bool
 
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:
-        made = wrap_as(cls, _shared(data, "Buffer"), getattr(data, "requires_grad", False))
+        made = wrap_as(cls, _shared(data), getattr(data, "requires_grad", False))
         made.persistent = persistent
         return made
 
 
-def _shared(data: Any, name: str) -> Any:
+def _shared(data: Any) -> Any:
     """The raw array of a Tensor or array, without a copy; of numbers a new one."""
     if isinstance(data, Tensor):
         return data.array
-    if isinstance(data, np.ndarray):
-        return dtypes.held(data, name)
     if hasattr(data, "dtype"):
         return as_tensor(data).array
     return tensor(() if data is None else data, dtype=dtypes.get_default_dtype()).array

@@ -201,7 +201,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square "
             f"of upscale_factor, but input.size(-3)={c} is not divisible by {r * r}"
         )
-    y = functions.reshape(input, -1, c // (r * r), r, r, h, w)
+    y = functions.reshape(input, math.prod(batch), c // (r * r), r, r, h, w)
     y = ops.transpose(y, axes=(0, 1, 4, 2, 5, 3))
     return functions.reshape(y, *batch, c // (r * r), h * r, w * r)
 
@@ -216,7 +216,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
                 f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but "
                 f"input.size({axis})={n} is not divisible by {r}"
             )
-    y = functions.reshape(input, -1, c, h // r, r, w // r, r)
+    y = functions.reshape(input, math.prod(batch), c, h // r, r, w // r, r)
     y = ops.transpose(y, axes=(0, 1, 3, 5, 2, 4))
     return functions.reshape(y, *batch, c * r * r, h // r, w // r)
 

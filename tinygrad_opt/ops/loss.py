@@ -56,9 +56,9 @@ def huber(x, y, *, delta, scale=1.0):
 
 @op
 def mean_squared_error(x, y):
-    """mean((x - y)^2) over all elements."""
+    """mean((x - y)^2) over all elements; NaN if there are none."""
     d = x - y
-    n = math.prod(d.shape)
+    n = math.prod(d.shape) or math.nan
 
     def half(g):
         return d * (g * (2 / n))

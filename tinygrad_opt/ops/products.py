@@ -86,7 +86,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     if x.ndim == 2:
         return _linear(x, weight, bias)
     _check_linear(x, weight)
-    rows = _linear(x.reshape((-1, x.shape[-1])), weight, bias)
+    rows = _linear(x.reshape((math.prod(x.shape[:-1]), x.shape[-1])), weight, bias)
     return rows.reshape((*x.shape[:-1], weight.shape[0]))
 
 
