@@ -236,7 +236,8 @@ def test_operators_take_arrays_on_either_side():
 
 
 LISTS = {
-    "*": lambda x: x * [1, 2], "* first": lambda x: [1, 2] * x, "+": lambda x: x + (1, 2),
+    "*": lambda x: x * [1, 2], "* first": lambda x: [1, 2] * x,
+    "+": lambda x: x + (1, 2),  # noqa: RUF005  (it is no tuple)
     "-": lambda x: x - [1, 2], "/": lambda x: x / [1, 2], "**": lambda x: x ** [1, 2],
     "%": lambda x: x % [1, 2], "//": lambda x: x // [1, 2], "@": lambda x: x @ [1, 2],
     "- first": lambda x: [1, 2] - x, "<": lambda x: x < [1, 2], ">=": lambda x: x >= (1, 2),
@@ -247,7 +248,7 @@ LISTS = {
 @pytest.mark.parametrize("name", LISTS)
 def test_operators_refuse_lists(name):
     for x in (V, V.double(), V.long()):
-        with pytest.raises(TypeError, match="unsupported operand|not supported between"):
+        with pytest.raises(TypeError, match=r"unsupported operand|not supported between"):
             LISTS[name](x)
 
 
