@@ -21,8 +21,8 @@ __all__ = ["Sums", "names_none_twice"]
 # So many float32 additions one after the other cost a rounding error of 2e-6 at the very worst,
 # and the products with ones below, which have several sums under way, a few 1e-7.
 _FEW = 128
+_reduce: Any = np.add.reduce  # its arguments count by place, which type checkers do not know
 _FLOAT32, _FLOAT64 = np.dtype("float32"), np.dtype("float64")
-_add: Any = np.add.reduce  # whose arguments count by place, which type checkers do not know
 
 
 class Sums:
@@ -32,7 +32,7 @@ class Sums:
         # The bare ufunc reduction: np.sum spends as long again on its Python-level arguments.
         if x.itemsize == 2 or (x.size > _FEW and x.dtype is _FLOAT32):
             return _long_sum(x, axis, keepdims)
-        return _add(x, axis, None, None, keepdims)
+        return _reduce(x, axis, None, None, keepdims)
 
     def sum_rows(self, x: Any) -> Any:
         """The sum of a matrix's rows: as products with ones, half the time of a reduction."""
@@ -41,13 +41,13 @@ class Sums:
         return _sum_of_rows(x)
 
     def prod(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return _rounded(np.prod(x, axis, _wide(x), keepdims=keepdims), x)
+        return _rounded(x.prod(axis, _wide(x), keepdims=keepdims), x)
 
     def cumsum(self, x: Any, axis: int | None = None) -> Any:
-        return _rounded(np.cumsum(x, axis, _wide(x)), x)
+        return _rounded(x.cumsum(axis, _wide(x)), x)
 
     def cumprod(self, x: Any, axis: int | None = None) -> Any:
-        return _rounded(np.cumprod(x, axis, _wide(x)), x)
+        return _rounded(x.cumprod(axis, _wide(x)), x)
 
     def logcumsumexp(self, x: Any, axis: int) -> Any:
         return _rounded(np.logaddexp.accumulate(x, axis, _wide(x)), x)
@@ -74,18 +74,21 @@ class Sums:
 def _long_sum(x: Any, axis: Any, keepdims: bool) -> Any:
     """The sum of many float32 numbers, or of float16, with a few roundings at most."""
     if x.dtype is not _FLOAT32:
-        return _rounded(_add(x, axis, _wide(x), None, keepdims), x)
+        return _rounded(_reduce(x, axis, _wide(x), None, keepdims), x)
+    if type(axis) is int and -x.ndim <= axis < x.ndim and x.shape[axis] <= _FEW:
+        return _reduce(x, axis, None, None, keepdims)
     if x.flags.c_contiguous:
-        if axis is None or x.ndim == 1 or axis == -1:
-            return _add(x, axis, None, None, keepdims)
+        only = axis[0] if type(axis) is tuple and len(axis) == 1 else axis
+        if only is None or only == -1 or x.ndim == 1:
+            return _reduce(x, axis, None, None, keepdims)
         axes = sorted(normalize_axis_tuple(axis, x.ndim))
         many = math.prod(x.shape[a] for a in axes[: len(axes) - _trailing(axes, x.ndim)])
         if many <= _FEW:  # in pairs along the inner axes, and then these
-            return _add(x, axis, None, None, keepdims)
+            return _reduce(x, axis, None, None, keepdims)
         if axes == list(range(len(axes))):  # leading axes: whole rows are added
             total = _sum_of_rows(x.reshape(many, -1))
             return total.reshape((1,) * (len(axes) if keepdims else 0) + x.shape[len(axes) :])
-    return _add(x, axis, _FLOAT64, None, keepdims).astype(_FLOAT32)
+    return _reduce(x, axis, _FLOAT64, None, keepdims).astype(_FLOAT32)
 
 
 def _trailing(axes: list[int], ndim: int) -> int:

@@ -219,10 +219,10 @@ def _by_batch(
 def _standardized(
     input: Tensor, weight: Any, bias: Any, axes: tuple[int, ...], eps: float, known: Any = None
 ) -> Tensor:
-    def standardize(input: Tensor, weight: Any, bias: Any) -> Tensor:
-        return ops.standardize(input, weight, bias, axes=axes, eps=eps, known=known)
-
-    return _in_type_of_input(standardize, input, weight, bias)
+    if input.array.dtype is HALF:
+        settings = {"axes": axes, "eps": eps, "known": known}
+        return in_float32(ops.standardize, (input, weight, bias), settings)
+    return ops.standardize(input, weight, bias, axes=axes, eps=eps, known=known)
 
 
 def _in_type_of_input(function: Any, input: Tensor, *rest: Any) -> Tensor:

@@ -64,7 +64,8 @@ def deviation(x, *, axis=None, keepdims=False, correction=1):
     """The square root of `variance`, with the slope 0 where that is 0, as PyTorch."""
     rate = _per_freedom(x.shape, axis, correction)
     centred = _centred(x, axis)
-    y = norm2(centred, axis=axis, keepdims=keepdims) * math.sqrt(rate)
+    root = norm2 if isinstance(centred, Variable) else _root_of_squares
+    y = root(centred, axis=axis, keepdims=keepdims) * math.sqrt(rate)
 
     def back(g):
         return (centred / _kept(_nonzero(y), x.shape, axis)) * _kept(g * rate, x.shape, axis)
@@ -78,11 +79,16 @@ def _per_freedom(shape: tuple[int, ...], axis: Any, correction: float) -> float:
 
 
 def _centred(x: Any, axis: Any) -> Any:
-    """x - mean(x), exactly 0 where all values are equal."""
-    if not isinstance(x, Variable) and x.size:  # the first value takes off what all have in common
-        axes = _axes(axis, len(x.shape))
-        x = x - x[tuple(slice(1) if i in axes else slice(None) for i in range(len(x.shape)))]
-    return x - mean(x, axis=axis, keepdims=True)
+    """x - mean(x), exactly 0 where all are equal: the first takes off what they have in common."""
+    if isinstance(x, Variable) or not x.size:
+        return x - mean(x, axis=axis, keepdims=True)
+    axes = _axes(axis, len(x.shape))
+    x = x - x[tuple([_FIRST if i in axes else _ALL for i in range(len(x.shape))])]
+    x -= xp(x).sum(x, axis=axis, keepdims=True) / _size(x.shape, axis)
+    return x
+
+
+_FIRST, _ALL = slice(1), slice(None)
 
 
 def _nonzero(y: Any) -> Any:
@@ -105,7 +111,8 @@ def norm2(x, *, axis=None, keepdims=False):
 def _root_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:
     """sqrt(sum(x^2)) of a raw array; scaled where squares leave the range of the type."""
     y = xp(x).sqrt(xp(x).sum(x * x, axis=axis, keepdims=keepdims))
-    if not y.size or (y.min() > 1e-15 and y.max() < 1e18):
+    least, most = (y.min(), y.max()) if y.ndim and y.size else (y, y)
+    if not y.size or (least > 1e-15 and most < 1e18):
         return y
     scale = _scale(xp(x).abs(x), axis, "amax")
     z = x / scale
