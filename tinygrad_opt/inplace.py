@@ -18,7 +18,7 @@ from .autograd import rebase
 from .autograd.errors import explain
 from .autograd.modes import mode, no_grad
 from .autograd.node import Variable
-from .autograd.promote import fitted, result_type
+from .autograd.promote import fitted
 from .autograd.rowsparse import RowSparse
 from .autograd.versions import note_write
 from .backend import device_of, to_device, xp

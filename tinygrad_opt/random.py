@@ -135,8 +135,7 @@ def fill_uniform(
             raise RuntimeError(f"uniform_: {name} is out of bounds for {array.dtype}: {bound}")
     if low > high:
         raise RuntimeError(
-            "uniform_ expects to return a [from, to) range, but found "
-            f"from={low} > to={high}"
+            f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}"
         )
     if high - low > most:
         raise RuntimeError(

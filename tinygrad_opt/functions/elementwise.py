@@ -31,7 +31,7 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     return ops.sub(input, other if alpha == 1 else scaled(input, other, alpha))
 
 
-def scaled(input: Any, other: Any, alpha: float) -> Any:
+def scaled(input: Any, other: Any, alpha: Any) -> Any:
     """alpha * other, in the type of input + other.
 
     Raises RuntimeError for an alpha of a higher kind than that type.
@@ -144,10 +144,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             f"{value.array.ndim} dimension(s)."
         )
     kind = input.array.dtype
-    if isinstance(value, Variable):
-        value = value.to(kind)
-    else:
-        value = kind.type(fitted(value, kind))
+    value = value.to(kind) if hasattr(value, "to") else kind.type(fitted(value, kind))
     return ops.where(mask, value, input)
 
 

@@ -22,9 +22,9 @@ def pad(
 ) -> Tensor:
     """With `pad` elements more: (left, right) of the last axis, then of the one before, ...
 
-    Negative numbers crop, before anything else is done. `mode`: "constant" (`value`, 0 by default); or, for the one to three last
-    axes of batches, "reflect" (mirrored at the outermost element), "replicate" (that element
-    again), "circular" (from the other end).
+    Negative numbers crop, before anything else is done. `mode`: "constant" (`value`, 0 by
+    default); or, for the one to three last axes of batches, "reflect" (mirrored at the outermost
+    element), "replicate" (that element again), "circular" (from the other end).
     """
     sides, ndim = tuple(int(n) for n in pad), input.array.ndim
     if len(sides) % 2:
