@@ -122,7 +122,8 @@ def test_random_rules(body, result, tmp_path_factory):
     try:
         spec.loader.exec_module(module)
     except RuleError as error:  # a value that may be missing, or names in each other's places
-        assert any(part in str(error) for part in ("no value here", "not known", "where")), error
+        if not any(part in str(error) for part in ("no value here", "not known", "where")):
+            raise
         return
     with pytest.MonkeyPatch.context() as patch:
         assert_texts_equal_the_plain_function(module.rule, (0.5, -1.5), patch)

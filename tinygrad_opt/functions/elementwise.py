@@ -47,7 +47,7 @@ def _sub_scaled(x: Any, y: Any, alpha: float) -> Tensor:
     return _sub(x, scaled(x, y, alpha))
 
 
-def scaled(input: Any, other: Any, alpha: float) -> Any:
+def scaled(input: Any, other: Any, alpha: Any) -> Any:
     """alpha * other, in the type of input + other.
 
     Raises RuntimeError for an alpha of a higher kind than that type.

@@ -65,8 +65,9 @@ def _as_vector(function: Any) -> Any:
     def of_any(input: Tensor, dim: int, index: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if input.array.ndim:
             return function(input, dim, index, *args, **kwargs)
-        args = tuple(_one_long(x) for x in args)
-        kwargs = {name: _one_long(x) if name == "source" else x for name, x in kwargs.items()}
+        if function.__name__ != "index_fill":  # whose value stays 0-d
+            args = tuple(map(_one_long, args))
+            kwargs = {name: _one_long(x) if name == "source" else x for name, x in kwargs.items()}
         y = function(ops.reshape(input, shape=(1,)), dim, index, *args, **kwargs)
         return ops.reshape(y, shape=())
 
@@ -81,7 +82,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along `dim` that `index` (1-D) lists."""
     if not input.array.ndim and index.array.size != 1:
         raise RuntimeError(
-            f"index_select(): Index to scalar can have only 1 value, got {index.array.size} value(s)"
+            "index_select(): Index to scalar can have only 1 value, got "
+            f"{index.array.size} value(s)"
         )
     return _selected(input, dim, index)
 

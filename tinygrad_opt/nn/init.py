@@ -112,8 +112,7 @@ def trunc_normal_(
         raise ZeroDivisionError("trunc_normal_: std must not be 0, got 0")
     low, high = sorted(((a - mean) / std, (b - mean) / std))
     uniform = random.draw_uniform(tensor.array.shape, np.float64, generator)
-    beyond = low > 0
-    values = -_truncated(-high, -low, uniform) if beyond else _truncated(low, high, uniform)
+    values = -_truncated(-high, -low, uniform) if low > 0 else _truncated(low, high, uniform)
     return _fill(tensor, np.clip(mean + std * values, a, b))
 
 
