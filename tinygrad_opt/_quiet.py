@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["SETTINGS", "busy", "quiet", "restore", "run", "silence"]
+__all__ = ["SETTINGS", "busy", "quiet", "quiet_cast", "restore", "run", "silence"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -79,3 +79,9 @@ def quiet(function: Function) -> Function:
             restore(before)
 
     return quietly  # type: ignore[return-value]
+
+
+@quiet
+def quiet_cast(array: Any, dtype: Any) -> Any:
+    """`array.astype(dtype)`: infinities as integers, large numbers as float16."""
+    return array.astype(dtype)

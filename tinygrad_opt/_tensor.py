@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, indexing, ops, printing
+from ._quiet import quiet_cast
 from ._size import Size, size_of
 from .autograd import engine, leaves, versions
 from .autograd.graph import Node, Variable, use_tensor_class, wrap_as, wrap_plain
@@ -251,7 +252,7 @@ class Tensor(Operators, InPlace, Description, Variable):
             if dtype.kind == "f":
                 result = ops.cast(result, dtype=dtype)
             else:  # integers and bools have no gradient
-                result = wrap_plain(self.array.astype(dtype))
+                result = wrap_plain(quiet_cast(self.array, dtype))
         if device is not None and Device(device) != self.device:
             result = ops.to_device(result, device=Device(device))
         return result.clone() if copy and result is self else result
@@ -265,8 +266,11 @@ class Tensor(Operators, InPlace, Description, Variable):
         return self.to(Device("cuda", device))
 
     def type(self, dtype: Any = None) -> Any:
-        """PyTorch's name of the type, or the tensor converted to `dtype`."""
-        return f"torch.{dtypes.name_of(self.dtype)}Tensor" if dtype is None else self.to(dtype)
+        """PyTorch's name of the type, or the tensor converted to `dtype` or such a name."""
+        if dtype is None:
+            device = "cuda." if self.is_cuda else ""
+            return f"torch.{device}{dtypes.name_of(self.dtype)}Tensor"
+        return self.to(*dtypes.named(dtype)) if isinstance(dtype, str) else self.to(dtype)
 
     def float(self) -> Tensor:
         """As float32."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-import warnings
 from typing import Any
 
 import numpy as np
@@ -234,12 +233,6 @@ def _cupy_special(name: str) -> Any:
 _NUMPY = _NumpyNamespace(np)
 keep_freed_memory()  # before the first large array is freed
 
-# Logarithms of 0 and the like give inf and NaN without a word, as in PyTorch. The filter is for
-# NumPy's warnings that arise in this package alone: those of a user's own NumPy code stay.
-warnings.filterwarnings(
-    "ignore", "(divide by zero|invalid value|overflow) encountered", RuntimeWarning, "tinygrad_opt"
-)
-
 
 @functools.cache
 def _cupy_namespace() -> Namespace:
@@ -281,6 +274,7 @@ class Device:
     """Where a tensor's memory lies: `cpu` or `cuda:N`, as `torch.device`.
 
     `Device("cuda:1")`, `Device("cuda", 1)` and `Device("cpu")` are the three spellings.
+    `with Device("cpu"):` is accepted: new tensors that name no device lie there anyway.
     Raises RuntimeError for any other device type.
     """
 
@@ -310,6 +304,17 @@ class Device:
 
     def __hash__(self) -> int:
         return hash((self.type, 0 if self.type == "cpu" else self.index or 0))
+
+    def __enter__(self) -> Device:
+        if self.type != "cpu":
+            raise RuntimeError(
+                f"with device({str(self)!r}): only the CPU can be the device of new tensors that "
+                "name none; pass device= to each, or move the model with .to(device)"
+            )
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"

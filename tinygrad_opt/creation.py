@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from ._quiet import quiet, quiet_cast
 from ._tensor import Tensor
 from .autograd.graph import wrap_plain
 from .autograd.leaves import check_float
@@ -60,7 +61,7 @@ def tensor(
         device = device_of(array) if device is None else device
     else:
         array = _from_python(data, dtype)
-    return _made(array if dtype is None else array.astype(dtype), device, requires_grad)
+    return _made(array if dtype is None else quiet_cast(array, dtype), device, requires_grad)
 
 
 def _from_python(data: Any, dtype: Any) -> Any:
@@ -85,7 +86,7 @@ def _from_python(data: Any, dtype: Any) -> Any:
         first = first[0]
     typed = isinstance(first, (np.generic, np.ndarray))  # NumPy's numbers keep their type
     if dtype is None and (array.size == 0 or (array.dtype.kind == "f" and not typed)):
-        array = array.astype(dtypes.get_default_dtype())
+        array = quiet_cast(array, dtypes.get_default_dtype())
     return array
 
 
@@ -153,6 +154,7 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
     return wrap_plain(array)
 
 
+@quiet
 def full(
     size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None,
     requires_grad: builtins.bool = False,
@@ -238,7 +240,7 @@ def arange(
     if dtype is None:
         whole = all(isinstance(v, (_int, np.integer)) for v in (start, end, step))
         dtype = dtypes.int64 if whole else dtypes.get_default_dtype()
-    return _made(np.arange(start, end, step).astype(dtype), device, requires_grad)
+    return _made(quiet_cast(np.arange(start, end, step), dtype), device, requires_grad)
 
 
 def _numbers(*values: Any) -> tuple[Any, ...]:
@@ -246,6 +248,7 @@ def _numbers(*values: Any) -> tuple[Any, ...]:
     return tuple(v.item() if isinstance(v, Tensor) else v for v in values)
 
 
+@quiet
 def linspace(
     start: Any, end: Any, steps: _int, *, dtype: Any = None, device: Any = None,
     requires_grad: builtins.bool = False,
@@ -259,6 +262,7 @@ def linspace(
     return _made(made.astype(kind), device, requires_grad)
 
 
+@quiet
 def logspace(
     start: Any, end: Any, steps: _int, base: float = 10.0, *, dtype: Any = None,
     device: Any = None, requires_grad: builtins.bool = False,

@@ -128,6 +128,19 @@ def of_scalar(value: Any) -> DType:
     return _default
 
 
+def named(name: str) -> tuple[DType, str]:
+    """The dtype and the device that "torch.FloatTensor" or "torch.cuda.FloatTensor" names.
+
+    Raises ValueError for any other name.
+    """
+    kinds = {f"{word}Tensor": dtype for dtype, word in NAMES.items()}
+    library, _, kind = name.rpartition(".")
+    if library not in ("torch", "torch.cuda") or kind not in kinds:
+        raise ValueError(f"invalid type: {name!r}; expected a dtype, or a name such as "
+                         "'torch.FloatTensor'")  # fmt: skip
+    return kinds[kind], "cuda" if library.endswith("cuda") else "cpu"
+
+
 def name_of(dtype: DType) -> str:
     """PyTorch's name of a dtype in messages: `Float` for float32, `Long` for int64."""
     return NAMES.get(dtype, str(dtype))

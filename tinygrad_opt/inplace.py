@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import dtypes, indexing, ops, random
+from ._quiet import SETTINGS, restore, silence
 from .autograd import rebase
 from .autograd.errors import explain
 from .autograd.modes import mode, no_grad
@@ -50,15 +51,18 @@ def _change(
     tensor: Any, name: str, write: Callable[..., None], function: Callable[..., Any], *others: Any
 ) -> Any:
     """Write with `write(array, *raw others)`, or record that it becomes function(it, *others)."""
-    if _recorded(tensor, name, *others):
-        rebase.update(tensor, name, lambda *xs: _like(tensor, name, function(*xs)), others)
-        return tensor
+    if not _recorded(tensor, name, *others):
+        try:
+            return _write(tensor, name, write, *others)
+        except (OverflowError, _Uncastable):  # for NumPy, not always for PyTorch
+            with no_grad():
+                result = _like(tensor, name, function(tensor, *others))
+            return _write(tensor, name, np.copyto, result)
     try:
-        return _write(tensor, name, write, *others)
-    except (OverflowError, _Uncastable):  # for NumPy, not always for PyTorch
-        with no_grad():
-            result = _like(tensor, name, function(tensor, *others))
-        return _write(tensor, name, np.copyto, result)
+        rebase.update(tensor, name, lambda *xs: _like(tensor, name, function(*xs)), others)
+    except ValueError as error:
+        raise explain(name, (tensor, *others), error) from error
+    return tensor
 
 
 class _Uncastable(RuntimeError):
@@ -68,12 +72,15 @@ class _Uncastable(RuntimeError):
 def _write(tensor: Any, name: str, write: Callable[..., None], *others: Any) -> Any:
     """Run `write(array, *raw others)`, which writes to the tensor's own array."""
     raw = [x.array if isinstance(x, Variable) else x for x in others]
+    before = silence(SETTINGS)
     try:
         write(tensor.array, *raw)
     except (TypeError, ValueError) as error:
         if "same_kind" in str(error):
             raise _Uncastable from error
         raise explain(name, (tensor, *others), error) from error
+    finally:
+        restore(before)
     if not tensor._unversioned:
         note_write(tensor.array)
     return tensor
@@ -82,10 +89,13 @@ def _write(tensor: Any, name: str, write: Callable[..., None], *others: Any) -> 
 def _put(tensor: Any, name: str, index: Any, value: Any, within: Any = ...) -> Any:
     """tensor[within][index] = value."""
     if _recorded(tensor, name, value):
+        before = silence(SETTINGS)
         try:
             rebase.overwrite(tensor, name, index, value, within)
         except (TypeError, ValueError) as error:
             raise explain(name, (tensor, value), error) from error
+        finally:
+            restore(before)
         return tensor
 
     def write(a: Any, v: Any) -> None:
@@ -248,7 +258,13 @@ class InPlace:
     # Overwriting ----------------------------------------------------------------------------------
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        if value is None or isinstance(value, str):
+            kind = dtypes.name_of(self.array.dtype)
+            raise TypeError(f"can't assign a {type(value).__name__} to a tensor of type {kind}")
         basic, advanced = indexing.parts_of(index)
+        if advanced is None and getattr(value, "shape", ()):  # of one element: x[0, 0] = ones(1)
+            items = basic if type(basic) is tuple else (basic,)
+            basic = items if ... in items else (*items, ...)
         try:
             if basic is None or advanced is None:
                 _put(self, "setitem", basic if advanced is None else advanced, value)

@@ -25,7 +25,7 @@ __all__ = [
 
 
 def contents(
-    name: str, dtype: Any, *args: Any, data: Any = None, size: Any = None, device: Any = None,
+    name: str, dtype: Any, /, *args: Any, data: Any = None, size: Any = None, device: Any = None,
     **unknown: Any,
 ) -> Any:  # fmt: skip
     """The Tensor, given or made, whose memory the constructor `name` hands out.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..dtypes import name_of
+from .function_node import Packet
 from .graph import wrap_plain
 from .node import Node, Variable
 from .rowsparse import RowSparse
@@ -102,11 +103,15 @@ class HookTable(OrderedDict[Any, Any]):
         return self._insert(on_raw)
 
     def add_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call `hook((gradient,))`, which returns such a tuple or None."""
+        """Call `hook(gradients of the Node's outputs)`, which returns such a tuple or None."""
 
         def on_raw(g: Any) -> Any:
-            changed = _checked_tuple(hook((_tensor(g),)), 1, hook)
-            return g if changed is None else _raw_as(_checked(changed[0], g, hook), g)
+            parts = _parts(g)
+            changed = _checked_tuple(hook(tuple(map(_tensor, parts))), len(parts), hook)
+            if changed is None:
+                return g
+            new = [_raw_as(_checked(c, p, hook), p) for c, p in zip(changed, parts, strict=True)]
+            return Packet(new) if type(g) is Packet else new[0]
 
         return self._insert(on_raw)
 
@@ -174,13 +179,22 @@ def with_posthooks(
     found: list[Any] = []
     for x, pullback in zip(node.targets, output[1:], strict=False):
         gx = None if x is None or pullback is None else pullback(g)
-        found.append(gx if gx is None else _tensor(fitted(gx, x.array, node)))
-    gradients = tuple(found)
+        found.append(gx if gx is None else fitted(gx, x.array, node))
+    packed = len(found) == 1 and type(found[0]) is Packet  # the gradients of a Function's arguments
+    gradients = tuple(map(_tensor, found[0].items if packed else found))
+    arrived = _parts(g)
+    shown = tuple(map(_tensor, arrived))
     for hook in () if node.hooks is None else tuple(node.hooks.after.values()):
-        changed = _checked_tuple(hook(gradients, (_tensor(g),)), len(gradients), hook)
+        changed = _checked_tuple(hook(gradients, shown), len(gradients), hook)
         gradients = gradients if changed is None else changed
-    constants = (lambda _, gx=gx: None if gx is None else _raw_as(gx, g) for gx in gradients)
-    return (None, *constants)
+    if not any(isinstance(part, Variable) for part in arrived):
+        gradients = tuple(getattr(gx, "array", gx) for gx in gradients)
+    results = [Packet(gradients)] if packed else gradients
+    return (None, *(lambda _, gx=gx: gx for gx in results))
+
+
+def _parts(g: Any) -> tuple[Any, ...]:
+    return g.items if type(g) is Packet else (g,)
 
 
 def _tensor(g: Any) -> Any:
@@ -199,6 +213,8 @@ def _checked(result: Any, g: Any, hook: Any) -> Any:
         return None
     if not isinstance(result, Variable):
         raise _unexpected("Variable", result, hook)
+    if g is None:  # no gradient has arrived there, until now
+        return result
     if tuple(result.array.shape) != tuple(g.shape):
         raise RuntimeError(
             f"hook '{_name(hook)}' has changed the size of value: from {tuple(g.shape)} to "
