@@ -133,7 +133,7 @@ def named(name: str) -> tuple[DType, str]:
 
     Raises ValueError for any other name.
     """
-    kinds = {f"{word}Tensor": dtype for dtype, word in NAMES.items()}
+    kinds: dict[str, Any] = {f"{word}Tensor": dtype for dtype, word in NAMES.items()}
     library, _, kind = name.rpartition(".")
     if library not in ("torch", "torch.cuda") or kind not in kinds:
         raise ValueError(f"invalid type: {name!r}; expected a dtype, or a name such as "
