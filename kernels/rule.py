@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import cache, threads
-from .arguments import check_launch, checked_dtype
+from .arguments import check_launch, checked_dtype, refuse_other_byte_order
 from .codegen import Target, function_name, render
 from .lower import lower
 from .oracle import frozen, on_numpy_scalars
@@ -169,10 +169,14 @@ class UpdateRule:
         kernels = self._kernels[target]
         with self._compiling:
             if dtype not in kernels:
-                kernels[dtype] = cache.load(
+                kernel = cache.load(
                     function_name(self._rule, target),
                     lambda on_disk: render(self._rule, target, dtype.name, on_disk),
                 )
+                if target != "cuda":
+                    counts = self._array_count, self._coefficient_count
+                    refuse_other_byte_order(kernel, *counts, dtype)
+                kernels[dtype] = kernel
             return kernels[dtype]
 
     def _launch_on_device(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
