@@ -3,8 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+# What calls kernels that take places from outside, or many arrays.
+BOUNDS := $(addprefix tests/kernels/test_,$(addsuffix .py,convolution denormals places recurrent_kernels \
+	reduce rows rule_arithmetic rules softmax special)) $(addprefix tests/nn/test_,$(addsuffix .py,\
+	conv embedding losses more_losses packing pooling rnn ctc)) tests/tensor/test_functions.py
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers test-interruption bench docs golden lint format clean
+.PHONY: help demo test test-bounds test-peers test-interruption bench docs golden lint format clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 24
@@ -15,6 +20,10 @@ demo: $(VENV)/.examples ## train on handwritten digits and draw digits.png
 test: $(VENV)/.test ## run the suite, then the CUDA kernels in Numba's simulator
 	$(BIN)/python -m pytest --ignore=tests/simulator
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/simulator
+
+# Numba drops what a parallel kernel raises; each is the text of a serial one, which runs here too.
+test-bounds: $(VENV)/.test ## run the kernels' tests with Numba's check of every index
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -m "not peers" $(BOUNDS)
 
 # PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu fetches PyTorch without its CUDA libraries.
 test-peers: $(VENV)/.test $(VENV)/.peers ## compare every optimizer with its PyTorch twin
