@@ -6,8 +6,8 @@ again, and only a definition whose code is that of the function counts as its te
 """
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import functools
 import inspect

@@ -171,7 +171,7 @@ def test_indices_that_were_changed_after_pooling_are_refused():
     for bad in (4, 10**12, -5, -(2**63)):
         y, place = F.max_pool1d(x, 2, return_indices=True)
         place.array[0, 0, 1] = bad
-        with pytest.raises(IndexError, match="between 0 and 3, got .*; were the indices changed"):
+        with pytest.raises(IndexError, match=r"between 0 and 3, got .*; were the indices changed"):
             y.sum().backward()
         z, place = F.max_pool1d(x.detach(), 2, return_indices=True)
         z.requires_grad = True

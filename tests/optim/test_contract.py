@@ -408,7 +408,9 @@ def test_a_rule_that_is_a_bare_function_is_refused():
     class Bare(optim.Optimizer):
         rule = signed.function
 
-    with pytest.raises(TypeError, match=r"Bare.rule must be an @update_rule, got a method; decorate"):
+    with pytest.raises(
+        TypeError, match=r"Bare.rule must be an @update_rule, got a method; decorate"
+    ):
         Bare([leaf(1.0)], {"lr": 0.1})
 
 
