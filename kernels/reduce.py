@@ -206,11 +206,12 @@ def _run(kind: str, x: np.ndarray[Any, Any], *arguments: Any) -> Any:
         if kernel is None:
             check_array("x", x)
             kernel = _load(kind, x.dtype, parallel)
-        return kernel(*arguments)
-    except TypeError:  # Numba's "no matching definition": say what is wrong with x, if anything is
-        check_array("x", x)
-        # Read-only and unaligned memory can be read: through a copy, which is neither.
-        return kernel(*(a.copy() if isinstance(a, np.ndarray) else a for a in arguments))
+        try:
+            return kernel(*arguments)
+        except TypeError:  # Numba's "no matching definition": say what is wrong with x, if it is
+            check_array("x", x)
+            # Read-only and unaligned memory can be read: through a copy, which is neither.
+            return kernel(*(a.copy() if isinstance(a, np.ndarray) else a for a in arguments))
     finally:
         if parallel:
             threads.release()

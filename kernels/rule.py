@@ -34,9 +34,9 @@ class UpdateRule:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         """Read and check the source of `function`; nothing is compiled yet."""
-        self._rule = parse(function)
+        self._rule, plain = parse(function)
         lower(self._rule, "float32")  # so a fault shows here and not at the first launch
-        self.function = frozen(function, self._rule)
+        self.function = frozen(plain, self._rule)
         self.name = self.__name__ = self._rule.name
         self.states = self._rule.states
         self.coefficients = self._rule.coefficients
