@@ -5,8 +5,14 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 
+# What calls kernels that take places from outside, or many arrays.
+BOUNDS := $(addprefix tests/kernels/test_,$(addsuffix .py,convolution denormals places recurrent_kernels \
+	reduce rows rule_arithmetic rules softmax special)) $(addprefix tests/nn/test_,$(addsuffix .py,\
+	conv embedding losses more_losses packing pooling rnn ctc)) tests/tensor/test_functions.py
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kernels test-peers test-interruption bench docs golden lint format clean
+.PHONY: help demo test test-bounds test-kernels test-peers test-interruption bench docs golden lint \
+	format clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 24
@@ -22,6 +28,10 @@ test: $(VENV)/.test ## all that needs neither PyTorch nor a GPU, then the CUDA s
 test-kernels: $(VENV)/.test-kernels ## kernels, packaging and CUDA simulator alone
 	$(PYTEST) tests/kernels tests/test_packaging.py
 	NUMBA_ENABLE_CUDASIM=1 $(PYTEST) tests/simulator
+
+# Numba drops what a parallel kernel raises; each is the text of a serial one, which runs here too.
+test-bounds: $(VENV)/.test ## run the kernels' tests with Numba's check of every index
+	NUMBA_BOUNDSCHECK=1 $(PYTEST) -m "not peers" $(BOUNDS)
 
 # PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu fetches PyTorch without its CUDA libraries.
 test-peers: $(VENV)/.test $(VENV)/.peers ## the comparisons with PyTorch, which it installs

@@ -33,7 +33,7 @@ def frozen(function: FunctionType, rule: Rule) -> FunctionType:
         else value
         for name, value in rule.scope.items()
     }
-    made = _with_names(function, scope)
+    made: Any = _with_names(function, scope)
     functools.update_wrapper(made, function)
     del made.__wrapped__  # it wraps nothing, and may be made into a rule again
     return made

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import cache, threads
-from .arguments import check_launch, checked_dtype
+from .arguments import check_launch, checked_dtype, refuse_other_byte_order
 from .codegen import Target, function_name, render
 from .lower import lower
 from .oracle import frozen, on_numpy_scalars
@@ -34,9 +34,9 @@ class UpdateRule:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         """Read and check the source of `function`; nothing is compiled yet."""
-        self._rule = parse(function)
+        self._rule, plain = parse(function)
         lower(self._rule, "float32")  # so a fault shows here and not at the first launch
-        self.function = frozen(function, self._rule)
+        self.function = frozen(plain, self._rule)
         self.name = self.__name__ = self._rule.name
         self.states = self._rule.states
         self.coefficients = self._rule.coefficients
@@ -169,10 +169,14 @@ class UpdateRule:
         kernels = self._kernels[target]
         with self._compiling:
             if dtype not in kernels:
-                kernels[dtype] = cache.load(
+                kernel = cache.load(
                     function_name(self._rule, target),
                     lambda on_disk: render(self._rule, target, dtype.name, on_disk),
                 )
+                if target != "cuda":
+                    counts = self._array_count, self._coefficient_count
+                    refuse_other_byte_order(kernel, *counts, dtype)
+                kernels[dtype] = kernel
             return kernels[dtype]
 
     def _launch_on_device(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:

@@ -51,7 +51,7 @@ def definition(function: FunctionType, fail: Callable[[str], NoReturn]) -> ast.F
 
 def first_line(node: ast.FunctionDef) -> int:
     """Return the line in which a definition begins: that of its first decorator, if it has one."""
-    return min(part.lineno for part in (*node.decorator_list, node))
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 @functools.lru_cache(maxsize=2)  # a file's rules come one after the other

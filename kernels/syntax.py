@@ -50,8 +50,11 @@ class Rule:
         return self.assigned | set(self.arguments)
 
 
-def parse(function: Callable[..., Any]) -> Rule:
-    """Read the source of `function` and check its shape; RuleError says what is wrong."""
+def parse(function: Callable[..., Any]) -> tuple[Rule, FunctionType]:
+    """Read the source of `function` and check its shape; RuleError says what is wrong.
+
+    The function comes back as what it was found to be: a plain one.
+    """
     name = getattr(function, "__name__", repr(function))
 
     def fail(message: str) -> NoReturn:
@@ -97,7 +100,7 @@ def parse(function: Callable[..., Any]) -> Rule:
             )
     origin = f"{plain.__module__}.{plain.__qualname__}"
     body, scope = tuple(statements[:-1]), _scope(plain, fail)
-    return Rule(definition.name, origin, arguments, states, body, outputs, scope)
+    return Rule(definition.name, origin, arguments, states, body, outputs, scope), plain
 
 
 def _plain(function: Any, fail: Callable[[str], NoReturn]) -> FunctionType:

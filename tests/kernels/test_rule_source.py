@@ -130,8 +130,10 @@ def test_future_statements_of_a_file(tmp_path):
         "from __future__ import annotations\n"
         "from tinygrad_opt.kernels import update_rule\n"
         "'an invalid escape: \\\\d'\n"
-        "@update_rule\ndef rule(p: Unknown, g) -> Nothing:\n"
-        "    y: Other = 2 * g\n    return p - y\n"
+        "@update_rule\n"
+        "def rule(p: Unknown, g) -> Nothing:\n"
+        "    y: Other = 2 * g\n"
+        "    return p - y\n"
     )
     assert launched(load(path, "future").rule) == -1.0
 
