@@ -267,8 +267,8 @@ SAID_AS_PYTORCH = {
 
 OURS = {
     "float": (
-        RuntimeError,
-        r"a Tensor with 2 elements cannot be converted to Scalar",
+        ValueError,
+        r"only one element tensors can be converted to Python scalars",
         lambda: float(tg.ones(2)),
     ),
     "text": (TypeError, r"could not infer a numeric type from str data", lambda: tg.tensor("a")),
