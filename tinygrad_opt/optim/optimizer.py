@@ -196,20 +196,24 @@ class Optimizer(Hooked):
 
         Each with its group and rule. State that a parameter's first step needs is made here.
         """
-        flat_groups = self._flat_groups()
-        by_rows = [False] * len(flat_groups)
-        for i, flats in enumerate(flat_groups):
-            for flat in flats:
-                if flat.has_rows():  # asked first: a refusal leaves everything as it was
-                    by_rows[i] = self.takes_rows(self.param_groups[i])
-        for i, group in enumerate(self.param_groups):
+        edits, plans, groups = self._edits, [], self.param_groups
+        for i, flats in enumerate(self._flat_groups()):
+            group = groups[i]
             rule = self.rule_for(group)
-            states = rule.states + self.more_states
-            for flat in flat_groups[i]:
-                for run in flat.runs(states, by_rows[i]):
-                    if flat.fresh or run.host is not None:
-                        self._begin(group, rule, run.host or flat, run)
-                    yield group, rule, run
+            states, by_rows = rule.states + self.more_states, False
+            for flat in flats:
+                if flat.shown != states:  # settings brought in another rule, with other states
+                    edits.made = True
+                if flat.has_rows():  # asked first: a refusal leaves everything as it was
+                    by_rows = self.takes_rows(group)
+                plans.append((group, rule, states, flat, by_rows))
+        if edits.made or self.state is not edits.state or (edits.plain and edits.in_plain_dicts()):
+            place_state(self, self._flat or [], edits)
+        for group, rule, states, flat, by_rows in plans:
+            for run in flat.runs(states, by_rows):
+                if flat.fresh or run.host is not None:
+                    self._begin(group, rule, run.host or flat, run)
+                yield group, rule, run
 
     def coefficients_of(self, group: dict[str, Any], run: Run, t: int) -> tuple[float, ...]:
         """The coefficients for step `t` of a run; its scalar states move on to their next value."""
@@ -252,42 +256,31 @@ class Optimizer(Hooked):
         return [(x, names.get(x, x)) for x in rule.states + self.more_states]
 
     def _flat_groups(self) -> list[list[FlatGroup]]:
-        """The flat buffers, as parameters, groups and state are now, whoever changed them."""
-        edits = self._edits
-        if self._flat is None or not self._holds_the_parameters(self._flat):
+        """The flat buffers; made anew if groups or parameters are not those that they hold."""
+        if self._flat is None or not self._is_as_left(self._flat):
             self._flat = None  # lets go of the old buffers, so that parameters may move again
             self._seen = [list(group["params"]) for group in self.param_groups]
             self._flat = [_flatten(params) for params in self._seen]
             for flats in self._flat:
                 for flat in flats:
                     flat.ready()
-            edits.made = True
-        if (
-            edits.made
-            or self.state is not edits.state
-            or (edits.plain and edits.in_plain_dicts())
-            or not self._shows_the_states(self._flat)
-        ):
-            place_state(self, self._flat, edits)
+            self._edits.made = True
         return self._flat
 
-    def _holds_the_parameters(self, flat_groups: list[list[FlatGroup]]) -> bool:
-        """Whether groups and parameters are the very same, in the same order, type and shape."""
+    def _is_as_left(self, flat_groups: list[list[FlatGroup]]) -> bool:
+        """Whether the groups hold the very same parameters, in order, of the same type and shape.
+
+        Compared one by one: `==` of lists would compare the values of Tensors.
+        """
         groups, seen = self.param_groups, self._seen
         if len(groups) != len(seen):
             return False
-        for group, params in zip(groups, seen, strict=True):
-            # `==` would compare Tensors by value.
-            if len(group["params"]) != len(params) or not all(map(is_, group["params"], params)):
+        for i, params in enumerate(seen):
+            given = groups[i]["params"]
+            if len(given) != len(params) or not all(map(is_, given, params)):
                 return False
-        return all([flat.ready() for flats in flat_groups for flat in flats])
-
-    def _shows_the_states(self, flat_groups: list[list[FlatGroup]]) -> bool:
-        """Whether the rules still have the same states: settings may bring in another rule."""
-        for group, flats in zip(self.param_groups, flat_groups, strict=True):
-            states = self.rule_for(group).states + self.more_states
-            for flat in flats:
-                if flat.shown != states:
+            for flat in flat_groups[i]:
+                if not flat.ready():
                     return False
         return True
 

@@ -35,7 +35,7 @@ class Edits:
 
     def in_plain_dicts(self) -> bool:
         """Whether one of the dicts that cannot tell holds something else than it did."""
-        return not all(same_objects(held, seen) for held, seen in self.plain)
+        return not all(same_objects(*pair) for pair in self.plain)
 
     def look_again(self) -> None:
         """What the dicts that cannot tell hold now is what was seen."""
