@@ -267,7 +267,7 @@ def gumbel_softmax(
     Jang et al. 2016, arXiv:1611.01144; Maddison et al. 2016, arXiv:1611.00712.
     """
     if eps != 1e-10:
-        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=3)
     array = logits.array
     uniform = random.draw_uniform(array.shape, np.float64, generator)
     noise = -np.log(-np.log(np.maximum(uniform, np.finfo(np.float64).tiny)))
