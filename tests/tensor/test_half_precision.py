@@ -156,6 +156,20 @@ def test_named_tuples_and_keywords():
     assert F.l1_loss(input=many(60.0), target=many(0.0)).item() == 60
 
 
+@pytest.mark.parametrize("kind", ["float16", "float32"])
+@pytest.mark.parametrize("call", [
+    lambda x: F.l1_loss(x, x[:1]),
+    lambda x: F.smooth_l1_loss(x, x[:1]),
+    lambda x: F.kl_div(x, x),
+    lambda x: F.mse_loss(x, x, size_average=True),
+    lambda x: F.gumbel_softmax(x, eps=0.1, dim=0),
+])  # fmt: skip
+def test_warnings_point_to_the_caller(call, kind):
+    with pytest.warns(UserWarning, match="size|reduc|eps") as caught:
+        call(tg.ones(2, dtype=getattr(tg, kind)))
+    assert caught[0].filename == __file__
+
+
 def test_second_derivative():
     x = H([0.5]).requires_grad_()
     (slope,) = tg.autograd.grad(tg.exp(x).sum(), x, create_graph=True)

@@ -42,7 +42,8 @@ def in_float32(
 def widened(function: Callable[..., Any]) -> Callable[..., Any]:
     """A public function whose float16 tensors are computed with in float32.
 
-    The result is float16, unless a tensor of another float type makes it that type.
+    The result is float16, unless a tensor of another float type makes it that type. The function
+    runs one frame below its caller, which `stacklevel` of its warnings must count.
     """
 
     @functools.wraps(function)
@@ -56,7 +57,8 @@ def widened(function: Callable[..., Any]) -> Callable[..., Any]:
         tensors = tuple(x for x in (*args, *kwargs.values()) if isinstance(x, Variable))
         if result_type(tensors) is not HALF:
             return function(*args, **kwargs)
-        return in_float32(function, args, kwargs)
+        wide = {name: _widened(x) for name, x in kwargs.items()}
+        return _narrowed(function(*map(_widened, args), **wide))
 
     return wrapper
 
