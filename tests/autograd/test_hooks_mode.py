@@ -36,7 +36,7 @@ PLACES = ["leaf", "tensor", "node", "node, before", "after accumulation",
 
 def modes_in(m, place, outside, **how):
     seen = []
-    loss, x = hooked(m, place, lambda *_: seen.append(m.is_grad_enabled()))
+    loss, _ = hooked(m, place, lambda *_: seen.append(m.is_grad_enabled()))
     with m.set_grad_enabled(outside):
         loss.backward(**how)
         assert m.is_grad_enabled() is outside
@@ -105,7 +105,7 @@ def test_pytorch_refuses_the_same(place, make, kind, text, torch):
     check_returned(torch, place, make, kind, text)
 
 
-# Hooks of a Function's Node --------------------------------------------------------------------------
+# Hooks of a Function's Node -----------------------------------------------------------------------
 
 
 def seen_at_a_function(m, several):

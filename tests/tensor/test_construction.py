@@ -108,7 +108,7 @@ SHARED = {
     "new_tensor": (lambda m, a: m.ones(1).new_tensor(a), False),
     "asarray, copy": (lambda m, a: m.asarray(a, copy=True), False),
     "DoubleTensor(array)": (lambda m, a: m.DoubleTensor(a), False),
-    "Tensor(list of it)": (lambda m, a: m.Tensor([a]), False),
+    "Tensor(list)": (lambda m, a: m.Tensor(a.tolist()), False),
     "as_tensor, other type": (lambda m, a: m.as_tensor(a, dtype=m.float64), False),
     "copy.deepcopy": (lambda m, a: copy.deepcopy(m.from_numpy(a)), False),
     "clone": (lambda m, a: m.from_numpy(a).clone(), False),
@@ -157,7 +157,7 @@ def test_isinstance_of_a_type():
     assert not isinstance(np.ones(1), tg.DoubleTensor)
 
 
-# Refusals: those of PyTorch (its words differ). ----------------------------------------------------
+# Refusals: those of PyTorch (its words differ). ---------------------------------------------------
 
 REFUSED = {
     "float": (lambda m: m.Tensor(2.0), TypeError, r"data must be a sequence \(got float\)"),
@@ -202,7 +202,7 @@ def test_refused_by_pytorch(name, torch):
         call(torch)
 
 
-# Subclasses ----------------------------------------------------------------------------------------
+# Subclasses ---------------------------------------------------------------------------------------
 
 
 class Tagged(Tensor):
