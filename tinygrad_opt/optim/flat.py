@@ -264,12 +264,7 @@ class FlatGroup:
     def _alike(self) -> bool:
         """Whether all parameters have taken the same number of steps, and have equal scalars."""
         self._taken = int(self.steps.item(0))
-        if not _all_equal(self.steps):
-            return False
-        for numbers in self.scalars.values():
-            if not _all_equal(numbers):
-                return False
-        return True
+        return all(map(_all_equal, (self.steps, *self.scalars.values())))
 
     def _end_of_run(self, start: int) -> int:
         stop = start
