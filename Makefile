@@ -2,9 +2,17 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+
+# What calls kernels that take places from outside, or many arrays.
+BOUNDS := $(addprefix tests/kernels/test_,$(addsuffix .py,convolution denormals places recurrent_kernels \
+	reduce rows rule_arithmetic rules softmax special)) $(addprefix tests/nn/test_,$(addsuffix .py,\
+	conv embedding losses more_losses packing pooling rnn ctc)) tests/tensor/test_functions.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers test-interruption bench docs golden lint format clean
+.PHONY: help demo test test-bounds test-kernels test-peers test-interruption bench docs golden lint \
+	format clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 24
@@ -12,13 +20,22 @@ help: ## list these commands
 demo: $(VENV)/.examples ## train on handwritten digits and draw digits.png
 	$(BIN)/python examples/digits.py
 
-test: $(VENV)/.test ## run the suite, then the CUDA kernels in Numba's simulator
-	$(BIN)/python -m pytest --ignore=tests/simulator
-	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/simulator
+test: $(VENV)/.test ## all that needs neither PyTorch nor a GPU, then the CUDA simulator
+	$(PYTEST)
+	NUMBA_ENABLE_CUDASIM=1 $(PYTEST) tests/simulator
+
+# What depends most on the versions of Python, NumPy and Numba, with few things to install.
+test-kernels: $(VENV)/.test-kernels ## kernels, packaging and CUDA simulator alone
+	$(PYTEST) tests/kernels tests/test_packaging.py
+	NUMBA_ENABLE_CUDASIM=1 $(PYTEST) tests/simulator
+
+# Numba drops what a parallel kernel raises; each is the text of a serial one, which runs here too.
+test-bounds: $(VENV)/.test ## run the kernels' tests with Numba's check of every index
+	NUMBA_BOUNDSCHECK=1 $(PYTEST) -m "not peers" $(BOUNDS)
 
 # PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu fetches PyTorch without its CUDA libraries.
-test-peers: $(VENV)/.test $(VENV)/.peers ## compare every optimizer with its PyTorch twin
-	$(BIN)/python -m pytest -m peers --ignore=tests/simulator
+test-peers: $(VENV)/.test $(VENV)/.peers ## the comparisons with PyTorch, which it installs
+	$(PYTEST) -m peers
 
 test-interruption: $(VENV)/.test ## kill a training run at 50 random moments, and resume it
 	$(BIN)/python -m pytest tests/interruption
@@ -31,6 +48,7 @@ docs: $(VENV)/.examples ## write the pages made from docstrings, and their pictu
 
 golden: $(VENV)/.test $(VENV)/.peers ## write the golden values of the tests anew
 	$(BIN)/python tests/golden/make.py
+	$(BIN)/python tests/golden/signatures.py
 
 lint: $(VENV)/.test ## ruff and mypy, as the suite runs them
 	$(BIN)/python -m pytest -q tests/test_style.py
@@ -40,7 +58,7 @@ format: $(VENV)/.test ## sort imports, mend what ruff can mend, format
 	$(BIN)/ruff format .
 
 clean: ## remove what builds and tools left, the virtual environment too
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis digits.png
+	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis digits.png
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

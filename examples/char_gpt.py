@@ -19,13 +19,13 @@ import matplotlib as mpl
 import numpy as np
 from common import BLUE, GREY, INK, PALE, STYLE, command_line
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
 from tinygrad_opt.nn import functional as F
 from tinygrad_opt.nn.utils import clip_grad_norm_
 from tinygrad_opt.optim.lr_scheduler import WarmupCosineLR
+from tinygrad_opt.training import progress
 
 CONTEXT, WIDTH, HEADS, LAYERS, BATCH = 64, 96, 4, 3, 32
 
@@ -91,7 +91,7 @@ def train(model, text, unseen, steps):
     everywhere = torch.arange(0, len(unseen) - CONTEXT - 1, 16 * CONTEXT)
 
     losses, held_out = [], []
-    bar = tqdm(range(1, steps + 1), "training", unit="step", disable=None)
+    bar = progress(range(1, steps + 1), "training", unit="step")
     for step in bar:
         optimizer.zero_grad()
         loss = cost(model, text, torch.randint(0, len(text) - CONTEXT, (BATCH,)))

@@ -15,11 +15,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from tqdm import tqdm
 
 import tinygrad_opt
 from tinygrad_opt import nn, optim
 from tinygrad_opt.optim.lr_scheduler import ExponentialLR
+from tinygrad_opt.training import progress
 from tinygrad_opt.utils.data import DataLoader, TensorDataset
 
 DATA = Path(__file__).parent / "data" / "digits.csv.gz"
@@ -73,7 +73,7 @@ def train(train_set, held_out, epochs, device):
     scheduler = ExponentialLR(optimizer, gamma=0.93)  # long strides first, then ever shorter ones
 
     losses, accuracies = [], []
-    bar = tqdm(range(epochs), "training", unit="epoch", disable=None)  # silent in a pipe or file
+    bar = progress(range(epochs), "training", unit="epoch")
     for _ in bar:
         model.train()
         total = 0.0

@@ -17,12 +17,12 @@ import numpy as np
 from common import BLUE, GREY, RED, STYLE, command_line
 from digits import load
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
 from tinygrad_opt.nn import functional as F
 from tinygrad_opt.optim.lr_scheduler import OneCycleLR
+from tinygrad_opt.training import progress
 from tinygrad_opt.utils.data import DataLoader, TensorDataset
 
 
@@ -76,7 +76,7 @@ def train(images, labels, unseen, truth, epochs):
     scheduler = OneCycleLR(optimizer, max_lr=1e-2, total_steps=epochs * len(loader))
 
     losses, accuracies = [], []
-    bar = tqdm(range(epochs), "training", unit="epoch", disable=None)
+    bar = progress(range(epochs), "training", unit="epoch")
     for _ in bar:
         model.train()
         total = 0.0

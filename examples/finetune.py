@@ -21,10 +21,10 @@ import numpy as np
 from common import BLUE, GREY, ORANGE, STYLE, command_line
 from digits import load
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 import tinygrad_opt as tg
 from tinygrad_opt.nn import functional as F
+from tinygrad_opt.training import progress
 
 WEIGHTS = Path(__file__).parent / "data" / "digits_pytorch.safetensors"
 WAYS = {
@@ -154,7 +154,7 @@ def main():
     clean, before = accuracy(model, tg.from_numpy(others), unseen[1]), accuracy(model, *unseen)
 
     runs, results = [(way, each) for way in WAYS for each in counts], {}
-    for way, each in tqdm(runs, "teaching", disable=None):
+    for way, each in progress(runs, "teaching"):
         results[way, each] = [teach(way, known, unseen, each, steps, seed) for seed in range(seeds)]
     draw(options.out, results, counts, before)
 

@@ -18,10 +18,10 @@ import matplotlib as mpl
 from common import BLUE, GREY, STYLE, command_line, save
 from digits import load
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
+from tinygrad_opt.training import progress
 
 WIDTHS = [64, 256]  # of the hidden layers: one network is small, the other is not
 COLORS = [GREY, BLUE]
@@ -39,7 +39,7 @@ def train(device, width, steps):
     optimizer = optim.Adam(model.parameters(), lr=5e-3)
 
     losses = []
-    for step in tqdm(range(-1, steps), f"{width} wide", unit="step", disable=None):
+    for step in progress(range(-1, steps), f"{width} wide", unit="step"):
         if step == 0:  # the step before compiled the kernels
             torch.cuda.synchronize()
             start = time.perf_counter()

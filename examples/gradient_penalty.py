@@ -17,11 +17,11 @@ import sys
 import matplotlib as mpl
 from common import BLUE, GREY, INK, RED, STYLE, command_line, save
 from matplotlib.figure import Figure
-from tqdm import tqdm
 from two_moons import believe, draw_map, grid, moons
 
 import tinygrad_opt as torch
 from tinygrad_opt import autograd, nn, optim
+from tinygrad_opt.training import progress
 
 PENALTIES = [0.0, 0.003, 0.03]
 COLORS = [GREY, BLUE, RED]
@@ -42,7 +42,7 @@ def train(points, labels, penalty, steps):
     scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
 
     slopes = []
-    for _ in tqdm(range(steps), f"penalty {penalty:g}", unit="step", disable=None):
+    for _ in progress(range(steps), f"penalty {penalty:g}", unit="step"):
         optimizer.zero_grad()
         share = torch.rand(len(x), 1)
         mixed = (share * x + (1 - share) * x[torch.randperm(len(x))]).requires_grad_()

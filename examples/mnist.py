@@ -21,12 +21,12 @@ import numpy as np
 from common import BLUE, GREY, INK, RED, STYLE, command_line
 from digits import load
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
 from tinygrad_opt.nn import functional as F
 from tinygrad_opt.optim.lr_scheduler import OneCycleLR
+from tinygrad_opt.training import progress
 from tinygrad_opt.utils.data import DataLoader, TensorDataset
 from tinygrad_opt.utils.idx import load_mnist, save_idx
 
@@ -68,21 +68,19 @@ def train(train_set, test_set, epochs):
     scheduler = OneCycleLR(optimizer, max_lr=4e-3, total_steps=epochs * len(loader))
 
     losses, accuracies = [], []
-    bar = tqdm(total=epochs * len(loader), desc="training", unit="step", disable=None)
-    for _ in range(epochs):
+    bar = progress(range(epochs), "training", unit="epoch")
+    for _ in bar:
         model.train()
-        for x, y in loader:
+        for x, y in progress(loader, "epoch", unit="step", leave=False):
             optimizer.zero_grad()
             loss = F.cross_entropy(model(x), y)
             loss.backward()
             optimizer.step()
             scheduler.step()
             losses.append(loss.item())
-            bar.update()
         right = read(model, test_set[0]).argmax(dim=1) == test_set[1]
         accuracies.append(right.float().mean().item())
         bar.set_postfix(loss=f"{losses[-1]:.3f}", test=f"{accuracies[-1]:.2%}")
-    bar.close()
     return model, losses, accuracies
 
 

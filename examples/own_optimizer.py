@@ -18,11 +18,11 @@ import matplotlib as mpl
 import numpy as np
 from common import BLUE, GREY, RED, STYLE, command_line, save
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 import tinygrad_opt as torch
 from tinygrad_opt import optim
 from tinygrad_opt.kernels import update_rule
+from tinygrad_opt.training import progress
 
 
 @update_rule
@@ -119,7 +119,7 @@ def main():
         sys.exit("the three should compute the same")
 
     widths, rounds = ([8, 64], 20) if options.quick else ([4, 8, 16, 32, 64, 128, 256, 512], 100)
-    bar = tqdm(widths, "measuring", unit="size", disable=None)
+    bar = progress(widths, "measuring", unit="size")
     table = [measure(width, rounds) for width in bar]
     counts = [10 * width * (width + 1) for width in widths]
     for count, row in zip(counts, table, strict=True):

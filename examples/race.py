@@ -34,10 +34,10 @@ from common import (
 )
 from matplotlib.figure import Figure
 from PIL import Image
-from tqdm import tqdm
 
 import tinygrad_opt
 from tinygrad_opt import optim
+from tinygrad_opt.training import progress
 
 CLOSE = 0.01  # a racer has arrived when the function is this close to its minimum
 
@@ -157,7 +157,7 @@ def race(rates, budget):
     """Return {function: {name: (lr, path)}}, each with the rate with which it arrives first."""
     results = {function: {} for function in COURSES}
     heats = [(function, name) for function in COURSES for name in RACERS]
-    for function, name in tqdm(heats, "racing", unit="heat", disable=None):
+    for function, name in progress(heats, "racing", unit="heat"):
         paths = [(lr, run(function, RACERS[name], lr, budget)) for lr in rates]
         results[function][name] = min(paths, key=lambda pair: arrival(function, pair[1]))
     return results

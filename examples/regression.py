@@ -19,10 +19,10 @@ import matplotlib as mpl
 import numpy as np
 from common import BLUE, GREY, INK, RED, STYLE, command_line, save
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
+from tinygrad_opt.training import progress
 
 DATA = Path(__file__).parent / "data" / "co2.csv.gz"
 FIRST_UNSEEN = 1996.0
@@ -70,7 +70,7 @@ def train(x, y, steps):
         loss.backward()
         return loss
 
-    bar = tqdm(range(steps), "fitting", unit="step", disable=None)
+    bar = progress(range(steps), "fitting", unit="step")
     return model, [optimizer.step(closure).item() for _ in bar]
 
 

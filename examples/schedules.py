@@ -18,11 +18,11 @@ import numpy as np
 from common import BLUE, GREY, PALE, STYLE, command_line, save
 from digits import load
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
 from tinygrad_opt.optim import lr_scheduler as schedulers
+from tinygrad_opt.training import progress
 from tinygrad_opt.utils.data import DataLoader, TensorDataset
 
 RATE, EVERY = 0.4, 25  # the learning rate, and how often the held-out loss is measured, in steps
@@ -110,7 +110,7 @@ def main():
     train_set, held_out = TensorDataset(images[:cut], labels[:cut]), (images[cut:], labels[cut:])
 
     results = {}
-    for name, make in tqdm(SCHEDULES.items(), "training", unit="schedule", disable=None):
+    for name, make in progress(SCHEDULES.items(), "training", unit="schedule"):
         runs = [train(make, train_set, held_out, steps, seed) for seed in range(seeds)]
         results[name] = runs[0][0], np.mean([losses for _, losses in runs], axis=0)
         print(f"{name:20} last losses {results[name][1][-3:].mean():.4f}")

@@ -19,13 +19,13 @@ import matplotlib as mpl
 import numpy as np
 from common import BLUE, GREY, INK, STYLE, command_line
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
 from tinygrad_opt.nn import functional as F
 from tinygrad_opt.nn.utils.rnn import pack_padded_sequence, pad_sequence
 from tinygrad_opt.optim.lr_scheduler import CosineAnnealingLR
+from tinygrad_opt.training import progress
 from tinygrad_opt.utils.data import DataLoader
 
 # (script, how the names of its letters begin)
@@ -105,7 +105,7 @@ def train(known, unseen, epochs):
     scheduler = CosineAnnealingLR(optimizer, T_max=epochs)
 
     curve = []
-    bar = tqdm(range(epochs), "training", unit="epoch", disable=None)
+    bar = progress(range(epochs), "training", unit="epoch")
     for _ in bar:
         model.train()
         total = 0.0

@@ -16,11 +16,11 @@ import numpy as np
 from common import BLUE, GREY, INK, RED, STYLE, command_line, save
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
 from tinygrad_opt.optim.lr_scheduler import CosineAnnealingLR
+from tinygrad_opt.training import progress
 
 EDGE = 1.0  # how far the map goes beyond the data
 RESOLUTION = 150
@@ -64,7 +64,7 @@ def train(points, labels, steps, snapshots):
     scheduler = CosineAnnealingLR(optimizer, T_max=steps)
 
     everywhere, maps, losses = grid(points), {}, []
-    for step in tqdm(range(steps + 1), "training", unit="step", disable=None):
+    for step in progress(range(steps + 1), "training", unit="step"):
         if step in snapshots:
             maps[step] = believe(model, everywhere)
         optimizer.zero_grad()  # gradients add up otherwise

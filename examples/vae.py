@@ -20,12 +20,12 @@ import numpy as np
 from common import BLUE, GREY, INK, STYLE, command_line
 from digits import load
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
 from tinygrad_opt.nn import functional as F
 from tinygrad_opt.optim.lr_scheduler import CosineAnnealingLR
+from tinygrad_opt.training import progress
 from tinygrad_opt.utils.data import DataLoader, TensorDataset
 
 SHEET = 13  # images in a row and in a column of the sheet
@@ -80,7 +80,7 @@ def train(images, unseen, epochs):
     scheduler = CosineAnnealingLR(optimizer, T_max=epochs)
 
     curves = []
-    bar = tqdm(range(epochs), "training", unit="epoch", disable=None)
+    bar = progress(range(epochs), "training", unit="epoch")
     for _ in bar:
         total = 0.0
         for (x,) in loader:

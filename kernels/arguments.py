@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+_LARGEST = int(np.finfo(np.float64).max)
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def refuse_other_byte_order(kernel: Any, arrays: int, scalars: int, dtype: Any) -> None:
+    """Have a freshly loaded `kernel` refuse arrays of the other byte order, once and for all.
+
+    Numba tells arrays that are not quite plain apart by a fingerprint that knows no byte order,
+    and keeps for ever what it first found out. Had it met an unaligned array first, it would take
+    a big-endian one for that, and read it as if it were not. An empty one costs nothing.
+    """
+    other = np.empty(0, np.dtype(dtype).newbyteorder())
+    with contextlib.suppress(TypeError):  # "no matching definition", as it should be
+        kernel(*[other] * arrays, *[0.0] * scalars)
 
 
 def is_device_array(array: Any) -> bool:
@@ -69,6 +83,10 @@ def check_launch(
             )
         if isinstance(array, np.ndarray) and not array.flags.writeable:
             raise TypeError(f"{rule}: {name} is read-only; kernels take writable arrays")
+        if isinstance(array, np.ndarray) and not array.flags.aligned:
+            raise TypeError(f"{rule}: {name} is not aligned in memory; pass a copy of it")
     for name, value in zip(scalars, coefficients, strict=True):
-        if not isinstance(value, int | float | np.number):
+        if not isinstance(value, int | float | np.integer | np.floating):
             raise TypeError(f"{rule}: coefficient {name} must be a number, got {value!r}")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise TypeError(f"{rule}: coefficient {name} is too large for float64")

@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 import numba
+from numba import config
 
 _warned = False
 
@@ -51,8 +52,10 @@ def load(function: str, render: Callable[[bool], str]) -> Any:
 
 
 def _load_from_disk(function: str, text: str) -> Any:
-    # Numba's version is part of the name, so two environments do not evict each other's code.
-    digest = hashlib.sha256(f"{numba.__version__}\n{text}".encode()).hexdigest()[:20]
+    # Numba's version is part of the name, so two environments do not evict each other's code; and
+    # so is the one setting that changes the machine code and that Numba's own index does not know.
+    made_by = f"{numba.__version__} {bool(getattr(config, 'BOUNDSCHECK', 0))}"
+    digest = hashlib.sha256(f"{made_by}\n{text}".encode()).hexdigest()[:20]
     path = _usable_folder() / f"{function}_{digest}.py"
     _write(path, text)
     name = f"_tinygrad_opt_{path.stem}"

@@ -105,24 +105,32 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
     """
     lowered = lower(rule, dtype)
     taken = rule.variables | set(lowered.names.values()) | RESERVED
-    index = fresh("i", taken)
-    size, step, mode = fresh("size", taken), fresh("step", taken), fresh("mode", taken)
-    taken |= {index, size, step, mode}
+
+    def new(name: str) -> str:
+        name = fresh(name, taken)
+        taken.add(name)
+        return name
+
+    index, size, step, mode = map(new, ("i", "size", "step", "mode"))
     elements = rule.arguments[: 2 + len(rule.states)]
-    array = {name: fresh(f"{name}_array", taken) for name in elements}
+    array = {name: new(f"{name}_array") for name in elements}
+    # What a rule assigns must not outlive the element: it gets its own copy of such a coefficient.
+    changed = [name for name in rule.coefficients if name in rule.assigned]
+    given = lowered.names | {name: new(f"{name}_given") for name in changed}
 
     written = (rule.arguments[0], *rule.states)
     lines = [f"{lowered.names[name]} = {array[name]}[{index}]" for name in elements]
+    lines += [f"{lowered.names[name]} = {given[name]}" for name in changed]
     lines += lowered.lines
     if not all(_is_name(text) for text in lowered.outputs):
         # Values first, stores after: an expression must not see an array that is half written.
-        results = [fresh(f"new_{name}", taken) for name in written]
+        results = [new(f"new_{name}") for name in written]
         lines += [f"{r} = {text}" for r, text in zip(results, lowered.outputs, strict=True)]
     else:
         results = list(lowered.outputs)
     lines += [f"{array[n]}[{index}] = {r}" for n, r in zip(written, results, strict=True)]
 
-    scalars = [lowered.names[name] for name in rule.coefficients]
+    scalars = [given[name] for name in rule.coefficients]
     indent = " " * (12 if target == "parallel" else 8)
     return _TEXTS[target].format(
         origin=rule.origin,

@@ -7,19 +7,45 @@ are CuPy's. It is imported when the first device array or `rule.ptx` asks for it
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import numba
 import numpy as np
 
 if importlib.util.find_spec("numba_cuda") is None:  # Numba's own numba.cuda is deprecated
     raise ImportError('CUDA kernels need numba-cuda: pip install "tinygrad_opt[cuda]"')
 
-import numba
-from numba import cuda
+
+@contextmanager
+def _numpy_as_numba_cuda_knows_it() -> Iterator[None]:
+    """NumPy 2.5 without row_stack, and with a new deprecation: neither stops the import.
+
+    numba-cuda 0.30 is in maintenance and will not learn of it (NVIDIA/numba-cuda#907). It reads
+    `np.row_stack`, an old name of `vstack`, and `np.timedelta64("nat")`, once each.
+    """
+    missing = not hasattr(np, "row_stack")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The 'generic' unit for NumPy", DeprecationWarning)
+        if missing:
+            np.row_stack = np.vstack  # type: ignore[attr-defined,unused-ignore]
+        try:
+            yield
+        finally:
+            if missing:
+                del np.row_stack  # type: ignore[attr-defined,unused-ignore]
+
+
+with _numpy_as_numba_cuda_knows_it():
+    from numba import cuda
+
+    importlib.import_module("numba.cuda.np.arrayobj")  # or the first compilation would do it
 
 BLOCK = 256  # threads per block
 BLOCKS_PER_MULTIPROCESSOR = 32  # four times what is resident: enough to even out the last wave

@@ -38,6 +38,7 @@ RESERVED = frozenset(
         "uint32",
         "uint64",
         "exchange_mode",
+        "ValueError",
     }
 )
 
@@ -49,6 +50,11 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
 }
 _COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
+_MULTIPLIED = 8  # the largest whole exponent that is computed by products: 3 of them at most
+# The C library takes these apart by their bits, and goes astray at a denormal that the processor
+# then counts as zero (see denormals.py): in float32, log(1e-40) came out as -104. They get a zero.
+_READ_BITS = frozenset({"math.log", "math.log2", "math.log10", "math.pow"})
+_MOVED = frozenset({"abs", "min", "max", "math.fabs", "math.copysign"})  # hand their bits on
 _HINTS: dict[type[ast.AST], str] = {
     ast.For: "loops are not possible: the kernel is the loop, a rule sees one element",
     ast.While: "loops are not possible: the kernel is the loop, a rule sees one element",
@@ -82,8 +88,12 @@ def lower(rule: Rule, dtype: str) -> Lowered:
 
 
 def fresh(name: str, taken: set[str] | frozenset[str]) -> str:
-    """Return `name` with as many underscores as keep it apart from `taken`."""
-    while name in taken:
+    """Return `name` with as many underscores as keep it apart from `taken`.
+
+    Numba doubles all underscores in parallel loops: no name may be another one's doubled form.
+    """
+    doubled = {other.replace("_", "__") for other in taken}
+    while name in taken or name in doubled or name.replace("_", "__") in taken:
         name += "_"
     return name
 
@@ -94,7 +104,7 @@ class _Lowering:
     def __init__(self, rule: Rule, dtype: str) -> None:
         self.rule, self.dtype = rule, dtype
         variables = rule.variables
-        self.names = {v: fresh(v, variables | RESERVED) if v in RESERVED else v for v in variables}
+        self.names = {v: fresh(v, (variables - {v}) | RESERVED) for v in variables}
         self.kinds: dict[str, Kind] = dict.fromkeys(rule.arguments, "number")
 
     def run(self) -> Lowered:
@@ -247,14 +257,25 @@ class _Lowering:
         if left_kind == right_kind == "constant":
             return self.fold(node, left, right)
         left = self.as_number(node.left, left, left_kind)
-        if isinstance(node.op, ast.Pow) and right_kind == "constant":
-            exponent: Any = cast(ast.Constant, right).value
-            if exponent == 0.5:
-                return self.call("math.sqrt", [left]), "number"
-            if float(exponent).is_integer():  # x ** 2 multiplies, x ** 2.0 would call pow
-                return ast.BinOp(left, node.op, ast.Constant(int(exponent))), "number"
+        if isinstance(node.op, ast.Pow):
+            return self.power(node, left, right, right_kind), "number"
         right = self.as_number(node.right, right, right_kind)
         return ast.BinOp(left, node.op, right), "number"
+
+    def power(self, node: ast.BinOp, base: ast.expr, exponent: ast.expr, kind: Kind) -> ast.expr:
+        """Return base ** exponent: small whole exponents multiply, others call pow."""
+        value: Any = cast(ast.Constant, exponent).value if kind == "constant" else None
+        if value == 0.5:
+            return self.call("math.sqrt", [base])
+        if value is None or abs(value) > _MULTIPLIED or not float(value).is_integer():
+            return self.call("math.pow", [base, self.as_number(node.right, exponent, kind)])
+        one = self.cast(ast.Constant(1))
+        if value == 0:
+            return one  # of NaN, too
+        # Numba raises ZeroDivisionError for 0 ** -1 whatever the error model: divide here.
+        size = abs(int(value))
+        product = ast.BinOp(base, node.op, ast.Constant(size)) if size > 1 else base
+        return product if value > 0 else ast.BinOp(one, ast.Div(), product)
 
     def fold(self, node: ast.BinOp, left: Any, right: Any) -> tuple[ast.expr, Kind]:
         """Compute `1 / 3` here, in double, as Python does: it is cast once, as one number."""
@@ -302,4 +323,15 @@ class _Lowering:
         return self.call(name, [self.number(a) for a in node.args]), "number"
 
     def call(self, name: str, arguments: list[ast.expr]) -> ast.expr:
+        if name in _READ_BITS:
+            arguments = [self.zeroed(a) for a in arguments]
         return ast.Call(ast.parse(name, mode="eval").body, arguments, [])
+
+    def zeroed(self, x: ast.expr) -> ast.expr:
+        """Return `x`, where it may be a denormal with the processor's zero in its place."""
+        moved = isinstance(x, ast.Call) and ast.unparse(x.func) in _MOVED
+        if not (moved or isinstance(x, ast.Name | ast.IfExp | ast.UnaryOp)):
+            return x  # what was computed is none, and neither is a constant
+        # A sum is never one. A plain 0 would turn -0.0 into 0.0.
+        zero = self.call("math.copysign", [self.cast(ast.Constant(0)), x])
+        return ast.BinOp(x, ast.Add(), zero)

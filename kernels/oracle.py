@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import ast
+import builtins
+import functools
 from types import CellType, FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from .functions import FUNCTIONS
+from .syntax import Rule
 
 # math.sqrt of a float32 is a double in Python; NumPy's functions keep the dtype.
 _NUMPY_NAMES = {"pow": "power", "atan": "arctan", "atan2": "arctan2"}
 _BUILTINS = frozenset({"abs", "min", "max"})
 
 
-def on_numpy_scalars(
-    function: Callable[..., Any], scalar: type[np.floating[Any]]
-) -> Callable[..., Any]:
-    """Return `function` with the functions that it calls replaced by ones that keep the dtype."""
+def frozen(function: FunctionType, rule: Rule) -> FunctionType:
+    """Return `function` with the names from around it as they are now: as the kernels have them.
+
+    Of an object whose attributes the rule reads, `math` say, these attributes are what is kept.
+    """
+    read: dict[str, set[str]] = {}
+    for node in rule.nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            read.setdefault(node.value.id, set()).add(node.attr)
+    scope = {
+        name: SimpleNamespace(**{a: getattr(value, a) for a in read[name]})
+        if name in read and not isinstance(value, int | float | np.number)
+        else value
+        for name, value in rule.scope.items()
+    }
+    made: Any = _with_names(function, scope)
+    functools.update_wrapper(made, function)
+    del made.__wrapped__  # it wraps nothing, and may be made into a rule again
+    return made
+
+
+def on_numpy_scalars(function: FunctionType, scalar: type[np.floating[Any]]) -> FunctionType:
+    """Return a `frozen` function whose calls of other functions keep the dtype `scalar`."""
 
     def replaced(value: Any) -> Any:
-        if value is math or value is np:
-            names = {n for n in dir(value) if not n.startswith("_")}
-            return SimpleNamespace(**{n: replaced_function(getattr(value, n)) for n in names})
-        return replaced_function(value)
-
-    def replaced_function(value: Any) -> Any:
+        if isinstance(value, SimpleNamespace):
+            return SimpleNamespace(**{n: replaced(v) for n, v in vars(value).items()})
         try:
             known = FUNCTIONS.get(value)
         except TypeError:  # not hashable
@@ -39,11 +56,13 @@ def on_numpy_scalars(
         # Arguments may be plain floats, from literals: NumPy would answer them in double.
         return lambda *arguments: scalar(called(*map(scalar, arguments)))
 
-    names = function.__code__.co_names
-    scope = {n: replaced(v) for n, v in function.__globals__.items() if n in names}
-    cells = tuple(CellType(replaced(c.cell_contents)) for c in function.__closure__ or ())
-    return FunctionType(
-        function.__code__,
-        {"__builtins__": function.__globals__["__builtins__"], **scope},
-        closure=cells,
-    )
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    scope = function.__globals__ | {name: cell.cell_contents for name, cell in cells}
+    return _with_names(function, {name: replaced(value) for name, value in scope.items()})
+
+
+def _with_names(function: FunctionType, scope: dict[str, Any]) -> FunctionType:
+    """Return the function with `scope` in place of its globals and its closure."""
+    cells = tuple(CellType(scope[name]) for name in function.__code__.co_freevars)
+    around = {"__builtins__": builtins, "__name__": function.__module__, **scope}
+    return FunctionType(function.__code__, around, closure=cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,25 @@ import numpy as np
 from numba import njit, prange
 
 
-@njit("void({dtype}[:, :, :, ::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1],"
+@njit("boolean({dtype}[:, :, :, ::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1],"
       "int64[::1], int64, int64, int64, int64[:, :, :, ::1])", error_model="numpy", nogil=True,
       parallel={parallel}, cache={cache})
 def argmax(x, d0, d1, h0, h1, w0, w1, dd, dh, dw, place):
     # First down the columns, cell beside cell; then along the row of the columns' best.
     N, D, H, W = place.shape
     height, width = x.shape[2], x.shape[3]
+    for first, last, size in ((d0, d1, x.shape[1]), (h0, h1, height), (w0, w1, width)):
+        for k in range(first.shape[0]):
+            if first[k] < 0 or last[k] > size:
+                return False
     for n in {range}(N):
         best, at = np.empty(width, np.{dtype}), np.empty(width, np.int32)
         for i in range(D):
             for j in range(H):
+                to = place[n, i, j]
+                if d0[i] >= d1[i] or h0[j] >= h1[j]:
+                    to[:] = -1
+                    continue
                 base = (d0[i] * height + h0[j]) * width
                 top = x[n, d0[i], h0[j]]
                 for w in range(width):
@@ -41,8 +50,10 @@ def argmax(x, d0, d1, h0, h1, w0, w1, dd, dh, dw, place):
                             better = (v > best[w]) | (v != v)
                             best[w] = v if better else best[w]
                             at[w] = base + w if better else at[w]
-                to = place[n, i, j]
                 for k in range(W):
+                    if w0[k] >= w1[k]:
+                        to[k] = -1
+                        continue
                     chosen = w0[k]
                     for w in range(w0[k] + dw, w1[k], dw):
                         v, b = best[w], best[chosen]
@@ -50,18 +61,25 @@ def argmax(x, d0, d1, h0, h1, w0, w1, dd, dh, dw, place):
                         better = (v > b) | ((v == b) & first) | ((v != v) & ((b == b) | ~first))
                         chosen = w if better else chosen
                     to[k] = at[chosen]
+    return True
 """
 
+# Places come from outside, and may have been changed since: each is looked at before it is used.
 _PICK = """\
 # Written by tinygrad_opt.kernels.pooling.
 from numba import njit
 
 
-@njit("void({dtype}[:, ::1], int64[:, ::1], {dtype}[:, ::1])", nogil=True, cache={cache})
-def pick(x, place, y):
+@njit("boolean({dtype}[:, ::1], int64[:, ::1], {dtype}, {dtype}[:, ::1])", nogil=True,
+      cache={cache})
+def pick(x, place, missing, y):
     for n in range(y.shape[0]):
         for i in range(y.shape[1]):
-            y[n, i] = x[n, place[n, i]]
+            k = place[n, i]
+            if k < -1 or k >= x.shape[1]:
+                return False
+            y[n, i] = x[n, k] if k >= 0 else missing
+    return True
 """
 
 _SPREAD = """\
@@ -69,11 +87,16 @@ _SPREAD = """\
 from numba import njit
 
 
-@njit("void({dtype}[:, ::1], int64[:, ::1], {dtype}[:, ::1])", nogil=True, cache={cache})
+@njit("boolean({dtype}[:, ::1], int64[:, ::1], {dtype}[:, ::1])", nogil=True, cache={cache})
 def spread(g, place, y):
     for n in range(g.shape[0]):
         for i in range(g.shape[1]):
-            y[n, place[n, i]] += g[n, i]
+            k = place[n, i]
+            if k < -1 or k >= y.shape[1]:
+                return False
+            if k >= 0:
+                y[n, k] += g[n, i]
+    return True
 """
 
 _kernels: dict[tuple[str, str, bool], Any] = {}
@@ -88,7 +111,9 @@ def window_argmax(x: Any, spans: Any) -> Any:
             of their ranges, and the distance of two cells.
 
     Returns:
-        (batch, channels, *windows) int64, places in the flat image.
+        (batch, channels, *windows) int64, places in the flat image; -1 for a window without cells.
+
+    Raises IndexError if a window begins before the image or ends after it.
     """
     image, output = x.shape[2:], tuple(len(s.start) for s in spans)
     missing = 3 - len(image)
@@ -102,24 +127,27 @@ def window_argmax(x: Any, spans: Any) -> Any:
     parallel = _ELEMENTS_PER_CELL * x.size >= threads.threshold and threads.acquire()
     try:
         kernel = _kernel("argmax", _ARGMAX, x.dtype, parallel)
-        kernel(x.reshape(rows, *(1,) * missing, *image), *edges, *steps, place)
+        inside = kernel(x.reshape(rows, *(1,) * missing, *image), *edges, *steps, place)
     finally:
         if parallel:
             threads.release()
+    if not inside:
+        raise IndexError(f"a window begins or ends outside the image of {image}: {spans}")
     return place.reshape(*x.shape[:2], *output)
 
 
-def pick(x: Any, place: Any) -> Any:
+def pick(x: Any, place: Any, missing: float = 0.0) -> Any:
     """The cells of x (batch, channels, *image) at `place` (batch, channels, ...), flat.
 
-    Both contiguous, x float32 or float64, `place` int64 in [0, cells of the image).
+    Both contiguous, x float32 or float64, `place` int64 in [0, cells of the image), or -1 for
+    `missing`. Raises IndexError for any other.
     """
     y = np.empty(place.shape, x.dtype)
     rows = x.shape[0] * x.shape[1]
     if y.size:
-        _kernel("pick", _PICK, x.dtype)(
-            x.reshape(rows, -1), place.reshape(rows, -1), y.reshape(rows, -1)
-        )
+        x, flat = x.reshape(rows, -1), place.reshape(rows, -1)
+        if not _kernel("pick", _PICK, x.dtype)(x, flat, missing, y.reshape(rows, -1)):
+            raise _outside(place, x.shape[1])
     return y
 
 
@@ -128,17 +156,27 @@ def spread(g: Any, place: Any, image: tuple[int, ...]) -> Any:
 
     Args:
         g: contiguous, float32 or float64.
-        place: of the same shape, int64, each in [0, cells of the image).
+        place: of the same shape, int64, each in [0, cells of the image), or -1 for none.
         image: the lengths of the result's last axes.
+
+    Raises IndexError for any other place.
     """
     batch, channels = g.shape[:2]
     y = np.zeros((batch, channels, *image), g.dtype)
     rows = batch * channels
-    if y.size and g.size:
-        _kernel("spread", _SPREAD, g.dtype)(
-            g.reshape(rows, -1), place.reshape(rows, -1), y.reshape(rows, -1)
-        )
+    if g.size:
+        cells = math.prod(image)
+        kernel = _kernel("spread", _SPREAD, g.dtype)
+        if not kernel(g.reshape(rows, -1), place.reshape(rows, -1), y.reshape(rows, cells)):
+            raise _outside(place, cells)
     return y
+
+
+def _outside(place: Any, cells: int) -> IndexError:
+    return IndexError(
+        f"places in an image of {cells} cells must lie between 0 and {cells - 1}, got "
+        f"{place.min()} to {place.max()}; were the indices changed after they were returned?"
+    )
 
 
 def _kernel(name: str, template: str, dtype: Any, parallel: bool = False) -> Any:

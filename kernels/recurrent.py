@@ -208,14 +208,21 @@ def _kernel(name: str, dtype: Any) -> Any:
     return kernel
 
 
-def _fits(*arrays: Any) -> bool:
-    dtype = arrays[0].dtype
-    return dtype.char in "fd" and all(a.dtype is dtype and a.flags.carray for a in arrays)
+def _fits(gates: int, wide: tuple[Any, ...], narrow: tuple[Any, ...]) -> bool:
+    """Whether a kernel takes these: `wide` of (n, gates * H) and `narrow` of (n, H), alike."""
+    dtype, (n, width) = narrow[0].dtype, narrow[0].shape
+    shape = (n, gates * width)
+    return (
+        dtype.char in "fd"
+        and dtype.isnative
+        and all(a.shape == shape and a.dtype is dtype and a.flags.carray for a in wide)
+        and all(a.shape == (n, width) and a.dtype is dtype and a.flags.carray for a in narrow)
+    )
 
 
 def fused_lstm_step(space: Any, z: Any, u: Any, c: Any) -> tuple[Any, Any, Any, Any]:
     """`lstm_step` on NumPy's arrays."""
-    if not _fits(z, u, c):
+    if not _fits(4, (z, u), (c,)):
         return lstm_step(space, z, u, c)
     gates, after = np.empty_like(z), np.empty_like(c)
     _kernel("lstm_before", z.dtype)(z, u, gates)
@@ -229,7 +236,7 @@ def fused_lstm_step_back(
     space: Any, gates: Any, squashed: Any, c: Any, dh: Any, dc: Any
 ) -> tuple[Any, Any]:
     """`lstm_step_back` on NumPy's arrays."""
-    if not _fits(gates, squashed, c, dh, dc):
+    if not _fits(4, (gates,), (squashed, c, dh, dc)):
         return lstm_step_back(space, gates, squashed, c, dh, dc)
     dz, before = np.empty_like(gates), np.empty_like(c)
     _kernel("lstm_back", gates.dtype)(gates, squashed, c, dh, dc, dz, before)
@@ -238,7 +245,7 @@ def fused_lstm_step_back(
 
 def fused_gru_step(space: Any, z: Any, u: Any, h: Any) -> tuple[Any, Any]:
     """`gru_step` on NumPy's arrays."""
-    if not _fits(z, u, h):
+    if not _fits(3, (z, u), (h,)):
         return gru_step(space, z, u, h)
     gates, after, width = np.empty_like(z), np.empty_like(h), h.shape[1]
     sigmoids, new = gates[:, : 2 * width], gates[:, 2 * width :]
@@ -252,7 +259,7 @@ def fused_gru_step(space: Any, z: Any, u: Any, h: Any) -> tuple[Any, Any]:
 
 def fused_gru_step_back(space: Any, gates: Any, u: Any, h: Any, dh: Any) -> tuple[Any, Any, Any]:
     """`gru_step_back` on NumPy's arrays."""
-    if not _fits(gates, u, h, dh):
+    if not _fits(3, (gates, u), (h, dh)):
         return gru_step_back(space, gates, u, h, dh)
     dz, du, before = np.empty_like(gates), np.empty_like(gates), np.empty_like(h)
     _kernel("gru_back", gates.dtype)(gates, u, h, dh, dz, du, before)

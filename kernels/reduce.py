@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import cache, threads
-from .arguments import check_array, is_device_array
+from .arguments import check_array, is_device_array, refuse_other_byte_order
 
 CHUNK = 32_768  # elements per partial sum, a multiple of the block below
 
@@ -206,10 +206,12 @@ def _run(kind: str, x: np.ndarray[Any, Any], *arguments: Any) -> Any:
         if kernel is None:
             check_array("x", x)
             kernel = _load(kind, x.dtype, parallel)
-        return kernel(*arguments)
-    except TypeError:  # Numba's "no matching definition": say what is wrong with x
-        check_array("x", x)
-        raise
+        try:
+            return kernel(*arguments)
+        except TypeError:  # Numba's "no matching definition": say what is wrong with x, if it is
+            check_array("x", x)
+            # Read-only and unaligned memory can be read: through a copy, which is neither.
+            return kernel(*(a.copy() if isinstance(a, np.ndarray) else a for a in arguments))
     finally:
         if parallel:
             threads.release()
@@ -218,6 +220,9 @@ def _run(kind: str, x: np.ndarray[Any, Any], *arguments: Any) -> Any:
 def _load(kind: str, dtype: np.dtype[Any], parallel: bool) -> Any:
     function = f"{kind}_{'parallel' if parallel else 'serial'}"
     kernel = cache.load(function, lambda on_disk: _text(kind, dtype, parallel, on_disk))
+    if kind != "largest":  # which is checked at each call, before it sees integers
+        arrays = 2 if kind == "products" else 1
+        refuse_other_byte_order(kernel, arrays, 2 - arrays, dtype)
     _kernels[kind, dtype.char, parallel] = kernel
     return kernel
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from . import cache, threads
-from .arguments import check_launch, checked_dtype
+from .arguments import check_launch, checked_dtype, refuse_other_byte_order
 from .codegen import Target, function_name, render
 from .lower import lower
-from .oracle import on_numpy_scalars
+from .oracle import frozen, on_numpy_scalars
 from .syntax import parse
 
 _TARGETS: dict[str, Target] = {
@@ -34,9 +34,9 @@ class UpdateRule:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         """Read and check the source of `function`; nothing is compiled yet."""
-        self._rule = parse(function)
+        self._rule, plain = parse(function)
         lower(self._rule, "float32")  # so a fault shows here and not at the first launch
-        self.function = function
+        self.function = frozen(plain, self._rule)
         self.name = self.__name__ = self._rule.name
         self.states = self._rule.states
         self.coefficients = self._rule.coefficients
@@ -59,18 +59,24 @@ class UpdateRule:
         return f"<update rule {self.name}({arguments}) -> {results}>"
 
     def __call__(self, *scalars: Any) -> Any:
-        """Run the rule on one element, as plain Python."""
+        """Run the rule on one element, as plain Python.
+
+        Where the kernel has IEEE's inf or NaN, Python raises: ZeroDivisionError for 1 / 0,
+        ValueError for sqrt(-1), OverflowError for exp(1000). NumPy's scalars do as the kernel does.
+        """
         return self.function(*scalars)
 
     def launch(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
         """Update parameter and states in place, in one pass over all arrays.
 
         Large arrays run on several threads, device arrays on the GPU (asynchronously, on CuPy's
-        current stream). Serial and parallel kernels give the same bits.
+        current stream). Serial and parallel kernels give the same bits. Arithmetic is IEEE's: 1 / 0
+        is inf, sqrt(-1) is NaN, and no element can raise.
 
         Args:
             arrays: parameter, gradient, states...; 1-D, contiguous, all of one size and one dtype
-                (float32 or float64), none overlapping another; NumPy, or CuPy for the GPU.
+                (float32 or float64); NumPy, or CuPy for the GPU. Where two overlap in part, an
+                element may be read before or after its neighbour is written.
             coefficients: floats in the order of `self.coefficients`, each cast once to the
                 arrays' dtype.
 
@@ -163,10 +169,14 @@ class UpdateRule:
         kernels = self._kernels[target]
         with self._compiling:
             if dtype not in kernels:
-                kernels[dtype] = cache.load(
+                kernel = cache.load(
                     function_name(self._rule, target),
                     lambda on_disk: render(self._rule, target, dtype.name, on_disk),
                 )
+                if target != "cuda":
+                    counts = self._array_count, self._coefficient_count
+                    refuse_other_byte_order(kernel, *counts, dtype)
+                kernels[dtype] = kernel
             return kernels[dtype]
 
     def _launch_on_device(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
@@ -187,8 +197,10 @@ def update_rule(function: Callable[..., Any]) -> UpdateRule:
     The function takes parameter, gradient, states... and coefficients..., and returns the
     parameter and the states: as many states as it returns values beyond the first. It may assign,
     branch, compare, compute (+ - * / **) and call sqrt, exp, log, abs, min, max and the like, from
-    `math` or NumPy. Numbers in it, and numeric constants from outside, are cast to the dtype of
-    the arrays. Loops, early returns, indexing and calls of your own functions are not possible.
+    `math` or NumPy. What it assigns, to a coefficient or to `g` too, ends with the element: only
+    the returned values are written. Numbers in it, and numeric constants from outside as they are
+    now, are cast to the dtype of the arrays. Loops, early returns, indexing and calls of your own
+    functions are not possible.
 
     Raises:
         RuleError: the function cannot become a kernel; the text says why. A ValueError.

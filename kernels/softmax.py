@@ -53,6 +53,9 @@ def fits(z: Any, index: Any) -> bool:
         and z.dtype.char in "fd"
         and index.dtype.char in "lq"
         and z.shape[1] > 0
+        and index.shape == z.shape[:1]
+        and z.dtype.isnative
+        and index.dtype.isnative
         and z.flags.carray  # contiguous and writable: the signature of the kernel
         and index.flags.carray
     )

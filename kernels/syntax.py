@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, NoReturn
+
+from . import source
 
 
 class RuleError(ValueError):
@@ -32,23 +34,36 @@ class Rule:
         return self.arguments[2 + len(self.states) :]
 
     @property
+    def nodes(self) -> list[ast.AST]:
+        """All that the body and the returned values consist of."""
+        return [node for part in (*self.body, *self.outputs) for node in ast.walk(part)]
+
+    @property
+    def assigned(self) -> set[str]:
+        """The names that the body assigns, arguments among them."""
+        names = [node for node in self.nodes if isinstance(node, ast.Name)]
+        return {n.id for n in names if isinstance(n.ctx, ast.Store)}
+
+    @property
     def variables(self) -> set[str]:
         """All arguments and everything the body assigns."""
-        nodes = [node for statement in self.body for node in ast.walk(statement)]
-        names = [node for node in nodes if isinstance(node, ast.Name)]
-        return {n.id for n in names if isinstance(n.ctx, ast.Store)} | set(self.arguments)
+        return self.assigned | set(self.arguments)
 
 
-def parse(function: Callable[..., Any]) -> Rule:
-    """Read the source of `function` and check its shape; RuleError says what is wrong."""
+def parse(function: Callable[..., Any]) -> tuple[Rule, FunctionType]:
+    """Read the source of `function` and check its shape; RuleError says what is wrong.
+
+    The function comes back as what it was found to be: a plain one.
+    """
     name = getattr(function, "__name__", repr(function))
-    definition = _definition(function, name)
 
     def fail(message: str) -> NoReturn:
         raise RuleError(f"update rule {name}: {message}")
 
-    spec = definition.args
-    if spec.vararg or spec.kwarg or spec.kwonlyargs or spec.defaults or spec.posonlyargs:
+    plain = _plain(function, fail)
+    definition = source.definition(plain, fail)
+    spec, defaults = definition.args, plain.__defaults__ or plain.__kwdefaults__
+    if spec.vararg or spec.kwarg or spec.kwonlyargs or spec.posonlyargs or defaults:
         fail("takes plain positional arguments only, without *, / or defaults")
     arguments = tuple(a.arg for a in spec.args)
     if len(arguments) < 2:
@@ -64,8 +79,9 @@ def parse(function: Callable[..., Any]) -> Rule:
             continue  # its return is not ours; refused with the other statements
         for node in ast.walk(statement):
             if isinstance(node, ast.Return):
+                line = node.lineno - source.first_line(definition) + 1
                 fail(
-                    f"early return in line {node.lineno} of the rule; assign in if/else and "
+                    f"early return in line {line} of the rule; assign in if/else and "
                     "return once, as the last statement"
                 )
     value = statements[-1].value
@@ -82,34 +98,32 @@ def parse(function: Callable[..., Any]) -> Rule:
                 f"returns {output.id} where {expected} goes; arguments are parameter, gradient, "
                 "states, coefficients, and the rule returns parameter and states in that order"
             )
-    origin = f"{function.__module__}.{function.__qualname__}"
-    scope = _scope(function, name)
-    return Rule(name, origin, arguments, states, tuple(statements[:-1]), outputs, scope)
+    origin = f"{plain.__module__}.{plain.__qualname__}"
+    body, scope = tuple(statements[:-1]), _scope(plain, fail)
+    return Rule(definition.name, origin, arguments, states, body, outputs, scope), plain
 
 
-def _definition(function: Callable[..., Any], name: str) -> ast.FunctionDef:
-    try:
-        text = textwrap.dedent(inspect.getsource(function))
-    except (OSError, TypeError) as error:
-        raise RuleError(
-            f"update rule {name}: Python keeps no source for it ({error}); write the rule in a "
-            "file or a notebook cell, not at a bare prompt or in exec"
-        ) from None
-    try:
-        definition = ast.parse(text).body[0]
-    except SyntaxError:  # a lambda in the middle of a larger statement
-        definition = ast.Pass()
-    if not isinstance(definition, ast.FunctionDef):
-        raise RuleError(f"update rule {name}: must be a plain function written with def")
-    return definition
+def _plain(function: Any, fail: Callable[[str], NoReturn]) -> FunctionType:
+    """Return `function` if it is one written with def that nothing has been wrapped around."""
+    if hasattr(function, "py_func"):
+        fail("is compiled already; leave out @njit, @update_rule compiles it")
+    if not isinstance(function, FunctionType):
+        fail(f"must be a plain function written with def, got {type(function).__name__}")
+    flags = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_GENERATOR
+    if function.__code__.co_name == "<lambda>" or function.__code__.co_flags & flags:
+        fail("must be a plain function written with def")
+    if hasattr(function, "__wrapped__"):
+        fail(
+            "there is another decorator under @update_rule, and a kernel of the function alone "
+            "would leave out what it does; put @update_rule right above the def"
+        )
+    return function
 
 
-def _scope(function: Callable[..., Any], name: str) -> dict[str, Any]:
+def _scope(function: FunctionType, fail: Callable[[str], NoReturn]) -> dict[str, Any]:
     """Return what the free names of the function mean: builtins, then globals, then closure."""
     try:
         found = inspect.getclosurevars(function)
     except ValueError:  # a cell of the closure is still empty
-        raise RuleError(
-            f"update rule {name}: a name from around the rule has no value yet; define it above"
-        ) from None
+        fail("a name from around the rule has no value yet; define it above")
     return {**found.builtins, **found.globals, **found.nonlocals}

@@ -2,6 +2,7 @@
 
 import importlib.util
 import warnings
+from collections import Counter
 
 import pytest
 
@@ -11,10 +12,17 @@ import tinygrad_opt
 def pytest_collection_modifyitems(items):
     """Skip the comparisons with PyTorch where it is not installed."""
     if importlib.util.find_spec("torch") is None:
-        skip = pytest.mark.skip(reason="PyTorch is not installed (extra: peers)")
+        skip = pytest.mark.skip(reason="compares with PyTorch, which make test-peers installs")
         for item in items:
             if item.get_closest_marker("peers"):
                 item.add_marker(skip)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Close with one line for each reason to skip; pytest's own has one for each place."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"SKIPPED [{count}] {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(autouse=True)

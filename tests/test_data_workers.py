@@ -323,8 +323,10 @@ def test_leaving_early_ends_the_workers(size):
 
 
 SCRIPT = """
-import os, sys, time
+import os, signal, sys, time
 from tinygrad_opt.utils.data import DataLoader
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
 
 class Slow:
     def __len__(self):

@@ -1,19 +1,26 @@
-"""What an installed tinygrad_opt holds, and that it works away from its source folder."""
+"""The checkout, its wheel, source distribution and editable install all hold the same modules.
 
+`tinygrad_opt/kernels` is a link to `kernels/`, or a text file that says so, as Git for Windows
+writes it; every test but the last runs on a copy of either kind.
+"""
+
+import os
 import shutil
 import subprocess
 import sys
-import tomllib
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+MODULES = {f"tinygrad_opt/kernels/{path.name}" for path in (ROOT / "kernels").glob("*.py")}
+MODULES |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "tinygrad_opt").rglob("*.py")}
 
 TRAINING = """
 import tinygrad_opt as torch
-from tinygrad_opt.kernels import rule
+from tinygrad_opt.kernels import adam, rule
 model = torch.nn.Linear(2, 1)
 optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
 x, y = torch.randn(16, 2), torch.ones(16, 1)
@@ -25,6 +32,7 @@ for _ in range(50):
     optimizer.step()
     losses.append(loss.item())
 assert losses[-1] < 0.1 * losses[0], losses
+assert isinstance(adam, rule.UpdateRule)
 print(torch.__file__, rule.__file__)
 """
 
@@ -36,47 +44,104 @@ def run(*command, **options):
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Build a wheel from a copy, since a build leaves files behind; return its path."""
-    folder = tmp_path_factory.mktemp("wheel")
+def train(cwd, *path, before=""):
+    """Train in a Python that knows `path` and the dependencies; return the modules' files."""
+    # -S leaves out the environment's own site-packages, and so this checkout's editable install.
+    dependencies = str(Path(__import__("numpy").__file__).parents[1])
+    start = f"import sys; sys.path += {[*map(str, path), dependencies]!r}; {before}"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-S", "-W", "error", "-c", start + TRAINING]
+    printed = run(*command, cwd=cwd, env=environment)
+    return [Path(name) for name in printed.split()]
+
+
+def build(kind, source, folder):
+    """Let setuptools build a "wheel", "sdist" or "editable" of `source`; return the file."""
+    call = f"from setuptools import build_meta; build_meta.build_{kind}({str(folder)!r})"
+    run(sys.executable, "-c", call, cwd=source)
+    (made,) = Path(folder).iterdir()
+    return made
+
+
+def modules_of(wheel):
+    return {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
+
+
+@pytest.fixture(scope="module", params=["link", "text"])
+def checkout(request, tmp_path_factory):
+    """A copy, since a build leaves files behind; `kernels` in it is a link or the link's text."""
+    folder = tmp_path_factory.mktemp(request.param) / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__")
     for name in ("tinygrad_opt", "kernels"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
-    run(*build, "--wheel-dir", str(folder), str(folder))
-    return next(folder.glob("tinygrad_opt-*.whl"))
+    link = folder / "tinygrad_opt" / "kernels"
+    link.unlink()
+    if request.param == "link":
+        link.symlink_to("../kernels", target_is_directory=True)
+    else:
+        link.write_text("../kernels")
+    return folder
 
 
-def test_listed_packages_are_those_on_disk():
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    roots = {"tinygrad_opt": ROOT / "tinygrad_opt", "tinygrad_opt.kernels": ROOT / "kernels"}
-    found = {
-        ".".join([name, *init.parent.relative_to(folder).parts])
-        for name, folder in roots.items()
-        for init in folder.rglob("__init__.py")
-    }
-    assert sorted(listed) == sorted(found)
+@pytest.fixture(scope="module")
+def wheel(checkout, tmp_path_factory):
+    return build("wheel", checkout, tmp_path_factory.mktemp("wheel"))
 
 
 def test_wheel_holds_every_module_and_nothing_else(wheel):
-    names = set(zipfile.ZipFile(wheel).namelist())
-    modules = {f"tinygrad_opt/kernels/{p.name}" for p in (ROOT / "kernels").glob("*.py")}
-    modules |= {str(p.relative_to(ROOT)) for p in (ROOT / "tinygrad_opt").rglob("*.py")}
-    assert {name for name in names if name.endswith(".py")} == modules
+    names = zipfile.ZipFile(wheel).namelist()
+    assert modules_of(wheel) == MODULES
     assert "tinygrad_opt/py.typed" in names
     # A top-level `kernels` would clash with a package on PyPI.
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tinygrad_opt"}
 
 
-def test_installed_wheel_trains_away_from_its_source(wheel, tmp_path):
+def test_source_distribution_builds_the_same_wheel(checkout, wheel, tmp_path):
+    archive = build("sdist", checkout, tmp_path / "sdist")
+    with tarfile.open(archive) as files:
+        files.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.glob("tinygrad_opt-*")
+    rebuilt = build("wheel", source, tmp_path / "wheel")
+    assert rebuilt.name == wheel.name
+    assert modules_of(rebuilt) == MODULES
+    assert not (source / "tests").exists()
+
+
+def test_installed_wheel_trains_there_and_in_the_checkout(checkout, wheel, tmp_path):
     site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
     elsewhere.mkdir()
     run(sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(site), str(wheel))
-    # -S leaves out the environment's own site-packages, and so this checkout's editable install;
-    # the dependencies are added back by hand, behind the wheel.
-    numpy_at = str(Path(__import__("numpy").__file__).parents[1])
-    setup = f"import sys; sys.path[:0] = [{str(site)!r}]; sys.path.append({numpy_at!r})"
-    printed = run(sys.executable, "-S", "-c", setup + TRAINING, cwd=elsewhere)
-    assert all(path.startswith(str(site)) for path in printed.split())
+    assert all(path.is_relative_to(site) for path in train(elsewhere, site))
+    # The folder where Python starts comes first: the checkout hides what `pip install .` put there.
+    assert all(path.is_relative_to(checkout) for path in train(checkout, site))
+
+
+def test_checkout_trains_without_an_install(checkout, tmp_path):
+    assert all(path.is_relative_to(checkout) for path in train(tmp_path, checkout))
+
+
+def test_editable_install_trains(checkout, tmp_path):
+    site = tmp_path / "site"
+    with zipfile.ZipFile(build("editable", checkout, tmp_path / "wheel")) as files:
+        files.extractall(site)
+    install = f"import site; site.addsitedir({str(site)!r})"
+    assert all(path.is_relative_to(checkout) for path in train(tmp_path, before=install))
+
+
+def test_type_checkers_find_the_modules_of_an_editable_install(checkout, tmp_path):
+    if not (checkout / "tinygrad_opt" / "kernels").is_symlink():
+        pytest.skip("without the link only an import finds them")
+    with zipfile.ZipFile(build("editable", checkout, tmp_path / "wheel")) as files:
+        (name,) = (name for name in files.namelist() if name.endswith(".pth"))
+        path = files.read(name).decode().strip()
+    assert Path(path) == checkout  # not a line of code, which no type checker runs
+    check = [sys.executable, "-m", "mypy", "--follow-imports=skip", "--no-site-packages"]
+    environment = os.environ | {"MYPYPATH": path}
+    run(*check, "-c", "import tinygrad_opt.kernels.rule", cwd=tmp_path, env=environment)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Git may have written a text file")
+def test_kernels_is_a_link_and_not_a_copy():
+    assert os.readlink(ROOT / "tinygrad_opt" / "kernels") == "../kernels"

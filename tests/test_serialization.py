@@ -4,7 +4,9 @@ import io
 import json
 import os
 import random
+import stat
 import struct
+import threading
 
 import numpy as np
 import pytest
@@ -259,3 +261,133 @@ def test_a_changed_value_is_noticed():
     data[-1] ^= 1
     with pytest.raises(CheckpointError, match="checksum does not match"):
         load(io.BytesIO(bytes(data)))
+
+
+# Names, places and writers ------------------------------------------------------------------------
+
+KEYS = {
+    "the metadata's name": {"__metadata__": tg.ones(1)},
+    "as parts": {"__metadata__": {"": tg.ones(1)}, "": {"__metadata__": tg.zeros(1)}},
+    "twins": {1: tg.ones(1), "1": tg.zeros(1)},
+    "half a pair": {"\ud800": tg.ones(1)},
+    "odd signs": {"a b/\u00fc\n\0.": tg.ones(1)},
+    "no text": {None: tg.ones(1), (1, 2.5): 2, True: 3},
+    "nothing": {},
+    "a tensor": tg.tensor(3.0),
+    "zero sizes": {"x": tg.zeros(0, 3, dtype=tg.float16), "y": tg.zeros(2, 0, dtype=tg.bool)},
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_any_key_comes_back(name, tmp_path):
+    save(KEYS[name], tmp_path / "x")
+    assert same(KEYS[name], load(tmp_path / "x"))
+
+
+def test_layouts_come_back_plain():
+    big = np.arange(6, dtype=">f4").reshape(2, 3)
+    again = load(io.BytesIO(in_bytes({"big": big, "back": big[::-1], "n": np.float64(0.5)})))
+    assert (again["big"].dtype, again["n"]) == (np.float32, 0.5)
+    np.testing.assert_array_equal(again["big"], big)
+    np.testing.assert_array_equal(again["back"], big[::-1])
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.ones(1, complex), "an array of complex128 .ndarray. at x; only bools, integers"),
+        (np.array([None]), "an array of object"),
+        (np.array(["a"]), "an array of <U1"),
+        (np.ones(1, np.longdouble), "an array of "),
+        (np.ma.array([1.0], mask=[1]), r"float64 \(MaskedArray\) at x.* without a mask"),
+        (np.longdouble(1), "a longdouble at x"),
+    ],
+)
+def test_arrays_that_would_not_come_back_are_refused(array, said):
+    with pytest.raises(TypeError, match=said):
+        in_bytes({"x": array})
+
+
+def test_what_holds_itself_is_refused():
+    nest = []
+    nest.append(nest)
+    with pytest.raises(ValueError, match="it holds itself, or is nested too deeply"):
+        in_bytes(nest)
+
+
+def test_errors_name_the_path_that_was_given(tmp_path):
+    missing = tmp_path / "none" / "x.safetensors"
+    with pytest.raises(FileNotFoundError) as raised:
+        save({"x": 1}, missing)
+    assert raised.value.filename == str(missing)
+    with pytest.raises(IsADirectoryError) as raised:
+        save({"x": 1}, tmp_path)
+    assert raised.value.filename == str(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_may_not_be_written_to_stays(tmp_path, monkeypatch):
+    path = tmp_path / "x"
+    save({"old": 1}, path)
+    path.chmod(0o400)
+    monkeypatch.setattr(os, "access", lambda *args: False)  # as for others than root
+    with pytest.raises(PermissionError) as raised:
+        save({"new": 2}, path)
+    assert raised.value.filename == str(path)
+    assert load(path) == {"old": 1}
+
+
+def test_permissions_and_links_stay(tmp_path):
+    path, link = tmp_path / "x", tmp_path / "link"
+    save(1, path)
+    path.chmod(0o640)
+    link.symlink_to(path)
+    save(2, link)
+    assert (link.is_symlink(), load(path)) == (True, 2)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_written_to(tmp_path):
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    save(3, pipe)
+    reader.join()
+    assert load(io.BytesIO(got[0])) == 3
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_several_threads_save_to_one_path(tmp_path):
+    path, errors = tmp_path / "x", []
+
+    def work(n):
+        try:
+            for _ in range(20):
+                save({"x": tg.full((100,), n)}, path)
+                assert len(set(load(path)["x"].tolist())) == 1
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_other_files_are_told_apart(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones(1))
+    np.savez(tmp_path / "x.npz", x=np.ones(1))
+    for name in ("x.npy", "x.npz"):
+        with pytest.raises(CheckpointError, match=rf"{name} .* a NumPy file; .* numpy.load"):
+            load(tmp_path / name)
+    (tmp_path / "text").write_text("no checkpoint")
+    with (
+        open(tmp_path / "text") as file,
+        pytest.raises(TypeError, match="is opened as text; open it with the mode 'rb'"),
+    ):
+        load(file)

@@ -100,7 +100,6 @@ from .nn.functional import (
     pixel_shuffle,
     pixel_unshuffle,
 )
-from .ops import clone, matmul
 from .printing import set_printoptions
 from .random import (
     Generator,

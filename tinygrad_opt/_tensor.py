@@ -7,6 +7,7 @@ PyTorch's names in `functions/` (bound in `operators.py`), the graph in `autogra
 from __future__ import annotations
 
 import builtins
+import copy
 import warnings
 from collections.abc import Callable, Iterator
 from operator import attrgetter
@@ -15,42 +16,27 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, indexing, ops, printing
+from ._quiet import quiet_cast
+from ._size import Size, size_of
 from .autograd import engine, leaves, versions
-from .autograd.graph import Node, Variable, use_tensor_class, wrap_plain
-from .autograd.hooks import KeepGrad, RemovableHandle, hooks_of
+from .autograd.graph import Node, Variable, use_tensor_class, wrap_as, wrap_plain
+from .autograd.hooks import KEEP_GRAD, KeepGrad, RemovableHandle, hooks_of
 from .backend import CPU, Device, device_of
-from .description import Description
+from .description import Description, own_attributes
 from .inplace import InPlace
 from .operators import Operators
+from .public import name_methods
 
 __all__ = ["Size", "Tensor"]
-
-
-_ndarray = np.ndarray
-
-
-class Size(tuple[int, ...]):
-    """A shape: a tuple of ints that prints as PyTorch's `torch.Size`."""
-
-    __slots__ = ()
-
-    def numel(self) -> int:
-        """The number of elements of a tensor of this shape."""
-        n = 1
-        for length in self:
-            n *= length
-        return n
-
-    def __repr__(self) -> str:
-        return f"Size({list(self)})"
 
 
 class Tensor(Operators, InPlace, Description, Variable):
     """An n-dimensional array with reverse-mode automatic differentiation.
 
-    `Tensor(array)` wraps a NumPy or CuPy array without copying; `Tensor([1, 2])` makes a tensor of
-    the default float type, `Tensor(2, 3)` one of that size with whatever its memory holds. Most
-    code says `tinygrad_opt.tensor(data)` instead, which copies and infers the type.
+    `Tensor([1, 2])` makes a tensor of the default float type, whatever the type of the data, and
+    `Tensor(2, 3)` one of that size with whatever its memory holds. `Tensor(array)` shares the
+    memory of an array of that type, `Tensor(tensor)` that of any tensor. Most code says
+    `tinygrad_opt.tensor(data)` instead, which always copies and infers the type.
 
     array          the raw array; writing to it is seen by the tensor, and not by autograd
     grad           the gradient accumulated by `backward()`: a Tensor, or None
@@ -67,20 +53,10 @@ class Tensor(Operators, InPlace, Description, Variable):
     __array_priority__ = 1000  # NumPy arrays leave `array * tensor` to the tensor
     _namespace = ops
 
-    def __init__(
-        self, data: Any = (), requires_grad: Any = False, node: Any = None, *sizes: Any
-    ) -> None:
-        if type(data) is not _ndarray:
-            if type(data) is int:  # Tensor(2, 3), by size
-                sizes = (data, requires_grad, node, *sizes)
-                data, requires_grad, node = tuple(n for n in sizes if type(n) is int), False, None
-                data = np.empty(data, dtypes.get_default_dtype())
-            else:
-                data = _raw_array(data)
-        self.array = data
-        self._requires_grad = requires_grad
-        self.node = node
-        self._grad = None
+    def __new__(cls, *args: Any, **named: Any) -> Any:
+        from .legacy import contents
+
+        return contents("Tensor", dtypes.get_default_dtype(), *args, **named).as_subclass(cls)
 
     requires_grad = property(attrgetter("_requires_grad"), leaves.set_requires_grad)
 
@@ -89,7 +65,7 @@ class Tensor(Operators, InPlace, Description, Variable):
     @property
     def shape(self) -> Size:
         """The length of each axis."""
-        return Size(self.array.shape)
+        return size_of(Size, self.array.shape)
 
     @property
     def dtype(self) -> dtypes.DType:
@@ -198,13 +174,13 @@ class Tensor(Operators, InPlace, Description, Variable):
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if self.node is not None and not self.retains_grad:
-            hooks_of(self).append(KeepGrad(self))
+            hooks_of(self)[KEEP_GRAD] = KeepGrad(self)
 
     @property
     def retains_grad(self) -> builtins.bool:
         """Whether `retain_grad` was called on this non-leaf."""
         hooks = None if self.node is None else self.node.hooks
-        return builtins.bool(hooks) and isinstance(hooks[-1], KeepGrad)  # type: ignore[index]
+        return hooks is not None and KEEP_GRAD in hooks
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Calls `hook(grad)` when this tensor's gradient is known; what it returns replaces it."""
@@ -228,7 +204,7 @@ class Tensor(Operators, InPlace, Description, Variable):
 
     def detach(self) -> Tensor:
         """The same memory without history: nothing flows back through it."""
-        return Tensor(self.array)
+        return wrap_plain(self.array)
 
     @property
     def data(self) -> Tensor:
@@ -236,7 +212,7 @@ class Tensor(Operators, InPlace, Description, Variable):
 
         Assigning gives this tensor another array, past autograd.
         """
-        tensor = Tensor(self.array)
+        tensor = wrap_plain(self.array)
         tensor._unversioned = True
         return tensor
 
@@ -276,7 +252,7 @@ class Tensor(Operators, InPlace, Description, Variable):
             if dtype.kind == "f":
                 result = ops.cast(result, dtype=dtype)
             else:  # integers and bools have no gradient
-                result = wrap_plain(self.array.astype(dtype))
+                result = wrap_plain(quiet_cast(self.array, dtype))
         if device is not None and Device(device) != self.device:
             result = ops.to_device(result, device=Device(device))
         return result.clone() if copy and result is self else result
@@ -290,8 +266,11 @@ class Tensor(Operators, InPlace, Description, Variable):
         return self.to(Device("cuda", device))
 
     def type(self, dtype: Any = None) -> Any:
-        """PyTorch's name of the type, or the tensor converted to `dtype`."""
-        return f"torch.{dtypes.name_of(self.dtype)}Tensor" if dtype is None else self.to(dtype)
+        """PyTorch's name of the type, or the tensor converted to `dtype` or such a name."""
+        if dtype is None:
+            device = "cuda." if self.is_cuda else ""
+            return f"torch.{device}{dtypes.name_of(self.dtype)}Tensor"
+        return self.to(*dtypes.named(dtype)) if isinstance(dtype, str) else self.to(dtype)
 
     def float(self) -> Tensor:
         """As float32."""
@@ -360,15 +339,26 @@ class Tensor(Operators, InPlace, Description, Variable):
         return self if self.is_contiguous() else ops.clone(self)
 
     def __float__(self) -> Any:
-        return builtins.float(self.item())
+        return builtins.float(self._single())
 
     def __int__(self) -> Any:
-        return builtins.int(self.item())
+        return builtins.int(self._single())
+
+    def __complex__(self) -> Any:
+        return complex(self._single())
 
     def __index__(self) -> Any:
-        if self.array.dtype.kind not in "iub":
+        if self.array.dtype.kind not in "iub" or self.array.size != 1:
             raise TypeError("only integer tensors of a single element can be converted to an index")
-        return builtins.int(self.item())
+        return builtins.int(self.array.item())
+
+    def _single(self) -> Any:
+        if self.array.size != 1:  # ValueError: matplotlib and others go on from there
+            raise ValueError(
+                "only one element tensors can be converted to Python scalars, got one of shape "
+                f"{tuple(self.array.shape)}"
+            )
+        return self.array.item()
 
     def __bool__(self) -> Any:
         if self.array.size != 1:
@@ -391,15 +381,17 @@ class Tensor(Operators, InPlace, Description, Variable):
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
                 "protocol; take tensor.detach().clone()"
             )
-        copied = type(self).__new__(type(self))
+        copied = wrap_as(type(self), self.array.copy(), self.requires_grad)
         memo[id(self)] = copied
-        Tensor.__init__(copied, self.array.copy(), self.requires_grad)
         if self._grad is not None:
             copied._grad = wrap_plain(self._grad.array.copy())
+        copied.__dict__.update(copy.deepcopy(own_attributes(self), memo))
         return copied
 
     def __reduce__(self) -> Any:
-        return _rebuild, (type(self), self.array, self.requires_grad)
+        attributes = own_attributes(self)
+        parts = (type(self), self.array, self.requires_grad)
+        return (wrap_as, parts, attributes) if attributes else (wrap_as, parts)
 
     # Container ------------------------------------------------------------------------------------
 
@@ -427,23 +419,5 @@ class Tensor(Operators, InPlace, Description, Variable):
     __hash__ = object.__hash__  # by identity: tensors are keys of optimizer state
 
 
-def _raw_array(data: Any) -> Any:
-    """The array for `Tensor(data)`: arrays as they are, anything else as the default float type."""
-    if hasattr(data, "__cuda_array_interface__") or isinstance(data, np.ndarray):
-        return data
-    if isinstance(data, Variable):
-        return data.array
-    if isinstance(data, Size):
-        return np.empty(data, dtypes.get_default_dtype())
-    if isinstance(data, np.generic):
-        return np.asarray(data)
-    return np.array(data, dtypes.get_default_dtype())
-
-
-def _rebuild(kind: Any, array: Any, requires_grad: bool) -> Any:
-    tensor = kind.__new__(kind)
-    Tensor.__init__(tensor, array, requires_grad)
-    return tensor
-
-
+name_methods(Tensor)
 use_tensor_class(Tensor)

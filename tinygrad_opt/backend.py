@@ -14,13 +14,13 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-import warnings
 from typing import Any
 
 import numpy as np
 
 from .allocator import keep_freed_memory
-from .kernels import recurrent, rows, softmax, special
+from .kernels import recurrent, softmax, special
+from .sums import Sums, names_none_twice
 from .windows import FastWindows, Windows
 
 __all__ = ["Device", "Namespace", "array_namespace", "device_of", "is_available", "to_device", "xp",
@@ -40,12 +40,11 @@ class Namespace(Windows):
         return function
 
     def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        # The bare ufunc reduction: np.sum spends as long again on its Python-level arguments.
-        return self.module.add.reduce(x, axis=axis, keepdims=keepdims)
+        return self.module.sum(x, axis=axis, keepdims=keepdims)
 
     def sum_rows(self, x: Any) -> Any:
-        """The sum of a matrix's rows: as a product with ones, half the time of a reduction."""
-        return _ones(len(x), x.dtype).dot(x)
+        """The sum of a matrix's rows."""
+        return self.module.sum(x, axis=0)
 
     def amax(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return x.max(axis=axis, keepdims=keepdims)
@@ -64,11 +63,15 @@ class Namespace(Windows):
         return self.module.where(x >= 0, 1, z) / (1 + z)
 
     def softmax(self, x: Any, axis: int) -> Any:
+        if not x.size:
+            return x.copy()  # of no elements there is no largest
         e = self.module.exp(x - x.max(axis=axis, keepdims=True))
         e /= self.sum(e, axis, True)
         return e
 
     def log_softmax(self, x: Any, axis: int) -> Any:
+        if not x.size:
+            return x.copy()
         shifted = x - x.max(axis=axis, keepdims=True)
         shifted -= self.module.log(self.sum(self.module.exp(shifted), axis, True))
         return shifted
@@ -76,6 +79,8 @@ class Namespace(Windows):
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
         """-log_softmax(z)[i, index[i]] for each row i, and its slope softmax(z) - onehot(index)."""
         check_classes(index, z.shape[1])
+        if not z.size:
+            return self.module.zeros(len(z), z.dtype), z.copy()
         rows = self.module.arange(len(z))
         shifted = z - self.amax(z, axis=1, keepdims=True)
         slope = self.module.exp(shifted)
@@ -88,15 +93,11 @@ class Namespace(Windows):
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         """Zeros of `shape` with `g` added at `index`; repeated positions add up."""
         y = self.module.zeros(shape, g.dtype)
-        if _is_basic(index) or getattr(index, "dtype", None) == np.dtype(bool):
-            y[index] = g  # slices, integers and masks never name a position twice
+        if names_none_twice(index):
+            y[index] = g
         else:
-            self.add_at(y, index, g)
+            self.module.add.at(y, index, g)
         return y
-
-    def add_at(self, y: Any, index: Any, g: Any) -> None:
-        """y[index] += g, where repeated positions add up."""
-        self.module.add.at(y, index, g)
 
     def put(self, x: Any, values: Any, index: Any) -> Any:
         """A copy of x with `values` at `index`."""
@@ -161,14 +162,14 @@ class Namespace(Windows):
     gru_step, gru_step_back = recurrent.gru_step, recurrent.gru_step_back
 
 
-class _NumpyNamespace(FastWindows, Namespace):
+class _NumpyNamespace(Sums, FastWindows, Namespace):
     lstm_step, lstm_step_back = recurrent.fused_lstm_step, recurrent.fused_lstm_step_back
     gru_step, gru_step_back = recurrent.fused_gru_step, recurrent.fused_gru_step_back
-    erf = staticmethod(special.erf)
-    erfc = staticmethod(special.erfc)
-    erfinv = staticmethod(special.erfinv)
-    lgamma = staticmethod(special.lgamma)
-    polygamma = staticmethod(special.polygamma)
+    erf = staticmethod(special.in_own_type(special.erf))
+    erfc = staticmethod(special.in_own_type(special.erfc))
+    erfinv = staticmethod(special.in_own_type(special.erfinv))
+    lgamma = staticmethod(special.in_own_type(special.lgamma))
+    polygamma = staticmethod(special.in_own_type(special.polygamma))
 
     def put_product(self, x: Any, values: Any, index: Any) -> Any:
         y = x.copy()
@@ -177,16 +178,6 @@ class _NumpyNamespace(FastWindows, Namespace):
 
     def accumulate(self, x: Any, ufunc: str, axis: int) -> Any:
         return getattr(np, ufunc).accumulate(x, axis=axis)
-
-    def add_at(self, y: Any, index: Any, g: Any) -> None:
-        if rows.fits(y, index, g):
-            rows.add(y, index, g)
-        elif isinstance(index, tuple) and len(index) == y.ndim and _all_arrays(index):
-            # One flat index per element: NumPy has a fast loop for exactly this.
-            flat = np.ravel_multi_index(np.broadcast_arrays(*index), y.shape, mode="wrap")
-            np.add.at(y.reshape(-1), flat.reshape(-1), np.broadcast_to(g, flat.shape).reshape(-1))
-        else:
-            np.add.at(y, index, g)
 
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
         if not softmax.fits(z, index):
@@ -198,12 +189,6 @@ class _NumpyNamespace(FastWindows, Namespace):
 
 
 class _CupyNamespace(Namespace):
-    def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return self.module.sum(x, axis=axis, keepdims=keepdims)
-
-    def sum_rows(self, x: Any) -> Any:
-        return self.module.sum(x, axis=0)
-
     def erf(self, x: Any) -> Any:
         return _cupy_special("erf")(x)
 
@@ -230,16 +215,6 @@ def check_classes(index: Any, classes: int) -> None:
         )
 
 
-def _is_basic(index: Any) -> bool:
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(part is None or part is Ellipsis or type(part) in (int, slice) for part in parts)
-
-
-@functools.lru_cache(maxsize=64)
-def _ones(n: int, dtype: Any) -> Any:
-    return np.ones(n, dtype)
-
-
 def _occurrences(places: Any) -> Any:
     """For each element of a vector: how many equal ones come before it."""
     order = np.argsort(places, kind="stable")
@@ -251,22 +226,12 @@ def _occurrences(places: Any) -> Any:
     return turns
 
 
-def _all_arrays(index: tuple[Any, ...]) -> bool:
-    return all(isinstance(part, np.ndarray) and part.dtype.kind == "i" for part in index)
-
-
 def _cupy_special(name: str) -> Any:
     return getattr(importlib.import_module("cupyx.scipy.special"), name)
 
 
 _NUMPY = _NumpyNamespace(np)
 keep_freed_memory()  # before the first large array is freed
-
-# Logarithms of 0 and the like give inf and NaN without a word, as in PyTorch. The filter is for
-# NumPy's warnings that arise in this package alone: those of a user's own NumPy code stay.
-warnings.filterwarnings(
-    "ignore", "(divide by zero|invalid value|overflow) encountered", RuntimeWarning, "tinygrad_opt"
-)
 
 
 @functools.cache
@@ -309,6 +274,7 @@ class Device:
     """Where a tensor's memory lies: `cpu` or `cuda:N`, as `torch.device`.
 
     `Device("cuda:1")`, `Device("cuda", 1)` and `Device("cpu")` are the three spellings.
+    `with Device("cpu"):` is accepted: new tensors that name no device lie there anyway.
     Raises RuntimeError for any other device type.
     """
 
@@ -338,6 +304,17 @@ class Device:
 
     def __hash__(self) -> int:
         return hash((self.type, 0 if self.type == "cpu" else self.index or 0))
+
+    def __enter__(self) -> Device:
+        if self.type != "cpu":
+            raise RuntimeError(
+                f"with device({str(self)!r}): only the CPU can be the device of new tensors that "
+                "name none; pass device= to each, or move the model with .to(device)"
+            )
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"

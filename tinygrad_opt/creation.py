@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from ._quiet import quiet, quiet_cast
 from ._tensor import Tensor
+from .autograd.graph import wrap_plain
 from .autograd.leaves import check_float
+from .autograd.promote import fitted
 from .backend import Device, device_of, to_device
+from .public import publish
 
 _int = builtins.int
 
 
 def _made(array: Any, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """A Tensor over a fresh array, on `device`."""
-    result = Tensor(array if device is None else to_device(array, device))
+    result = wrap_plain(array if device is None else to_device(array, device))
     if requires_grad:
         check_float(result.array, "Only")
         result.requires_grad_()
@@ -57,14 +61,14 @@ def tensor(
         device = device_of(array) if device is None else device
     else:
         array = _from_python(data, dtype)
-    return _made(array if dtype is None else array.astype(dtype), device, requires_grad)
+    return _made(array if dtype is None else quiet_cast(array, dtype), device, requires_grad)
 
 
 def _from_python(data: Any, dtype: Any) -> Any:
     if hasattr(data, "__cuda_array_interface__"):
         return data.copy()
     if isinstance(data, (np.ndarray, np.generic)):
-        return np.array(data)
+        return np.array(dtypes.held(data if data.ndim else np.asanyarray(data), "tensor", dtype))
     if isinstance(data, (list, tuple)) and _holds_tensors(data):
         data = [x.tolist() if isinstance(x, Tensor) else x for x in data]
     try:
@@ -73,14 +77,16 @@ def _from_python(data: Any, dtype: Any) -> Any:
         raise ValueError(
             f"tensor: expected sequences of equal length at each depth: {error}"
         ) from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype == np.uint64:
+        raise RuntimeError("tensor: Overflow when unpacking long: an integer above 2**63 - 1")
+    if array.dtype not in dtypes.NAMES and not (dtype is not None and array.dtype.kind in "iu"):
         raise TypeError(f"tensor: could not infer a numeric type from {type(data).__name__} data")
     first = data
     while isinstance(first, (list, tuple)) and len(first):
         first = first[0]
     typed = isinstance(first, (np.generic, np.ndarray))  # NumPy's numbers keep their type
     if dtype is None and (array.size == 0 or (array.dtype.kind == "f" and not typed)):
-        array = array.astype(dtypes.get_default_dtype())
+        array = quiet_cast(array, dtypes.get_default_dtype())
     return array
 
 
@@ -93,7 +99,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if isinstance(data, Tensor):
         return data.to(dtype=dtype, device=device)
     if isinstance(data, np.ndarray):
-        return Tensor(data).to(dtype=dtype, device=device)
+        held = dtypes.held(data, "as_tensor", dtype)
+        return wrap_plain(held).to(dtype=dtype, device=device)
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -125,41 +132,50 @@ def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None,
 
 
 def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
-    """A Tensor over a NumPy array, sharing its memory. Raises TypeError for anything else."""
+    """A Tensor over a NumPy array, sharing its memory.
+
+    Raises TypeError for anything else and for types that tensors do not have, ValueError where the
+    memory cannot be shared: for the other byte order, and for elements that are not aligned.
+    """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy: expected np.ndarray (got {type(ndarray).__name__})")
-    if ndarray.dtype not in dtypes.NAMES:
-        raise TypeError(
-            f"from_numpy: can't convert np.ndarray of type {ndarray.dtype}. The only supported "
-            f"types are: {', '.join(str(dtype) for dtype in dtypes.NAMES)}"
+    array = dtypes.held(ndarray, "from_numpy")
+    if array.dtype != ndarray.dtype:
+        raise ValueError(
+            "from_numpy: given numpy array has byte order different from the native byte order. "
+            "Conversion between byte orders is not supported here, where memory is shared; use "
+            "tensor(array), which copies"
         )
-    return Tensor(ndarray)
+    if not ndarray.flags.aligned:
+        raise ValueError(
+            "from_numpy: given numpy array strides not a multiple of the element byte size. Copy "
+            "the numpy array to reallocate the memory, or use tensor(array)"
+        )
+    return wrap_plain(array)
 
 
+@quiet
 def full(
     size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None,
     requires_grad: builtins.bool = False,
 ) -> Tensor:  # fmt: skip
     """A tensor of `size` filled with `fill_value`; its type follows the value unless given."""
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
-    kind = dtypes.of_scalar(value) if dtype is None else dtype
+    kind = dtypes.of_scalar(value) if dtype is None else np.dtype(dtype)
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full: argument 'size' must be tuple of ints, not {type(size).__name__}")
-    return _made(np.full(_shape((size,)), value, kind), device, requires_grad)
+    return _made(np.full(_shape((size,)), fitted(value, kind), kind), device, requires_grad)
 
 
 def _filled(name: str, what: str) -> Any:
     def function(
-        *shape: Any, size: Any = None, dtype: Any = None, device: Any = None,
+        size: Any, *more: _int, dtype: Any = None, device: Any = None,
         requires_grad: builtins.bool = False,
     ) -> Tensor:  # fmt: skip
-        if (size is None) == (not shape):
-            raise TypeError(f"{name}() takes one size: {name}(2, 3), {name}((2, 3)) or size=(2, 3)")
         kind = dtype or dtypes.get_default_dtype()
-        made = getattr(np, name)(_shape(shape if size is None else (size,)), kind)
-        return _made(made, device, requires_grad)
+        return _made(getattr(np, name)(_shape((size, *more)), kind), device, requires_grad)
 
-    function.__name__ = name
+    function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{what}: `{name}(2, 3)` or `{name}((2, 3))`."
     return function
 
@@ -181,7 +197,7 @@ def _like(make: Any) -> Any:
             device=input.device if device is None else device, requires_grad=requires_grad,
         )  # fmt: skip
 
-    function.__name__ = f"{make.__name__}_like"
+    function.__name__ = function.__qualname__ = f"{make.__name__}_like"
     function.__doc__ = f"`{make.__name__}` in the shape, type and device of `input`."
     return function
 
@@ -224,7 +240,7 @@ def arange(
     if dtype is None:
         whole = all(isinstance(v, (_int, np.integer)) for v in (start, end, step))
         dtype = dtypes.int64 if whole else dtypes.get_default_dtype()
-    return _made(np.arange(start, end, step).astype(dtype), device, requires_grad)
+    return _made(quiet_cast(np.arange(start, end, step), dtype), device, requires_grad)
 
 
 def _numbers(*values: Any) -> tuple[Any, ...]:
@@ -232,6 +248,7 @@ def _numbers(*values: Any) -> tuple[Any, ...]:
     return tuple(v.item() if isinstance(v, Tensor) else v for v in values)
 
 
+@quiet
 def linspace(
     start: Any, end: Any, steps: _int, *, dtype: Any = None, device: Any = None,
     requires_grad: builtins.bool = False,
@@ -245,6 +262,7 @@ def linspace(
     return _made(made.astype(kind), device, requires_grad)
 
 
+@quiet
 def logspace(
     start: Any, end: Any, steps: _int, base: float = 10.0, *, dtype: Any = None,
     device: Any = None, requires_grad: builtins.bool = False,
@@ -275,3 +293,6 @@ def _triangle_indices(name: str) -> Any:
 tril_indices, triu_indices = _triangle_indices("tril_indices"), _triangle_indices("triu_indices")
 zeros_like, ones_like, empty_like = _like(zeros), _like(ones), _like(empty)
 device = Device
+
+publish(globals(), ("zeros_like", "ones_like", "empty_like", "full_like", "tril_indices",
+                    "triu_indices"))  # fmt: skip

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, ops
+from .autograd.graph import Variable, wrap_as
 from .backend import device_of
+from .public import name_methods
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -83,9 +85,9 @@ class Description:
         """`strided`; of row-sparse tensors `sparse_coo`."""
         return strided
 
-    def to_dense(self) -> Any:
-        """This tensor itself; row-sparse ones with all their zeros."""
-        return self
+    def to_dense(self, dtype: Any = None, *, masked_grad: bool | None = None) -> Any:
+        """This tensor itself, or in another type; row-sparse ones with all their zeros."""
+        return self if dtype is None else self.to(dtype)
 
     def get_device(self) -> int:
         """The number of the CUDA device; -1 for main memory."""
@@ -96,11 +98,11 @@ class Description:
         """The number of axes."""
         return int(self.array.ndim)
 
-    def sum_to_size(self, *size: Any) -> Tensor:
+    def sum_to_size(self, size: Any, *more: int) -> Tensor:
         """Summed over the axes along which `size` would broadcast to this shape."""
         from . import functions
 
-        shape = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+        shape = (size, *more) if isinstance(size, int) else tuple(size)
         extra = self.array.ndim - len(shape)
         kept = self.array.shape[max(extra, 0) :]
         if extra < 0 or any(n not in (1, m) for n, m in zip(shape, kept, strict=True)):
@@ -110,7 +112,24 @@ class Description:
         axes = [i for i in range(self.array.ndim)
                 if i < extra or shape[i - extra] != self.array.shape[i]]  # fmt: skip
         summed: Any = functions.sum(self, axes, keepdim=True) if axes else self  # type: ignore[arg-type]
-        return functions.reshape(summed, *shape)
+        return functions.reshape(summed, shape)
+
+    # As another class -----------------------------------------------------------------------------
+
+    def as_subclass(self, cls: type) -> Any:
+        """The same memory and history as an object of `cls`, a subclass of Tensor."""
+        if not (isinstance(cls, type) and issubclass(cls, Variable)):
+            raise TypeError(f"as_subclass: cls must be a subclass of Tensor, got {cls!r}")
+        alias = ops.getitem(self, index=...)
+        return wrap_as(cls, alias.array, alias._requires_grad, alias.node)
+
+    @staticmethod
+    def _make_subclass(cls: type, data: Any, require_grad: bool = False) -> Any:
+        """A leaf of `cls` that shares the memory of a Tensor: for `__new__` of subclasses."""
+        made = wrap_as(cls, data.array)
+        if require_grad:
+            made.requires_grad_()
+        return made
 
     # Types ----------------------------------------------------------------------------------------
 
@@ -151,22 +170,36 @@ class Description:
         return _new(self, "full", (size, fill_value), dtype, device, requires_grad)
 
     def new_zeros(
-        self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
-    ) -> Tensor:
+        self, size: Any, *more: int, dtype: Any = None, device: Any = None,
+        requires_grad: bool = False,
+    ) -> Tensor:  # fmt: skip
         """Zeros of `size`."""
-        return _new(self, "zeros", size, dtype, device, requires_grad)
+        return _new(self, "zeros", (size, *more), dtype, device, requires_grad)
 
     def new_ones(
-        self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
-    ) -> Tensor:
+        self, size: Any, *more: int, dtype: Any = None, device: Any = None,
+        requires_grad: bool = False,
+    ) -> Tensor:  # fmt: skip
         """Ones of `size`."""
-        return _new(self, "ones", size, dtype, device, requires_grad)
+        return _new(self, "ones", (size, *more), dtype, device, requires_grad)
 
     def new_empty(
-        self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
-    ) -> Tensor:
+        self, size: Any, *more: int, dtype: Any = None, device: Any = None,
+        requires_grad: bool = False,
+    ) -> Tensor:  # fmt: skip
         """Uninitialised memory of `size`."""
-        return _new(self, "empty", size, dtype, device, requires_grad)
+        return _new(self, "empty", (size, *more), dtype, device, requires_grad)
+
+
+name_methods(Description)
+
+
+_OF_THE_GRAPH = {"_bases", "_home", "_hooks", "_past", "_unversioned"}
+
+
+def own_attributes(tensor: Any) -> dict[str, Any]:
+    """What users and subclasses have set on a tensor, which copies take along."""
+    return {name: v for name, v in tensor.__dict__.items() if name not in _OF_THE_GRAPH}
 
 
 def _address(array: Any) -> int:

@@ -57,13 +57,13 @@ def get_default_dtype() -> DType:
     return _default
 
 
-def set_default_dtype(dtype: DType) -> None:
-    """Makes `dtype` (float32 or float64) the type of new float tensors that name none.
+def set_default_dtype(d: DType) -> None:
+    """Makes `d` (float32 or float64) the type of new float tensors that name none.
 
     Raises TypeError for anything that is not a floating-point dtype.
     """
     global _default
-    dtype = np.dtype(dtype)
+    dtype = np.dtype(d)
     if dtype.kind != "f":
         raise TypeError(f"only floating-point types are supported as the default type, got {dtype}")
     _default = dtype
@@ -128,6 +128,38 @@ def of_scalar(value: Any) -> DType:
     return _default
 
 
+def named(name: str) -> tuple[DType, str]:
+    """The dtype and the device that "torch.FloatTensor" or "torch.cuda.FloatTensor" names.
+
+    Raises ValueError for any other name.
+    """
+    kinds: dict[str, Any] = {f"{word}Tensor": dtype for dtype, word in NAMES.items()}
+    library, _, kind = name.rpartition(".")
+    if library not in ("torch", "torch.cuda") or kind not in kinds:
+        raise ValueError(f"invalid type: {name!r}; expected a dtype, or a name such as "
+                         "'torch.FloatTensor'")  # fmt: skip
+    return kinds[kind], "cuda" if library.endswith("cuda") else "cpu"
+
+
 def name_of(dtype: DType) -> str:
     """PyTorch's name of a dtype in messages: `Float` for float32, `Long` for int64."""
     return NAMES.get(dtype, str(dtype))
+
+
+def held(array: Any, name: str, dtype: Any = None) -> Any:
+    """A NumPy array as tensors hold it: plain, aligned, in this machine's byte order.
+
+    Itself if it is so, else a copy. `dtype`: what it will be converted to, if anything.
+    Raises TypeError for masked arrays, and for types that tensors do not have.
+    """
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name}: a masked array would lose its mask; say array.filled(value)")
+    kind = array.dtype.newbyteorder("=")
+    if kind not in NAMES and (dtype is None or kind.kind not in "iu"):
+        raise TypeError(
+            f"{name}: can't convert np.ndarray of type {array.dtype}. The only supported types "
+            f"are: {', '.join(str(dtype) for dtype in NAMES)}; convert it with .astype()"
+        )
+    if kind != array.dtype or not array.flags.aligned:
+        return np.array(array, kind, subok=False)
+    return np.asarray(array)

@@ -61,8 +61,9 @@ def _plain(item: Any) -> Any:
         return item
     if isinstance(item, bool | np.bool_):
         return np.asarray(item)
-    if hasattr(item, "__index__") and not getattr(item, "shape", ()):
-        return np.asarray(item) if getattr(item, "dtype", None) is _BOOL else item.__index__()
+    kind = getattr(getattr(item, "dtype", None), "kind", "i")
+    if hasattr(item, "__index__") and not getattr(item, "shape", ()) and kind in "iub":
+        return np.asarray(item) if kind == "b" else item.__index__()
     if isinstance(item, list | range | tuple):
         item = np.asarray([_unwrapped(x) for x in item]) if len(item) else np.empty(0, np.intp)
     if not hasattr(item, "dtype"):

@@ -8,19 +8,25 @@ a leaf that requires a gradient refuses.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import dtypes, indexing, ops, random
+from ._quiet import SETTINGS, restore, silence
 from .autograd import rebase
 from .autograd.errors import explain
 from .autograd.modes import mode, no_grad
 from .autograd.node import Variable
+from .autograd.promote import fitted
 from .autograd.rowsparse import RowSparse
 from .autograd.versions import note_write
 from .backend import device_of, to_device, xp
+from .functions.elementwise import scaled
+from .operators import Operators
+from .public import name_methods
 
 
 def _recorded(tensor: Any, name: str, *others: Any) -> bool:
@@ -45,21 +51,36 @@ def _change(
     tensor: Any, name: str, write: Callable[..., None], function: Callable[..., Any], *others: Any
 ) -> Any:
     """Write with `write(array, *raw others)`, or record that it becomes function(it, *others)."""
-    if _recorded(tensor, name, *others):
+    if not _recorded(tensor, name, *others):
+        try:
+            return _write(tensor, name, write, *others)
+        except (OverflowError, _Uncastable):  # for NumPy, not always for PyTorch
+            with no_grad():
+                result = _like(tensor, name, function(tensor, *others))
+            return _write(tensor, name, np.copyto, result)
+    try:
         rebase.update(tensor, name, lambda *xs: _like(tensor, name, function(*xs)), others)
-        return tensor
-    return _write(tensor, name, write, *others)
+    except ValueError as error:
+        raise explain(name, (tensor, *others), error) from error
+    return tensor
+
+
+class _Uncastable(RuntimeError):
+    """NumPy would not write the result to the tensor's type."""
 
 
 def _write(tensor: Any, name: str, write: Callable[..., None], *others: Any) -> Any:
     """Run `write(array, *raw others)`, which writes to the tensor's own array."""
     raw = [x.array if isinstance(x, Variable) else x for x in others]
+    before = silence(SETTINGS)
     try:
         write(tensor.array, *raw)
     except (TypeError, ValueError) as error:
         if "same_kind" in str(error):
-            raise _uncastable(tensor, name, np.result_type(tensor.array, *raw)) from error
+            raise _Uncastable from error
         raise explain(name, (tensor, *others), error) from error
+    finally:
+        restore(before)
     if not tensor._unversioned:
         note_write(tensor.array)
     return tensor
@@ -68,14 +89,17 @@ def _write(tensor: Any, name: str, write: Callable[..., None], *others: Any) -> 
 def _put(tensor: Any, name: str, index: Any, value: Any, within: Any = ...) -> Any:
     """tensor[within][index] = value."""
     if _recorded(tensor, name, value):
+        before = silence(SETTINGS)
         try:
             rebase.overwrite(tensor, name, index, value, within)
         except (TypeError, ValueError) as error:
             raise explain(name, (tensor, value), error) from error
+        finally:
+            restore(before)
         return tensor
 
     def write(a: Any, v: Any) -> None:
-        a[within][index] = v
+        a[within][index] = v if hasattr(v, "dtype") else fitted(v, a.dtype)
 
     return _write(tensor, name, write, value)
 
@@ -89,7 +113,7 @@ def _like(tensor: Any, name: str, result: Any) -> Any:
         )
     if result.array.dtype == tensor.array.dtype:
         return result
-    if not np.can_cast(result.array.dtype, tensor.array.dtype, "same_kind"):
+    if not dtypes.can_cast(result.array.dtype, tensor.array.dtype):
         raise _uncastable(tensor, name, result.array.dtype)
     return ops.cast(result, dtype=tensor.array.dtype)
 
@@ -114,9 +138,7 @@ def _form(method: str) -> Callable[..., Any]:
         others = (*args, *kwargs.values())
         return _change(self, form.__name__, write, function, *others)
 
-    form.__name__ = form.__qualname__ = method + "_"
-    form.__doc__ = f"As `{method}`, in place."
-    return form
+    return _described(form, method + "_", f"As `{method}`, in place.")
 
 
 def _random_form(name: str) -> Callable[..., Any]:
@@ -125,9 +147,7 @@ def _random_form(name: str) -> Callable[..., Any]:
     def form(self: Any, *args: Any, **kwargs: Any) -> Any:
         return _drawn(self, form.__name__, lambda x: fill(x, *args, **kwargs))
 
-    form.__name__ = form.__qualname__ = name + "_"
-    form.__doc__ = fill.__doc__
-    return form
+    return _described(form, name + "_", fill.__doc__, inspect.signature(fill))
 
 
 def _shape_form(method: str) -> Callable[..., Any]:
@@ -136,8 +156,13 @@ def _shape_form(method: str) -> Callable[..., Any]:
         rebase.reshape(self, lambda x: getattr(x, method)(*args, **kwargs))
         return self
 
-    form.__name__ = form.__qualname__ = method + "_"
-    form.__doc__ = f"As `{method}`, of this tensor itself."
+    return _described(form, method + "_", f"As `{method}`, of this tensor itself.")
+
+
+def _described(form: Any, name: str, doc: str, signature: Any = None) -> Any:
+    """`form` with its name and documentation, and the signature of what it is the form of."""
+    form.__name__, form.__qualname__, form.__doc__ = name, f"Tensor.{name}", doc
+    form.__signature__ = signature or inspect.signature(getattr(Operators, name[:-1]))
     return form
 
 
@@ -176,11 +201,11 @@ class InPlace:
 
     def add_(self, other: Any, *, alpha: float = 1) -> Any:
         """self += alpha * other."""
-        return _change(self, "add_", _iadd, ops.add, _scaled(other, alpha))
+        return _change(self, "add_", _iadd, ops.add, _scaled(self, other, alpha))
 
     def sub_(self, other: Any, *, alpha: float = 1) -> Any:
         """self -= alpha * other."""
-        return _change(self, "sub_", _isub, ops.sub, _scaled(other, alpha))
+        return _change(self, "sub_", _isub, ops.sub, _scaled(self, other, alpha))
 
     def mul_(self, other: Any) -> Any:
         """self *= other."""
@@ -206,10 +231,40 @@ class InPlace:
     def __itruediv__(self, other: Any) -> Any:
         return self.div_(other)
 
+    def __ifloordiv__(self, other: Any) -> Any:
+        return self.floor_divide_(other)
+
+    def __imod__(self, other: Any) -> Any:
+        return self.remainder_(other)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self.pow_(other)
+
+    def __iand__(self, other: Any) -> Any:
+        return self.bitwise_and_(other)
+
+    def __ior__(self, other: Any) -> Any:
+        return self.bitwise_or_(other)
+
+    def __ixor__(self, other: Any) -> Any:
+        return self.bitwise_xor_(other)
+
+    def __ilshift__(self, other: Any) -> Any:
+        return self.bitwise_left_shift_(other)
+
+    def __irshift__(self, other: Any) -> Any:
+        return self.bitwise_right_shift_(other)
+
     # Overwriting ----------------------------------------------------------------------------------
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        if value is None or isinstance(value, str):
+            kind = dtypes.name_of(self.array.dtype)
+            raise TypeError(f"can't assign a {type(value).__name__} to a tensor of type {kind}")
         basic, advanced = indexing.parts_of(index)
+        if advanced is None and getattr(value, "shape", None):  # of one element: x[0, 0] = ones(1)
+            items = basic if type(basic) is tuple else (basic,)
+            basic = items if ... in items else (*items, ...)
         try:
             if basic is None or advanced is None:
                 _put(self, "setitem", basic if advanced is None else advanced, value)
@@ -218,22 +273,27 @@ class InPlace:
         except IndexError as error:
             raise indexing.explained(error, tuple(self.array.shape)) from error
 
-    def copy_(self, source: Any, non_blocking: bool = False) -> Any:
-        """Takes over the values of `source`, cast to this type and moved to this device."""
-        if isinstance(source, Variable):
+    def copy_(self, other: Any, non_blocking: bool = False) -> Any:
+        """Takes over the values of `other`, cast to this type and moved to this device."""
+        if isinstance(other, Variable):
             here = device_of(self.array)
-            if device_of(source.array) != here:
-                source = ops.to_device(source, device=here)
+            if device_of(other.array) != here:
+                other = ops.to_device(other, device=here)
         else:
-            source = to_device(source, device_of(self.array))
-        return _put(self, "copy_", ..., source)
+            other = to_device(other, device_of(self.array))
+        return _put(self, "copy_", ..., other)
 
     def zero_(self) -> Any:
         """All elements 0."""
         return _put(self, "zero_", ..., 0)
 
     def fill_(self, value: Any) -> Any:
-        """All elements `value`."""
+        """All elements `value`, a number or a 0-d tensor."""
+        if isinstance(value, Variable) and value.array.ndim:
+            raise RuntimeError(
+                "fill_ only supports 0-dimension value tensor but got tensor with "
+                f"{value.array.ndim} dimensions."
+            )
         return _put(self, "fill_", ..., value)
 
     def masked_fill_(self, mask: Any, value: Any) -> Any:
@@ -243,9 +303,9 @@ class InPlace:
 
     # Random values --------------------------------------------------------------------------------
 
-    def uniform_(self, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Any:
-        """Drawn from the uniform distribution on [a, b)."""
-        return _drawn(self, "uniform_", lambda x: random.fill_uniform(x, a, b, generator))
+    def uniform_(self, low: float = 0.0, /, to: float = 1.0, *, generator: Any = None) -> Any:
+        """Drawn from the uniform distribution on [low, to); PyTorch calls `low` `from`."""
+        return _drawn(self, "uniform_", lambda x: random.fill_uniform(x, low, to, generator))
 
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
         """Drawn from the normal distribution."""
@@ -287,10 +347,11 @@ for _name in SHAPE_FORMS:
     setattr(InPlace, f"{_name}_", _shape_form(_name))
 
 _divided = _form("div")
+name_methods(InPlace)
 
 
-def _scaled(other: Any, alpha: float) -> Any:
-    return other if alpha == 1 else other * alpha
+def _scaled(tensor: Any, other: Any, alpha: float) -> Any:
+    return other if alpha == 1 else scaled(tensor, other, alpha)
 
 
 def _drawn(tensor: Any, name: str, fill: Callable[[Any], None]) -> Any:

@@ -41,7 +41,8 @@ from .functions.norms import (
     vecdot,
     vector_norm,
 )  # fmt: skip
-from .ops import matmul
+from .functions.products import matmul
+from .public import publish as _publish
 
 __all__ = [
     "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh",
@@ -49,3 +50,13 @@ __all__ = [
     "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd",
     "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot", "vector_norm",
 ]  # fmt: skip
+
+# In PyTorch the first argument of these is called so; in formulas it is A.
+_INPUT = (
+    "cholesky", "cholesky_ex", "cond", "eigh", "eigvalsh", "lstsq", "matrix_exp", "matrix_norm",
+    "matrix_power", "matrix_rank", "norm", "pinv", "solve_triangular", "tensorinv", "tensorsolve",
+)  # fmt: skip
+_NAMES = {name: {"A": "input"} for name in _INPUT} | {"vector_norm": {"x": "input"}}
+_NAMES["lstsq"]["B"], _NAMES["tensorsolve"]["B"] = "b", "other"
+
+_publish(globals(), __all__, _NAMES)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import functions, ops
 from .autograd.graph import wrap_plain
+from .public import name_methods, public
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -19,6 +21,7 @@ class Operators:
     array: Any
 
     # Operators ------------------------------------------------------------------------------------
+    # They take raw arrays beside a Tensor, which the functions of the same names refuse.
 
     __add__ = __radd__ = ops.add
     __mul__ = __rmul__ = ops.mul
@@ -26,16 +29,16 @@ class Operators:
     __matmul__ = ops.matmul
 
     def __eq__(self, other: Any) -> Any:
-        if other is None or isinstance(other, str):
+        if other is None or isinstance(other, (str, list, tuple)):
             return NotImplemented
-        return functions.eq(self, other)
+        return functions.BARE["eq"](self, other)
 
     def __ne__(self, other: Any) -> Any:
-        if other is None or isinstance(other, str):
+        if other is None or isinstance(other, (str, list, tuple)):
             return NotImplemented
-        return functions.ne(self, other)
+        return functions.BARE["ne"](self, other)
 
-    __lt__, __le__, __gt__, __ge__ = functions.lt, functions.le, functions.gt, functions.ge
+    __lt__, __le__, __gt__, __ge__ = (functions.BARE[name] for name in ("lt", "le", "gt", "ge"))
     __abs__ = ops.abs
 
     def __rsub__(self, other: Any) -> Tensor:
@@ -53,18 +56,25 @@ class Operators:
     def __pos__(self: Any) -> Tensor:
         return self
 
-    __floordiv__, __mod__ = functions.floor_divide, functions.remainder
+    __floordiv__, __mod__ = functions.BARE["floor_divide"], functions.BARE["remainder"]
 
     def __rfloordiv__(self, other: Any) -> Tensor:
-        return functions.floor_divide(other, self)
+        return functions.BARE["floor_divide"](other, self)
 
     def __rmod__(self, other: Any) -> Tensor:
-        return functions.remainder(other, self)
+        return functions.BARE["remainder"](other, self)
 
-    __and__ = __rand__ = functions.bitwise_and
-    __or__ = __ror__ = functions.bitwise_or
-    __xor__ = __rxor__ = functions.bitwise_xor
-    __lshift__, __rshift__ = functions.bitwise_left_shift, functions.bitwise_right_shift
+    __and__ = __rand__ = functions.BARE["bitwise_and"]
+    __or__ = __ror__ = functions.BARE["bitwise_or"]
+    __xor__ = __rxor__ = functions.BARE["bitwise_xor"]
+    __lshift__ = functions.BARE["bitwise_left_shift"]
+    __rshift__ = functions.BARE["bitwise_right_shift"]
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return functions.bitwise_left_shift(other, self)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return functions.bitwise_right_shift(other, self)
 
     def __invert__(self) -> Tensor:
         if self.array.dtype.kind == "f":
@@ -79,11 +89,13 @@ class Operators:
 
         def __getattr__(self, name: str) -> Any: ...
 
-    matmul = ops.matmul
-
-    def where(self, condition: Tensor, other: Any) -> Tensor:
+    def where(self: Any, condition: Tensor, other: Any) -> Tensor:
         """self where condition holds, else other."""
         return functions.where(condition, self, other)
+
+    def split(self: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+        """Pieces of `split_size` along `dim` (the last may be smaller), or of the listed sizes."""
+        return functions.split(self, split_size, dim)
 
     def polygamma(self: Any, n: int) -> Tensor:
         """The n-th derivative of digamma."""
@@ -95,8 +107,14 @@ class Operators:
         return ops.transpose(self)
 
     @property
-    def mT(self) -> Tensor:
-        """With the last two axes exchanged."""
+    def mT(self: Any) -> Tensor:
+        """With the last two axes exchanged. Raises RuntimeError for a vector."""
+        if self.array.ndim < 2:
+            if not self.array.ndim:
+                return self
+            raise RuntimeError(
+                "tensor.mT is only supported on matrices or batches of matrices. Got 1-D tensor."
+            )
         return ops.swapaxes(self, -1, -2)
 
     @property
@@ -113,10 +131,11 @@ NOT_METHODS = {
     "broadcast_tensors", "bucketize", "cartesian_prod", "cat", "cdist", "chain_matmul",
     "column_stack", "combinations", "concat", "concatenate", "cumulative_trapezoid", "dstack",
     "einsum", "hstack", "is_tensor", "isin", "meshgrid", "pad", "polygamma", "result_type",
-    "row_stack", "rsub", "searchsorted", "stack", "std_mean", "tensordot", "threshold",
+    "row_stack", "rsub", "searchsorted", "split", "stack", "std_mean", "tensordot", "threshold",
     "trapezoid", "trapz", "vander", "var_mean", "vstack", "where",
 }  # fmt: skip
 
 for _name in functions.__all__:
     if _name not in NOT_METHODS:
-        setattr(Operators, _name, getattr(functions, _name))
+        setattr(Operators, _name, public(functions.BARE[_name], _name, "Tensor", __name__))
+name_methods(Operators)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import dtypes
+from ._quiet import quiet
 from .backend import to_device
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Cell(NamedTuple):
     width: int
 
 
+@quiet
 def to_text(tensor: Tensor) -> str:
     """`tensor([1., 2.], requires_grad=True)`: values, then whatever is not the default."""
     kind = "Parameter containing:\n" if tensor.__class__.__name__ == "Parameter" else ""

@@ -1,19 +1,24 @@
 """Random numbers: one generator of the project's own, seeded by `manual_seed`.
 
 NumPy's global state is never touched. Numbers are drawn on the CPU and moved, so that a seed gives
-the same network on every device.
+the same network on every device. `drawing_from` puts another generator in the default one's place,
+for one block of code in one thread.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from .backend import device_of, to_device
+from .dtypes import name_of
 
-__all__ = ["Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "seed",
-           "set_rng_state"]  # fmt: skip
+__all__ = ["Generator", "current", "default_generator", "drawing_from", "get_rng_state",
+           "initial_seed", "manual_seed", "seed", "set_rng_state"]  # fmt: skip
 
 
 class Generator:
@@ -63,40 +68,64 @@ class Generator:
 
 
 default_generator = Generator().manual_seed(0)
+_in_its_place: ContextVar[Generator | None] = ContextVar("generator", default=None)
+
+
+def current() -> Generator:
+    """The generator that is drawn from where none is named: as a rule the default one."""
+    return _in_its_place.get() or default_generator
+
+
+@contextlib.contextmanager
+def drawing_from(generator: Generator) -> Iterator[Generator]:
+    """In here `generator` stands in for the default one, and only in this thread.
+
+    Whatever draws without a generator of its own draws from it: initial weights, dropout, the order
+    of samples; and `manual_seed`, `get_rng_state` and the like are about it. The default generator
+    is neither asked nor changed. A draw costs about 0.05 us more for being able to.
+    """
+    token = _in_its_place.set(generator)
+    try:
+        yield generator
+    finally:
+        _in_its_place.reset(token)
 
 
 def manual_seed(seed: int) -> Generator:
     """Seeds the default generator: the same seed gives the same numbers on every machine."""
-    return default_generator.manual_seed(seed)
+    return current().manual_seed(seed)
 
 
 def seed() -> int:
     """Seeds the default generator from the operating system; returns the seed."""
-    return default_generator.seed()
+    return current().seed()
 
 
 def initial_seed() -> int:
     """The seed of the default generator."""
-    return default_generator.initial_seed()
+    return current().initial_seed()
 
 
 def get_rng_state() -> dict[str, Any]:
     """The state of the default generator."""
-    return default_generator.get_state()
+    return current().get_state()
 
 
-def set_rng_state(state: dict[str, Any]) -> None:
+def set_rng_state(new_state: dict[str, Any]) -> None:
     """Puts the default generator where `get_rng_state` found it."""
-    default_generator.set_state(state)
+    current().set_state(new_state)
 
 
 def stream(generator: Generator | None) -> np.random.Generator:
-    """NumPy's generator behind `generator`, or behind the default one."""
-    return (generator or default_generator).numpy
+    """NumPy's generator behind `generator`, or behind the one that is current."""
+    return (generator or current()).numpy
 
 
 def draw_uniform(shape: Any, dtype: Any, generator: Generator | None = None) -> Any:
-    """Uniform on [0, 1): drawn in float32 or float64, whichever was asked for."""
+    """Uniform on [0, 1): as many random bits as the type has digits, so that 1 is never reached."""
+    if dtype == np.float16:
+        bits = stream(generator).integers(0, 2**11, shape, np.uint16)
+        return np.asarray(bits * np.float32(2**-11), dtype)
     drawn = np.float64 if dtype == np.float64 else np.float32
     return np.asarray(stream(generator).random(shape, drawn), dtype)
 
@@ -107,16 +136,10 @@ def draw_normal(shape: Any, dtype: Any, generator: Generator | None = None) -> A
     return np.asarray(stream(generator).standard_normal(shape, drawn), dtype)
 
 
-def fill_uniform(array: Any, low: float, high: float, generator: Generator | None = None) -> None:
-    """Overwrite a raw array with uniform numbers on [low, high)."""
-    drawn = draw_uniform(array.shape, array.dtype, generator)
-    array[...] = to_device(drawn * (high - low) + low, device_of(array))
-
-
-def fill_normal(array: Any, mean: float, std: float, generator: Generator | None = None) -> None:
-    """Overwrite a raw array with normal numbers."""
-    drawn = draw_normal(array.shape, array.dtype, generator)
-    array[...] = to_device(drawn * std + mean, device_of(array))
+def check_float(name: str, dtype: Any) -> None:
+    """Raise NotImplementedError for a type that cannot hold the drawn numbers."""
+    if dtype.kind != "f":
+        raise NotImplementedError(f"{name}: not implemented for {name_of(dtype)!r}")
 
 
 # In-place forms: overwrite a raw array ------------------------------------------------------------
@@ -126,20 +149,92 @@ def _put(array: Any, drawn: Any) -> None:
     array[...] = to_device(np.asarray(drawn), device_of(array))
 
 
-def fill_random(
-    array: Any, low: int = 0, high: int | None = None, *, generator: Generator | None = None
+def fill_uniform(
+    array: Any, low: float = 0.0, high: float = 1.0, generator: Generator | None = None
 ) -> None:
-    """Integers from [low, high), or from [0, low); without bounds all that the type can hold."""
-    if high is None and low != 0:
-        low, high = 0, low
+    """Uniform on [low, high); all equal to low where the two are equal."""
+    check_float("uniform_", array.dtype)
+    most = float(np.finfo(array.dtype).max)
+    for name, bound in (("from", low), ("to", high)):
+        if not abs(bound) <= most:
+            raise RuntimeError(f"uniform_: {name} is out of bounds for {array.dtype}: {bound}")
+    if low > high:
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}"
+        )
+    if high - low > most:
+        raise RuntimeError(
+            f"uniform_ expects to-from <= {most}, the largest number of {array.dtype}, but found "
+            f"to={high} and from={low}"
+        )
+    drawn = draw_uniform(array.shape, array.dtype, generator) * (high - low) + low
+    _put(array, np.minimum(drawn, _last_below(high, low, array.dtype)))  # the sum rounds up
+
+
+def _last_below(high: float, low: float, dtype: Any) -> Any:
+    """The largest number of the type below `high`; `low` if there is none from there on."""
+    last = dtype.type(high)
+    if float(last) >= high:
+        last = np.nextafter(last, dtype.type(-np.inf))
+    return max(last, dtype.type(low))
+
+
+def fill_normal(
+    array: Any, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
+) -> None:
+    """Normal with `mean` and standard deviation `std`."""
+    check_float("normal_", array.dtype)
+    check_std(std)
+    _put(array, draw_normal(array.shape, array.dtype, generator) * std + mean)
+
+
+def check_std(std: float) -> None:
+    """Raise RuntimeError for a standard deviation below 0, or NaN."""
+    if not std >= 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+
+
+def fill_random(
+    array: Any, low: int | None = None, high: int | None = None, *,
+    generator: Generator | None = None,
+) -> None:  # fmt: skip
+    """Integers from [low, high), or from [0, low); without bounds from 0 on to the type's largest.
+
+    For float types that is the largest up to which they hold every integer.
+    """
     if high is None:
-        whole = array.dtype.kind == "f"
-        high = 2 ** (np.finfo(array.dtype).nmant + 1) + 1 if whole else np.iinfo(array.dtype).max
+        low, high = 0, largest_integer(array.dtype) + 1 if low is None else low
+    _put(array, draw_integers(low or 0, high, array.shape, array.dtype, generator))
+
+
+def _whole_range(dtype: Any) -> tuple[int, int]:
+    """The integers of the type; of a float type those that it holds without a gap."""
+    if dtype.kind == "b":
+        return 0, 1
+    if dtype.kind == "f":
+        digits = np.finfo(dtype).nmant + 1
+        return -(2**digits), 2**digits
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+
+
+def largest_integer(dtype: Any) -> int:
+    """Up to which the type holds every integer."""
+    return _whole_range(dtype)[1]
+
+
+def draw_integers(
+    low: int, high: int, shape: Any, dtype: Any, generator: Generator | None = None
+) -> Any:
+    """Integers from [low, high). Raises RuntimeError for bounds that the type cannot hold."""
     if low >= high:
         raise RuntimeError(
             f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
         )
-    _put(array, stream(generator).integers(low, high, array.shape))
+    least, most = _whole_range(dtype)
+    for name, bound in (("from", low), ("to - 1", high - 1)):
+        if not least <= bound <= most:
+            raise RuntimeError(f"random_: {name} is out of bounds for {dtype}: {bound}")
+    return stream(generator).integers(low, high, shape).astype(dtype)
 
 
 def fill_bernoulli(array: Any, p: Any = 0.5, *, generator: Generator | None = None) -> None:
@@ -151,24 +246,33 @@ def fill_bernoulli(array: Any, p: Any = 0.5, *, generator: Generator | None = No
 
 
 def fill_exponential(array: Any, lambd: float = 1.0, *, generator: Generator | None = None) -> None:
-    """Exponentially distributed with the rate lambd."""
-    if lambd <= 0:
+    """Exponentially distributed with the rate lambd: always above 0."""
+    check_float("exponential_", array.dtype)
+    if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
-    _put(array, stream(generator).exponential(1 / lambd, array.shape))
+    drawn = stream(generator).exponential(1 / lambd, array.shape)
+    if lambd < np.inf:
+        limits = np.finfo(array.dtype)
+        drawn = np.clip(drawn, float(limits.smallest_subnormal), float(limits.max))
+    _put(array, drawn)
 
 
 def fill_geometric(array: Any, p: float, *, generator: Generator | None = None) -> None:
     """The number of trials up to the first success, each with probability p."""
+    if array.dtype.kind == "b":
+        raise NotImplementedError("geometric_: not implemented for 'Bool'")
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
-    _put(array, stream(generator).geometric(p, array.shape))
+    drawn = stream(generator).geometric(p, array.shape)
+    _put(array, np.minimum(drawn, np.iinfo(array.dtype).max) if array.dtype.kind != "f" else drawn)
 
 
 def fill_cauchy(
     array: Any, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None
 ) -> None:
     """Cauchy-distributed around the median."""
-    if sigma <= 0:
+    check_float("cauchy_", array.dtype)
+    if not sigma > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
     _put(array, stream(generator).standard_cauchy(array.shape) * sigma + median)
 
@@ -177,6 +281,7 @@ def fill_log_normal(
     array: Any, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None
 ) -> None:
     """exp of normal numbers."""
-    if std <= 0:
+    check_float("log_normal_", array.dtype)
+    if not std > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
     _put(array, stream(generator).lognormal(mean, std, array.shape))

@@ -8,8 +8,10 @@ import numpy as np
 
 from . import dtypes, random
 from ._tensor import Tensor
+from .autograd.graph import wrap_plain
 from .backend import device_of, to_device
-from .creation import _like, _made, _shape
+from .creation import _made, _shape
+from .public import publish
 from .random import Generator
 
 __all__ = [
@@ -20,22 +22,37 @@ __all__ = [
 
 def _drawn(name: str, draw: Any, what: str) -> Any:
     def function(
-        *shape: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None,
+        size: Any, *more: int, generator: Generator | None = None, dtype: Any = None,
         device: Any = None, requires_grad: bool = False,
     ) -> Tensor:  # fmt: skip
         kind = np.dtype(dtype or dtypes.get_default_dtype())
-        if kind.kind != "f":
-            raise NotImplementedError(f"{name}: not implemented for {dtypes.name_of(kind)!r}")
-        sizes = _shape(shape if size is None else (size,))
-        return _made(draw(sizes, kind, generator), device, requires_grad)
+        random.check_float(name, kind)
+        return _made(draw(_shape((size, *more)), kind, generator), device, requires_grad)
 
-    function.__name__ = name
+    function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{what}: `{name}(2, 3)` or `{name}((2, 3))`."
     return function
 
 
 rand = _drawn("rand", random.draw_uniform, "Uniform on [0, 1)")
 randn = _drawn("randn", random.draw_normal, "Standard normal")
+
+
+def _like(make: Any) -> Any:
+    def function(
+        input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+        requires_grad: bool = False,
+    ) -> Tensor:  # fmt: skip
+        return make(
+            tuple(input.shape), generator=generator, dtype=dtype or input.dtype,
+            device=input.device if device is None else device, requires_grad=requires_grad,
+        )  # fmt: skip
+
+    function.__name__ = function.__qualname__ = f"{make.__name__}_like"
+    function.__doc__ = f"`{make.__name__}` in the shape, type and device of `input`."
+    return function
+
+
 rand_like, randn_like = _like(rand), _like(randn)
 
 
@@ -48,22 +65,29 @@ def randint(
         low, high, size = 0, low, high
     elif high is None:
         low, high = 0, low
-    if low >= high:
-        raise RuntimeError(
-            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+    low, high = _whole("low", low), _whole("high", high)
+    drawn = random.draw_integers(
+        low, high, _shape((size,)), np.dtype(dtype or dtypes.int64), generator
+    )
+    return _made(drawn, device, requires_grad)
+
+
+def _whole(name: str, bound: Any) -> int:
+    if not hasattr(bound, "__index__"):
+        raise TypeError(
+            f"randint(): argument {name!r} must be int, not {type(bound).__name__}: {bound}"
         )
-    drawn = random.stream(generator).integers(low, high, _shape((size,)))
-    return _made(drawn.astype(dtype or dtypes.int64), device, requires_grad)
+    return bound.__index__()
 
 
 def randint_like(
-    input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None,
-    requires_grad: bool = False,
+    input: Tensor, low: int = 0, high: int | None = None, *, generator: Generator | None = None,
+    dtype: Any = None, device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """`randint` in the shape, type and device of `input`."""
     low, high = (0, low) if high is None else (low, high)
     return randint(
-        low, high, tuple(input.shape), dtype=dtype or input.dtype,
+        low, high, tuple(input.shape), generator=generator, dtype=dtype or input.dtype,
         device=input.device if device is None else device, requires_grad=requires_grad,
     )  # fmt: skip
 
@@ -75,8 +99,11 @@ def randperm(
     if n < 0:
         raise RuntimeError(f"randperm: n must be non-negative, got {n}: no tensor has a negative "
                            f"dimension {n}")  # fmt: skip
-    order = random.stream(generator).permutation(n)
-    return _made(order.astype(dtype or dtypes.int64), device)
+    kind = np.dtype(dtype or dtypes.int64)
+    most = random.largest_integer(kind)
+    if kind.kind == "b" or n > most + 1:
+        raise RuntimeError(f"randperm: {kind} cannot hold 0 ... {n - 1}; choose a wider dtype")
+    return _made(random.stream(generator).permutation(n).astype(kind), device)
 
 
 def normal(
@@ -84,18 +111,32 @@ def normal(
     dtype: Any = None, device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Normal with the given means and standard deviations, which may be tensors; or of a size."""
-    if (std.array.min(initial=0) if isinstance(std, Tensor) else std) < 0:
-        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    if isinstance(std, Tensor):
+        if not (std.array >= 0).all():
+            raise RuntimeError(f"normal expects all elements of std >= 0.0, but found std {std}")
+    else:
+        random.check_std(std)
     parts = [x for x in (mean, std) if isinstance(x, Tensor)]
     if size is None and not parts:
         raise TypeError("normal: numbers for mean and std need a size: normal(0.0, 1.0, (2, 3))")
-    shape = np.broadcast_shapes(*(x.shape for x in parts)) if size is None else _shape((size,))
-    kind = dtype or (parts[0].dtype if parts else dtypes.get_default_dtype())
+    shape = _broadcast(parts) if size is None else _shape((size,))
+    kind = np.dtype(dtype or (parts[0].dtype if parts else dtypes.get_default_dtype()))
+    random.check_float("normal", kind)
     raw = [x.array if isinstance(x, Tensor) else x for x in (mean, std)]
     drawn = random.draw_normal(shape, kind, generator)
     if parts:
         drawn = to_device(drawn, device_of(parts[0].array))
     return _made((drawn * raw[1] + raw[0]).astype(kind), device, requires_grad)
+
+
+def _broadcast(parts: list[Tensor]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*(x.array.shape for x in parts))
+    except ValueError as error:
+        shapes = " and ".join(str(x.shape) for x in parts)
+        raise RuntimeError(
+            f"normal: mean and std of the shapes {shapes} do not broadcast"
+        ) from error
 
 
 def bernoulli(
@@ -109,7 +150,7 @@ def bernoulli(
     if not ((chance >= 0) & (chance <= 1)).all():
         raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1: probabilities in [0, 1]")
     drawn = random.draw_uniform(x.shape, np.float64, generator)
-    return Tensor((to_device(drawn, device_of(chance)) < chance).astype(x.dtype))
+    return wrap_plain((to_device(drawn, device_of(chance)) < chance).astype(x.dtype))
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
@@ -117,8 +158,18 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     rates = to_device(input.array, "cpu")
     if not (rates >= 0).all():
         raise RuntimeError("poisson: invalid Poisson rate, expected rate to be non-negative")
-    drawn = np.asarray(random.stream(generator).poisson(rates), input.dtype)
-    return Tensor(to_device(drawn, input.device))
+    random.check_float("poisson", rates.dtype)
+    wide = rates.astype(np.float64)
+    large = wide > _LARGE_RATE  # beyond NumPy's; normal there, to more digits than float64 has
+    source = random.stream(generator)
+    drawn: Any = source.poisson(np.where(large, 0.0, wide)).astype(np.float64)
+    if large.any():
+        noise = np.where(np.isinf(wide), 0.0, source.standard_normal(wide.shape))
+        drawn = np.where(large, wide + np.sqrt(np.where(noise == 0, 0, wide)) * noise, drawn)
+    return wrap_plain(to_device(np.asarray(drawn, input.dtype), input.device))
+
+
+_LARGE_RATE = 2.0**62
 
 
 def multinomial(
@@ -130,10 +181,17 @@ def multinomial(
     Without replacement no position comes twice: the order is that of the largest log(w) + Gumbel
     noise, which has the same distribution as drawing one after the other.
     """
-    weights = np.asarray(to_device(input.array, "cpu"), np.float64)
+    weights = to_device(input.array, "cpu")
+    if weights.dtype.kind != "f":
+        raise RuntimeError(
+            "multinomial only supports floating-point dtypes for input, got: "
+            f"{dtypes.name_of(weights.dtype)}"
+        )
+    weights = weights.astype(np.float64)
     _check_weights(weights, num_samples, replacement)
     source = random.stream(generator)
     rows = weights.reshape(-1, weights.shape[-1])
+    rows = rows / rows.max(axis=1, keepdims=True)  # their sum stays finite
     if replacement:
         edges = np.cumsum(rows, axis=1)
         points = source.random((len(rows), num_samples)) * edges[:, -1:]
@@ -145,7 +203,7 @@ def multinomial(
         keys = np.where(rows > 0, np.log(np.where(rows > 0, rows, 1)) + noise, -np.inf)
         drawn = np.argsort(-keys, axis=1, kind="stable")[:, :num_samples]
     drawn = drawn.reshape((*weights.shape[:-1], num_samples))
-    return Tensor(to_device(drawn.astype(np.int64), input.device))
+    return wrap_plain(to_device(drawn.astype(np.int64), input.device))
 
 
 def _check_weights(weights: Any, num_samples: int, replacement: bool) -> None:
@@ -161,10 +219,18 @@ def _check_weights(weights: Any, num_samples: int, replacement: bool) -> None:
         raise RuntimeError(
             "multinomial: probability tensor contains either `inf`, `nan` or element < 0"
         )
-    if (weights.sum(axis=-1) <= 0).any():
+    positive = (weights > 0).sum(axis=-1)
+    if (positive == 0).any():
         raise RuntimeError("multinomial: invalid multinomial distribution (sum of probabilities "
                            "<= 0)")  # fmt: skip
+    if not replacement and (positive < num_samples).any():
+        raise RuntimeError(
+            "multinomial: invalid multinomial distribution (with replacement=False, not enough "
+            f"non-zero categories to sample {num_samples})"
+        )
 
+
+publish(globals(), __all__)
 
 for _method in (bernoulli, multinomial):
     setattr(Tensor, _method.__name__, _method)

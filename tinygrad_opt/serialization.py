@@ -12,9 +12,12 @@ old file or the new one, never a part.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
+import stat
+import uuid
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +28,7 @@ import safetensors
 import safetensors.numpy
 
 from ._tensor import Tensor
+from .autograd.graph import wrap_plain
 from .backend import CPU, to_device
 
 __all__ = ["CheckpointError", "load", "save"]
@@ -46,7 +50,8 @@ def save(obj: Any, f: str | os.PathLike[str] | Any) -> None:
 
     obj: dicts, lists, tuples, numbers, strings, None, Tensors and NumPy arrays, nested at will.
     f: a path, or an open binary file.
-    Raises TypeError, naming the place, for anything else (a function, a Module, an open file).
+    Raises TypeError, naming the place, for anything else (a function, a Module, an open file),
+    ValueError for what holds itself, and OSError, naming the path, if it cannot be written.
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "weights.safetensors"
@@ -55,7 +60,10 @@ def save(obj: Any, f: str | os.PathLike[str] | Any) -> None:
     {'weight': tensor([1., 2.]), 'epoch': 3}
     """
     arrays: dict[str, Any] = {}
-    tree = json.dumps({_TREE: 1, "content": _encoded(obj, (), arrays)})
+    try:
+        tree = json.dumps({_TREE: 1, "content": _encoded(obj, (), arrays)})
+    except RecursionError as error:
+        raise ValueError("save: it holds itself, or is nested too deeply") from error
     metadata = {_TREE: tree, _CHECKSUM: _checksum(arrays, tree), "format": "pt"}
     data = safetensors.numpy.save(arrays, metadata)
     if hasattr(f, "write"):
@@ -77,6 +85,8 @@ def load(
     """
     name = getattr(f, "name", "the file") if hasattr(f, "read") else os.fspath(f)
     data = f.read() if hasattr(f, "read") else Path(f).read_bytes()
+    if isinstance(data, str):
+        raise TypeError(f"load: {name} is opened as text; open it with the mode 'rb'")
     with _explained(name):
         arrays, metadata = _parsed(data)
         return _decoded(_tree(arrays, metadata), arrays, map_location)
@@ -86,23 +96,57 @@ def load(
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, make sure it is on the disk, and rename it into place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write `data` beside `path`, make sure it is on the disk, and rename it into place.
+
+    The other name is nobody else's, so that threads and processes may save to one path. Raises
+    OSError (FileNotFoundError, PermissionError, ...) that names `path`.
+    """
     try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        path = path.resolve()  # a link stays one: what it points to is replaced
+        mode = _mode_of(path)
+        if mode is not None and not stat.S_ISREG(mode):
+            path.write_bytes(data)  # a pipe or a device is there to be written to
+            return
+        temporary = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.tmp")
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if mode is not None:
+                with contextlib.suppress(OSError):  # a file system without permissions
+                    temporary.chmod(stat.S_IMODE(mode))
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise type(error)(error.errno, error.strerror, str(path)) from error
     with contextlib.suppress(OSError, AttributeError):  # not on every system; the file is whole
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _mode_of(path: Path) -> int | None:
+    """The type and permissions of the file there; None if there is none yet.
+
+    Raises PermissionError for a file that may not be written to, IsADirectoryError for a folder:
+    a rename would replace the one and fail strangely at the other.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return mode
 
 
 @contextlib.contextmanager
@@ -126,6 +170,8 @@ def _parsed(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     try:
         entries = safetensors.deserialize(data)  # checks sizes against the file's own
     except safetensors.SafetensorError:
+        if data[:6] == b"\x93NUMPY" or (data[:2] == b"PK" and b".npy" in data[:200]):
+            raise CheckpointError("it is a NumPy file; read it with numpy.load") from None
         if data[:4] == b"PK\x03\x04" or data[:1] == b"\x80":
             raise CheckpointError(
                 "it is a pickle, as torch.save writes them, and unpickling can run any code. "
@@ -186,7 +232,7 @@ def _encoded(value: Any, path: tuple[str, ...], arrays: dict[str, Any]) -> Any:
         return {"$tensor": _stored(to_device(value.array, CPU), path, arrays)}
     if isinstance(value, np.ndarray):
         return {"$array": _stored(value, path, arrays)}
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) and not isinstance(value.item(), np.generic):
         return _encoded(value.item(), path, arrays)
     if isinstance(value, (list, tuple)):
         items = [_encoded(item, (*path, str(i)), arrays) for i, item in enumerate(value)]
@@ -197,20 +243,31 @@ def _encoded(value: Any, path: tuple[str, ...], arrays: dict[str, Any]) -> Any:
             return dict(items)
         return {"$dict": [[_encoded(k, path, arrays), item] for k, item in items]}
     raise TypeError(
-        f"save: cannot store a {type(value).__name__} at {'.'.join(path) or 'the top'}; only "
+        f"save: cannot store a {type(value).__name__} at {_place(path)}; only "
         "dicts, lists, tuples, numbers, strings, None, Tensors and NumPy arrays. Of a model, an "
         "optimizer or a scheduler store the state_dict()"
     )
 
 
 def _stored(array: Any, path: tuple[str, ...], arrays: dict[str, Any]) -> str:
-    name = base = ".".join(path) or "tensor"
+    if isinstance(array, np.ma.MaskedArray) or array.dtype.type not in _DTYPES.values():
+        raise TypeError(
+            f"save: cannot store an array of {array.dtype} ({type(array).__name__}) at "
+            f"{_place(path)}; only bools, integers and floats of up to 64 bits, without a mask"
+        )
+    # A file's names are UTF-8, which has no halves of surrogate pairs.
+    name = base = ".".join(path).encode("utf-8", "backslashreplace").decode() or "tensor"
     count = 1
-    while name in arrays:  # {"a.b": x, "a": {"b": y}}
+    while name in arrays or name == "__metadata__":  # {"a.b": x, "a": {"b": y}}
         count += 1
         name = f"{base}#{count}"
-    arrays[name] = np.ascontiguousarray(array).reshape(array.shape)
+    native = np.asarray(array, array.dtype.newbyteorder("="))
+    arrays[name] = np.ascontiguousarray(native).reshape(array.shape)
     return name
+
+
+def _place(path: tuple[str, ...]) -> str:
+    return ".".join(path) or "the top"
 
 
 def _decoded(node: Any, arrays: dict[str, Any], device: Any) -> Any:
@@ -222,7 +279,7 @@ def _decoded(node: Any, arrays: dict[str, Any], device: Any) -> Any:
         return {key: _decoded(item, arrays, device) for key, item in node.items()}
     ((kind, content),) = node.items()
     if kind == "$tensor":
-        return Tensor(to_device(arrays[content], device or CPU))
+        return wrap_plain(to_device(arrays[content], device or CPU))
     if kind == "$array":
         return arrays[content]
     if kind == "$float":

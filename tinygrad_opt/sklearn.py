@@ -57,9 +57,7 @@ class _Network(BaseEstimator):
         """Make the network and train it, with random numbers of its own."""
         make_optimizer, activation = self._checked()
         seed = int(check_random_state(self.random_state).randint(2**31))
-        outside = random.get_rng_state()
-        try:
-            random.manual_seed(seed)
+        with random.drawing_from(random.Generator().manual_seed(seed)):
             self.model_ = _layers(x.shape[1], self.hidden, outputs, activation, x.dtype)
             data = TensorDataset(tensor(x), tensor(y))
             loader: Any = DataLoader(data, batch_size=self.batch_size, shuffle=True)
@@ -67,8 +65,6 @@ class _Network(BaseEstimator):
             history = fit(
                 self.model_, loss_fn, optimizer, loader, self.epochs, quiet=not self.verbose
             )
-        finally:
-            random.set_rng_state(outside)
         self.loss_curve_ = history["loss"]
 
     def _checked(self) -> tuple[Any, Any]:
@@ -109,7 +105,9 @@ class Classifier(ClassifierMixin, _Network):
     hidden: the widths of the hidden layers.  activation: "relu", "tanh", "sigmoid", "gelu", "silu".
     optimizer: a class of `tinygrad_opt.optim`, or its name in small letters; lr: its rate.
     epochs, batch_size: how long, and how many samples at once.  random_state: as everywhere in
-    scikit-learn.  verbose: show a bar.  Scale the inputs first, as with any network.
+    scikit-learn: each fit draws its initial weights and the order of the samples from a generator
+    of its own, so that fits in threads disturb neither each other nor the global generator.
+    verbose: show how it goes.  Scale the inputs first, as with any network.
 
     After `fit`: classes_, model_ (the network), loss_curve_ (the mean loss of each epoch).
 

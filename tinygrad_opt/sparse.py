@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ._tensor import Tensor
-from .autograd.graph import use_sparse_class, wrap_plain
+from .autograd.graph import use_sparse_class, wrap_as, wrap_plain
 from .autograd.node import Variable
 from .autograd.rowsparse import RowSparse
 from .backend import Device, xp
@@ -41,11 +41,8 @@ class SparseTensor(Tensor):
 
     array: RowSparse
 
-    def __init__(self, array: RowSparse, requires_grad: bool = False, node: Any = None) -> None:
-        self.array = array
-        self._requires_grad = requires_grad
-        self.node = node
-        self._grad = None
+    def __new__(cls, array: RowSparse) -> SparseTensor:
+        return wrap_as(cls, array)
 
     # What it is -----------------------------------------------------------------------------------
 
@@ -108,9 +105,10 @@ class SparseTensor(Tensor):
         """The same tensor with each row once; itself if it is so already."""
         return self if self.array.unique else SparseTensor(self.array.coalesce())
 
-    def to_dense(self) -> Tensor:
+    def to_dense(self, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
         """With all its zeros."""
-        return wrap_plain(self.array.to_dense())
+        dense = wrap_plain(self.array.to_dense())
+        return dense if dtype is None else dense.to(dtype)
 
     def clone(self) -> SparseTensor:
         """A copy."""

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from functools import cached_property
@@ -123,16 +124,24 @@ class Windows:
         return x.reshape(len(x), at.groups, rows // at.groups, math.prod(at.output))
 
     def window_argmax(self, x: Any, spans: tuple[Spans, ...]) -> Any:
-        """The place in the flat image of each window's first maximum, or of its last NaN."""
-        widths = [int((-(-(s.stop - s.start) // s.step)).max(initial=0)) for s in spans]
+        """The place in the flat image of each window's first maximum, or of its last NaN.
+
+        -1 for a window without a cell.
+        """
+        starts = [np.minimum(s.start, n - 1) for s, n in zip(spans, x.shape[2:], strict=True)]
+        counts = [
+            np.maximum(-(-(s.stop - start) // s.step), 1)
+            for s, start in zip(spans, starts, strict=True)
+        ]
+        widths = [int(count.max(initial=1)) for count in counts]
         best: Any = None
+        shape = (*x.shape[:2], *(len(s.start) for s in spans))
+        place = self.module.zeros(shape, int)  # where there is no window
         for tap in itertools.product(*map(range, widths)):
             # A window with fewer cells sees its last one again, which changes nothing.
             seen = [
-                np.minimum(
-                    s.start + t * s.step, s.start + (s.stop - 1 - s.start) // s.step * s.step
-                )
-                for s, t in zip(spans, tap, strict=True)
+                start + np.minimum(t, count - 1) * s.step
+                for s, start, count, t in zip(spans, starts, counts, tap, strict=True)
             ]
             index = self.module.asarray(np.ravel_multi_index(np.ix_(*seen), x.shape[2:]))
             value = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))[:, :, index]
@@ -141,20 +150,29 @@ class Windows:
             better = (value > best) | (value != value)
             best = self.module.where(better, value, best)
             place = self.module.where(better, index, place)
-        return place
+        cells = functools.reduce(np.minimum, np.ix_(*(s.stop - s.start for s in spans)))
+        return self.module.where(self.module.asarray(cells < 1), -1, place)
 
-    def pick(self, x: Any, place: Any) -> Any:
-        """The cells of x (batch, channels, *image) at `place` in the flat image."""
+    def pick(self, x: Any, place: Any, missing: float = 0.0) -> Any:
+        """The cells of x (batch, channels, *image) at `place` in the flat image.
+
+        At the place -1 `missing`; for -inf an integer type has its least number.
+        """
         rows = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
         flat = place.reshape(*place.shape[:2], math.prod(place.shape[2:]))
-        return self.module.take_along_axis(rows, flat, axis=2).reshape(place.shape)
+        y = self.module.take_along_axis(rows, self.module.maximum(flat, 0), axis=2)
+        if missing and x.dtype.kind in "iu":
+            missing = np.iinfo(x.dtype).min
+        other = self.module.asarray(missing, x.dtype)
+        return self.module.where(flat < 0, other, y).reshape(place.shape)
 
     def spread(self, g: Any, place: Any, image: Sizes) -> Any:
         """The transpose of `pick`: g added up at its places in an image of zeros."""
         rows, cells = g.shape[0] * g.shape[1], math.prod(image)
         first = self.module.arange(rows).reshape(*g.shape[:2], *(1,) * (g.ndim - 2)) * cells
         y = self.module.zeros(rows * cells, g.dtype)
-        self.module.add.at(y, (place + first).ravel(), g.ravel())
+        kept = place >= 0  # -1 is no cell
+        self.module.add.at(y, (place + first)[kept], g[kept])
         return y.reshape(*g.shape[:2], *image)
 
 
@@ -193,23 +211,29 @@ class FastWindows(Windows):
         return w.reshape(g.shape[1], x.shape[1] // at.groups, *at.kernel)
 
     def window_argmax(self, x: Any, spans: tuple[Spans, ...]) -> Any:
-        if x.dtype.char not in "fd" or x.size == 0:
+        if not _fits(x, x):
             return super().window_argmax(x, spans)
         return pooling.window_argmax(_plain(x), spans)
 
-    def pick(self, x: Any, place: Any) -> Any:
-        if x.dtype.char not in "fd":
-            return super().pick(x, place)
-        return pooling.pick(_plain(x), _plain(place))
+    def pick(self, x: Any, place: Any, missing: float = 0.0) -> Any:
+        if not _fits(x, x):
+            return super().pick(x, place, missing)
+        return pooling.pick(_plain(x), _plain(place), missing)
 
     def spread(self, g: Any, place: Any, image: Sizes) -> Any:
-        if g.dtype.char not in "fd":
+        if not _fits(g, g):
             return super().spread(g, place, image)
         return pooling.spread(_plain(g), _plain(place), image)
 
 
 def _fits(x: Any, y: Any) -> bool:
-    return x.dtype.char in "fd" and x.dtype == y.dtype and x.size > 0 and y.size > 0
+    return (
+        x.dtype.char in "fd"
+        and x.dtype == y.dtype
+        and x.dtype.isnative
+        and x.size > 0
+        and y.size > 0
+    )
 
 
 def _plain(x: Any) -> Any:

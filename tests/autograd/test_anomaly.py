@@ -125,8 +125,8 @@ def test_switching():
         with autograd.set_detect_anomaly(False):
             assert not autograd.is_anomaly_enabled()
         assert autograd.is_anomaly_enabled()
-        assert graph.Node is anomaly.TracedNode
-    assert graph.Node is autograd.Node
+        assert graph.record is anomaly.record_traced
+    assert graph.record is graph.record_plainly
     autograd.set_detect_anomaly(True)
     assert autograd.is_anomaly_enabled()
     autograd.set_detect_anomaly(False)
@@ -135,7 +135,7 @@ def test_switching():
     assert not autograd.is_anomaly_enabled()
     with pytest.raises(ValueError, match="x"), autograd.set_detect_anomaly(True):
         raise ValueError("x")
-    assert graph.Node is autograd.Node
+    assert graph.record is graph.record_plainly
 
 
 @pytest.mark.peers

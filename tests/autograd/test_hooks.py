@@ -30,7 +30,7 @@ def test_hooks_that_remove_themselves():
 def test_hooks_may_not_change_the_shape_or_the_type():
     for hook, kind, message in (
         (lambda g: tg.ones(5), RuntimeError, "has changed the size of value"),
-        (lambda g: 3, TypeError, "expected Tensor, but hook returned 'int'"),
+        (lambda g: 3, TypeError, "expected Variable, but hook returned 'int'"),
     ):
         x = leaf(1.0, 2.0)
         x.register_hook(hook)

@@ -43,7 +43,7 @@ def public_names():
 
     By the names they were defined with: aliases need no rows of their own.
     """
-    found = [getattr(functions, name) for name in functions.__all__]
+    found = list(functions.BARE.values())
     modules = [ops, *(importlib.import_module(i.name) for i in pkgutil.iter_modules(
         ops.__path__, ops.__name__ + "."))]  # fmt: skip
     for module in modules:

@@ -2,6 +2,7 @@
 
 import gc
 import math
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -128,3 +129,15 @@ def test_finite_checks_and_empty_arrays(conversions):
     assert not all_finite(CupyArray([1.0, -math.inf]))
     assert all_finite(CupyArray([]))
     assert sum_of_powers(CupyArray([]), 2) == 0.0
+
+
+def test_numba_cuda_is_imported_with_a_numpy_that_lost_a_name():
+    """NumPy 2.5 has no row_stack; afterwards it has none again."""
+    code = (
+        "import numpy; vars(numpy).pop('row_stack', None)\n"
+        "from tinygrad_opt.kernels import cuda\n"
+        "from numba.cuda.np import arrayobj\n"
+        "assert not hasattr(numpy, 'row_stack')"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()

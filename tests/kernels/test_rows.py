@@ -21,6 +21,16 @@ def test_sums_are_those_of_numpy(dtype, shape, places):
     np.testing.assert_allclose(y, expected, rtol=0, atol=20 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("places", [1, 3])
+def test_what_comes_often_is_added_up_in_float64(places):
+    index = np.arange(300_000) % places
+    table, g = np.ones((places + 1, 2), "float32"), np.full((300_000, 2), 0.1, "float32")
+    rows.add(table, index - (places + 1) * (index == 0), g)  # the first place by its negative name
+    right = 1 + 300_000 // places * float(g[0, 0])
+    np.testing.assert_allclose(table[:places], right, rtol=1e-7)
+    np.testing.assert_array_equal(table[places:], 1)
+
+
 def test_strange_layouts():
     table, index = np.zeros((4, 3)), np.array([0, 9, 1, 9, 3])[::2]
     g = np.asfortranarray(np.arange(9.0).reshape(3, 3))

@@ -70,3 +70,53 @@ def test_values_as_pytorch(torch):
     for n in (2, 3):
         peer = torch.special.polygamma(n, torch.tensor(X)).numpy()
         np.testing.assert_allclose(special.polygamma(X, n), peer, rtol=1e-13)
+
+
+FAR = [  # n, x, polygamma(n, x), worked out with 60 digits
+    (0, -1e9 + 0.5, 20.72326583694641), (0, -123456.75, 8.582057567691884),
+    (0, -1e15 + 0.5, 34.538776394910684), (0, -1e-10, 9999999999.422785),
+    (1, -2.25, 19.37941051186914), (1, -1e9 + 0.5, 9.869604400089358), (2, -1e9 + 0.5, -1e-18),
+    (3, -1e3 + 0.25, 1558.5454565420405), (4, -7.1, 2399973.8329840363),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "x", "expected"), FAR)
+def test_far_below_zero(n, x, expected):
+    y = special.polygamma(np.array([x]), n)[0]
+    np.testing.assert_allclose(y, expected, rtol=2e-13)
+
+
+def test_work_does_not_grow_with_the_number(monkeypatch):
+    steps = []
+    ratio = special._ratio
+    monkeypatch.setattr(special, "_ratio", lambda *a: steps.append(1) or ratio(*a))
+    for x in (-3e30, -1e9 + 0.5, -1e5, 1e300, -np.inf, np.nan):
+        special.polygamma(np.array([x, 0.1]), 1)
+    assert len(steps) < 6 * 30
+
+
+def test_large_orders():
+    # psi_n(x) = (-1)^(n + 1) n! / x^(n + 1) (1 + (x / (x + 1))^(n + 1) + ...)
+    x = np.array([1.0, 2.0, 3.0])
+    for n in (60, 120, 160):
+        first = math.factorial(n) * np.exp(-(n + 1) * np.log(x))
+        rest = sum((x / (x + k)) ** (n + 1) for k in range(40))
+        np.testing.assert_allclose(special.polygamma(x, n), (-1) ** (n + 1) * first * rest, 1e-11)
+    assert special.polygamma(np.array([1e5]), 200)[0] == 0
+    assert np.isinf(special.polygamma(np.array([0.1]), 200)[0])
+
+
+def test_poles_as_pytorch_says():
+    at = np.array([0.0, -0.0, -1.0, -(2.0**60)])
+    inf = np.inf
+    np.testing.assert_array_equal(special.polygamma(at, 0), [-inf, inf, np.nan, np.nan])
+    np.testing.assert_array_equal(special.polygamma(at, 1), [inf] * 4)
+    np.testing.assert_array_equal(special.polygamma(at, 2), [-inf] * 4)
+    mirrored = special.polygamma(np.array([3.5]), 2)  # pi cot(pi x) has no curvature at -2.5
+    np.testing.assert_array_equal(special.polygamma(np.array([-2.5]), 2), mirrored)
+
+
+def test_half_precision_stays():
+    for function in (special.erf, special.erfc, special.erfinv, special.lgamma):
+        assert function(np.float16([0.5])).dtype == "float16"
+    assert special.polygamma(np.float16([0.5]), 0).dtype == "float16"

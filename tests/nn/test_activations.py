@@ -79,7 +79,7 @@ def test_softmin_and_softmax2d():
 
 def test_gumbel_softmax():
     logits = T.tensor([0.0, math.log(3.0)], requires_grad=True)
-    many = T.Tensor(np.broadcast_to(logits.array, (4000, 2)))
+    many = T.from_numpy(np.broadcast_to(logits.array, (4000, 2)))
     hard = F.gumbel_softmax(many, hard=True)
     assert set(np.unique(hard.array.round(6))) == {0, 1}
     assert hard.array[:, 1].mean() == pytest.approx(0.75, abs=0.03)

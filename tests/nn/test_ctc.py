@@ -136,3 +136,15 @@ def test_equals_pytorch(torch, reduction, zero_infinity):
         results.append((loss.detach().numpy(), x.grad.numpy()))
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [4, -1, 2**31, 2**62, -(2**63)])
+def test_labels_that_are_no_classes_are_refused(bad):
+    with pytest.raises(RuntimeError, match="targets must be labels in the range 0 to"):
+        F.ctc_loss(T.zeros(5, 1, 4), T.tensor([[1, bad]]), (5,), (2,))
+
+
+@pytest.mark.parametrize("dtype", [T.float32, T.bool])
+def test_labels_that_are_no_integers_are_refused(dtype):
+    with pytest.raises(RuntimeError, match="ctc_loss: targets must be integral, got"):
+        F.ctc_loss(T.zeros(5, 1, 4), T.tensor([[1, 1]]).to(dtype), (5,), (2,))

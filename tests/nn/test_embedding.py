@@ -299,6 +299,12 @@ def test_mistakes_are_named(name):
         call()
 
 
+@pytest.mark.parametrize("dtype", [T.float32, T.bool, T.uint8])
+def test_offsets_that_are_no_indices_are_refused(dtype):
+    with pytest.raises(RuntimeError, match="argument 'offsets' to have one of the following"):
+        F.embedding_bag(T.tensor([0, 1]), T.ones(3, 2), T.tensor([0, 1]).to(dtype))
+
+
 def test_offsets_that_decrease_are_refused():
     with pytest.raises(RuntimeError, match="offsets must not decrease"):
         F.embedding_bag(T.tensor([0, 1, 2]), T.zeros(3, 2), T.tensor([0, 2, 1]))

@@ -144,3 +144,32 @@ def test_names_without_underscore_warn(name):
         assert getattr(init, name)(w, *OLD_NAMES[name]) is w
     with pytest.warns(FutureWarning, match="`nn.init.dirac_`"):
         init.dirac(T.zeros(1, 1, 1))
+
+
+# mean, std, a, b; the mean and standard deviation of what is left (numerical integrals)
+TAILS = [
+    (0, 1, 10, 11, 10.098079, 0.0970985),
+    (0, 1, -11, -10, -10.098079, 0.0970985),
+    (0, 1, 8, 9, 8.1210899, 0.118764),
+    (0, 1, 40, 41, 40.024969, 0.0249532),
+    (0, 1, -1000, -999, -999.001001, 0.001001),
+    (0, 1, 35, 36.5, 35.028525, 0.0285024),
+    (3, 2, 33, float("inf"), 33.13216, 0.131589),
+]
+
+
+@pytest.mark.filterwarnings("ignore:mean is more than 2 std")
+@pytest.mark.parametrize("row", TAILS)
+@pytest.mark.parametrize("dtype", [T.float32, T.float64])
+def test_truncated_normal_in_the_tails(row, dtype):
+    *settings, mean, std = row
+    x = init.trunc_normal_(T.empty(20_000, dtype=dtype), *map(float, settings)).double().array
+    assert settings[2] <= x.min() < x.max() <= settings[3]
+    assert x.mean() == pytest.approx(mean, abs=5 * std / math.sqrt(x.size) + 1e-5 * (mean < -900))
+    assert x.std() == pytest.approx(std, rel=0.05)
+
+
+@pytest.mark.filterwarnings("ignore:mean is more than 2 std")
+def test_truncated_normal_of_float16():
+    x = init.trunc_normal_(T.empty(2000, dtype=T.float16), 0.0, 1.0, 10.0, 11.0)
+    assert x.float().std().item() > 0.05

@@ -201,3 +201,49 @@ def test_reset_parameters(make):
         p.data += 1
     layer.reset_parameters()
     assert all((fresh[k] == v).all() for k, v in layer.state_dict().items())
+
+
+NORMS = {
+    "batch": (nn.BatchNorm1d(3), F.batch_norm), "instance": (nn.InstanceNorm1d(3), None),
+    "layer": (nn.LayerNorm(5), None), "group": (nn.GroupNorm(3, 3), None),
+    "rms": (nn.RMSNorm(5), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("eps", [0.0, -1e-5, -10.0])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", NORMS)
+def test_eps_is_checked_where_pytorch_does(name, training, eps):
+    """In BatchNorm alone, by either form; the others compute with what they are given."""
+    x = T.tensor(X, dtype=T.float32)
+    layer, function = copy.deepcopy(NORMS[name][0]).train(training), NORMS[name][1]
+    layer.eps = eps
+    calls = [lambda: layer(x)]
+    if function is not None:
+        calls.append(lambda: function(x, T.zeros(3), T.ones(3), training=training, eps=eps))
+    for call in calls:
+        if name == "batch" and (training or eps < 0):
+            bound = "positive during training" if training else "non-negative"
+            with pytest.raises(ValueError, match=f"batch_norm eps must be {bound}, but got {eps}"):
+                call()
+        else:
+            assert np.isfinite(call().detach().numpy()).all() == (eps > -10)
+
+
+def test_eps_of_batch_statistics_in_evaluation():
+    layer = nn.BatchNorm2d(2, eps=0.0, track_running_stats=False).eval()
+    with pytest.raises(ValueError, match=r"must be positive during training, but got 0\.0"):
+        layer(T.ones(2, 2, 1, 1))
+
+
+def test_running_statistics_where_momentum_is_none():
+    """Their plain average over the batches, as PyTorch's; InstanceNorm keeps its start."""
+    x = T.tensor(X, dtype=T.float64)
+    batch = nn.BatchNorm1d(3, momentum=None, dtype=T.float64)
+    instance = nn.InstanceNorm1d(3, momentum=None, track_running_stats=True, dtype=T.float64)
+    for layer in (batch, instance):
+        for factor in (1, 2, 6):
+            layer(x * factor)
+    np.testing.assert_allclose(batch.running_mean.numpy(), X.mean((0, 2)) * 3, rtol=1e-12)
+    assert instance.running_mean.tolist() == [0, 0, 0]
+    assert instance.running_var.tolist() == [1, 1, 1]

@@ -189,6 +189,31 @@ def test_lengths_beyond_the_input_are_refused():
         pad_sequence([T.tensor(1.0)])
 
 
+WRONG_SIZES = [
+    [4],
+    [1],
+    [2, 2],
+    [1, 2],
+    [-1, 4],
+    [0, 3],
+    [2**31],
+    [2**62, 2**62, 3],
+    [-(2**63)],
+    [],
+]
+
+
+@pytest.mark.parametrize("sizes", WRONG_SIZES)
+def test_batch_sizes_that_are_not_those_of_the_data_are_refused(sizes):
+    packed = packing.PackedSequence(T.zeros(3, 2), T.tensor(sizes, dtype=T.int64))
+    for use in (packing.pad_packed_sequence, T.nn.GRU(2, 4), T.nn.LSTM(2, 4)):
+        with pytest.raises(RuntimeError, match="PackedSequence: batch_sizes must "):
+            use(packed)
+    floats = packing.PackedSequence(T.zeros(3, 2), T.tensor([3.0]))
+    with pytest.raises(RuntimeError, match="batch_sizes must be a 1-D int64 tensor that is not"):
+        packing.pad_packed_sequence(floats)
+
+
 # Against PyTorch ----------------------------------------------------------------------------------
 
 

@@ -103,6 +103,84 @@ def test_maxima_of_not_a_number_and_of_minus_infinity():
     assert place.tolist() == [[0, 2, 5]]
 
 
+# input, kernel, stride, padding, dilation, maxima, places: PyTorch's maxima, written out
+NO_CELL = [
+    ([[1.0]], 2, None, 1, 2, [[-math.inf]], [[-1]]),
+    ([[1.0, 2.0]], 2, 1, 1, 2, [[2.0, 1.0]], [[1, 0]]),
+    ([[1.0, 2.0]], 2, 1, 1, 3, [[-math.inf]], [[-1]]),
+    ([[4.0, 5.0, 6.0]], 2, 2, 1, 4, [[-math.inf]], [[-1]]),
+    ([[4.0, 5.0, 6.0]], 3, 1, 1, 2, [[5.0]], [[1]]),
+]
+
+
+@pytest.mark.parametrize("dtype", [T.float32, T.float64, T.float16, T.int64])
+@pytest.mark.parametrize("case", NO_CELL)
+def test_windows_without_a_cell(case, dtype):
+    values, *arguments, maxima, places = case
+    x = T.tensor(values).to(dtype)
+    y, place = F.max_pool1d(x, *arguments, return_indices=True)
+    least = np.iinfo(np.int64).min if dtype == T.int64 else -math.inf
+    assert y.tolist() == [[least if v == -math.inf else v for v in row] for row in maxima]
+    assert place.tolist() == places
+    assert y.dtype == dtype
+
+
+def test_windows_without_a_cell_have_no_gradient():
+    x = T.ones(1, 1, 3, 1, dtype=T.float64, requires_grad=True)
+    y = F.max_pool2d(x, (1, 2), None, (0, 1), (1, 2))
+    assert y.tolist() == [[[[-math.inf]] * 3]]
+    (g,) = T.autograd.grad(y.sum(), x, create_graph=True)
+    assert g.tolist() == [[[[0.0]] * 3]]
+    cube = T.ones(1, 1, 1, 1, 1, requires_grad=True)
+    F.max_pool3d(cube, 2, None, 1, 2).sum().backward()
+    assert cube.grad.tolist() == [[[[[0.0]]]]]
+    # Of the gradient's gradient, too: what was picked from nowhere stays nothing.
+    line = T.tensor([[[1.0, 2.0, 3.0]]], dtype=T.float64, requires_grad=True)
+    weight = T.ones(1, 1, 1, dtype=T.float64, requires_grad=True)
+    missed = F.max_pool1d(line, 2, 2, 1, 4)
+    (g,) = T.autograd.grad(missed, line, weight, create_graph=True)
+    g.sum().backward()
+    assert weight.grad.tolist() == [[[0.0]]]
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_windows_that_lie_outside_in_every_way(axes):
+    # By definition: the largest of the cells that lie in the image, -inf if none does.
+    rng = np.random.default_rng(axes)
+    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[axes - 1]
+    for _ in range(40):
+        kernel, dilation, stride = rng.integers(1, 4, (3, axes)).tolist()
+        padding = [int(rng.integers(0, k // 2 + 1)) for k in kernel]
+        image = rng.integers(1, 5, axes).tolist()
+        x = rng.standard_normal((1, 2, *image))
+        sides = [(0, 0), (0, 0), *((p, p) for p in padding)]
+        padded = np.pad(x, sides, constant_values=-np.inf)
+        reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+        if any(n < r for n, r in zip(padded.shape[2:], reach, strict=True)):
+            continue
+        windows = np.lib.stride_tricks.sliding_window_view(padded, reach, range(2, 2 + axes))
+        steps = (slice(None, None, s) for s in stride)
+        taps = (slice(None, None, d) for d in dilation)
+        right = windows[(..., *steps, *(slice(None),) * axes)][(..., *taps)]
+        ours = pool(T.tensor(x), kernel, stride, padding, dilation)
+        np.testing.assert_array_equal(ours.array, right.max(axis=tuple(range(-axes, 0))))
+
+
+def test_indices_that_were_changed_after_pooling_are_refused():
+    x = T.tensor([[[1.0, 2.0, 3.0, 4.0]]], requires_grad=True)
+    for bad in (4, 10**12, -5, -(2**63)):
+        y, place = F.max_pool1d(x, 2, return_indices=True)
+        place.array[0, 0, 1] = bad
+        with pytest.raises(IndexError, match=r"between 0 and 3, got .*; were the indices changed"):
+            y.sum().backward()
+        z, place = F.max_pool1d(x.detach(), 2, return_indices=True)
+        z.requires_grad = True
+        full = F.max_unpool1d(z, place, 2)
+        place.array[0, 0, 1] = bad
+        with pytest.raises(IndexError, match="between 0 and 3"):
+            full.sum().backward()
+
+
 def test_whole_numbers_and_half_precision():
     x = T.arange(16).reshape(1, 4, 4)
     assert F.max_pool2d(x, 2).tolist() == [[[5, 7], [13, 15]]]
@@ -269,6 +347,15 @@ ERRORS = {
     "unpooled places": (
         lambda t, F: F.max_unpool2d(t.ones(1, 1, 1, 1), t.full((1, 1, 1, 1), 9), 2),
         RuntimeError, "Found an invalid max index: 9"),
+    "unpooled places below": (
+        lambda t, F: F.max_unpool2d(t.ones(1, 1, 1, 1), t.full((1, 1, 1, 1), -1), 2),
+        RuntimeError, "Found an invalid max index: -1"),
+    "unpooled places of int64's end": (
+        lambda t, F: F.max_unpool1d(t.ones(1, 1, 1), t.full((1, 1, 1), -(2**63)), 2),
+        RuntimeError, "Found an invalid max index: -9223372036854775808"),
+    "unpooled places of floats": (
+        lambda t, F: F.max_unpool1d(t.ones(1, 1, 1), t.full((1, 1, 1), math.nan), 2),
+        RuntimeError, "elements in indices should be type int64 but got: "),
     "unpooled shapes": (
         lambda t, F: F.max_unpool2d(t.ones(1, 1, 1, 1), t.full((1, 1, 1, 2), 0), 2),
         RuntimeError, "Expected shape of indices to be same as that of the input tensor"),

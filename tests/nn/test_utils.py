@@ -88,7 +88,7 @@ def test_an_infinite_norm_zeroes_the_finite_gradients():
 
 def test_gradients_of_both_precisions_and_any_layout():
     p = nn.Parameter(T.zeros(2, 3, dtype=T.float64))
-    p.grad = T.Tensor(np.arange(6.0).reshape(3, 2).T)
+    p.grad = T.from_numpy(np.arange(6.0).reshape(3, 2).T)
     q = nn.Parameter(T.zeros(1))
     q.grad = T.ones(1)
     norm = utils.clip_grad_norm_([p, q], 1e9)

@@ -6,6 +6,12 @@ from op_rows.rows import Row, functional, np_softmax, of, positive
 
 from tinygrad_opt import ops
 
+
+def np_huber(x, y):
+    d = np.abs(x - y)
+    return np.where(d < 0.8, d * d / 2, 0.8 * (d - 0.4))
+
+
 LOSSES = [
     Row("cross_entropy", lambda m, x: ops.cross_entropy(x, index=rows.LABELS, scale=0.5),
         of((2, 3)),
@@ -35,4 +41,9 @@ LOSSES = [
         functional("cross_entropy", reduction="none")),
     Row("mean_squared_error", lambda m, x, y: ops.mean_squared_error(x, y), of((2, 3), (2, 3)),
         lambda x, y: ((x - y) ** 2).mean(), functional("mse_loss")),
+    Row("huber", lambda m, x, y: ops.huber(x, y, delta=0.8), of((2, 3), (2, 3)), np_huber,
+        functional("huber_loss", delta=0.8, reduction="none")),
+    Row("huber: smooth l1", lambda m, x, y: ops.huber(x, y, delta=0.8, scale=0.8),
+        of((2, 3), (2, 3)), lambda x, y: np_huber(x, y) / 0.8,
+        functional("smooth_l1_loss", beta=0.8, reduction="none")),
 ]  # fmt: skip

@@ -394,9 +394,24 @@ def test_an_optimizer_without_a_rule_says_so():
     class Forgetful(optim.Optimizer):
         rule = signed
 
-    with pytest.raises(ValueError, match=r"Forgetful: the rule signed has coefficients .*: decay;"):
-        Forgetful([p], {"lr": 0.1}).step()
+    missing = r"Forgetful: the rule signed has coefficients .*: decay;"
+    with pytest.raises(ValueError, match=missing):  # at construction, not at the first step
+        Forgetful([p], {"lr": 0.1})
+    optimizer = Forgetful([p], {"lr": 0.1, "decay": 1.0})
+    del optimizer.param_groups[0]["decay"]
+    with pytest.raises(ValueError, match=missing):
+        optimizer.step()
     assert p.item() == 1.0
+
+
+def test_a_rule_that_is_a_bare_function_is_refused():
+    class Bare(optim.Optimizer):
+        rule = signed.function
+
+    with pytest.raises(
+        TypeError, match=r"Bare.rule must be an @update_rule, got a method; decorate"
+    ):
+        Bare([leaf(1.0)], {"lr": 0.1})
 
 
 def test_a_rule_and_a_class_make_an_optimizer():

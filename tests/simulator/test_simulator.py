@@ -16,6 +16,8 @@ if os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
 pytest.importorskip("numba_cuda")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kernels"))
+from local_rules import LOCAL_RULES
+from local_rules import coefficients as local_coefficients
 from numba import cuda
 from rules import RULES, arrays, coefficients
 
@@ -56,3 +58,13 @@ def test_launch_checks_its_arguments():
 def test_ptx_needs_the_compiler():
     with pytest.raises(RuntimeError, match="unset NUMBA_ENABLE_CUDASIM"):
         kernels.sgd.ptx()
+
+
+@pytest.mark.parametrize("rule", LOCAL_RULES.values(), ids=LOCAL_RULES)
+def test_what_a_rule_assigns_ends_with_its_element(rule):
+    plain = arrays(rule, "float32", 13)
+    device = [cuda.to_device(a) for a in plain]
+    rule.launch(device, local_coefficients(rule))
+    rule.reference(plain, local_coefficients(rule))
+    for ours, oracle in zip(device, plain, strict=True):
+        np.testing.assert_array_equal(ours.copy_to_host(), oracle)

@@ -37,15 +37,6 @@ def test_attributes():
     assert not x.T.is_contiguous()
 
 
-def test_construction():
-    array = np.ones(2)
-    assert Tensor(array).array is array
-    assert Tensor([1, 2]).dtype == tg.float32
-    assert Tensor(Tensor(array)).array is array
-    assert Tensor(np.float64(2)).dtype == tg.float64
-    assert Tensor().shape == (0,)
-
-
 def test_assigning_grad():
     x = tg.ones(2, requires_grad=True)
     g = tg.ones(2)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
 from tinygrad_opt.training import lr_range_test
-from tinygrad_opt.utils.data import DataLoader, TensorDataset
+from tinygrad_opt.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 mpl.use("agg")
 
@@ -47,7 +47,7 @@ class Setup:
 
     def range_test(self, **options):
         options = dict(steps=30) | options
-        return lr_range_test(self.model, self.optimizer, self.criterion, self.loader, **options)
+        return lr_range_test(self.model, self.criterion, self.optimizer, self.loader, **options)
 
     def everything(self):
         return copy.deepcopy(
@@ -88,6 +88,62 @@ def test_everything_is_put_back(name):
     other = Setup(OPTIMIZERS[name], warm=0 if name == "fresh" else 2)
     other.train(2)
     assert_same(after, other.everything())  # training goes on with the same bits
+
+
+def test_twice_it_says_the_same_twice():
+    setup = Setup()
+    before = setup.everything()
+    first, second = setup.range_test(), setup.range_test()
+    assert first == second
+    assert_same(setup.everything(), before)
+
+
+class Exchanging(nn.Module):
+    """A layer, or a loss, that puts a new tensor in the place of its buffer at each call."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("seen", tg.zeros(1))
+        self.register_buffer("last", None)
+        self.register_buffer("kept_out", tg.zeros(1), persistent=False)
+        self.scale = nn.Parameter(tg.ones(1))
+
+    def forward(self, output, target=None):
+        self.seen = self.seen + 1
+        self.last, self.kept_out = self.seen * 2, self.seen * 3
+        output = output * self.scale
+        return output if target is None else ((output - target) ** 2).mean()
+
+
+def test_exchanged_buffers_and_those_of_the_loss_are_put_back():
+    setup = Setup(warm=0)
+    setup.model.append(Exchanging())
+    setup.criterion = Exchanging().eval()
+    parts = [setup.model[-1], setup.criterion]
+    setup.optimizer.add_param_group({"params": setup.criterion.parameters()})
+    held = [(part.seen, part.kept_out, part.scale) for part in parts]
+    setup.range_test()
+    for part, (seen, kept_out, scale) in zip(parts, held, strict=True):
+        assert (part.seen is seen, part.kept_out is kept_out, part.scale is scale) == (True,) * 3
+        assert [seen.item(), kept_out.item(), scale.item(), part.last] == [0, 0, 1, None]
+        assert list(part.state_dict()) == ["scale", "seen"]
+    assert not setup.criterion.training
+
+
+@pytest.mark.parametrize("where", ["sampler", "batch sampler", "loader"])
+def test_generators_of_samplers_are_put_back(where):
+    setup, own = Setup(), tg.Generator().manual_seed(8)
+    data = setup.loader.dataset
+    sampler = RandomSampler(data, generator=own)
+    options = {
+        "sampler": dict(batch_size=8, sampler=sampler),
+        "batch sampler": dict(batch_sampler=BatchSampler(sampler, 8, False)),
+        "loader": dict(batch_size=8, shuffle=True, generator=own),
+    }[where]
+    setup.loader = DataLoader(data, **options)
+    before = own.get_state()
+    setup.range_test()
+    assert_same(own.get_state(), before)
 
 
 def test_schedule_free_optimizers_keep_their_mode():
@@ -150,7 +206,7 @@ def test_the_rates_and_the_losses():
     sgd = optim.SGD(w.parameters(), lr=3.0)
     x = tg.ones(1, 1)
     found = lr_range_test(
-        w, sgd, nn.MSELoss(), [(x, x * 0)], start=1e-3, end=0.1, steps=3, smoothing=0.5
+        w, nn.MSELoss(), sgd, [(x, x * 0)], start=1e-3, end=0.1, steps=3, smoothing=0.5
     )
     assert found.lrs == pytest.approx([1e-3, 1e-2, 1e-1])
     weight = [1.0, 1.0 * (1 - 2e-3), (1 - 2e-3) * (1 - 2e-2)]  # gradient descent on w^2
@@ -187,7 +243,7 @@ def test_groups_keep_their_ratios():
     )
     x = tg.ones(1, 1)
     model = nn.Sequential(a, b)
-    lr_range_test(model, optimizer, nn.MSELoss(), [(x, x)], start=1e-3, end=1e-1, steps=3)
+    lr_range_test(model, nn.MSELoss(), optimizer, [(x, x)], start=1e-3, end=1e-1, steps=3)
     assert np.array(seen) == pytest.approx(np.array([[1e-3, 5e-4], [1e-2, 5e-3], [1e-1, 5e-2]]))
     assert [group["lr"] for group in optimizer.param_groups] == [0.2, 0.1]
 
@@ -196,7 +252,7 @@ def test_no_suggestion_where_nothing_falls():
     x = tg.ones(1, 1)
     model = nn.Linear(1, 1)
     found = lr_range_test(
-        model, optim.SGD(model.parameters(), lr=1.0), lambda y, t: (y * 0).sum() + 1, [(x, x)],
+        model, lambda y, t: (y * 0).sum() + 1, optim.SGD(model.parameters(), lr=1.0), [(x, x)],
         steps=9,
     )  # fmt: skip
     assert found.suggested_lr is None
@@ -213,7 +269,7 @@ def test_mistakes():
         setup.range_test()
     lazy = nn.LazyLinear(1)
     with pytest.raises(ValueError, match=r"LazyLinear has lazy parameters, .* call the model once"):
-        lr_range_test(lazy, optim.SGD(setup.model.parameters()), setup.criterion, [(1, 2)])
+        lr_range_test(lazy, setup.criterion, optim.SGD(lazy.parameters()), [(1, 2)])
 
 
 def test_the_picture():

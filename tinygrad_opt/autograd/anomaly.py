@@ -2,7 +2,7 @@
 
 While it is on, operations are recorded as TracedNodes, which remember the lines that made them and
 look at the value; and backward looks at every gradient. While it is off it costs nothing: the
-class that `graph.py` makes Nodes of is exchanged, and the engine asks once for each pass.
+function that `graph.py` records with is exchanged, and the engine asks once for each pass.
 """
 
 from __future__ import annotations
@@ -36,8 +36,12 @@ class TracedNode(Node):
                 f"{op.__name__} returned nan in its forward pass, from inputs without nan:\n"
                 f"{self.trace}",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
+
+
+def record_traced(value: Any, *parts: Any) -> Any:
+    return graph.wrap_recorded(value, TracedNode(*parts))
 
 
 def user_lines() -> str:
@@ -145,4 +149,4 @@ class detect_anomaly:
 def _switch(mode: bool, check_nan: bool) -> None:
     global on, _check_nan
     on, _check_nan = mode, check_nan
-    graph.Node = TracedNode if mode else Node  # type: ignore[misc]
+    graph.record = record_traced if mode else graph.record_plainly

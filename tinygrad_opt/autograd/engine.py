@@ -12,10 +12,11 @@ import heapq
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._quiet import SETTINGS, restore, silence
 from ..backend import xp
 from . import anomaly, rebase, versions
 from .graph import reduce_to, wrap_plain
-from .hooks import with_posthooks
+from .hooks import run_after_accumulation, with_posthooks
 from .modes import enable_grad, mode
 from .node import Node, Variable
 from .rowsparse import RowSparse
@@ -55,12 +56,12 @@ def backward(
             )
     keep = create_graph if retain_graph is None else retain_graph
     seeds = seeds_of(outputs, grad_tensors, create_graph)
-    arrived = _propagate(outputs, seeds, chosen, keep, create_graph)
-    for leaf, g in arrived.items():
-        accumulate(leaf, g)
-        if leaf._hooks is not None:
-            for hook in tuple(leaf._hooks.after):
-                hook(leaf)
+    with _Pass(create_graph):
+        arrived = _propagate(outputs, seeds, chosen, keep, create_graph)
+        for leaf, g in arrived.items():
+            accumulate(leaf, g)
+            if leaf._hooks is not None:
+                run_after_accumulation(leaf)
 
 
 def grad(
@@ -100,7 +101,8 @@ def grad(
     if is_grads_batched:
         return _batched(outputs_, wanted, grad_outputs, keep, create_graph, allowed)
     seeds = seeds_of(outputs_, grad_outputs, create_graph)
-    arrived = _propagate(outputs_, seeds, wanted, keep, create_graph)
+    with _Pass(create_graph):
+        arrived = _propagate(outputs_, seeds, wanted, keep, create_graph)
     results: list[Any] = []
     for i, x in enumerate(wanted):
         g = arrived.get(x)
@@ -144,7 +146,8 @@ def accumulate(leaf: Any, g: Any) -> None:
         leaf._grad = g.clone() if held is None else held + g  # type: ignore[attr-defined]
     elif held is not None:
         if held.requires_grad:
-            leaf._grad = held + wrap_plain(g)
+            with enable_grad():
+                leaf._grad = held + wrap_plain(g)
         elif type(held.array) is RowSparse:
             leaf._grad = wrap_plain(held.array + g)
         elif type(g) is RowSparse:
@@ -157,6 +160,21 @@ def accumulate(leaf: Any, g: Any) -> None:
         leaf._grad = wrap_plain(g.copy())  # a pullback may have passed on an array it shares
 
 
+class _Pass:
+    """What holds during a backward pass, in hooks too: it is recorded if asked for, and silent."""
+
+    def __init__(self, create_graph: bool) -> None:
+        self._create_graph = create_graph
+
+    def __enter__(self) -> None:
+        self._recording, mode.enabled = mode.enabled, self._create_graph
+        self._settings = silence(SETTINGS)
+
+    def __exit__(self, *exc: object) -> None:
+        restore(self._settings)
+        mode.enabled = self._recording
+
+
 def _propagate(
     outputs: list[Any],
     seeds: list[Any],
@@ -165,9 +183,6 @@ def _propagate(
     create_graph: bool,
 ) -> dict[Any, Any]:
     """The gradients that arrive: of all leaves, or (if `wanted` is given) of those tensors."""
-    if create_graph and not mode.enabled:
-        with enable_grad():
-            return _propagate(outputs, seeds, wanted, keep, create_graph)
     if rebase.rebound:
         rebase.resolve(outputs)
     useful = None if wanted is None else _leading_to(wanted, outputs)
@@ -192,7 +207,7 @@ def _propagate(
         newest = heapq.heappop(waiting)[1] if waiting else None
         g = pending.pop(node)
         if node.hooks is not None:
-            for hook in tuple(node.hooks):
+            for hook in tuple(node.hooks.values()):
                 g = hook(g)
         if useful is not None:
             for x in useful.get(node, ()):
@@ -207,7 +222,7 @@ def _propagate(
         if prepare is not None:
             output = prepare(node)
         if node.hooks is not None and node.hooks.after:
-            output = with_posthooks(node, output, g)
+            output = with_posthooks(node, output, g, _fitted)
         if not keep:
             spent.append(node)
         i = 0
@@ -241,7 +256,7 @@ def _propagate(
     if useful is not None:
         pending = {x: g for x, g in pending.items() if x in useful}
     for x in pending:  # only leaves are left
-        for hook in tuple(x._hooks or ()):
+        for hook in () if x._hooks is None else tuple(x._hooks.values()):
             pending[x] = hook(pending[x])
     for node in spent:  # only now that all has gone well
         node.release()

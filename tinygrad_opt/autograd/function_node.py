@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import anomaly
 from .context import Call, Context
 from .node import FixedNode, Node, Variable
+
+if TYPE_CHECKING:
+    from .hooks import RemovableHandle
 
 __all__ = ["FunctionNode", "Packet"]
 
@@ -119,6 +122,12 @@ class Select(FixedNode):
 
         super().__init__(node.op, (), (_junction(node),), {}, (None, at_i))
         self.function = node
+
+    def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        return self.function.register_prehook(hook)
+
+    def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        return self.function.register_hook(hook)
 
     def name(self) -> str:
         return self.function.name()

@@ -3,26 +3,61 @@
 from __future__ import annotations
 
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from ..dtypes import name_of
+from .function_node import Packet
 from .graph import wrap_plain
 from .node import Node, Variable
 from .rowsparse import RowSparse
 
-__all__ = ["HookList", "KeepGrad", "RemovableHandle", "hooks_of", "on_node"]
+__all__ = ["KEEP_GRAD", "HookTable", "KeepGrad", "RemovableHandle", "add_hook", "hooks_of",
+           "on_node"]  # fmt: skip
+
+KEEP_GRAD = "retain_grad"  # the key of a KeepGrad, among the ids of handles
 
 
 class RemovableHandle:
-    """What registering a hook returns: `remove()` takes the hook away again."""
+    """What registering a hook returns: `remove()` takes the hook away again.
 
-    def __init__(self, hooks: list[Any], hook: Any) -> None:
-        self._hooks, self._hook = hooks, hook
+    id               the key of the hook, given to no other
+    hooks_dict_ref   a weak reference to the dictionary that holds it by this key
+
+    extra_dict: a dictionary, or a list of them, that says more of the hook by the same key.
+    A handle that is pickled with its dictionary is the handle of that copy.
+    """
+
+    id: int
+    next_id: int = 0
+
+    def __init__(self, hooks_dict: Any, *, extra_dict: Any = None) -> None:
+        self.id = RemovableHandle.next_id
+        RemovableHandle.next_id += 1
+        extra = [extra_dict] if isinstance(extra_dict, dict) else extra_dict or ()
+        self._hold(hooks_dict, extra)
+
+    def _hold(self, hooks_dict: Any, extra: Any) -> None:
+        self.hooks_dict_ref = weakref.ref(hooks_dict)
+        self.extra_dict_ref = tuple(weakref.ref(table) for table in extra)
 
     def remove(self) -> None:
         """Takes the hook away; a second time does nothing."""
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
+        for reference in (self.hooks_dict_ref, *self.extra_dict_ref):
+            table = reference()
+            if table is not None:
+                table.pop(self.id, None)
+
+    def __getstate__(self) -> tuple[Any, int, tuple[Any, ...]]:
+        return self.hooks_dict_ref(), self.id, tuple(ref() for ref in self.extra_dict_ref)
+
+    def __setstate__(self, state: tuple[Any, int, tuple[Any, ...]]) -> None:
+        hooks_dict, self.id, extra = state
+        RemovableHandle.next_id = max(RemovableHandle.next_id, self.id + 1)
+        gone: OrderedDict[int, Any] = OrderedDict()  # nothing holds it: `remove` does nothing
+        kept = (table for table in extra if table is not None)
+        self._hold(gone if hooks_dict is None else hooks_dict, kept)
 
     def __enter__(self) -> RemovableHandle:
         return self
@@ -31,7 +66,24 @@ class RemovableHandle:
         self.remove()
 
 
-class HookList(list[Any]):
+def add_hook(
+    hooks: OrderedDict[Any, Any], hook: Any, *, prepend: bool = False,
+    marked: tuple[OrderedDict[int, bool], ...] = (),
+) -> RemovableHandle:  # fmt: skip
+    """Put `hook` last, or first, under the id of the handle; which takes it out again.
+
+    marked: the tables that say by its id what kind of hook it is.
+    """
+    handle = RemovableHandle(hooks, extra_dict=marked)
+    hooks[handle.id] = hook
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+    for table in marked:
+        table[handle.id] = True
+    return handle
+
+
+class HookTable(OrderedDict[Any, Any]):
     """Functions from gradient to gradient, called in turn; arrays or Tensors, as they come.
 
     after  called later: for a leaf with the leaf, once `.grad` has its gradient; for a Node with
@@ -39,7 +91,8 @@ class HookList(list[Any]):
     """
 
     def __init__(self) -> None:
-        self.after: list[Any] = []
+        super().__init__()
+        self.after: OrderedDict[int, Any] = OrderedDict()
 
     def add(self, hook: Callable[[Any], Any]) -> RemovableHandle:
         """Call `hook(gradient)`, a Tensor in and a Tensor or None out."""
@@ -50,23 +103,27 @@ class HookList(list[Any]):
         return self._insert(on_raw)
 
     def add_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call `hook((gradient,))`, which returns such a tuple or None."""
+        """Call `hook(gradients of the Node's outputs)`, which returns such a tuple or None."""
 
         def on_raw(g: Any) -> Any:
-            changed = hook((_tensor(g),))
-            return g if changed is None else _raw_as(changed[0], g)
+            parts = _parts(g)
+            changed = _checked_tuple(hook(tuple(map(_tensor, parts))), len(parts), hook)
+            if changed is None:
+                return g
+            new = [_raw_as(_checked(c, p, hook), p) for c, p in zip(changed, parts, strict=True)]
+            return Packet(new) if type(g) is Packet else new[0]
 
         return self._insert(on_raw)
 
     def add_posthook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(grad_inputs, grad_outputs)` after the Node has run."""
-        self.after.append(hook)
-        return RemovableHandle(self.after, hook)
+        return add_hook(self.after, hook)
 
     def _insert(self, hook: Any) -> RemovableHandle:
-        last = len(self) - bool(self and isinstance(self[-1], KeepGrad))
-        self.insert(last, hook)  # what retain_grad keeps is what the hooks have made of it
-        return RemovableHandle(self, hook)
+        handle = add_hook(self, hook)
+        if KEEP_GRAD in self:  # what retain_grad keeps is what the hooks have made of it
+            self.move_to_end(KEEP_GRAD)
+        return handle
 
 
 class KeepGrad:
@@ -84,34 +141,60 @@ class KeepGrad:
         return g
 
 
-def on_node(node: Node) -> HookList:
+def on_node(node: Node) -> HookTable:
     """The hooks of a Node, made when the first is registered."""
     if node.hooks is None:
-        node.hooks = HookList()
+        node.hooks = HookTable()
     return node.hooks
 
 
-def hooks_of(tensor: Any) -> HookList:
+def hooks_of(tensor: Any) -> HookTable:
     """The hooks of a tensor: its own if it is a leaf, else those of the Node that made it."""
     if tensor.node is not None:
         return on_node(tensor.node)
     if tensor._hooks is None:
-        tensor._hooks = HookList()
+        tensor._hooks = HookTable()
     return tensor._hooks
 
 
-def with_posthooks(node: Node, output: tuple[Any, ...], g: Any) -> tuple[Any, ...]:
-    """`output` with the gradients computed, and changed by the hooks that want all of them."""
-    gradients: Any = tuple(
-        None if x is None or pullback is None else _tensor(pullback(g))
-        for x, pullback in zip(node.targets, output[1:], strict=False)
-    )
-    for hook in tuple(() if node.hooks is None else node.hooks.after):
-        changed = hook(gradients, (_tensor(g),))
-        if changed is not None:
-            gradients = changed if isinstance(changed, tuple) else (changed,)
-    constants = (lambda _, gx=gx: None if gx is None else _raw_as(gx, g) for gx in gradients)
-    return (None, *constants)
+def run_after_accumulation(leaf: Any) -> None:
+    """Call the hooks that wait for the gradient of a leaf to be in `.grad`."""
+    for hook in tuple(leaf._hooks.after.values()):
+        result = hook(leaf)
+        if isinstance(result, Variable):
+            raise RuntimeError(
+                f"hook '{_name(hook)}': Tensor post accumulate grad hooks should return None."
+            )
+        if result is not None:
+            raise _unexpected("Variable", result, hook)
+
+
+def with_posthooks(
+    node: Node, output: tuple[Any, ...], g: Any, fitted: Callable[..., Any]
+) -> tuple[Any, ...]:
+    """`output` with the gradients computed, and changed by the hooks that want all of them.
+
+    `fitted(gradient, array, node)`: the gradient in the shape and type of an input.
+    """
+    found: list[Any] = []
+    for x, pullback in zip(node.targets, output[1:], strict=False):
+        gx = None if x is None or pullback is None else pullback(g)
+        found.append(gx if gx is None else fitted(gx, x.array, node))
+    packed = len(found) == 1 and type(found[0]) is Packet  # the gradients of a Function's arguments
+    gradients = tuple(map(_tensor, found[0].items if packed else found))
+    arrived = _parts(g)
+    shown = tuple(map(_tensor, arrived))
+    for hook in () if node.hooks is None else tuple(node.hooks.after.values()):
+        changed = _checked_tuple(hook(gradients, shown), len(gradients), hook)
+        gradients = gradients if changed is None else changed
+    if not any(isinstance(part, Variable) for part in arrived):
+        gradients = tuple(getattr(gx, "array", gx) for gx in gradients)
+    results = [Packet(gradients)] if packed else gradients
+    return (None, *(lambda _, gx=gx: gx for gx in results))
+
+
+def _parts(g: Any) -> tuple[Any, ...]:
+    return g.items if type(g) is Packet else (g,)
 
 
 def _tensor(g: Any) -> Any:
@@ -126,13 +209,43 @@ def _raw_as(result: Any, g: Any) -> Any:
 
 
 def _checked(result: Any, g: Any, hook: Any) -> Any:
-    name = getattr(hook, "__name__", repr(hook))
-    if result is not None and not isinstance(result, Variable):
-        raise TypeError(f"hook '{name}': expected Tensor, but hook returned "
-                        f"'{type(result).__name__}'")  # fmt: skip
-    if result is not None and tuple(result.array.shape) != tuple(g.shape):
+    if result is None:
+        return None
+    if not isinstance(result, Variable):
+        raise _unexpected("Variable", result, hook)
+    if g is None:  # no gradient has arrived there, until now
+        return result
+    if tuple(result.array.shape) != tuple(g.shape):
         raise RuntimeError(
-            f"hook '{name}' has changed the size of value: from {tuple(g.shape)} to "
+            f"hook '{_name(hook)}' has changed the size of value: from {tuple(g.shape)} to "
             f"{tuple(result.array.shape)}"
         )
+    if result.array.dtype != g.dtype:
+        raise RuntimeError(
+            f"hook '{_name(hook)}' has changed the type of value (was {name_of(g.dtype)} got "
+            f"{name_of(result.array.dtype)})"
+        )
     return result
+
+
+def _checked_tuple(result: Any, n: int, hook: Any) -> Any:
+    if result is None:
+        return None
+    if not isinstance(result, tuple):
+        raise _unexpected("tuple", result, hook)
+    if len(result) != n:
+        raise RuntimeError(
+            f"hook '{_name(hook)}' has returned an incorrect number of values (got {len(result)}, "
+            f"but expected {n})"
+        )
+    return result
+
+
+def _unexpected(wanted: str, result: Any, hook: Any) -> TypeError:
+    return TypeError(
+        f"hook '{_name(hook)}': expected {wanted}, but hook returned '{type(result).__name__}'"
+    )
+
+
+def _name(hook: Any) -> str:
+    return getattr(hook, "__name__", repr(hook))

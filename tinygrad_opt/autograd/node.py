@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
-    from .hooks import HookList, RemovableHandle
+    from .hooks import HookTable, RemovableHandle
 
 __all__ = ["AccumulateGrad", "FixedNode", "Node", "Variable", "next_rank"]
 
@@ -29,7 +29,7 @@ class Variable:
     _grad           the accumulated gradient, a Tensor or None
     _home           for parameters of an optimizer: the GradSlot that receives their gradient
     _edits          for the state of an optimizer: whom to tell if `.data = ...` moves it
-    _hooks          a HookList: functions to call with this leaf's gradient
+    _hooks          a HookTable: functions to call with this leaf's gradient
     _past           what this tensor was before it was written to in place, see `rebase.py`
     """
 
@@ -66,7 +66,7 @@ class Node:
         self.params = params
         self.output = output  # what the pair returned: the value, then a pullback per input
         self.rank = next_rank()  # inputs are older, so ranks are a topological order
-        self.hooks: HookList | None = None
+        self.hooks: HookTable | None = None
 
     def release(self) -> None:
         """Drop all that was saved for backward; a second backward finds `output` gone."""

@@ -1,10 +1,16 @@
 """Type promotion where PyTorch's rules differ from NumPy's.
 
-NumPy and PyTorch agree on most pairs of types. They part where a result would become float64
-although no float64 tensor took part: `int / int`, `exp(int)`, `float32 tensor * int64 tensor`,
-`float32 tensor * float64 0-d tensor`. There PyTorch stays with float32 (its default dtype), and
-so do we. So it is with float16, which NumPy makes of `exp(uint8)`. Operations look here only
-after a float64 or float16 came out, so float32 work pays nothing.
+NumPy and PyTorch agree where all operands are tensors of one type. They part in three places:
+
+- a result would become float64 although no float64 tensor took part: `int / int`, `exp(int)`,
+  `float32 tensor * int64 tensor`. PyTorch stays with float32, its default type, and so do we;
+- a 0-d tensor counts as a whole operand in NumPy, in PyTorch only by its kind: `int8 vector +
+  int64 0-d tensor` is int8, `float16 vector * float32 0-d tensor` float16;
+- a Python integer that the type cannot hold is an error in NumPy; in PyTorch it wraps round, so
+  that `uint8 tensor + (-1)` subtracts 1.
+
+Operations look here only after a result of an unexpected type came out, so work in one type pays
+nothing.
 """
 
 from __future__ import annotations
@@ -14,11 +20,13 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from .node import Variable
 
-__all__ = ["result_type", "settle"]
+__all__ = ["fitted", "promoted", "result_type", "settle", "settle_pair", "wrapped"]
 
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}  # bool < integers < floats < complex
 _SCALAR_TYPES = (bool, int, float, complex)
+_BOOL = np.dtype(bool)
 
 
 def result_type(inputs: tuple[Any, ...]) -> np.dtype[Any]:
@@ -43,42 +51,141 @@ def _by_priority(inputs: tuple[Any, ...]) -> tuple[list[Any], list[Any], list[An
     zero_dim: list[Any] = []
     scalars: list[Any] = []
     for x in inputs:
-        if isinstance(x, _SCALAR_TYPES):  # NumPy's float64 scalars are Python floats too
+        if isinstance(x, (*_SCALAR_TYPES, np.generic)):  # NumPy's numbers count as Python's
             scalars.append(dtypes.of_scalar(x))
         elif hasattr(x, "dtype"):
             (dimensioned if len(x.shape) else zero_dim).append(x.dtype)
     return dimensioned, zero_dim, scalars
 
 
-def settle(operation: Any, inputs: tuple[Any, ...], made: np.dtype[Any]) -> tuple[Any, ...]:
-    """The inputs, cast so that the operation computes in PyTorch's result type.
+# Before an operation ------------------------------------------------------------------------------
+
+
+def promoted(*inputs: Any) -> tuple[Any, ...]:
+    """The Tensors and raw arrays among the inputs, cast to the result type of all of them.
+
+    Numbers stay, but for integers that the type cannot hold, which wrap round. For functions that
+    choose or join elements, where no result of another type would tell that something is to settle.
+    """
+    first = getattr(inputs[0], "dtype", None)
+    if all(getattr(x, "dtype", None) is first for x in inputs) and first is not None:
+        return inputs
+    target = result_type(inputs)
+    return tuple(_cast_input(x, target) for x in inputs)
+
+
+def wrapped(value: Any, dtype: np.dtype[Any]) -> Any:
+    """A Python integer modulo 2^bits where `dtype` cannot hold it; anything else as it is.
+
+    Raises OverflowError beyond 64 bits.
+    """
+    if dtype.kind not in "iu" or type(value) is not int:
+        return value
+    limits = np.iinfo(dtype)
+    if limits.min <= value <= limits.max:
+        return value
+    if not -(2**63) <= value < 2**64:
+        raise OverflowError(f"int too big to convert: {value} has more than 64 bits")
+    value %= 2**limits.bits
+    return value - 2**limits.bits if value > limits.max else value
+
+
+def fitted(value: Any, dtype: np.dtype[Any]) -> Any:
+    """A number as it is stored in `dtype`; negative ones wrap round in unsigned types.
+
+    Raises RuntimeError for one that the type cannot hold: 300 in int8, inf in int64.
+    """
+    if not isinstance(value, (int, float)) or dtype.kind == "b":
+        return value
+    if dtype.kind == "f":
+        if abs(value) <= float(np.finfo(dtype).max) or value in (_INF, -_INF) or value != value:
+            return value
+    elif value == value and abs(value) != _INF:
+        limits = np.iinfo(dtype)
+        value = int(value)
+        if -limits.max * (dtype.kind == "u") + limits.min <= value <= limits.max:
+            return wrapped(value, dtype)
+    raise RuntimeError(
+        f"value cannot be converted to type {_C_NAMES.get(dtype.name, dtype.name)} without "
+        f"overflow: {value}"
+    )
+
+
+_INF = float("inf")
+_C_NAMES = {
+    "uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t",
+    "float16": "c10::Half", "float32": "float", "float64": "double",
+}  # fmt: skip
+
+
+# After it -----------------------------------------------------------------------------------------
+
+
+def settle(inputs: tuple[Any, ...], made: np.dtype[Any]) -> tuple[Any, ...]:
+    """The inputs, cast so that an operation of floats computes in PyTorch's result type.
 
     Returns `inputs` itself where `made`, the type that NumPy chose, is the right answer.
     """
-    default = dtypes.get_default_dtype()
-    target = result_type(inputs)
-    if target.kind != "f":
-        target = default  # a float result of integers
+    target = _float_type(inputs)
     if target == made:
         return inputs
-    from ..ops import cast
-
-    settled = tuple(_cast_input(x, target, cast) for x in inputs)
-    if operation.__name__ == "where":
-        # The condition stays a mask; where(mask, 1.0, 0.0) has no array that decides the type.
-        scalars = (isinstance(x, _SCALAR_TYPES) for x in inputs[1:])
-        settled = (inputs[0], *(
-            target.type(x) if scalar else x  # a NumPy scalar, which goes with CuPy arrays too
-            for x, scalar in zip(settled[1:], scalars, strict=True)
-        ))  # fmt: skip
-    if all(a is b for a, b in zip(settled, inputs, strict=True)):
-        return inputs  # nothing left to cast: the operation itself means to return float64
-    return settled
+    several = len(inputs) > 1  # then bools are masks: where(mask, x, y)
+    settled = tuple(
+        x if several and getattr(x, "dtype", None) == _BOOL else _cast_input(x, target)
+        for x in inputs
+    )
+    return _unless_same(settled, inputs)
 
 
-def _cast_input(x: Any, target: np.dtype[Any], cast: Any) -> Any:
+def settle_pair(name: str, inputs: tuple[Any, ...], made: np.dtype[Any] | None) -> tuple[Any, ...]:
+    """As `settle`, for element-wise operations of two operands, which have results of any type.
+
+    `made`: None if NumPy refused a Python integer.  Raises RuntimeError for a difference of bools
+    and NotImplementedError where NumPy makes int8 of bools, as PyTorch.
+    """
+    if name == "sub" and any(getattr(x, "dtype", None) == _BOOL for x in inputs):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying "
+            "to invert a mask, use the `~` or `logical_not()` operator instead."
+        )
+    target = result_type(inputs)
+    if target == made:
+        return inputs
+    if made is None and name == "pow":
+        _check_exponent(inputs[1], target)
+    if made is not None and made.kind == "f":
+        target = _float_type(inputs)
+    elif target.kind == "b":
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
+    if target == made:
+        return inputs
+    return _unless_same(tuple(_cast_input(x, target) for x in inputs), inputs)
+
+
+def _check_exponent(exponent: Any, target: np.dtype[Any]) -> None:
+    if isinstance(exponent, int) and fitted(exponent, target) is not None and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+
+
+def _float_type(inputs: tuple[Any, ...]) -> np.dtype[Any]:
+    target = result_type(inputs)
+    return target if target.kind == "f" else dtypes.get_default_dtype()  # of integers
+
+
+def _unless_same(settled: tuple[Any, ...], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """`settled`; or `inputs` if nothing was cast: the operation itself means to return its type."""
+    return inputs if all(a is b for a, b in zip(settled, inputs, strict=True)) else settled
+
+
+def _cast_input(x: Any, target: np.dtype[Any]) -> Any:
     if isinstance(x, np.generic):
-        return x.item()
-    if isinstance(x, _SCALAR_TYPES) or not hasattr(x, "dtype") or x.dtype == target:
+        x = x.item()
+    if isinstance(x, _SCALAR_TYPES):
+        return wrapped(x, target)
+    if not hasattr(x, "dtype") or x.dtype == target:
         return x
-    return cast(x, dtype=target)
+    if isinstance(x, Variable):
+        from ..ops import cast
+
+        return cast(x, dtype=target)
+    return x.astype(target)

@@ -23,16 +23,26 @@ import numpy as np
 
 from ..backend import xp
 from .graph import wrap_plain
-from .hooks import KeepGrad
+from .hooks import KEEP_GRAD
 from .node import FixedNode, Node, Variable, next_rank
-from .versions import captured, mark_empty, note_write, owner, recorded_writes
+from .past import Past
+from .versions import captured, mark_empty, note_write, owner, written_between
 
 __all__ = ["adopt", "forget", "overwrite", "rebound", "reshape", "resolve", "update",
            "without_values"]  # fmt: skip
 
 rebound: dict[int, Any] = {}  # id -> weak reference, of the tensors that have a past
 
-View = Callable[[Any], Any]
+Way = Any  # from a tensor to a view of it: None, a function, or two ways, one after the other
+
+
+class _Then:
+    """Two ways in a row. Of 10,000 views in a chain each has a way: the last one's and a step."""
+
+    __slots__ = ("first", "second")
+
+    def __init__(self, first: Way, second: Way) -> None:
+        self.first, self.second = first, second
 
 
 class CopySlices(FixedNode):
@@ -40,15 +50,15 @@ class CopySlices(FixedNode):
 
     __slots__ = ()
 
-    def __init__(self, old: Any, value: Any, views: list[View], index: Any) -> None:
+    def __init__(self, old: Any, value: Any, way: Way, index: Any) -> None:
         def to_old(g: Any) -> Any:
             raw = getattr(g, "array", g)
             mask = xp(raw).zeros(raw.shape, bool)
-            _through(views, mask)[index] = True
+            _through(way, mask)[index] = True
             return xp(g).where(mask, 0, g)
 
         def to_value(g: Any) -> Any:
-            part = _through(views, g)[index]
+            part = _through(way, g)[index]
             extra = len(value.shape) - len(part.shape)  # leading axes of length 1
             return part.reshape((1,) * extra + tuple(part.shape)) if extra > 0 else part
 
@@ -75,10 +85,9 @@ def overwrite(tensor: Any, name: str, index: Any, value: Any, within: Any = ...)
         value = without_values(value)  # it may be a view of the memory that it was written to
     rank = next_rank()
     note_write(tensor.array, rank, recorded=True)
-    for x, views in [(tensor, []), *bases]:
+    for x, way in [(tensor, None), *bases]:
         old = without_values(x)
-        there: list[View] = [*views, lambda a: a[within]]
-        _rebind(x, old, CopySlices(old, value, there, index), rank)
+        _rebind(x, old, CopySlices(old, value, _Then(way, lambda a: a[within]), index), rank)
     tensor._bases = bases
 
 
@@ -97,13 +106,13 @@ def update(
     note_write(tensor.array, rank, recorded=True)
     node = result.node
     if node is None:  # a step function: nothing flows back to the old values
-        node = CopySlices(without_values(tensor), wrap_plain(result.array), [], ...)
+        node = CopySlices(without_values(tensor), wrap_plain(result.array), None, ...)
     elif any(x is old for x in node.inputs) and not _saves_values(node):
         old.array = without_values(old).array  # nobody needs the copy
     _rebind(tensor, old, node, rank)
-    for base, views in bases:
+    for base, way in bases:
         old = without_values(base)
-        _rebind(base, old, CopySlices(old, result, views, ...), rank)
+        _rebind(base, old, CopySlices(old, result, way, ...), rank)
     tensor._bases = bases
 
 
@@ -159,23 +168,22 @@ def _saves_values(node: Node) -> bool:
 
 def _at(x: Any, rank: int) -> Any:
     """What the tensor `x` was when a Node of this rank was made."""
-    for written, old in getattr(x, "_past", None) or ():
-        if written < rank:
-            return old
-    return x
+    past = getattr(x, "_past", None)
+    old = past.at(rank) if past else None
+    return x if old is None else old
 
 
 def _rebind(tensor: Any, old: Any, node: Node | None, rank: int) -> None:
     if old._requires_grad:
-        # Of what backward has freed, nobody can ask any more.
-        held = [p for p in tensor._past or () if p[1].node is None or p[1].node.output]
-        tensor._past = [*held, (rank, old)]
-        key = id(tensor)
-        rebound[key] = weakref.ref(tensor, lambda _: rebound.pop(key, None))
+        if tensor._past is None:
+            tensor._past = Past()
+            key = id(tensor)
+            rebound[key] = weakref.ref(tensor, lambda _: rebound.pop(key, None))
+        tensor._past.add(rank, old)
     hooks = None if old.node is None else old.node.hooks
     tensor.node, tensor._requires_grad = node, node is not None
-    if hooks and isinstance(hooks[-1], KeepGrad) and node is not None:
-        hooks.pop()  # retain_grad means the tensor as it is
+    if hooks and KEEP_GRAD in hooks and node is not None:
+        del hooks[KEEP_GRAD]  # retain_grad means the tensor as it is
         tensor.retain_grad()
 
 
@@ -183,7 +191,7 @@ def _check_history(x: Any, rank: int) -> None:
     """Raise if the history of `x` is not that of the values that a Node of this rank saw."""
     if x.node is None or type(x) is Variable:  # a bare Variable joins Nodes, and has no memory
         return
-    if any(rank < written < x.node.rank for written in recorded_writes(x.array)):
+    if written_between(x.array, x.node.rank, rank):
         raise RuntimeError(
             f"a tensor of shape {tuple(x.array.shape)} made by {x.node.name()} was used after its "
             "memory had been written to in place through another tensor that shares it (a view, "
@@ -229,7 +237,7 @@ def _apart(x: Any, tensor: Any, old: Any) -> Any:
     return _stand_in(x, x.array.copy())
 
 
-def _writable(tensor: Any, name: str) -> list[tuple[Any, list[View]]]:
+def _writable(tensor: Any, name: str) -> list[tuple[Any, Way]]:
     """The tensors that `tensor` is a view of, each with the way there. Raises where it must."""
     bases = _bases(tensor)
     for x in (tensor, *(base for base, _ in bases)):
@@ -248,23 +256,37 @@ def _writable(tensor: Any, name: str) -> list[tuple[Any, list[View]]]:
     return bases
 
 
-def _bases(x: Any) -> list[tuple[Any, list[View]]]:
-    if "_bases" in x.__dict__:  # what it was a view of before the last write made its Node
-        return x.__dict__["_bases"]
-    node = x.node
-    if node is None or len(node.inputs) != 1 or not isinstance(node.inputs[0], Variable):
-        return []
-    base: Any = node.inputs[0]
-    if owner(base.array) is not owner(x.array):
-        return []
+def _bases(x: Any) -> list[tuple[Any, Way]]:
+    found: list[tuple[Any, Way]] = []
+    way: Way = None
+    while "_bases" not in x.__dict__:
+        node = x.node
+        if node is None or len(node.inputs) != 1 or not isinstance(node.inputs[0], Variable):
+            return found
+        base: Any = node.inputs[0]
+        if owner(base.array) is not owner(x.array):
+            return found
+        way = _Then(_view(node), way)
+        found.append((base, way))
+        x = base
+    # What x was a view of before the last write made its Node.
+    known = x.__dict__["_bases"]
+    return known if way is None else [*found, *((b, _Then(before, way)) for b, before in known)]
+
+
+def _view(node: Node) -> Way:
     pair, params = node.op.pair, node.params
-    views: list[View] = [lambda a: pair(a, **params)[0]]
-    return [(base, views), *((b, [*way, *views]) for b, way in _bases(base))]
+    return lambda a: pair(a, **params)[0]
 
 
-def _through(views: list[View], array: Any) -> Any:
-    for view in views:
-        array = view(array)
+def _through(way: Way, array: Any) -> Any:
+    steps = [way]
+    while steps:
+        step = steps.pop()
+        if type(step) is _Then:
+            steps += (step.second, step.first)
+        elif step is not None:
+            array = step(array)
     return array
 
 
@@ -277,7 +299,7 @@ def _references(tensor: Any) -> tuple[int, int]:
 def _alone(tensor: Any) -> bool:
     """Whether nothing but `tensor` holds its memory (CPython counts references)."""
     held, of_base = _references(tensor)
-    own = sum(old.array is tensor.array for _, old in tensor._past or ())
+    own = tensor._past.holders(tensor.array) if tensor._past else 0
     return held <= _HELD + own and of_base <= _HELD_BASE
 
 

@@ -12,6 +12,8 @@ import dis
 import functools
 import math
 import weakref
+from array import array as array_of_numbers
+from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from types import CodeType, FunctionType
@@ -20,7 +22,7 @@ from typing import Any
 from .node import FixedNode, Node, Variable, next_rank
 
 __all__ = [
-    "captured", "check", "clock", "mark_empty", "note_write", "owner", "recorded_writes", "version",
+    "captured", "check", "clock", "mark_empty", "note_write", "owner", "version", "written_between",
 ]  # fmt: skip
 
 _SHAPE_ONLY = frozenset({"shape", "ndim", "dtype", "size"})  # what a write does not change
@@ -42,7 +44,7 @@ class _Stamp:
         key = id(memory)
         self.count = 0
         self.rank: float = math.inf
-        self.recorded: list[int] = []
+        self.recorded = array_of_numbers("q")  # minus the ranks of those writes: ascending
         self.memory = weakref.ref(memory, lambda _: _stamps.pop(key, None))
 
 
@@ -64,7 +66,7 @@ def note_write(array: Any, rank: int | None = None, recorded: bool = False) -> N
     stamp.rank = min(stamp.rank, rank)
     clock.last_write = min(clock.last_write, rank)
     if recorded:
-        stamp.recorded.append(rank)
+        insort(stamp.recorded, -rank)
 
 
 def mark_empty(array: Any) -> None:
@@ -87,10 +89,13 @@ def version(array: Any) -> int:
     return 0 if stamp is None else stamp.count
 
 
-def recorded_writes(array: Any) -> list[int]:
-    """When the memory of `array` was written to by operations that are part of a graph."""
+def written_between(array: Any, after: int, before: int) -> bool:
+    """Whether a recorded write to the memory lies between two ranks (they fall with time)."""
     stamp = _stamps.get(id(owner(array)))
-    return [] if stamp is None else stamp.recorded
+    if stamp is None:
+        return False
+    i = bisect_right(stamp.recorded, -after)
+    return i < len(stamp.recorded) and stamp.recorded[i] < -before
 
 
 def check(node: Node, again: bool) -> None:

@@ -5,6 +5,7 @@ users get wrong, and composes. The files list their names in `__all__`; those na
 `tinygrad_opt`, and methods of Tensor but for a few (see `operators.py`).
 """
 
+from ..public import public
 from . import (
     comparison,
     cumulative,
@@ -17,7 +18,6 @@ from . import (
     linalg,
     mathematics,
     moving,
-    numpy_names,
     padding,
     products,
     reduce,
@@ -72,6 +72,7 @@ __all__ += splitting.__all__
 __all__ += statistics.__all__
 __all__ += summation.__all__
 
-# NumPy's `axis` and `keepdims` for all of them, in the one place where they come together.
+# What users call, in the one place where all come together; the files above call each other bare.
+BARE = {name: globals()[name] for name in __all__}
 for _name in __all__:
-    globals()[_name] = numpy_names.with_numpy_names(globals()[_name])
+    globals()[_name] = public(globals()[_name], _name, module=__name__)

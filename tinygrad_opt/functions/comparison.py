@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..autograd.errors import explain
 from ..autograd.graph import Variable, wrap_plain
+from ..autograd.promote import promoted, result_type
 from ..backend import xp, xp_of
 
 if TYPE_CHECKING:
@@ -25,38 +26,67 @@ def _raw(x: Any) -> Any:
     return x.array if isinstance(x, Variable) else x
 
 
-def _pairwise(name: str, numpy_name: str, what: str) -> Any:
+# What is defined for integers alone, and whether for bools too.
+_OF_INTS = {
+    "bitwise_and": True, "bitwise_or": True, "bitwise_xor": True, "bitwise_left_shift": False,
+    "bitwise_right_shift": False, "gcd": False, "lcm": False,
+}  # fmt: skip
+_SEQUENCES = (list, tuple)
+
+
+def _whole(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """Both in their result type. Raises NotImplementedError where it is not one of integers."""
+    kind = result_type((x, y))
+    if kind.kind == "f" or (kind.kind == "b" and not _OF_INTS[name]):
+        raise NotImplementedError(
+            f'{name}: "{name}_cpu" not implemented for {dtypes.name_of(kind)!r}'
+        )
+    x, y = promoted(x, y)
+    return x, y
+
+
+def _pairwise(name: str, numpy_name: str, what: str, *numbers: str) -> Any:
+    """A function of two Tensors; the arguments `numbers` may be numbers."""
+    makes_ints = name in _OF_INTS
+
     def function(input: Any, other: Any) -> Tensor:
         x, y = _raw(input), _raw(other)
+        if type(x) in _SEQUENCES or type(y) in _SEQUENCES:
+            raise TypeError(
+                f"'{name}' not supported between '{type(input).__name__}' and "
+                f"'{type(other).__name__}'; make a Tensor of it with tensor(...)"
+            )
         try:
+            if makes_ints:
+                x, y = _whole(name, x, y)
+            elif hasattr(x, "dtype") and hasattr(y, "dtype"):
+                x, y = promoted(x, y)
             return wrap_plain(getattr(xp_of(x, y), numpy_name)(x, y))
         except (TypeError, ValueError) as error:
-            if isinstance(error, TypeError) and "bitwise" in name:
-                kind: Any = getattr(x if hasattr(x, "dtype") else y, "dtype", type(y))
-                raise NotImplementedError(
-                    f'{name}: "{name}_cpu" not implemented for {dtypes.name_of(kind)!r}'
-                ) from error
             raise explain(name, (input, other), error) from error
 
-    function.__name__ = name
+    function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{what}, element by element and broadcast; without gradient."
+    for argument in _BOTH:
+        function.__annotations__[argument] = "Tensor | float" if argument in numbers else "Tensor"
     return function
 
 
-eq = _pairwise("eq", "equal", "input == other")
-ne = _pairwise("ne", "not_equal", "input != other")
-lt = _pairwise("lt", "less", "input < other")
-le = _pairwise("le", "less_equal", "input <= other")
-gt = _pairwise("gt", "greater", "input > other")
-ge = _pairwise("ge", "greater_equal", "input >= other")
+_BOTH = ("input", "other")
+eq = _pairwise("eq", "equal", "input == other", "other")
+ne = _pairwise("ne", "not_equal", "input != other", "other")
+lt = _pairwise("lt", "less", "input < other", "other")
+le = _pairwise("le", "less_equal", "input <= other", "other")
+gt = _pairwise("gt", "greater", "input > other", "other")
+ge = _pairwise("ge", "greater_equal", "input >= other", "other")
 logical_and = _pairwise("logical_and", "logical_and", "Whether both are non-zero")
 logical_or = _pairwise("logical_or", "logical_or", "Whether one of them is non-zero")
 logical_xor = _pairwise("logical_xor", "logical_xor", "Whether exactly one of them is non-zero")
-bitwise_and = _pairwise("bitwise_and", "bitwise_and", "input & other")
-bitwise_or = _pairwise("bitwise_or", "bitwise_or", "input | other")
-bitwise_xor = _pairwise("bitwise_xor", "bitwise_xor", "input ^ other")
-bitwise_left_shift = _pairwise("bitwise_left_shift", "left_shift", "input << other")
-bitwise_right_shift = _pairwise("bitwise_right_shift", "right_shift", "input >> other")
+bitwise_and = _pairwise("bitwise_and", "bitwise_and", "input & other", *_BOTH)
+bitwise_or = _pairwise("bitwise_or", "bitwise_or", "input | other", *_BOTH)
+bitwise_xor = _pairwise("bitwise_xor", "bitwise_xor", "input ^ other", *_BOTH)
+bitwise_left_shift = _pairwise("bitwise_left_shift", "left_shift", "input << other", *_BOTH)
+bitwise_right_shift = _pairwise("bitwise_right_shift", "right_shift", "input >> other", *_BOTH)
 gcd = _pairwise("gcd", "gcd", "The greatest common divisor")
 lcm = _pairwise("lcm", "lcm", "The least common multiple")
 
@@ -72,7 +102,25 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 
 # Of one tensor ------------------------------------------------------------------------------------
 
-isnan, isinf, isfinite, logical_not = ops.isnan, ops.isinf, ops.isfinite, ops.logical_not
+
+def isnan(input: Tensor) -> Tensor:
+    """Whether each element is NaN."""
+    return ops.isnan(input)
+
+
+def isinf(input: Tensor) -> Tensor:
+    """Whether each element is an infinity."""
+    return ops.isinf(input)
+
+
+def isfinite(input: Tensor) -> Tensor:
+    """Whether each element is neither NaN nor an infinity."""
+    return ops.isfinite(input)
+
+
+def logical_not(input: Tensor) -> Tensor:
+    """Whether each element is 0."""
+    return ops.logical_not(input)
 
 
 def bitwise_not(input: Tensor) -> Tensor:
@@ -96,7 +144,7 @@ def signbit(input: Tensor) -> Tensor:
     return wrap_plain(xp(x).signbit(x) if x.dtype.kind == "f" else x < 0)
 
 
-def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False,
+def isin(elements: Tensor | float, test_elements: Tensor | float, *, assume_unique: bool = False,
          invert: bool = False) -> Tensor:  # fmt: skip
     """Whether each element is one of `test_elements`."""
     x, among = _raw(elements), _raw(test_elements)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from .. import ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import wrap_plain
+from ..autograd.half import widened
 from ..backend import xp
 from . import return_types
 from .joining import cat
-from .reduce import summable
+from .reduce import in_type, summable
 from .shape import narrow
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ def _running(operation: Any, input: Tensor, dim: int) -> Tensor:
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The running sum along `dim`; bools and ints give int64."""
-    return _running(ops.cumsum, summable(input, dtype), dim)
+    return in_type(_running(ops.cumsum, summable(input, dtype), dim), dtype)
 
 
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The running product along `dim`; bools and ints give int64."""
-    return _running(ops.cumprod, summable(input, dtype), dim)
+    return in_type(_running(ops.cumprod, summable(input, dtype), dim), dtype)
 
 
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
@@ -94,7 +95,12 @@ def diff(
 
 def _strips(y: Tensor, x: Any, dx: float, dim: int) -> Tensor:
     """The areas of the trapezoids between neighbours."""
-    n = y.array.shape[axis_index(dim, y.array.ndim)]
+    axis = axis_index(dim, y.array.ndim)
+    if not y.array.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    n = y.array.shape[axis]
+    if not n:  # no neighbours, as with a single one
+        return y / 2
     widths: Any = dx
     if x is not None:
         widths = diff(x, dim=dim if x.array.ndim > 1 else 0)
@@ -105,11 +111,13 @@ def _strips(y: Tensor, x: Any, dx: float, dim: int) -> Tensor:
     return (narrow(y, dim, 0, n - 1) + narrow(y, dim, 1, n - 1)) / 2 * widths
 
 
+@widened
 def trapezoid(y: Tensor, x: Any = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
     """The integral of y along `dim` by the trapezoidal rule, at the points x or at steps dx."""
     return ops.sum(_strips(y, x, dx, dim), axis=dim)
 
 
+@widened
 def cumulative_trapezoid(y: Tensor, x: Any = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
     """The running integral of y along `dim` by the trapezoidal rule."""
     return ops.cumsum(_strips(y, x, dx, dim), axis=dim)

@@ -46,8 +46,8 @@ def numel(input: Tensor) -> int:
     return int(input.array.size)
 
 
-def result_type(tensor1: Any, tensor2: Any) -> Any:
+def result_type(tensor: Tensor | float, other: Tensor | float) -> Any:
     """The type of arithmetic between the two: tensors or numbers."""
     return promote.result_type(
-        tuple(x.array if isinstance(x, Variable) else x for x in (tensor1, tensor2))
+        tuple(x.array if isinstance(x, Variable) else x for x in (tensor, other))
     )

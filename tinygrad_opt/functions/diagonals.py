@@ -8,6 +8,7 @@ from .. import ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import wrap_plain
 from ..backend import xp
+from .reduce import summable
 from .shape import movedim, ravel
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
     if input.array.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.array.ndim}")
-    return ops.sum(ops.diagonal(input))
+    return ops.sum(summable(ops.diagonal(input)))
 
 
 def _triangle(input: Tensor, diagonal: int, lower: bool, name: str) -> Tensor:
@@ -103,6 +104,8 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
 
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """The powers of a vector as columns: x^(N-1) ... x, 1, or the other way round."""
+    if x.array.ndim != 1:
+        raise RuntimeError(f"vander: x must be a one-dimensional tensor, got {x.array.ndim}-D")
     n = x.array.shape[0] if N is None else N
     powers = xp(x.array).arange(n) if increasing else xp(x.array).arange(n - 1, -1, -1)
     return ops.pow(ops.reshape(x, shape=(-1, 1)), wrap_plain(powers))

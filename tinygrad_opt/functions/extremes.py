@@ -94,9 +94,9 @@ amax, amin = _reduction("amax"), _reduction("amin")
 
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """The named tuple (min, max) over all elements or along `dim`."""
-    if not input.array.size and (
-        dim is None or not input.array.shape[axis_index(dim, input.array.ndim)]
-    ):
+    if dim is not None:
+        _refuse_empty(input.array, dim, "aminmax", IndexError)
+    elif not input.array.size:
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no "
             "identity."

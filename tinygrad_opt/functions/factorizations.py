@@ -355,7 +355,7 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
             f"prod(self.shape[:other.ndim]), but got {int(np.prod(shape))} != {n}"
         )
-    return solve(A.reshape(n, n), B.reshape(n)).reshape(*shape)
+    return solve(A.reshape(n, n), B.reshape(n)).reshape(shape)
 
 
 def diagonal_of(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:

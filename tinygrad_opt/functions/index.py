@@ -6,12 +6,14 @@ for each element, `masked_*` a mask, `take` positions in the flattened tensor.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import Variable, wrap_plain
+from ..autograd.half import widened
 from ..backend import xp
 from ..ops.index import along as grid_along
 from .elementwise import masked_fill
@@ -51,32 +53,99 @@ def _listed(input: Tensor, dim: int, index: Tensor, name: str) -> tuple[Any, ...
     if name == "index_select":
         name = "index_select(): index out of range in self"
     kind = RuntimeError if name == "index_add" else IndexError  # as PyTorch
-    check_positions(places, x.shape[axis] if x.ndim else 1, dim, name, kind)
-    return along(axis, x.ndim, places.reshape(-1)) if x.ndim else (None, places.reshape(-1) * 0)
+    n = x.shape[axis]
+    check_positions(places, n, dim, name, kind, lowest=-n if name == "index_fill" else 0)
+    return along(axis, x.ndim, places.reshape(-1))
+
+
+def _as_vector(function: Any) -> Any:
+    """The function of a 0-d tensor, which counts as a vector of one element."""
+
+    @functools.wraps(function)
+    def of_any(input: Tensor, dim: int, index: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if input.array.ndim:
+            return function(input, dim, index, *args, **kwargs)
+        if function.__name__ != "index_fill":  # whose value stays 0-d
+            args = tuple(map(_one_long, args))
+            kwargs = {name: _one_long(x) if name == "source" else x for name, x in kwargs.items()}
+        y = function(ops.reshape(input, shape=(1,)), dim, index, *args, **kwargs)
+        return ops.reshape(y, shape=())
+
+    return of_any
+
+
+def _one_long(x: Any) -> Any:
+    return ops.reshape(x, shape=(1,)) if isinstance(x, Variable) and not x.array.ndim else x
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along `dim` that `index` (1-D) lists."""
-    where = _listed(input, dim, index, "index_select")
-    return ops.getitem(input, index=where) if input.array.ndim else ops.clone(input)
+    if not input.array.ndim and index.array.size != 1:
+        raise RuntimeError(
+            "index_select(): Index to scalar can have only 1 value, got "
+            f"{index.array.size} value(s)"
+        )
+    return _selected(input, dim, index)
 
 
+@_as_vector
+def _selected(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    return ops.getitem(input, index=_listed(input, dim, index, "index_select"))
+
+
+@_as_vector
+@widened
 def index_add(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1
 ) -> Tensor:
     """input with the slices of alpha * source added where `index` says; repeats add up."""
     where = _listed(input, dim, index, "index_add")
+    _check_slices("index_add", input, dim, index, source)
     values = source if alpha == 1 else ops.mul(source, alpha)
     return ops.add(input, ops.scatter_add(values, shape=tuple(input.array.shape), index=where))
 
 
+@_as_vector
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """input with the slices of `source` in the places along `dim` that `index` lists."""
-    return ops.put(input, source, index=_listed(input, dim, index, "index_copy"))
+    where = _listed(input, dim, index, "index_copy")
+    _check_slices("index_copy", input, dim, index, source)
+    return ops.put(input, source, index=where)
 
 
+def _check_slices(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor) -> None:
+    """Raise unless `source` is one slice of `input` along `dim` for each of `index`."""
+    x, y, n = input.array, source.array, index.array.size
+    if x.dtype != y.dtype:
+        raise RuntimeError(
+            f"{name}_(): self ({dtypes.name_of(x.dtype)}) and source ({dtypes.name_of(y.dtype)}) "
+            "must have the same scalar type"
+        )
+    axis = axis_index(dim, x.ndim)
+    if not y.ndim and n == 1 and x.ndim == 1 and name == "index_copy":
+        return
+    if y.shape[:axis] + y.shape[axis + 1 :] != x.shape[:axis] + x.shape[axis + 1 :] or (
+        y.ndim != x.ndim
+    ):
+        raise (RuntimeError if name == "index_add" else IndexError)(
+            f"{name}_(): source tensor shape must match self tensor shape, excluding the specified "
+            f"dimension. Got self.shape = {list(x.shape)} source.shape = {list(y.shape)}"
+        )
+    if y.shape[axis] != n:
+        raise (RuntimeError if name == "index_add" else IndexError)(
+            f"{name}_(): Number of indices ({n}) should be equal to source.size(dim): "
+            f"({y.shape[axis]})"
+        )
+
+
+@_as_vector
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """input with `value` in the slices along `dim` that `index` lists."""
+    if isinstance(value, Variable) and value.array.ndim:
+        raise RuntimeError(
+            "index_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.array.ndim} dimension(s)."
+        )
     return ops.put(input, value, index=_listed(input, dim, index, "index_fill"))
 
 
@@ -85,6 +154,12 @@ def index_put(
 ) -> Tensor:
     """input with `values` at `input[indices]`: instead of what is there, or added to it."""
     where = tuple(i.array if isinstance(i, Variable) else i for i in indices)
+    if isinstance(values, Variable) and values.array.dtype != input.array.dtype:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{dtypes.name_of(input.array.dtype)} for the destination and "
+            f"{dtypes.name_of(values.array.dtype)} for the source."
+        )
     if not accumulate:
         return ops.put(input, values, index=where)
     spread = broadcast_to(values, input.array[where].shape)
@@ -125,6 +200,21 @@ def _positions(input: Tensor, dim: int, index: Tensor, name: str) -> tuple[Any, 
     return places, axis
 
 
+def _one_for_each(function: Any) -> Any:
+    """The function, for which a 0-d tensor counts as a vector of one element."""
+
+    @functools.wraps(function)
+    def of_any(input: Tensor, dim: int, index: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if {input.array.ndim, index.array.ndim} != {0, 1}:
+            return function(input, dim, index, *args, **kwargs)
+        like = index if function.__name__ == "gather" else input
+        y = function(_one_long(input), dim, _one_long(index), *map(_one_long, args), **kwargs)
+        return ops.reshape(y, shape=like.array.shape)
+
+    return of_any
+
+
+@_one_for_each
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """input[i, index[i, j], k...]: the element along `dim` that `index` names.
 
@@ -146,9 +236,10 @@ def _source(src: Any, places: Any, name: str) -> Any:
     return ops.getitem(src, index=tuple(slice(n) for n in places.shape))
 
 
+@_one_for_each
 def scatter(
-    input: Tensor, dim: int, index: Tensor, src: Any = None, value: Any = None, *,
-    reduce: str | None = None,
+    input: Tensor, dim: int, index: Tensor, src: Tensor | float | None = None,
+    value: Tensor | float | None = None, *, reduce: str | None = None,
 ) -> Tensor:  # fmt: skip
     """input with each element of `src` (or the number) at the position along `dim` of `index`.
 
@@ -164,7 +255,7 @@ def scatter(
     if reduce is not None:
         if reduce not in ("add", "multiply"):
             raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce!r}")
-        full = src
+        full: Any = src
         if not isinstance(src, Variable):
             full = wrap_plain(xp(places).full(places.shape, src, input.array.dtype))
         return scatter_reduce(input, dim, index, full, "sum" if reduce == "add" else "prod")
@@ -176,6 +267,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return scatter_reduce(input, dim, index, src, "sum")
 
 
+@_one_for_each
+@widened
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:

@@ -13,7 +13,9 @@ import numpy as np
 from .. import ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import Variable
+from ..autograd.promote import promoted
 from ..backend import xp
+from ..public import check_tensor
 from .shape import broadcast_to, ravel, transpose, unsqueeze
 
 if TYPE_CHECKING:
@@ -40,6 +42,11 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         raise ValueError("cat: expected a non-empty list of Tensors")
     # A 1-D tensor without elements may stand beside anything: the start of many loops.
     parts = [x for x in parts if x.array.shape != (0,)] or parts[:1]
+    for i, part in enumerate(parts):
+        if not part.array.ndim:
+            raise RuntimeError(
+                f"zero-dimensional tensor (at position {i}) cannot be concatenated; use stack"
+            )
     shape = parts[0].shape
     joined = axis_index(dim, len(shape))
     for i, part in enumerate(parts):
@@ -54,7 +61,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                     f"Sizes of tensors must match except in dimension {dim}. Expected size {n} "
                     f"but got size {m} for tensor number {i} in the list."
                 )
-    return ops.concatenate(parts, axis=dim)
+    return ops.concatenate(promoted(*parts), axis=dim)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -68,19 +75,25 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                 f"stack expects each tensor to be equal size, but got {list(parts[0].shape)} at "
                 f"entry 0 and {list(part.shape)} at entry {i}"
             )
-    return ops.stack(parts, axis=dim)
+    return ops.stack(promoted(*parts), axis=dim)
 
 
-def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """The coordinates of a grid: each 1-D tensor spread over the axes of all the others.
 
     `indexing="xy"` exchanges the first two axes, as in plots.
     """
-    if indexing not in ("ij", "xy"):
+    if indexing not in (None, "ij", "xy"):
         raise RuntimeError(
             f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
         )
-    lines = [ravel(x) for x in _listed(tensors)]
+    for x in _listed(tensors, "meshgrid"):
+        if x.array.ndim > 1:
+            raise RuntimeError(
+                "meshgrid: Expected 0D or 1D tensor in the tensor list but got: "
+                f"{list(x.array.shape)}"
+            )
+    lines = [ravel(x) for x in _listed(tensors, "meshgrid")]
     shape = tuple(x.array.size for x in lines)
     grids = []
     for i, x in enumerate(lines):
@@ -91,22 +104,25 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     return tuple(grids)
 
 
-def _listed(tensors: tuple[Any, ...]) -> list[Any]:
-    """The tensors of `f(a, b)` and of `f([a, b])` alike."""
-    if len(tensors) == 1 and not isinstance(tensors[0], Variable):
-        return list(tensors[0])
+def _listed(tensors: tuple[Any, ...], name: str) -> list[Any]:
+    """The tensors of `f(a, b)` and of `f([a, b])` alike, f being called `name`."""
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = tuple(tensors[0])
+    for x in tensors:
+        check_tensor(name, "tensors", x)
     return list(tensors)
 
 
 def atleast_1d(*tensors: Any) -> Any:
     """0-d tensors as 1-d; a tuple for several tensors."""
-    return _each(tensors, lambda x: x if x.array.ndim else ops.reshape(x, shape=(1,)))
+    return _each(tensors, "atleast_1d", lambda x: x if x.array.ndim else x.reshape(1))
 
 
 def atleast_2d(*tensors: Any) -> Any:
     """Tensors of fewer axes as rows (1, n); a tuple for several tensors."""
     return _each(
         tensors,
+        "atleast_2d",
         lambda x: x if x.array.ndim > 1 else ops.reshape(x, shape=(1, x.array.size)),
     )
 
@@ -119,13 +135,13 @@ def atleast_3d(*tensors: Any) -> Any:
             return x
         return unsqueeze(x if x.array.ndim == 2 else atleast_2d(x), -1)
 
-    return _each(tensors, widened)
+    return _each(tensors, "atleast_3d", widened)
 
 
-def _each(tensors: tuple[Any, ...], function: Any) -> Any:
+def _each(tensors: tuple[Any, ...], name: str, function: Any) -> Any:
     if len(tensors) == 1 and isinstance(tensors[0], Variable):
         return function(tensors[0])
-    return tuple(function(x) for x in _listed(tensors))
+    return tuple(function(x) for x in _listed(tensors, name))
 
 
 def hstack(tensors: Tensors) -> Tensor:
@@ -154,6 +170,12 @@ def column_stack(tensors: Tensors) -> Tensor:
 def block_diag(*tensors: Tensor) -> Tensor:
     """A matrix with the given ones along its diagonal, 0 elsewhere."""
     blocks = [atleast_2d(x) for x in tensors]
+    for i, x in enumerate(blocks):
+        if x.array.ndim > 2:
+            raise RuntimeError(
+                "block_diag: Input tensors must have 2 or fewer dimensions. Input "
+                f"{i} has {x.array.ndim} dimensions"
+            )
     width = builtins.sum(x.array.shape[1] for x in blocks)
     rows, left = [], 0
     for x in blocks:
@@ -166,6 +188,9 @@ def block_diag(*tensors: Tensor) -> Tensor:
 
 def cartesian_prod(*tensors: Tensor) -> Tensor:
     """All combinations of one element from each vector, as rows."""
+    for x in tensors:
+        if x.array.ndim != 1:
+            raise RuntimeError(f"cartesian_prod: Expect a 1D vector, but got shape {x.array.shape}")
     if len(tensors) == 1:
         return tensors[0]
     return stack([ravel(grid) for grid in meshgrid(*tensors)], 1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import ops
 from ..autograd.errors import axis_index
+from ..autograd.half import widened
 from ..dtypes import name_of
 from . import factorizations, least_squares, norms, reduce, return_types
 
@@ -112,6 +113,7 @@ def _sum_of(
     return ops.add(input if beta == 1 else input * beta, scaled)
 
 
+@widened
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
@@ -119,16 +121,19 @@ def addmm(
     return _sum_of("addmm", input, mm(mat1, mat2), beta, alpha)
 
 
+@widened
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta * input + alpha * mat @ vec."""
     return _sum_of("addmv", input, mv(mat, vec), beta, alpha)
 
 
+@widened
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2)."""
     return _sum_of("addr", input, ger(vec1, vec2), beta, alpha)
 
 
+@widened
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
@@ -136,6 +141,7 @@ def baddbmm(
     return _sum_of("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
+@widened
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
@@ -143,6 +149,7 @@ def addbmm(
     return _sum_of("addbmm", input, ops.sum(bmm(batch1, batch2), axis=0), beta, alpha)
 
 
+@widened
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of matrices, multiplied in the order of least work; see `linalg.multi_dot`."""
     return matrices[0] if len(matrices) == 1 else norms.multi_dot(matrices)
@@ -204,7 +211,13 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return ops.reshape(x * y, shape=tuple(n * m for n, m in zip(a, b, strict=True)))
 
 
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
+@widened
+def cdist(
+    x1: Tensor,
+    x2: Tensor,
+    p: float = 2.0,
+    compute_mode: str = "use_mm_for_euclid_dist_if_necessary",
+) -> Tensor:
     """The p-norm distance of each row of x1 (..., n, m) to each of x2 (..., k, m): (..., n, k).
 
     `compute_mode` is accepted; distances are always computed from differences.
@@ -265,17 +278,17 @@ def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     return factorizations.cholesky(input, upper=upper)
 
 
-def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
+def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor:
     """X with A X = input, where A = L L^T, or L^T L if `upper`."""
-    lt = ops.swapaxes(L, -1, -2)
+    L, lt = input2, ops.swapaxes(input2, -1, -2)
     first, second = (lt, L) if upper else (L, lt)
     y = factorizations.solve_triangular(first, input, upper=False)
     return factorizations.solve_triangular(second, y, upper=True)
 
 
-def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
+def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
     """The inverse of L L^T, or of L^T L if `upper`."""
-    lt = ops.swapaxes(L, -1, -2)
+    L, lt = input, ops.swapaxes(input, -1, -2)
     return factorizations.inv(ops.matmul(lt, L) if upper else ops.matmul(L, lt))
 
 

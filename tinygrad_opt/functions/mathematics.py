@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import ops
+from .. import dtypes, ops
+from ..autograd.half import widened
+from ..autograd.promote import result_type
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -75,7 +77,7 @@ __all__ = [
 abs, neg, sqrt = ops.abs, ops.neg, ops.sqrt
 exp, exp2, expm1 = ops.exp, ops.exp2, ops.expm1
 log, log1p, log2, log10 = ops.log, ops.log1p, ops.log2, ops.log10
-logaddexp, logaddexp2, xlogy = ops.logaddexp, ops.logaddexp2, ops.xlogy
+logaddexp, logaddexp2 = ops.logaddexp, ops.logaddexp2
 sin, cos, tan, asin, acos, atan = ops.sin, ops.cos, ops.tan, ops.asin, ops.acos, ops.atan
 sinh, cosh, tanh, asinh, acosh, atanh = (
     ops.sinh, ops.cosh, ops.tanh, ops.asinh, ops.acosh, ops.atanh,
@@ -86,8 +88,8 @@ erf, erfc, erfinv, lgamma = ops.erf, ops.erfc, ops.erfinv, ops.lgamma
 
 
 def square(input: Tensor) -> Tensor:
-    """input^2, element by element."""
-    return ops.mul(input, input)
+    """input^2, element by element; of bools int64."""
+    return ops.pow(input, 2) if input.array.dtype.kind == "b" else ops.mul(input, input)
 
 
 def reciprocal(input: Tensor) -> Tensor:
@@ -95,6 +97,7 @@ def reciprocal(input: Tensor) -> Tensor:
     return ops.div(1.0, input)
 
 
+@widened
 def rsqrt(input: Tensor) -> Tensor:
     """1 / sqrt(input), element by element."""
     return ops.div(1.0, ops.sqrt(input))
@@ -107,6 +110,14 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
+def xlogy(input: Any, other: Any) -> Tensor:
+    """input * log(other), and 0 where input is 0 whatever `other` is, unless it is NaN."""
+    kind = result_type((input, other))
+    kind = kind if kind.kind == "f" else dtypes.get_default_dtype()
+    x, y = (z.to(kind) if hasattr(z, "array") else kind.type(z) for z in (input, other))
+    return ops.xlogy(x, y)
+
+
 def deg2rad(input: Tensor) -> Tensor:
     """Degrees as radians."""
     return ops.mul(input, math.pi / 180)
@@ -117,10 +128,13 @@ def rad2deg(input: Tensor) -> Tensor:
     return ops.mul(input, 180 / math.pi)
 
 
+@widened
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)), the inverse of sigmoid; `eps` first limits x to [eps, 1 - eps]."""
+    if input.array.dtype.kind != "f":
+        input = input.to(dtypes.get_default_dtype())
     x = input if eps is None else ops.clip(input, min=eps, max=1 - eps)
-    return ops.log(ops.div(x, ops.sub(1, x)))
+    return ops.logit(x)
 
 
 def digamma(input: Tensor) -> Tensor:
@@ -135,6 +149,7 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     return ops.polygamma(input, n=n)
 
 
+@widened
 def mvlgamma(input: Tensor, p: int) -> Tensor:
     """The logarithm of the multivariate gamma function of dimension p.
 
@@ -147,7 +162,10 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
 
 
 def nan_to_num(
-    input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
 ) -> Tensor:
     """With NaN and the infinities replaced: by 0 and the largest numbers of the type."""
     dtype: Any = input.array.dtype

@@ -10,6 +10,7 @@ from .. import ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import Variable, wrap_plain
 from ..backend import xp
+from ..public import check_tensor
 from .shape import along, axes_of, ravel, sizes_of, transpose
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["flip", "fliplr", "flipud", "repeat", "repeat_interleave", "roll", "rot90", "tile"]
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, dims: Any, *more: int) -> Tensor:
     """Reversed along `dims`: a copy."""
-    return ops.flip(input, axis=axes_of(sizes_of(dims), input.array.ndim))
+    axes = axes_of(sizes_of((dims, *more)), input.array.ndim)
+    return ops.flip(input, axis=axes) if input.array.ndim else ops.clone(input)
 
 
 def fliplr(input: Tensor) -> Tensor:
@@ -37,7 +39,7 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
-def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     """Moved by `shifts` along `dims`; what leaves at one end comes in at the other.
 
     Without `dims` all elements in a row are moved, and the shape is kept.
@@ -62,6 +64,10 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turned k quarters in the plane of `dims`, from the first axis towards the second."""
     a, b = dims
+    if input.array.ndim < 2:
+        raise RuntimeError(
+            f"rot90: expected total dims >= 2, but got total dims = {input.array.ndim}"
+        )
     if axis_index(a, input.array.ndim) == axis_index(b, input.array.ndim):
         raise RuntimeError(f"rot90: expected rotation dims to be different, but got {a} and {b}")
     turns = k % 4
@@ -75,9 +81,9 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 # Repeating ----------------------------------------------------------------------------------------
 
 
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, repeats: Any, *more: int) -> Tensor:
     """The whole tensor laid side by side, so many times along each axis: a copy."""
-    times = sizes_of(repeats)
+    times = sizes_of((repeats, *more))
     shape = tuple(input.array.shape)
     extra = len(times) - len(shape)
     if extra < 0:
@@ -95,23 +101,25 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     return ops.clone(y) if math.prod(times) == 1 else y
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, dims: Any, *more: int) -> Tensor:
     """As `repeat`; axes that `dims` leaves out, on the left, are taken once."""
-    times = sizes_of(dims)
-    return repeat(input, *(1,) * (input.array.ndim - len(times)), *times)
+    times = sizes_of((dims, *more))
+    return repeat(input, (*(1,) * (input.array.ndim - len(times)), *times))
 
 
 def repeat_interleave(
-    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
-) -> Tensor:
+    input: Tensor | None = None, repeats: Any = None, dim: int | None = None,
+    *, output_size: int | None = None,
+) -> Tensor:  # fmt: skip
     """Each element (or slice along `dim`) so many times in a row; `repeats` may differ for each.
 
     With one tensor of counts alone: the position i, counts[i] times. `output_size` is not needed.
     """
-    if repeats is None:
-        return wrap_plain(
-            xp(input.array).repeat(xp(input.array).arange(input.numel()), input.array)
-        )
+    if input is None or repeats is None:
+        counts: Any = repeats if input is None else input
+        check_tensor("repeat_interleave", "repeats", counts)
+        counts = counts.array
+        return wrap_plain(xp(counts).repeat(xp(counts).arange(counts.size), counts))
     x = input if dim is not None else ravel(input)
     axis = axis_index(dim or 0, x.array.ndim)
     counts = repeats.array if isinstance(repeats, Variable) else repeats

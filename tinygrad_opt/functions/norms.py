@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..autograd.errors import axis_index
+from ..autograd.half import widened
 from . import reduce
 from .factorizations import LinAlgError, check_matrix, inv, svdvals
 from .shape import broadcast_tensors, movedim
@@ -59,6 +60,8 @@ def matrix_norm(
     if rows == columns:
         raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got {tuple(dim)}")
     a = movedim(A, (rows, columns), (-2, -1))
+    if 0 in a.array.shape[-2:] and ord in (1, 2, math.inf):  # the largest of nothing
+        a = ops.sum(a, axis=(-2, -1), keepdims=True)  # 0
     y = _norm_of_matrices(a, ord)
     return ops.reshape(y, shape=_kept(A.array.shape, (rows, columns))) if keepdim else y
 
@@ -116,6 +119,8 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
     check_matrix("cond", A)
     if p is None or p in (2, -2):
         s = svdvals(A)
+        if not s.array.shape[-1]:
+            return ops.sum(s, axis=-1)  # 0
         largest, least = s[..., 0], s[..., -1]
         return least / largest if p == -2 else largest / least
     try:
@@ -127,6 +132,7 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
 # Products -----------------------------------------------------------------------------------------
 
 
+@widened
 def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """The cross product of vectors of length 3 along `dim`."""
     if input.array.ndim != other.array.ndim:
@@ -150,6 +156,7 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     return turned(a, y) * turned(b, z) - turned(a, z) * turned(b, y)
 
 
+@widened
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The sum of x * y along `dim`, broadcast."""
     return ops.sum(x * y, axis=dim)
@@ -166,6 +173,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     return ops.stack(columns, axis=-1)
 
 
+@widened
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of the matrices, multiplied in the order of least work.
 

@@ -22,9 +22,9 @@ def pad(
 ) -> Tensor:
     """With `pad` elements more: (left, right) of the last axis, then of the one before, ...
 
-    Negative numbers crop. `mode`: "constant" (`value`, 0 by default); or, for the one to three last
-    axes of batches, "reflect" (mirrored at the outermost element), "replicate" (that element
-    again), "circular" (from the other end).
+    Negative numbers crop, before anything else is done. `mode`: "constant" (`value`, 0 by
+    default); or, for the one to three last axes of batches, "reflect" (mirrored at the outermost
+    element), "replicate" (that element again), "circular" (from the other end).
     """
     sides, ndim = tuple(int(n) for n in pad), input.array.ndim
     if len(sides) % 2:
@@ -46,10 +46,9 @@ def pad(
             f"Padding size {len(sides)} is not supported for {ndim}D input tensor: in the mode "
             f"{mode!r} it pads the last one, two or three of two to five axes"
         )
+    _check_room(mode, input.array.shape, axes)
     for axis, left, right in axes:
-        n = input.array.shape[axis]
-        _check_room(mode, left, right, axis, n)
-        places = _PLACES[mode](np.arange(-left, n + right), n)
+        places = _PLACES[mode](input.array.shape[axis], left, right)
         input = ops.getitem(input, index=along(axis, ndim, places))
     return input
 
@@ -72,30 +71,59 @@ def _constant(x: Tensor, axes: list[tuple[int, int, int]], value: float) -> Tens
     return ops.put(frame, inner, index=tuple(there))
 
 
-def _check_room(mode: str, left: int, right: int, axis: int, n: int) -> None:
-    if mode == "reflect" and max(left, right) >= n:
+def _check_room(mode: str, shape: tuple[int, ...], axes: list[tuple[int, int, int]]) -> None:
+    if mode == "circular":
+        for axis, left, right in axes:
+            n = shape[axis]
+            rest = n + min(left, 0) + min(right, 0)
+            if max(left, right, 0) > rest:
+                raise RuntimeError(
+                    f"Padding value causes wrapping around more than once: ({left}, {right}) at "
+                    f"dimension {axis} of size {n}"
+                )
+        return
+    batched = len(shape) == len(axes) + 2
+    if 0 in shape[batched:]:
         raise RuntimeError(
-            "Padding size should be less than the corresponding input dimension, but got: padding "
-            f"({left}, {right}) at dimension {axis} of size {n}"
+            f"pad: Expected {len(axes) + 1}D or {len(axes) + 2}D (batch mode) tensor with possibly "
+            "0 batch size and other non-zero dimensions for input, but got: "
+            f"{list(shape)} in the mode {mode!r}"
         )
-    if mode == "circular" and max(left, right) > n:
+    for axis, left, right in axes:
+        if mode == "reflect" and max(left, right) >= shape[axis]:
+            raise RuntimeError(
+                "Padding size should be less than the corresponding input dimension, but got: "
+                f"padding ({left}, {right}) at dimension {axis} of size {shape[axis]}"
+            )
+    sizes = [shape[axis] + left + right for axis, left, right in axes]
+    if max(sizes) < 1 or min(sizes) < 0:
         raise RuntimeError(
-            f"Padding value causes wrapping around more than once: ({left}, {right}) at dimension "
-            f"{axis} of size {n}"
-        )
-    if n + left + right < 1:
-        raise RuntimeError(
-            f"pad: nothing is left of dimension {axis} of size {n} with ({left}, {right})"
+            f"pad: nothing is left of the input of shape {list(shape)}: with the padding "
+            f"{[side for axis in axes for side in axis[1:]]} its last sizes would be {sizes[::-1]}"
         )
 
 
-def _mirrored(p: Any, n: int) -> Any:
-    p = np.abs(p)
+# Which element of an axis of n stands where.
+
+
+def _mirrored(n: int, left: int, right: int) -> Any:
+    p = np.abs(np.arange(-left, n + right))
     return np.where(p < n, p, 2 * (n - 1) - p)
+
+
+def _repeated(n: int, left: int, right: int) -> Any:
+    return np.clip(np.arange(-left, n + right), 0, n - 1)
+
+
+def _from_the_other_end(n: int, left: int, right: int) -> Any:
+    first, rest = max(-left, 0), n + min(left, 0) + min(right, 0)
+    if rest == 0:
+        return np.zeros(0, int)
+    return first + np.arange(-max(left, 0), rest + max(right, 0)) % rest
 
 
 _PLACES: dict[str, Any] = {
     "reflect": _mirrored,
-    "replicate": lambda p, n: np.clip(p, 0, n - 1),
-    "circular": lambda p, n: p % n,
+    "replicate": _repeated,
+    "circular": _from_the_other_end,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import wrap_plain
+from ..autograd.half import widened
 from .comparison import ne
 
 if TYPE_CHECKING:
@@ -40,9 +40,14 @@ def summable(x: Tensor, dtype: Any = None) -> Tensor:
     return x if dtype is None else x.to(dtype)
 
 
+def in_type(y: Tensor, dtype: Any) -> Tensor:
+    """The sum y in the type that was asked for: NumPy adds small integers up in int64."""
+    return y if dtype is None else y.to(dtype)
+
+
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over `dim` (an axis, several, or all); bools and ints give int64."""
-    return ops.sum(summable(input, dtype), axis=axis_of(dim), keepdims=keepdim)
+    return in_type(ops.sum(summable(input, dtype), axis=axis_of(dim), keepdims=keepdim), dtype)
 
 
 def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -50,6 +55,7 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any 
     return sum(_without_nan(input), dim, keepdim, dtype=dtype)
 
 
+@widened
 def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` of all that is not NaN."""
     count = sum(ops.logical_not(ops.isnan(input)), dim, keepdim)
@@ -63,7 +69,8 @@ def _without_nan(x: Tensor) -> Tensor:
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None
          ) -> Tensor:  # fmt: skip
     """The product of all elements, or along `dim`; bools and ints give int64."""
-    return ops.prod(summable(input, dtype), axis=dim, keepdims=keepdim)
+    axis = dim if dim is None else axes_of(dim, input.array.ndim)
+    return in_type(ops.prod(summable(input, dtype), axis=axis, keepdims=keepdim), dtype)
 
 
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -82,7 +89,7 @@ def var(
     *, correction: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The variance over `dim`: sum of (x - mean)^2 / (n - correction), correction 1 by default."""
-    return var_mean(input, dim, unbiased, keepdim, correction=correction)[0]
+    return _spread(ops.variance, input, dim, unbiased, keepdim, correction)[0]
 
 
 def std(
@@ -90,7 +97,7 @@ def std(
     *, correction: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The standard deviation: the square root of `var`."""
-    return ops.sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+    return _spread(ops.deviation, input, dim, unbiased, keepdim, correction)[0]
 
 
 def var_mean(
@@ -98,6 +105,15 @@ def var_mean(
     *, correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The variance and the mean over `dim`. Raises RuntimeError for integers."""
+    spread, axis = _spread(ops.variance, input, dim, unbiased, keepdim, correction)
+    return spread, ops.mean(input, axis=axis, keepdims=keepdim)
+
+
+def _spread(
+    operation: Any, input: Tensor, dim: Any, unbiased: bool, keepdim: bool,
+    correction: float | None,
+) -> tuple[Tensor, Any]:  # fmt: skip
+    """The variance or deviation, and the axis that it was taken over."""
     if isinstance(dim, bool):  # var(x, False), where the axis was left out
         dim, unbiased = None, dim
     if input.array.dtype.kind != "f":
@@ -106,12 +122,8 @@ def var_mean(
             f"{dtypes.name_of(input.array.dtype)}; convert with .float()"
         )
     correction = int(unbiased) if correction is None else correction
-    average = ops.mean(input, axis=axis_of(dim), keepdims=True)
-    centred = input - average
-    squares = ops.mean(centred * centred, axis=axis_of(dim), keepdims=keepdim)
-    n = input.array.size // builtins.max(squares.array.size, 1)
-    spread = squares * (n / (n - correction) if n > correction else math.nan)
-    return spread, ops.reshape(average, shape=tuple(squares.shape))
+    axis = axis_of(dim)
+    return operation(input, axis=axis, keepdims=keepdim, correction=correction), axis
 
 
 def std_mean(
@@ -119,8 +131,8 @@ def std_mean(
     *, correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The standard deviation and the mean over `dim`."""
-    spread, average = var_mean(input, dim, unbiased, keepdim, correction=correction)
-    return ops.sqrt(spread), average
+    spread, axis = _spread(ops.deviation, input, dim, unbiased, keepdim, correction)
+    return spread, ops.mean(input, axis=axis, keepdims=keepdim)
 
 
 def norm(
@@ -138,7 +150,9 @@ def norm(
         return ops.norm2(input, axis=axis, keepdims=keepdim)
     if p == 0:
         return ops.sum(ops.cast(ne(input, 0), dtype=input.dtype), axis=axis, keepdims=keepdim)
-    return ops.power(ops.sum(ops.power(ops.abs(input), p), axis=axis, keepdims=keepdim), 1 / p)
+    if p == 1:
+        return ops.sum(ops.abs(input), axis=axis, keepdims=keepdim)
+    return ops.norm_p(input, p=p, axis=axis, keepdims=keepdim)
 
 
 def _truth(name: str, what: str) -> Any:
@@ -158,7 +172,11 @@ all, any = _truth("all", "every element"), _truth("any", "at least one element")
 def axes_of(dim: Dim, ndim: int) -> Any:
     """`axis_of`, checked against the number of axes. Raises IndexError if there is no such axis."""
     axis = axis_of(dim)
-    if axis is None or not ndim:
+    if axis is None:
+        return None
+    if not ndim:
+        for d in (axis,) if isinstance(axis, int) else axis:
+            axis_index(d, ndim)
         return None
     return (
         axis_index(axis, ndim)
@@ -183,5 +201,7 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 
 
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
-    """log(sum of exp(x)) along `dim`, computed without overflow."""
+    """log(sum of exp(x)) along `dim`, computed without overflow; -inf if there is nothing."""
+    if not input.array.size:
+        return ops.sub(ops.sum(input, axis=axis_of(dim), keepdims=keepdim), math.inf)
     return ops.logsumexp(input, axis=axis_of(dim), keepdims=keepdim)

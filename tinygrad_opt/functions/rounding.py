@@ -15,7 +15,7 @@ __all__ = [
     "remainder", "round", "sgn", "sign", "true_divide", "trunc",
 ]  # fmt: skip
 
-floor, ceil, trunc, sign, copysign = ops.floor, ops.ceil, ops.trunc, ops.sign, ops.copysign
+floor, ceil, trunc, copysign = ops.floor, ops.ceil, ops.trunc, ops.copysign
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
@@ -27,12 +27,19 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     return ops.round(input, decimals=decimals)
 
 
+def sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1, as the input is negative, 0 or positive; bools as they are."""
+    return ops.clone(input) if input.array.dtype.kind == "b" else ops.sign(input)
+
+
 def frac(input: Tensor) -> Tensor:
     """What is left after `trunc`; it has the sign of the input."""
     return ops.sub(input, ops.trunc(input))
 
 
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+def div(
+    input: Tensor | float, other: Tensor | float, *, rounding_mode: str | None = None
+) -> Tensor:
     """input / other; `rounding_mode` "floor" or "trunc" rounds the result, without gradient.
 
     Raises RuntimeError for another mode, and for integers divided by 0 with rounding.
@@ -49,17 +56,17 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     )
 
 
-def floor_divide(input: Any, other: Any) -> Tensor:
+def floor_divide(input: Tensor | float, other: Tensor | float) -> Tensor:
     """floor(input / other)."""
     return _divided(ops.floor_divide, input, other)
 
 
-def remainder(input: Any, other: Any) -> Tensor:
+def remainder(input: Tensor | float, other: Tensor | float) -> Tensor:
     """input - other * floor(input / other): what is left has the sign of `other`."""
     return _divided(ops.remainder, input, other)
 
 
-def fmod(input: Any, other: Any) -> Tensor:
+def fmod(input: Tensor, other: Tensor | float) -> Tensor:
     """input - other * trunc(input / other): what is left has the sign of `input`."""
     return _divided(ops.fmod, input, other)
 

@@ -44,9 +44,9 @@ def axes_of(dims: Sequence[int], ndim: int) -> tuple[int, ...]:
     return axes
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, shape: Any, *more: int) -> Tensor:
     """The same elements in another shape; one entry may be -1. A view where memory allows."""
-    sizes = sizes_of(shape)
+    sizes = sizes_of((shape, *more))
     if sizes.count(-1) > 1:
         raise RuntimeError(f"only one dimension can be inferred, got the shape {list(sizes)}")
     try:
@@ -57,14 +57,16 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
         ) from error
 
 
-def view(input: Tensor, *shape: Any) -> Tensor:
+def view(input: Tensor, size: Any = None, *more: int, dtype: Any = None) -> Tensor:
     """The same memory in another shape, or (without gradient) read as another dtype.
 
     Raises RuntimeError where only a copy could have that shape; `reshape` makes one.
     """
-    if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list, np.integer, Variable)):
-        return _view_as_type(input, np.dtype(shape[0]))
-    result = reshape(input, *shape)
+    if size is None and dtype is None:
+        raise TypeError("view() missing 1 required positional argument: 'size'")
+    if size is None or not isinstance(size, (int, tuple, list, np.integer, Variable)):
+        return _view_as_type(input, np.dtype(dtype if size is None else size))
+    result = reshape(input, size, *more)
     x, y = input.array, result.array
     if not x.flags.c_contiguous and x.size and not xp(x).may_share_memory(x, y):
         raise RuntimeError(
@@ -86,12 +88,12 @@ def _view_as_type(input: Tensor, dtype: Any) -> Tensor:
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """`view` in the shape of `other`."""
-    return view(input, *other.shape)
+    return view(input, other.array.shape)
 
 
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     """`reshape` to the shape of `other`."""
-    return reshape(input, *other.shape)
+    return reshape(input, other.array.shape)
 
 
 def ravel(input: Tensor) -> Tensor:
@@ -158,9 +160,9 @@ def t(input: Tensor) -> Tensor:
     return ops.transpose(input)
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, dims: Any, *more: int) -> Tensor:
     """With the axes in the order `dims`."""
-    order, n = sizes_of(dims), input.array.ndim
+    order, n = sizes_of((dims, *more)), input.array.ndim
     if len(order) != n:
         raise RuntimeError(
             f"permute: number of dimensions in the tensor input ({n}) does not match the length of "
@@ -171,9 +173,9 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     return ops.transpose(input, axes=order)
 
 
-def expand(input: Tensor, *sizes: Any) -> Tensor:
-    """Broadcast to `sizes`, without copying; -1 keeps an axis."""
-    wanted = sizes_of(sizes)
+def expand(input: Tensor, size: Any, *more: int) -> Tensor:
+    """Broadcast to `size`, without copying; -1 keeps an axis."""
+    wanted = sizes_of((size, *more))
     shape = input.array.shape
     extra = len(wanted) - len(shape)
     if extra < 0:
@@ -195,12 +197,12 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """Broadcast to the shape of `other`."""
-    return expand(input, *other.shape)
+    return expand(input, other.array.shape)
 
 
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """Broadcast to `size`, without copying."""
-    return expand(input, *size)
+    return expand(input, tuple(size))
 
 
 def broadcast_shapes(*shapes: Any) -> Any:
@@ -253,6 +255,8 @@ def along(dim: int, ndim: int, index: Any) -> tuple[Any, ...]:
 
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """`length` slices along `dim` from `start` on: a view."""
+    if not input.array.ndim:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     n = input.array.shape[axis_index(dim, input.array.ndim)]
     first = int(start)
     if not -n <= first <= n:
@@ -294,5 +298,10 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     return movedim(y, -2, axis) if input.array.ndim else ops.reshape(y, shape=(size,))
 
 
-swapaxes = swapdims = transpose
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """As `transpose`."""
+    return ops.swapaxes(input, axis0, axis1)
+
+
+swapdims = transpose
 moveaxis = movedim

@@ -37,7 +37,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return wrap_plain(x.shape[axis] - 1 - space.flip(backward, axis=axis))
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
     """The named tuple (values, indices) of the elements in order along `dim`."""
     return return_types.sort(*_sorted(input, dim, descending))
 
@@ -70,6 +70,8 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The named tuple (values, indices) of the k-th smallest along `dim`, counted from 1."""
     n = _length(input, dim)
+    if not n:
+        raise IndexError(f"kthvalue(): Expected reduction dim {dim} to have non-zero size.")
     if not 1 <= k <= n:
         raise RuntimeError(
             f"kthvalue(): selected number k out of range for dimension {dim}: {k} of {n}"
@@ -94,7 +96,7 @@ def _length(input: Tensor, dim: int) -> int:
 
 
 def searchsorted(
-    sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False,
+    sorted_sequence: Tensor, input: Tensor | float, *, out_int32: bool = False, right: bool = False,
     side: str | None = None, sorter: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Where each value would stand in the sorted sequence, row by row if that has several axes.
@@ -103,6 +105,10 @@ def searchsorted(
     """
     where = side or ("right" if right else "left")
     edges = sorted_sequence.array
+    if not edges.ndim:
+        raise RuntimeError(
+            "searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension"
+        )
     if sorter is not None:
         edges = xp(edges).take_along_axis(edges, sorter.array, -1)
     values = input.array if isinstance(input, Variable) else xp(edges).asarray(input)
@@ -124,7 +130,7 @@ def searchsorted(
 
 
 def bucketize(
-    input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+    input: Tensor | float, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
 ) -> Tensor:
     """The bucket between the sorted boundaries that each value falls in."""
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
@@ -156,15 +162,34 @@ def unique_consecutive(
     """The elements (or slices along `dim`) without repeats of the one just before."""
     x = input.array
     space = xp(x)
-    rows = x.reshape(-1, 1) if dim is None else space.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)
+    dim = None if dim is None else axis_index(dim, x.ndim)
+    if dim is not None and not x.size and x.ndim > 1:
+        _check_slices(x.shape, dim)
+    if dim is None or not x.ndim:
+        rows = x.reshape(x.size, 1)
+    else:
+        rows = space.moveaxis(x, dim, 0).reshape(x.shape[dim], -1 if x.size else 1)
     new = space.ones(len(rows), bool)
     new[1:] = (rows[1:] != rows[:-1]).any(1)
     starts = space.flatnonzero(new)
     counts = space.diff(space.append(starts, len(rows)))
     inverse = space.cumsum(new) - 1
-    values = x.reshape(-1)[starts] if dim is None else space.take(x, starts, axis=dim)
+    values = x.reshape(-1)[starts] if dim is None or not x.ndim else space.take(x, starts, axis=dim)
     inverse = inverse.reshape(x.shape) if dim is None else inverse
     return _chosen(values, inverse, counts, return_inverse, return_counts)
+
+
+def _check_slices(shape: tuple[int, ...], dim: int) -> None:
+    if sum(n == 0 for n in shape) > 1:
+        raise RuntimeError(
+            f"unique_consecutive: Number of zero sized dimensions of {list(shape)} is more than "
+            "one, so unique cannot be applied"
+        )
+    if shape[dim]:
+        raise RuntimeError(
+            f"unique_consecutive: There are 0 sized dimensions in {list(shape)}, and they aren't "
+            "selected, so unique cannot be applied"
+        )
 
 
 def _chosen(values: Any, inverse: Any, counts: Any, want_inverse: bool, want_counts: bool) -> Any:

@@ -35,11 +35,13 @@ def _length(input: Tensor, dim: int, name: str) -> int:
     return input.array.shape[axis_index(dim, input.array.ndim)]
 
 
-def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Pieces of `split_size` along `dim` (the last may be smaller), or of the listed sizes."""
-    n = _length(input, dim, "split")
+def split(
+    tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
+) -> tuple[Tensor, ...]:
+    """Pieces of so many along `dim` (the last may be smaller), or of the listed sizes."""
+    n, split_size = _length(tensor, dim, "split"), split_size_or_sections
     if not isinstance(split_size, int):
-        return split_with_sizes(input, split_size, dim)
+        return split_with_sizes(tensor, split_size, dim)
     if split_size < 0:
         raise RuntimeError(
             f"split expects split_size be non-negative, but got split_size={split_size}"
@@ -49,7 +51,7 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
             f"split: split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
         )
     starts = range(0, n, split_size) if n else [0]
-    return _pieces(input, [*starts, n], dim)
+    return _pieces(tensor, [*starts, n], dim)
 
 
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
@@ -74,10 +76,13 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, -(-n // chunks), dim)
 
 
-def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def tensor_split(
+    input: Tensor, sections: Any = None, dim: int = 0, *, indices: Any = None,
+    tensor_indices_or_sections: Tensor | None = None,
+) -> tuple[Tensor, ...]:  # fmt: skip
     """So many pieces along `dim`, the first ones longer by one; or cut at the listed places."""
     n = _length(input, dim, "tensor_split")
-    cuts = indices_or_sections
+    cuts = _chosen("tensor_split", sections, indices, tensor_indices_or_sections)
     if isinstance(cuts, Variable):
         cuts = cuts.array.tolist()
     if isinstance(cuts, int):
@@ -92,8 +97,17 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     return _pieces(input, places, dim)
 
 
+def _chosen(name: str, *cuts: Any) -> Any:
+    """The one of the arguments that is given. They have one place, and a name for each kind."""
+    given = [cut for cut in cuts if cut is not None]
+    if len(given) != 1:
+        raise TypeError(f"{name}() takes either sections, a number, or indices, got {given}")
+    return given[0]
+
+
 def _split_along(name: str, axis: int, least: int) -> Any:
-    def function(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    def function(input: Tensor, sections: Any = None, *, indices: Any = None) -> tuple[Tensor, ...]:
+        cuts = _chosen(name, sections, indices)
         ndim = input.array.ndim
         if ndim < least:
             raise RuntimeError(
@@ -102,14 +116,12 @@ def _split_along(name: str, axis: int, least: int) -> Any:
             )
         dim = 0 if ndim == 1 else axis
         n = input.array.shape[dim]
-        if isinstance(indices_or_sections, int) and (
-            indices_or_sections < 1 or n % indices_or_sections
-        ):
+        if isinstance(cuts, int) and (cuts < 1 or n % cuts):
             raise RuntimeError(
                 f"{name} attempted to split along dimension {dim}, but the size of the dimension "
-                f"{n} is not divisible by the split_size {indices_or_sections}!"
+                f"{n} is not divisible by the split_size {cuts}!"
             )
-        return tensor_split(input, indices_or_sections, dim)
+        return tensor_split(input, cuts, dim)
 
     function.__name__ = name
     function.__doc__ = f"Equal pieces along axis {axis}, or cut at the listed places."

@@ -10,6 +10,7 @@ import numpy as np
 from .. import dtypes, ops
 from ..autograd.errors import axis_index
 from ..autograd.graph import Variable, wrap_plain
+from ..autograd.half import widened
 from ..backend import to_device, xp
 from . import return_types
 from .elementwise import clip
@@ -29,6 +30,8 @@ __all__ = [
 
 def _order_statistic(name: str, skip_nan: bool) -> Any:
     def function(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+        if dim is not None:
+            axis_index(dim, input.array.ndim)
         x = ravel(input) if dim is None or not input.array.ndim else input
         axis = axis_index(dim or 0, x.array.ndim) if x is input else 0
         if not x.array.shape[axis]:
@@ -72,9 +75,9 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
 
     Of equally frequent ones the smallest; its index is that of the last occurrence.
     """
+    axis = axis_index(dim, input.array.ndim)
     if not input.array.ndim:
         return return_types.mode(ops.clone(input), wrap_plain(xp(input.array).zeros((), "int64")))
-    axis = axis_index(dim, input.array.ndim)
     if not input.array.shape[axis]:
         raise IndexError(f"mode(): Expected reduction dim {dim} to have non-zero size.")
     values, places = sort(input, axis)
@@ -99,6 +102,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
+@widened
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
@@ -111,6 +115,7 @@ def quantile(
     return _quantile(input, q, dim, keepdim, interpolation, False)
 
 
+@widened
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
@@ -133,7 +138,7 @@ def _quantile(x: Tensor, q: Any, dim: Any, keepdim: bool, interpolation: str, sk
     if not ((levels >= 0) & (levels <= 1)).all():
         raise RuntimeError(f"quantile() q must be in the range [0, 1] but got {levels}")
     axis = None if dim is None else axis_index(dim, x.array.ndim)
-    rows = ravel(x) if axis is None else movedim(x, axis, -1)
+    rows = ravel(x) if axis is None or not x.array.ndim else movedim(x, axis, -1)
     y = _interpolated(sort(rows).values, levels.reshape(-1), interpolation, skip)  # (..., q)
     if keepdim:
         shape = (1,) * x.array.ndim if axis is None else tuple(
@@ -158,7 +163,20 @@ def _interpolated(rows: Tensor, levels: Any, interpolation: str, skip_nan: bool)
     below, above = space.floor(rank).astype("int64"), space.ceil(rank).astype("int64")
     low = ops.take_along_axis(rows, indices=below, axis=x.ndim - 1)
     high = ops.take_along_axis(rows, indices=above, axis=x.ndim - 1)
-    return low + (high - low) * wrap_plain((rank - below).astype(x.dtype))
+    return _between(low, high, (rank - below).astype(x.dtype))
+
+
+def _between(low: Tensor, high: Tensor, weight: Any) -> Tensor:
+    """lerp(low, high, weight), where an infinite neighbour wins, but not with the weight 0."""
+    y = ops.lerp(low, high, weight)
+    a, b = low.array, high.array
+    space = xp(a)
+    infinite = space.isinf(a) | space.isinf(b)
+    if not infinite.any():
+        return y
+    at_end = (weight == 0) | (a == b)
+    sums = space.where(at_end, a, a * space.where(at_end, 1, 1 - weight) + b * weight)
+    return ops.where(infinite, sums, y)
 
 
 _ROUNDED: dict[str, Any] = {
@@ -209,12 +227,15 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     x = input.array.reshape(-1)
     if bins < 1:
         raise RuntimeError(f"histc: bins must be > 0, got {bins}")
-    counts, _ = xp(x).histogram(x, bins, _range(x, min, max, "histc"))
-    return wrap_plain(counts.astype(x.dtype))
+    low, high = _range(x, min, max, "histc")
+    space = xp(x)
+    inside = x[(x >= low) & (x <= high)].astype("float64")
+    place = space.minimum((inside - low) / (high - low) * bins, bins - 1).astype("int64")
+    return wrap_plain(space.bincount(place, minlength=bins).astype(x.dtype))
 
 
 def histogram(
-    input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None,
+    input: Tensor, bins: Any = 100, *, range: Any = None, weight: Tensor | None = None,
     density: bool = False,
 ) -> Any:  # fmt: skip
     """The named tuple (hist, bin_edges) of a number of equal bins, or of bins with given edges."""
@@ -234,6 +255,7 @@ def histogram(
 # Covariance ---------------------------------------------------------------------------------------
 
 
+@widened
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None,
     aweights: Tensor | None = None,
@@ -273,6 +295,7 @@ def _freedom(freedom: Any) -> Any:
     return max(freedom, 0) if isinstance(freedom, int) else clip(freedom, min=0)
 
 
+@widened
 def corrcoef(input: Tensor) -> Tensor:
     """The correlations of the rows: covariances over standard deviations, within [-1, 1]."""
     c = cov(input)

@@ -13,6 +13,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
+from ..autograd.half import widened
+from ..public import check_tensor
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -22,6 +24,7 @@ __all__ = ["einsum"]
 Labels = list[Any]  # letters, and ("...", i) for the i-th axis of an ellipsis, counted from its end
 
 
+@widened
 def einsum(*args: Any) -> Tensor:
     """The sum of products that an equation spells: `einsum("ij,jk->ik", a, b)` is a @ b.
 
@@ -42,6 +45,8 @@ def einsum(*args: Any) -> Tensor:
             operands = list(operands[0])
     else:
         equation, operands = _equation(args)
+    for operand in operands:
+        check_tensor("einsum", "operands", operand)
     terms, output = _parse(equation, operands)
     sizes = _sizes(terms, operands)
     joined = [_without_repeats(x, labels, sizes) for x, labels in zip(operands, terms, strict=True)]

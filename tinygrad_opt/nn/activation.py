@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from .. import ops
 from .._tensor import Tensor
 from ..creation import full
 from . import nonlinearity as F
@@ -45,7 +44,7 @@ class ReLU(_Activation):
     """max(x, 0)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return ops.relu(input)
+        return F.relu(input)
 
 
 class LeakyReLU(_Activation):
@@ -246,7 +245,7 @@ class SiLU(_Activation):
     """x sigmoid(x), also called swish."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return ops.silu(input)
+        return F.silu(input)
 
 
 class Mish(_Activation):
@@ -288,7 +287,7 @@ class Sigmoid(Module):
     """1 / (1 + exp(-x))."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return ops.sigmoid(input)
+        return F.sigmoid(input)
 
 
 class LogSigmoid(Module):
@@ -302,7 +301,7 @@ class Tanh(Module):
     """tanh(x)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return ops.tanh(input)
+        return F.tanh(input)
 
 
 class Tanhshrink(Module):

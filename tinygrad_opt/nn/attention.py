@@ -10,12 +10,15 @@ import numpy as np
 
 from .. import dtypes, ops, random
 from .._tensor import Tensor
+from ..autograd.half import widened
 from ..backend import device_of, to_device, xp
+from ..public import publish
 from .reduction import check_devices
 
 __all__ = ["scaled_dot_product_attention"]
 
 
+@widened
 def scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
     dropout_p: float = 0.0, is_causal: bool = False, *, scale: float | None = None,
@@ -153,3 +156,6 @@ def dropout_factor(shape: Any, like: Tensor, p: float) -> Any:
     kept = random.draw_uniform(tuple(shape), like.dtype, None) >= p
     factor = np.multiply(kept, 1 / (1 - p) if p < 1 else 0, dtype=like.dtype)
     return to_device(factor, device_of(like.array))
+
+
+publish(globals(), __all__)

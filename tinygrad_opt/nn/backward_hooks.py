@@ -8,25 +8,13 @@ of the arguments after them.
 from __future__ import annotations
 
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..autograd.function import Function
 from ..autograd.modes import mode
 from ..autograd.node import Variable
 
-__all__ = ["AfterBackward", "BeforeBackward", "Watch"]
-
-
-class BeforeBackward(NamedTuple):
-    """A hook that gets the gradients of the outputs: hook(module, grad_output)."""
-
-    hook: Any
-
-
-class AfterBackward(NamedTuple):
-    """A hook that gets the gradients of both: hook(module, grad_input, grad_output)."""
-
-    hook: Any
+__all__ = ["Watch"]
 
 
 class _Passage(Function):
@@ -57,12 +45,14 @@ def _pass(values: tuple[Any, ...], seen: Any) -> tuple[tuple[Any, ...], list[int
 
 
 class Watch:
-    """The hooks of one module around one call."""
+    """The hooks of one module around one call.
 
-    def __init__(self, module: Any, hooks: tuple[Any, ...]) -> None:
-        self.module = module
-        self.before = [h.hook for h in hooks if isinstance(h, BeforeBackward)]
-        self.after = [h.hook for h in hooks if isinstance(h, AfterBackward)]
+    before: get the gradients of the outputs, hook(module, grad_output).
+    after: get those of the arguments too, hook(module, grad_input, grad_output).
+    """
+
+    def __init__(self, module: Any, before: list[Any], after: list[Any]) -> None:
+        self.module, self.before, self.after = module, before, after
         self._grad_output: tuple[Any, ...] | None = None
         self._arguments = 0
         self._inputs: list[int] = []

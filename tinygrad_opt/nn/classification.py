@@ -10,7 +10,9 @@ import numpy as np
 from .. import dtypes, ops
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
+from ..autograd.half import widened
 from ..backend import xp
+from ..public import publish
 from .mistakes import check_tensor
 from .reduction import check_devices, check_reduction, chosen_reduction, reduced
 
@@ -62,6 +64,15 @@ def cross_entropy(
         if ignore_index >= 0:
             raise RuntimeError("ignore_index is not supported for floating point target")
         return _of_probabilities(input, target, weight, reduction, label_smoothing)
+    return _of_classes(input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+@widened
+def _of_classes(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
+    label_smoothing: float,
+) -> Any:  # fmt: skip
+    """Cross entropy with a class as the target of each row."""
     rows, index, shape = _as_rows(input, target)
     logp = ops.log_softmax(rows, axis=1)
     factors, ignored = _row_weights(logp, index, weight, ignore_index)
@@ -69,12 +80,13 @@ def cross_entropy(
     loss = _weighted(ops.cross_entropy(rows, index=safe), factors, ignored)
     if label_smoothing:
         per_class = logp if weight is None else logp * weight
-        spread = -ops.sum(per_class, axis=1) * (label_smoothing / logp.shape[1])
+        spread = -ops.sum(per_class, axis=1) * (label_smoothing / max(logp.shape[1], 1))
         spread = ops.where(ignored, 0.0, spread)
         loss = loss * (1 - label_smoothing) + spread
     return _finished(loss, factors, reduction, shape)
 
 
+@widened
 def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
     ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",
@@ -116,9 +128,10 @@ def _as_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Any, tuple[int, ...
             f"Expected target size {list(expected)}, got {list(classes.shape)}: one class for "
             f"each score vector of the input {shape}; {_way_out(tuple(classes.shape), shape)}"
         )
-    rows = input if len(shape) > 1 else input.reshape(1, -1)
+    rows = input if len(shape) > 1 else input.reshape(1, shape[0])
     if len(shape) > 2:
-        rows = ops.transpose(input, axes=(0, *range(2, len(shape)), 1)).reshape(-1, shape[1])
+        rows = ops.transpose(input, axes=(0, *range(2, len(shape)), 1))
+        rows = rows.reshape(math.prod(expected), shape[1])
     return rows, classes.reshape(-1).astype(np.int64), expected
 
 
@@ -170,6 +183,7 @@ def _finished(loss: Any, factors: Any, reduction: str, shape: tuple[int, ...]) -
     return total * (1 / weight if weight else math.nan)
 
 
+@widened
 def _of_probabilities(
     input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float
 ) -> Any:
@@ -179,7 +193,7 @@ def _of_probabilities(
     rows = _classes_last(input, along)
     wanted = _classes_last(target, along)
     if smoothing:
-        wanted = wanted * (1 - smoothing) + smoothing / shape[along]
+        wanted = wanted * (1 - smoothing) + smoothing / max(shape[along], 1)
     if weight is not None:
         wanted = wanted * weight
     loss = ops.softmax_cross_entropy(rows, wanted)
@@ -191,7 +205,7 @@ def _of_probabilities(
 def _classes_last(x: Tensor, along: int) -> Any:
     axes = tuple(i for i in range(x.array.ndim) if i != along)
     rows = ops.transpose(x, axes=(*axes, along)) if along < x.array.ndim - 1 else x
-    return rows.reshape(-1, x.array.shape[along])
+    return rows.reshape(math.prod(rows.array.shape[:-1]), rows.array.shape[-1])
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
@@ -216,3 +230,6 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         )
     grid = xp(index).arange(classes)
     return wrap_plain((index[..., None] == grid).astype(np.int64))
+
+
+publish(globals(), __all__, {"one_hot": {"tensor": "input"}})

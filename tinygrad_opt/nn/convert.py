@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..backend import Device, to_device
 from .parameter import is_lazy
 
@@ -37,7 +38,7 @@ def convert(module: Any, *args: Any, recurse: bool = True, **kwargs: Any) -> Any
                 if is_lazy(buffer):
                     buffer.array = array
                 elif array is not buffer.array:
-                    part.__dict__[name] = seen.setdefault(id(buffer), Tensor(array))
+                    part.__dict__[name] = seen.setdefault(id(buffer), wrap_plain(array))
     return module
 
 

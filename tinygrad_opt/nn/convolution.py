@@ -8,7 +8,9 @@ from typing import Any
 
 from .. import ops
 from .._tensor import Tensor
+from ..autograd.half import widened
 from ..dtypes import name_of
+from ..public import publish
 from ..windows import Window
 
 __all__ = [
@@ -112,6 +114,7 @@ def _convolve(
     return y if batched is input else y[0]
 
 
+@widened
 def _transpose(
     axes: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes, padding: Sizes,
     output_padding: Sizes, groups: int, dilation: Sizes,
@@ -309,3 +312,6 @@ def _patches(
             f"sliding blocks as {output}, but its components must be at least one."
         )
     return Window(image, kernel, output, steps, low, spread)
+
+
+publish(globals(), __all__)

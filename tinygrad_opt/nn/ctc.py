@@ -15,12 +15,15 @@ import numpy as np
 from .. import functions, ops
 from .._tensor import Tensor
 from ..autograd.graph import Variable, op
+from ..autograd.half import widened
 from ..backend import device_of, to_device, xp
+from ..public import publish
 from .reduction import check_reduction
 
 __all__ = ["ctc_loss"]
 
 
+@widened
 def ctc_loss(
     log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any, blank: int = 0,
     reduction: str = "mean", zero_infinity: bool = False,
@@ -67,6 +70,8 @@ def _lattice(
     labels = _lengths("target_lengths", target_lengths, n, None)
     if not 0 <= blank < classes:
         raise RuntimeError(f"ctc_loss: blank must be in label range: 0 to {classes - 1}")
+    if targets.dtype.kind not in "iu":
+        raise RuntimeError(f"ctc_loss: targets must be integral, got {targets.dtype}")
     padded = _padded(np.asarray(to_device(targets, "cpu")), labels)
     states = np.full((n, 2 * padded.shape[1] + 1), blank, np.int64)
     states[:, 1::2] = padded
@@ -220,3 +225,6 @@ def _slope(log_probs: Any, lattice: _Lattice, zero_infinity: bool) -> Any:
         within = numpy.arange(times)[:, None] < lattice.steps
         slope[within & lost] = math.nan
     return slope
+
+
+publish(globals(), __all__)

@@ -6,6 +6,8 @@ from typing import Any
 
 from .. import functions, ops
 from .._tensor import Tensor
+from ..autograd.half import widened
+from ..public import publish
 from .module import Module
 
 __all__ = [
@@ -13,6 +15,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@widened
 def normalize(
     input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None
 ) -> Tensor:
@@ -21,13 +24,15 @@ def normalize(
     return y if out is None else out.copy_(y)
 
 
+@widened
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors along `dim`, whose norms count as at least eps."""
     x1, x2 = functions.broadcast_tensors(x1, x2)
-    norms = [ops.clip(functions.norm(x, 2, dim), min=eps) for x in (x1, x2)]
-    return functions.sum(x1 * x2, dim) / (norms[0] * norms[1])
+    a, b = (x / ops.clip(functions.norm(x, 2, dim, keepdim=True), min=eps) for x in (x1, x2))
+    return functions.sum(a * b, dim)  # of unit vectors: the products cannot overflow
 
 
+@widened
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
@@ -58,3 +63,6 @@ class PairwiseDistance(Module):
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
         return pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
+
+
+publish(globals(), __all__)

@@ -11,7 +11,9 @@ import numpy as np
 from .. import functions, ops
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
+from ..autograd.half import widened
 from ..ops.pool import Taps
+from ..public import publish
 from ..windows import Spans
 
 __all__ = [
@@ -45,7 +47,8 @@ def _max_pool(axes: int) -> Any:
     The {axes}-D window: `kernel_size`, `stride` (default: the same), `padding` (with minus
     infinity, on both sides), `dilation` (from one cell to the next); each an int or one for each
     axis. `ceil_mode`: windows may begin in the image and end beyond it. `return_indices`: the pair
-    (maxima, their places in the flat image). The first of equal maxima gets the gradient.
+    (maxima, their places in the flat image). The first of equal maxima gets the gradient. A window
+    none of whose cells lies in the image has the maximum -inf, the place -1 and no gradient.
     Raises RuntimeError for settings and shapes that do not fit.
     """
     return max_pool
@@ -55,7 +58,7 @@ def _adaptive_max_pool(axes: int) -> Any:
     name = f"adaptive_max_pool{axes}d"
 
     def adaptive_max_pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-        x = _batched(name, axes, input)
+        x = _batched(name, axes, input, channels=False)
         spans = tuple(map(_adaptive_span, x.shape[2:], _output_sizes(name, output_size, x)))
         return _maxima(input, x, spans, return_indices)
 
@@ -72,7 +75,7 @@ def _maxima(input: Tensor, x: Tensor, spans: tuple[Spans, ...], return_indices: 
     from ..backend import xp
 
     place = xp(x.array).window_argmax(x.array, spans)
-    y = ops.pick(x, place=place)
+    y = ops.pick(x, place=place, missing=-math.inf)
     if x is not input:
         y, place = y[0], place[0]
     return (y, wrap_plain(place)) if return_indices else y
@@ -90,17 +93,20 @@ def _max_unpool(axes: int) -> Any:
         padding: Sizes = 0, output_size: Sequence[int] | None = None,
     ) -> Tensor:  # fmt: skip
         window = _Settings(name, axes, kernel_size, stride, padding, 1, False, unpool=True)
-        x = _batched(name, axes, input)
+        x = _batched(name, axes, input, channels=False)
         if tuple(indices.shape) != tuple(input.shape):
             raise RuntimeError(
                 f"Expected shape of indices to be same as that of the input tensor "
                 f"({list(input.shape)}) but got indices tensor with shape: {list(indices.shape)}"
             )
+        if indices.dtype != np.int64:
+            raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype}")
         image = window.unpooled(tuple(x.shape[2:]), output_size)
         place = indices.array.reshape(x.shape)
         if place.size and not 0 <= place.min() <= place.max() < math.prod(image):
+            bad = place.min() if place.min() < 0 else place.max()
             raise RuntimeError(
-                f"{name}: Found an invalid max index: {int(place.max())} (output volumes are of "
+                f"{name}: Found an invalid max index: {int(bad)} (output volumes are of "
                 f"size {'x'.join(map(str, image))})"
             )
         y = ops.spread(x, place=place, image=image)
@@ -154,6 +160,7 @@ def avg_pool3d(
     return _means(input, window, count_include_pad, divisor_override)
 
 
+@widened
 def _means(
     input: Tensor, window: _Settings, count_include_pad: bool, divisor: int | None
 ) -> Tensor:
@@ -178,7 +185,7 @@ def _adaptive_avg_pool(axes: int) -> Any:
     name = f"adaptive_avg_pool{axes}d"
 
     def adaptive_avg_pool(input: Tensor, output_size: Any) -> Tensor:
-        x = y = _batched(name, axes, input)
+        x = y = _batched(name, axes, input, channels=False)
         wanted = _output_sizes(name, output_size, x)
         if wanted == (1,) * axes:
             y = ops.mean(x, axis=tuple(range(2, axes + 2)), keepdims=True)
@@ -195,7 +202,7 @@ def _adaptive_avg_pool(axes: int) -> Any:
     `input` (batch, channels, *image of {axes} axes), batch optional. `output_size`: an int or one
     for each axis, None to keep a size.
     """
-    return adaptive_avg_pool
+    return widened(adaptive_avg_pool)
 
 
 adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_adaptive_avg_pool, (1, 2, 3))
@@ -207,7 +214,7 @@ def _mean_taps(span: Spans, n: int, count: Any, dtype: Any) -> Taps:
     outputs = len(span.start)
     steps = np.diff(span.start)
     regular = (steps == (steps[0] if outputs > 1 else 1)).all()
-    if regular and (span.stop - span.start == width).all() and outputs:
+    if regular and (span.stop - span.start == width).all() and outputs and (steps > 0).all():
         step = int(steps[0]) if outputs > 1 else 1
         first = int(span.start[0])
         places = tuple(
@@ -244,7 +251,7 @@ def _lp_pool(axes: int) -> Any:
 
     lp_pool.__name__ = lp_pool.__qualname__ = f"lp_pool{axes}d"
     lp_pool.__doc__ = "(The sum of x^norm_type over each window)^(1 / norm_type), without padding."
-    return lp_pool
+    return widened(lp_pool)
 
 
 lp_pool1d, lp_pool2d, lp_pool3d = map(_lp_pool, (1, 2, 3))
@@ -339,15 +346,18 @@ def _sizes(name: str, what: str, value: Any, axes: int) -> tuple[int, ...]:
     return values * axes if len(values) == 1 else values
 
 
-def _batched(name: str, axes: int, input: Tensor) -> Tensor:
-    """The input with a batch axis."""
+def _batched(name: str, axes: int, input: Tensor, channels: bool = True) -> Tensor:
+    """The input with a batch axis. `channels`: whether an image alone must have some, as a batch.
+
+    Only its first axis may be of length 0: in a batch the number of images.
+    """
     if input.ndim not in (axes + 1, axes + 2):
         raise RuntimeError(
             f"{name}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim "
             f"batch size for input, but got: {list(input.shape)}; a non-empty {axes + 1}D or "
             f"{axes + 2}D (batch mode) tensor expected for input"
         )
-    if 0 in input.shape[-axes - 1 :]:
+    if 0 in input.shape[-axes - 1 if channels else 1 :]:
         raise RuntimeError(
             f"{name}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim "
             f"batch size: Expected input to have non-zero size for non-batch dimensions, but got:"
@@ -375,3 +385,6 @@ def _adaptive_span(n: int, out: int) -> Spans:
     """Window o runs from floor(o n / out) to ceil((o + 1) n / out)."""
     o = np.arange(out)
     return Spans(o * n // max(out, 1), -(-(o + 1) * n // max(out, 1)), 1)
+
+
+publish(globals(), __all__)

@@ -16,6 +16,7 @@ import numpy as np
 from .. import ops, random
 from .._tensor import Tensor
 from ..backend import device_of, to_device
+from ..public import publish
 from .module import Module
 
 __all__ = [
@@ -94,7 +95,7 @@ def dropout2d(
         warnings.warn(
             "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D "
             "dropout behavior is desired: the axes are (N, C, L). Use dropout1d for that.",
-            stacklevel=2,
+            stacklevel=3,
         )
     elif input.ndim != 4:
         _warn_of_axes("dropout2d", input.ndim, "(N, C, H, W)")
@@ -121,7 +122,7 @@ def _warn_of_axes(name: str, axes: int, expected: str) -> None:
         f"{name}: Received a {axes}-D input to {name}, which is deprecated and will result in an "
         f"error in a future release. It drops channels of {expected}; for single elements use "
         "dropout instead.",
-        stacklevel=3,
+        stacklevel=4,
     )
 
 
@@ -166,6 +167,10 @@ def _alpha(input: Tensor, shape: Any, p: float, generator: random.Generator | No
     shift = np.where(kept, 0.0, a * lowest) - a * p * lowest
     return ops.add(ops.mul(input, _constant(kept * a, input)), _constant(shift, input))
 
+
+publish(globals(), (
+    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
+))  # fmt: skip
 
 # Modules ------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..functions.padding import pad
+from ..functions import pad
 from .attention import scaled_dot_product_attention
 from .classification import cross_entropy, nll_loss, one_hot
 from .convolution import (

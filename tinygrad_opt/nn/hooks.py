@@ -3,60 +3,94 @@
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..autograd.hooks import RemovableHandle
-from .backward_hooks import AfterBackward, BeforeBackward, Watch
-from .registry import Registry
+from ..autograd.hooks import RemovableHandle, add_hook
+from .backward_hooks import Watch
+from .registry import (
+    Registry,
+    register_module_buffer_registration_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 __all__ = [
-    "Hooked", "Hooks", "register_module_forward_hook", "register_module_forward_pre_hook",
+    "Hooked", "Hooks", "register_module_backward_hook", "register_module_buffer_registration_hook",
+    "register_module_forward_hook", "register_module_forward_pre_hook",
     "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook", "register_module_parameter_registration_hook",
 ]  # fmt: skip
 
-
-class Before(NamedTuple):
-    """A hook that is called before forward."""
-
-    hook: Callable[..., Any]
-    with_kwargs: bool = False
-
-
-class After(NamedTuple):
-    """A hook that is called after forward; `always`: even if it raised."""
-
-    hook: Callable[..., Any]
-    with_kwargs: bool = False
-    always: bool = False
-
-
-everywhere: list[Before | After | AfterBackward | BeforeBackward] = []  # of all modules
+Table = OrderedDict[int, Any]  # hooks, or what is known of them, by the ids of their handles
 
 
 class Hooks:
     """The hooks of one module; made when the first is registered, so others pay nothing."""
 
     def __init__(self) -> None:
-        self.before: list[Before] = []
-        self.after: list[After] = []
-        self.backward: list[AfterBackward | BeforeBackward] = []  # called with gradients
-        self.saving: list[Any] = []  # called before a state_dict is collected
-        self.saved: list[Any] = []  # (hook, public), called with each state_dict
-        self.loading: list[Any] = []  # (hook, with_module), called before a state_dict is loaded
-        self.loaded: list[Any] = []  # called once it has been loaded
+        self.before: Table = OrderedDict()  # forward
+        self.after: Table = OrderedDict()
+        self.before_backward: Table = OrderedDict()  # called with gradients
+        self.after_backward: Table = OrderedDict()
+        self.saving: Table = OrderedDict()  # called before a state_dict is collected
+        self.saved: Table = OrderedDict()  # called with each state_dict
+        self.loading: Table = OrderedDict()  # called before a state_dict is loaded
+        self.loaded: Table = OrderedDict()  # called once it has been loaded
+        self.with_kwargs: Table = OrderedDict()  # marks those before and after forward
+        self.always: Table = OrderedDict()  # marks those after forward: even if it raised
+        self.mute: Table = OrderedDict()  # marks those of `saved` that must return None
+        self.with_module: Table = OrderedDict()  # marks those of `loading`
+
+    def __bool__(self) -> bool:
+        """Whether a call of the module has to do with any."""
+        return bool(self.before or self.after or self.before_backward or self.after_backward)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        newest = max((id for table in state.values() for id in table), default=-1)
+        RemovableHandle.next_id = max(RemovableHandle.next_id, newest + 1)
 
 
-def add(hooks: list[Any], entry: Any, prepend: bool = False) -> RemovableHandle:
-    """Put `entry` first or last; the handle takes it out again."""
-    hooks.insert(0 if prepend else len(hooks), entry)
-    return RemovableHandle(hooks, entry)
+# Those of all modules: one dictionary, so that a call asks only whether it is empty.
+everywhere: Table = OrderedDict()
+_before: Table = OrderedDict()  # marks what each of them is
+_after: Table = OrderedDict()
+_before_backward: Table = OrderedDict()
+_after_backward: Table = OrderedDict()
+_with_kwargs: Table = OrderedDict()
+_always: Table = OrderedDict()
+
+
+class _Named:
+    """A table of the hooks of a module, under PyTorch's name for it."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+    def __get__(self, module: Any, owner: Any) -> Any:
+        return self if module is None else getattr(module._make_hooks(), self.table)
+
+    def __set__(self, module: Any, hooks: Any) -> None:
+        setattr(module._make_hooks(), self.table, hooks)
 
 
 class Hooked(Registry):
     """The part of Module that registers hooks around forward."""
 
     _hooks: Hooks | None = None
+    _forward_pre_hooks = _Named("before")
+    _forward_pre_hooks_with_kwargs = _Named("with_kwargs")
+    _forward_hooks = _Named("after")
+    _forward_hooks_with_kwargs = _Named("with_kwargs")
+    _forward_hooks_always_called = _Named("always")
+    _backward_pre_hooks = _Named("before_backward")
+    _backward_hooks = _Named("after_backward")
+    _state_dict_pre_hooks = _Named("saving")
+    _state_dict_hooks = _Named("saved")
+    _load_state_dict_pre_hooks = _Named("loading")
+    _load_state_dict_post_hooks = _Named("loaded")
 
     def _make_hooks(self) -> Hooks:
         if self._hooks is None:
@@ -71,7 +105,9 @@ class Hooked(Registry):
         `with_kwargs`: `hook(module, args, kwargs)`, which returns None or (args, kwargs).
         `prepend`: before the hooks that are there already.
         """
-        return add(self._make_hooks().before, Before(hook, with_kwargs), prepend)
+        own = self._make_hooks()
+        marked = (own.with_kwargs,) if with_kwargs else ()
+        return add_hook(own.before, hook, prepend=prepend, marked=marked)
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False,
@@ -82,7 +118,9 @@ class Hooked(Registry):
         `with_kwargs`: `hook(module, args, kwargs, output)`. `always_call`: with output None if
         forward raises, before the error goes on. `prepend`: before the hooks that are there.
         """
-        return add(self._make_hooks().after, After(hook, with_kwargs, always_call), prepend)
+        own = self._make_hooks()
+        marked = _marks((own.with_kwargs, with_kwargs), (own.always, always_call))
+        return add_hook(own.after, hook, prepend=prepend, marked=marked)
 
     def register_full_backward_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
@@ -91,7 +129,7 @@ class Hooked(Registry):
 
         `grad_output`: a tuple; a tuple that the hook returns replaces it.
         """
-        return add(self._make_hooks().backward, BeforeBackward(hook), prepend)
+        return add_hook(self._make_hooks().before_backward, hook, prepend=prepend)
 
     def register_full_backward_hook(
         self, hook: Callable[..., Any], prepend: bool = False
@@ -101,50 +139,62 @@ class Hooked(Registry):
         `grad_input`: for each positional argument its gradient or None; a tuple that the hook
         returns replaces it.
         """
-        return add(self._make_hooks().backward, AfterBackward(hook), prepend)
+        return add_hook(self._make_hooks().after_backward, hook, prepend=prepend)
 
     register_backward_hook = register_full_backward_hook  # the old name
 
 
 def call(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run `module.forward` between the hooks, each of which may replace what it is shown."""
-    own = module._hooks or Hooks()
-    waiting = [h for h in (*everywhere, *own.after) if isinstance(h, After)]
+    """Run `module.forward` between the hooks, each of which may replace what it is shown.
+
+    As in PyTorch: those of all modules come first, and a hook is called if it is there when its
+    turn begins, so that one before forward may register one after it.
+    """
+    own = module._hooks or _NONE
+    called: set[int] = set()
     output = None
     try:
-        for entry in (*everywhere, *own.before):
-            if isinstance(entry, Before):
-                args, kwargs = _changed_arguments(module, entry, args, kwargs)
+        for _, hook, with_kwargs in _turn(_before, own.before, own):
+            args, kwargs = _changed_arguments(module, hook, with_kwargs, args, kwargs)
         watch = _watch(module, own)
         output = module.forward(*(watch.arguments(args) if watch else args), **kwargs)
-        while waiting:
-            output = _changed_output(module, waiting.pop(0), args, kwargs, output)
+        own = module._hooks or _NONE
+        for id, hook, with_kwargs in _turn(_after, own.after, own):
+            called.add(id)
+            output = _changed_output(module, hook, with_kwargs, args, kwargs, output)
         if watch:
             output = watch.output(output)
     except Exception:
-        for entry in waiting:
-            if entry.always:
-                _call_in_vain(module, entry, args, kwargs, output)
+        _call_in_vain(module, called, args, kwargs, output)
         raise
     return output
 
 
+_NONE = Hooks()
+
+
+def _turn(kind: Table, hooks: Table, own: Hooks) -> list[tuple[int, Any, bool]]:
+    """(id, hook, with_kwargs) of those of all modules that are of a kind, then of the module's."""
+    shared = [(id, hook, id in _with_kwargs) for id, hook in everywhere.items() if id in kind]
+    return [*shared, *((id, hook, id in own.with_kwargs) for id, hook in hooks.items())]
+
+
 def _watch(module: Any, own: Hooks) -> Watch | None:
     """What calls the hooks on gradients, if there are any."""
-    kinds = (AfterBackward, BeforeBackward)
-    wanted = (*(h for h in everywhere if isinstance(h, kinds)), *own.backward)
-    return Watch(module, wanted) if wanted else None
+    before = [hook for _, hook, _ in _turn(_before_backward, own.before_backward, own)]
+    after = [hook for _, hook, _ in _turn(_after_backward, own.after_backward, own)]
+    return Watch(module, before, after) if before or after else None
 
 
 def _changed_arguments(
-    module: Any, entry: Before, args: tuple[Any, ...], kwargs: dict[str, Any]
+    module: Any, hook: Any, with_kwargs: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    if not entry.with_kwargs:
-        changed = entry.hook(module, args)
+    if not with_kwargs:
+        changed = hook(module, args)
         if changed is not None:
             args = changed if isinstance(changed, tuple) else (changed,)
         return args, kwargs
-    changed = entry.hook(module, args, kwargs)
+    changed = hook(module, args, kwargs)
     if changed is None:
         return args, kwargs
     if isinstance(changed, tuple) and len(changed) == 2:
@@ -156,44 +206,57 @@ def _changed_arguments(
 
 
 def _changed_output(
-    module: Any, entry: After, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
-) -> Any:
-    extra = (kwargs,) if entry.with_kwargs else ()
-    changed = entry.hook(module, args, *extra, output)
+    module: Any, hook: Any, with_kwargs: bool, args: tuple[Any, ...], kwargs: dict[str, Any],
+    output: Any,
+) -> Any:  # fmt: skip
+    changed = hook(module, args, *((kwargs,) if with_kwargs else ()), output)
     return output if changed is None else changed
 
 
 def _call_in_vain(
-    module: Any, entry: After, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    module: Any, called: set[int], args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
 ) -> None:
-    """Call a hook although forward raised; what goes wrong in it must not hide why."""
-    try:
-        _changed_output(module, entry, args, kwargs, output)
-    except Exception as error:
-        warnings.warn(
-            "module forward hook with `always_call=True` raised an exception that was silenced as "
-            f"another error was raised in forward: {error}",
-            stacklevel=2,
-        )
+    """Call the hooks to be called in any case; what goes wrong in them must not hide the error."""
+    own = module._hooks or _NONE
+    for id, hook, with_kwargs in _turn(_after, own.after, own):
+        if id in called or not (id in _always or id in own.always):
+            continue
+        try:
+            output = _changed_output(module, hook, with_kwargs, args, kwargs, output)
+        except Exception as error:
+            warnings.warn(
+                f"{'global ' if id in _always else ''}module forward hook with "
+                "``always_call=True`` raised an exception that was silenced as another error was "
+                f"raised in forward: {error}",
+                stacklevel=2,
+            )
+
+
+def _marks(*marks: tuple[Table, bool]) -> tuple[Table, ...]:
+    return tuple(table for table, wanted in marks if wanted)
 
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Calls `hook(module, args)` before the forward of every module; see Module's own."""
-    return add(everywhere, Before(hook))
+    return add_hook(everywhere, hook, marked=(_before,))
 
 
 def register_module_forward_hook(
     hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
     """Calls `hook(module, args, output)` after the forward of every module; see Module's own."""
-    return add(everywhere, After(hook, with_kwargs, always_call))
+    marked = _marks((_with_kwargs, with_kwargs), (_always, always_call))
+    return add_hook(everywhere, hook, marked=(_after, *marked))
 
 
 def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Calls `hook(module, grad_output)` in the backward of every module; see Module's own."""
-    return add(everywhere, BeforeBackward(hook))
+    return add_hook(everywhere, hook, marked=(_before_backward,))
 
 
 def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Calls `hook(module, grad_input, grad_output)` after it, for every module; see Module's."""
-    return add(everywhere, AfterBackward(hook))
+    return add_hook(everywhere, hook, marked=(_after_backward,))
+
+
+register_module_backward_hook = register_module_full_backward_hook  # the old name

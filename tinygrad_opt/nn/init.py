@@ -94,21 +94,65 @@ def trunc_normal_(
 ) -> Tensor:  # fmt: skip
     """Normal with `mean` and `std`, confined to [a, b].
 
-    Uniform numbers between the distribution's values at a and b, through its inverse.
+    Uniform numbers between the distribution's values at a and b, through its inverse; in the
+    upper tail, where these values round to 1, those of the mirrored lower tail.
+    Raises RuntimeError for a > b, ZeroDivisionError for std = 0.
     """
+    if a > b:
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}"
+        )
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
             "The distribution of values may be incorrect.",
             stacklevel=2,
         )
-    normal = NormalDist(mean, std)
-    low, high = normal.cdf(a), normal.cdf(b)
-    drawn = low + (high - low) * random.draw_uniform(tensor.array.shape, np.float64, generator)
-    tiny = np.finfo(np.float64).tiny
-    drawn = np.clip(drawn, tiny, 1 - np.finfo(np.float64).epsneg)  # the inverse is open at 0 and 1
-    values = np.array([normal.inv_cdf(u) for u in drawn.ravel()]).reshape(drawn.shape)
-    return _fill(tensor, np.clip(values, a, b))
+    if std == 0:
+        raise ZeroDivisionError("trunc_normal_: std must not be 0, got 0")
+    low, high = sorted(((a - mean) / std, (b - mean) / std))
+    uniform = random.draw_uniform(tensor.array.shape, np.float64, generator)
+    values = -_truncated(-high, -low, uniform) if low > 0 else _truncated(low, high, uniform)
+    return _fill(tensor, np.clip(mean + std * values, a, b))
+
+
+def _truncated(low: float, high: float, uniform: Any) -> Any:
+    """Standard normal on [low, high], low <= 0: where `uniform` of the way lies between the two."""
+    if high < _DEEP:
+        return _truncated_deep(low, high, uniform)
+    # NormalDist.cdf is 1 + erf, which has no digits left in the tail.
+    first, last = (math.erfc(-z / math.sqrt(2)) / 2 for z in (low, high))
+    drawn = first + (last - first) * uniform
+    inverse = NormalDist().inv_cdf  # open at 0 and 1
+    drawn = np.clip(drawn, np.finfo(np.float64).tiny, 1 - np.finfo(np.float64).epsneg)
+    return np.array([inverse(u) for u in drawn.ravel()]).reshape(drawn.shape)
+
+
+_DEEP = -36.0  # further down the distribution function leaves float64's range
+
+
+def _truncated_deep(low: float, high: float, uniform: Any) -> Any:
+    """The same far down, by ratios of the distribution function to its value at `high`.
+
+    Phi(-t) = exp(-t^2 / 2) / (t sqrt(2 pi)) (1 - 1/t^2 + 3/t^4 - ...) (Abramowitz & Stegun 1964,
+    26.2.12). The distance d from t = -high is found by Newton's method.
+    """
+    t = -high
+
+    def series(t: Any) -> Any:
+        s = 1 / (t * t)
+        return 1 - s * (1 - 3 * s * (1 - 5 * s))
+
+    def log_ratio(d: Any) -> Any:
+        return -d * (t + d / 2) - np.log1p(d / t) + np.log(series(t + d) / series(t))
+
+    with np.errstate(all="ignore"):
+        rest = np.exp(log_ratio(min(high - low, 1e150)))  # of the distribution, below `low`
+        share = np.maximum(rest + uniform * (1 - rest), np.finfo(np.float64).tiny)
+    d = -2 * np.log(share) / (t + np.sqrt(t * t - 2 * np.log(share)))
+    for _ in range(4):
+        d = d + (log_ratio(d) - np.log(share)) * series(t + d) / (t + d)
+    return high - d
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:

@@ -9,8 +9,10 @@ from typing import Any
 from .. import ops
 from .._tensor import Tensor
 from ..autograd.graph import op, wrap_plain
+from ..autograd.half import widened
 from ..backend import xp
 from ..ops import softplus
+from ..public import publish
 from .mistakes import check_tensor
 from .reduction import check_reduction, chosen_reduction, reduced
 
@@ -43,6 +45,7 @@ def _held(log: Any, x: Any, finite: Any) -> Any:
     return xp(x).where(finite, xp(x).maximum(y, -100.0), -100.0)
 
 
+@widened
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean",
@@ -66,7 +69,7 @@ def binary_cross_entropy(
 
 @op
 def _bce_of_logits(x, target, pos_weight):
-    # (1 - t) x + (1 + (w - 1) t) log(1 + exp(-x));  d/dx = 1 - t - (1 + (w - 1) t) sigmoid(-x)
+    # (1 - t) x + (1 + (w - 1) t) log(1 + exp(-x));  d/dx = (1 - t) sigmoid(x) - w t sigmoid(-x)
     soft = softplus(-x, threshold=math.inf)
     factor = None if pos_weight is None else 1 + (pos_weight - 1) * target
 
@@ -74,7 +77,10 @@ def _bce_of_logits(x, target, pos_weight):
         return y if factor is None else y * factor
 
     def to_x(g):
-        return g * (1 - target - times(xp(x).sigmoid(-x)))
+        if pos_weight is None:
+            return g * (xp(x).sigmoid(x) - target)
+        wrong = (1 - target) * xp(x).sigmoid(x)
+        return g * (wrong - pos_weight * target * xp(x).sigmoid(-x))
 
     def to_target(g):
         return g * (-x if pos_weight is None else (pos_weight - 1) * soft - x)
@@ -82,6 +88,7 @@ def _bce_of_logits(x, target, pos_weight):
     return (1 - target) * x + times(soft), to_x, to_target, lambda g: g * target * soft
 
 
+@widened
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean", pos_weight: Tensor | None = None,
@@ -106,6 +113,7 @@ def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
         )
 
 
+@widened
 def kl_div(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", log_target: bool = False,
@@ -121,7 +129,7 @@ def kl_div(
             "kl_div: reduction: 'mean' divides the total loss by both the batch size and the "
             "support size. 'batchmean' divides only by the batch size, and aligns with the KL div "
             "math definition.",
-            stacklevel=2,
+            stacklevel=3,
         )
     reduction = chosen_reduction(size_average, reduce, reduction)
     if log_target:
@@ -133,6 +141,7 @@ def kl_div(
     return ops.sum(loss) / (input.array.shape[0] if input.ndim else 1)
 
 
+@widened
 def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool = True, full: bool = False,
     size_average: Any = None, eps: float = 1e-8, reduce: Any = None, reduction: str = "mean",
@@ -155,6 +164,7 @@ def poisson_nll_loss(
     return reduced(loss, reduction)
 
 
+@widened
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6,
     reduction: str = "mean",
@@ -191,3 +201,6 @@ def _spread(variance: Tensor, shape: tuple[int, ...]) -> Tensor:
             f"gaussian_nll_loss: var is of incorrect size {list(given)} for input {list(shape)}"
         )
     return variance
+
+
+publish(globals(), __all__)

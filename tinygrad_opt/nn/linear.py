@@ -7,7 +7,9 @@ from typing import Any
 
 from .. import functions, ops
 from .._tensor import Tensor
+from ..autograd.half import widened
 from ..creation import empty
+from ..public import check_tensor, publish
 from . import init
 from .lazy import LazyModuleMixin
 from .module import Module
@@ -23,6 +25,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return ops.linear(input, weight, bias)
 
 
+@widened
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input1 @ weight[k] @ input2, plus bias[k], for each output k.
 
@@ -89,6 +92,8 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
+        if type(input) is not Tensor:
+            check_tensor("linear", "input", input)
         return ops.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
@@ -234,3 +239,6 @@ class Unflatten(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+publish(globals(), __all__)

@@ -10,8 +10,10 @@ import numpy as np
 
 from .. import dtypes, ops
 from .._tensor import Tensor
+from ..autograd.half import widened
 from ..autograd.modes import no_grad
 from ..backend import xp
+from ..public import publish
 from .reduction import check_devices
 
 __all__ = ["embedding", "embedding_bag", "padding_row"]
@@ -52,6 +54,7 @@ def embedding(
     )  # fmt: skip
 
 
+@widened
 def embedding_bag(
     input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None,
     norm_type: float = 2, scale_grad_by_freq: bool = False, mode: str = "mean",
@@ -74,7 +77,7 @@ def embedding_bag(
             "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag("
             "weight, input, ...)` is deprecated, and should now be `embedding_bag(input, weight, "
             "...)`.",
-            stacklevel=2,
+            stacklevel=3,
         )
         weight, input = input, weight
     _check_bag(input, weight, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)
@@ -250,6 +253,12 @@ def _check_bag(
     if input.ndim == 1 and (offsets is None or offsets.ndim != 1):
         got = "None" if offsets is None else f"one of dimension {offsets.ndim}"
         raise ValueError(f"offsets has to be a 1D Tensor but got {got}")
+    if offsets is not None and offsets.dtype not in (dtypes.int64, dtypes.int32):
+        raise RuntimeError(
+            "embedding_bag: Expected tensor for argument 'offsets' to have one of the following "
+            f"scalar types: Long, Int; but got {dtypes.name_of(offsets.dtype)} instead; convert "
+            "with .long()"
+        )
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f"mode has to be one of sum, mean or max, got {mode!r}")
     if mode == "max" and by_frequency:
@@ -269,3 +278,6 @@ def _check_bag(
             f"tensor for argument #1 'per_sample_weights'; but type {dtypes.name_of(weight.dtype)} "
             f"does not equal {dtypes.name_of(factors.dtype)}"
         )
+
+
+publish(globals(), __all__)

@@ -30,6 +30,12 @@ class _Loss(Module):
         self, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
     ) -> None:
         super().__init__()
+        if any(isinstance(value, Tensor) for value in (size_average, reduce, reduction)):
+            name = type(self).__name__
+            raise RuntimeError(
+                f"{name}: expected settings, got a Tensor. A loss is made first, and then called: "
+                f"loss_fn = nn.{name}(), loss = loss_fn(input, target)"
+            )
         self.reduction = chosen_reduction(size_average, reduce, reduction)
         if self.reduction != "batchmean":  # which only KLDivLoss knows
             check_reduction(self.reduction)

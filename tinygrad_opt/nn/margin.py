@@ -12,7 +12,9 @@ from typing import Any
 from .. import ops
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
+from ..autograd.half import widened
 from ..backend import xp
+from ..public import publish
 from .distance import pairwise_distance
 from .reduction import check_reduction, chosen_reduction, reduced
 
@@ -26,6 +28,7 @@ __all__ = [
 # Two classes, +1 and -1 ---------------------------------------------------------------------------
 
 
+@widened
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
@@ -35,6 +38,7 @@ def soft_margin_loss(
     return reduced(ops.softplus(-target * input, threshold=math.inf), reduction)
 
 
+@widened
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean",
@@ -46,6 +50,7 @@ def hinge_embedding_loss(
     return reduced(near + far, reduction)
 
 
+@widened
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean",
@@ -72,6 +77,7 @@ def cosine_embedding_loss(
 # Two or three inputs ------------------------------------------------------------------------------
 
 
+@widened
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean",
@@ -89,6 +95,7 @@ def margin_ranking_loss(
     return reduced(ops.relu(margin - target * (input1 - input2)), reduction)
 
 
+@widened
 def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2,
     eps: float = 1e-6, swap: bool = False, size_average: Any = None, reduce: Any = None,
@@ -106,6 +113,7 @@ def triplet_margin_loss(
     )  # fmt: skip
 
 
+@widened
 def triplet_margin_with_distance_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, *,
     distance_function: Callable[[Tensor, Tensor], Tensor] | None = None, margin: float = 1.0,
@@ -131,6 +139,7 @@ def triplet_margin_with_distance_loss(
 # Many classes -------------------------------------------------------------------------------------
 
 
+@widened
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",
@@ -171,6 +180,7 @@ def multi_margin_loss(
     return reduced(loss if input.ndim == 2 else loss.reshape(()), reduction)
 
 
+@widened
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
@@ -208,6 +218,7 @@ def multilabel_margin_loss(
     return reduced(loss if input.ndim == 2 else loss.reshape(()), reduction)
 
 
+@widened
 def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean",
@@ -224,9 +235,12 @@ def multilabel_soft_margin_loss(
 
 def _scores(name: str, input: Tensor) -> Tensor:
     """`input` as (N, C)."""
-    if input.ndim not in (1, 2) or not input.array.shape[-1]:
+    if input.ndim > 2 or 0 in input.array.shape[-1:]:
         raise RuntimeError(
             f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
             f"{list(input.array.shape)}"
         )
-    return input if input.ndim == 2 else input.reshape((1, -1))
+    return input if input.ndim == 2 else input.reshape((1, -1))  # of a 0-d one: one class
+
+
+publish(globals(), __all__)

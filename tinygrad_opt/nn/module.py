@@ -51,10 +51,10 @@ class Module(Saving):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            if self._hooks is None and not everywhere:  # as a rule: it is called every microsecond
+            if not self._hooks and not everywhere:  # as a rule: it is called every microsecond
                 return self.forward(*args, **kwargs)
             return call(self, args, kwargs)
-        except AttributeError as error:
+        except (AttributeError, TypeError) as error:
             explain_missing(self, error, args)
             raise
 

@@ -10,6 +10,7 @@ from .. import functions, ops
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..backend import xp
+from ..public import publish
 from .attention import dropout_factor, scaled_dot_product_attention
 
 __all__ = ["attend", "canonical_mask", "multi_head_attention_forward"]
@@ -275,3 +276,6 @@ def _combined(mask: Any, padding: Any, shape: tuple[int, ...], added: int) -> An
     if mask is not None and added:
         mask = ops.concatenate([mask, mask.new_zeros((*mask.shape[:-1], added))], axis=-1)
     return mask
+
+
+publish(globals(), __all__)

@@ -14,8 +14,10 @@ from .. import functions, ops, random
 from .._tensor import Tensor
 from ..autograd.errors import axis_index
 from ..autograd.graph import wrap_plain
+from ..autograd.half import widened
 from ..backend import device_of, to_device, xp
 from ..ops import sigmoid, tanh
+from ..public import publish
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish",
@@ -102,6 +104,7 @@ def hardtanh(
     return ops.hardtanh(input, low=min_val, high=max_val)
 
 
+@widened
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """relu6(input + 3) / 6."""
     return relu6(input + 3) / 6
@@ -177,6 +180,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return ops.gelu(input) if approximate == "none" else ops.gelu_tanh(input)
 
 
+@widened
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half of `input` along `dim`, times the sigmoid of the second.
 
@@ -209,6 +213,7 @@ def logsigmoid(input: Tensor) -> Tensor:
     return ops.log_sigmoid(input)
 
 
+@widened
 def tanhshrink(input: Tensor) -> Tensor:
     """`input` - tanh(input)."""
     return input - tanh(input)
@@ -244,11 +249,12 @@ def _chosen(input: Tensor, dim: int | None, name: str, stacklevel: int) -> int:
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
         "dim=X as an argument.",
-        stacklevel=stacklevel,
+        stacklevel=stacklevel + 1,
     )
     return 0 if input.ndim in (0, 1, 3) else 1
 
 
+@widened
 def gumbel_softmax(
     logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1,
     *, generator: random.Generator | None = None,
@@ -262,7 +268,7 @@ def gumbel_softmax(
     Jang et al. 2016, arXiv:1611.01144; Maddison et al. 2016, arXiv:1611.00712.
     """
     if eps != 1e-10:
-        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=3)
     array = logits.array
     uniform = random.draw_uniform(array.shape, np.float64, generator)
     noise = -np.log(-np.log(np.maximum(uniform, np.finfo(np.float64).tiny)))
@@ -274,3 +280,6 @@ def gumbel_softmax(
     onehot = xp(array).zeros_like(soft.array)
     xp(array).put_along_axis(onehot, first, 1, axis=dim)
     return soft + wrap_plain(onehot - soft.array)
+
+
+publish(globals(), __all__)

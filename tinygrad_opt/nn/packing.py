@@ -149,7 +149,7 @@ def pad_packed_sequence(
 
     T is the longest length, or `total_length`. Raises ValueError if that is shorter.
     """
-    sizes = sequence.batch_sizes.array
+    sizes = checked_sizes(sequence)
     batch, longest = int(sizes[0]), len(sizes)
     if total_length is not None:
         if total_length < longest:
@@ -223,6 +223,23 @@ def unpad_sequence(
     if batch_first:
         return [x[: int(n)] for x, n in zip(padded_sequences, counts, strict=True)]
     return [padded_sequences[: int(n), b] for b, n in enumerate(counts)]
+
+
+def checked_sizes(sequence: PackedSequence) -> Any:
+    """The batch sizes as an array. Raises RuntimeError if they are not those of the data."""
+    sizes, rows = sequence.batch_sizes.array, sequence.data.shape[0]
+    if sizes.dtype.kind not in "iu" or sizes.ndim != 1 or len(sizes) == 0:
+        raise RuntimeError(
+            "PackedSequence: batch_sizes must be a 1-D int64 tensor that is not empty, got "
+            f"{sizes.dtype} of shape {sizes.shape}; use pack_sequence or pack_padded_sequence"
+        )
+    total = sum(sizes.tolist())  # in whole numbers of any size
+    if sizes.min() < 0 or (sizes[1:] > sizes[:-1]).any() or total != rows:
+        raise RuntimeError(
+            f"PackedSequence: batch_sizes must not increase, and add up to the {rows} rows of the "
+            f"data, got {sizes.tolist()}"
+        )
+    return sizes
 
 
 # Shared -------------------------------------------------------------------------------------------

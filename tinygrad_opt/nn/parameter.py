@@ -6,7 +6,8 @@ from typing import Any
 
 from .. import dtypes
 from .._tensor import Size, Tensor
-from ..creation import empty
+from ..autograd.graph import wrap_as
+from ..creation import as_tensor, empty, tensor
 
 __all__ = [
     "Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy",
@@ -28,14 +29,14 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
-        super().__init__(data)
-        if requires_grad and not self.is_floating_point():
+    def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:
+        array = _shared(data)
+        if requires_grad and array.dtype.kind != "f":
             raise RuntimeError(
                 "Parameter: Only Tensors of floating point dtype can require gradients, got "
-                f"{dtypes.name_of(self.dtype)}; pass requires_grad=False for integer data"
+                f"{dtypes.name_of(array.dtype)}; pass requires_grad=False for integer data"
             )
-        self.requires_grad = requires_grad
+        return wrap_as(cls, array, requires_grad)
 
 
 class Buffer(Tensor):
@@ -47,9 +48,21 @@ class Buffer(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any = (), *, persistent: bool = True) -> None:
-        super().__init__(data)
-        self.persistent = persistent
+    persistent: bool
+
+    def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:
+        made = wrap_as(cls, _shared(data), getattr(data, "requires_grad", False))
+        made.persistent = persistent
+        return made
+
+
+def _shared(data: Any) -> Any:
+    """The raw array of a Tensor or array, without a copy; of numbers a new one."""
+    if isinstance(data, Tensor):
+        return data.array
+    if hasattr(data, "dtype"):
+        return as_tensor(data).array
+    return tensor(() if data is None else data, dtype=dtypes.get_default_dtype()).array
 
 
 class _Uninitialized(Tensor):
@@ -86,8 +99,8 @@ class UninitializedParameter(_Uninitialized, Parameter):
     __slots__ = ()
     _becomes = Parameter
 
-    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
-        Parameter.__init__(self, empty(0, device=device, dtype=dtype), requires_grad)
+    def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Any:
+        return Parameter.__new__(cls, empty(0, device=device, dtype=dtype), requires_grad)
 
 
 class UninitializedBuffer(_Uninitialized):
@@ -96,8 +109,15 @@ class UninitializedBuffer(_Uninitialized):
     __slots__ = ()
     _becomes = Tensor
 
-    def __init__(self, requires_grad: bool = False, device: Any = None, dtype: Any = None) -> None:
-        Tensor.__init__(self, empty(0, device=device, dtype=dtype).array, requires_grad)
+    persistent: bool
+
+    def __new__(
+        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None,
+        persistent: bool = True,
+    ) -> Any:  # fmt: skip
+        made = wrap_as(cls, empty(0, device=device, dtype=dtype).array, requires_grad)
+        made.persistent = persistent
+        return made
 
 
 def is_lazy(value: Any) -> bool:

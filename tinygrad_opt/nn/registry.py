@@ -6,15 +6,25 @@ them one dictionary, `_kinds`, says which names are registered, as what, and in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._tensor import Tensor
+from ..autograd.hooks import RemovableHandle, add_hook
 from .parameter import Buffer, Parameter
 
-__all__ = ["BUFFER", "MODULE", "PARAMETER", "Registry"]
+__all__ = [
+    "BUFFER", "MODULE", "PARAMETER", "Registry", "register_module_buffer_registration_hook",
+    "register_module_module_registration_hook", "register_module_parameter_registration_hook",
+]  # fmt: skip
 
 PARAMETER, BUFFER, MODULE = "parameter", "buffer", "module"
+
+# Functions hook(module, name, value) of all modules; what one returns takes the value's place.
+_registration: dict[str, OrderedDict[int, Any]] = {
+    kind: OrderedDict() for kind in (PARAMETER, BUFFER, MODULE)
+}
 
 
 class Registry:
@@ -49,7 +59,7 @@ class Registry:
             object.__setattr__(self, name, value)
         else:
             _check_replacement(name, value, held)
-            self.__dict__[name] = value
+            self.__dict__[name] = self._through_hooks(name, value, held)
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
@@ -63,11 +73,21 @@ class Registry:
         self.__dict__["_transient"] = set(state["_transient"])
 
     def _register(self, name: str, value: Any, kind: str) -> None:
+        value = self._through_hooks(name, value, kind)
         if self._kinds.get(name) != kind:
             self._kinds.pop(name, None)  # a name that changes its kind goes to the end
             self._kinds[name] = kind
         self._transient.discard(name)
         self.__dict__[name] = value
+
+    def _through_hooks(self, name: str, value: Any, kind: str) -> Any:
+        """What the registration hooks make of a value; as in PyTorch not asked of no parameter."""
+        if value is None and kind == PARAMETER:
+            return value
+        for hook in tuple(_registration[kind].values()):
+            changed = hook(self, name, value)
+            value = value if changed is None else changed
+        return value
 
     def _own(self, kind: str) -> Iterator[tuple[str, Any]]:
         """(name, value) of the attributes of one kind, None values too."""
@@ -116,6 +136,24 @@ class Registry:
             raise KeyError(f'{kind} name can\'t be empty string ""')
         if hasattr(self, name) and self._kinds.get(name) != kind:
             raise KeyError(f"attribute '{name}' already exists")
+
+
+def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Calls `hook(module, name, parameter)` before any module gets a parameter.
+
+    A parameter that the hook returns is registered in its place; so for the other two.
+    """
+    return add_hook(_registration[PARAMETER], hook)
+
+
+def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Calls `hook(module, name, buffer)` before any module gets a buffer, which may be None."""
+    return add_hook(_registration[BUFFER], hook)
+
+
+def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Calls `hook(module, name, submodule)` before any module gets a submodule, or None."""
+    return add_hook(_registration[MODULE], hook)
 
 
 def _kind_of(value: Any) -> str | None:

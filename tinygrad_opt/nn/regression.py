@@ -7,6 +7,9 @@ from typing import Any
 
 from .. import ops
 from .._tensor import Tensor
+from ..autograd.half import widened
+from ..autograd.promote import promoted
+from ..public import publish
 from .mistakes import check_tensor
 from .reduction import chosen_reduction, reduced
 
@@ -22,10 +25,11 @@ def _warn_of_broadcast(name: str, input: Tensor, target: Tensor) -> None:
             f"Using a target size ({target.shape}) that is different to the input size "
             f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
             "Please ensure they have the same size.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
+@widened
 def mse_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", weight: Tensor | None = None,
@@ -39,6 +43,9 @@ def mse_loss(
     _warn_of_broadcast("mse_loss", input, target)
     if reduction == "mean" and weight is None and input.array.dtype == target.array.dtype:
         return ops.mean_squared_error(input, target)
+    input, target = promoted(input, target)
+    if input.array.dtype.kind == "b":
+        raise NotImplementedError("mse_loss: \"mse_cpu\" not implemented for 'Bool'")
     d = input - target
     return _mean_by_weight(d * d, weight, reduction)
 
@@ -60,6 +67,7 @@ def _mean_by_weight(loss: Any, weight: Tensor | None, reduction: str) -> Any:
     return ops.sum(weighted) / ops.sum(weight)
 
 
+@widened
 def l1_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", weight: Tensor | None = None,
@@ -70,6 +78,7 @@ def l1_loss(
     return _mean_by_weight(ops.abs(input - target), weight, reduction)
 
 
+@widened
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0,
     weight: Tensor | None = None,
@@ -84,11 +93,11 @@ def huber_loss(
             f"huber_loss does not support non-positive values for delta, got {delta}"
         )
     _warn_of_broadcast("huber_loss", input, target)
-    d = ops.abs(input - target)
-    near = ops.clip(d, max=delta)  # near (d - near / 2) is both branches at once
-    return reduced(_weighted(near * (d - 0.5 * near), weight), reduction)
+    each = ops.huber(*promoted(input, target), delta=delta)
+    return reduced(_weighted(each, weight), reduction)
 
 
+@widened
 def smooth_l1_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", beta: float = 1.0,
@@ -102,4 +111,8 @@ def smooth_l1_loss(
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    return huber_loss(input, target, reduction, beta) * (1 / beta)
+    _warn_of_broadcast("smooth_l1_loss", input, target)
+    return reduced(ops.huber(input, target, delta=beta, scale=beta), reduction)
+
+
+publish(globals(), __all__)

@@ -10,7 +10,9 @@ import numpy as np
 
 from .. import functions, ops
 from .._tensor import Tensor
+from ..autograd.half import widened
 from ..ops.pool import Taps
+from ..public import publish
 from .downsampling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, taps_of
 
 __all__ = [
@@ -22,6 +24,7 @@ _AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 _MODES = ("nearest", *_AXES, "area", "nearest-exact")
 
 
+@widened
 def interpolate(
     input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
     align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
@@ -198,7 +201,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square "
             f"of upscale_factor, but input.size(-3)={c} is not divisible by {r * r}"
         )
-    y = functions.reshape(input, -1, c // (r * r), r, r, h, w)
+    y = functions.reshape(input, math.prod(batch), c // (r * r), r, r, h, w)
     y = ops.transpose(y, axes=(0, 1, 4, 2, 5, 3))
     return functions.reshape(y, *batch, c // (r * r), h * r, w * r)
 
@@ -213,7 +216,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
                 f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but "
                 f"input.size({axis})={n} is not divisible by {r}"
             )
-    y = functions.reshape(input, -1, c, h // r, r, w // r, r)
+    y = functions.reshape(input, math.prod(batch), c, h // r, r, w // r, r)
     y = ops.transpose(y, axes=(0, 1, 3, 5, 2, 4))
     return functions.reshape(y, *batch, c * r * r, h // r, w // r)
 
@@ -247,3 +250,6 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         )
     y = functions.reshape(input, batch, groups, channels // groups, *image)
     return functions.reshape(ops.swapaxes(y, 1, 2), *input.shape)
+
+
+publish(globals(), __all__)

@@ -14,7 +14,7 @@ from ..creation import empty
 from . import functional as F
 from . import init
 from .module import Module
-from .packing import PackedSequence
+from .packing import PackedSequence, checked_sizes
 from .parameter import Parameter
 
 __all__ = ["RNNBase"]
@@ -133,7 +133,7 @@ class RNNBase(Module):
 
     def _forward_packed(self, input: PackedSequence, states: Any) -> tuple[Any, list[Tensor]]:
         self._check_input(input.data, 2)
-        sizes = tuple(input.batch_sizes.tolist())
+        sizes = tuple(checked_sizes(input).tolist())
         if states is not None and input.sorted_indices is not None:
             states = [functions.index_select(s, 1, input.sorted_indices) for s in states]
         states = self._checked_states(states, input.data, sizes[0])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..autograd.hooks import RemovableHandle
+from ..autograd.hooks import RemovableHandle, add_hook
 from . import state
-from .hooks import Hooked, add
+from .hooks import Hooked
 
 __all__ = ["Saving"]
 
@@ -66,15 +66,16 @@ class Saving(Hooked):
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Calls `hook(module, prefix, keep_vars)` before each state_dict is collected."""
-        return add(self._make_hooks().saving, hook)
+        return add_hook(self._make_hooks().saving, hook)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Calls `hook(module, state_dict, prefix, local_metadata)` with each; it may change it."""
-        return add(self._make_hooks().saved, (hook, True))
+        own = self._make_hooks()
+        return add_hook(own.saved, hook, marked=(own.mute,))
 
     def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """As `register_state_dict_post_hook`, but what the hook returns replaces the dictionary."""
-        return add(self._make_hooks().saved, (hook, False))
+        return add_hook(self._make_hooks().saved, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Calls the hook before this module is loaded; it may change the dictionary and the lists.
@@ -82,14 +83,16 @@ class Saving(Hooked):
         `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
         error_msgs)`; the dictionary is a copy.
         """
-        return add(self._make_hooks().loading, (hook, True))
+        return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(
         self, hook: Callable[..., Any], with_module: bool = False
     ) -> RemovableHandle:
         """As `register_load_state_dict_pre_hook`; the hook gets the module only `with_module`."""
-        return add(self._make_hooks().loading, (hook, with_module))
+        own = self._make_hooks()
+        marked = (own.with_module,) if with_module else ()
+        return add_hook(own.loading, hook, marked=marked)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Calls `hook(module, incompatible_keys)` after loading; it may change the keys."""
-        return add(self._make_hooks().loaded, hook)
+        return add_hook(self._make_hooks().loaded, hook)

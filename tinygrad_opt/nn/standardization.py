@@ -10,8 +10,10 @@ import numpy as np
 
 from .. import dtypes, ops
 from .._tensor import Size, Tensor
+from ..autograd.half import HALF, in_float32, widened
 from ..backend import xp
 from ..ops.normalization import moments
+from ..public import publish
 
 __all__ = [
     "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm",
@@ -32,20 +34,23 @@ def batch_norm(
     training      take the batch's own statistics, and move the running ones towards them by
                   `momentum`; the running variance takes n / (n - 1) of the batch's
 
-    Raises ValueError for a single value per channel in training, RuntimeError for vectors that
-    are not (C,), or missing. Ioffe & Szegedy 2015, arXiv:1502.03167.
+    Raises ValueError for a single value per channel or eps = 0 in training and for eps < 0,
+    RuntimeError for vectors that are not (C,), or missing. Ioffe & Szegedy 2015, arXiv:1502.03167.
     """
     shape = input.array.shape
     if training:
         _check_enough(shape, 1, math.prod(shape) // max(shape[1], 1) if len(shape) > 1 else 0)
-    elif running_mean is None or running_var is None:
+    if eps < 0 or (training and eps == 0):
+        bound = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {bound}, but got {eps}")
+    if not training and (running_mean is None or running_var is None):
         missing = "running_mean" if running_mean is None else "running_var"
         raise RuntimeError(f"batch_norm: {missing} must be defined in evaluation mode")
     vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight,
                "bias": bias}  # fmt: skip
     _check_channels("batch_norm", input, vectors)
     if not training:
-        return _by_running(input, running_mean, running_var, weight, bias, eps)
+        return _in_type_of_input(_by_running, input, running_mean, running_var, weight, bias, eps)
     if (running_mean is None) != (running_var is None):
         raise ValueError(
             "batch_norm: running_mean and running_var must either both be None or neither be None"
@@ -78,7 +83,7 @@ def instance_norm(
             "use_input_stats is false"
         )
     _check_channels("instance_norm", input, vectors)
-    return _by_running(input, running_mean, running_var, weight, bias, eps)
+    return _in_type_of_input(_by_running, input, running_mean, running_var, weight, bias, eps)
 
 
 def group_norm(
@@ -114,7 +119,7 @@ def group_norm(
     weight, bias = (v if v is None else v.reshape((*grouped, *one)) for v in (weight, bias))
     x = input.reshape((n, *grouped, *rest))
     axes = tuple(range(2, len(shape) + 1))
-    return ops.standardize(x, weight, bias, axes=axes, eps=eps).reshape(shape)
+    return _standardized(x, weight, bias, axes, eps).reshape(shape)
 
 
 def layer_norm(
@@ -127,7 +132,7 @@ def layer_norm(
     RuntimeError if the input ends otherwise. Ba et al. 2016, arXiv:1607.06450.
     """
     axes = _last_axes("layer_norm", input, normalized_shape, {"weight": weight, "bias": bias})
-    return ops.standardize(input, weight, bias, axes=axes, eps=eps)
+    return _standardized(input, weight, bias, axes, eps)
 
 
 def rms_norm(
@@ -140,10 +145,10 @@ def rms_norm(
     """
     axes = _last_axes("rms_norm", input, normalized_shape, {"weight": weight})
     eps = float(np.finfo(input.array.dtype).eps) if eps is None else eps
-    z = ops.rms_normalize(input, axes=axes, eps=eps)
-    return z if weight is None else ops.mul(z, weight)
+    return _in_type_of_input(_rms_normalized, input, weight, axes, eps)
 
 
+@widened
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
@@ -199,7 +204,7 @@ def _by_batch(
     """Normalised by the statistics of the input itself over `axes`; updates the running ones."""
     x, known = input.array, None
     if (running_mean is not None or running_var is not None) and x.size:
-        known = moments(x, axes)
+        known = moments(x.astype("float32") if x.dtype is HALF else x, axes)
         n = math.prod(x.shape[a] for a in axes)
         for running, new, factor in zip(
             (running_mean, running_var), known, (1.0, n / max(n - 1, 1)), strict=True
@@ -208,7 +213,28 @@ def _by_batch(
                 mean = new.reshape(-1, x.shape[1]).mean(axis=0)
                 running.array[...] += momentum * (factor * mean - running.array)
     weight, bias = _columns(weight, x.shape), _columns(bias, x.shape)
+    return _standardized(input, weight, bias, axes, eps, known)
+
+
+def _standardized(
+    input: Tensor, weight: Any, bias: Any, axes: tuple[int, ...], eps: float, known: Any = None
+) -> Tensor:
+    if input.array.dtype is HALF:
+        settings = {"axes": axes, "eps": eps, "known": known}
+        return in_float32(ops.standardize, (input, weight, bias), settings)
     return ops.standardize(input, weight, bias, axes=axes, eps=eps, known=known)
+
+
+def _in_type_of_input(function: Any, input: Tensor, *rest: Any) -> Tensor:
+    """function(input, *rest); float16 stays float16, also beside float32 weights."""
+    if input.array.dtype is HALF:
+        return in_float32(function, (input, *rest), {})
+    return function(input, *rest)
+
+
+def _rms_normalized(input: Tensor, weight: Any, axes: tuple[int, ...], eps: float) -> Tensor:
+    z = ops.rms_normalize(input, axes=axes, eps=eps)
+    return z if weight is None else ops.mul(z, weight)
 
 
 def _last_axes(
@@ -275,3 +301,6 @@ def _check_enough(shape: Shape, least_axes: int, values: int) -> None:
 
 def _too_few(what: str, shape: Shape) -> str:
     return f"Expected more than 1 {what} when training, got input size {Size(shape)}"
+
+
+publish(globals(), __all__)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from .._tensor import Tensor
 from ..autograd.modes import no_grad
+from ..public import hint, type_name
 from .parameter import Parameter, is_lazy
 from .registry import BUFFER, MODULE, PARAMETER
 
@@ -47,7 +48,7 @@ def save(module: Any, destination: Any, prefix: str, keep_vars: bool) -> dict[st
     if hasattr(destination, "_metadata"):
         destination._metadata[prefix[:-1]] = about
     hooks = module._hooks
-    for hook in tuple(hooks.saving) if hooks is not None else ():
+    for hook in tuple(hooks.saving.values()) if hooks is not None else ():
         hook(module, prefix, keep_vars)
     module._save_to_state_dict(destination, prefix, keep_vars)
     for name, child in module._own(MODULE):
@@ -55,10 +56,10 @@ def save(module: Any, destination: Any, prefix: str, keep_vars: bool) -> dict[st
             child.state_dict(
                 destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
             )
-    for hook, public in tuple(hooks.saved) if hooks is not None else ():
+    for id, hook in tuple(hooks.saved.items()) if hooks is not None else ():
         changed = hook(module, destination, prefix, about)
         if changed is not None:
-            if public:
+            if id in hooks.mute:
                 raise RuntimeError("state_dict post-hook must return None; change it in place")
             destination = changed
     return destination
@@ -124,7 +125,8 @@ def _load_tree(
             path = f"{prefix}{name}."
             below = OrderedDict((k, v) for k, v in state.items() if k.startswith(path))
             _load_tree(child, below, path, metadata, assign, keys, problems)
-    for hook in tuple(module._hooks.loaded) if module._hooks is not None else ():
+    hooks = module._hooks
+    for hook in tuple(hooks.loaded.values()) if hooks is not None else ():
         if hook(module, keys) is not None:
             raise AssertionError(
                 "Hooks registered with `register_load_state_dict_post_hook` are not expected to "
@@ -137,8 +139,9 @@ def load_own(
     unexpected: list[str], problems: list[str],
 ) -> None:  # fmt: skip
     """Load what `module` itself holds from `state`, and list what is wrong."""
-    for hook, with_module in tuple(module._hooks.loading) if module._hooks is not None else ():
-        first = (module,) if with_module else ()
+    hooks = module._hooks
+    for id, hook in tuple(hooks.loading.items()) if hooks is not None else ():
+        first = (module,) if id in hooks.with_module else ()
         hook(*first, state, prefix, about, strict, missing, unexpected, problems)
     own = dict(_entries(module))
     assign = about.get("assign_to_params_buffers", False)
@@ -158,8 +161,8 @@ def _put(module: Any, name: str, key: str, tensor: Any, value: Any, assign: bool
     """Copy `value` into `tensor`, or put it in its place; what is wrong if that cannot be."""
     if not isinstance(value, Tensor):
         return (
-            f'While copying the parameter named "{key}", expected a Tensor from checkpoint but '
-            f"received {type(value).__name__}"
+            f'While copying the parameter named "{key}", expected a Tensor '
+            f"from checkpoint but received {type_name(value)}; {hint(value)}"
         )
     if is_lazy(tensor) and is_lazy(value):
         return ""
@@ -174,9 +177,9 @@ def _put(module: Any, name: str, key: str, tensor: Any, value: Any, assign: bool
         with no_grad():
             tensor.copy_(value)
     elif isinstance(tensor, Parameter) and not isinstance(value, Parameter):
-        module.__dict__[name] = Parameter(value, tensor.requires_grad)
+        setattr(module, name, Parameter(value, tensor.requires_grad))
     else:
-        module.__dict__[name] = value
+        setattr(module, name, value)
     return ""
 
 

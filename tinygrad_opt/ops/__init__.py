@@ -42,6 +42,7 @@ from .elementwise import (
     gelu,
     gelu_tanh,
     leaky_relu,
+    lerp,
     log,
     log1p,
     log2,
@@ -73,7 +74,7 @@ from .index import (
     windows,
 )
 from .lookup import lookup
-from .loss import cross_entropy, mean_squared_error, softmax_cross_entropy
+from .loss import cross_entropy, huber, mean_squared_error, softmax_cross_entropy
 from .normalization import rms_normalize, standardize
 from .pool import pick, resample, spread
 from .products import dot, linear, matmul
@@ -81,12 +82,15 @@ from .recurrent import gru, lstm, rnn
 from .reduce import (
     amax,
     amin,
+    deviation,
     log_softmax,
     logsumexp,
     mean,
     norm2,
+    norm_p,
     softmax,
     sum,
+    variance,
 )  # fmt: skip
 from .rounding import (
     ceil,
@@ -109,6 +113,7 @@ from .special import (
     lgamma,
     logaddexp,
     logaddexp2,
+    logit,
     nan_to_num,
     polygamma,
     xlogy,

@@ -16,10 +16,11 @@ from .elementwise import softplus
 def elu(x, *, alpha=1.0, scale=1.0, rate=1.0):
     # scale x where x > 0, else scale alpha (exp(rate x) - 1): ELU, CELU and SELU are all this
     height = scale * alpha
-    below = height * xp(x).expm1(rate * xp(x).minimum(x, 0))  # held at 0: exp cannot overflow
+    low = rate * xp(x).minimum(x, 0)  # held at 0: exp cannot overflow
+    below = height * xp(x).expm1(low)
 
-    def slope(g):
-        return g * xp(x).where(x > 0, scale, rate * (below + height))
+    def slope(g):  # exp anew: below + height has lost the digits of a small exp
+        return g * xp(x).where(x > 0, scale, (rate * height) * xp(x).exp(low))
 
     return xp(x).where(x > 0, scale * x, below), slope
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..autograd.errors import axis_index
-from ..autograd.graph import op
+from ..autograd.graph import op, wrap_plain
 from ..backend import xp
+from ..dtypes import float64
 from .index import getitem
 
 
@@ -33,16 +34,43 @@ def cumprod(x, *, axis):
 
 @op
 def logcumsumexp(x, *, axis):
-    # dy_k / dx_i = exp(x_i - y_k); the factors exp(y_i - y_{i+1}) are at most 1.
-    y = xp(x).logcumsumexp(x, axis=axis)
-
+    # With y_k = top_k + log s_k, top the running maximum: dy_k / dx_i = exp(x_i - top_k) / s_k.
+    # y itself is rounded, and would not do. The factors of what is carried back are at most 1.
     def back(g):
+        top = _running_top(x, axis)
+        sums = _scaled_sums(x, top, axis)
+
         def factor(i):
-            return xp(y).exp(_at(y, i, axis) - _at(y, i + 1, axis))
+            shrunk = xp(x).exp(_gap(_at(top, i, axis), _at(top, i + 1, axis)))
+            return shrunk * _at(sums, i, axis) / _at(sums, i + 1, axis)
 
-        return xp(x).exp(x - y) * _carried_back(g, factor, axis)
+        return xp(x).exp(_gap(x, top)) / sums * _carried_back(g, factor, axis)
 
-    return y, back
+    return xp(x).logcumsumexp(x, axis=axis), back
+
+
+def _running_top(x: Any, axis: int) -> Any:
+    """The running maximum along `axis`: a constant, as the derivative does not depend on it."""
+    raw = getattr(x, "array", x)
+    top = xp(raw).accumulate(raw, "maximum", axis_index(axis, len(x.shape)))
+    return top if raw is x else wrap_plain(top)
+
+
+def _gap(x: Any, top: Any) -> Any:
+    """x - top, and 0 for equal infinities."""
+    gap = x - top
+    return xp(x).where((x == top) & (gap != gap), 0, gap)
+
+
+def _scaled_sums(x: Any, top: Any, axis: int) -> Any:
+    """s with s_k = exp(top_{k-1} - top_k) s_{k-1} + exp(x_k - top_k), in float64."""
+    x, top = xp(x).cast(x, dtype=float64), xp(top).cast(top, dtype=float64)
+    own = xp(x).exp(_gap(x, top))
+    parts = [_at(own, 0, axis)]
+    for k in range(1, x.shape[axis]):
+        shrunk = xp(x).exp(_gap(_at(top, k - 1, axis), _at(top, k, axis)))
+        parts.append(parts[-1] * shrunk + _at(own, k, axis))
+    return xp(x).concatenate(parts, axis=axis)
 
 
 @op

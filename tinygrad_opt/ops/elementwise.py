@@ -43,9 +43,20 @@ def neg(x):
     return -x, lambda g: -g
 
 
+def _power(x, y):
+    try:
+        return x**y
+    except ValueError:  # of integers, with an exponent below 0
+        if not hasattr(y, "dtype"):
+            raise
+        z = x ** xp(y).where(y < 0, 0, y)  # 1 where the exponent was below 0
+        # There 1 / x^|y| rounded towards 0 is right, and left of it: that of 1 and of -1.
+        return xp(y).where((y < 0) & (x != 1), (x == -1) * (1 - 2 * (y % 2)), z)
+
+
 @op
 def pow(x, y):
-    z = x**y
+    z = _power(x, y)
 
     def base(g):
         if isinstance(y, (int, float)):
@@ -76,8 +87,7 @@ def exp(x):
 
 @op
 def expm1(x):
-    y = xp(x).expm1(x)
-    return y, lambda g: g * (y + 1)
+    return xp(x).expm1(x), lambda g: g * xp(x).exp(x)  # y + 1 has lost the digits of a small exp
 
 
 @op
@@ -152,20 +162,23 @@ def silu(x):
 @op
 def gelu(x):
     # x * Phi(x), Phi the normal distribution function; Hendrycks & Gimpel 2016, arXiv:1606.08415
-    cdf = 0.5 * (1 + xp(x).erf(x * math.sqrt(0.5)))
+    cdf = 0.5 * xp(x).erfc(x * -math.sqrt(0.5))  # 1 + erf would cancel on the left
     density = 1 / math.sqrt(2 * math.pi)
     return x * cdf, lambda g: g * (cdf + x * (density * xp(x).exp(-0.5 * x * x)))
 
 
 @op
 def gelu_tanh(x):
-    # 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
-    a, b = math.sqrt(2 / math.pi), 0.044715
-    t = xp(x).tanh(a * (x + b * x * x * x))
-    return (
-        0.5 * x * (1 + t),
-        lambda g: g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * (a * (1 + 3 * b * x * x))),
-    )
+    # 0.5 x (1 + tanh(u)) with u = sqrt(2/pi) (x + 0.044715 x^3); as 1 + tanh(u) = 2 sigmoid(2u)
+    # cancels nothing on the left, x sigmoid(2u)
+    a, b = 2 * math.sqrt(2 / math.pi), 0.044715
+    u = a * (x + b * x * x * x)
+    s = xp(x).sigmoid(u)
+
+    def slope(g):
+        return g * (s + x * (s * xp(x).sigmoid(-u)) * (a * (1 + 3 * b * x * x)))
+
+    return x * s, slope
 
 
 # Absolute values, choices, casts ------------------------------------------------------------------
@@ -204,6 +217,15 @@ def where(condition, x, y):
         lambda g: xp(g).where(condition, g, 0),
         lambda g: xp(g).where(condition, 0, g),
     )
+
+
+@op
+def lerp(x, y, weight):
+    # x + weight (y - x), from the nearer end: exactly x at weight 0 and y at 1, as PyTorch
+    d, rest = y - x, 1 - weight
+    near = weight < 0.5
+    z = xp(d).where(near, x + weight * d, y - rest * d)
+    return z, lambda g: g * rest, lambda g: g * weight, lambda g: g * d
 
 
 @op

@@ -10,9 +10,10 @@ Murray 2016, arXiv:1602.07527, for cholesky.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from ..autograd.graph import op
+from ..autograd.graph import op, wrap_plain
 from ..backend import array_namespace, xp
 
 
@@ -43,10 +44,17 @@ def _row(x: Any) -> Any:
     return x.reshape((*x.shape[:-1], 1, x.shape[-1]))
 
 
-def _reciprocal_gaps(w: Any) -> Any:
-    """1 / (w[j] - w[i]) at i, j; 0 on the diagonal."""
+def _over_gaps(x: Any, w: Any, sums: bool = False) -> Any:
+    """x[i, j] / (w[j] - w[i]), 0 on the diagonal; if `sums`, over w[j]^2 - w[i]^2."""
     eye = _eye(w, w.shape[-1])
-    return (1 - eye) / (_row(w) - _column(w) + eye)
+    gaps = _row(w) - _column(w)
+    return _quotient(x * (1 - eye), (gaps * (_row(w) + _column(w)) if sums else gaps) + eye)
+
+
+def _quotient(x: Any, y: Any) -> Any:
+    """x / y, and 0 for 0 / 0: where no gradient of the vectors comes in, none comes out."""
+    neither = _raw((x == 0) & (y == 0))
+    return x / xp(y).where(neither, 1, y)
 
 
 @op
@@ -93,15 +101,24 @@ def _cofactors(a: Any) -> Any:
 def log_abs_det(a):
     return (
         xp(a).linalg.slogdet(a)[1],
-        lambda g: _column(_column(g)) * _t(xp(a).linalg.inv(a)),
+        lambda g: _column(_column(g)) * _inverse_transposed(a),
     )
+
+
+def _inverse_transposed(a: Any) -> Any:
+    """inv(a)^T; for a singular a its limit, the cofactors times infinity (NaN for those of 0)."""
+    raw = _raw(a)
+    singular = (xp(raw).linalg.slogdet(raw)[0] == 0)[..., None, None]
+    if not singular.any():
+        return _t(xp(a).linalg.inv(a))
+    regular = _t(xp(a).linalg.inv(xp(a).where(singular, _eye(raw, raw.shape[-1]), a)))
+    return xp(a).where(singular, _cofactors(raw) * math.inf, regular)
 
 
 def slogdet(a: Any) -> tuple[Any, Any]:
     """The sign, without a gradient, and the logarithm of the absolute value of det(a)."""
-    from . import sign
-
-    return sign(det(a)), log_abs_det(a)
+    sign = xp(_raw(a)).linalg.slogdet(_raw(a))[0]  # of the determinant, which itself may overflow
+    return wrap_plain(sign), log_abs_det(a)
 
 
 @op
@@ -164,7 +181,7 @@ def _eigh(a):  # the eigenvectors as columns, below them the eigenvalues; reads 
 
     def back(g):
         gv, gw = g[..., :n, :], g[..., n, :]
-        inner = (_t(v) @ gv) * _reciprocal_gaps(w) + _column(gw) * _eye(w, n)
+        inner = _over_gaps(_t(v) @ gv, w) + _column(gw) * _eye(w, n)
         return v @ inner @ _t(v)
 
     return xp(v).concatenate([v, _row(w)], axis=-2), back
@@ -185,12 +202,11 @@ def _svd(a):  # u above s above v
 
     def back(g):
         gu, gs, gv = g[..., :m, :], g[..., m, :], g[..., m + 1 :, :]
-        gaps = _reciprocal_gaps(s * s)
         of_u, of_v = _t(u) @ gu, _t(v) @ gv
-        inner = ((of_u - _t(of_u)) * gaps) * _row(s) + _column(s) * ((of_v - _t(of_v)) * gaps)
-        inner = inner + _column(gs) * _eye(s, s.shape[-1])
-        outside_u = (gu - u @ of_u) / _row(s)  # what of gu lies outside the space of u
-        outside_v = (gv - v @ of_v) / _row(s)
+        from_u, from_v = (_over_gaps(m - _t(m), s, sums=True) for m in (of_u, of_v))
+        inner = from_u * _row(s) + _column(s) * from_v + _column(gs) * _eye(s, s.shape[-1])
+        outside_u = _quotient(gu - u @ of_u, _row(s))  # what of gu lies outside the space of u
+        outside_v = _quotient(gv - v @ of_v, _row(s))
         return (u @ inner + outside_u) @ vt + u @ _t(outside_v)
 
     return xp(u).concatenate([u, _row(s), v], axis=-2), back

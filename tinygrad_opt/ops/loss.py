@@ -41,10 +41,24 @@ def softmax_cross_entropy(logits, target, *, scale=None):
 
 
 @op
-def mean_squared_error(x, y):
-    """mean((x - y)^2) over all elements."""
+def huber(x, y, *, delta, scale=1.0):
+    """d^2 / 2 where d = x - y is within delta, else delta (|d| - delta / 2); both over `scale`."""
     d = x - y
-    n = math.prod(d.shape)
+    size = xp(d).abs(d)
+    near = xp(d).minimum(size, delta)  # near (size - near / 2) is both branches at once
+
+    def slope(g):  # no product with an infinite d; its own derivative at 0 is 1 / scale
+        held = xp(d).minimum(xp(d).maximum(d, -delta), delta)
+        return g * (held * (1 / scale) if scale != 1 else held)
+
+    return (near / scale) * (size - 0.5 * near), slope, lambda g: -slope(g)
+
+
+@op
+def mean_squared_error(x, y):
+    """mean((x - y)^2) over all elements; NaN if there are none."""
+    d = x - y
+    n = math.prod(d.shape) or math.nan
 
     def half(g):
         return d * (g * (2 / n))

@@ -9,10 +9,14 @@ from ..backend import array_namespace, xp
 
 
 @op
-def pick(x, *, place):
-    """The cells of x (batch, channels, *image) at `place`, counted in the flat image."""
+def pick(x, *, place, missing=0.0):
+    """The cells of x (batch, channels, *image) at `place`, counted in the flat image.
+
+    Where the place is -1, there is no cell: the value is `missing`.
+    """
     image = x.shape[2:]
-    return xp(x).pick(x, place=place), lambda g: xp(g).spread(g, place=place, image=image)
+    y = xp(x).pick(x, place=place, missing=missing)
+    return y, lambda g: xp(g).spread(g, place=place, image=image)
 
 
 @op

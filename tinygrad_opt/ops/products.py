@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..autograd.graph import op
+from ..autograd.half import HALF, in_float32
 from ..backend import xp
 
 
@@ -20,6 +21,9 @@ def _matmul(x, y):  # both at least 2-D; leading axes broadcast
 
 def matmul(x: Any, y: Any) -> Any:
     """The matrix product, with vectors as rows (left) or columns (right), as in NumPy."""
+    if not (hasattr(x, "shape") and hasattr(y, "shape")):
+        kinds = f"'{type(x).__name__}' and '{type(y).__name__}'"
+        raise TypeError(f"matmul: unsupported operand type(s) for @: {kinds}")
     if len(x.shape) == 0 or len(y.shape) == 0:
         raise RuntimeError("matmul: both arguments need to be at least 1D, but they are 0D")
     left, right = len(x.shape) == 1, len(y.shape) == 1
@@ -28,7 +32,7 @@ def matmul(x: Any, y: Any) -> Any:
     if right:
         y = y[:, None]
     _check_inner(x, y)
-    z = _matmul(x, y)
+    z = in_float32(_matmul, (x, y), {}) if x.dtype is HALF else _matmul(x, y)
     if left:
         z = z[..., 0, :]
     return z[..., 0] if right else z
@@ -82,7 +86,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     if x.ndim == 2:
         return _linear(x, weight, bias)
     _check_linear(x, weight)
-    rows = _linear(x.reshape((-1, x.shape[-1])), weight, bias)
+    rows = _linear(x.reshape((math.prod(x.shape[:-1]), x.shape[-1])), weight, bias)
     return rows.reshape((*x.shape[:-1], weight.shape[0]))
 
 

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from ..autograd.errors import axis_index
-from ..autograd.graph import op
+from ..autograd.graph import Variable, op
 from ..backend import xp
 
 
@@ -51,13 +51,106 @@ def mean(x, *, axis=None, keepdims=False):
 
 
 @op
-def norm2(x, *, axis=None, keepdims=False):
-    y = xp(x).sqrt(xp(x).sum(x * x, axis=axis, keepdims=keepdims))
+def variance(x, *, axis=None, keepdims=False, correction=1):
+    """sum((x - mean)^2) / (n - correction)."""
+    rate = _per_freedom(x.shape, axis, correction)
+    centred = _centred(x, axis)
+    y = xp(x).sum(centred * centred, axis=axis, keepdims=keepdims) * rate
+    return y, lambda g: centred * _kept(g * (2 * rate), x.shape, axis)
 
-    def back(g):  # x / |x|; 0 at 0, where the norm has a kink
-        return x * _kept(g / xp(y).where(y == 0, 1, y), x.shape, axis)
+
+@op
+def deviation(x, *, axis=None, keepdims=False, correction=1):
+    """The square root of `variance`, with the slope 0 where that is 0, as PyTorch."""
+    rate = _per_freedom(x.shape, axis, correction)
+    centred = _centred(x, axis)
+    root = norm2 if isinstance(centred, Variable) else _root_of_squares
+    y = root(centred, axis=axis, keepdims=keepdims) * math.sqrt(rate)
+
+    def back(g):
+        return (centred / _kept(_nonzero(y), x.shape, axis)) * _kept(g * rate, x.shape, axis)
 
     return y, back
+
+
+def _per_freedom(shape: tuple[int, ...], axis: Any, correction: float) -> float:
+    freedom = _size(shape, axis) - correction
+    return 1 / freedom if freedom > 0 else math.inf
+
+
+def _centred(x: Any, axis: Any) -> Any:
+    """x - mean(x), exactly 0 where all are equal: the first takes off what they have in common."""
+    if isinstance(x, Variable) or not x.size:
+        return x - mean(x, axis=axis, keepdims=True)
+    axes = _axes(axis, len(x.shape))
+    x = x - x[tuple([_FIRST if i in axes else _ALL for i in range(len(x.shape))])]
+    x -= xp(x).sum(x, axis=axis, keepdims=True) / _size(x.shape, axis)
+    return x
+
+
+_FIRST, _ALL = slice(1), slice(None)
+
+
+def _nonzero(y: Any) -> Any:
+    return xp(y).where(y == 0, 1, y)
+
+
+@op
+def norm2(x, *, axis=None, keepdims=False):
+    if isinstance(x, Variable):  # run again, for a derivative of the derivative
+        y = norm2(x, axis=axis, keepdims=keepdims)
+    else:
+        y = _root_of_squares(x, axis, keepdims)
+
+    def back(g):  # x / |x|; 0 at 0, where the norm has a kink
+        return (x / _kept(_nonzero(y), x.shape, axis)) * _kept(g, x.shape, axis)
+
+    return y, back
+
+
+def _root_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:
+    """sqrt(sum(x^2)) of a raw array; scaled where squares leave the range of the type."""
+    y = xp(x).sqrt(xp(x).sum(x * x, axis=axis, keepdims=keepdims))
+    least, most = (y.min(), y.max()) if y.ndim and y.size else (y, y)
+    if not y.size or (least > 1e-15 and most < 1e18):
+        return y
+    scale = _scale(xp(x).abs(x), axis, "amax")
+    z = x / scale
+    y = xp(x).sqrt(xp(x).sum(z * z, axis=axis, keepdims=True)) * scale
+    return y if keepdims else xp(x).sum(y, axis=axis)  # drops axes of length 1
+
+
+def _scale(a: Any, axis: Any, extremum: str) -> Any:
+    """The largest (or least) of the raw array `a` over `axis`; 1 where that is 0, inf or NaN."""
+    top = getattr(xp(a), extremum)(a, axis=axis, keepdims=True)
+    return xp(a).where((top > 0) & (top < math.inf), top, 1)
+
+
+@op
+def norm_p(x, *, p, axis=None, keepdims=False):
+    """(sum |x|^p)^(1/p) for a finite p other than 0, with the slope 0 where x is 0, as PyTorch."""
+    size = xp(x).abs(x)
+    if isinstance(x, Variable):
+        y = norm_p(x, p=p, axis=axis, keepdims=keepdims)
+    else:
+        y = _root_of_powers(size, p, axis, keepdims)
+
+    def back(g):  # sign(x) (|x| / y)^(p - 1); a power of at most 1 for every p
+        whole = _kept(y, x.shape, axis)
+        up, down = (size, whole) if p >= 1 else (whole, size)
+        ratio = xp(x).where(x == 0, 1, up) / _nonzero(down)
+        return xp(x).sign(x) * ratio ** abs(p - 1) * _kept(g, x.shape, axis)
+
+    return y, back
+
+
+def _root_of_powers(a: Any, p: float, axis: Any, keepdims: bool) -> Any:
+    """(sum a^p)^(1/p) of a raw array, scaled so that no power leaves the range of the type."""
+    if not _size(a.shape, axis):
+        return xp(a).sum(a, axis=axis, keepdims=keepdims)
+    scale = _scale(a, axis, "amax" if p > 0 else "amin")
+    y = scale * xp(a).sum((a / scale) ** p, axis=axis, keepdims=True) ** (1 / p)
+    return y if keepdims else xp(a).sum(y, axis=axis)  # drops axes of length 1
 
 
 def _extremum(name: str) -> Any:
@@ -95,6 +188,9 @@ def log_softmax(x, *, axis):
 def logsumexp(x, *, axis, keepdims=False):
     top = xp(x).amax(x, axis=axis, keepdims=True)
     finite = xp(x).where((top == math.inf) | (top == -math.inf), 0, top)
-    total = xp(x).log(xp(x).sum(xp(x).exp(x - finite), axis=axis, keepdims=True)) + finite
+    powers = xp(x).exp(x - finite)
+    sums = xp(x).sum(powers, axis=axis, keepdims=True)
+    total = xp(x).log(sums) + finite
     y = total if keepdims else xp(x).sum(total, axis=axis)  # drops axes of length 1
-    return y, lambda g: _kept(g, x.shape, axis) * xp(x).exp(x - total)
+    # powers / sums, not exp(x - y): y is rounded. 0 where every x is -inf.
+    return y, lambda g: _kept(g, x.shape, axis) * (powers / _nonzero(sums))

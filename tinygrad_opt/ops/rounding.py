@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..autograd.graph import op
 from ..backend import xp, xp_of
 
@@ -19,6 +21,8 @@ def _step(name: str) -> Any:
     pair.__name__ = name
     return op(pair)
 
+
+_INT = np.dtype(int)
 
 floor, ceil, trunc, sign = map(_step, ("floor", "ceil", "trunc", "sign"))
 
@@ -38,8 +42,12 @@ def floor_divide(x, y):
 @op
 def trunc_divide(x, y):
     """x / y rounded towards 0; exact for integers."""
-    z = xp_of(x, y).floor_divide(x, y)
-    z = z + ((z < 0) & (z * y != x))  # what was rounded down, and lies below 0, one up
+    space = xp_of(x, y)
+    if all(getattr(v, "dtype", _INT).kind in "biu" and not isinstance(v, float) for v in (x, y)):
+        z = space.floor_divide(x, y)
+        z = z + ((z < 0) & (z * y != x))  # what was rounded down, and lies below 0, one up
+    else:
+        z = space.trunc(x / y)
     return z, lambda g: xp(g).zeros_like(g), lambda g: xp(g).zeros_like(g)
 
 

@@ -17,15 +17,24 @@ def exp2(x):
 @op
 def logaddexp(x, y):
     # log(e^x + e^y)
+    # d/dx = 1 / (1 + e^(y - x)), which the result, rounded, no longer knows
     z = xp_of(x, y).logaddexp(x, y)
-    return z, lambda g: g * xp(z).exp(x - z), lambda g: g * xp(z).exp(y - z)
+    lead = _difference(x, y)
+    return z, lambda g: g * xp(z).sigmoid(lead), lambda g: g * xp(z).sigmoid(-lead)
 
 
 @op
 def logaddexp2(x, y):
     # log2(2^x + 2^y)
     z = xp_of(x, y).logaddexp2(x, y)
-    return z, lambda g: g * xp(z).exp2(x - z), lambda g: g * xp(z).exp2(y - z)
+    lead = _difference(x, y) * math.log(2)
+    return z, lambda g: g * xp(z).sigmoid(lead), lambda g: g * xp(z).sigmoid(-lead)
+
+
+def _difference(x, y):
+    """x - y, and 0 for equal infinities."""
+    d = x - y
+    return xp(d).where((x == y) & (d != d), 0, d)
 
 
 @op
@@ -33,8 +42,19 @@ def xlogy(x, y):
     # x log y, and 0 where x = 0 whatever y is, unless it is NaN
     space = xp_of(x, y)
     zero = (x == 0) & (y == y)
-    log = space.log(space.where(zero, 1, y))
-    return x * log, lambda g: g * log, lambda g: g * x / y
+    safe = space.where(zero, 1, y)
+    return (
+        x * space.log(safe),
+        lambda g: g * space.log(space.where(zero & (y <= 0), 1, y)),
+        lambda g: g * x / safe,
+    )
+
+
+@op
+def logit(x):
+    # log(x / (1 - x)); the slope 1 / (x (1 - x)) is infinite at 0 and 1, and NaN beyond
+    y = xp(x).log(x / (1 - x))
+    return y, lambda g: g / xp(x).where((x < 0) | (x > 1), math.nan, x * (1 - x))
 
 
 @op

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..dtypes import get_default_dtype
 from .checks import check_at_least_zero, check_flags
 from .flat import Run
@@ -86,7 +86,7 @@ class Adagrad(Optimizer):
         for p in self.param_groups[-1]["params"]:
             total = p.array.copy()
             total[...] = self.defaults["initial_accumulator_value"]
-            self.state[p].update(step=Tensor(np.zeros((), kind)), sum=Tensor(total))
+            self.state[p].update(step=wrap_plain(np.zeros((), kind)), sum=wrap_plain(total))
 
     def begin(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run) -> None:
         """Where the state was cleared, or the parameter exchanged."""

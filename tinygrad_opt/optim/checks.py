@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
+from ..kernels import UpdateRule
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -35,6 +36,39 @@ def as_groups(name: str, params: Any) -> list[dict[str, Any]]:
     if isinstance(items[0], dict):
         return items
     return [{"params": items}]
+
+
+def check_rule(optimizer: Optimizer) -> None:
+    """Raise where the class names a rule that its steps could not run.
+
+    Hyper-parameters are looked for where the steps are the base class's own: only then is each
+    coefficient one of them.
+    """
+    from .optimizer import Optimizer
+
+    cls, rule = type(optimizer), getattr(optimizer, "rule", None)
+    if rule is None:
+        return  # `rule_for` or `step` does without
+    if not isinstance(rule, UpdateRule):
+        raise TypeError(
+            f"{cls.__name__}.rule must be an @update_rule, got a {type(rule).__name__}; decorate "
+            "the function with @update_rule"
+        )
+    own = ("rule_for", "coefficients", "update", "step")
+    if all(getattr(cls, name) is getattr(Optimizer, name) for name in own):
+        for group in optimizer.param_groups:
+            check_coefficients(cls.__name__, rule, {**group, "t": 1})
+
+
+def check_coefficients(name: str, rule: UpdateRule, known: dict[str, Any]) -> None:
+    """ValueError unless all of the rule's coefficients are known."""
+    missing = [c for c in rule.coefficients if c not in known]
+    if missing:
+        raise ValueError(
+            f"{name}: the rule {rule.name} has coefficients that are no hyper-parameters: "
+            f"{', '.join(missing)}; add them to the defaults, or compute them in a `coefficients` "
+            "method"
+        )
 
 
 def checked_group(optimizer: Optimizer, param_group: Any) -> dict[str, Any]:

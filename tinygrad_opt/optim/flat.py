@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..autograd.rowsparse import RowSparse
 from ..autograd.versions import note_write
 from ..backend import array_namespace, same_library
@@ -57,7 +58,7 @@ class GradSlot:
     def __init__(self, buffer: Any, start: int, stop: int, shape: tuple[int, ...]) -> None:
         self.buffer, self.start, self.stop = buffer, start, stop
         self.view = buffer[start:stop].reshape(shape)
-        self.tensor = Tensor(self.view)
+        self.tensor = wrap_plain(self.view)
 
     def holds(self, g: Tensor | None) -> bool:
         """Whether `g` is the gradient that lies here: `g.data = ...` takes it elsewhere."""
@@ -66,13 +67,13 @@ class GradSlot:
     def receive(self, g: Any) -> Tensor:
         """A Tensor that holds `g`: the slot's own, or another if this one is taken or unfit."""
         if _references(self.tensor) > _ALONE:
-            return Tensor(g.copy())  # somebody kept the last gradient
+            return wrap_plain(g.copy())  # somebody kept the last gradient
         self.tensor.array = self.view
         if _references(self.view) > _IN_SLOT:
-            return Tensor(g.copy())  # or its memory
+            return wrap_plain(g.copy())  # or its memory
         tensor, view = self.tensor, self.view
         if g.shape != view.shape or g.dtype != view.dtype or not same_library(g, view):
-            return Tensor(g.copy())
+            return wrap_plain(g.copy())
         view[...] = g
         return tensor
 
@@ -263,12 +264,7 @@ class FlatGroup:
     def _alike(self) -> bool:
         """Whether all parameters have taken the same number of steps, and have equal scalars."""
         self._taken = int(self.steps.item(0))
-        if not _all_equal(self.steps):
-            return False
-        for numbers in self.scalars.values():
-            if not _all_equal(numbers):
-                return False
-        return True
+        return all(map(_all_equal, (self.steps, *self.scalars.values())))
 
     def _end_of_run(self, start: int) -> int:
         stop = start

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..backend import array_namespace, device_of, to_device
 from .state import bind
 
@@ -38,5 +39,5 @@ def free_state(entry: Any, name: str, shape: tuple[int, ...], like: Any) -> Any:
         array = fitted(held, like)
         if isinstance(held, Tensor) and array is held.array:
             return array
-    bind(entry, name, Tensor(array))
+    bind(entry, name, wrap_plain(array))
     return array

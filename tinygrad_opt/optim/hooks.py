@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd.hooks import RemovableHandle
+from ..autograd.hooks import RemovableHandle, add_hook
 
 __all__ = ["Hooks", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
 
@@ -14,12 +15,12 @@ class Hooks:
     """The hooks of one optimizer, or of all; made when the first is registered."""
 
     def __init__(self) -> None:
-        self.before_step: list[Callable[..., Any]] = []
-        self.after_step: list[Callable[..., Any]] = []
-        self.before_state_dict: list[Callable[..., Any]] = []
-        self.after_state_dict: list[Callable[..., Any]] = []
-        self.before_loading: list[Callable[..., Any]] = []
-        self.after_loading: list[Callable[..., Any]] = []
+        self.before_step: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self.after_step: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self.before_state_dict: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self.after_state_dict: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self.before_loading: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self.after_loading: OrderedDict[int, Callable[..., Any]] = OrderedDict()
 
 
 everywhere: Hooks = Hooks()  # those of all optimizers; only steps have them
@@ -30,18 +31,12 @@ def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandl
 
     It may return changed `(args, kwargs)` of `step`, or None.
     """
-    return add(everywhere.before_step, hook)
+    return add_hook(everywhere.before_step, hook)
 
 
 def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Calls `hook(optimizer, args, kwargs)` after every step of every optimizer."""
-    return add(everywhere.after_step, hook)
-
-
-def add(hooks: list[Any], hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-    """Put `hook` first or last; the handle takes it out again."""
-    hooks.insert(0 if prepend else len(hooks), hook)
-    return RemovableHandle(hooks, hook)
+    return add_hook(everywhere.after_step, hook)
 
 
 class Hooked:
@@ -54,23 +49,23 @@ class Hooked:
 
         It may return changed `(args, kwargs)` of `step`, or None.
         """
-        return add(self._own_hooks().before_step, hook)
+        return add_hook(self._own_hooks().before_step, hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Calls `hook(optimizer, args, kwargs)` after each step."""
-        return add(self._own_hooks().after_step, hook)
+        return add_hook(self._own_hooks().after_step, hook)
 
     def register_state_dict_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Calls `hook(optimizer)` before a state dict is made."""
-        return add(self._own_hooks().before_state_dict, hook, prepend)
+        return add_hook(self._own_hooks().before_state_dict, hook, prepend=prepend)
 
     def register_state_dict_post_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Calls `hook(optimizer, state_dict)` on each state dict; what it returns replaces it."""
-        return add(self._own_hooks().after_state_dict, hook, prepend)
+        return add_hook(self._own_hooks().after_state_dict, hook, prepend=prepend)
 
     def register_load_state_dict_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
@@ -79,13 +74,13 @@ class Hooked:
 
         It is given a shallow copy: the caller's state dict keeps its keys.
         """
-        return add(self._own_hooks().before_loading, hook, prepend)
+        return add_hook(self._own_hooks().before_loading, hook, prepend=prepend)
 
     def register_load_state_dict_post_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Calls `hook(optimizer)` once a state dict has been loaded."""
-        return add(self._own_hooks().after_loading, hook, prepend)
+        return add_hook(self._own_hooks().after_loading, hook, prepend=prepend)
 
     def _own_hooks(self) -> Hooks:
         if self._hooks is None:
@@ -102,7 +97,7 @@ def step_between_hooks(
     """
     own = optimizer._hooks or Hooks()
     args = (optimizer, *args)
-    for hook in (*everywhere.before_step, *own.before_step):
+    for hook in (*everywhere.before_step.values(), *own.before_step.values()):
         changed = hook(optimizer, args, kwargs)
         if changed is None:
             continue
@@ -113,6 +108,6 @@ def step_between_hooks(
             )
         args, kwargs = changed
     result = step(*args, **kwargs)
-    for hook in (*own.after_step, *everywhere.after_step):
+    for hook in (*own.after_step.values(), *everywhere.after_step.values()):
         hook(optimizer, args, kwargs)
     return result

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import kernels
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..autograd.modes import enable_grad
 from ..backend import array_namespace
 from .free import fitted
@@ -242,7 +243,7 @@ class _Memory:
         if self.n_iter > 1:
             state["al"] = self.al
         state.update(
-            d=Tensor(self.d), t=self.t, old_dirs=[Tensor(y) for y in self.ys],
-            old_stps=[Tensor(s) for s in self.ss], ro=self.ro, H_diag=self.scale,
-            prev_flat_grad=Tensor(self.g), prev_loss=self.loss,
+            d=wrap_plain(self.d), t=self.t, old_dirs=[wrap_plain(y) for y in self.ys],
+            old_stps=[wrap_plain(s) for s in self.ss], ro=self.ro, H_diag=self.scale,
+            prev_flat_grad=wrap_plain(self.g), prev_loss=self.loss,
         )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..backend import array_namespace, to_device
 from .state import StateView
 
@@ -121,7 +122,7 @@ def _copied(
             elif array.dtype != p.dtype:
                 faults.append(f"{label}: {key} is {array.dtype}, the parameter {p.dtype}")
         on_host = key == "step" or key in optimizer.scalar_states
-        loaded[key] = Tensor(array.copy() if on_host else to_device(array.copy(), p.device))
+        loaded[key] = wrap_plain(array.copy() if on_host else to_device(array.copy(), p.device))
     return loaded
 
 

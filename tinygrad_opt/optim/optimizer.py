@@ -19,10 +19,11 @@ from operator import is_
 from typing import Any
 
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..autograd.modes import enable_grad, mode
 from ..kernels import UpdateRule
 from . import cautious
-from .checks import as_groups, check_lr, checked_group
+from .checks import as_groups, check_coefficients, check_lr, check_rule, checked_group
 from .flat import FlatGroup, Run
 from .hooks import (
     Hooked,
@@ -86,6 +87,7 @@ class Optimizer(Hooked):
         self._seen: list[list[Tensor]] = []  # the parameters of each group when that was made
         for group in as_groups(type(self).__name__, params):
             self.add_param_group(group)
+        check_rule(self)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -113,13 +115,7 @@ class Optimizer(Hooked):
         """
         known = {**group, "t": t}
         rule = self.rule_for(group)
-        missing = [name for name in rule.coefficients if name not in known]
-        if missing:
-            raise ValueError(
-                f"{type(self).__name__}: the rule {rule.name} has coefficients that are no "
-                f"hyper-parameters: {', '.join(missing)}; add them to the defaults, or compute "
-                "them in a `coefficients` method"
-            )
+        check_coefficients(type(self).__name__, rule, known)
         return tuple(float(known[name]) for name in rule.coefficients)
 
     def next_scalars(self, group: dict[str, Any], t: int, **scalars: Any) -> dict[str, Any]:
@@ -230,9 +226,7 @@ class Optimizer(Hooked):
             run.scalars[name].fill(value)
         return coefficients
 
-    def _begin(
-        self, group: dict[str, Any], rule: UpdateRule, flat: FlatGroup, run: Run
-    ) -> None:
+    def _begin(self, group: dict[str, Any], rule: UpdateRule, flat: FlatGroup, run: Run) -> None:
         """Make the state of those parameters of a run that have none yet."""
         for i, (p, arrays) in enumerate(run.parts(), run.start):
             if i not in flat.fresh:
@@ -245,7 +239,7 @@ class Optimizer(Hooked):
             views += [(name, flat.scalar_view(name, i)) for name in self.scalar_states]
             views += [(name, flat.state_view(x, i)) for x, name in self.shown_states(rule)]
             for name, view in views:
-                tensor = Tensor(view)
+                tensor = wrap_plain(view)
                 show(tensor, view, self._edits)
                 bind(entry, name, tensor)
             if entry:
@@ -297,10 +291,10 @@ class Optimizer(Hooked):
 
         The state Tensors are the live ones, not copies.
         """
-        for before in self._hooks.before_state_dict if self._hooks else ():
+        for before in tuple(self._hooks.before_state_dict.values()) if self._hooks else ():
             before(self)
         state_dict = export_state(self)
-        for after in self._hooks.after_state_dict if self._hooks else ():
+        for after in tuple(self._hooks.after_state_dict.values()) if self._hooks else ():
             changed = after(self, state_dict)
             state_dict = state_dict if changed is None else changed
         return state_dict
@@ -318,11 +312,11 @@ class Optimizer(Hooked):
         has changed then.
         """
         state_dict = dict(state_dict)
-        for before in self._hooks.before_loading if self._hooks else ():
+        for before in tuple(self._hooks.before_loading.values()) if self._hooks else ():
             changed = before(self, state_dict)
             state_dict = state_dict if changed is None else changed
         load(self, state_dict, keep_settings)
-        for after in self._hooks.after_loading if self._hooks else ():
+        for after in tuple(self._hooks.after_loading.values()) if self._hooks else ():
             after(self)
 
     def __getstate__(self) -> dict[str, Any]:  # hooks are not pickled, as in PyTorch

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..backend import device_of
 from .flat import FlatGroup
 from .free import array_of, fitted
@@ -158,7 +159,7 @@ def _move(held: Any, name: str, view: Any, moved: set[int], edits: Edits) -> Non
         or value.array.shape != view.shape
         or device_of(value.array) != device_of(view)
     ):
-        tensor = Tensor(view)
+        tensor = wrap_plain(view)
         bind(held, name, tensor)
     show(tensor, view, edits)
     moved.add(id(tensor))

@@ -22,6 +22,7 @@ from typing import Any
 
 from .. import kernels
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from . import cautious as caution
 from .checks import check_at_least_zero, check_betas
 from .flat import Run
@@ -73,7 +74,7 @@ class _ScheduleFree(Optimizer):
     def _to_x(self, p: Tensor, beta: float) -> None:
         entry = self.state.get(p)
         if entry:
-            bind(entry, "y", Tensor(p.array.copy()))
+            bind(entry, "y", wrap_plain(p.array.copy()))
             p.array[...] = _x(p.array, entry["z"].array, beta)
 
     def _to_y(self, p: Tensor, beta: float) -> None:

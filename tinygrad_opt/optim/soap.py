@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import kernels
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from ..backend import array_namespace
 from .checks import check_at_least_zero, check_betas
 from .flat import Run
@@ -109,22 +110,20 @@ class SOAP(Optimizer):
         """The matrices of `state[p][name]`, fitted to the array `like`."""
         held = self.state[p][name]
         arrays = [None if x is None or len(x) == 0 else fitted(x, like) for x in held]
-        bind(self.state[p], name, [None if a is None else Tensor(a) for a in arrays])
+        bind(self.state[p], name, [None if a is None else wrap_plain(a) for a in arrays])
         return arrays
 
     def _begin_bases(self, group: dict[str, Any], p: Tensor, g: Any) -> None:
         xp, shape = array_namespace(g), p.array.shape
         turned = len(shape) > 1 or group["precondition_1d"]
+        most = group["max_precond_dim"]
         grams = [
-            Tensor(xp.zeros((n, n), g.dtype)) if turned and n <= group["max_precond_dim"] else None
-            for n in shape
+            wrap_plain(xp.zeros((n, n), g.dtype)) if turned and n <= most else None for n in shape
         ]
         bind(self.state[p], "GG", grams)
         self._average_grams(group, p, g)
         bases = [None if gram is None else xp.linalg.eigh(gram.array)[1] for gram in grams]
-        bind(
-            self.state[p], "Q", [None if q is None else Tensor(_falling(q)) for q in bases]
-        )
+        bind(self.state[p], "Q", [None if q is None else wrap_plain(_falling(q)) for q in bases])
 
     def _average_grams(self, group: dict[str, Any], p: Tensor, g: Any) -> Bases:
         beta = group["shampoo_beta"] if group["shampoo_beta"] >= 0 else group["betas"][1]
@@ -145,7 +144,7 @@ class SOAP(Optimizer):
         old = self._held(p, "Q", g)
         straight = _rotated(average, p, old, back=True)
         new, squares = _power_iteration(grams, old, square.reshape(p.array.shape))
-        bind(self.state[p], "Q", [None if q is None else Tensor(q) for q in new])
+        bind(self.state[p], "Q", [None if q is None else wrap_plain(q) for q in new])
         square[...] = squares.reshape(-1)
         average[...] = _rotated(straight, p, new)
 

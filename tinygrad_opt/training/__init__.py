@@ -1,6 +1,8 @@
 """Beside the training loop: running it, watching it, and looking at what is trained.
 
 fit, evaluate     the loop, with callbacks for checkpoints, early stopping, averages, clipping
+predict           what a trained model says of data
+progress          a bar or lines that show how far a loop of your own is
 MetricsLog        numbers as JSON lines, and for TensorBoard
 lr_range_test     a good learning rate, found by trying all of them
 summary           a model's layers, shapes, parameters and memory
@@ -9,17 +11,18 @@ draw_graph        the recorded graph as a picture
 
 from .callbacks import EMA, Callback, ClipGradients, EarlyStopping
 from .drawing import Drawing, draw_graph
-from .evaluation import accuracy, evaluate
+from .evaluation import accuracy, evaluate, predict
 from .history import History
 from .layers import summary
 from .loop import Run, fit
 from .lr_range import LRRange, lr_range_test
 from .metrics_log import MetricsLog
+from .progress import progress
 from .saving import LogMetrics, SaveCheckpoints
 from .table import LayerRow, Summary
 
 __all__ = [
     "EMA", "Callback", "ClipGradients", "Drawing", "EarlyStopping", "History", "LRRange",
     "LayerRow", "LogMetrics", "MetricsLog", "Run", "SaveCheckpoints", "Summary", "accuracy",
-    "draw_graph", "evaluate", "fit", "lr_range_test", "summary",
+    "draw_graph", "evaluate", "fit", "lr_range_test", "predict", "progress", "summary",
 ]  # fmt: skip

@@ -20,6 +20,8 @@ __all__ = ["EMA", "Callback", "ClipGradients", "EarlyStopping"]
 class Callback:
     """The base class: methods that `fit` calls, each with the `Run`. A subclass defines some.
 
+    A callback may serve several runs, one after another: in `start` it forgets the one before,
+    unless this one goes on with what was restored (`run.epoch` is not 0).
     A callback with `state_dict` and `load_state_dict` becomes a part of checkpoints. Setting
     `run.stop = True` ends the training before the next epoch.
 
@@ -60,7 +62,8 @@ class EarlyStopping(Callback):
 
     monitor: its name in the history.  min_delta: how much better counts as better.
     mode: "min" or "max".  restore_best: at the end the model gets the parameters and buffers of the
-    best epoch, as they were judged (averaged, with an EMA). A NaN is never better.
+    best epoch, as they were judged (averaged, with an EMA). A NaN is never better. Each `fit` is
+    judged by itself; only one that is resumed from a checkpoint knows of what was before.
 
     >>> stopping = EarlyStopping("val_accuracy", patience=3, mode="max")
     """
@@ -79,6 +82,10 @@ class EarlyStopping(Callback):
         self.restore_best = restore_best
         self.best, self.waited = math.inf, 0
         self.weights: dict[str, Any] | None = None
+
+    def start(self, run: Run) -> None:
+        if run.epoch == 0:
+            self.best, self.waited, self.weights = math.inf, 0, None
 
     def before_epoch(self, run: Run) -> None:
         run.stop = run.stop or self.waited >= self.patience
@@ -117,14 +124,26 @@ class EMA(Callback):
     averaged  the `AveragedModel`; `averaged.module` is the averaged model
 
     The model itself trains on, and ends with its own parameters; with `EarlyStopping` it ends with
-    the best averaged ones.
+    the best averaged ones. Each `fit` begins an average of its own, of its own model; only one
+    that is resumed from a checkpoint goes on with it.
 
     >>> from tinygrad_opt import nn
     >>> ema = EMA(nn.Linear(2, 1), decay=0.99)
     """
 
     def __init__(self, model: Module, decay: float = 0.999) -> None:
-        self.averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        self.decay = decay
+        self._begin(model)
+
+    def _begin(self, model: Module) -> None:
+        self.model = model
+        self.averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.decay))
+
+    def start(self, run: Run) -> None:
+        if run.model is not self.model:
+            self._begin(run.model)
+        elif run.epoch == 0:
+            self.averaged.n_averaged.zero_()  # the first step's parameters take the old one's place
 
     def after_step(self, run: Run) -> None:
         self.averaged.update_parameters(run.model)

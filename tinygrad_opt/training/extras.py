@@ -1,13 +1,11 @@
-"""What is used only where it is installed and wanted: pictures, progress bars, TensorBoard."""
+"""What is used only where it is installed and wanted: pictures, TensorBoard."""
 
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Iterable, Iterator
 from typing import Any
 
-__all__ = ["Quiet", "need", "new_axes", "progress"]
+__all__ = ["need", "new_axes"]
 
 
 def need(module: str, extra: str, who: str) -> Any:
@@ -26,27 +24,3 @@ def new_axes(who: str, columns: int = 1) -> list[Any]:
     return list(
         pyplot.subplots(1, columns, squeeze=False, figsize=size, layout="constrained")[1][0]
     )
-
-
-class Quiet:
-    """Goes through `items` and says nothing: tqdm where there is nobody to look at it."""
-
-    def __init__(self, items: Iterable[Any]) -> None:
-        self.items = items
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.items)
-
-    def set_postfix(self, values: dict[str, str]) -> None:
-        """Shows nothing."""
-
-
-def progress(items: Iterable[Any], what: str, quiet: bool = False, **options: Any) -> Any:
-    """`items` with tqdm's bar; silent if `quiet`, without tqdm, and in a pipe or a file."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
-        return Quiet(items)
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return Quiet(items)
-    return tqdm(items, what, **options)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +15,17 @@ from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from ..optim.optimizer import Optimizer
 from ..optim.rates import number
 from .callbacks import Callback
-from .evaluation import Metrics, as_batch, evaluate, measure, switch
-from .extras import progress
+from .checks import (
+    Metrics,
+    as_callbacks,
+    check_loader,
+    check_parts,
+    check_scheduler,
+    named,
+)  # fmt: skip
+from .evaluation import as_batch, evaluate, measure, switch
 from .history import History, Means
+from .progress import progress
 from .snapshot import modes_kept
 
 __all__ = ["Run", "fit"]
@@ -32,9 +41,10 @@ class Run:
     loader: Iterable[Any]
     scheduler: LRScheduler | None
     scheduler_per: str
-    metrics: Metrics
+    metrics: Mapping[str, Callable[[Any, Any], Any]]
     callbacks: Sequence[Callback]
     quiet: bool
+    nan_loss: str = "raise"
     history: History = field(default_factory=History)
     epoch: int = 0
     step: int = 0
@@ -50,17 +60,22 @@ def fit(
     model: Module, loss_fn: Callable[[Any, Any], Any], optimizer: Optimizer, loader: Iterable[Any],
     epochs: int = 1, *, validation: Iterable[Any] | None = None, metrics: Metrics | None = None,
     scheduler: LRScheduler | None = None, scheduler_per: str = "epoch", accumulate: int = 1,
-    callbacks: Sequence[Callback] = (), quiet: bool = False,
+    callbacks: Sequence[Callback] | Callback | None = (), quiet: bool = False,
+    nan_loss: str = "raise",
 ) -> History:  # fmt: skip
     """Trains `model` for `epochs`; returns the numbers of each epoch, a `History`.
 
     loader: gives tuples (inputs..., target), anew for each epoch; they go to the model's device.
     loss_fn(output, target): the mean over a batch.  validation: a loader as well, for "val_loss".
-    metrics: by name, functions (output, target) -> number, such as `accuracy`.
+    metrics: functions (output, target) -> number, such as `accuracy`: by name, or a list of them.
     scheduler_per: "epoch" or "step"; on a plateau it is shown "val_loss", or else "loss".
-    accumulate: batches that make one step, weighted by their sizes.  callbacks: see `Callback`.
-    A bar of tqdm's shows how it goes where somebody looks at a terminal, unless `quiet`.
-    Raises ValueError for arguments that make no sense, and for a loader that has no batches.
+    accumulate: batches that make one step, weighted by their sizes.
+    callbacks: one or several, see `Callback`.
+    nan_loss: "raise" ends with a RuntimeError before the step whose loss is NaN or infinite;
+    "ignore" trains on.
+    How it goes is shown on stderr, unless `quiet`: a bar or lines, see `progress`.
+    Raises ValueError for arguments that make no sense, for an optimizer of another model, and for a
+    loader that has no batches; TypeError for arguments of another kind or in another order.
 
     >>> from tinygrad_opt import nn, optim, randn
     >>> x = randn(64, 2)
@@ -74,12 +89,27 @@ def fit(
             'fit: scheduler_per must be "epoch" or "step" and accumulate at least 1, '
             f"got {scheduler_per=}, {accumulate=}"
         )
-    run = Run(model, loss_fn, optimizer, loader, scheduler, scheduler_per, metrics or {},
-              callbacks, quiet)  # fmt: skip
-    model.train()
+    if nan_loss not in ("raise", "ignore"):
+        raise ValueError(f'fit: nan_loss must be "raise" or "ignore", got {nan_loss!r}')
+    check_parts("fit", model, loss_fn, optimizer)
+    check_loader("fit", "loader", loader)
+    if validation is not None:
+        check_loader("fit", "validation", validation)
+    check_scheduler("fit", scheduler, optimizer)
+    run = Run(model, loss_fn, optimizer, loader, scheduler, scheduler_per, named("fit", metrics),
+              as_callbacks(callbacks), quiet, nan_loss)  # fmt: skip
+    _run(run, epochs, validation, accumulate)
+    return run.history
+
+
+def _run(run: Run, epochs: int, validation: Iterable[Any] | None, accumulate: int) -> None:
+    """All epochs."""
+    optimizer = run.optimizer
+    run.model.train()
     run.tell("start")
     switch(optimizer, "train")
-    bar = progress(range(run.epoch, epochs), "training", quiet, initial=run.epoch, total=epochs)
+    left = range(run.epoch, epochs)
+    bar = progress(left, "training", run.quiet, initial=run.epoch, total=epochs, unit="epoch")
     for _ in bar:
         run.tell("before_epoch")
         if run.stop:
@@ -88,17 +118,26 @@ def fit(
         run.epoch += 1
         with _evaluating(run):
             if validation is not None:
-                held_out = evaluate(model, loss_fn, validation, metrics, quiet=quiet)
+                held_out = evaluate(
+                    run.model, run.loss_fn, validation, run.metrics, quiet=run.quiet
+                )
                 record |= {f"val_{name}": value for name, value in held_out.items()}
             run.history.records.append({"epoch": run.epoch, "step": run.step, **record})
             run.tell("evaluated")
-        if scheduler_per == "epoch":
+        if run.scheduler_per == "epoch":
             _schedule(run, record.get("val_loss", record["loss"]))
         run.tell("after_epoch")
-        bar.set_postfix({k: f"{v:.4g}" for k, v in record.items()})
+        bar.set_postfix(**_foremost(record))
+    bar.close()
     switch(optimizer, "eval")
     run.tell("end")
-    return run.history
+
+
+def _foremost(record: dict[str, float]) -> dict[str, float]:
+    """The numbers in the order in which one wants to see them, as there may not be room for all."""
+    first = [name for name in ("loss", "val_loss") if name in record]
+    rest = [name for name in record if name not in (*first, "lr")]
+    return {name: record[name] for name in (*first, *rest, "lr")}
 
 
 def _train(run: Run, accumulate: int) -> dict[str, float]:
@@ -123,16 +162,20 @@ def _train(run: Run, accumulate: int) -> dict[str, float]:
 def _step(run: Run, parts: list[list[Tensor]]) -> Means:
     """One optimizer step on all parts together; the means over them, before the step."""
     seen = Means()
+    begun = False
     total = sum(len(part[0]) for part in parts)
 
     def closure() -> Tensor:
-        nonlocal seen
+        nonlocal seen, begun
+        searching, begun = begun, True
         seen = Means()  # some optimizers evaluate several times in a step
         run.optimizer.zero_grad()
         losses = []
         for part in parts:
             share = len(part[0]) / total
             losses.append(measure(run.model, run.loss_fn, run.metrics, part, seen))
+            if not searching:  # a line search may go too far, and come back
+                _check_finite(run, losses[-1].item())
             (losses[-1] if share == 1 else losses[-1] * share).backward()
             losses[-1] = losses[-1].detach() * share
         run.tell("before_step")
@@ -140,6 +183,17 @@ def _step(run: Run, parts: list[list[Tensor]]) -> Means:
 
     run.optimizer.step(closure)
     return seen
+
+
+def _check_finite(run: Run, loss: float) -> None:
+    """Raise RuntimeError where a step could only spoil the model, unless told to go on."""
+    if run.nan_loss == "raise" and not math.isfinite(loss):
+        raise RuntimeError(
+            f"fit: the loss of step {run.step + 1}, in epoch {run.epoch + 1}, is {loss}; the "
+            "parameters are still those from before that step. Look for NaNs in the data, and try "
+            "a lower learning rate (lr_range_test) or ClipGradients; "
+            'nan_loss="ignore" trains on regardless'
+        )
 
 
 @contextlib.contextmanager

@@ -10,8 +10,12 @@ from typing import Any
 from ..nn.module import Module
 from ..optim.optimizer import Optimizer
 from ..optim.rates import number, put
+from ..utils.data import DataLoader
+from ..utils.epoch import generators_of
+from .checks import check_loader, check_parts
 from .evaluation import as_batch, switch
-from .extras import new_axes, progress
+from .extras import new_axes
+from .progress import progress
 from .snapshot import restored
 
 __all__ = ["LRRange", "lr_range_test"]
@@ -56,26 +60,28 @@ class LRRange:
 
 
 def lr_range_test(
-    model: Module, optimizer: Optimizer, loss_fn: Callable[[Any, Any], Any],
+    model: Module, loss_fn: Callable[[Any, Any], Any], optimizer: Optimizer,
     batches: Iterable[Any], start: float = 1e-7, end: float = 10.0, steps: int = 100, *,
     smoothing: float = 0.9, stop_at: float = 4.0, quiet: bool = False,
 ) -> LRRange:  # fmt: skip
     """Trains while the rate grows geometrically from `start` to `end`; then undoes all of it.
 
-    batches: (inputs..., target) as in `fit`, gone through again where there are fewer than `steps`.
+    The first four arguments are `fit`'s.
+    batches: (inputs..., target) as there, gone through again where there are fewer than `steps`.
     smoothing: the part of the running mean that each step keeps.  stop_at: the test ends early
     where the smoothed loss is beyond this multiple of its minimum, or not finite.
     Groups with different rates keep their ratios; the largest of them gets the rate. Whatever
-    happens, the model, its gradients, the optimizer and the random generators (the default one and
-    `batches.generator`) end as they were.
-    Raises ValueError for rates, steps or smoothing that make no sense, and for no batches.
+    happens, the model, its gradients, the optimizer, a loss with parameters or buffers, and the
+    random generators (the default one, the loader's and its samplers') end as they were.
+    Raises ValueError for rates, steps or smoothing that make no sense, for no batches and for the
+    optimizer of another model; TypeError for arguments in another order or of another kind.
     Source: Smith 2015, arXiv:1506.01186, sec. 3.3; differs: a geometric ramp, and smoothing.
 
     >>> from tinygrad_opt import nn, optim, randn
     >>> model = nn.Linear(3, 1)
     >>> sgd = optim.SGD(model.parameters(), lr=0.1)
     >>> x = randn(64, 3)
-    >>> found = lr_range_test(model, sgd, nn.MSELoss(), [(x, x.sum(1, keepdim=True))], steps=50)
+    >>> found = lr_range_test(model, nn.MSELoss(), sgd, [(x, x.sum(1, keepdim=True))], steps=50)
     >>> 1e-3 < found.suggested_lr < 1, sgd.param_groups[0]["lr"]
     (True, 0.1)
     """
@@ -84,10 +90,12 @@ def lr_range_test(
             "lr_range_test: 0 < start < end, steps >= 2, 0 <= smoothing < 1 and stop_at > 1 must "
             f"hold, got {start=}, {end=}, {steps=}, {smoothing=}, {stop_at=}"
         )
+    check_parts("lr_range_test", model, loss_fn, optimizer)
+    check_loader("lr_range_test", "batches", batches)
     lrs = [start * (end / start) ** (i / (steps - 1)) for i in range(steps)]
     losses: list[float] = []
     smoothed: list[float] = []
-    with restored(model, optimizer, (getattr(batches, "generator", None),)):
+    with restored(model, optimizer, loss_fn, _generators(batches)):
         model.train()
         switch(optimizer, "train")
         ratios = _ratios(optimizer)
@@ -108,7 +116,7 @@ def lr_range_test(
 
 def _step(model: Module, optimizer: Optimizer, loss_fn: Any, batch: Any) -> float:
     """A training step; returns the loss before it."""
-    *inputs, target = as_batch(model, batch)
+    *inputs, target = as_batch(model, batch, "lr_range_test")
 
     def closure() -> Any:
         optimizer.zero_grad()
@@ -117,6 +125,14 @@ def _step(model: Module, optimizer: Optimizer, loss_fn: Any, batch: Any) -> floa
         return loss
 
     return float(number(optimizer.step(closure)))
+
+
+def _generators(batches: Any) -> list[Any]:
+    """Those that say in which order batches come."""
+    if isinstance(batches, DataLoader):
+        return generators_of(batches)
+    own = getattr(batches, "generator", None)
+    return [own] if hasattr(own, "get_state") else []
 
 
 def _endless(batches: Iterable[Any]) -> Iterator[Any]:

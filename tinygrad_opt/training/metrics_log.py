@@ -49,11 +49,16 @@ class MetricsLog:
     def write(self, step: int, **values: Any) -> None:
         """Appends a line: numbers, 0-d Tensors and arrays, strings, booleans, None.
 
-        Raises TypeError, naming it, for anything else; then nothing was written.
+        Raises TypeError, naming it, for anything else, and ValueError once it is closed; then
+        nothing was written.
         """
         plain = {name: _plain(name, value) for name, value in values.items()}
         line = {"step": int(step), "time": time.time()}
         line.update((name, _as_json(value)) for name, value in plain.items())
+        if self._file.closed:
+            raise ValueError(
+                f"MetricsLog: {os.fspath(self.path)} is closed; open it again: MetricsLog(path)"
+            )
         self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
         self._file.flush()
         if self._board is not None:

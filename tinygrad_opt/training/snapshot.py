@@ -11,6 +11,7 @@ from .. import random
 from .._tensor import Tensor
 from ..nn.module import Module
 from ..nn.parameter import is_lazy
+from ..nn.registry import BUFFER, PARAMETER
 from ..optim.optimizer import Optimizer
 
 __all__ = ["modes_kept", "restored"]
@@ -28,17 +29,23 @@ def modes_kept(model: Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def restored(model: Module, optimizer: Optimizer, generators: Any = ()) -> Iterator[None]:
+def restored(
+    model: Module, optimizer: Optimizer, loss_fn: Any = None, generators: Any = ()
+) -> Iterator[None]:
     """At the end everything is as before, after an exception or KeyboardInterrupt as well.
 
-    That is: parameters and buffers of the model and parameters of the optimizer, in place; their
-    gradients; the optimizer's state and settings; training modes; and the random generators, the
-    default one and `generators`. An interruption while things are put back is raised afterwards.
+    That is: parameters and buffers of the model, of a loss that is a Module, and of the optimizer,
+    in place and under their names; their gradients; the optimizer's state and settings; training
+    modes; and the random generators, the default one and `generators`. An interruption while things
+    are put back is raised afterwards.
     Raises ValueError for a lazy model, which has no values yet.
     """
-    snapshot = _Snapshot(model, optimizer, (random.default_generator, *generators))
+    parts = [part for part in (model, loss_fn) if isinstance(part, Module)]
+    snapshot = _Snapshot(parts, optimizer, (random.current(), *generators))
     try:
-        with modes_kept(model):
+        with contextlib.ExitStack() as stack:
+            for part in parts:
+                stack.enter_context(modes_kept(part))
             yield
     finally:
         try:
@@ -49,13 +56,19 @@ def restored(model: Module, optimizer: Optimizer, generators: Any = ()) -> Itera
 
 
 class _Snapshot:
-    def __init__(self, model: Module, optimizer: Optimizer, generators: tuple[Any, ...]) -> None:
+    def __init__(
+        self, parts: list[Module], optimizer: Optimizer, generators: tuple[Any, ...]
+    ) -> None:
+        modules = [module for part in parts for module in part.modules()]
+        self.names = [(m, *held) for m in modules for kind in (PARAMETER, BUFFER)
+                      for held in m._own(kind)]  # fmt: skip
         grouped = [p for group in optimizer.param_groups for p in group["params"]]
-        found = {id(x): x for x in (*model.parameters(), *model.buffers(), *grouped)}
+        owned = [value for _, _, value in self.names if value is not None]
+        found = {id(x): x for x in (*owned, *grouped)}
         if any(is_lazy(x) for x in found.values()):
             raise ValueError(
-                f"{type(model).__name__} has lazy parameters, which have no values yet; call the "
-                "model once on a batch, then make the optimizer"
+                f"{type(parts[0]).__name__} has lazy parameters, which have no values yet; call "
+                "the model once on a batch, then make the optimizer"
             )
         self.values = [(x, x.array.copy()) for x in found.values()]
         self.grads = [(x, x.grad, _copied(x.grad)) for x in found.values()]
@@ -65,6 +78,9 @@ class _Snapshot:
         self.generators = [(g, g.get_state()) for g in generators if g is not None]
 
     def put_back(self) -> None:
+        for module, name, value in self.names:  # a buffer may have been exchanged
+            if getattr(module, name, None) is not value:
+                setattr(module, name, value)
         for x, values in self.values:
             x.array[...] = values
         self.optimizer.load_state_dict(copy.deepcopy(self.state))

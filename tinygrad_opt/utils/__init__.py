@@ -1,5 +1,5 @@
 """What surrounds training, as `torch.utils`: `data` feeds it, `checkpoint` saves memory."""
 
-from . import checkpoint, data
+from . import checkpoint, data, hooks
 
-__all__ = ["checkpoint", "data"]
+__all__ = ["checkpoint", "data", "hooks"]

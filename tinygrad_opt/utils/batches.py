@@ -60,7 +60,7 @@ class FromWorkers(Iterator[Any]):
         with epoch.drawing(loader):
             self._order = epoch.order(loader)
         if epoch.seed is None:
-            epoch.seed = (loader.generator or random.default_generator).child_seed()
+            epoch.seed = (loader.generator or random.current()).child_seed()
         self._due: deque[int] = deque()  # the workers that owe a batch, in the order of batches
         self._number = pool.begin(epoch.seed, self._states())
         self._ask_ahead()

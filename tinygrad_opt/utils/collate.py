@@ -29,9 +29,9 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, Tensor):
         return functions.stack(list(batch))
     if isinstance(first, np.ndarray) and first.dtype.kind in "biuf":
-        return functions.stack([Tensor(np.asarray(item)) for item in batch])
+        return functions.stack([creation.as_tensor(item) for item in batch])
     if isinstance(first, (np.number, np.bool_)):
-        return Tensor(np.array(batch))
+        return creation.tensor(np.array(batch))
     if isinstance(first, float):
         return creation.tensor(batch, dtype=np.float64)
     if isinstance(first, int):

@@ -62,10 +62,10 @@ class Epoch(Progress):
 
 
 def generators_of(loader: Any) -> list[random.Generator]:
-    """The default generator, and those of the loader and of its samplers."""
+    """The current generator, and those of the loader and of its samplers."""
     sources = (loader, loader.sampler, loader.batch_sampler,
                getattr(loader.batch_sampler, "sampler", None))  # fmt: skip
-    found = [random.default_generator, *(getattr(s, "generator", None) for s in sources)]
+    found = [random.current(), *(getattr(s, "generator", None) for s in sources)]
     return list({id(g): g for g in found if g is not None}.values())
 
 

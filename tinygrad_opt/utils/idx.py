@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 
 __all__ = ["IdxError", "load_idx", "load_mnist", "save_idx"]
 
@@ -105,7 +106,7 @@ def load_mnist(folder: str | os.PathLike[str], train: bool = True) -> tuple[Tens
     if len(images) != len(labels):
         raise IdxError(f"{images_at} has {len(images)} images, {labels_at} {len(labels)} labels")
     scaled = images[:, None].astype(np.float32) / 255
-    return Tensor(scaled), Tensor(labels.astype(np.int64))
+    return wrap_plain(scaled), wrap_plain(labels.astype(np.int64))
 
 
 def _find(folder: str | os.PathLike[str], name: str, kind: str) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
+from ..autograd.graph import wrap_plain
 from .collate import default_collate
 from .datasets import Subset, TensorDataset, items_at
 
@@ -90,4 +91,4 @@ def _take(dataset: Any, indices: Any) -> tuple[Tensor, ...]:
 def _rows_of(t: Tensor, index: Any) -> Tensor:
     if t.requires_grad or type(t.array) is not np.ndarray:
         return t[index]
-    return Tensor(t.array.take(index, 0))  # the same, at a quarter of the time
+    return wrap_plain(t.array.take(index, 0))  # the same, at a quarter of the time

@@ -229,7 +229,7 @@ def _random_state() -> dict[str, Any]:
     return {
         "default": random.get_rng_state(),
         "python": python_random.getstate(),
-        "numpy": (name, keys.tobytes(), *rest),  # type: ignore[union-attr]
+        "numpy": (name, keys.tobytes(), *rest),  # type: ignore[union-attr,unused-ignore]
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..._tensor import Tensor
+from ...autograd.graph import wrap_plain
 from ...backend import array_namespace
 from ...kernels import reduce
 
@@ -163,7 +164,7 @@ def _norm_of(arrays: list[Any], order: float) -> Tensor:
     norm = _combined([_one_norm(a, order) for a in arrays], order)
     dtype = np.result_type(*{a.dtype for a in arrays}) if arrays else np.dtype("float32")
     space = array_namespace(arrays[0]) if arrays else np
-    return Tensor(space.asarray(norm, dtype=dtype))
+    return wrap_plain(space.asarray(norm, dtype=dtype))
 
 
 def _one_norm(array: Any, order: float) -> float:

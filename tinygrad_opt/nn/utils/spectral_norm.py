@@ -94,7 +94,7 @@ def spectral_norm(
     Returns the module. The old way: `parametrizations.spectral_norm` keeps `weight` up to date.
     """
     check_iterations(n_power_iterations)
-    if _hook_of(module, name) is not None:
+    if _id_of(module, name) is not None:
         raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter {name}")
     hook = SpectralNorm(name, n_power_iterations, eps, rows_of(module) if dim is None else dim)
     weight = getattr(module, name)
@@ -115,19 +115,17 @@ def rows_of(module: Any) -> int:
 
 def remove_spectral_norm(module: M, name: str = "weight") -> M:
     """Undoes `spectral_norm`. Raises ValueError if there is nothing to undo."""
-    entry = _hook_of(module, name)
-    if entry is None:
+    id = _id_of(module, name)
+    if id is None:
         raise ValueError(f"spectral_norm of '{name}' not found in {module}")
-    weight = entry.hook.weight(module, iterate=False).detach()
+    weight = module._forward_pre_hooks.pop(id).weight(module, iterate=False).detach()
     for attribute in (name, name + "_orig", name + "_u", name + "_v"):
         delattr(module, attribute)
     module.register_parameter(name, Parameter(weight))
-    module._make_hooks().before.remove(entry)
     return module
 
 
-def _hook_of(module: Any, name: str) -> Any:
-    """The entry of the module's hook for `name`, or None."""
-    entries = module._hooks.before if module._hooks is not None else ()
-    found = (e for e in entries if isinstance(e.hook, SpectralNorm) and e.hook.name == name)
-    return next(found, None)
+def _id_of(module: Any, name: str) -> int | None:
+    """The id of the module's hook for `name`, or None."""
+    hooks = module._forward_pre_hooks.items()
+    return next((i for i, h in hooks if isinstance(h, SpectralNorm) and h.name == name), None)

@@ -54,7 +54,7 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
         FutureWarning,
         stacklevel=2,
     )
-    if _hook_of(module, name) is not None:
+    if _id_of(module, name) is not None:
         raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
     weight = getattr(module, name)
     delattr(module, name)
@@ -69,19 +69,17 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
 
 def remove_weight_norm(module: M, name: str = "weight") -> M:
     """Undoes `weight_norm`: one parameter again. Raises ValueError if there is nothing to undo."""
-    entry = _hook_of(module, name)
-    if entry is None:
+    id = _id_of(module, name)
+    if id is None:
         raise ValueError(f"weight_norm of '{name}' not found in {module}")
-    weight = entry.hook.weight(module).detach()
+    weight = module._forward_pre_hooks.pop(id).weight(module).detach()
     for attribute in (name, name + "_g", name + "_v"):
         delattr(module, attribute)
     module.register_parameter(name, Parameter(weight))
-    module._make_hooks().before.remove(entry)
     return module
 
 
-def _hook_of(module: Any, name: str) -> Any:
-    """The entry of the module's hook for `name`, or None."""
-    entries = module._hooks.before if module._hooks is not None else ()
-    found = (e for e in entries if isinstance(e.hook, WeightNorm) and e.hook.name == name)
-    return next(found, None)
+def _id_of(module: Any, name: str) -> int | None:
+    """The id of the module's hook for `name`, or None."""
+    hooks = module._forward_pre_hooks.items()
+    return next((i for i, h in hooks if isinstance(h, WeightNorm) and h.name == name), None)

@@ -1,0 +1,93 @@
+"""The text of a function, held against the code that runs.
+
+Python does not keep the text that it compiled. What stands in the file today may be another one,
+and the line that the function remembers may be its neighbour's. So the whole text is compiled
+again, and only a definition whose code is that of the function counts as its text.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import functools
+import inspect
+import warnings
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType
+from typing import Any, NoReturn
+
+_FUTURE = functools.reduce(
+    int.__or__, (getattr(__future__, n).compiler_flag for n in __future__.all_feature_names)
+)
+
+# What makes two code objects compute the same, whatever their places in a file; and the constants.
+_PARTS = (
+    "co_code", "co_flags", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_names",
+    "co_varnames", "co_freevars", "co_cellvars",
+)  # fmt: skip
+
+
+def definition(function: FunctionType, fail: Callable[[str], NoReturn]) -> ast.FunctionDef:
+    """Return the syntax tree of `function`; call `fail` with what is wrong if it has none."""
+    code = function.__code__
+    try:
+        lines, _ = inspect.findsource(function)
+    except (OSError, TypeError) as error:
+        fail(
+            f"Python keeps no source for it ({error}); write the rule in a file or a notebook "
+            "cell, not at a bare prompt or in exec"
+        )
+    definitions = _compiled("".join(lines), code.co_filename, code.co_flags & _FUTURE)
+    found = [(node, made) for node, made in definitions if _same(made, code)]
+    # Of twins any will do: they say the same. Take the one in the function's own line.
+    found.sort(key=lambda pair: pair[1].co_firstlineno != code.co_firstlineno)
+    if not found:
+        fail(
+            f"the text in {code.co_filename} is not that of the function that runs: it was changed "
+            "after it was loaded, or something rewrote the function; load it again"
+        )
+    return found[0][0]
+
+
+def first_line(node: ast.FunctionDef) -> int:
+    """Return the line in which a definition begins: that of its first decorator, if it has one."""
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+@functools.lru_cache(maxsize=2)  # a file's rules come one after the other
+def _compiled(text: str, file: str, future: int) -> list[tuple[ast.FunctionDef, CodeType]]:
+    """Return each definition in `text` with its code; none if the text cannot be compiled."""
+    flags = future | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # notebooks have it
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # were given when the text was loaded
+        try:
+            tree: Any = compile(text, file, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+            module = compile(tree, file, "exec", flags, dont_inherit=True)
+        except (SyntaxError, ValueError):
+            return []
+    nodes = {
+        (node.name, first_line(node)): node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+    places = ((made, (made.co_name, made.co_firstlineno)) for made in _codes(module))
+    return [(nodes[place], made) for made, place in places if place in nodes]
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """All code objects within `code`, to any depth."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _codes(constant)
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two code objects, or two constants of code, are the same; 1, 1.0 and True are not."""
+    if not (isinstance(a, CodeType) and isinstance(b, CodeType)):
+        return type(a) is type(b) and repr(a) == repr(b)
+    return (
+        all(getattr(a, name) == getattr(b, name) for name in _PARTS)
+        and len(a.co_consts) == len(b.co_consts)
+        and all(map(_same, a.co_consts, b.co_consts))
+    )

@@ -1,0 +1,156 @@
+"""Kinks, poles and equal values: a finite gradient where the limit, or PyTorch's choice, is finite.
+
+Where PyTorch 2.13 gives NaN and a limit exists, the limit stands here.
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinygrad_opt as tg
+from tinygrad_opt import nn
+
+F = nn.functional
+INF, NAN = math.inf, math.nan
+HALF_ROOT = math.sqrt(0.5)
+
+
+def gradient(function, values, dtype="float64"):
+    x = tg.tensor(np.asarray(values, dtype), requires_grad=True)
+    function(x).sum().backward()
+    return x.grad.numpy()
+
+
+CASES = {
+    "std: equal": (lambda x: x.std(1), [[3.0, 3.0], [1.0, 2.0]], [[0, 0], [-HALF_ROOT, HALF_ROOT]]),
+    "std: equal, not exact": (lambda x: x.std(), [0.1] * 7, [0] * 7),
+    "std: kept": (lambda x: x.std(0, keepdim=True), [2.0, 2.0, 2.0], [0, 0, 0]),
+    "std_mean: equal": (lambda x: tg.std_mean(x)[0], [3.0, 3.0], [0, 0]),
+    "var: equal": (lambda x: x.var(), [3.0, 3.0], [0, 0]),
+    "normalize: zeros": (lambda x: F.normalize(x, dim=0), [0.0, 0.0], [1e12, 1e12]),
+    "pairwise_distance": (
+        lambda x: F.pairwise_distance(x, tg.zeros(1, 2, dtype=x.dtype), eps=0.0), [[0.0, 0.0]],
+        [[0, 0]]),
+    "cosine_similarity: zeros": (
+        lambda x: F.cosine_similarity(x, tg.ones(2, dtype=x.dtype), dim=0), [0.0, 0.0],
+        [HALF_ROOT * 1e8] * 2),
+    "hypot: origin": (lambda x: tg.hypot(x[0], x[1]), [0.0, 0.0], [0, 0]),
+    "atan2: origin": (lambda x: tg.atan2(x[0], x[1]), [0.0, 0.0], [0, 0]),
+    "atan2: infinite": (lambda x: tg.atan2(x[0], x[1]), [INF, 1.0], [0, 0]),
+    "huber: infinite": (
+        lambda x: F.huber_loss(x, 0 * x.detach().nan_to_num(), reduction="sum"),
+        [INF, -INF, 2.0, 0.5], [1, -1, 1, 0.5]),
+    "smooth_l1: infinite": (
+        lambda x: F.smooth_l1_loss(x, 0 * x.detach().nan_to_num(), reduction="sum", beta=0.5),
+        [INF, -INF, 0.25], [1, -1, 0.5]),
+    "l1: infinite": (
+        lambda x: F.l1_loss(x, 0 * x.detach().nan_to_num(), reduction="sum"), [INF, -INF],
+        [1, -1]),
+    "logaddexp: -inf": (lambda x: tg.logaddexp(x[0], x[1]), [-INF, -INF], [0.5, 0.5]),
+    "logaddexp: inf": (lambda x: tg.logaddexp(x[0], x[1]), [INF, 1.0], [1, 0]),
+    "logsumexp: -inf": (lambda x: x.logsumexp(0), [-INF, -INF], [0, 0]),
+    "logsumexp: one -inf": (lambda x: x.logsumexp(0), [-INF, 1.0], [0, 1]),
+    "logcumsumexp: -inf": (lambda x: x.logcumsumexp(0), [-INF, 0.0], [1, 1]),
+    "log_softmax: -inf": (lambda x: x.log_softmax(0)[1], [-INF, 0.0], [0, 0]),
+    "xlogy: x = 0": (lambda x: tg.xlogy(x, 2.0 + 0 * x.detach()), [0.0], [math.log(2)]),
+    "xlogy: both 0": (lambda x: tg.xlogy(x[0], x[1]), [0.0, 0.0], [0, 0]),
+    "kl_div: target 0": (
+        lambda t: F.kl_div(0 * t.detach() - 1, t, reduction="sum"), [0.0, 1.0], [1, 2]),
+    "prod: zeros": (lambda x: x.prod(), [0.0, 2.0, 3.0], [6, 0, 0]),
+    "cumprod: zeros": (lambda x: x.cumprod(0), [2.0, 0.0, 3.0], [1, 8, 0]),
+    "softplus: far": (F.softplus, [1000.0, -1000.0], [1, 0]),
+    "logsigmoid: far": (F.logsigmoid, [1000.0, -1000.0, INF], [0, 1, 0]),
+    "triplet: equal": (
+        lambda x: F.triplet_margin_loss(x, x.detach(), x.detach() + 9, eps=0.0, margin=20.0),
+        [[0.0, 0.0]], [[HALF_ROOT] * 2]),
+    "logit: ends": (tg.logit, [0.0, 1.0, -1.0, 2.0], [INF, INF, NAN, NAN]),
+    "logit: eps": (lambda x: tg.logit(x, 0.25), [0.0, 0.5, 1.0], [0, 4, 0]),
+    "inverse sines: ends": (lambda x: tg.asin(x) - tg.acos(x), [1.0, -1.0], [INF, INF]),
+    "atanh: ends": (tg.atanh, [1.0, -1.0], [INF, INF]),
+    "acosh: end": (tg.acosh, [1.0], [INF]),
+    "logdet: singular": (tg.logdet, [[1.0, 2.0], [2.0, 4.0]], [[INF, -INF], [-INF, INF]]),
+    "logdet: zeros": (tg.logdet, [[0.0, 0.0], [0.0, 0.0]], [[NAN, NAN], [NAN, NAN]]),
+    "slogdet: batch": (
+        lambda x: tg.linalg.slogdet(x)[1], [[[1.0, 2.0], [2.0, 4.0]], [[2.0, 0.0], [0.0, 4.0]]],
+        [[[INF, -INF], [-INF, INF]], [[0.5, 0], [0, 0.25]]]),
+    "lerp: weight 1": (lambda x: tg.lerp(x, 0 * x.detach(), 1.0), [1e8], [0]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients(name):
+    function, values, expected = CASES[name]
+    np.testing.assert_allclose(gradient(function, values), expected, rtol=1e-9, atol=1e-12)
+
+
+P = [0.5, 1.0, 1.5, 2.0, 3.0, INF]
+NORMS = {
+    "norm": lambda x, p: x.norm(p),
+    "vector_norm": lambda x, p: tg.linalg.vector_norm(x, p, 0),
+    "cdist": lambda x, p: tg.cdist(x.reshape(1, -1), 0 * x.detach().reshape(1, -1), p),
+    "pairwise_distance": lambda x, p: F.pairwise_distance(x, 0 * x.detach(), p, 0.0),
+}
+
+
+@pytest.mark.parametrize("p", P)
+@pytest.mark.parametrize("name", NORMS)
+def test_norms_at_zero(name, p):
+    def function(x):
+        return NORMS[name](x, p)
+
+    np.testing.assert_array_equal(gradient(function, [0.0, 0.0]), [0, 0])
+    np.testing.assert_allclose(gradient(function, [0.0, -2.0]), [0, -1])
+
+
+@pytest.mark.parametrize("p", [0, 0.5, 1.0, 1.5, 2.0, 3.0, INF])
+def test_distance_of_a_point_to_itself(p):
+    g = gradient(lambda x: tg.cdist(x, x.detach(), p=p) + 0 * x.sum(), [[1.0], [3.0]])
+    np.testing.assert_allclose(g, [[0], [0]] if p == 0 else [[-1], [1]])
+
+
+# Singular and eigen values that are equal ---------------------------------------------------------
+
+EYE = np.eye(3)
+TALL = np.eye(4, 3)
+EQUAL = {
+    "svdvals": (tg.linalg.svdvals, EYE, EYE),
+    "svdvals: tall": (tg.linalg.svdvals, TALL, TALL),
+    "svdvals: wide": (tg.linalg.svdvals, TALL.T, TALL.T),
+    "svd: S": (lambda x: tg.linalg.svd(x, full_matrices=False)[1], TALL, TALL),
+    "older svd: S": (lambda x: tg.svd(x).S, EYE, EYE),
+    "eigvalsh": (tg.linalg.eigvalsh, EYE, EYE),
+    "eigvalsh: weighted": (lambda x: tg.linalg.eigvalsh(x) ** 2, 2 * EYE, 4 * EYE),
+    "eigh: values": (lambda x: tg.linalg.eigh(x)[0], EYE, EYE),
+    "matrix_norm: nuc": (lambda x: tg.linalg.matrix_norm(x, "nuc"), EYE, EYE),
+    "matrix_norm: nuc, rank 1": (
+        lambda x: tg.linalg.matrix_norm(x, "nuc"), np.diag([2.0, 0]), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_gradients_of_equal_values(name):
+    function, values, expected = EQUAL[name]
+    g = gradient(function, values)
+    assert np.isfinite(g).all()
+    if expected is not None:
+        np.testing.assert_allclose(g, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("ord", [2, -2])
+def test_one_of_equal_values(ord):
+    """One of the equal values is chosen: its u v^T has the norm 1 and the trace 1."""
+    g = gradient(lambda x: tg.linalg.matrix_norm(x, ord), EYE)
+    np.testing.assert_allclose([np.linalg.norm(g), np.trace(g)], [1, 1])
+
+
+def test_cond_of_the_unit_matrix():
+    g = gradient(tg.linalg.cond, EYE)
+    np.testing.assert_allclose(np.trace(g), 0, atol=1e-12)
+    assert np.isfinite(g).all()
+
+
+def test_sign_of_a_determinant_beyond_the_range():
+    sign, size = tg.linalg.slogdet(tg.eye(300, dtype=tg.float32) * -1e-3)
+    assert sign.item() == 1
+    np.testing.assert_allclose(size.item(), 300 * math.log(1e-3), rtol=1e-6)

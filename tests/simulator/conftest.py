@@ -1,0 +1,7 @@
+"""numba-cuda is first imported as the library does it: NumPy 2.5 has lost a name that it reads."""
+
+import importlib.util
+import os
+
+if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" and importlib.util.find_spec("numba_cuda"):
+    import tinygrad_opt.kernels.cuda  # noqa: F401
