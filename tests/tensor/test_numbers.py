@@ -51,8 +51,10 @@ REFUSED = {
     "Size of floats": (lambda m: m.Size([2.5]), TypeError, r"Size\(\) takes an iterable of 'int' "),
     "Size of text": (lambda m: m.Size([2, "a"]), TypeError, r"item 1 is 'str'"),
     "Size of one": (lambda m: m.Size(2), TypeError, "'int' object is not iterable"),
-    "Size and list": (lambda m: operator.add(m.ones(2).shape, [1]), TypeError, "concatenate|unsupported"),
-    "list and Size": (lambda m: operator.add([1], m.ones(2).shape), TypeError, "can only concatenate list"),
+    "Size and list": (
+        lambda m: operator.add(m.ones(2).shape, [1]), TypeError, "concatenate|unsupported"),
+    "list and Size": (
+        lambda m: operator.add([1], m.ones(2).shape), TypeError, "can only concatenate list"),
     "float as index": (
         lambda m: m.ones(2)[m.tensor(1.0)], IndexError, "tensors used as indices must be long"),
     "float as index of a write": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
+from .._quiet import SETTINGS, quiet, restore, silence
 from ..autograd.errors import explain
 from ..autograd.graph import Variable, wrap_plain
 from ..backend import xp, xp_of
@@ -28,6 +29,7 @@ def _raw(x: Any) -> Any:
 def _pairwise(name: str, numpy_name: str, what: str) -> Any:
     def function(input: Any, other: Any) -> Tensor:
         x, y = _raw(input), _raw(other)
+        before = silence(SETTINGS)
         try:
             return wrap_plain(getattr(xp_of(x, y), numpy_name)(x, y))
         except (TypeError, ValueError) as error:
@@ -37,6 +39,8 @@ def _pairwise(name: str, numpy_name: str, what: str) -> Any:
                     f'{name}: "{name}_cpu" not implemented for {dtypes.name_of(kind)!r}'
                 ) from error
             raise explain(name, (input, other), error) from error
+        finally:
+            restore(before)
 
     function.__name__ = name
     function.__doc__ = f"{what}, element by element and broadcast; without gradient."
@@ -112,6 +116,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return tuple(a.shape) == tuple(b.shape) and bool((a == b).all())
 
 
+@quiet
 def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
