@@ -168,6 +168,7 @@ def _interpolated(rows: Tensor, levels: Any, interpolation: str, skip_nan: bool)
     return _between(low, high, (rank - below).astype(x.dtype))
 
 
+@quiet
 def _between(low: Tensor, high: Tensor, weight: Any) -> Tensor:
     """lerp(low, high, weight), where an infinite neighbour wins, but not with the weight 0."""
     y = ops.lerp(low, high, weight)
