@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import kernels
+from .._quiet import quiet
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..autograd.modes import enable_grad
@@ -147,6 +148,7 @@ class _Surface:
         ]  # fmt: skip
         return loss, float(loss), self.xp.concatenate(gradients)
 
+    @quiet
     def place(self, x: Any, t: float, d: Any) -> None:
         """Puts the parameters to x + t d."""
         x = x.copy()
@@ -200,6 +202,7 @@ class _Memory:
         self.d, self.g = (fitted(state.get(name, like), like) for name in self.vectors)
         self.loss = state.get("prev_loss", 0.0)
 
+    @quiet
     def direction(self, g: Any, loss: float) -> Any:
         """-H g, after taking in the step that led here."""
         self.n_iter += 1

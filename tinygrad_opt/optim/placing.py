@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .._quiet import quiet
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..backend import device_of
@@ -40,6 +41,7 @@ class Names(NamedTuple):
         return cls(states, optimizer.scalar_states, own, late)
 
 
+@quiet
 def place_state(optimizer: Optimizer, flat_groups: list[list[FlatGroup]], edits: Edits) -> None:
     """Fill the flat buffers from `optimizer.state`, and make its entries views of them.
 
