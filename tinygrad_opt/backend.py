@@ -23,8 +23,8 @@ from .kernels import recurrent, softmax, special
 from .sums import Sums, names_none_twice
 from .windows import FastWindows, Windows
 
-__all__ = ["Device", "Namespace", "array_namespace", "device_of", "is_available", "to_device", "xp",
-           "xp_of"]  # fmt: skip
+__all__ = ["Device", "Namespace", "array_namespace", "device_of", "is_available", "is_writable",
+           "to_device", "xp", "xp_of"]  # fmt: skip
 
 
 class Namespace(Windows):
@@ -260,6 +260,11 @@ def array_namespace(array: Any) -> Namespace:
     if type(array).__module__.partition(".")[0] == "cupy":
         return _cupy_namespace()
     return _NUMPY
+
+
+def is_writable(array: Any) -> bool:
+    """Whether an array may be written to: not memory of others, nor stretched by `expand`."""
+    return bool(getattr(array.flags, "writeable", True))  # CuPy has no such flag
 
 
 def same_library(a: Any, b: Any) -> bool:

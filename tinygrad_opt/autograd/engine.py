@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._quiet import SETTINGS, restore, silence
-from ..backend import xp
+from ..backend import is_writable, xp
 from . import anomaly, rebase, versions
 from .graph import reduce_to, wrap_plain
 from .hooks import run_after_accumulation, with_posthooks
@@ -151,9 +151,14 @@ def accumulate(leaf: Any, g: Any) -> None:
         elif type(held.array) is RowSparse:
             leaf._grad = wrap_plain(held.array + g)
         elif type(g) is RowSparse:
+            if not is_writable(held.array):
+                held = leaf._grad = wrap_plain(held.array.copy())
             g.add_to(held.array)
         else:
-            held.array += g
+            try:
+                held.array += g
+            except ValueError:  # the caller's gradient may only be read
+                leaf._grad = wrap_plain(held.array + g)
     elif leaf._home is not None and type(g) is not RowSparse:
         leaf._grad = leaf._home.receive(g)
     else:

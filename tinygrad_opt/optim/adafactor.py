@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
+from .._quiet import quiet
 from ..backend import array_namespace
 from .checks import check_flags, check_rate
 from .flat import Run
@@ -74,6 +75,7 @@ class Adafactor(Optimizer):
                 raise ValueError(f"Adafactor: {text}")
         check_flags("Adafactor", s["foreach"], None)
 
+    @quiet
     def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:
         lr, eps = float(group["lr"]), group["eps"]
         decay, rate = 1.0 - lr * group["weight_decay"], min(lr, 1.0 / math.sqrt(t))

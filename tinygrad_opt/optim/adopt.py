@@ -14,7 +14,7 @@ from .optimizer import Optimizer
 __all__ = ["ADOPT"]
 
 
-def fourth_root(step: int) -> float:
+def _fourth_root(step: int) -> float:
     """step^(1/4): how far, in ADOPT's step 1, 2, ..., a scaled gradient may reach."""
     return float(step**0.25)
 
@@ -27,7 +27,8 @@ class ADOPT(Optimizer):
     p = p - lr * m;  v = beta2 * v + (1 - beta2) * g^2
 
     lr: step size >= 0, a number or a one-element Tensor.  betas: each in [0, 1).  eps: >= 0.
-    clip_lambda: function from the step (1 for the first that moves p) to c; None: no clipping.
+    clip_lambda: function from the step (1 for the first that moves p) to c; None: no clipping;
+    "fourth_root": c = step^(1/4). A function of one's own is no part of state dicts.
     weight_decay: >= 0; added to the gradient, or with `decouple` taken from p as AdamW does.
     cautious: keep of a step what goes the way of the gradient (`optim.cautious`).
     state: `step`, `exp_avg` (m), `exp_avg_sq` (v).  Raises ValueError for settings out of range.
@@ -50,7 +51,7 @@ class ADOPT(Optimizer):
         lr: Any = 1e-3,
         betas: tuple[float, float] = (0.9, 0.9999),
         eps: float = 1e-6,
-        clip_lambda: Callable[[int], float] | None = fourth_root,
+        clip_lambda: Callable[[int], float] | str | None = "fourth_root",
         weight_decay: float = 0.0,
         decouple: bool = False,
         *,
@@ -66,6 +67,7 @@ class ADOPT(Optimizer):
         check_at_least_zero("ADOPT", "epsilon value", s["eps"])
         check_betas("ADOPT", s["betas"])
         check_at_least_zero("ADOPT", "weight_decay value", s["weight_decay"])
+        _clip(s["clip_lambda"])
 
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
         lr, wd = float(group["lr"]), group["weight_decay"]
@@ -74,5 +76,19 @@ class ADOPT(Optimizer):
         if t == 1:  # v becomes g^2, and nothing else happens
             return sign, coupled, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0
         beta1, beta2 = group["betas"]
-        clip = math.inf if group["clip_lambda"] is None else group["clip_lambda"](t - 1)
+        clip = _clip(group["clip_lambda"])(t - 1)
         return sign, coupled, decay, lr, 1.0 - beta1, beta2, 1.0 - beta2, group["eps"], clip
+
+
+_CLIPS = {"fourth_root": _fourth_root, None: lambda step: math.inf}
+
+
+def _clip(clip_lambda: Any) -> Callable[[int], float]:
+    """The function from the step to c."""
+    function = clip_lambda if callable(clip_lambda) else _CLIPS.get(clip_lambda)
+    if function is None:
+        raise ValueError(
+            f"ADOPT: Invalid clip_lambda value: {clip_lambda!r} (must be a function of the step, "
+            "'fourth_root' or None)"
+        )
+    return function

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
+from ..backend import is_writable
 from ..kernels import UpdateRule
 
 if TYPE_CHECKING:
@@ -157,6 +158,26 @@ def _check_unique(name: str, optimizer: Optimizer, params: list[Tensor]) -> None
         )
     if any(id(p) in ids for group in optimizer.param_groups for p in group["params"]):
         raise ValueError(f"{name}: some parameters appear in more than one parameter group")
+
+
+def place_of(optimizer: Optimizer, p: Tensor) -> str:
+    """How a user writes this parameter: its group, and its number there."""
+    for i, group in enumerate(optimizer.param_groups):
+        for j, other in enumerate(group["params"]):
+            if other is p:
+                return f"param_groups[{i}]['params'][{j}]"
+    return "a parameter"
+
+
+def check_writable(optimizer: Optimizer, params: Iterable[Tensor]) -> None:
+    """Raises RuntimeError for a parameter whose memory may only be read."""
+    for p in params:
+        if not is_writable(p.array):
+            raise RuntimeError(
+                f"{type(optimizer).__name__}: the memory of {place_of(optimizer, p)} may only be "
+                "read (a read-only array, or one that was expanded); give the parameter its own: "
+                "p.data = p.data.clone()"
+            )
 
 
 # Hyper-parameters ---------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..autograd.rowsparse import RowSparse
 from ..autograd.versions import note_write
-from ..backend import array_namespace, same_library
+from ..backend import array_namespace, is_writable, same_library
 from ..dtypes import get_default_dtype
 from ..sparse import SparseTensor
 
@@ -149,7 +149,7 @@ class FlatGroup:
         self.slots: list[GradSlot | None] = [None] * len(params)
         self._homes: list[tuple[Tensor, Any, GradSlot]] = []  # those that have one, for the check
         self.shown: tuple[str, ...] = ()
-        self._at_home = False
+        self.at_home = False
         self._taken = 0
         self._gather()
 
@@ -189,15 +189,15 @@ class FlatGroup:
 
         That is when a parameter went to another dtype or device, or changed its shape.
         """
-        self._at_home = self._all_at_home()
-        return self._at_home or all(
+        self.at_home = self._all_at_home()
+        return self.at_home or all(
             p.array.dtype == self.dtype and p.device == self.device and p.array.shape == shape
             for p, shape in zip(self.params, self.shapes, strict=True)
         )
 
     def has_rows(self) -> bool:
         """Whether a gradient is row-sparse."""
-        return not self._at_home and any(type(p._grad) is SparseTensor for p in self.params)
+        return any(type(p._grad) is SparseTensor for p in self.params)
 
     def state(self, name: str) -> Any:
         """The flat buffer of one optimizer state, zeros at first."""
@@ -228,7 +228,7 @@ class FlatGroup:
         A run ends where a parameter has no gradient, does not lie at home, or has taken another
         number of steps (or has other scalars) than its neighbour, or shares another's state.
         """
-        if not (self._at_home and self._alike()) or self.guests:
+        if not (self.at_home and self._alike()) or self.guests:
             return self._broken_runs(names, by_rows)
         if self._whole_names != names:
             arrays = (self.values, self.gradient, *(self.state(name) for name in names))
@@ -327,7 +327,7 @@ def _all_equal(numbers: Any) -> bool:
 
 def _writable(array: Any) -> Any:
     """The array, or a copy of one that may only be read: a kernel's type is of writable ones."""
-    return array if getattr(array.flags, "writeable", True) else array.copy()
+    return array if is_writable(array) else array.copy()
 
 
 def _held_alone(params: list[Tensor]) -> list[bool]:
@@ -338,7 +338,7 @@ def _held_alone(params: list[Tensor]) -> list[bool]:
             views_of[id(p.array.base)] = views_of.get(id(p.array.base), 0) + 1
 
     def alone(p: Tensor) -> bool:
-        if _references(p.array) > _ALONE or not getattr(p.array.flags, "writeable", True):
+        if _references(p.array) > _ALONE or not is_writable(p.array):
             return False
         if p.array.base is None:
             return True

@@ -11,6 +11,7 @@ from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..autograd.modes import enable_grad
 from ..backend import array_namespace
+from .checks import check_writable
 from .free import fitted
 from .line_search import Point, strong_wolfe
 from .optimizer import Optimizer
@@ -89,6 +90,7 @@ class LBFGS(Optimizer):
         `closure`: clears the gradients, evaluates the model, calls backward, returns the loss.
         """
         group = self.param_groups[0]
+        check_writable(self, group["params"])
         surface = _Surface(group["params"], closure)
         state = self.state[group["params"][0]]
         state.setdefault("func_evals", 0)

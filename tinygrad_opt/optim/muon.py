@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import kernels
+from .._quiet import quiet
 from ..backend import array_namespace
 from .checks import check_rate
 from .flat import Run
@@ -83,6 +84,7 @@ class Muon(Optimizer):
                     f"{tuple(p.shape)}; give the others to another optimizer, such as AdamW"
                 )
 
+    @quiet
     def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:
         _, g, b = run.arrays
         omb = (1.0 - group["momentum"],)

@@ -22,9 +22,17 @@ from .._quiet import quiet
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..autograd.modes import enable_grad, mode
+from ..backend import is_writable
 from ..kernels import UpdateRule
 from . import cautious
-from .checks import as_groups, check_coefficients, check_lr, check_rule, checked_group
+from .checks import (
+    as_groups,
+    check_coefficients,
+    check_lr,
+    check_rule,
+    check_writable,
+    checked_group,
+)
 from .flat import FlatGroup, Run
 from .hooks import (
     Hooked,
@@ -170,7 +178,10 @@ class Optimizer(Hooked):
                     p._grad = None
                 elif p._grad is not None:
                     p._grad = p._grad.detach() if p._grad.requires_grad else p._grad
-                    p._grad.zero_()
+                    if is_writable(p._grad.array):
+                        p._grad.zero_()
+                    else:
+                        p._grad = wrap_plain(p._grad.array * 0)
 
     # Steps ----------------------------------------------------------------------------------------
 
@@ -207,8 +218,10 @@ class Optimizer(Hooked):
             for flat in flats:
                 if flat.shown != states:  # settings brought in another rule, with other states
                     edits.made = True
-                if flat.has_rows():  # asked first: a refusal leaves everything as it was
-                    by_rows = self.takes_rows(group)
+                if not flat.at_home:  # asked first: a refusal leaves everything as it was
+                    check_writable(self, [p for p in flat.params if p._grad is not None])
+                    if flat.has_rows():
+                        by_rows = self.takes_rows(group)
                 plans.append((group, rule, states, flat, by_rows))
         if edits.made or self.state is not edits.state or (edits.plain and edits.in_plain_dicts()):
             place_state(self, self._flat or [], edits)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .._quiet import quiet
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..backend import device_of
+from .checks import place_of
 from .flat import FlatGroup
 from .free import array_of, fitted
 from .state import Edits, bind
@@ -40,6 +42,7 @@ class Names(NamedTuple):
         return cls(states, optimizer.scalar_states, own, late)
 
 
+@quiet
 def place_state(optimizer: Optimizer, flat_groups: list[list[FlatGroup]], edits: Edits) -> None:
     """Fill the flat buffers from `optimizer.state`, and make its entries views of them.
 
@@ -113,7 +116,7 @@ def _fault(
     optimizer: Optimizer, names: Names, p: Tensor, held: Any, there: list[str]
 ) -> Exception | None:
     """What is wrong with an entry of which the parts `there` are there."""
-    where = f"{type(optimizer).__name__}: the state of {_place_of(optimizer, p)}"
+    where = f"{type(optimizer).__name__}: the state of {place_of(optimizer, p)}"
     missing = [name for name in names.own if name not in there and name not in names.late]
     if missing:
         return KeyError(
@@ -134,15 +137,6 @@ def _fault(
                 f"{where}: {name} must be one number, but has shape {tuple(array.shape)}"
             )
     return None
-
-
-def _place_of(optimizer: Optimizer, p: Tensor) -> str:
-    """How a user writes this parameter: its group, its number there, its name if it has one."""
-    for i, group in enumerate(optimizer.param_groups):
-        for j, other in enumerate(group["params"]):
-            if other is p:
-                return f"param_groups[{i}]['params'][{j}]"
-    return "a parameter"
 
 
 def _move(held: Any, name: str, view: Any, moved: set[int], edits: Edits) -> None:

@@ -145,7 +145,13 @@ class Prodigy(Optimizer):
         growth = d / group["d0"]
         weight = growth * (d if group["safeguard_warmup"] else rate)
         kernels.prodigy_sum.launch((s, g), (_beta3(self.param_groups[0]), weight))
-        return growth * rate * kernels.dot(g, way), kernels.norm(s, 1)
+        # Added up parameter by parameter: how many a run holds depends on where memory lies, and
+        # must not change a bit.
+        change = size = 0.0
+        for _, (*_, total, _, gradient, distance) in run.parts(g, way):
+            change += growth * rate * kernels.dot(gradient, distance)
+            size += kernels.norm(total, 1)
+        return change, size
 
     def _step_coefficients(self, group: dict[str, Any], d: float, rate: float) -> tuple[float, ...]:
         beta1, beta2 = self.param_groups[0]["betas"]

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import kernels
+from .._quiet import quiet
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from . import cautious as caution
@@ -71,12 +72,14 @@ class _ScheduleFree(Optimizer):
             self._watch.end()
             self._watch = None
 
+    @quiet
     def _to_x(self, p: Tensor, beta: float) -> None:
         entry = self.state.get(p)
         if entry:
             bind(entry, "y", wrap_plain(p.array.copy()))
             p.array[...] = _x(p.array, entry["z"].array, beta)
 
+    @quiet
     def _to_y(self, p: Tensor, beta: float) -> None:
         entry = self.state.get(p)
         if not entry:

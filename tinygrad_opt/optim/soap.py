@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import kernels
+from .._quiet import quiet
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..backend import array_namespace
@@ -89,6 +90,7 @@ class SOAP(Optimizer):
         scale = c1 / c2 if group["correct_bias"] else 1.0
         return 1.0, 0.0, 1.0 - beta1, beta2, 1.0 - beta2, group["eps"], scale, 1.0
 
+    @quiet
     def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:
         if t == 1:
             for p, (_, g, *_) in run.parts():
@@ -127,11 +129,13 @@ class SOAP(Optimizer):
 
     def _average_grams(self, group: dict[str, Any], p: Tensor, g: Any) -> Bases:
         beta = group["shampoo_beta"] if group["shampoo_beta"] >= 0 else group["betas"][1]
-        grams = self._held(p, "GG", g)
+        xp, grams = array_namespace(g), self._held(p, "GG", g)
         for axis, gram in enumerate(grams):
             if gram is not None:
                 rows = _rows(g.reshape(p.array.shape), axis)
-                gram += (1.0 - beta) * (rows @ rows.T - gram)
+                # Products beyond the largest number say nothing of axes, and would stay.
+                change = (1.0 - beta) * (rows @ rows.T - gram)
+                gram += xp.where(xp.isfinite(change).all(), change, 0.0)
         return grams
 
     def _follow(

@@ -17,7 +17,7 @@ import numpy as np
 from ..._quiet import quiet
 from ..._tensor import Tensor
 from ...autograd.graph import wrap_plain
-from ...backend import array_namespace
+from ...backend import array_namespace, is_writable
 from ...kernels import reduce
 
 __all__ = [
@@ -146,6 +146,8 @@ def _gradients(parameters: list[Any], join: bool = True) -> list[Any]:
         else:
             if g.is_sparse:
                 g.array = g.array.coalesce()  # the same gradient: what counts are sums
+            elif not is_writable(g.array):
+                g.array = g.array.copy()  # the tensor shows what comes of it, its old memory not
             last = [_elements(g), None, None]
         pieces.append(last)
     return [array if start is None else array[start:stop] for array, start, stop in pieces]
@@ -177,7 +179,7 @@ def _one_norm(array: Any, order: float) -> float:
         return 0.0
     if array.dtype.kind != "f":
         raise TypeError(f"get_total_norm: expected float tensors, got {array.dtype}")
-    flat = array.reshape(-1)  # copies where the memory is not in order
+    flat = array_namespace(array).ascontiguousarray(array).reshape(-1)
     if array.dtype.itemsize < 4:
         flat = flat.astype(np.float32)
     if order > 0:
