@@ -223,7 +223,7 @@ class InPlace:
             kind = dtypes.name_of(self.array.dtype)
             raise TypeError(f"can't assign a {type(value).__name__} to a tensor of type {kind}")
         basic, advanced = indexing.parts_of(index)
-        if advanced is None and getattr(value, "shape", ()):  # of one element: x[0, 0] = ones(1)
+        if advanced is None and getattr(value, "shape", None):  # of one element: x[0, 0] = ones(1)
             items = basic if type(basic) is tuple else (basic,)
             basic = items if ... in items else (*items, ...)
         try:
