@@ -83,7 +83,7 @@ class Adafactor(Optimizer):
         sign = -1.0 if group["maximize"] else 1.0
         for tensor, (p, g) in run.parts():
             floor = float(np.finfo(p.dtype).eps) if eps[0] is None else eps[0]
-            u = self._variance(self.state[tensor], g, tensor.array.shape, omb, floor)
+            u = self._variance(self.state[tensor], g, tensor.array.shape, t, omb, floor)
             kernels.scaled_direction.launch((u, g), (sign, floor * floor))
             root = math.sqrt(p.size)
             scale = max(eps[1], kernels.norm(p) / root)
@@ -91,17 +91,17 @@ class Adafactor(Optimizer):
             rule.launch((p, u), (decay, rate * scale / clip))
 
     def _variance(
-        self, entry: Any, g: Any, shape: tuple[int, ...], omb: float, floor: float
+        self, entry: Any, g: Any, shape: tuple[int, ...], t: int, omb: float, floor: float
     ) -> Any:
         """The estimate V after this gradient, flat, in new memory; the state moves on."""
         if len(shape) < 2:
-            variance = free_state(entry, "variance", shape, g).reshape(-1)
+            variance = free_state(entry, "variance", shape, g, t).reshape(-1)
             kernels.average_square.launch((variance, g), (1.0 - omb, omb))
             return variance.copy()
         xp = array_namespace(g)
         square = (g * g).reshape(shape)
-        row = free_state(entry, "row_var", (*shape[:-1], 1), g)  # (..., rows, 1)
-        col = free_state(entry, "col_var", (*shape[:-2], 1, shape[-1]), g)  # (..., 1, columns)
+        row = free_state(entry, "row_var", (*shape[:-1], 1), g, t)  # (..., rows, 1)
+        col = free_state(entry, "col_var", (*shape[:-2], 1, shape[-1]), g, t)  # (..., 1, columns)
         row += omb * (xp.sum(square, -1, True) / shape[-1] - row)
         col += omb * (xp.sum(square, -2, True) / shape[-2] - col)
         mean = xp.sum(row, -2, True) / shape[-2]

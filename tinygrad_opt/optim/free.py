@@ -30,10 +30,23 @@ def fitted(value: Any, like: Any) -> Any:
     return array if array.dtype == like.dtype else array.astype(like.dtype)
 
 
-def free_state(entry: Any, name: str, shape: tuple[int, ...], like: Any) -> Any:
-    """The array of `entry[name]`, zeros of `shape` at first, fitted to the array `like`."""
+def free_state(entry: Any, name: str, shape: tuple[int, ...], like: Any, t: int) -> Any:
+    """The array of `entry[name]`, zeros of `shape` at step 1, fitted to the array `like`.
+
+    Raises KeyError if it is missing at a later step, RuntimeError if it is of another shape.
+    """
     held = entry.get(name)
+    if held is not None and tuple(held.shape) != shape:
+        raise RuntimeError(
+            f"the state of a parameter: {name} must have shape {shape}, got {tuple(held.shape)}; "
+            "clear its state to begin afresh: optimizer.state.pop(p, None)"
+        )
     if held is None:
+        if t > 1:
+            raise KeyError(
+                f"the state of a parameter has no {name}, only {', '.join(entry)}; to begin afresh "
+                "clear all of it: optimizer.state.pop(p, None)"
+            )
         array = array_namespace(like).zeros(shape, like.dtype)
     else:
         array = fitted(held, like)

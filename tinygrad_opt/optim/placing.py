@@ -87,7 +87,7 @@ def _place(
 ) -> bool:  # fmt: skip
     """Take over the entry of parameter `i`; False if it does not fit, and need not yet."""
     there = [name for name in names.own if held.get(name) is not None]
-    if not there:
+    if not there and not any(name in held for name in optimizer.free_states):
         return True  # what else it may hold is the user's
     fault = _fault(optimizer, names, flat.params[i], held, there)
     if fault is not None:
