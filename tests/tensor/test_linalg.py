@@ -414,3 +414,11 @@ def test_least_squares_as_in_pytorch(torch):
                 continue  # PyTorch does not compute it there
             assert x.shape == tuple(y.shape)
             same(x, y.numpy())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["svd", "svdvals", "pinv", "matrix_rank", "cond"])
+def test_singular_values_of_what_is_not_finite_are_refused(name, value):
+    matrix = T.tensor([[value, 1.0], [1.0, 1.0]])
+    with pytest.raises(linalg.LinAlgError, match="contained non-finite values"):
+        getattr(linalg, name)(matrix)

@@ -273,14 +273,25 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     return eigh(A, UPLO)[0]
 
 
+def check_finite(name: str, array: Any) -> None:
+    """Raise LinAlgError for infinities and NaN, on which LAPACK may never end."""
+    if not array_namespace(array).isfinite(array).all():
+        raise LinAlgError(
+            f"linalg.{name}: The algorithm failed to converge because the input matrix contained "
+            "non-finite values."
+        )
+
+
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """The named tuple (U, S, Vh) with U diag(S) Vh = A, S descending; columns of U orthonormal.
 
     A: (..., m, n). `full_matrices`: U (m, m) and Vh (n, n), else (m, k) and (k, n) with k the
     lesser. The full ones have no gradient unless m = n; that of U and Vh needs singular values
-    that differ. `driver` is accepted; there is one on the CPU.
+    that differ. `driver` is accepted; there is one on the CPU. Raises LinAlgError for infinities
+    and NaN.
     """
     check_matrix("svd", A)
+    check_finite("svd", A.array)
     m, n = A.array.shape[-2:]
     if not full_matrices or m == n:
         return return_types.linalg_svd(*ops.linalg.svd(A))
@@ -291,6 +302,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
 def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """The singular values of (..., m, n), descending."""
     check_matrix("svdvals", A)
+    check_finite("svd", A.array)
     return ops.linalg.svd(A)[1]
 
 

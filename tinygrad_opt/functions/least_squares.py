@@ -11,7 +11,7 @@ from .._quiet import quiet
 from ..autograd.graph import wrap_plain
 from ..backend import array_namespace
 from . import return_types
-from .factorizations import check_matrix, svdvals
+from .factorizations import check_finite, check_matrix, svdvals
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -42,6 +42,7 @@ def matrix_rank(
     """
     check_matrix("matrix_rank", A)
     module, a = array_namespace(A.array), A.array
+    check_finite("svd", a)
     s = abs(module.linalg.eigvalsh(a)) if hermitian else module.linalg.svd(a, compute_uv=False)
     limit, _ = _cutoff(a, s, tol if tol is not None else atol, rtol)
     return wrap_plain(module.asarray((s > limit[..., None]).sum(axis=-1)))
@@ -57,6 +58,7 @@ def pinv(
     """
     check_matrix("pinv", A)
     a = A.array
+    check_finite("svd", a)
     s = array_namespace(a).linalg.svd(a, compute_uv=False)
     limit, largest = _cutoff(a, s, atol, rtol if rcond is None else rcond)
     module = array_namespace(a)
