@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from .._tensor import Tensor
+from .._warn import warn_caller
 from ..creation import full
 from . import nonlinearity as F
 from .module import Module
@@ -131,10 +131,8 @@ class Hardtanh(_Activation):
 def _renamed(end: str, value: float, old: float | None) -> float:
     if old is None:
         return value
-    warnings.warn(
-        f"keyword argument `{end}_value` is deprecated and renamed to `{end}_val`",
-        FutureWarning,
-        stacklevel=4,
+    warn_caller(
+        f"keyword argument `{end}_value` is deprecated and renamed to `{end}_val`", FutureWarning
     )
     return old
 
@@ -349,21 +347,21 @@ class Softmax(_AlongDim):
     """exp(x) / sum of exp(x) along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmax(input, self.dim, _stacklevel=5)
+        return F.softmax(input, self.dim)
 
 
 class Softmin(_AlongDim):
     """softmax(-x) along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmin(input, self.dim, _stacklevel=5)
+        return F.softmin(input, self.dim)
 
 
 class LogSoftmax(_AlongDim):
     """log(softmax(x)) along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.log_softmax(input, self.dim, _stacklevel=5)
+        return F.log_softmax(input, self.dim)
 
     def extra_repr(self) -> str:
         return "" if self.dim is None else f"dim={self.dim}"

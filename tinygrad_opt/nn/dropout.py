@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from .. import ops, random
 from .._tensor import Tensor
+from .._warn import warn_caller
 from ..backend import device_of, to_device
 from ..public import publish
 from .module import Module
@@ -92,10 +92,9 @@ def dropout2d(
     """
     _check(p)
     if input.ndim == 3:
-        warnings.warn(
+        warn_caller(
             "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D "
-            "dropout behavior is desired: the axes are (N, C, L). Use dropout1d for that.",
-            stacklevel=3,
+            "dropout behavior is desired: the axes are (N, C, L). Use dropout1d for that."
         )
     elif input.ndim != 4:
         _warn_of_axes("dropout2d", input.ndim, "(N, C, H, W)")
@@ -118,11 +117,10 @@ def dropout3d(
 
 
 def _warn_of_axes(name: str, axes: int, expected: str) -> None:
-    warnings.warn(
+    warn_caller(
         f"{name}: Received a {axes}-D input to {name}, which is deprecated and will result in an "
         f"error in a future release. It drops channels of {expected}; for single elements use "
-        "dropout instead.",
-        stacklevel=4,
+        "dropout instead."
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from .. import ops
 from .._tensor import Tensor
+from .._warn import warn_caller
 from ..autograd.graph import op, wrap_plain
 from ..autograd.half import widened
 from ..backend import xp
@@ -125,11 +125,10 @@ def kl_div(
     log_target  `target` holds log-probabilities too
     """
     if reduction == "mean" and size_average is None and reduce is None:
-        warnings.warn(
+        warn_caller(
             "kl_div: reduction: 'mean' divides the total loss by both the batch size and the "
             "support size. 'batchmean' divides only by the batch size, and aligns with the KL div "
-            "math definition.",
-            stacklevel=3,
+            "math definition."
         )
     reduction = chosen_reduction(size_average, reduce, reduction)
     if log_target:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes, ops
 from .._tensor import Tensor
+from .._warn import warn_caller
 from ..autograd.half import widened
 from ..autograd.modes import no_grad
 from ..backend import xp
@@ -73,11 +73,10 @@ def embedding_bag(
     The rest as in `embedding`. Ties in "max" give the gradient to the first.
     """
     if weight.dtype.kind in "iu" and input.is_floating_point():
-        warnings.warn(
+        warn_caller(
             "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag("
             "weight, input, ...)` is deprecated, and should now be `embedding_bag(input, weight, "
-            "...)`.",
-            stacklevel=3,
+            "...)`."
         )
         weight, input = input, weight
     _check_bag(input, weight, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)

@@ -5,13 +5,13 @@ The formulas stand in `ops/`; here are PyTorch's names, arguments and checks.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from .. import functions, ops, random
 from .._tensor import Tensor
+from .._warn import warn_caller
 from ..autograd.errors import axis_index
 from ..autograd.graph import wrap_plain
 from ..autograd.half import widened
@@ -226,30 +226,29 @@ def softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
     """exp(input) / sum of exp(input) along `dim`."""
-    return functions.softmax(input, _chosen(input, dim, "softmax", _stacklevel), dtype)
+    return functions.softmax(input, _chosen(input, dim, "softmax"), dtype)
 
 
 def softmin(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
     """softmax(-input) along `dim`."""
-    return functions.softmax(-input, _chosen(input, dim, "softmin", _stacklevel), dtype)
+    return functions.softmax(-input, _chosen(input, dim, "softmin"), dtype)
 
 
 def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
     """log(softmax(input)) along `dim`, computed without overflow."""
-    return functions.log_softmax(input, _chosen(input, dim, "log_softmax", _stacklevel), dtype)
+    return functions.log_softmax(input, _chosen(input, dim, "log_softmax"), dtype)
 
 
-def _chosen(input: Tensor, dim: int | None, name: str, stacklevel: int) -> int:
+def _chosen(input: Tensor, dim: int | None, name: str) -> int:
     if dim is not None:
         return dim
-    warnings.warn(
+    warn_caller(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
-        "dim=X as an argument.",
-        stacklevel=stacklevel + 1,
+        "dim=X as an argument."
     )
     return 0 if input.ndim in (0, 1, 3) else 1
 
@@ -268,7 +267,7 @@ def gumbel_softmax(
     Jang et al. 2016, arXiv:1611.01144; Maddison et al. 2016, arXiv:1611.00712.
     """
     if eps != 1e-10:
-        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=3)
+        warn_caller("`eps` parameter is deprecated and has no effect.")
     array = logits.array
     uniform = random.draw_uniform(array.shape, np.float64, generator)
     noise = -np.log(-np.log(np.maximum(uniform, np.finfo(np.float64).tiny)))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from .. import functions, ops
+from .._warn import warn_caller
 from ..backend import device_of
 
 __all__ = ["check_devices", "check_reduction", "chosen_reduction", "reduced"]
@@ -40,9 +40,8 @@ def chosen_reduction(size_average: Any, reduce: Any, reduction: str) -> str:
     each = reduce is not None and not reduce
     total = size_average is not None and not size_average
     meant = "none" if each else "sum" if total else "mean"
-    warnings.warn(
-        f"size_average and reduce args will be deprecated, please use reduction={meant!r} instead.",
-        stacklevel=4,
+    warn_caller(
+        f"size_average and reduce args will be deprecated, please use reduction={meant!r} instead."
     )
     return meant
 

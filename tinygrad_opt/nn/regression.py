@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from .. import ops
 from .._tensor import Tensor
+from .._warn import warn_caller
 from ..autograd.half import widened
 from ..autograd.promote import promoted
 from ..public import publish
@@ -21,11 +21,10 @@ def _warn_of_broadcast(name: str, input: Tensor, target: Tensor) -> None:
     check_tensor(name, "target", target)
     # Almost always (N,) against (N, 1), which silently compares all pairs.
     if input.array.shape != target.array.shape:
-        warnings.warn(
+        warn_caller(
             f"Using a target size ({target.shape}) that is different to the input size "
             f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
-            "Please ensure they have the same size.",
-            stacklevel=4,
+            "Please ensure they have the same size."
         )
 
 
