@@ -14,7 +14,6 @@ from collections import defaultdict
 import numpy as np
 import problem
 import pytest
-import reducing
 from reducing import REDUCING
 from table import OPTIMIZERS
 
@@ -28,10 +27,9 @@ OWN_STEP = {"Prodigy", "AdamWScheduleFree", "SGDScheduleFree"}  # groups have co
 
 
 def start(name):
-    shapes = [(2, 3), (3, 2), (2, 3), (2, 2)] if name in ("Muon", "SOAP") else [(4,), (4,), (4,), (2,)]
-    return [
-        np.cos(np.arange(np.prod(s)).reshape(s) * 1.3 + 3.0 * i) for i, s in enumerate(shapes)
-    ]
+    matrices, vectors = [(2, 3), (3, 2), (2, 3), (2, 2)], [(4,), (4,), (4,), (2,)]
+    shapes = matrices if name in ("Muon", "SOAP") else vectors
+    return [np.cos(np.arange(np.prod(s)).reshape(s) * 1.3 + 3.0 * i) for i, s in enumerate(shapes)]
 
 
 class Case:
@@ -165,7 +163,9 @@ def popped_and_put_back(case):
 
 def plain_dict(case):
     state, p = case.optimizer.state, case.params[0]
-    state[p] = {k: v * 0.5 if k != "step" and hasattr(v, "ndim") else v for k, v in state[p].items()}
+    state[p] = {
+        k: v * 0.5 if k != "step" and hasattr(v, "ndim") else v for k, v in state[p].items()
+    }
 
 
 def plain_dict_edited_later(case):
