@@ -44,7 +44,7 @@ uint8 = np.dtype("uint8")
 bool = np.dtype("bool")
 
 # PyTorch's names for messages: "expected Float but got Long"
-NAMES = {
+NAMES: dict[DType, str] = {
     float16: "Half", float32: "Float", float64: "Double", int8: "Char", int16: "Short",
     int32: "Int", int64: "Long", uint8: "Byte", bool: "Bool",
 }  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from ._quiet import quiet_cast
 from ._size import Size
 from ._tensor import Tensor
 from .autograd.graph import wrap_plain
@@ -70,7 +71,8 @@ def _converted(name: str, data: Any, dtype: Any) -> Tensor:
     if hasattr(data, "__cuda_array_interface__"):
         return wrap_plain(data.astype(dtype, copy=False))
     if isinstance(data, np.ndarray):
-        return wrap_plain(dtypes.held(data, name).astype(dtype, copy=False))
+        array = dtypes.held(data, name)
+        return wrap_plain(array if array.dtype == dtype else quiet_cast(array, dtype))
     if isinstance(data, (str, bytes)):
         raise TypeError(f"{name}: invalid data type '{type(data).__name__}'")
     if isinstance(data, dict) or not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):

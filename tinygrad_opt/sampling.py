@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, random
+from ._quiet import quiet
 from ._tensor import Tensor
 from .autograd.graph import wrap_plain
 from .backend import device_of, to_device
@@ -106,6 +107,7 @@ def randperm(
     return _made(random.stream(generator).permutation(n).astype(kind), device)
 
 
+@quiet
 def normal(
     mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None,
     dtype: Any = None, device: Any = None, requires_grad: bool = False,

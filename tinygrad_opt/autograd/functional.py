@@ -52,7 +52,7 @@ def jvp(
         direction = _vector("jvp", v, xs)
         ys, one = _outputs("jvp", func(*xs))
         _strict(strict, "jvp", ys, xs)
-        weights = [wrap_plain(y.array * 0).requires_grad_() for y in ys]
+        weights = [wrap_plain(_zeros(y)).requires_grad_() for y in ys]
         pulled = _grads("jvp", ys, xs, weights, True, strict)
         pushed = _grads("jvp", pulled, weights, direction, create_graph, False)
     return _back(ys, one, create_graph), _back(pushed, one, create_graph)
@@ -199,7 +199,7 @@ def _vector(name: str, v: Any, like: tuple[Any, ...]) -> list[Any]:
                 f"{name}: The vector v can only be None if the user-provided function {what} with "
                 "a single element."
             )
-        return [wrap_plain(like[0].array * 0 + 1)]
+        return [wrap_plain(_zeros(like[0]) + 1)]
     vectors: list[Any] = [v] if isinstance(v, Variable) else list(v)
     if len(vectors) != len(like):
         raise RuntimeError(

@@ -8,6 +8,7 @@ for single operations (`in_float32`), and public functions of several steps ask 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = ["EXACT", "HALF", "fits_half", "in_float32", "widened"]
 
 HALF = np.dtype("float16")
 _WIDE = np.dtype("float32")
+_LARGEST = 65504.0
 
 # Operations that round at most once as they are, forwards and backwards: these stay in float16.
 EXACT = frozenset({
@@ -65,7 +67,9 @@ def widened(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def fits_half(x: Any) -> bool:
     """Whether x is no Python number that float16 would have to round: 0.1, or 100000."""
-    return not isinstance(x, (int, float)) or float(np.float16(x)) == x or x != x
+    if not isinstance(x, (int, float)) or x != x:
+        return True
+    return (abs(x) <= _LARGEST and float(np.float16(x)) == x) or abs(x) == math.inf
 
 
 def _is_half(x: Any) -> bool:

@@ -112,7 +112,7 @@ def jvp(
         if [tuple(x.shape) for x in inputs] != [tuple(d.shape) for d in directions]:
             raise RuntimeError("jvp: primals and tangents must have the same structure and shapes")
         outputs, back = flatten(output)
-        weights = [wrap_plain(y.array * 0).requires_grad_() for y in outputs]
+        weights = [wrap_plain(functional._zeros(y)).requires_grad_() for y in outputs]
         pulled = _pull(outputs, inputs, weights, [])
         own = [*inputs, *weights]
         pushed = back(_pull(pulled, weights, directions, own))
@@ -206,7 +206,7 @@ def _pull(outputs: list[Any], inputs: list[Any], weights: list[Any], own: list[A
         ys, ws = zip(*pairs, strict=True)
         found = engine_grad(ys, inputs, ws, create_graph=True, allow_unused=True)
     return [
-        wrap_plain(x.array * 0) if g is None else _plain(g, own)
+        wrap_plain(functional._zeros(x)) if g is None else _plain(g, own)
         for x, g in zip(inputs, found, strict=True)
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
+from .._quiet import SETTINGS, quiet, restore, silence
 from ..autograd.errors import explain
 from ..autograd.graph import Variable, wrap_plain
 from ..autograd.promote import promoted, result_type
@@ -56,6 +57,7 @@ def _pairwise(name: str, numpy_name: str, what: str, *numbers: str) -> Any:
                 f"'{name}' not supported between '{type(input).__name__}' and "
                 f"'{type(other).__name__}'; make a Tensor of it with tensor(...)"
             )
+        before = silence(SETTINGS)
         try:
             if makes_ints:
                 x, y = _whole(name, x, y)
@@ -64,6 +66,8 @@ def _pairwise(name: str, numpy_name: str, what: str, *numbers: str) -> Any:
             return wrap_plain(getattr(xp_of(x, y), numpy_name)(x, y))
         except (TypeError, ValueError) as error:
             raise explain(name, (input, other), error) from error
+        finally:
+            restore(before)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{what}, element by element and broadcast; without gradient."
@@ -160,6 +164,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return tuple(a.shape) == tuple(b.shape) and bool((a == b).all())
 
 
+@quiet
 def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:

@@ -149,11 +149,11 @@ def where(
             f"{dtypes.name_of(condition.array.dtype)}; compare it, as in x != 0"
         )
     kind = result_type((input, other))
-    if not (isinstance(input, Variable) and isinstance(other, Variable)):
-        # NumPy's numbers of that type: where(mask, 1.0, 0.0) has no array that decides it.
-        input, other = (
-            x if hasattr(x, "dtype") else kind.type(fitted(x, kind)) for x in (input, other)
-        )
+    numbers = [not hasattr(x, "dtype") for x in (input, other)]
+    input, other = (fitted(x, kind) if number else x
+                    for x, number in zip((input, other), numbers, strict=True))  # fmt: skip
+    if all(numbers):  # where(mask, 1.0, 0.0) has no array that decides the type
+        input, other = kind.type(input), kind.type(other)
     return ops.where(condition, *promoted(input, other))
 
 
@@ -169,7 +169,10 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
             f"{value.array.ndim} dimension(s)."
         )
     kind = input.array.dtype
-    value = value.to(kind) if isinstance(value, Variable) else kind.type(fitted(value, kind))
+    if isinstance(value, Variable):
+        value = value.to(kind)
+    else:  # a Python number, which goes with arrays of any library
+        value = {"f": float, "b": bool}.get(kind.kind, int)(fitted(value, kind))
     return ops.where(mask, value, input)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import ops
+from .._quiet import quiet
 from ..autograd.graph import wrap_plain
 from ..backend import array_namespace
 from . import return_types
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["lstsq", "matrix_rank", "pinv"]
 
 
+@quiet
 def _cutoff(a: Any, s: Any, atol: Any, rtol: Any) -> Any:
     """Below which a singular value counts as zero: max(atol, rtol * the largest)."""
     atol = getattr(atol, "array", atol)

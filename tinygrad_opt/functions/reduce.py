@@ -149,7 +149,8 @@ def norm(
     if p is None or p in (2, "fro"):
         return ops.norm2(input, axis=axis, keepdims=keepdim)
     if p == 0:
-        return ops.sum(ops.cast(ne(input, 0), dtype=input.dtype), axis=axis, keepdims=keepdim)
+        steps = ops.sign(ops.abs(ops.nan_to_num(input, nan=1.0, posinf=None, neginf=None)))
+        return ops.sum(steps, axis=axis, keepdims=keepdim)
     if p == 1:
         return ops.sum(ops.abs(input), axis=axis, keepdims=keepdim)
     return ops.norm_p(input, p=p, axis=axis, keepdims=keepdim)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import dtypes, ops
+from .._quiet import quiet
 from ..autograd.errors import axis_index
 from ..autograd.graph import Variable, wrap_plain
 from ..autograd.half import widened
@@ -124,6 +125,7 @@ def nanquantile(
     return _quantile(input, q, dim, keepdim, interpolation, True)
 
 
+@quiet
 def _quantile(x: Tensor, q: Any, dim: Any, keepdim: bool, interpolation: str, skip: bool) -> Tensor:
     if interpolation not in _INTERPOLATIONS:
         raise RuntimeError(
@@ -166,6 +168,7 @@ def _interpolated(rows: Tensor, levels: Any, interpolation: str, skip_nan: bool)
     return _between(low, high, (rank - below).astype(x.dtype))
 
 
+@quiet
 def _between(low: Tensor, high: Tensor, weight: Any) -> Tensor:
     """lerp(low, high, weight), where an infinite neighbour wins, but not with the weight 0."""
     y = ops.lerp(low, high, weight)

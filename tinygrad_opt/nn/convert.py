@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._quiet import quiet_cast
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..backend import Device, to_device
@@ -20,7 +21,7 @@ def convert(module: Any, *args: Any, recurse: bool = True, **kwargs: Any) -> Any
 
     def moved(array: Any) -> Any:
         if dtype is not None and array.dtype.kind == "f" and array.dtype != dtype:
-            array = array.astype(dtype)
+            array = quiet_cast(array, dtype)
         return array if device is None else to_device(array, device)
 
     for p in module.parameters(recurse):

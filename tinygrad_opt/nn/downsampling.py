@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import functions, ops
+from .._quiet import quiet_cast
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..autograd.half import widened
@@ -232,7 +233,7 @@ def taps_of(places: Any, weights: Any, n: int, dtype: Any) -> Taps:
     """The taps for arrays (taps, outputs), on an axis of length n."""
     matrix = np.zeros((places.shape[1], n))
     np.add.at(matrix, (np.arange(places.shape[1])[None], places), weights)
-    return Taps(tuple(places), tuple(weights.astype(dtype)), matrix.astype(dtype))
+    return Taps(tuple(places), tuple(quiet_cast(weights, dtype)), quiet_cast(matrix, dtype))
 
 
 # Norms --------------------------------------------------------------------------------------------

@@ -59,8 +59,6 @@ def _layers(base: type[_Pad], name: str, text: str, **fields: Any) -> tuple[Any,
             f"{text} around (batch, channels, {image}), batch optional.\n\n"
             f"`padding`: an int for all sides, or ({sides}); negative numbers crop."
         )
-        if name in ("ReflectionPad", "ReplicationPad", "CircularPad"):
-            doc = doc.replace("; negative numbers crop", "")
         body = {"axes": axes, "__doc__": doc, "__module__": __name__, **fields}
         made.append(type(f"{name}{axes}d", (base,), body))
     return tuple(made)

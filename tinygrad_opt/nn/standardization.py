@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, ops
+from .._quiet import quiet
 from .._tensor import Size, Tensor
 from ..autograd.half import HALF, in_float32, widened
 from ..backend import xp
@@ -197,6 +198,7 @@ def _by_running(input: Tensor, mean: Any, var: Any, weight: Any, bias: Any, eps:
     return input * _columns(scale, shape) + _columns(shift, shape)
 
 
+@quiet
 def _by_batch(
     input: Tensor, axes: tuple[int, ...], running_mean: Any, running_var: Any, weight: Any,
     bias: Any, momentum: float, eps: float,

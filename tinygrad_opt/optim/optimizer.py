@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from operator import is_
 from typing import Any
 
+from .._quiet import quiet
 from .._tensor import Tensor
 from ..autograd.graph import wrap_plain
 from ..autograd.modes import enable_grad, mode
@@ -101,6 +102,8 @@ class Optimizer(Hooked):
         super().__init_subclass__(**kwargs)
         if "step" in vars(cls):
             cls.step = _noted(cls.step)  # type: ignore[method-assign]
+        if "update" in vars(cls):  # what NumPy computes there; kernels warn of nothing
+            cls.update = quiet(cls.update)  # type: ignore[method-assign]
 
     # What a subclass may define -------------------------------------------------------------------
 

@@ -90,7 +90,7 @@ class _Telling:
     setdefault = _telling("setdefault")
 
 
-class StateView(_Telling, dict[str, Any]):  # type: ignore[misc]
+class StateView(_Telling, dict[str, Any]):
     """The state of one parameter: Tensors that are views into the flat buffers, and what users add.
 
     edits: told of every change.
@@ -109,7 +109,7 @@ class StateView(_Telling, dict[str, Any]):  # type: ignore[misc]
         return copy.deepcopy(dict(self), memo)
 
 
-class State(_Telling, defaultdict[Any, Any]):  # type: ignore[misc]
+class State(_Telling, defaultdict[Any, Any]):
     """`optimizer.state`: Tensor -> StateView; an entry that is asked for and not there is made."""
 
     __slots__ = ("edits",)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._quiet import quiet
 from ..._tensor import Tensor
 from ...autograd.graph import wrap_plain
 from ...backend import array_namespace, is_writable
@@ -30,6 +31,7 @@ Parameters = Tensors | Iterable[tuple[str, Tensor]]
 _AT_MOST = 10  # parameters that an error lists
 
 
+@quiet
 def clip_grad_norm_(
     parameters: Parameters, max_norm: float, norm_type: float = 2.0,
     error_if_nonfinite: bool = False, foreach: bool | None = None,
@@ -81,6 +83,7 @@ def clip_grad_norm(
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 
 
+@quiet
 def clip_grads_with_norm_(
     parameters: Parameters, max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
@@ -88,6 +91,7 @@ def clip_grads_with_norm_(
     _scale(_gradients(_named(parameters)[1]), max_norm, float(total_norm))
 
 
+@quiet
 def get_total_norm(
     tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False,
     foreach: bool | None = None,
@@ -105,6 +109,7 @@ def get_total_norm(
     return norm
 
 
+@quiet
 def clip_grad_value_(
     parameters: Parameters, clip_value: float, foreach: bool | None = None
 ) -> None:
