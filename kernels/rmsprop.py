@@ -4,8 +4,7 @@ Source: Tieleman & Hinton 2012 (lecture 6e of "Neural networks for machine learn
 arXiv:1308.0850, equations 38 to 45 (centered). As in PyTorch, eps stands outside the root.
 
 Centered, s - a^2 is a variance; rounding can make it a little negative. PyTorch takes the root of
-that and gets NaN; here it counts as zero. Where s is infinite a^2 may be too, and so is the
-variance.
+that and gets NaN; here it counts as zero. Where s is infinite, a^2 may be too: so is the variance.
 """
 
 from math import sqrt
