@@ -111,8 +111,10 @@ def norm2(x, *, axis=None, keepdims=False):
 def _root_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:
     """sqrt(sum(x^2)) of a raw array; scaled where squares leave the range of the type."""
     y = xp(x).sqrt(xp(x).sum(x * x, axis=axis, keepdims=keepdims))
-    least, most = (y.min(), y.max()) if y.ndim and y.size else (y, y)
-    if not y.size or (least > 1e-15 and most < 1e18):
+    if not x.size:
+        return y
+    least, most = (y.min(), y.max()) if y.ndim else (y, y)
+    if least > 1e-15 and most < 1e18:
         return y
     scale = _scale(xp(x).abs(x), axis, "amax")
     z = x / scale
