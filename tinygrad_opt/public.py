@@ -99,6 +99,7 @@ def named(function: Any, name: str, owner: str = "", module: str | None = None) 
             function.__closure__,
         )  # fmt: skip
         copied.__kwdefaults__ = function.__kwdefaults__
+        copied.__signature__ = inspect.signature(function)  # that of what a wrapper is around
         function = functools.update_wrapper(copied, function)
         del function.__wrapped__
     function.__name__, function.__qualname__ = name, full
