@@ -264,6 +264,8 @@ class FlatGroup:
     def _alike(self) -> bool:
         """Whether all parameters have taken the same number of steps, and have equal scalars."""
         self._taken = int(self.steps.item(0))
+        if len(self.params) == 1:
+            return True
         return all(map(_all_equal, (self.steps, *self.scalars.values())))
 
     def _end_of_run(self, start: int) -> int:
