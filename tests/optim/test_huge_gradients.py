@@ -116,3 +116,16 @@ def test_an_infinite_average_stays_infinite_and_moves_nothing(rule, states):
         for name, value in states.items():
             if np.isinf(value):
                 assert np.isinf(named[name][:2]).all()
+
+
+# Adam after 1, 1e20, 1, 1, -1 in float32, lr 0.01: PyTorch's values.
+ADAM = [0.99, 0.982559, 0.976806, 0.972095, 0.968112]
+
+
+def test_adam_goes_on_as_pytorch_does():
+    p = tg.ones(1).requires_grad_()
+    optimizer = optim.Adam([p], lr=0.01)
+    for g, expected in zip((1.0, 1e20, 1.0, 1.0, -1.0), ADAM, strict=True):
+        p.grad = tg.tensor([g])
+        optimizer.step()
+        assert p.item() == pytest.approx(expected, abs=2e-6)

@@ -34,7 +34,8 @@ DOORS = {
     "add": lambda a: tg.zeros(*a.shape, dtype=tg.as_tensor(a).dtype) + a,
     "multiply": lambda a: a * tg.ones(*a.shape, dtype=tg.as_tensor(a).dtype),
     "copy_": lambda a: tg.zeros(*a.shape, dtype=tg.as_tensor(a).dtype).copy_(a),
-    "module": lambda a: tg.nn.Parameter(tg.as_tensor(a), requires_grad=False),
+    "Parameter": lambda a: tg.nn.Parameter(a, requires_grad=False),
+    "Buffer": tg.nn.Buffer,
 }
 
 

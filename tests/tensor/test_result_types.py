@@ -6,6 +6,7 @@ The first kind decides; the others change the type only if theirs is higher (boo
 
 import itertools
 import operator
+import threading
 
 import numpy as np
 import pytest
@@ -262,3 +263,23 @@ def test_every_pair_of_types_as_pytorch(torch, name):
         if ours[0] != theirs[0] or not np.allclose(ours[1], theirs[1], 2e-3, equal_nan=True):
             wrong.append((a, b, theirs, ours))
     assert not wrong
+
+
+def test_integers_beyond_the_type_wrap_in_threads_too():
+    """Operations of several threads get in each other's way, and are then called in another way."""
+    found, failed = [], []
+
+    def work():
+        try:
+            for _ in range(500):
+                found.append((tg.tensor([1, 2], dtype=tg.uint8) + (-1)).tolist())
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert found == [[0, 1]] * 2000

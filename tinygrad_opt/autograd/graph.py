@@ -215,10 +215,11 @@ def _binary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[...
             targets = (None, y) if y._requires_grad else None
         try:
             output = call(pair, a, b)
-        except (TypeError, ValueError, RuntimeError) as error:
-            output = _again(error, pair, inputs, (a, b))
-        except OverflowError:  # a Python integer that the other's type cannot hold
-            return recorded(*settle_pair(recorded.__name__, inputs, None))
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            try:
+                output = _again(error, pair, inputs, (a, b))
+            except OverflowError:  # a Python integer that the other's type cannot hold
+                return recorded(*settle_pair(recorded.__name__, inputs, None))
         z = output[0]
         if type(z) is not _ndarray or (z.dtype is not _FLOAT32 if odd is None else odd):
             z, settled = _settled_pair(recorded, inputs, a, b, z)
@@ -288,9 +289,9 @@ def _again(
     params: dict[str, Any] = _NO_PARAMS,
 ) -> Any:  # fmt: skip
     """The pair's output if it could not be called, else raises its error in terms of tensors."""
-    if not isinstance(error, RuntimeError):
+    if isinstance(error, (TypeError, ValueError)):
         raise explain(pair.__name__, inputs, error) from error
-    if not busy(error):
+    if not isinstance(error, RuntimeError) or not busy(error):
         raise error
     try:
         return _call(pair, *raw, **params)
