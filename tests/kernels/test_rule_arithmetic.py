@@ -107,8 +107,8 @@ def everything(p, g, m, lr):
 @pytest.mark.skipif(bool(getattr(config, "BOUNDSCHECK", 0)), reason="a bounds check can raise")
 @every_dtype
 def test_no_kernel_can_raise_within_its_loop(dtype):
-    # Each `raise` in a kernel refers to a pickled exception: the one is "sizes differ". (Python 3.12
-    # writes the branch of a chained comparison twice, so that its name stands there twice.)
+    # Each `raise` in a kernel refers to a pickled exception: the one is "sizes differ". (Python
+    # 3.12 writes the branch of a chained comparison twice, so that its name stands there twice.)
     loop = next(f for f in everything.llvm(dtype).split("\ndefine ")[1:] if "@_ZN" in f[:200])
     assert len(set(re.findall(r"picklebuf\.\w+", loop))) == 1
 
