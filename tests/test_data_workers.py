@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import tinygrad_opt as T
+from tinygrad_opt.data.workers.transfer import LARGE
 from tinygrad_opt.utils.data import (
     DataLoader,
     Dataset,
@@ -22,7 +23,6 @@ from tinygrad_opt.utils.data import (
     TensorDataset,
     get_worker_info,
 )
-from tinygrad_opt.utils.transfer import LARGE
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="these tests fork"),

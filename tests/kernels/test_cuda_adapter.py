@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("numba_cuda")
 
 from tinygrad_opt.kernels import all_finite, norm, sgd, sum_of_powers
-from tinygrad_opt.kernels import cuda as adapter
+from tinygrad_opt.kernels.compiler import cuda as adapter
 
 FLOAT32 = np.dtype(np.float32)
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 import tinygrad_opt as T
 from tinygrad_opt import nn
-from tinygrad_opt.backend import Namespace, xp
+from tinygrad_opt.arrays.namespace import Namespace
+from tinygrad_opt.arrays.windows import Spans
+from tinygrad_opt.arrays.xp import xp
 from tinygrad_opt.nn import functional as F
-from tinygrad_opt.windows import Spans
 
 # name -> how both libraries build it, and the shape it takes
 MODULES = {

@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import Tensor, functions, ops
-from tinygrad_opt.operators import NOT_METHODS
+from tinygrad_opt.tensors.methods import NOT_METHODS
 
 RNG = np.random.default_rng(0)
 A = RNG.standard_normal((2, 3))

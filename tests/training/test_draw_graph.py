@@ -10,7 +10,7 @@ import tinygrad_opt as tg
 from tinygrad_opt import nn
 from tinygrad_opt.autograd import Function
 from tinygrad_opt.training import draw_graph
-from tinygrad_opt.training.layered import place
+from tinygrad_opt.training.graph_picture.layout import place
 
 
 def titles(drawing):

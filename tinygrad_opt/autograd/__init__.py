@@ -7,14 +7,15 @@ recording off and on; `function.py` is for operations of the user's own, `versio
 from.
 """
 
+from ..core.backward import backward
+from ..core.node import Node
+from ..core.record import is_grad_enabled, op
 from . import anomaly, function
 from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
-from .engine import backward, grad
 from .function import Function
+from .grad import grad
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
-from .graph import op
-from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from .node import Node
+from .modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .variable import Variable
 
 __all__ = [

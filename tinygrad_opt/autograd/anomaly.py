@@ -12,9 +12,9 @@ import traceback
 import warnings
 from typing import Any
 
-from ..backend import xp
-from . import graph
-from .node import Node, Variable
+from ..arrays.xp import xp
+from ..core import record
+from ..core.node import Node, Variable
 
 __all__ = ["detect_anomaly", "is_anomaly_enabled", "set_detect_anomaly"]
 
@@ -41,7 +41,7 @@ class TracedNode(Node):
 
 
 def record_traced(value: Any, *parts: Any) -> Any:
-    return graph.wrap_recorded(value, TracedNode(*parts))
+    return record.wrap_recorded(value, TracedNode(*parts))
 
 
 def user_lines() -> str:
@@ -149,4 +149,4 @@ class detect_anomaly:
 def _switch(mode: bool, check_nan: bool) -> None:
     global on, _check_nan
     on, _check_nan = mode, check_nan
-    graph.record = record_traced if mode else graph.record_plainly
+    record.record = record_traced if mode else record.record_plainly

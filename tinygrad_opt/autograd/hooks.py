@@ -7,11 +7,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import name_of
-from .function_node import Packet
-from .graph import wrap_plain
-from .node import Node, Variable
-from .rowsparse import RowSparse
+from ..arrays.dtypes import name_of
+from ..arrays.rowsparse import RowSparse
+from ..core.node import Node, Variable
+from ..core.record import wrap_plain
+from .function import Packet
 
 __all__ = ["KEEP_GRAD", "HookTable", "KeepGrad", "RemovableHandle", "add_hook", "hooks_of",
            "on_node"]  # fmt: skip
@@ -133,7 +133,7 @@ class KeepGrad:
         self._tensor = weakref.ref(tensor)
 
     def __call__(self, g: Any) -> Any:
-        from .engine import accumulate
+        from ..core.backward import accumulate
 
         tensor = self._tensor()
         if tensor is not None:

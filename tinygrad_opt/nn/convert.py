@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .._quiet import quiet_cast
-from .._tensor import Tensor
-from ..autograd.graph import wrap_plain
-from ..backend import Device, to_device
+from ..arrays.device import Device, to_device
+from ..arrays.quiet import quiet_cast
+from ..core.record import wrap_plain
+from ..core.tensor import Tensor
 from .parameter import is_lazy
 
 __all__ = ["convert"]

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops, random
-from .._tensor import Tensor
-from .._warn import warn_caller
-from ..backend import device_of, to_device
-from ..public import publish
+from .. import ops
+from ..arrays import random
+from ..arrays.device import device_of, to_device
+from ..core.public import publish
+from ..core.tensor import Tensor
+from .errors import warn_caller
 from .module import Module
 
 __all__ = [

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from .._tensor import Tensor
+from ..core.tensor import Tensor
 from .convert import convert
+from .errors import explain_missing
 from .hooks import call, everywhere
-from .mistakes import explain_missing
 from .parameter import Parameter
 from .registry import BUFFER, MODULE, PARAMETER
-from .saving import Saving
+from .state import Saving
 
 __all__ = ["Module"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import dtypes
-from .._tensor import Size, Tensor
-from ..autograd.graph import wrap_as
-from ..creation import as_tensor, empty, tensor
+from ..arrays import dtypes
+from ..core.record import wrap_as
+from ..core.tensor import Size, Tensor
+from ..tensors.creation import as_tensor, empty, tensor
 
 __all__ = [
     "Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy",

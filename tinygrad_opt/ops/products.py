@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..autograd.graph import op
-from ..autograd.half import HALF, in_float32
-from ..backend import xp
+from ..arrays.xp import xp
+from ..core.half import HALF, in_float32
+from ..core.record import op
 
 
 def _t(x: Any) -> Any:
@@ -50,7 +50,7 @@ def _check_inner(x: Any, y: Any) -> None:
                 f"axes of {tuple(x.shape)} and {tuple(y.shape)} do not broadcast"
             )
     if x.dtype != y.dtype:
-        from ..dtypes import name_of
+        from ..arrays.dtypes import name_of
 
         raise RuntimeError(
             f"matmul: expected m1 and m2 to have the same dtype, but got: "
@@ -98,7 +98,7 @@ def _check_linear(x: Any, weight: Any) -> None:
             f"{_rows(weight.shape[::-1])})"
         )
     if x.dtype != weight.dtype:
-        from ..dtypes import name_of
+        from ..arrays.dtypes import name_of
 
         raise RuntimeError(
             f"linear: mat1 and mat2 must have the same dtype, but got {name_of(x.dtype)} and "

@@ -16,9 +16,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd.graph import op
-from ..backend import xp
-from .shared import shared
+from ..arrays.xp import xp
+from ..core.record import op
+from .shared_work import shared
 
 State = tuple[Any, ...]
 

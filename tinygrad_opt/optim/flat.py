@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor
-from ..autograd.graph import wrap_plain
-from ..autograd.rowsparse import RowSparse
-from ..autograd.versions import note_write
-from ..backend import array_namespace, is_writable, same_library
-from ..dtypes import get_default_dtype
-from ..sparse import SparseTensor
+from ..arrays.dtypes import get_default_dtype
+from ..arrays.namespace import is_writable
+from ..arrays.rowsparse import RowSparse
+from ..arrays.xp import array_namespace, same_library
+from ..core.record import wrap_plain
+from ..core.tensor import Tensor
+from ..core.versions import note_write
+from ..tensors.sparse import SparseTensor
 
 __all__ = ["FlatGroup", "Run"]
 

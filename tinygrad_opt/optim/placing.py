@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._quiet import quiet
-from .._tensor import Tensor
-from ..autograd.graph import wrap_plain
-from ..backend import device_of
-from .checks import place_of
+from ..arrays.device import device_of
+from ..arrays.quiet import quiet
+from ..core.record import wrap_plain
+from ..core.tensor import Tensor
 from .flat import FlatGroup
-from .free import array_of, fitted
-from .state import Edits, bind
+from .settings import place_of
+from .state import Edits, array_of, bind, fitted
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer

@@ -1,5 +1,7 @@
 """What surrounds training, as `torch.utils`: `data` feeds it, `checkpoint` saves memory."""
 
-from . import checkpoint, data, hooks
+from ..autograd import recompute
+from ..data import loader
+from . import hooks
 
 __all__ = ["checkpoint", "data", "hooks"]

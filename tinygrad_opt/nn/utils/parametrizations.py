@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..._tensor import Tensor
-from ...autograd.graph import wrap_plain
-from ..distance import normalize
+from ...core.record import wrap_plain
+from ...core.tensor import Tensor
+from ..losses.distances import normalize
 from ..module import Module
 from .parametrize import register_parametrization
 from .spectral_norm import (

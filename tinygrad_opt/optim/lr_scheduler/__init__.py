@@ -11,19 +11,31 @@ share (the protocol, warnings, exact resuming, two schedulers on one optimizer) 
     of your own          derive from FactorScheduler or LRScheduler
 """
 
-from ..factor_scheduler import FactorScheduler
-from ..scheduler_base import EPOCH_DEPRECATION_WARNING, LRScheduler
+from .base import EPOCH_DEPRECATION_WARNING, LRScheduler
 from .compose import ChainedScheduler, SequentialLR
-from .cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts, CosineRestartsLR
-from .custom import HyperparameterScheduler, ScheduleLR
-from .cyclic import CyclicLR
-from .decay import ConstantLR, ExponentialLR, LinearLR, MultiStepLR, PolynomialLR, StepLR
-from .lambdas import LambdaLR, MultiplicativeLR
-from .one_cycle import OneCycleLR
+from .custom import HyperparameterScheduler, LambdaLR, MultiplicativeLR, ScheduleLR
+from .cyclic import CyclicLR, OneCycleLR
+from .factor import FactorScheduler
+from .factors import (
+    ConstantLR,
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    CosineRestartsLR,
+    ExponentialDecayLR,
+    ExponentialLR,
+    FixedLR,
+    InverseSqrtLR,
+    InverseTimeLR,
+    LinearLR,
+    MultiStepLR,
+    PolynomialLR,
+    StepLR,
+    TimeDecayLR,
+    WarmupCosineLR,
+    WarmupStableDecayLR,
+)
 from .plateau import PlateauLR, ReduceLROnPlateau
 from .swa import SWALR
-from .textbook import ExponentialDecayLR, FixedLR, InverseTimeLR, TimeDecayLR
-from .warmup import InverseSqrtLR, WarmupCosineLR, WarmupStableDecayLR
 
 __all__ = [
     "EPOCH_DEPRECATION_WARNING",
