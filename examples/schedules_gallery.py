@@ -16,7 +16,7 @@ import tinygrad_opt
 from tinygrad_opt import optim
 from tinygrad_opt.optim import lr_scheduler
 from tinygrad_opt.optim.plot import plot_schedule
-from tinygrad_opt.optim.schedules import anneal, cosine_restarts, decay
+from tinygrad_opt.optim.schedules import anneal, cosine_restarts, warmup
 
 STEPS, RATE, COLUMNS = 100, 1.0, 5
 INK, GREY, BLUE, RED = "#1d2733", "#7b8794", "#2166ac", "#c0392b"
@@ -65,7 +65,7 @@ PANELS = [
     ("CosineRestartsLR", {"T_0": 15, "T_mult": 1.5}, None),
     (
         "ScheduleLR",
-        {"formula": decay(10) * cosine_restarts(30, end_factor=0.2)},
+        {"formula": warmup(10) * cosine_restarts(30, end_factor=0.2)},
         "warmup(10) * cosine_restarts(30)",
     ),
     ("CyclicLR", CYCLE, "triangular" + IN_RED),
@@ -83,7 +83,7 @@ PANELS = [
     ("InverseSqrtLR", {"warmup_steps": 15}, None),
     (
         "PlateauLR",
-        {"schedule": decay(15), "factor": 0.5, "patience": 9},
+        {"schedule": warmup(15), "factor": 0.5, "patience": 9},
         "warmup(15); the loss stays from step 40 to 75",
     ),
     ("ReduceLROnPlateau", {"factor": 0.5, "patience": 9}, "the loss stays from step 40 to 75"),

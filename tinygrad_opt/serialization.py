@@ -28,8 +28,7 @@ import safetensors
 import safetensors.numpy
 
 from .arrays.device import CPU, to_device
-from .core.record import wrap_plain
-from .core.tensor import Tensor
+from .core.tensor import Tensor, wrap_plain
 
 __all__ = ["CheckpointError", "load", "save"]
 

@@ -1,1 +1,1 @@
-"""compiler."""
+"""From the source of an update rule to kernels: read, check, write, compile, cache."""

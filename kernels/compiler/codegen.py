@@ -7,10 +7,10 @@ edit). A self-contained text has neither fault, compiles to PTX without a GPU, a
 
 from __future__ import annotations
 
-import platform
 import textwrap
 from typing import Literal
 
+from . import denormals
 from .lower import RESERVED, fresh, lower
 from .syntax import Rule
 
@@ -140,11 +140,11 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         dtype=dtype,
         signature=_signature(dtype, len(array), len(scalars)),
         cache=cache,
-        prelude=PRELUDE if X86 else "",
+        prelude=denormals.PRELUDE if denormals.X86 else "",
         function=function_name(rule, target),
         parameters=", ".join([*array.values(), *scalars]),
-        enter=ENTER.format(mode=mode),
-        leave=LEAVE.format(mode=mode),
+        enter=denormals.ENTER.format(mode=mode),
+        leave=denormals.LEAVE.format(mode=mode),
         i=index,
         size=size,
         sizes=" == ".join(f"{name}.shape[0]" for name in array.values()),
@@ -165,49 +165,3 @@ def _signature(dtype: str, arrays: int, scalars: int) -> str:
 
 def _is_name(text: str) -> bool:
     return text.isidentifier()
-
-
-# The denormal policy: on x86, CPU kernels compute with numbers below the smallest normal as zero --
-
-
-X86 = platform.machine().lower() in ("x86_64", "amd64")
-
-# What a kernel does before its loop and after it. 0x9FC0 is MXCSR as a process starts with it
-# (0x1F80: all exceptions masked, round to nearest) with
-# flush-to-zero (0x8000) and denormals-are-zero (0x0040).
-ENTER = "{mode} = exchange_mode(uint32(0x9FC0))  # denormals count as zero: see denormals.py"
-
-
-LEAVE = "exchange_mode({mode})"
-
-
-if not X86:
-    ENTER, LEAVE = "# Denormals stay: see denormals.py.", "# No mode to restore."
-
-# Part of a kernel's text, for the reasons given in `codegen`.
-PRELUDE = """\
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-
-
-@intrinsic
-def exchange_mode(typing, word):
-    # Put `word` into MXCSR, the processor's floating-point mode; return what it held.
-    def generate(context, builder, signature, arguments):
-        pointer = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [pointer])
-        before, after = (cgutils.alloca_once(builder, ir.IntType(32)) for _ in range(2))
-        builder.store(arguments[0], after)
-        for name, place in (("st", before), ("ld", after)):
-            instruction = cgutils.get_or_insert_function(
-                builder.module, kind, f"llvm.x86.sse.{name}mxcsr"
-            )
-            builder.call(instruction, [builder.bitcast(place, pointer)])
-        return builder.load(before)
-
-    return types.uint32(types.uint32), generate
-
-
-"""

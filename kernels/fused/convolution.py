@@ -201,7 +201,7 @@ def text(name: str, dtype: str, parallel: bool, on_disk: bool) -> str:
         "dtype": dtype,
         "tile": TILE,
     }
-    head = "# Written by tinygrad_opt.kernels.convolution.\n"
+    head = "# Written by tinygrad_opt.kernels.fused.convolution.\n"
     return head + "\n\n".join(parts).format(**settings)
 
 

@@ -13,7 +13,7 @@ from ..compiler import cache
 _ELEMENTS_PER_CELL = 8  # elements of an optimizer's step in the time of looking at one cell
 
 _ARGMAX = """\
-# Written by tinygrad_opt.kernels.pooling.
+# Written by tinygrad_opt.kernels.fused.pooling.
 import numpy as np
 from numba import njit, prange
 
@@ -67,7 +67,7 @@ def argmax(x, d0, d1, h0, h1, w0, w1, dd, dh, dw, place):
 
 # Places come from outside, and may have been changed since: each is looked at before it is used.
 _PICK = """\
-# Written by tinygrad_opt.kernels.pooling.
+# Written by tinygrad_opt.kernels.fused.pooling.
 from numba import njit
 
 
@@ -84,7 +84,7 @@ def pick(x, place, missing, y):
 """
 
 _SPREAD = """\
-# Written by tinygrad_opt.kernels.pooling.
+# Written by tinygrad_opt.kernels.fused.pooling.
 from numba import njit
 
 

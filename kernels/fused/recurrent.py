@@ -81,7 +81,7 @@ def gru_step_back(space: Any, gates: Any, u: Any, h: Any, dh: Any) -> tuple[Any,
 # Each inner loop touches few arrays: with more, LLVM gives up on proving that they do not overlap,
 # and does not vectorise. `one` and `half` have the arrays' type, so float32 stays float32.
 _HEAD = """\
-# Written by tinygrad_opt.kernels.recurrent.
+# Written by tinygrad_opt.kernels.fused.recurrent.
 import numpy as np
 from numba import njit
 

@@ -22,7 +22,7 @@ CHUNK = 32_768  # elements per partial sum, a multiple of the block below
 # SIMD as it stands: 32 independent sums, each of every 32nd element. The slice `block`, with
 # indices that are provably not negative, made this 7 times faster than `x[row + lane]`.
 _SUM = """\
-# Written by tinygrad_opt.kernels.reduce.
+# Written by tinygrad_opt.kernels.fused.reduce.
 import math
 
 import numpy as np
@@ -68,7 +68,7 @@ def {function}(x, {argument}):
 # The bits of |x|, read as an integer, grow with |x|: infinity is above every number and NaN above
 # infinity. So one integer maximum, which needs no care with NaN, finds all three.
 _LARGEST = """\
-# Written by tinygrad_opt.kernels.reduce.
+# Written by tinygrad_opt.kernels.fused.reduce.
 from numba import njit, prange
 
 

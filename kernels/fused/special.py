@@ -1,7 +1,7 @@
 """Special functions that NumPy lacks, element by element over raw NumPy arrays.
 
 `erf`, `erfc` and `lgamma` are the C library's, in a loop that Numba compiles; the rest are written
-with NumPy. CuPy has its own (see `backend.py`).
+with NumPy. CuPy has its own (see `tinygrad_opt/arrays/namespace.py`).
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import autograd, optim
-from tinygrad_opt.autograd import op, saved_values
+from tinygrad_opt.autograd import op
+from tinygrad_opt.core import versions
 
 CHANGED = r"one of the variables needed for gradient computation has been modified by an inplace"
 
@@ -43,10 +44,10 @@ def test_who_shares_a_counter():
 
 
 def test_a_counter_dies_with_its_memory():
-    before = len(saved_values._stamps)
+    before = len(versions._stamps)
     for _ in range(5):
         tg.zeros(2).add_(1)
-    assert len(saved_values._stamps) == before
+    assert len(versions._stamps) == before
 
 
 # What an operation needs of its inputs x, w and its result y, and what it does not.

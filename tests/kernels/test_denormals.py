@@ -6,9 +6,9 @@ import pytest
 
 from tinygrad_opt import kernels
 from tinygrad_opt.kernels import threads
-from tinygrad_opt.kernels.compiler import codegen
+from tinygrad_opt.kernels.compiler import codegen, denormals
 
-pytestmark = pytest.mark.skipif(not codegen.X86, reason="only on x86 are denormals slow")
+pytestmark = pytest.mark.skipif(not denormals.X86, reason="only on x86 are denormals slow")
 
 SIZE = 3 * codegen.CHUNK + 5  # several chunks, so that each thread has some
 ADAM = (1.0, 0.0, 1.0, 0.1, 0.1, 0.999, 0.001, 1e-8, 1.0, 1.0)
@@ -98,9 +98,9 @@ def test_an_infinite_step_raises_no_flag_for_numpy():
 
 
 def test_other_processors_get_no_such_instruction(monkeypatch):
-    monkeypatch.setattr(codegen, "X86", False)
-    monkeypatch.setattr(codegen, "ENTER", "# Denormals stay: see denormals.py.")
-    monkeypatch.setattr(codegen, "LEAVE", "# No mode to restore.")
+    monkeypatch.setattr(denormals, "X86", False)
+    monkeypatch.setattr(denormals, "ENTER", "# Denormals stay: see denormals.py.")
+    monkeypatch.setattr(denormals, "LEAVE", "# No mode to restore.")
     for target in ("serial", "parallel"):
         text = kernels.adam.source(target)
         assert "mxcsr" not in text

@@ -19,7 +19,7 @@ X = np.arange(6.0).reshape(1, 1, 6)
 
 WRONG_KERNEL = """
 import numpy as np
-from tinygrad_opt.kernels import cache
+from tinygrad_opt.kernels.compiler import cache
 
 TEXT = '''
 from numba import njit

@@ -8,7 +8,7 @@ import pytest
 from numba import config
 
 from tinygrad_opt.kernels import threads, update_rule
-from tinygrad_opt.kernels.compiler import codegen
+from tinygrad_opt.kernels.compiler import denormals
 
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -86,7 +86,7 @@ def test_plain_python_raises_where_a_kernel_has_infinity():
     assert p.tolist() == [-math.inf, 0.5]
 
 
-@pytest.mark.skipif(not codegen.X86, reason="the mode is that of x86")
+@pytest.mark.skipif(not denormals.X86, reason="the mode is that of x86")
 @pytest.mark.parametrize("parallel", [False, True])
 def test_a_pole_leaves_the_processor_as_it_was(parallel, monkeypatch):
     monkeypatch.setattr(threads, "threshold", 1 if parallel else 10**9)
@@ -108,8 +108,8 @@ def everything(p, g, m, lr):
 @pytest.mark.skipif(bool(getattr(config, "BOUNDSCHECK", 0)), reason="a bounds check can raise")
 @every_dtype
 def test_no_kernel_can_raise_within_its_loop(dtype):
-    # Each `raise` in a kernel refers to a pickled exception: the one is "sizes differ". (Python 3.12
-    # writes the branch of a chained comparison twice, so that its name stands there twice.)
+    # Each `raise` in a kernel refers to a pickled exception: the one is "sizes differ". (Python
+    # 3.12 writes the branch of a chained comparison twice, so that its name stands there twice.)
     loop = next(f for f in everything.llvm(dtype).split("\ndefine ")[1:] if "@_ZN" in f[:200])
     assert len(set(re.findall(r"picklebuf\.\w+", loop))) == 1
 
@@ -120,7 +120,7 @@ def reads_bits(p, g, a, b, c, d, e):
     return math.log(g), math.log2(-g), math.log10(low), g**-0.5, math.pow(g, g), g**1.5
 
 
-@pytest.mark.skipif(not codegen.X86, reason="elsewhere denormals stay")
+@pytest.mark.skipif(not denormals.X86, reason="elsewhere denormals stay")
 @every_dtype
 def test_denormals_are_zero_for_functions_that_read_their_bits(dtype):
     g = np.array([np.finfo(dtype).tiny / 8, 0.0], dtype)

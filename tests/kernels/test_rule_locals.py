@@ -13,7 +13,7 @@ from local_rules import LOCAL_RULES, coefficients
 from rules import arrays, copies
 
 from tinygrad_opt.kernels import RuleError
-from tinygrad_opt.kernels.compiler import codegen
+from tinygrad_opt.kernels.compiler import denormals
 
 every_rule = pytest.mark.parametrize("rule", LOCAL_RULES.values(), ids=LOCAL_RULES)
 
@@ -42,9 +42,9 @@ def test_compiled_kernels_equal_the_plain_function(rule):
 def interpreted(rule, target, monkeypatch):
     """The kernel's text run by Python: no compiler, so that hundreds of rules can be tried."""
     with monkeypatch.context() as patch:
-        patch.setattr(codegen, "X86", False)
-        patch.setattr(codegen, "ENTER", "pass")
-        patch.setattr(codegen, "LEAVE", "pass")
+        patch.setattr(denormals, "X86", False)
+        patch.setattr(denormals, "ENTER", "pass")
+        patch.setattr(denormals, "LEAVE", "pass")
         patch.setattr(numba, "njit", lambda *_, **__: lambda function: function)
         patch.setattr(numba, "prange", range)
         grid = {"grid": lambda _: 0, "gridsize": lambda _: 1}

@@ -14,9 +14,9 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import ops
-from tinygrad_opt.arrays import namespace
+from tinygrad_opt.arrays import device, xp
 from tinygrad_opt.core.errors import explain
-from tinygrad_opt.core.record import wrap_plain
+from tinygrad_opt.core.tensor import wrap_plain
 
 
 def leaf(m):
@@ -376,8 +376,8 @@ def cupy_is(monkeypatch):
     """Makes `import cupy` find a given module, or nothing."""
 
     def forget():
-        namespace.cupy.cache_clear()
-        namespace._cupy_namespace.cache_clear()
+        device.cupy.cache_clear()
+        xp._cupy_namespace.cache_clear()
 
     def use(module):
         monkeypatch.setitem(sys.modules, "cupy", module)

@@ -1,4 +1,4 @@
-"""device."""
+"""Devices: where an array lies, and moving it there."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ import functools
 import sys
 from typing import Any
 
-from .namespace import _NUMPY, array_namespace
-
 __all__ = ["Device", "device_of", "is_available", "to_device"]
-
-
-# Devices ------------------------------------------------------------------------------------------
 
 
 class Device:
@@ -94,9 +89,9 @@ def is_available() -> bool:
 
 def device_of(array: Any) -> Device:
     """The device that holds a raw array."""
-    if array_namespace(array) is _NUMPY:
-        return CPU
-    return Device("cuda", int(array.device.id))
+    if type(array).__module__.partition(".")[0] == "cupy":
+        return Device("cuda", int(array.device.id))
+    return CPU
 
 
 def to_device(array: Any, device: Device | str) -> Any:

@@ -1,12 +1,10 @@
-"""Devices and array namespaces: the only file that knows CuPy (but for kernels/cuda.py).
+"""Array namespaces: NumPy and CuPy, each with the extras that the operations call by name.
 
-An op's body never names an array library. It asks `xp(x)` for the namespace that `x` belongs to
-and calls NumPy's names on it, so the same lines run on NumPy arrays, on CuPy arrays and, when a
-derivative is itself differentiated, on Tensors. Beside NumPy's own names a namespace offers a
-handful of extras that NumPy lacks: `cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax`,
-`cross_entropy_rows`, `scatter_add`, `put`, `windows`, the steps of recurrent layers (`lstm_step`,
-`gru_step` and their `_back`), and the special functions `erf`, `erfc`,
-`erfinv`, `lgamma` and `polygamma`. Those for convolution and pooling stand in `windows.py`.
+`xp(x)` finds the namespace of an array. Beside NumPy's own names it offers what NumPy lacks:
+`cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax`, `cross_entropy_rows`, `scatter_add`,
+`put`, `windows`, the steps of recurrent layers (`lstm_step`, `gru_step` and their `_back`), and the
+special functions `erf`, `erfc`, `erfinv`, `lgamma` and `polygamma`. Those for convolution and
+pooling stand in `windows.py`.
 """
 
 from __future__ import annotations

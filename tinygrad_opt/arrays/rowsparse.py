@@ -10,9 +10,10 @@ import math
 from typing import Any
 
 from .device import device_of, to_device
+from .namespace import is_writable
 from .xp import xp
 
-__all__ = ["RowSparse"]
+__all__ = ["RowSparse", "added"]
 
 
 class _Refusing:
@@ -40,6 +41,7 @@ class RowSparse:
     __slots__ = ("rows", "shape", "unique", "values")
     __array_ufunc__ = None  # NumPy and CuPy leave `array + rows` to `__radd__`
     _namespace = _Refusing()
+    tensor_class: Any  # SparseTensor, which says so itself
 
     def __init__(self, rows: Any, values: Any, shape: tuple[int, ...], unique: bool = False):
         self.rows, self.values, self.shape, self.unique = rows, values, tuple(shape), unique
@@ -125,3 +127,16 @@ class RowSparse:
             "can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first: NumPy has "
             "no row-sparse arrays"
         )
+
+
+def added(held: Any, g: Any) -> Any:
+    """The sum of two gradients, arrays or RowSparse: in the memory of `held`, where that goes."""
+    if type(held) is RowSparse:
+        return held + g
+    if not is_writable(held):  # a gradient of the caller's
+        held = held.copy()
+    if type(g) is RowSparse:
+        g.add_to(held)
+    else:
+        held += g
+    return held

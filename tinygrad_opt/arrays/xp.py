@@ -1,4 +1,10 @@
-"""xp."""
+"""`xp(x)`: the namespace of an array. The first file of the reading path; next: `core/node.py`.
+
+No line of an operation names an array library. It asks `xp(x)` for the namespace that `x` belongs
+to and calls NumPy's names on it: `xp(x).exp(x)`. So the same lines run on NumPy arrays, on CuPy's
+and, when a derivative is itself differentiated, on Tensors, whose namespace is the package `ops`.
+What a namespace offers beside NumPy's own names stands in `namespace.py`.
+"""
 
 from __future__ import annotations
 

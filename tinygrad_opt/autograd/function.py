@@ -7,10 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..arrays.xp import array_namespace, xp
+from ..core import versions
+from ..core.backward import reduce_to
 from ..core.node import FixedNode, Node, Variable, next_rank
-from ..core.record import mode, reduce_to, wrap_plain
+from ..core.record import mode
+from ..core.tensor import wrap_plain
 from . import anomaly, recorded_writes, saved_values
+from .edges import next_functions
 from .modes import enable_grad, no_grad
+from .packet import Packet
 
 if TYPE_CHECKING:
     from .hooks import RemovableHandle
@@ -291,7 +296,7 @@ class Call:
             if place is not None:
                 x = wrap_plain(x.array)
                 place = place if several else -1
-            self._saved.append((x, place, 0 if x is None else saved_values.version(x.array)))
+            self._saved.append((x, place, 0 if x is None else versions.version(x.array)))
         self.to_save = self.dirty = self.non_differentiable = ()
 
     def saved(self) -> tuple[Any, ...]:
@@ -311,7 +316,7 @@ class Call:
     def _unpacked(self, x: Any, place: int | None, version: int) -> Any:
         if x is None:
             return None
-        now = saved_values.version(x.array)
+        now = versions.version(x.array)
         if now != version:
             raise RuntimeError(saved_values.changed(x.array, now))
         if place is None or self.node is None:
@@ -366,25 +371,6 @@ class Context:
 # The Nodes of a Function's call, and the packets of gradients that travel between them ------------
 
 
-class Packet:
-    """Several gradients that travel as one. An item is None where nothing has arrived."""
-
-    __slots__ = ("items",)
-
-    shape = ()  # with `dtype` what the engine compares, to see that nothing needs fitting
-    dtype = None
-
-    def __init__(self, items: Sequence[Any]) -> None:
-        self.items = tuple(items)
-
-    def __add__(self, other: Packet) -> Packet:
-        return Packet([_sum(a, b) for a, b in zip(self.items, other.items, strict=True)])
-
-
-def _sum(a: Any, b: Any) -> Any:
-    return b if a is None else a if b is None else a + b
-
-
 Run = Callable[[Any, Any], Packet]
 
 
@@ -408,7 +394,7 @@ class Spread(FixedNode):
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        edges = super().next_functions
+        edges = next_functions(self)
         return tuple(edges[i] for i in self.tensors if i < len(edges))
 
 
@@ -428,7 +414,7 @@ class FunctionNode(FixedNode):
         if anomaly.on:
             self.trace = anomaly.user_lines()
 
-    def on_tensors(self) -> tuple[Any, ...]:
+    def on_tensors(self, wrap: Callable[[Any], Any]) -> tuple[Any, ...]:
         return None, functools.partial(self.run, self)
 
     def output_node(self, i: int, n: int) -> Select:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import ops
 from ..core.node import Variable
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 from .grad import grad
 from .modes import enable_grad
 

@@ -1,17 +1,15 @@
-"""grad."""
+"""`grad`: derivatives as values, without touching any `.grad`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..arrays.xp import xp
-from ..core.backward import _Pass, _propagate, as_list, seeds_of
+from ..core.backward import Pass, propagate
 from ..core.node import Variable
-from ..core.record import wrap_plain
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
+from ..core.seeds import as_list, seeds_of
+from ..core.tensor import Tensor, wrap_plain
 
 __all__ = ["grad"]
 
@@ -53,8 +51,8 @@ def grad(
     if is_grads_batched:
         return _batched(outputs_, wanted, grad_outputs, keep, create_graph, allowed)
     seeds = seeds_of(outputs_, grad_outputs, create_graph)
-    with _Pass(create_graph):
-        arrived = _propagate(outputs_, seeds, wanted, keep, create_graph)
+    with Pass(create_graph):
+        arrived = propagate(outputs_, seeds, wanted, keep, create_graph)
     results: list[Any] = []
     for i, x in enumerate(wanted):
         g = arrived.get(x)
@@ -78,8 +76,6 @@ def _batched(
     allowed: bool,
 ) -> tuple[Any, ...]:
     """One pass for each entry of the gradients' first axis, the results stacked along it."""
-    from .. import ops
-
     batches = [grad_outputs] if hasattr(grad_outputs, "shape") else list(grad_outputs or ())
     n = len(batches[0]) if batches else 0
     rows = [
@@ -87,5 +83,5 @@ def _batched(
              allow_unused=allowed)
         for i in range(n)
     ]  # fmt: skip
-    stacked = (None if parts[0] is None else ops.stack(parts) for parts in zip(*rows, strict=True))
-    return tuple(stacked)
+    columns = zip(*rows, strict=True)
+    return tuple(None if parts[0] is None else xp(parts[0]).stack(parts) for parts in columns)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.node import Variable
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 from .grad import grad
 
 if TYPE_CHECKING:

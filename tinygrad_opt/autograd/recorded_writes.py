@@ -8,7 +8,7 @@ looks for them only while a tensor with a past is alive).
 A tensor written to through a recorded view of it gets a new Node as well. Other views that were
 taken before the write show the new values, but their history is that of the old ones: backward
 through them raises. A value that a pullback holds and that was overwritten is found by
-`versions.py`.
+`saved_values.py`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 
 from ..arrays.xp import xp
+from ..core.backward import watch
 from ..core.node import FixedNode, Node, Variable, next_rank
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 from ..core.versions import mark_empty, note_write, owner, written_between
 from .hooks import KEEP_GRAD
 from .past import Past
@@ -141,6 +142,8 @@ def forget(tensor: Any) -> None:
 
 def resolve(outputs: list[Any]) -> None:
     """Before a backward pass: let every Node point to what its inputs were when it was made."""
+    if not rebound:
+        return
     seen: set[Node] = set()
     stack: list[Node] = []
     for x in outputs:
@@ -305,3 +308,6 @@ def _alone(tensor: Any) -> bool:
 
 
 _HELD, _HELD_BASE = _references(SimpleNamespace(array=np.zeros(2)[:1]))  # held once each
+
+
+watch.resolve = resolve

@@ -15,6 +15,7 @@ from itertools import pairwise
 from types import CodeType, FunctionType
 from typing import Any
 
+from ..core.backward import watch
 from ..core.node import FixedNode, Node, Variable
 from ..core.versions import _stamps, owner
 
@@ -97,3 +98,6 @@ def _values_read(code: CodeType) -> frozenset[str]:
         ):
             read.add(this.argval)
     return frozenset(read)
+
+
+watch.check = check

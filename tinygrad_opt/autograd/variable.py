@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import node
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 
 __all__ = ["Variable"]
 

@@ -1,1 +1,1 @@
-"""core."""
+"""The mini-framework: graph, tensor, recording, backward. Start at `node.py`."""

@@ -1,4 +1,4 @@
-"""Running the graph backwards: `backward` and `grad`.
+"""Running the graph backwards. Fifth of the reading path; next: `ops/arithmetic.py`.
 
 Nodes are visited newest first. An operation is always newer than what it was made from, so when
 a node's turn comes, every gradient that flows into it has arrived. A heap of creation numbers
@@ -7,26 +7,36 @@ gives that order with no recursion and no sorting pass, for graphs of any depth.
 
 from __future__ import annotations
 
-import functools
 import heapq
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..arrays.device import device_of
-from ..arrays.namespace import is_writable
 from ..arrays.quiet import SETTINGS, restore, silence
-from ..arrays.rowsparse import RowSparse
-from ..arrays.xp import array_namespace, same_library, xp
-from ..autograd import anomaly, recorded_writes, saved_values
-from ..autograd.hooks import run_after_accumulation, with_posthooks
-from ..autograd.modes import enable_grad
+from ..arrays.rowsparse import RowSparse, added
+from ..arrays.xp import xp
 from .node import Node, Variable
-from .record import mode, reduce_to, wrap_plain
+from .record import mode
+from .seeds import as_list, seeds_of
+from .tensor import Tensor, wrap_plain
+from .versions import clock
 
-if TYPE_CHECKING:
-    from .tensor import Tensor
+__all__ = ["Pass", "accumulate", "backward", "propagate", "watch"]
 
-__all__ = ["as_list", "backward", "seeds_of"]
+
+class Watch:
+    """What the floors above want to see of a pass; None until there is something to watch.
+
+    resolve  `autograd/recorded_writes.py`: points Nodes at what their inputs were, before a pass
+    check    `autograd/saved_values.py`: raises if what a Node saved was overwritten
+    guard    `autograd/anomaly.py`: a Node's pullbacks, each with a look at what it returns
+    """
+
+    resolve: Callable[[list[Any]], None] | None = None
+    check: Callable[[Node, bool], None] | None = None
+    guard: Callable[[Node, bool], tuple[Any, ...]] | None = None
+
+
+watch = Watch()
 
 
 def backward(
@@ -57,12 +67,12 @@ def backward(
             )
     keep = create_graph if retain_graph is None else retain_graph
     seeds = seeds_of(outputs, grad_tensors, create_graph)
-    with _Pass(create_graph):
-        arrived = _propagate(outputs, seeds, chosen, keep, create_graph)
+    with Pass(create_graph):
+        arrived = propagate(outputs, seeds, chosen, keep, create_graph)
         for leaf, g in arrived.items():
             accumulate(leaf, g)
             if leaf._hooks is not None:
-                run_after_accumulation(leaf)
+                leaf._hooks.run_after(leaf)
 
 
 def accumulate(leaf: Any, g: Any) -> None:
@@ -70,28 +80,20 @@ def accumulate(leaf: Any, g: Any) -> None:
     held = leaf._grad
     if isinstance(g, Variable):  # create_graph: the gradient is part of a graph, keep it whole
         leaf._grad = g.clone() if held is None else held + g  # type: ignore[attr-defined]
-    elif held is not None:
-        if held.requires_grad:
-            with enable_grad():
-                leaf._grad = held + wrap_plain(g)
-        elif type(held.array) is RowSparse:
-            leaf._grad = wrap_plain(held.array + g)
-        elif type(g) is RowSparse:
-            if not is_writable(held.array):
-                held = leaf._grad = wrap_plain(held.array.copy())
-            g.add_to(held.array)
-        else:
-            try:
-                held.array += g
-            except ValueError:  # the caller's gradient may only be read
-                leaf._grad = wrap_plain(held.array + g)
-    elif leaf._home is not None and type(g) is not RowSparse:
+    elif held is None and leaf._home is not None and type(g) is not RowSparse:
         leaf._grad = leaf._home.receive(g)
-    else:
+    elif held is None:
         leaf._grad = wrap_plain(g.copy())  # a pullback may have passed on an array it shares
+    elif held.requires_grad:
+        with Pass(create_graph=True):
+            leaf._grad = held + wrap_plain(g)
+    else:
+        total = added(held.array, g)
+        if total is not held.array:
+            leaf._grad = wrap_plain(total)
 
 
-class _Pass:
+class Pass:
     """What holds during a backward pass, in hooks too: it is recorded if asked for, and silent."""
 
     def __init__(self, create_graph: bool) -> None:
@@ -106,7 +108,7 @@ class _Pass:
         mode.enabled = self._recording
 
 
-def _propagate(
+def propagate(
     outputs: list[Any],
     seeds: list[Any],
     wanted: list[Any] | None,
@@ -114,10 +116,10 @@ def _propagate(
     create_graph: bool,
 ) -> dict[Any, Any]:
     """The gradients that arrive: of all leaves, or (if `wanted` is given) of those tensors."""
-    if recorded_writes.rebound:
-        recorded_writes.resolve(outputs)
+    if watch.resolve is not None:
+        watch.resolve(outputs)
     useful = None if wanted is None else _leading_to(wanted, outputs)
-    last_write = saved_values.clock.last_write
+    last_write = clock.last_write
     prepare = _preparation(create_graph)
     arrived: dict[Any, Any] = {}  # of wanted tensors that are no leaves
     pending: dict[Any, Any] = {}  # Node or leaf -> gradient so far
@@ -149,11 +151,11 @@ def _propagate(
         if not output:
             raise _freed(node)
         if node.rank > last_write:  # something was written to since this operation ran
-            saved_values.check(node, create_graph)
+            watch.check(node, create_graph)  # type: ignore[misc]
         if prepare is not None:
             output = prepare(node)
         if node.hooks is not None and node.hooks.after:
-            output = with_posthooks(node, output, g, _fitted)
+            output = node.hooks.with_posthooks(node, output, g, _fitted)
         if not keep:
             spent.append(node)
         i = 0
@@ -196,9 +198,10 @@ def _propagate(
 
 def _preparation(create_graph: bool) -> Callable[[Node], tuple[Any, ...]] | None:
     """What gives the pullbacks of a Node, where they are not simply those that it holds."""
-    if anomaly.on:
-        return functools.partial(anomaly.guarded, again=create_graph)
-    return (lambda node: node.on_tensors()) if create_graph else None
+    if watch.guard is not None:
+        guard = watch.guard
+        return lambda node: guard(node, create_graph)
+    return (lambda node: node.on_tensors(wrap_plain)) if create_graph else None
 
 
 def _fitted(g: Any, array: Any, node: Node) -> Any:
@@ -206,6 +209,23 @@ def _fitted(g: Any, array: Any, node: Node) -> Any:
     if g.shape != array.shape:
         g = reduce_to(g, array.shape, node.op.__name__)
     return g if g.dtype == array.dtype else xp(g).cast(g, dtype=array.dtype)
+
+
+def reduce_to(g: Any, shape: tuple[int, ...], made_by: str) -> Any:
+    """Sum a gradient down to `shape`, undoing the broadcast that the forward pass did."""
+    extra = len(g.shape) - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1
+    )
+    kept = g.shape[max(extra, 0) :]
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, kept, strict=True)):
+        raise RuntimeError(
+            f"{made_by}: a pullback returned a gradient of shape {tuple(g.shape)} for an input of "
+            f"shape {shape}; it must return the input's shape, or one that broadcast from it"
+        )
+    if axes:
+        g = xp(g).sum(g, axis=axes, keepdims=True)
+    return g.reshape(shape)
 
 
 def _freed(node: Node) -> RuntimeError:
@@ -238,61 +258,3 @@ def _leading_to(wanted: list[Any], outputs: list[Any]) -> dict[Any, list[Any]]:
         if any((x.node or x) in useful for x in node.targets if x is not None):
             useful.setdefault(node, [])
     return useful
-
-
-# What a backward pass starts from: the outputs, and the gradient at each --------------------------
-
-
-def as_list(tensors: Any) -> list[Any]:
-    items = [tensors] if isinstance(tensors, Variable) else list(tensors)
-    for x in items:
-        if not isinstance(x, Variable):
-            raise TypeError(f"backward: expected Tensors to differentiate, got {type(x).__name__}")
-    return items
-
-
-def seeds_of(outputs: list[Any], given: Any, create_graph: bool) -> list[Any]:
-    """The gradient to start from at each output: what was given, or 1 for a scalar."""
-    if given is None:
-        given = [None] * len(outputs)
-    seeds = list(given) if isinstance(given, (list, tuple)) else [given]
-    if len(seeds) != len(outputs):
-        raise RuntimeError(
-            f"backward: got {len(outputs)} tensors and {len(seeds)} gradients; give one for each"
-        )
-    return [_seed(i, x, seeds[i], create_graph) for i, x in enumerate(outputs)]
-
-
-def _seed(i: int, x: Any, seed: Any, create_graph: bool) -> Any:
-    if not x.requires_grad:
-        raise RuntimeError(
-            f"element {i} of tensors does not require grad and does not have a grad_fn: nothing "
-            "it was made from requires a gradient, or it was made under no_grad()"
-        )
-    array = x.array
-    if seed is None:
-        if array.size != 1:
-            raise RuntimeError(
-                "grad can be implicitly created only for scalar outputs, but this tensor has "
-                f"shape {tuple(array.shape)}; reduce it first (loss.mean() or loss.sum()), or pass "
-                "backward(gradient) with a gradient of its shape"
-            )
-        seed = array_namespace(array).array(1, array.dtype).reshape(array.shape)
-    elif not hasattr(seed, "shape"):
-        raise TypeError(
-            f"backward: gradients can be either Tensors or None, but got {type(seed).__name__}"
-        )
-    elif tuple(seed.shape) != tuple(array.shape):
-        raise RuntimeError(
-            f"Mismatch in shape: grad_output[{i}] has a shape of {tuple(seed.shape)} and output"
-            f"[{i}] has a shape of {tuple(array.shape)}"
-        )
-    elif not same_library(getattr(seed, "array", seed), array):
-        raise RuntimeError(
-            f"backward: Expected all tensors to be on the same device, but grad_output[{i}] is on "
-            f"{device_of(getattr(seed, 'array', seed))} and output[{i}] on {device_of(array)}"
-        )
-    if create_graph:
-        return seed if isinstance(seed, Variable) else wrap_plain(seed)
-    seed = seed.array if isinstance(seed, Variable) else seed
-    return seed if seed.dtype == array.dtype else seed.astype(array.dtype)

@@ -7,13 +7,15 @@ and find the words. Errors that an op raises itself (RuntimeError, IndexError) p
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..arrays.device import device_of
+from ..arrays.quiet import busy, quiet
 
-__all__ = ["axis_index", "explain"]
+__all__ = ["again", "axis_index", "explain"]
 
 
 def explain(name: str, inputs: tuple[Any, ...], error: Exception) -> Exception:
@@ -45,6 +47,21 @@ def explain(name: str, inputs: tuple[Any, ...], error: Exception) -> Exception:
         kinds = ", ".join(_describe(x) for x in inputs)
         return TypeError(f"{name}: unsupported arguments ({kinds}): {error}")
     return error
+
+
+def again(
+    error: Exception, pair: Callable[..., Any], inputs: tuple[Any, ...], raw: Any,
+    params: dict[str, Any],
+) -> Any:  # fmt: skip
+    """The pair's output if it could not be called, else raises its error in terms of tensors."""
+    if isinstance(error, (TypeError, ValueError)):
+        raise explain(pair.__name__, inputs, error) from error
+    if not isinstance(error, RuntimeError) or not busy(error):
+        raise error
+    try:
+        return quiet(pair)(*raw, **params)
+    except (TypeError, ValueError) as new:
+        raise explain(pair.__name__, inputs, new) from new
 
 
 def axis_index(axis: int, ndim: int) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.xp import xp
 from .node import Variable
 from .promote import result_type
 
@@ -79,9 +80,7 @@ def _is_half(x: Any) -> bool:
 def _widened(x: Any) -> Any:
     if not _is_half(x):
         return x
-    from ..ops import cast
-
-    return cast(x, dtype=_WIDE)
+    return xp(x).cast(x, dtype=_WIDE)
 
 
 def _narrowed(y: Any) -> Any:
@@ -91,6 +90,4 @@ def _narrowed(y: Any) -> Any:
         return type(y)(*parts) if hasattr(y, "_fields") else tuple(parts)
     if getattr(y, "dtype", None) != _WIDE:
         return y
-    from ..ops import cast
-
-    return cast(y, dtype=HALF)
+    return xp(y).cast(y, dtype=HALF)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import dtypes
-from .node import Variable
+from ..arrays.xp import xp
 
 __all__ = ["fitted", "promoted", "result_type", "settle", "settle_pair", "wrapped"]
 
@@ -184,8 +184,4 @@ def _cast_input(x: Any, target: np.dtype[Any]) -> Any:
         return wrapped(x, target)
     if not hasattr(x, "dtype") or x.dtype == target:
         return x
-    if isinstance(x, Variable):
-        from ..ops import cast
-
-        return cast(x, dtype=target)
-    return x.astype(target)
+    return xp(x).cast(x, dtype=target)

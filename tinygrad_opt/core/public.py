@@ -10,13 +10,13 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from .node import Variable
-from .record import renamed
+from .record import BY_INPUTS
 
 __all__ = [
     "check_tensor", "hint", "name_methods", "named", "not_a_tensor", "public", "publish",
@@ -119,10 +119,12 @@ def publish(
 ) -> None:
     """Make the functions `names` of a module public, in place: `publish(globals(), __all__)`.
 
+    It stands behind the functions of a file and before the classes, which call them.
+
     `arguments`: for a function, new names of arguments: {"inv": {"matrix": "A"}}.
     """
     for name in names:
-        if inspect.isfunction(space[name]):
+        if inspect.isfunction(space.get(name)):
             renamed_to = arguments.get(name, {})
             space[name] = public(space[name], name, module=space["__name__"], arguments=renamed_to)
 
@@ -160,8 +162,21 @@ def _operation(operation: Any, name: str, owner: str) -> Any:
             if not number and not isinstance(x, Variable):
                 raise _refused(name, argument, i, x)
 
-    twin = renamed(operation, parameters, refuse)
+    twin = _renamed_twin(operation, parameters, refuse)
     twin.__doc__, twin.pair = operation.__doc__, operation.pair
+    return twin
+
+
+def _renamed_twin(operation: Any, parameters: tuple[str, ...], refuse: Callable[..., None]) -> Any:
+    """A twin of an operation of one or two inputs, which are called `parameters` and given by name.
+
+    It asks `refuse(*inputs)`, which may raise, where an input is no Tensor; that costs nothing
+    where all are. The graph records the operation itself.
+    """
+    twin: Any = BY_INPUTS[len(parameters)](operation.pair, refuse, operation)
+    code = twin.__code__
+    names = (*parameters, *code.co_varnames[len(parameters) :])
+    twin.__code__ = code.replace(co_varnames=names, co_posonlyargcount=0)
     return twin
 
 

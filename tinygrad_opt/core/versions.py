@@ -1,4 +1,7 @@
-"""versions."""
+"""When memory was last written to in place: what backward asks before it trusts a saved value.
+
+Every write is stamped on the memory it went to, with the graph's own clock.
+"""
 
 from __future__ import annotations
 

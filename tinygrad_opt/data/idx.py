@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 
 __all__ = ["IdxError", "load_idx", "load_mnist", "save_idx"]
 

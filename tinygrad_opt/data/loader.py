@@ -12,34 +12,17 @@ from ..arrays.random import Generator
 from .batches import Epoch, FromWorkers, InProcess, generators_of, set_states
 from .collate import default_collate, default_convert
 from .datasets import (  # fmt: skip
-    ChainDataset,
-    ConcatDataset,
-    Dataset,
     IterableDataset,
-    StackDataset,
-    Subset,
-    TensorDataset,
-    random_split,
 )
 from .samplers import (  # fmt: skip
     BatchSampler,
     RandomSampler,
-    Sampler,
     SequentialSampler,
-    SubsetRandomSampler,
-    WeightedRandomSampler,
 )
 from .workers.processes import Pool
 from .workers.recipe import Recipe
-from .workers.worker import WorkerInfo, get_worker_info
 
-__all__ = [
-    "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "IterableDataset",
-    "RandomSampler", "Sampler", "SequentialSampler", "StackDataset", "Subset",
-    "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "WorkerInfo", "check_order",
-    "check_workers", "context_of", "default_collate", "default_convert", "get_worker_info",
-    "random_split",
-]  # fmt: skip
+__all__ = ["DataLoader"]
 
 
 T_co = TypeVar("T_co", covariant=True)
@@ -78,6 +61,7 @@ class DataLoader(Generic[T_co]):
     A TensorDataset (or a Subset of one) is indexed by whole batches, without touching items.
     Raises ValueError for options that exclude each other.
 
+    >>> from tinygrad_opt.utils.data import TensorDataset
     >>> loader = DataLoader(TensorDataset(tensor([0, 1, 2, 3, 4])), batch_size=2)
     >>> [batch.tolist() for (batch,) in loader]
     [[0, 1], [2, 3], [4]]

@@ -15,8 +15,7 @@ from ..autograd import functional
 from ..autograd.grad import grad as engine_grad
 from ..autograd.modes import enable_grad
 from ..core.node import Node
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 from .tree import flatten, leaves, map_leaves
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp"]

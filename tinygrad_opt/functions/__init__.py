@@ -2,7 +2,7 @@
 
 Each is a thin wrapper over the operations in `ops/`: it translates `dim` and `keepdim`, checks what
 users get wrong, and composes. The files list their names in `__all__`; those names are public in
-`tinygrad_opt`, and methods of Tensor but for a few (see `operators.py`).
+`tinygrad_opt`, and methods of Tensor but for a few (see `tensors/methods.py`).
 """
 
 from ..core.public import public
@@ -11,6 +11,7 @@ from . import (
     comparison,
     contraction,
     cumulative,
+    diagonals,
     elementwise,
     index,
     matrices,
@@ -21,14 +22,11 @@ from . import (
     sorting,
     statistics,
 )
-from . import arrange as moving
-from . import arrange as splitting
-from . import elementwise as rounding
-from . import matrices as products
 from .arrange import *
 from .comparison import *
 from .contraction import *
 from .cumulative import *
+from .diagonals import *
 from .elementwise import *
 from .index import *
 from .matrices import *
@@ -39,26 +37,11 @@ from .sorting import *
 from .statistics import *
 
 __all__: list[str] = []
-__all__ += comparison.__all__
-__all__ += cumulative.__all__
-__all__ += comparison.__all__
-__all__ += shape.__all__
-__all__ += elementwise.__all__
-__all__ += reduce.__all__
-__all__ += index.__all__
-__all__ += arrange.__all__
-__all__ += matrices.__all__
-__all__ += elementwise.__all__
-__all__ += moving.__all__
-__all__ += padding.__all__
-__all__ += products.__all__
-__all__ += reduce.__all__
-__all__ += rounding.__all__
-__all__ += shape.__all__
-__all__ += sorting.__all__
-__all__ += splitting.__all__
-__all__ += statistics.__all__
-__all__ += contraction.__all__
+for _room in (
+    arrange, comparison, contraction, cumulative, diagonals, elementwise, index, matrices, padding,
+    reduce, shape, sorting, statistics,
+):  # fmt: skip
+    __all__ += _room.__all__
 
 # What users call, in the one place where all come together; the files above call each other bare.
 BARE = {name: globals()[name] for name in __all__}

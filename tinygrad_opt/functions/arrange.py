@@ -17,7 +17,7 @@ from ..core.errors import axis_index
 from ..core.node import Variable
 from ..core.promote import promoted
 from ..core.public import check_tensor
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 from .shape import along, axes_of, broadcast_to, ravel, select, sizes_of, transpose, unsqueeze
 
 if TYPE_CHECKING:

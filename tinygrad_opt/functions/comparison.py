@@ -12,7 +12,7 @@ from ..core import promote
 from ..core.errors import explain
 from ..core.node import Variable
 from ..core.promote import promoted
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 
 if TYPE_CHECKING:
     from ..core.tensor import Tensor

@@ -8,7 +8,7 @@ from .. import ops
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 from . import return_types
 from .arrange import cat
 from .reduce import in_type, summable

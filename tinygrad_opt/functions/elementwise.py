@@ -13,7 +13,7 @@ from ..core.half import widened
 from ..core.node import Variable
 from ..core.promote import fitted, promoted, result_type
 from ..core.public import public
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 from .comparison import isnan
 
 if TYPE_CHECKING:

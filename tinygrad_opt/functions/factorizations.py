@@ -10,9 +10,9 @@ from .. import ops
 from ..arrays import dtypes
 from ..arrays.quiet import quiet
 from ..arrays.xp import array_namespace
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 from . import return_types
-from .shape import diagonal, tril, triu
+from .diagonals import diagonal, tril, triu
 
 if TYPE_CHECKING:
     from ..core.tensor import Tensor

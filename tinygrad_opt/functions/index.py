@@ -16,7 +16,7 @@ from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.node import Variable
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 from ..ops.index import along as grid_along
 from .arrange import stack
 from .elementwise import masked_fill

@@ -12,7 +12,7 @@ from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.node import Variable
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 from . import return_types
 from .comparison import ne
 from .shape import squeeze

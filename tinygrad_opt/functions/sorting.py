@@ -13,7 +13,7 @@ from ..arrays import dtypes
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 from . import return_types
 from .shape import narrow, squeeze
 

@@ -15,7 +15,7 @@ from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.node import Variable
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 from . import return_types
 from .elementwise import clip, sqrt
 from .reduce import mean

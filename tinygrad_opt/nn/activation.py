@@ -13,8 +13,7 @@ from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.public import publish
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 from ..ops import sigmoid, tanh
 from ..tensors.creation import full
 from .errors import warn_caller

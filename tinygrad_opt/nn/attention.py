@@ -15,8 +15,7 @@ from ..arrays.device import device_of, to_device
 from ..arrays.xp import xp
 from ..core.half import widened
 from ..core.public import publish
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 from .errors import check_devices
 
 __all__ = [
@@ -162,9 +161,6 @@ def dropout_factor(shape: Any, like: Tensor, p: float) -> Any:
     kept = random.draw_uniform(tuple(shape), like.dtype, None) >= p
     factor = np.multiply(kept, 1 / (1 - p) if p < 1 else 0, dtype=like.dtype)
     return to_device(factor, device_of(like.array))
-
-
-publish(globals(), __all__)
 
 
 # Attention with several heads, as a function of its parameters ------------------------------------

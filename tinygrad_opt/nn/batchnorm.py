@@ -9,6 +9,7 @@ from typing import Any
 from .. import ops
 from ..arrays.quiet import quiet
 from ..core.half import HALF
+from ..core.public import publish
 from ..core.tensor import Tensor
 from ..ops.normalization import moments
 from ..tensors.creation import ones, tensor, zeros
@@ -317,3 +318,6 @@ def _by_batch(
                 running.array[...] += momentum * (factor * mean - running.array)
     weight, bias = _columns(weight, x.shape), _columns(bias, x.shape)
     return _standardized(input, weight, bias, axes, eps, known)
+
+
+publish(globals(), __all__)

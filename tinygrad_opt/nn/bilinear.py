@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import ops
 from ..core.half import widened
+from ..core.public import publish
 from ..core.tensor import Tensor
 from ..tensors.creation import empty
 from . import init
@@ -28,6 +29,9 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     right = input2.reshape((-1, in2, 1))
     y = (left.reshape((-1, out, in2)) @ right).reshape((*input1.array.shape[:-1], out))
     return y if bias is None else y + bias
+
+
+publish(globals(), __all__)
 
 
 def _check_bilinear(input1: Tensor, input2: Tensor, weight: Tensor) -> None:

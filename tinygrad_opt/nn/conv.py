@@ -303,6 +303,9 @@ def fold(
     return y if x is input else y[0]
 
 
+publish(globals(), __all__)
+
+
 def _patches(
     name: str, image: tuple[int, ...], kernel_size: Sizes, dilation: Sizes, padding: Sizes,
     stride: Sizes,
@@ -321,9 +324,6 @@ def _patches(
             f"sliding blocks as {output}, but its components must be at least one."
         )
     return Window(image, kernel, output, steps, low, spread)
-
-
-publish(globals(), __all__)
 
 
 # Convolutional layers, as `torch.nn` has them -----------------------------------------------------

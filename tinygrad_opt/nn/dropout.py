@@ -157,6 +157,11 @@ def feature_alpha_dropout(
     return _alpha(input, shape[:2] + (1,) * (len(shape) - 2), p, generator)
 
 
+publish(globals(), (
+    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
+))  # fmt: skip
+
+
 def _alpha(input: Tensor, shape: Any, p: float, generator: random.Generator | None) -> Tensor:
     if p == 1:
         return ops.mul(input, 0.0)
@@ -166,10 +171,6 @@ def _alpha(input: Tensor, shape: Any, p: float, generator: random.Generator | No
     shift = np.where(kept, 0.0, a * lowest) - a * p * lowest
     return ops.add(ops.mul(input, _constant(kept * a, input)), _constant(shift, input))
 
-
-publish(globals(), (
-    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
-))  # fmt: skip
 
 # Modules ------------------------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ from ..core.half import widened
 from ..core.public import publish
 from ..core.tensor import Tensor
 from ..tensors.creation import empty
-from . import functional as F
 from . import init
 from .errors import check_devices, warn_caller
 from .module import Module
@@ -124,6 +123,9 @@ def padding_row(padding_idx: int, rows: int) -> int:
             f"Padding_idx must be within num_embeddings ({rows}), got {padding_idx}"
         )
     return padding_idx % rows
+
+
+publish(globals(), __all__)
 
 
 # Indices ------------------------------------------------------------------------------------------
@@ -284,9 +286,6 @@ def _check_bag(
         )
 
 
-publish(globals(), __all__)
-
-
 # Embedding and EmbeddingBag: tables of vectors, looked up by integers -----------------------------
 
 
@@ -380,7 +379,7 @@ class Embedding(_Table):
         )  # fmt: skip
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.embedding(
+        return embedding(
             input, self.weight, self.padding_idx, self.max_norm, self.norm_type,
             self.scale_grad_by_freq, self.sparse,
         )  # fmt: skip
@@ -439,7 +438,7 @@ class EmbeddingBag(_Table):
         self, input: Tensor, offsets: Tensor | None = None,
         per_sample_weights: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        return F.embedding_bag(
+        return embedding_bag(
             input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq,
             self.mode, self.sparse, per_sample_weights, self.include_last_offset, self.padding_idx,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Lists, arrays and other things that are no Tensors, where a Tensor is due."""
+"""What layers say of mistakes: arguments that are no Tensors, mixed devices; and warnings."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def check_devices(name: str, x: Any, index: Any) -> None:
 # Warnings that point to the line of the user's program which led to them --------------------------
 
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:

@@ -1,4 +1,4 @@
-"""Linear layers, and the layers that only change shape."""
+"""The linear layer. Tenth of the reading path; next: `optim/optimizer.py`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ __all__ = ["Linear", "linear"]
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`input` @ weight.T + bias; input (..., in), weight (out, in), bias (out,)."""
     return ops.linear(input, weight, bias)
+
+
+publish(globals(), __all__)
 
 
 class Linear(Module):
@@ -69,6 +72,3 @@ class Linear(Module):
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
         )
-
-
-publish(globals(), __all__)

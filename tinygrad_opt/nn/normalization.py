@@ -113,6 +113,9 @@ def local_response_norm(
     return input / ops.power(total * (alpha / size) + k, beta)
 
 
+publish(globals(), __all__)
+
+
 def _padded(x: Tensor, before: int, after: int) -> Tensor:
     """`x` with zero channels around it."""
     shape = x.array.shape
@@ -213,9 +216,6 @@ def _check_enough(shape: Shape, least_axes: int, values: int) -> None:
 
 def _too_few(what: str, shape: Shape) -> str:
     return f"Expected more than 1 {what} when training, got input size {Size(shape)}"
-
-
-publish(globals(), __all__)
 
 
 # Layers that normalise each example by itself -----------------------------------------------------

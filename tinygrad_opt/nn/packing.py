@@ -10,8 +10,7 @@ import numpy as np
 from .. import functions, ops
 from ..arrays.device import device_of, to_device
 from ..arrays.xp import xp
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 
 __all__ = [
     "PackedSequence", "invert_permutation", "pack_padded_sequence", "pack_sequence",

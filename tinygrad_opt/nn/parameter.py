@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..arrays import dtypes
-from ..core.record import wrap_as
-from ..core.tensor import Size, Tensor
+from ..core.tensor import Size, Tensor, wrap_as
 from ..tensors.creation import as_tensor, empty, tensor
 
 __all__ = [

@@ -13,8 +13,7 @@ from ..arrays.quiet import quiet_cast
 from ..arrays.windows import Spans
 from ..core.half import widened
 from ..core.public import publish
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 from ..ops.images import Taps
 from .module import Module
 
@@ -265,6 +264,8 @@ def _lp_pool(axes: int) -> Any:
 lp_pool1d, lp_pool2d, lp_pool3d = map(_lp_pool, (1, 2, 3))
 
 
+publish(globals(), __all__)
+
 # Where the windows stand --------------------------------------------------------------------------
 
 
@@ -393,9 +394,6 @@ def _adaptive_span(n: int, out: int) -> Spans:
     """Window o runs from floor(o n / out) to ceil((o + 1) n / out)."""
     o = np.arange(out)
     return Spans(o * n // max(out, 1), -(-(o + 1) * n // max(out, 1)), 1)
-
-
-publish(globals(), __all__)
 
 
 # Pooling layers, as `torch.nn` has them -----------------------------------------------------------

@@ -177,9 +177,7 @@ def _entries(module: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _has_extra_state(module: Any, method: str) -> bool:
-    from .module import Module
-
-    return getattr(type(module), method) is not getattr(Module, method)
+    return getattr(type(module), method) is not getattr(Saving, method)
 
 
 # In -----------------------------------------------------------------------------------------------

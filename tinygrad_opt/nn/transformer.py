@@ -11,8 +11,7 @@ import numpy as np
 
 from ..arrays import dtypes
 from ..arrays.device import to_device
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 from . import functional as F
 from . import init
 from .attention import canonical_mask

@@ -13,7 +13,7 @@ from typing import Any
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 from ..kernels.fused import recurrent as recurrent_steps
 from . import linalg
 from .activation import (  # fmt: skip

@@ -14,7 +14,8 @@ import math
 from typing import Any
 
 from ..arrays.xp import array_namespace, xp
-from ..core.record import op, wrap_plain
+from ..core.record import op
+from ..core.tensor import wrap_plain
 
 
 def _t(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Matrix products."""
+"""Matrix products. Seventh of the reading path; next: `tensors/methods.py`."""
 
 from __future__ import annotations
 

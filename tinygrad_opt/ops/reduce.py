@@ -12,7 +12,8 @@ from ..arrays.dtypes import float64
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
-from ..core.record import op, wrap_plain
+from ..core.record import op
+from ..core.tensor import wrap_plain
 from .index import getitem
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import kernels
 from ..arrays.dtypes import get_default_dtype
-from ..core.record import wrap_plain
+from ..core.tensor import wrap_plain
 from . import cautious as caution
 from .flat import Run
 from .optimizer import Optimizer

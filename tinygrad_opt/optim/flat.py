@@ -1,7 +1,8 @@
 """Flat groups: the parameters of a group as one vector, so that a step is one kernel call.
 
 A FlatGroup holds one buffer for the values, one for the gradients and one for each optimizer
-state; parameters, `.grad`s and states are views into them. Nothing depends on it for correctness:
+state; parameters, `.grad`s and states are views into them. Twelfth of the reading path; then
+`kernels/rule.py` makes the kernel, and `kernels/adam.py` is a rule. Nothing depends on it for correctness:
 a parameter whose array or gradient lies elsewhere (because somebody replaced it, shares its memory,
 or kept the gradient) is stepped where it lies, by a kernel call of its own. Where the gradient is
 row-sparse, its rows are gathered, stepped as any others, and put back.
@@ -23,8 +24,7 @@ from ..arrays.dtypes import get_default_dtype
 from ..arrays.namespace import is_writable
 from ..arrays.rowsparse import RowSparse
 from ..arrays.xp import array_namespace, same_library
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 from ..core.versions import note_write
 from ..tensors.sparse import SparseTensor
 
@@ -286,7 +286,7 @@ class FlatGroup:
     def _alone(self, i: int, names: tuple[str, ...], by_rows: bool) -> Run:
         """One parameter where it lies; scattered memory is stepped as a copy and written back."""
         p = self.params[i]
-        g = p._grad.array  # type: ignore[union-attr]  # the caller has looked
+        g = p._grad.array  # the caller has looked
         if type(g) is RowSparse:
             if by_rows:
                 return self._rows(i, g.coalesce(), names)

@@ -10,8 +10,7 @@ from .. import kernels
 from ..arrays.quiet import quiet
 from ..arrays.xp import array_namespace
 from ..autograd.modes import enable_grad
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 from .optimizer import Optimizer
 from .settings import check_writable
 from .state import fitted

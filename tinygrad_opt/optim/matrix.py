@@ -10,8 +10,7 @@ import numpy as np
 from .. import kernels
 from ..arrays.quiet import quiet
 from ..arrays.xp import array_namespace
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 from .flat import Run
 from .optimizer import Optimizer
 from .settings import check_at_least_zero, check_betas, check_flags, check_rate

@@ -1,5 +1,7 @@
 """Optimizer: groups, state, and taking a step; the mathematics is in the update rules.
 
+Eleventh of the reading path; next: `optim/flat.py`, where the parameters lie.
+
 A subclass names its update rule and its hyper-parameters:
 
     class Momentum(Optimizer):
@@ -21,8 +23,8 @@ from typing import Any
 from ..arrays.namespace import is_writable
 from ..arrays.quiet import quiet
 from ..autograd.modes import enable_grad
-from ..core.record import mode, wrap_plain
-from ..core.tensor import Tensor
+from ..core.record import mode
+from ..core.tensor import Tensor, wrap_plain
 from ..kernels import UpdateRule
 from . import cautious
 from .flat import FlatGroup, Run
@@ -89,7 +91,7 @@ class Optimizer(Hooked):
         self._seen: list[list[Tensor]] = []  # the parameters of each group when that was made
         for group in as_groups(type(self).__name__, params):
             self.add_param_group(group)
-        check_rule(self)
+        check_rule(self, Optimizer)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -6,13 +6,10 @@ import re
 import warnings
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.tensor import Tensor
 from .settings import check_lr
-
-if TYPE_CHECKING:
-    from .optimizer import Optimizer
 
 __all__ = ["param_groups_weight_decay"]
 
@@ -41,7 +38,7 @@ def as_groups(name: str, params: Any) -> list[dict[str, Any]]:
     return [{"params": items}]
 
 
-def checked_group(optimizer: Optimizer, param_group: Any) -> dict[str, Any]:
+def checked_group(optimizer: Any, param_group: Any) -> dict[str, Any]:
     """A complete group made of `param_group` and the defaults; `param_group` is left alone."""
     name = type(optimizer).__name__
     if not isinstance(param_group, dict):
@@ -107,7 +104,7 @@ def _refuse_sets(name: str, given: Any) -> None:
         )
 
 
-def _check_names_agree(name: str, optimizer: Optimizer, names: list[str]) -> None:
+def _check_names_agree(name: str, optimizer: Any, names: list[str]) -> None:
     for other in optimizer.param_groups:
         if ("param_names" in other) != bool(names):
             raise ValueError(
@@ -117,7 +114,7 @@ def _check_names_agree(name: str, optimizer: Optimizer, names: list[str]) -> Non
             )
 
 
-def _check_unique(name: str, optimizer: Optimizer, params: list[Tensor]) -> None:
+def _check_unique(name: str, optimizer: Any, params: list[Tensor]) -> None:
     ids = {id(p) for p in params}
     if len(ids) < len(params):
         warnings.warn(

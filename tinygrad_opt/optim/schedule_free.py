@@ -24,8 +24,8 @@ from typing import Any
 
 from .. import kernels
 from ..arrays.quiet import quiet
-from ..core.record import is_grad_enabled, wrap_plain
-from ..core.tensor import Tensor
+from ..core.record import is_grad_enabled
+from ..core.tensor import Tensor, wrap_plain
 from ..nn.hooks import register_module_forward_pre_hook
 from . import cautious as caution
 from .flat import Run

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..arrays.namespace import is_writable
 from ..core.tensor import Tensor
 from ..kernels import UpdateRule
 
-if TYPE_CHECKING:
-    from .optimizer import Optimizer
 
-
-def check_rule(optimizer: Optimizer) -> None:
+def check_rule(optimizer: Any, base: type) -> None:
     """Raise where the class names a rule that its steps could not run.
 
-    Hyper-parameters are looked for where the steps are the base class's own: only then is each
+    Hyper-parameters are looked for where the steps are those of `base`: only then is each
     coefficient one of them.
     """
-    from .optimizer import Optimizer
-
     cls, rule = type(optimizer), getattr(optimizer, "rule", None)
     if rule is None:
         return  # `rule_for` or `step` does without
@@ -31,7 +26,7 @@ def check_rule(optimizer: Optimizer) -> None:
             "the function with @update_rule"
         )
     own = ("rule_for", "coefficients", "update", "step")
-    if all(getattr(cls, name) is getattr(Optimizer, name) for name in own):
+    if all(getattr(cls, name) is getattr(base, name) for name in own):
         for group in optimizer.param_groups:
             check_coefficients(cls.__name__, rule, {**group, "t": 1})
 
@@ -47,7 +42,7 @@ def check_coefficients(name: str, rule: UpdateRule, known: dict[str, Any]) -> No
         )
 
 
-def place_of(optimizer: Optimizer, p: Tensor) -> str:
+def place_of(optimizer: Any, p: Tensor) -> str:
     """How a user writes this parameter: its group, and its number there."""
     for i, group in enumerate(optimizer.param_groups):
         for j, other in enumerate(group["params"]):
@@ -56,7 +51,7 @@ def place_of(optimizer: Optimizer, p: Tensor) -> str:
     return "a parameter"
 
 
-def check_writable(optimizer: Optimizer, params: Iterable[Tensor]) -> None:
+def check_writable(optimizer: Any, params: Iterable[Tensor]) -> None:
     """Raises RuntimeError for a parameter whose memory may only be read."""
     for p in params:
         if not is_writable(p.array):

@@ -18,12 +18,10 @@ import numpy as np
 
 from ..arrays.device import device_of, to_device
 from ..arrays.xp import array_namespace
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 
 if TYPE_CHECKING:
     from ..core.tensor import Tensor
-    from .optimizer import Optimizer
 
 __all__ = ["array_of", "fitted", "free_state"]
 
@@ -146,7 +144,7 @@ def unbind(held: dict[Any, Any], name: Any) -> Any:
     return dict.pop(held, name, None)
 
 
-def export_state(optimizer: Optimizer) -> dict[str, Any]:
+def export_state(optimizer: Any) -> dict[str, Any]:
     """The state dict: parameters replaced by their running number over all groups.
 
     Settings that are functions are no data, and left out: who loads keeps his own.
@@ -172,9 +170,7 @@ def export_state(optimizer: Optimizer) -> dict[str, Any]:
 _AT_MOST = 10  # lines of a difference: a wrong file differs everywhere
 
 
-def load(
-    optimizer: Optimizer, state_dict: dict[str, Any], keep_settings: bool | Collection[str]
-) -> None:
+def load(optimizer: Any, state_dict: dict[str, Any], keep_settings: bool | Collection[str]) -> None:
     """Check a state dict against the optimizer's groups, then take it over whole."""
     name = type(optimizer).__name__
     saved_groups, groups = state_dict["param_groups"], optimizer.param_groups
@@ -257,7 +253,7 @@ def _different_groups(name: str, saved: list[Any], groups: list[Any]) -> ValueEr
 
 
 def _copied(
-    optimizer: Optimizer, p: Tensor, label: str, entry: dict[str, Any], faults: list[str]
+    optimizer: Any, p: Tensor, label: str, entry: dict[str, Any], faults: list[str]
 ) -> dict[str, Any]:
     """A copy of one parameter's state on its device; what does not fit is added to `faults`."""
     free = {"step", *optimizer.scalar_states, *optimizer.free_states}

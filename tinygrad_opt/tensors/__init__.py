@@ -1,1 +1,3 @@
-"""tensors."""
+"""All that a Tensor can do: `methods.py` is the table that binds it."""
+
+from . import methods

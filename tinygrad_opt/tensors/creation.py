@@ -12,8 +12,7 @@ from ..arrays.device import Device, device_of, to_device
 from ..arrays.quiet import quiet, quiet_cast
 from ..core.promote import fitted
 from ..core.public import publish
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 from .gradients import check_float
 
 _int = builtins.int

@@ -2,8 +2,8 @@
 
 Outside the graph (data, buffers, gradients, and parameters under `no_grad()`) they write to the
 memory and stamp it, so that backward notices if it needed the old values. Where the result depends
-on something that requires a gradient, the write is recorded (`autograd/rebase.py`). As in PyTorch,
-a leaf that requires a gradient refuses.
+on something that requires a gradient, the write is recorded (`autograd/recorded_writes.py`).
+As in PyTorch, a leaf that requires a gradient refuses.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import ops
+from .. import functions, ops
 from ..arrays import dtypes, random
 from ..arrays.device import device_of, to_device
 from ..arrays.quiet import SETTINGS, restore, silence
@@ -25,12 +25,12 @@ from ..autograd.modes import no_grad
 from ..core.errors import explain
 from ..core.node import Variable
 from ..core.promote import fitted
-from ..core.public import name_methods
+from ..core.public import public
 from ..core.record import mode
 from ..core.versions import note_write
 from ..functions.elementwise import scaled
 from . import indexing
-from .methods import Operators
+from .operators import Operators
 
 
 def _recorded(tensor: Any, name: str, *others: Any) -> bool:
@@ -166,8 +166,13 @@ def _shape_form(method: str) -> Callable[..., Any]:
 def _described(form: Any, name: str, doc: str, signature: Any = None) -> Any:
     """`form` with its name and documentation, and the signature of what it is the form of."""
     form.__name__, form.__qualname__, form.__doc__ = name, f"Tensor.{name}", doc
-    form.__signature__ = signature or inspect.signature(getattr(Operators, name[:-1]))
+    form.__signature__ = signature or inspect.signature(_method(name[:-1]))
     return form
+
+
+def _method(name: str) -> Any:
+    method = getattr(Operators, name, None)
+    return method or public(functions.BARE[name], name, "Tensor")
 
 
 def _iadd(a: Any, b: Any) -> None:
@@ -351,7 +356,6 @@ for _name in SHAPE_FORMS:
     setattr(InPlace, f"{_name}_", _shape_form(_name))
 
 _divided = _form("div")
-name_methods(InPlace)
 
 
 def _scaled(tensor: Any, other: Any, alpha: float) -> Any:

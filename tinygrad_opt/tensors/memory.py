@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,11 +10,7 @@ from .. import ops
 from ..arrays import dtypes
 from ..arrays.device import device_of
 from ..core.node import Variable
-from ..core.public import name_methods
-from ..core.record import wrap_as
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_as
 
 
 class Layout:
@@ -33,16 +29,43 @@ class Layout:
 strided, sparse_coo = Layout("strided"), Layout("sparse_coo")
 
 
-class Description:
-    """Methods of Tensor that look at its memory, or make another tensor like it."""
+class Description(Tensor):
+    """Methods that look at a tensor's memory, or make another like it; `methods.py` binds them."""
 
     __slots__ = ()
 
-    array: Any
+    # Size -----------------------------------------------------------------------------------------
 
-    if TYPE_CHECKING:
+    def dim(self) -> int:
+        """The number of axes."""
+        return self.array.ndim
 
-        def to(self, *args: Any, **kwargs: Any) -> Any: ...
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the length of axis `dim`."""
+        return self.shape if dim is None else self.array.shape[dim]
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return int(self.array.size)
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes per element."""
+        return int(self.array.itemsize)
+
+    def is_floating_point(self) -> bool:
+        """Whether the elements are floats."""
+        return bool(self.array.dtype.kind == "f")
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in memory in row-major order."""
+        return bool(self.array.flags.c_contiguous)
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the memory lies on a CUDA device."""
+        return self.device.type == "cuda"
 
     # Memory ---------------------------------------------------------------------------------------
 
@@ -113,7 +136,7 @@ class Description:
             )
         axes = [i for i in range(self.array.ndim)
                 if i < extra or shape[i - extra] != self.array.shape[i]]  # fmt: skip
-        summed: Any = functions.sum(self, axes, keepdim=True) if axes else self  # type: ignore[arg-type]
+        summed: Any = functions.sum(self, axes, keepdim=True) if axes else self
         return functions.reshape(summed, shape)
 
     # As another class -----------------------------------------------------------------------------
@@ -191,9 +214,6 @@ class Description:
     ) -> Tensor:  # fmt: skip
         """Uninitialised memory of `size`."""
         return _new(self, "empty", (size, *more), dtype, device, requires_grad)
-
-
-name_methods(Description)
 
 
 _OF_THE_GRAPH = {"_bases", "_home", "_hooks", "_past", "_unversioned"}

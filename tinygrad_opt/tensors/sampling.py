@@ -11,8 +11,7 @@ from ..arrays.device import device_of, to_device
 from ..arrays.quiet import quiet
 from ..arrays.random import Generator
 from ..core.public import publish
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 from .creation import _made, _shape
 
 __all__ = [
@@ -232,7 +231,8 @@ def _check_weights(weights: Any, num_samples: int, replacement: bool) -> None:
         )
 
 
-publish(globals(), __all__)
-
 for _method in (bernoulli, multinomial):
     setattr(Tensor, _method.__name__, _method)
+
+
+publish(globals(), __all__)

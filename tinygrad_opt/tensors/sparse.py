@@ -15,8 +15,7 @@ from ..arrays.device import Device
 from ..arrays.rowsparse import RowSparse
 from ..arrays.xp import xp
 from ..core.node import Variable
-from ..core.record import use_sparse_class, wrap_as, wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_as, wrap_plain
 from .creation import as_tensor
 from .memory import Layout, sparse_coo
 
@@ -271,4 +270,4 @@ def _rebuild(rows: Any, values: Any, shape: tuple[int, ...], unique: bool) -> Sp
     return SparseTensor(RowSparse(rows, values, shape, unique))
 
 
-use_sparse_class(SparseTensor)
+RowSparse.tensor_class = SparseTensor

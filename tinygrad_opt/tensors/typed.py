@@ -15,8 +15,7 @@ from ..arrays import dtypes
 from ..arrays.device import Device
 from ..arrays.quiet import quiet_cast
 from ..arrays.size import Size
-from ..core.record import wrap_plain
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 from .creation import empty, tensor
 
 __all__ = [
@@ -120,3 +119,12 @@ HalfTensor, FloatTensor, DoubleTensor, CharTensor, ShortTensor, IntTensor, LongT
      dtypes.int64),
 )  # fmt: skip
 ByteTensor, BoolTensor = _constructor(dtypes.uint8), _constructor(dtypes.bool)
+
+
+class Constructor(Tensor):
+    """`Tensor(...)` itself; `methods.py` binds it."""
+
+    __slots__ = ()
+
+    def __new__(cls, *args: Any, **named: Any) -> Any:
+        return contents("Tensor", dtypes.get_default_dtype(), *args, **named).as_subclass(cls)

@@ -1,7 +1,5 @@
 """What surrounds training, as `torch.utils`: `data` feeds it, `checkpoint` saves memory."""
 
-from ..autograd import recompute
-from ..data import loader
-from . import hooks
+from . import checkpoint, data, hooks
 
 __all__ = ["checkpoint", "data", "hooks"]

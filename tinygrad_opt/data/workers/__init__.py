@@ -1,1 +1,1 @@
-"""workers."""
+"""Processes that load batches ahead."""

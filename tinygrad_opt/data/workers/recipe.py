@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.record import wrap_plain
-from ...core.tensor import Tensor
+from ...core.tensor import Tensor, wrap_plain
 from ..collate import default_collate
 from ..datasets import Subset, TensorDataset, items_at
 

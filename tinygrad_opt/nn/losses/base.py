@@ -41,7 +41,7 @@ def reduced(loss: Any, reduction: str) -> Any:
     return ops.sum(loss) if reduction == "sum" else loss
 
 
-# Losses as modules; the functions are in `functional` ---------------------------------------------
+# What the loss modules inherit ------------------------------------------------------------------
 
 
 class _Loss(Module):

@@ -12,9 +12,7 @@ from ...arrays import dtypes
 from ...arrays.xp import xp
 from ...core.half import widened
 from ...core.public import publish
-from ...core.record import wrap_plain
-from ...core.tensor import Tensor
-from .. import functional as F
+from ...core.tensor import Tensor, wrap_plain
 from ..errors import check_devices, check_tensor
 from .base import _WeightedLoss, check_reduction, chosen_reduction, reduced
 
@@ -251,7 +249,7 @@ class NLLLoss(_WeightedLoss):
         self.ignore_index = ignore_index
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.nll_loss(
+        return nll_loss(
             input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction
         )
 
@@ -275,7 +273,7 @@ class CrossEntropyLoss(_WeightedLoss):
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.cross_entropy(
+        return cross_entropy(
             input, target, self.weight, None, self.ignore_index, None, self.reduction,
             self.label_smoothing,
         )  # fmt: skip

@@ -20,7 +20,6 @@ from ...core.node import Variable
 from ...core.public import publish
 from ...core.record import op
 from ...core.tensor import Tensor
-from .. import functional as F
 from .base import _Loss, check_reduction
 
 __all__ = ["CTCLoss", "ctc_loss"]
@@ -54,6 +53,9 @@ def ctc_loss(
     if reduction == "mean":
         return functions.mean(loss / xp(loss.array).maximum(lattice.labels, 1).astype(loss.dtype))
     return loss.reshape(()) if single else loss
+
+
+publish(globals(), __all__)
 
 
 class _Lattice(NamedTuple):
@@ -230,9 +232,6 @@ def _slope(log_probs: Any, lattice: _Lattice, zero_infinity: bool) -> Any:
     return slope
 
 
-publish(globals(), __all__)
-
-
 class CTCLoss(_Loss):
     """-log of the probability of a label sequence of unknown timing; see `functional.ctc_loss`.
 
@@ -251,7 +250,7 @@ class CTCLoss(_Loss):
     def forward(
         self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any
     ) -> Tensor:
-        return F.ctc_loss(
+        return ctc_loss(
             log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction,
             self.zero_infinity,
         )  # fmt: skip

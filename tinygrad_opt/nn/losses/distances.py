@@ -40,6 +40,9 @@ def pairwise_distance(
     return functions.norm(x1 - x2 + eps, p, -1, keepdim)
 
 
+publish(globals(), __all__)
+
+
 class CosineSimilarity(Module):
     """The cosine of the angle between vectors along `dim`; see `functional.cosine_similarity`."""
 
@@ -63,6 +66,3 @@ class PairwiseDistance(Module):
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
         return pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
-
-
-publish(globals(), __all__)

@@ -13,9 +13,7 @@ from ... import ops
 from ...arrays.xp import xp
 from ...core.half import widened
 from ...core.public import publish
-from ...core.record import wrap_plain
-from ...core.tensor import Tensor
-from .. import functional as F
+from ...core.tensor import Tensor, wrap_plain
 from .base import _Loss, _WeightedLoss, check_reduction, chosen_reduction, reduced
 from .distances import PairwiseDistance, pairwise_distance
 
@@ -237,6 +235,9 @@ def multilabel_soft_margin_loss(
     return reduced(ops.sum(loss, axis=-1) / input.array.shape[-1], reduction)
 
 
+publish(globals(), __all__)
+
+
 def _scores(name: str, input: Tensor) -> Tensor:
     """`input` as (N, C)."""
     if input.ndim > 2 or 0 in input.array.shape[-1:]:
@@ -247,9 +248,6 @@ def _scores(name: str, input: Tensor) -> Tensor:
     return input if input.ndim == 2 else input.reshape((1, -1))  # of a 0-d one: one class
 
 
-publish(globals(), __all__)
-
-
 # Of margins ---------------------------------------------------------------------------------------
 
 
@@ -257,7 +255,7 @@ class SoftMarginLoss(_Loss):
     """The mean of log(1 + exp(-target input)), for targets +1 and -1."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.soft_margin_loss(input, target, reduction=self.reduction)
+        return soft_margin_loss(input, target, reduction=self.reduction)
 
 
 class _MarginLoss(_Loss):
@@ -273,16 +271,14 @@ class MarginRankingLoss(_MarginLoss):
     """max(0, margin - target (input1 - input2)), for targets +1 and -1."""
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        return F.margin_ranking_loss(input1, input2, target, self.margin, reduction=self.reduction)
+        return margin_ranking_loss(input1, input2, target, self.margin, reduction=self.reduction)
 
 
 class CosineEmbeddingLoss(_MarginLoss):
     """1 - cos, or max(0, cos - margin) for targets of -1; see `cosine_embedding_loss`."""
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        return F.cosine_embedding_loss(
-            input1, input2, target, self.margin, reduction=self.reduction
-        )
+        return cosine_embedding_loss(input1, input2, target, self.margin, reduction=self.reduction)
 
 
 class HingeEmbeddingLoss(_MarginLoss):
@@ -295,7 +291,7 @@ class HingeEmbeddingLoss(_MarginLoss):
         super().__init__(margin, size_average, reduce, reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.hinge_embedding_loss(input, target, self.margin, reduction=self.reduction)
+        return hinge_embedding_loss(input, target, self.margin, reduction=self.reduction)
 
 
 class TripletMarginLoss(_MarginLoss):
@@ -315,7 +311,7 @@ class TripletMarginLoss(_MarginLoss):
         self.swap = swap
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        return F.triplet_margin_loss(
+        return triplet_margin_loss(
             anchor, positive, negative, self.margin, self.p, self.eps, self.swap,
             reduction=self.reduction,
         )  # fmt: skip
@@ -334,7 +330,7 @@ class TripletMarginWithDistanceLoss(_MarginLoss):
         self.swap = swap
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        return F.triplet_margin_with_distance_loss(
+        return triplet_margin_with_distance_loss(
             anchor, positive, negative, distance_function=self.distance_function,
             margin=self.margin, swap=self.swap, reduction=self.reduction,
         )  # fmt: skip
@@ -370,7 +366,7 @@ class MultiMarginLoss(_WeightedLoss):
         self.margin = margin
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.multi_margin_loss(
+        return multi_margin_loss(
             input, target, self.p, self.margin, self.weight, reduction=self.reduction
         )
 
@@ -379,11 +375,11 @@ class MultiLabelMarginLoss(_Loss):
     """max(0, 1 - right + wrong) over all pairs of classes; see `multilabel_margin_loss`."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.multilabel_margin_loss(input, target, reduction=self.reduction)
+        return multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
     """The binary cross entropy of scores, averaged over classes."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)
+        return multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)

@@ -9,7 +9,6 @@ from ...core.half import widened
 from ...core.promote import promoted
 from ...core.public import publish
 from ...core.tensor import Tensor
-from .. import functional as F
 from ..errors import check_tensor, warn_caller
 from .base import _Loss, chosen_reduction, reduced
 
@@ -127,14 +126,14 @@ class MSELoss(_Loss):
     """The mean of (input - target)^2."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.mse_loss(input, target, reduction=self.reduction)
+        return mse_loss(input, target, reduction=self.reduction)
 
 
 class L1Loss(_Loss):
     """The mean of |input - target|."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.l1_loss(input, target, reduction=self.reduction)
+        return l1_loss(input, target, reduction=self.reduction)
 
 
 class HuberLoss(_Loss):
@@ -145,7 +144,7 @@ class HuberLoss(_Loss):
         self.delta = delta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.huber_loss(input, target, self.reduction, self.delta)
+        return huber_loss(input, target, self.reduction, self.delta)
 
 
 class SmoothL1Loss(_Loss):
@@ -159,4 +158,4 @@ class SmoothL1Loss(_Loss):
         self.beta = beta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+        return smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)

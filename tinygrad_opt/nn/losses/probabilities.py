@@ -9,10 +9,9 @@ from ... import ops
 from ...arrays.xp import xp
 from ...core.half import widened
 from ...core.public import publish
-from ...core.record import op, wrap_plain
-from ...core.tensor import Tensor
+from ...core.record import op
+from ...core.tensor import Tensor, wrap_plain
 from ...ops import softplus
-from .. import functional as F
 from ..errors import check_tensor, warn_caller
 from .base import _Loss, _WeightedLoss, check_reduction, chosen_reduction, reduced
 
@@ -190,6 +189,9 @@ def gaussian_nll_loss(
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 
 
+publish(globals(), __all__)
+
+
 def _spread(variance: Tensor, shape: tuple[int, ...]) -> Tensor:
     """`variance` so that it broadcasts to `shape`, along one axis at most."""
     given = tuple(variance.array.shape)
@@ -203,9 +205,6 @@ def _spread(variance: Tensor, shape: tuple[int, ...]) -> Tensor:
     return variance
 
 
-publish(globals(), __all__)
-
-
 # Of probabilities ---------------------------------------------------------------------------------
 
 
@@ -213,7 +212,7 @@ class BCELoss(_WeightedLoss):
     """The mean cross entropy of probabilities `input` with targets in [0, 1]."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
+        return binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
@@ -229,7 +228,7 @@ class BCEWithLogitsLoss(_WeightedLoss):
         self.register_buffer("pos_weight", pos_weight)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(
+        return binary_cross_entropy_with_logits(
             input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
         )
 
@@ -248,7 +247,7 @@ class KLDivLoss(_Loss):
         self.log_target = log_target
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+        return kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
 
 
 class PoissonNLLLoss(_Loss):
@@ -264,7 +263,7 @@ class PoissonNLLLoss(_Loss):
         self.eps = eps
 
     def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
-        return F.poisson_nll_loss(
+        return poisson_nll_loss(
             log_input, target, self.log_input, self.full, eps=self.eps, reduction=self.reduction
         )
 
@@ -278,4 +277,4 @@ class GaussianNLLLoss(_Loss):
         self.eps = eps
 
     def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
-        return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
+        return gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)

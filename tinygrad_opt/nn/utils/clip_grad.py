@@ -17,8 +17,7 @@ import numpy as np
 from ...arrays.namespace import is_writable
 from ...arrays.quiet import quiet
 from ...arrays.xp import array_namespace
-from ...core.record import wrap_plain
-from ...core.tensor import Tensor
+from ...core.tensor import Tensor, wrap_plain
 from ...kernels.fused import reduce
 
 __all__ = [

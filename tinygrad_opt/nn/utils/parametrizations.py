@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.record import wrap_plain
-from ...core.tensor import Tensor
+from ...core.tensor import Tensor, wrap_plain
 from ..losses.distances import normalize
 from ..module import Module
 from .parametrize import register_parametrization

@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 from ... import functions, ops
 from ...arrays import random
 from ...arrays.device import device_of, to_device
-from ...core.record import wrap_plain
-from ...core.tensor import Tensor
+from ...core.tensor import Tensor, wrap_plain
 from ..module import Module
 from ..parameter import Parameter
 

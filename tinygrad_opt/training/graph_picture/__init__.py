@@ -1,1 +1,1 @@
-"""graph_picture."""
+"""`draw_graph`: the recorded graph as a picture."""

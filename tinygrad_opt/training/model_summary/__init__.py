@@ -1,1 +1,1 @@
-"""model_summary."""
+"""`summary`: a network's layers, shapes, parameters and memory as a table."""
