@@ -4,8 +4,7 @@ Sixth of the reading path; next: `ops/products.py`. An operation is one function
 value, then a pullback for each input, from the gradient `g` of the result to the gradient of that
 input. More of them: `mathematics.py`, `choice.py`, `activation.py`.
 
-Convention at kinks: relu'(0) = 0, abs'(0) = 0, ties in maximum and minimum share equally.
-`clip` passes the gradient at its bounds.
+Convention at kinks: relu'(0) = 0.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""choice."""
+"""Choosing elements, and casts: abs, maximum, minimum, where, clip.
+
+Convention at kinks: abs'(0) = 0, ties in maximum and minimum share equally, `clip` passes the
+gradient at its bounds.
+"""
 
 from __future__ import annotations
 

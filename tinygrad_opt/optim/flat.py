@@ -2,10 +2,12 @@
 
 A FlatGroup holds one buffer for the values, one for the gradients and one for each optimizer
 state; parameters, `.grad`s and states are views into them. Twelfth of the reading path; then
-`kernels/rule.py` makes the kernel, and `kernels/adam.py` is a rule. Nothing depends on it for correctness:
-a parameter whose array or gradient lies elsewhere (because somebody replaced it, shares its memory,
-or kept the gradient) is stepped where it lies, by a kernel call of its own. Where the gradient is
-row-sparse, its rows are gathered, stepped as any others, and put back.
+`kernels/rule.py` makes the kernel, and `kernels/adam.py` is a rule.
+
+Nothing depends on it for correctness: a parameter whose array or gradient lies elsewhere (because
+somebody replaced it, shares its memory, or kept the gradient) is stepped where it lies, by a kernel
+call of its own. Where the gradient is row-sparse, its rows are gathered, stepped as any others, and
+put back.
 
 Who holds an array is read from CPython's reference counts. Moving a parameter that somebody else
 looks at would cut that view off; overwriting a gradient that somebody kept would change it behind
