@@ -1,6 +1,7 @@
-"""Which names of the package the tests use, read from their syntax: never from comments or prose."""
+"""Which names of the package the tests use: by their syntax, never by comments or prose."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ def words_of(tree: ast.Module) -> set[str]:
 
     Attributes (`nn.ReLU`), unless of something that is imported from elsewhere (`np.tanh`) or of
     PyTorch; what is imported from the package and used; and strings that stand as a key of a
-    table or in a list of names, which tests look up by `getattr`.
+    table, in a list, or in a call (`Row("relu", ...)`): names that tests look up by `getattr`.
     """
     imports = list(_imports(tree))
     foreign = {bound for bound, module in imports if not module.startswith("tinygrad_opt")}
@@ -43,19 +44,26 @@ def _root(node: ast.expr) -> str:
 
 
 def _listed(node: ast.AST) -> Iterator[str]:
+    """The names among the strings of a table or list; of a call if they are nothing else."""
     if isinstance(node, ast.Dict):
         members: list[ast.expr | None] = list(node.keys)
     elif isinstance(node, (ast.List, ast.Tuple, ast.Set)):
         members = list(node.elts)
+    elif isinstance(node, ast.Call):
+        members = list(node.args)
     else:
         return
     for member in members:
         if isinstance(member, ast.Constant) and isinstance(member.value, str):
             # "conv2d: same", "Conv2d same", "textbook.Adam": rows of a table
-            yield member.value.partition(":")[0].partition(" ")[0].rpartition(".")[2]
+            head = member.value.partition(":")[0]
+            head = head if isinstance(node, ast.Call) else head.partition(" ")[0]
+            if head.replace(".", "").isidentifier():
+                yield head.rpartition(".")[2]
 
 
-def exercised(folder: str = ".") -> set[str]:
+@functools.cache
+def exercised(folder: str = ".") -> frozenset[str]:
     """The words of all tests in a folder of the tests, those below it included."""
     paths = (TESTS / folder).rglob("*.py")
-    return set().union(*(words_of(ast.parse(path.read_text())) for path in paths))
+    return frozenset().union(*(words_of(ast.parse(path.read_text())) for path in paths))

@@ -55,6 +55,14 @@ def test_moments_are_those_of_pytorch(torch, name):
     assert x.mean().item() == pytest.approx(mean, abs=5 * std / math.sqrt(N))
 
 
+def test_like_draws_what_the_shape_draws():
+    like = tg.zeros(3, 4, dtype=tg.float64)
+    for named, plain in ((tg.randn_like, tg.randn), (tg.rand_like, tg.rand)):
+        drawn = named(like, generator=tg.Generator().manual_seed(3))
+        expected = plain(3, 4, dtype=tg.float64, generator=tg.Generator().manual_seed(3))
+        np.testing.assert_array_equal(drawn.array, expected.array, strict=True)
+
+
 def test_cauchy_and_the_whole_range():
     x = tg.empty(N).cauchy_(1.0, 2.0)
     assert x.median().item() == pytest.approx(1, abs=0.1)
