@@ -28,7 +28,7 @@ def test_names_of_the_package_are_exercised():
         name for name, value in vars(tinygrad_opt).items()
         if not name.startswith("_") and not inspect.ismodule(value)
     } - {"find_kernels"}  # fmt: skip  # which the package calls while it is imported
-    assert len(names) > 400
+    assert len(names) > 300
     assert sorted(names - exercised()) == []
 
 
