@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from nn_rows import LAYERS
+from nn_rows.samplers import numbers
 
 import tinygrad_opt as T
 import tinygrad_opt.nn.functional
@@ -32,10 +33,6 @@ TEXTS = {
          nn.BCEWithLogitsLoss(), nn.HuberLoss(), nn.SmoothL1Loss()]
     ),
 }  # fmt: skip
-
-
-def numbers(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 def close(a, b):

@@ -8,17 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nn_rows.samplers import numbers
 
 import tinygrad_opt as T
 from tinygrad_opt import nn
 from tinygrad_opt.backend import Namespace, xp
 from tinygrad_opt.nn import functional as F
 from tinygrad_opt.windows import Spans
-
-
-def numbers(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
-
 
 # Known values -------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+from nn_rows.samplers import numbers
 
 import tinygrad_opt as T
 from tinygrad_opt import autograd, nn
@@ -25,10 +26,6 @@ SETTINGS = {
     "all": {"num_layers": 2, "bidirectional": True, "batch_first": True},
 }
 settings = pytest.mark.parametrize("name", SETTINGS)
-
-
-def numbers(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 def make(lib, kind, *sizes, **kwargs):

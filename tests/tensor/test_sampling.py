@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from refusals import both_refuse
 
 import tinygrad_opt as tg
 
@@ -181,20 +182,7 @@ ERRORS = {
     "sum_to_size": (RuntimeError, "is not expandable to size",
                     lambda m: m.ones(2, 3).sum_to_size(2, 2)),
 }  # fmt: skip
-errors = pytest.mark.parametrize(("kind", "said", "call"), ERRORS.values(), ids=ERRORS)
-
-
-@errors
-def test_errors(kind, said, call):
-    with pytest.raises(kind, match=said):
-        call(tg)
-
-
-@pytest.mark.peers
-@errors
-def test_errors_as_pytorch(torch, kind, said, call):
-    with pytest.raises(kind, match=said):
-        call(torch)
+test_errors, test_errors_as_pytorch = both_refuse(ERRORS)
 
 
 def test_by_type_of_old():
