@@ -1,6 +1,6 @@
 """What denormal numbers cost: Adam's step on averages that have faded, and on tiny gradients.
 
-The kernels count denormals as zero (`kernels/denormals.py`); PyTorch does so after
+The kernels count denormals as zero (`kernels/compiler/denormals.py`); PyTorch does so after
 `torch.set_flush_denormal(True)`, in the calling thread.
 """
 

@@ -42,26 +42,39 @@ its steps zero, where `v + omb * (g * g - v)` would be infinity minus infinity, 
 """
 
 from . import textbook, threads
-from .adabelief import adabelief
-from .adagrad import adadelta, adagrad
-from .adam import adam, adam_amsgrad, radam_start
-from .adamax import adamax
-from .adan import adan
-from .adopt import adopt
-from .asgd import asgd
-from .cautious import cautious
-from .direction import adam_direction, average, average_square, scaled_direction, step_along
-from .lars import lars
-from .lion import lion
-from .nadam import nadam
-from .prodigy import prodigy, prodigy_sum
-from .reduce import all_finite, dot, norm, sum_of_powers, sum_of_squares
-from .rmsprop import rmsprop, rmsprop_centered, rmsprop_centered_momentum, rmsprop_momentum
-from .rprop import rprop
+from .adam import adabelief, adam, adam_amsgrad, adamax, adan, adopt, nadam, radam_start
+from .adaptive import (
+    adadelta,
+    adagrad,
+    rmsprop,
+    rmsprop_centered,
+    rmsprop_centered_momentum,
+    rmsprop_momentum,
+)
+from .compiler.syntax import RuleError
+from .directions import (
+    adam_direction,
+    average,
+    average_square,
+    cautious,
+    lars,
+    prodigy,
+    prodigy_sum,
+    scaled_direction,
+    step_along,
+)
+from .fused.reduce import all_finite, dot, norm, sum_of_powers, sum_of_squares
 from .rule import UpdateRule, update_rule
-from .schedule_free import schedule_free_adamw, schedule_free_sgd
-from .sgd import sgd, sgd_momentum, sgd_nesterov
-from .syntax import RuleError
+from .sgd import (
+    asgd,
+    lion,
+    rprop,
+    schedule_free_adamw,
+    schedule_free_sgd,
+    sgd,
+    sgd_momentum,
+    sgd_nesterov,
+)
 
 __all__ = [
     "RuleError",

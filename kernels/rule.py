@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from . import cache, threads
-from .arguments import check_launch, checked_dtype, refuse_other_byte_order
-from .codegen import Target, function_name, render
-from .lower import lower
-from .oracle import frozen, on_numpy_scalars
-from .syntax import parse
+from . import threads
+from .compiler import cache
+from .compiler.arguments import check_launch, checked_dtype, refuse_other_byte_order
+from .compiler.codegen import Target, function_name, render
+from .compiler.lower import lower
+from .compiler.oracle import frozen, on_numpy_scalars
+from .compiler.syntax import parse
 
 _TARGETS: dict[str, Target] = {
     "cpu": "serial",
@@ -149,7 +150,7 @@ class UpdateRule:
 
     def ptx(self, dtype: Any = np.float32, cc: tuple[int, int] = (8, 0)) -> str:
         """Return the PTX for compute capability `cc`; no GPU is needed, numba-cuda is."""
-        from . import cuda
+        from .compiler import cuda
 
         dtype = checked_dtype(self.name, dtype)
         kernel = self._kernel("cuda", dtype)
@@ -181,7 +182,7 @@ class UpdateRule:
 
     def _launch_on_device(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
         self._check(arrays, coefficients)
-        from . import cuda
+        from .compiler import cuda
 
         dtype = arrays[0].dtype
         kernel = self._kernels["cuda"].get(dtype) or self._kernel("cuda", dtype)

@@ -15,14 +15,15 @@ import numpy as np
 import pytest
 
 import tinygrad_opt as T
+from tinygrad_opt.data.workers.transfer import LARGE
 from tinygrad_opt.utils.data import (
     DataLoader,
     Dataset,
     IterableDataset,
     TensorDataset,
+    WorkerInfo,
     get_worker_info,
 )
-from tinygrad_opt.utils.transfer import LARGE
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="these tests fork"),
@@ -165,6 +166,7 @@ def test_out_of_order():
 def test_worker_info_and_init():
     def told(id):
         info = get_worker_info()
+        assert type(info) is WorkerInfo
         assert info.id == id
         info.dataset.function = lambda i: (i, id, info.num_workers, info.seed)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_opt as tg
-from tinygrad_opt.utils.idx import IdxError, load_idx, load_mnist, save_idx
+from tinygrad_opt.data.idx import IdxError, load_idx, load_mnist, save_idx
 
 TYPES = [np.uint8, np.int8, np.int16, np.int32, np.float32, np.float64]
 

@@ -13,51 +13,9 @@ from ._checkout import find_kernels
 
 find_kernels(__path__)
 
-from . import (
-    autograd,
-    backend,
-    checkpoints,
-    cuda,
-    func,
-    kernels,
-    linalg,
-    nn,
-    optim,
-    training,
-    utils,
-)  # fmt: skip
-from ._tensor import Size, Tensor
-from .autograd import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    no_grad,
-    set_grad_enabled,
-)  # fmt: skip
-from .creation import (
-    arange,
-    as_tensor,
-    asarray,
-    device,
-    empty,
-    empty_like,
-    eye,
-    from_numpy,
-    full,
-    full_like,
-    linspace,
-    logspace,
-    ones,
-    ones_like,
-    scalar_tensor,
-    tensor,
-    tril_indices,
-    triu_indices,
-    zeros,
-    zeros_like,
-)  # fmt: skip
-from .description import sparse_coo, strided
-from .dtypes import (
+from . import autograd, cuda, func, kernels, linalg, nn, optim, training, utils
+from .arrays import namespace
+from .arrays.dtypes import (  # fmt: skip
     bool,
     can_cast,
     double,
@@ -79,10 +37,26 @@ from .dtypes import (
     set_default_dtype,
     short,
     uint8,
+)
+from .arrays.random import (  # fmt: skip
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from .autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
 )  # fmt: skip
+from .core.tensor import Size, Tensor
 from .functions import *
 from .functions import return_types
-from .legacy import *
 from .nn.functional import (
     adaptive_avg_pool1d,
     adaptive_max_pool1d,
@@ -100,19 +74,38 @@ from .nn.functional import (
     pixel_shuffle,
     pixel_unshuffle,
 )
-from .printing import set_printoptions
-from .random import (
-    Generator,
-    default_generator,
-    get_rng_state,
-    initial_seed,
-    manual_seed,
-    seed,
-    set_rng_state,
-)  # fmt: skip
-from .sampling import *
 from .serialization import load, save
-from .sparse import sparse_coo_tensor
-from .training import draw_graph, summary
+from .tensors.creation import (  # fmt: skip
+    arange,
+    as_tensor,
+    asarray,
+    device,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    linspace,
+    logspace,
+    ones,
+    ones_like,
+    scalar_tensor,
+    tensor,
+    tril_indices,
+    triu_indices,
+    zeros,
+    zeros_like,
+)
+from .tensors.memory import sparse_coo, strided
+from .tensors.printing import set_printoptions
+from .tensors.sampling import *
+from .tensors.sparse import sparse_coo_tensor
+from .tensors.typed import *
+from .training import (
+    checkpoints,  # fmt: skip
+    draw_graph,
+    summary,
+)
 
 __version__ = "0.1.0"

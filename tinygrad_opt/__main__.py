@@ -9,7 +9,7 @@ from pathlib import Path
 import numba
 
 from . import __version__, cuda
-from .kernels import cache
+from .kernels.compiler import cache
 
 LIBRARIES = ["numpy", "numba", "llvmlite", "safetensors", "numba-cuda", "cupy-cuda12x"]
 

@@ -1,6 +1,6 @@
 """Whether there is a GPU, and waiting for it: the part of `torch.cuda` that training loops use."""
 
-from .backend import cupy, is_available, synchronize
+from .arrays.device import cupy, is_available, synchronize
 
 __all__ = ["device_count", "is_available", "synchronize"]
 

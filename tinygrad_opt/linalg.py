@@ -9,6 +9,7 @@ tensor([[ 0.5000,  0.0000],
         [-0.1250,  0.2500]])
 """
 
+from .core.public import publish as _publish
 from .functions.factorizations import (
     LinAlgError,
     cholesky,
@@ -18,8 +19,11 @@ from .functions.factorizations import (
     eigvalsh,
     inv,
     inv_ex,
+    lstsq,
     matrix_exp,
     matrix_power,
+    matrix_rank,
+    pinv,
     qr,
     slogdet,
     solve,
@@ -30,7 +34,7 @@ from .functions.factorizations import (
     tensorsolve,
 )
 from .functions.factorizations import diagonal_of as diagonal
-from .functions.least_squares import lstsq, matrix_rank, pinv
+from .functions.matrices import matmul
 from .functions.norms import (
     cond,
     cross,
@@ -41,8 +45,6 @@ from .functions.norms import (
     vecdot,
     vector_norm,
 )  # fmt: skip
-from .functions.products import matmul
-from .public import publish as _publish
 
 __all__ = [
     "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh",

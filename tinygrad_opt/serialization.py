@@ -27,9 +27,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from ._tensor import Tensor
-from .autograd.graph import wrap_plain
-from .backend import CPU, to_device
+from .arrays.device import CPU, to_device
+from .core.tensor import Tensor, wrap_plain
 
 __all__ = ["CheckpointError", "load", "save"]
 

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from . import nn, optim, random
+from . import nn, optim
+from .arrays import random
 from .autograd.modes import no_grad
-from .creation import tensor
+from .data.datasets import TensorDataset
+from .data.loader import DataLoader
+from .tensors.creation import tensor
 from .training import fit
-from .utils.data import DataLoader, TensorDataset
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin

@@ -7,7 +7,8 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import autograd
-from tinygrad_opt.autograd import Function, anomaly, graph
+from tinygrad_opt.autograd import Function, anomaly
+from tinygrad_opt.core import record
 
 ENABLED = "Anomaly Detection has been enabled"
 
@@ -125,8 +126,8 @@ def test_switching():
         with autograd.set_detect_anomaly(False):
             assert not autograd.is_anomaly_enabled()
         assert autograd.is_anomaly_enabled()
-        assert graph.record is anomaly.record_traced
-    assert graph.record is graph.record_plainly
+        assert record.record is anomaly.record_traced
+    assert record.record is record.record_plainly
     autograd.set_detect_anomaly(True)
     assert autograd.is_anomaly_enabled()
     autograd.set_detect_anomaly(False)
@@ -135,7 +136,7 @@ def test_switching():
     assert not autograd.is_anomaly_enabled()
     with pytest.raises(ValueError, match="x"), autograd.set_detect_anomaly(True):
         raise ValueError("x")
-    assert graph.record is graph.record_plainly
+    assert record.record is record.record_plainly
 
 
 @pytest.mark.peers

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import tinygrad_opt as tg
+from tinygrad_opt.arrays.xp import xp
 from tinygrad_opt.autograd import GradcheckError, gradcheck, gradgradcheck, op
-from tinygrad_opt.backend import xp
 
 SLIGHTLY = 1.001  # a derivative that is 0.1% wrong
 

@@ -4,7 +4,8 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import autograd, optim
-from tinygrad_opt.autograd import op, versions
+from tinygrad_opt.autograd import op
+from tinygrad_opt.core import versions
 
 CHANGED = r"one of the variables needed for gradient computation has been modified by an inplace"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinygrad_opt.kernels import cache
+from tinygrad_opt.kernels.compiler import cache
 
 
 @pytest.fixture(autouse=True, scope="session")

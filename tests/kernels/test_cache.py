@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_opt.kernels import cache, update_rule
-from tinygrad_opt.kernels.cache import folder
+from tinygrad_opt.kernels import update_rule
+from tinygrad_opt.kernels.compiler import cache
+from tinygrad_opt.kernels.compiler.cache import folder
 
 PROGRAM = """
 import sys

@@ -10,7 +10,8 @@ import re
 
 import pytest
 
-from tinygrad_opt.kernels import cache, convolution
+from tinygrad_opt.kernels.compiler import cache
+from tinygrad_opt.kernels.fused import convolution
 
 
 def test_plan_of_a_strided_image():
@@ -51,7 +52,7 @@ def test_single_precision_stays_single_and_packed(monkeypatch):
 def test_text_is_formatted_for_a_reader():
     for name in ("correlate", "weight_slopes"):
         text = convolution.text(name, "float64", True, True)
-        assert text.startswith("# Written by tinygrad_opt.kernels.convolution.")
+        assert text.startswith("# Written by tinygrad_opt.kernels.fused.convolution.")
         assert "{" not in text.replace("fastmath={", "")
         assert "prange(" in text
         compile(text, name, "exec")

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("numba_cuda")
 
 from tinygrad_opt.kernels import all_finite, norm, sgd, sum_of_powers
-from tinygrad_opt.kernels import cuda as adapter
+from tinygrad_opt.kernels.compiler import cuda as adapter
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -135,7 +135,7 @@ def test_numba_cuda_is_imported_with_a_numpy_that_lost_a_name():
     """NumPy 2.5 has no row_stack; afterwards it has none again."""
     code = (
         "import numpy; vars(numpy).pop('row_stack', None)\n"
-        "from tinygrad_opt.kernels import cuda\n"
+        "from tinygrad_opt.kernels.compiler import cuda\n"
         "from numba.cuda.np import arrayobj\n"
         "assert not hasattr(numpy, 'row_stack')"
     )

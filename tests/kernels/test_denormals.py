@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from tinygrad_opt import kernels
-from tinygrad_opt.kernels import codegen, denormals, threads
+from tinygrad_opt.kernels import threads
+from tinygrad_opt.kernels.compiler import codegen, denormals
 
 pytestmark = pytest.mark.skipif(not denormals.X86, reason="only on x86 are denormals slow")
 

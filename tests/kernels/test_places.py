@@ -10,15 +10,16 @@ import sys
 import numpy as np
 import pytest
 
-from tinygrad_opt.kernels import pooling, recurrent, reduce, rows, sgd, softmax
-from tinygrad_opt.windows import Spans, _fits
+from tinygrad_opt.arrays.windows import Spans, _fits
+from tinygrad_opt.kernels import sgd
+from tinygrad_opt.kernels.fused import pooling, recurrent, reduce, rows, softmax
 
 LEAST, MOST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 X = np.arange(6.0).reshape(1, 1, 6)
 
 WRONG_KERNEL = """
 import numpy as np
-from tinygrad_opt.kernels import cache
+from tinygrad_opt.kernels.compiler import cache
 
 TEXT = '''
 from numba import njit

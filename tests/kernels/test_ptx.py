@@ -37,7 +37,7 @@ def test_float64_ptx():
 
 def test_without_numba_cuda_the_error_names_the_extra(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    monkeypatch.delitem(sys.modules, "tinygrad_opt.kernels.cuda", raising=False)
-    monkeypatch.delattr(kernels, "cuda", raising=False)
+    monkeypatch.delitem(sys.modules, "tinygrad_opt.kernels.compiler.cuda", raising=False)
+    monkeypatch.delattr(kernels.compiler, "cuda", raising=False)
     with pytest.raises(ImportError, match=r'pip install "tinygrad_opt\[cuda\]"'):
         kernels.adam.ptx()

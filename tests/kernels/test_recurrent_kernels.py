@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinygrad_opt.backend import Namespace
-from tinygrad_opt.kernels import recurrent
+from tinygrad_opt.arrays.namespace import Namespace
+from tinygrad_opt.kernels.fused import recurrent
 
 SPACE = Namespace(np)
 SHAPES = {

@@ -7,15 +7,8 @@ import numba
 import numpy as np
 import pytest
 
-from tinygrad_opt.kernels import (
-    all_finite,
-    dot,
-    norm,
-    reduce,
-    sum_of_powers,
-    sum_of_squares,
-    threads,
-)
+from tinygrad_opt.kernels import all_finite, dot, norm, sum_of_powers, sum_of_squares, threads
+from tinygrad_opt.kernels.fused import reduce
 
 SIZES = [0, 1, 3, 127, 128, 129, 1000, reduce.CHUNK, reduce.CHUNK + 1, 200_003]
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])

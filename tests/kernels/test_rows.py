@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tinygrad_opt.backend import xp
-from tinygrad_opt.kernels import rows
+from tinygrad_opt.arrays.xp import xp
+from tinygrad_opt.kernels.fused import rows
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numba import config
 
-from tinygrad_opt.kernels import denormals, threads, update_rule
+from tinygrad_opt.kernels import threads, update_rule
+from tinygrad_opt.kernels.compiler import denormals
 
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 

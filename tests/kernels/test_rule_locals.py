@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from local_rules import LOCAL_RULES, coefficients
 from rules import arrays, copies
 
-from tinygrad_opt.kernels import RuleError, denormals
+from tinygrad_opt.kernels import RuleError
+from tinygrad_opt.kernels.compiler import denormals
 
 every_rule = pytest.mark.parametrize("rule", LOCAL_RULES.values(), ids=LOCAL_RULES)
 

@@ -12,7 +12,8 @@ import numba
 import numpy as np
 import pytest
 
-from tinygrad_opt.kernels import RuleError, sgd, source, update_rule
+from tinygrad_opt.kernels import RuleError, sgd, update_rule
+from tinygrad_opt.kernels.compiler import source
 
 OTHER_TEXT = "is not that of the function that runs: it was changed after it was loaded"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinygrad_opt.kernels import softmax
+from tinygrad_opt.kernels.fused import softmax
 
 
 def formula(z, index):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tinygrad_opt.kernels import special
+from tinygrad_opt.kernels.fused import special
 
 X = np.concatenate([np.linspace(0.05, 20, 400), np.geomspace(1e-6, 1e6, 100)])
 BELOW = -np.linspace(0.05, 9.05, 200)[np.arange(200) % 10 != 0]

@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import optim
-from tinygrad_opt.kernels import reduce
+from tinygrad_opt.kernels.fused import reduce
 from tinygrad_opt.nn import utils
 
 SHAPES = [(3,), (2, 3), (), (4, 2), (0,), (5,)]

@@ -7,9 +7,9 @@ import pytest
 
 import tinygrad_opt as T
 import tinygrad_opt.nn.functional as F
-from tinygrad_opt.autograd.graph import wrap_plain
-from tinygrad_opt.backend import Device
-from tinygrad_opt.nn import reduction
+from tinygrad_opt.arrays.device import Device
+from tinygrad_opt.core.tensor import wrap_plain
+from tinygrad_opt.nn import errors
 
 
 class Elsewhere(np.ndarray):
@@ -31,6 +31,6 @@ def test_mixed_devices(monkeypatch, call):
     def device_of(array):
         return Device("cuda:0" if isinstance(array, Elsewhere) else "cpu")
 
-    monkeypatch.setattr(reduction, "device_of", device_of)
+    monkeypatch.setattr(errors, "device_of", device_of)
     with pytest.raises(RuntimeError, match="same device, but found cpu and cuda:0"):
         call(index)

@@ -6,7 +6,7 @@ import numpy as np
 from op_rows.rows import Row, functional, of
 
 from tinygrad_opt import ops
-from tinygrad_opt.windows import Window
+from tinygrad_opt.arrays.windows import Window
 
 
 def np_conv(x, w, b=None, stride=1, low=0, high=None, dilation=1, groups=1):

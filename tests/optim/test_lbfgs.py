@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
-from tinygrad_opt.optim.line_search import Point, strong_wolfe
+from tinygrad_opt.optim.lbfgs import Point, strong_wolfe
 
 SETTINGS = [
     dict(lr=0.01, max_iter=4),

@@ -9,7 +9,7 @@ from reducing import REDUCING
 
 import tinygrad_opt as tg
 from tinygrad_opt import optim
-from tinygrad_opt.optim.muon import _orthogonal
+from tinygrad_opt.optim.matrix import _orthogonal
 
 
 def leaf(values):

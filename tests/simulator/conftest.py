@@ -4,4 +4,4 @@ import importlib.util
 import os
 
 if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" and importlib.util.find_spec("numba_cuda"):
-    import tinygrad_opt.kernels.cuda  # noqa: F401
+    import tinygrad_opt.kernels.compiler.cuda  # noqa: F401

@@ -405,7 +405,7 @@ class Device:
 
 def install():
     """Make `import cupy` and `import cupyx` find the stand-in, in this process."""
-    from tinygrad_opt.kernels import special as host
+    from tinygrad_opt.kernels.fused import special as host
 
     cupy = ModuleType("cupy")
     vars(cupy).update({name: _function(name) for name in FUNCTIONS})

@@ -5,7 +5,7 @@ import pytest
 from on_device import cupy
 
 import tinygrad_opt as tg
-from tinygrad_opt.backend import cupy as the_cupy
+from tinygrad_opt.arrays.device import cupy as the_cupy
 
 
 def test_the_library_uses_the_stand_in():

@@ -11,7 +11,7 @@ from table import LABELS, OPTIMIZERS
 
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
-from tinygrad_opt.kernels import cuda as adapter
+from tinygrad_opt.kernels.compiler import cuda as adapter
 
 
 @pytest.fixture(autouse=True, scope="module")

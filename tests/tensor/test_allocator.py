@@ -48,7 +48,7 @@ def test_freed_memory_is_used_again():
              "GLIBC_TUNABLES"]
 )  # fmt: skip
 def test_the_users_own_choice_stands(name, monkeypatch):
-    from tinygrad_opt.allocator import keep_freed_memory
+    from tinygrad_opt.arrays.allocator import keep_freed_memory
 
     values = {"TINYGRAD_OPT_MALLOC": "default", "GLIBC_TUNABLES": "glibc.malloc.arena_max=1"}
     monkeypatch.setenv(name, values.get(name, "131072"))

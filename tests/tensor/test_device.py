@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 
 import tinygrad_opt as tg
-from tinygrad_opt import backend, nn
+from tinygrad_opt import nn
+from tinygrad_opt.arrays import device, xp
 
 
 @pytest.fixture
 def no_cupy(monkeypatch):
     """CuPy cannot be imported, whether it is installed or not."""
     monkeypatch.setitem(sys.modules, "cupy", None)
-    backend.cupy.cache_clear()
+    device.cupy.cache_clear()
     yield
-    backend.cupy.cache_clear()
+    device.cupy.cache_clear()
 
 
 # Names --------------------------------------------------------------------------------------------
@@ -123,7 +124,7 @@ def test_cupy_without_a_gpu(monkeypatch):
     runtime = SimpleNamespace(getDeviceCount=lambda: 2)
     module = SimpleNamespace(cuda=SimpleNamespace(runtime=runtime))
     monkeypatch.setitem(sys.modules, "cupy", module)
-    backend.cupy.cache_clear()
+    device.cupy.cache_clear()
     try:
         assert tg.cuda.is_available()
         assert tg.cuda.device_count() == 2
@@ -133,11 +134,11 @@ def test_cupy_without_a_gpu(monkeypatch):
         assert not tg.cuda.is_available()
         assert tg.cuda.device_count() == 0
     finally:
-        backend.cupy.cache_clear()
+        device.cupy.cache_clear()
 
 
 def test_arrays_name_their_namespace():
     array = np.ones(2)
-    assert backend.xp(array) is backend.xp(1.0) is backend.array_namespace(array)
-    assert backend.xp(array).exp is np.exp
-    assert backend.to_device(array, "cpu") is array
+    assert xp.xp(array) is xp.xp(1.0) is xp.array_namespace(array)
+    assert xp.xp(array).exp is np.exp
+    assert device.to_device(array, "cpu") is array

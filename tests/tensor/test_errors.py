@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 import tinygrad_opt as tg
-from tinygrad_opt import backend, ops
-from tinygrad_opt.autograd.errors import explain
-from tinygrad_opt.autograd.graph import wrap_plain
+from tinygrad_opt import ops
+from tinygrad_opt.arrays import device, xp
+from tinygrad_opt.core.errors import explain
+from tinygrad_opt.core.tensor import wrap_plain
 
 
 def leaf(m):
@@ -375,8 +376,8 @@ def cupy_is(monkeypatch):
     """Makes `import cupy` find a given module, or nothing."""
 
     def forget():
-        backend.cupy.cache_clear()
-        backend._cupy_namespace.cache_clear()
+        device.cupy.cache_clear()
+        xp._cupy_namespace.cache_clear()
 
     def use(module):
         monkeypatch.setitem(sys.modules, "cupy", module)

@@ -9,7 +9,7 @@ from ops_table import OPS
 import tinygrad_opt as tg
 from tinygrad_opt import nn, ops
 from tinygrad_opt.autograd import op
-from tinygrad_opt.autograd.half import EXACT
+from tinygrad_opt.core.half import EXACT
 
 F = nn.functional
 ROUNDING = 2.0**-11

@@ -44,8 +44,8 @@ def start(m=tg, **kwargs):
 
 
 def test_table_holds_every_form():
-    from tinygrad_opt.inplace import FORMS as SAME_AS_METHODS
-    from tinygrad_opt.inplace import RANDOM_FORMS, SHAPE_FORMS, InPlace
+    from tinygrad_opt.tensors.inplace import FORMS as SAME_AS_METHODS
+    from tinygrad_opt.tensors.inplace import RANDOM_FORMS, SHAPE_FORMS, InPlace
 
     public = {name for name in vars(InPlace) if name.endswith("_") and not name.startswith("_")}
     public -= {f"{name}_" for name in (*SAME_AS_METHODS, *RANDOM_FORMS, *SHAPE_FORMS)}
@@ -85,8 +85,8 @@ INTEGERS = {
 
 
 def _form_names():
-    from tinygrad_opt.inplace import FORMS as SAME_AS_METHODS
-    from tinygrad_opt.inplace import SHAPE_FORMS
+    from tinygrad_opt.tensors.inplace import FORMS as SAME_AS_METHODS
+    from tinygrad_opt.tensors.inplace import SHAPE_FORMS
 
     return [*SAME_AS_METHODS, *SHAPE_FORMS]
 

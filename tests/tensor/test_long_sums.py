@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import nn
-from tinygrad_opt.backend import xp
+from tinygrad_opt.arrays.xp import xp
 
 F = nn.functional
 N = 1_000_003  # a prime: no block divides it

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tinygrad_opt as tg
-from tinygrad_opt.autograd.errors import explain
+from tinygrad_opt.core.errors import explain
 
 ONE_ELEMENT = "only one element tensors can be converted to Python scalars"
 TO_INDEX = "only integer tensors of a single element can be converted to an index"

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import tinygrad_opt as tg
-from tinygrad_opt import functions, linalg, nn, ops, sampling
+from tinygrad_opt import functions, linalg, nn, ops
 from tinygrad_opt.nn import functional as F
+from tinygrad_opt.tensors import sampling
 
 X = tg.tensor([[1.0, 2.0], [3.0, 4.0]])
 V = tg.tensor([1.0, 2.0])

@@ -17,7 +17,8 @@ from ops_table import OPS
 from test_values import VALUES
 
 import tinygrad_opt as tg
-from tinygrad_opt import _quiet, autograd, nn, optim
+from tinygrad_opt import autograd, nn, optim
+from tinygrad_opt.arrays import quiet
 from tinygrad_opt.autograd import functional
 
 SCRIPT = """
@@ -229,8 +230,8 @@ def test_operations_within_operations(errors):
     nested = autograd.op(outer.pair)
     assert nested(tg.zeros(1)).item() == -math.inf
     with pytest.raises(RuntimeError, match=r"add: The size of tensor a \(2\) must match"):
-        _quiet.run(lambda: tg.ones(2) + tg.ones(3))
-    assert (_quiet.run(lambda: tg.ones(2) + 1)).tolist() == [2, 2]
+        quiet.run(lambda: tg.ones(2) + tg.ones(3))
+    assert (quiet.run(lambda: tg.ones(2) + 1)).tolist() == [2, 2]
 
 
 def test_threads_do_not_wait_for_each_other(errors):
@@ -262,7 +263,7 @@ def test_errors_of_an_operation_pass():
 
 
 def test_the_public_way_is_the_same():
-    settings, silence, restore = _quiet._by_errstate()
+    settings, silence, restore = quiet._by_errstate()
     with np.errstate(all="raise"):
         before = silence(settings)
         assert np.log(np.zeros(1))[0] == -math.inf

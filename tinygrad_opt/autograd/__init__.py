@@ -1,20 +1,22 @@
-"""Reverse-mode automatic differentiation: recording (`op`), running backwards, checking.
+"""What watches and extends the core: hooks, modes, `grad`, functions of the user's own, checks.
 
-`node.py` is the graph, `graph.py` records it, `engine.py` runs it backwards, `modes.py` switches
-recording off and on; `function.py` is for operations of the user's own, `versions.py` and
-`rebase.py` watch over writes in place, `functional.py` makes Jacobians and products with them,
-`gradcheck.py` compares derivatives with finite differences, `anomaly.py` finds where a nan comes
-from.
+The core itself, `../core/`, records operations (`op`) and runs them backwards (`backward`). Here
+`modes.py` switches recording off and on, `grad.py` gives derivatives as values, `function.py` is
+for operations of the user's own, `hooks.py` and `edges.py` are ways into a graph,
+`saved_values.py` and `recorded_writes.py` watch over writes in place, `functional.py` makes
+Jacobians and products with them, `gradcheck.py` compares derivatives with finite differences,
+`anomaly.py` finds where a nan comes from, and `recompute.py` trades time for memory.
 """
 
-from . import anomaly, function
+from ..core.backward import backward
+from ..core.node import Node
+from ..core.record import is_grad_enabled, op
+from . import anomaly, edges, function
 from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
-from .engine import backward, grad
 from .function import Function
+from .grad import grad
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
-from .graph import op
-from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from .node import Node
+from .modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .variable import Variable
 
 __all__ = [

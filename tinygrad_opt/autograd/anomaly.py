@@ -2,7 +2,7 @@
 
 While it is on, operations are recorded as TracedNodes, which remember the lines that made them and
 look at the value; and backward looks at every gradient. While it is off it costs nothing: the
-function that `graph.py` records with is exchanged, and the engine asks once for each pass.
+function that `core/record.py` records with is exchanged, and a pass asks once for its guard.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import traceback
 import warnings
 from typing import Any
 
-from ..backend import xp
-from . import graph
-from .node import Node, Variable
+from ..arrays.xp import xp
+from ..core import record
+from ..core.backward import watch
+from ..core.node import Node, Variable
+from ..core.tensor import Tensor, wrap_as, wrap_plain
 
 __all__ = ["detect_anomaly", "is_anomaly_enabled", "set_detect_anomaly"]
 
@@ -41,7 +43,7 @@ class TracedNode(Node):
 
 
 def record_traced(value: Any, *parts: Any) -> Any:
-    return graph.wrap_recorded(value, TracedNode(*parts))
+    return wrap_as(Tensor, value, True, TracedNode(*parts))
 
 
 def user_lines() -> str:
@@ -53,7 +55,7 @@ def user_lines() -> str:
 
 def guarded(node: Node, again: bool) -> tuple[Any, ...]:
     """The Node's pullbacks, with a check of what they return; on Tensors if `again`."""
-    output = node.on_tensors() if again else node.output
+    output = node.on_tensors(wrap_plain) if again else node.output
     pullbacks = (
         None if pullback is None else _guard(node, i, pullback)
         for i, pullback in enumerate(output[1:])
@@ -149,4 +151,5 @@ class detect_anomaly:
 def _switch(mode: bool, check_nan: bool) -> None:
     global on, _check_nan
     on, _check_nan = mode, check_nan
-    graph.record = record_traced if mode else graph.record_plainly
+    record.record = record_traced if mode else record.record_plainly
+    watch.guard = guarded if mode else None

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import ops
-from .engine import grad
-from .graph import wrap_plain
+from ..core.node import Variable
+from ..core.tensor import wrap_plain
+from .grad import grad
 from .modes import enable_grad
-from .node import Variable
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
@@ -252,7 +252,7 @@ def _grads(
 
 
 def _zeros(x: Any, leading: tuple[int, ...] = ()) -> Any:
-    from ..backend import array_namespace
+    from ..arrays.xp import array_namespace
 
     return array_namespace(x.array).zeros((*leading, *x.array.shape), x.array.dtype)
 

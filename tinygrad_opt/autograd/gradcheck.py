@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .engine import grad
-from .graph import Variable, wrap_plain
+from ..core.node import Variable
+from ..core.tensor import wrap_plain
+from .grad import grad
 
 if TYPE_CHECKING:
-    from .._tensor import Tensor
+    from ..core.tensor import Tensor
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 

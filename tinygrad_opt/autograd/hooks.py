@@ -7,11 +7,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import name_of
-from .function_node import Packet
-from .graph import wrap_plain
-from .node import Node, Variable
-from .rowsparse import RowSparse
+from ..arrays.dtypes import name_of
+from ..arrays.rowsparse import RowSparse
+from ..core.backward import accumulate
+from ..core.node import Node, Variable
+from ..core.tensor import wrap_plain
+from .packet import Packet
 
 __all__ = ["KEEP_GRAD", "HookTable", "KeepGrad", "RemovableHandle", "add_hook", "hooks_of",
            "on_node"]  # fmt: skip
@@ -119,6 +120,40 @@ class HookTable(OrderedDict[Any, Any]):
         """Call `hook(grad_inputs, grad_outputs)` after the Node has run."""
         return add_hook(self.after, hook)
 
+    def run_after(self, leaf: Any) -> None:
+        """Call the hooks that wait for the gradient of `leaf` to be in `.grad`."""
+        for hook in tuple(self.after.values()):
+            result = hook(leaf)
+            if isinstance(result, Variable):
+                raise RuntimeError(
+                    f"hook '{_name(hook)}': Tensor post accumulate grad hooks should return None."
+                )
+            if result is not None:
+                raise _unexpected("Variable", result, hook)
+
+    def with_posthooks(
+        self, node: Node, output: tuple[Any, ...], g: Any, fitted: Callable[..., Any]
+    ) -> tuple[Any, ...]:
+        """`output` with the gradients computed, and changed by the hooks that want all of them.
+
+        `fitted(gradient, array, node)`: the gradient in the shape and type of an input.
+        """
+        found: list[Any] = []
+        for x, pullback in zip(node.targets, output[1:], strict=False):
+            gx = None if x is None or pullback is None else pullback(g)
+            found.append(gx if gx is None else fitted(gx, x.array, node))
+        packed = len(found) == 1 and type(found[0]) is Packet  # of a Function's arguments
+        gradients = tuple(map(_tensor, found[0].items if packed else found))
+        arrived = _parts(g)
+        shown = tuple(map(_tensor, arrived))
+        for hook in tuple(self.after.values()):
+            changed = _checked_tuple(hook(gradients, shown), len(gradients), hook)
+            gradients = gradients if changed is None else changed
+        if not any(isinstance(part, Variable) for part in arrived):
+            gradients = tuple(getattr(gx, "array", gx) for gx in gradients)
+        results = [Packet(gradients)] if packed else gradients
+        return (None, *(lambda _, gx=gx: gx for gx in results))
+
     def _insert(self, hook: Any) -> RemovableHandle:
         handle = add_hook(self, hook)
         if KEEP_GRAD in self:  # what retain_grad keeps is what the hooks have made of it
@@ -133,8 +168,6 @@ class KeepGrad:
         self._tensor = weakref.ref(tensor)
 
     def __call__(self, g: Any) -> Any:
-        from .engine import accumulate
-
         tensor = self._tensor()
         if tensor is not None:
             accumulate(tensor, g)
@@ -155,42 +188,6 @@ def hooks_of(tensor: Any) -> HookTable:
     if tensor._hooks is None:
         tensor._hooks = HookTable()
     return tensor._hooks
-
-
-def run_after_accumulation(leaf: Any) -> None:
-    """Call the hooks that wait for the gradient of a leaf to be in `.grad`."""
-    for hook in tuple(leaf._hooks.after.values()):
-        result = hook(leaf)
-        if isinstance(result, Variable):
-            raise RuntimeError(
-                f"hook '{_name(hook)}': Tensor post accumulate grad hooks should return None."
-            )
-        if result is not None:
-            raise _unexpected("Variable", result, hook)
-
-
-def with_posthooks(
-    node: Node, output: tuple[Any, ...], g: Any, fitted: Callable[..., Any]
-) -> tuple[Any, ...]:
-    """`output` with the gradients computed, and changed by the hooks that want all of them.
-
-    `fitted(gradient, array, node)`: the gradient in the shape and type of an input.
-    """
-    found: list[Any] = []
-    for x, pullback in zip(node.targets, output[1:], strict=False):
-        gx = None if x is None or pullback is None else pullback(g)
-        found.append(gx if gx is None else fitted(gx, x.array, node))
-    packed = len(found) == 1 and type(found[0]) is Packet  # the gradients of a Function's arguments
-    gradients = tuple(map(_tensor, found[0].items if packed else found))
-    arrived = _parts(g)
-    shown = tuple(map(_tensor, arrived))
-    for hook in () if node.hooks is None else tuple(node.hooks.after.values()):
-        changed = _checked_tuple(hook(gradients, shown), len(gradients), hook)
-        gradients = gradients if changed is None else changed
-    if not any(isinstance(part, Variable) for part in arrived):
-        gradients = tuple(getattr(gx, "array", gx) for gx in gradients)
-    results = [Packet(gradients)] if packed else gradients
-    return (None, *(lambda _, gx=gx: gx for gx in results))
 
 
 def _parts(g: Any) -> tuple[Any, ...]:

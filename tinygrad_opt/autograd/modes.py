@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 from collections.abc import Callable, Generator
 from typing import Any
 
-__all__ = ["enable_grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+from ..core.record import is_grad_enabled, mode
 
-
-class _Mode(threading.local):
-    enabled = True  # each thread starts with recording on
-
-
-mode = _Mode()
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations on tensors that require a gradient are being recorded in this thread."""
-    return mode.enabled
+__all__ = ["enable_grad", "inference_mode", "no_grad", "set_grad_enabled"]
 
 
 class _GradMode:

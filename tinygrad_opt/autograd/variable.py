@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import node
-from .graph import wrap_plain
+from ..core import node
+from ..core.tensor import wrap_plain
 
 __all__ = ["Variable"]
 

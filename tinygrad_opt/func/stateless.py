@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .. import ops
-from ..autograd.graph import wrap_plain
+from ..core.tensor import wrap_plain
 
 __all__ = ["functional_call", "stack_module_state"]
 

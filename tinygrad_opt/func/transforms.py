@@ -11,12 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import ops
-from .._tensor import Tensor
 from ..autograd import functional
-from ..autograd.engine import grad as engine_grad
-from ..autograd.graph import wrap_plain
+from ..autograd.grad import grad as engine_grad
 from ..autograd.modes import enable_grad
-from ..autograd.node import Node
+from ..core.node import Node
+from ..core.tensor import Tensor, wrap_plain
 from .tree import flatten, leaves, map_leaves
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import functions, ops
-from ..autograd.node import Variable
+from ..core.node import Variable
 from .tree import flatten, leaves, map_leaves
 
 __all__ = ["vmap"]

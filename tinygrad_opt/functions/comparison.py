@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import dtypes, ops
-from .._quiet import SETTINGS, quiet, restore, silence
-from ..autograd.errors import explain
-from ..autograd.graph import Variable, wrap_plain
-from ..autograd.promote import promoted, result_type
-from ..backend import xp, xp_of
+from .. import ops
+from ..arrays import dtypes
+from ..arrays.quiet import SETTINGS, quiet, restore, silence
+from ..arrays.xp import xp, xp_of
+from ..core import promote
+from ..core.errors import explain
+from ..core.node import Variable
+from ..core.promote import promoted
+from ..core.tensor import wrap_plain
 
 if TYPE_CHECKING:
-    from .._tensor import Tensor
+    from ..core.tensor import Tensor
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
     "bitwise_right_shift", "bitwise_xor", "eq", "equal", "gcd", "ge", "greater", "greater_equal",
-    "gt", "heaviside", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf",
-    "lcm", "le", "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor",
-    "lt", "ne", "not_equal", "signbit",
+    "gt", "heaviside", "is_floating_point", "is_nonzero", "is_same_size", "is_signed", "is_tensor",
+    "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "lcm", "le", "less",
+    "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne",
+    "not_equal", "numel", "result_type", "signbit",
 ]  # fmt: skip
 
 
@@ -32,12 +36,14 @@ _OF_INTS = {
     "bitwise_and": True, "bitwise_or": True, "bitwise_xor": True, "bitwise_left_shift": False,
     "bitwise_right_shift": False, "gcd": False, "lcm": False,
 }  # fmt: skip
+
+
 _SEQUENCES = (list, tuple)
 
 
 def _whole(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """Both in their result type. Raises NotImplementedError where it is not one of integers."""
-    kind = result_type((x, y))
+    kind = promote.result_type((x, y))
     if kind.kind == "f" or (kind.kind == "b" and not _OF_INTS[name]):
         raise NotImplementedError(
             f'{name}: "{name}_cpu" not implemented for {dtypes.name_of(kind)!r}'
@@ -77,21 +83,53 @@ def _pairwise(name: str, numpy_name: str, what: str, *numbers: str) -> Any:
 
 
 _BOTH = ("input", "other")
+
+
 eq = _pairwise("eq", "equal", "input == other", "other")
+
+
 ne = _pairwise("ne", "not_equal", "input != other", "other")
+
+
 lt = _pairwise("lt", "less", "input < other", "other")
+
+
 le = _pairwise("le", "less_equal", "input <= other", "other")
+
+
 gt = _pairwise("gt", "greater", "input > other", "other")
+
+
 ge = _pairwise("ge", "greater_equal", "input >= other", "other")
+
+
 logical_and = _pairwise("logical_and", "logical_and", "Whether both are non-zero")
+
+
 logical_or = _pairwise("logical_or", "logical_or", "Whether one of them is non-zero")
+
+
 logical_xor = _pairwise("logical_xor", "logical_xor", "Whether exactly one of them is non-zero")
+
+
 bitwise_and = _pairwise("bitwise_and", "bitwise_and", "input & other", *_BOTH)
+
+
 bitwise_or = _pairwise("bitwise_or", "bitwise_or", "input | other", *_BOTH)
+
+
 bitwise_xor = _pairwise("bitwise_xor", "bitwise_xor", "input ^ other", *_BOTH)
+
+
 bitwise_left_shift = _pairwise("bitwise_left_shift", "left_shift", "input << other", *_BOTH)
+
+
 bitwise_right_shift = _pairwise("bitwise_right_shift", "right_shift", "input >> other", *_BOTH)
+
+
 gcd = _pairwise("gcd", "gcd", "The greatest common divisor")
+
+
 lcm = _pairwise("lcm", "lcm", "The least common multiple")
 
 
@@ -186,3 +224,43 @@ def allclose(
 
 
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
+
+
+# Questions about tensors, and types of results ----------------------------------------------------
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether the object is a Tensor."""
+    return isinstance(obj, Variable)
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the elements are floats."""
+    return bool(input.array.dtype.kind == "f")
+
+
+def is_signed(input: Tensor) -> bool:
+    """Whether the type can hold negative numbers."""
+    return input.array.dtype.kind in "if"
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the single element is not 0. RuntimeError for more or fewer elements."""
+    return bool(input)
+
+
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape."""
+    return tuple(input.array.shape) == tuple(other.array.shape)
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return int(input.array.size)
+
+
+def result_type(tensor: Tensor | float, other: Tensor | float) -> Any:
+    """The type of arithmetic between the two: tensors or numbers."""
+    return promote.result_type(
+        tuple(x.array if isinstance(x, Variable) else x for x in (tensor, other))
+    )

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
-from ..autograd.errors import axis_index
-from ..autograd.graph import wrap_plain
-from ..autograd.half import widened
-from ..backend import xp
+from ..arrays.xp import xp
+from ..core.errors import axis_index
+from ..core.half import widened
+from ..core.tensor import wrap_plain
 from . import return_types
-from .joining import cat
+from .arrange import cat
 from .reduce import in_type, summable
 from .shape import narrow
 
 if TYPE_CHECKING:
-    from .._tensor import Tensor
+    from ..core.tensor import Tensor
 
 __all__ = [
     "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp",

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
-from ..autograd.errors import axis_index
-from ..autograd.graph import wrap_plain
-from ..backend import xp
-from .reduce import summable
-from .shape import movedim, ravel
+from ..arrays.xp import xp
+from ..core.errors import axis_index
+from ..core.tensor import wrap_plain
 
 if TYPE_CHECKING:
-    from .._tensor import Tensor
+    from ..core.tensor import Tensor
+
+from .reduce import summable
+from .shape import movedim, ravel
 
 __all__ = [
     "diag", "diag_embed", "diagflat", "diagonal", "diagonal_scatter", "trace", "tril", "triu",

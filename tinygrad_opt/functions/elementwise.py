@@ -2,23 +2,118 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
-from .. import dtypes, ops
-from ..autograd.graph import Variable, wrap_plain
-from ..autograd.half import widened
-from ..autograd.promote import fitted, promoted, result_type
-from ..public import public
+import numpy as np
+
+from .. import ops
+from ..arrays import dtypes
+from ..core.half import widened
+from ..core.node import Variable
+from ..core.promote import fitted, promoted, result_type
+from ..core.public import public
+from ..core.tensor import wrap_plain
 from .comparison import isnan
 
 if TYPE_CHECKING:
-    from .._tensor import Tensor
+    from ..core.tensor import Tensor
 
 __all__ = [
-    "add", "addcdiv", "addcmul", "clamp", "clamp_max", "clamp_min", "clip", "clone", "float_power",
-    "fmax", "fmin", "lerp", "masked_fill", "maximum", "minimum", "mul", "multiply", "pow", "rsub",
-    "sub", "subtract", "threshold", "where",
+    "abs",
+    "absolute",
+    "acos",
+    "acosh",
+    "add",
+    "addcdiv",
+    "addcmul",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "ceil",
+    "clamp",
+    "clamp_max",
+    "clamp_min",
+    "clip",
+    "clone",
+    "copysign",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "digamma",
+    "div",
+    "divide",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp",
+    "exp2",
+    "expm1",
+    "fix",
+    "float_power",
+    "floor",
+    "floor_divide",
+    "fmax",
+    "fmin",
+    "fmod",
+    "frac",
+    "hypot",
+    "lerp",
+    "lgamma",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logaddexp2",
+    "logit",
+    "masked_fill",
+    "maximum",
+    "minimum",
+    "mul",
+    "multiply",
+    "mvlgamma",
+    "nan_to_num",
+    "neg",
+    "negative",
+    "polygamma",
+    "positive",
+    "pow",
+    "rad2deg",
+    "reciprocal",
+    "relu",
+    "remainder",
+    "round",
+    "rsqrt",
+    "rsub",
+    "sgn",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinc",
+    "sinh",
+    "sqrt",
+    "square",
+    "sub",
+    "subtract",
+    "tan",
+    "tanh",
+    "threshold",
+    "true_divide",
+    "trunc",
+    "where",
+    "xlogy",
 ]  # fmt: skip
+
 
 mul, pow, maximum, minimum = ops.mul, ops.pow, ops.maximum, ops.minimum
 
@@ -202,3 +297,213 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
 
 
 clamp, multiply, subtract = clip, mul, sub
+
+
+# Functions of numbers, element by element: exponentials, trigonometry, special functions ----------
+
+
+abs, neg, sqrt = ops.abs, ops.neg, ops.sqrt
+
+
+exp, exp2, expm1 = ops.exp, ops.exp2, ops.expm1
+
+
+log, log1p, log2, log10 = ops.log, ops.log1p, ops.log2, ops.log10
+
+
+logaddexp, logaddexp2 = ops.logaddexp, ops.logaddexp2
+
+
+sin, cos, tan, asin, acos, atan = ops.sin, ops.cos, ops.tan, ops.asin, ops.acos, ops.atan
+
+
+sinh, cosh, tanh, asinh, acosh, atanh = (
+    ops.sinh, ops.cosh, ops.tanh, ops.asinh, ops.acosh, ops.atanh,
+)  # fmt: skip
+
+
+atan2, hypot, sinc = ops.atan2, ops.hypot, ops.sinc
+
+
+sigmoid, relu = ops.sigmoid, ops.relu
+
+
+erf, erfc, erfinv, lgamma = ops.erf, ops.erfc, ops.erfinv, ops.lgamma
+
+
+def square(input: Tensor) -> Tensor:
+    """input^2, element by element; of bools int64."""
+    return ops.pow(input, 2) if input.array.dtype.kind == "b" else ops.mul(input, input)
+
+
+def reciprocal(input: Tensor) -> Tensor:
+    """1 / input, element by element."""
+    return ops.div(1.0, input)
+
+
+@widened
+def rsqrt(input: Tensor) -> Tensor:
+    """1 / sqrt(input), element by element."""
+    return ops.div(1.0, ops.sqrt(input))
+
+
+def positive(input: Tensor) -> Tensor:
+    """The input itself. Raises RuntimeError for bools, as PyTorch."""
+    if input.array.dtype.kind == "b":
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+def xlogy(input: Any, other: Any) -> Tensor:
+    """input * log(other), and 0 where input is 0 whatever `other` is, unless it is NaN."""
+    kind = result_type((input, other))
+    kind = kind if kind.kind == "f" else dtypes.get_default_dtype()
+    x, y = (z.to(kind) if hasattr(z, "array") else kind.type(z) for z in (input, other))
+    return ops.xlogy(x, y)
+
+
+def deg2rad(input: Tensor) -> Tensor:
+    """Degrees as radians."""
+    return ops.mul(input, math.pi / 180)
+
+
+def rad2deg(input: Tensor) -> Tensor:
+    """Radians as degrees."""
+    return ops.mul(input, 180 / math.pi)
+
+
+@widened
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """log(x / (1 - x)), the inverse of sigmoid; `eps` first limits x to [eps, 1 - eps]."""
+    if input.array.dtype.kind != "f":
+        input = input.to(dtypes.get_default_dtype())
+    x = input if eps is None else ops.clip(input, min=eps, max=1 - eps)
+    return ops.logit(x)
+
+
+def digamma(input: Tensor) -> Tensor:
+    """The derivative of lgamma."""
+    return ops.polygamma(input, n=0)
+
+
+def polygamma(n: int, input: Tensor) -> Tensor:
+    """The n-th derivative of digamma."""
+    if n < 0:
+        raise RuntimeError(f"polygamma(n, x) does not support negative n, got {n}")
+    return ops.polygamma(input, n=n)
+
+
+@widened
+def mvlgamma(input: Tensor, p: int) -> Tensor:
+    """The logarithm of the multivariate gamma function of dimension p.
+
+    p (p - 1) / 4 * log(pi) + sum of lgamma(x - j / 2) for j = 0 ... p - 1.
+    """
+    total = p * (p - 1) / 4 * math.log(math.pi) + ops.lgamma(input)
+    for j in range(1, p):
+        total = total + ops.lgamma(ops.sub(input, j / 2))
+    return total
+
+
+def nan_to_num(
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Tensor:
+    """With NaN and the infinities replaced: by 0 and the largest numbers of the type."""
+    dtype: Any = input.array.dtype
+    if dtype.kind != "f":
+        return ops.clone(input)
+    most = float(np.finfo(dtype).max)
+    return ops.nan_to_num(
+        input,
+        nan=0.0 if nan is None else nan,
+        posinf=most if posinf is None else posinf,
+        neginf=-most if neginf is None else neginf,
+    )
+
+
+absolute, negative = abs, neg
+
+
+arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
+
+
+arcsinh, arccosh, arctanh = asinh, acosh, atanh
+
+
+# Rounding, division with a rest, signs ------------------------------------------------------------
+
+
+floor, ceil, trunc, copysign = ops.floor, ops.ceil, ops.trunc, ops.copysign
+
+
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """To `decimals` places, halves to the even neighbour."""
+    if decimals and input.array.dtype.kind != "f":
+        raise NotImplementedError(
+            f'"round_cpu" not implemented for {input.array.dtype} with decimals={decimals}'
+        )
+    return ops.round(input, decimals=decimals)
+
+
+def sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1, as the input is negative, 0 or positive; bools as they are."""
+    return ops.clone(input) if input.array.dtype.kind == "b" else ops.sign(input)
+
+
+def frac(input: Tensor) -> Tensor:
+    """What is left after `trunc`; it has the sign of the input."""
+    return ops.sub(input, ops.trunc(input))
+
+
+def div(
+    input: Tensor | float, other: Tensor | float, *, rounding_mode: str | None = None
+) -> Tensor:
+    """input / other; `rounding_mode` "floor" or "trunc" rounds the result, without gradient.
+
+    Raises RuntimeError for another mode, and for integers divided by 0 with rounding.
+    """
+    if rounding_mode is None:
+        return ops.div(input, other)
+    if rounding_mode not in ("floor", "trunc"):
+        raise RuntimeError(
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"'{rounding_mode}'"
+        )
+    return _divided(
+        ops.floor_divide if rounding_mode == "floor" else ops.trunc_divide, input, other
+    )
+
+
+def floor_divide(input: Tensor | float, other: Tensor | float) -> Tensor:
+    """floor(input / other)."""
+    return _divided(ops.floor_divide, input, other)
+
+
+def remainder(input: Tensor | float, other: Tensor | float) -> Tensor:
+    """input - other * floor(input / other): what is left has the sign of `other`."""
+    return _divided(ops.remainder, input, other)
+
+
+def fmod(input: Tensor, other: Tensor | float) -> Tensor:
+    """input - other * trunc(input / other): what is left has the sign of `input`."""
+    return _divided(ops.fmod, input, other)
+
+
+def _divided(operation: Any, x: Any, y: Any) -> Tensor:
+    """The operation. Raises RuntimeError for integers divided by 0, which NumPy calls 0."""
+    a, b = (z.array if isinstance(z, Variable) else z for z in (x, y))
+    whole = all(
+        z.dtype.kind in "iub" if hasattr(z, "dtype") else isinstance(z, int) for z in (a, b)
+    )
+    if whole and not (b.all() if hasattr(b, "all") else b):
+        raise RuntimeError(f"{operation.__name__}: ZeroDivisionError: integers divided by 0")
+    return operation(x, y)
+
+
+sgn, fix = sign, trunc
+
+
+true_divide, divide = ops.div, div

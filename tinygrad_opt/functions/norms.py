@@ -6,15 +6,16 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import dtypes, ops
-from ..autograd.errors import axis_index
-from ..autograd.half import widened
+from .. import ops
+from ..arrays import dtypes
+from ..core.errors import axis_index
+from ..core.half import widened
 from . import reduce
 from .factorizations import LinAlgError, check_matrix, inv, svdvals
 from .shape import broadcast_tensors, movedim
 
 if TYPE_CHECKING:
-    from .._tensor import Tensor
+    from ..core.tensor import Tensor
 
 __all__ = [
     "cond", "cross", "matrix_norm", "multi_dot", "norm", "vander", "vecdot", "vector_norm",

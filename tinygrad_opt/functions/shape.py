@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import ops
-from ..autograd.errors import axis_index
-from ..autograd.graph import Variable, wrap_plain
-from ..backend import xp
+from ..arrays.xp import xp
+from ..core.errors import axis_index
+from ..core.node import Variable
+from ..core.tensor import wrap_plain
 
 if TYPE_CHECKING:
-    from .._tensor import Tensor
+    from ..core.tensor import Tensor
 
 __all__ = [
     "broadcast_shapes", "broadcast_tensors", "broadcast_to", "expand", "expand_as", "flatten",
-    "moveaxis", "movedim", "narrow", "permute", "ravel", "reshape",
-    "reshape_as", "select", "squeeze", "swapaxes", "swapdims", "t", "transpose",
-    "unflatten", "unfold", "unsqueeze", "view", "view_as",
+    "moveaxis", "movedim", "narrow", "permute", "ravel", "reshape", "reshape_as", "select",
+    "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unfold", "unsqueeze", "view",
+    "view_as",
 ]  # fmt: skip
+
 
 Dim = int | Sequence[int] | None
 
@@ -207,7 +209,7 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
 
 def broadcast_shapes(*shapes: Any) -> Any:
     """The shape that arrays of these shapes broadcast to. RuntimeError if they do not."""
-    from .._tensor import Size
+    from ..core.tensor import Size
 
     try:
         return Size(np.broadcast_shapes(*shapes))
@@ -304,4 +306,9 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
 
 
 swapdims = transpose
+
+
 moveaxis = movedim
+
+
+# Diagonals and triangles of matrices --------------------------------------------------------------

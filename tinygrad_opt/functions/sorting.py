@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import dtypes, ops
-from ..autograd.errors import axis_index
-from ..autograd.graph import Variable, wrap_plain
-from ..backend import xp
+from .. import ops
+from ..arrays import dtypes
+from ..arrays.xp import xp
+from ..core.errors import axis_index
+from ..core.node import Variable
+from ..core.tensor import wrap_plain
 from . import return_types
 from .shape import narrow, squeeze
 
 if TYPE_CHECKING:
-    from .._tensor import Tensor
+    from ..core.tensor import Tensor
 
 __all__ = [
     "argsort", "bucketize", "kthvalue", "msort", "searchsorted", "sort", "topk", "unique",

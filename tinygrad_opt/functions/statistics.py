@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import dtypes, ops
-from .._quiet import quiet
-from ..autograd.errors import axis_index
-from ..autograd.graph import Variable, wrap_plain
-from ..autograd.half import widened
-from ..backend import to_device, xp
+from .. import ops
+from ..arrays import dtypes
+from ..arrays.device import to_device
+from ..arrays.quiet import quiet
+from ..arrays.xp import xp
+from ..core.errors import axis_index
+from ..core.half import widened
+from ..core.node import Variable
+from ..core.tensor import wrap_plain
 from . import return_types
-from .elementwise import clip
-from .mathematics import sqrt
+from .elementwise import clip, sqrt
 from .reduce import mean
 from .shape import movedim, ravel, squeeze, unsqueeze
 from .sorting import sort
 
 if TYPE_CHECKING:
-    from .._tensor import Tensor
+    from ..core.tensor import Tensor
 
 __all__ = [
     "bincount", "corrcoef", "cov", "histc", "histogram", "median", "mode", "nanmedian",

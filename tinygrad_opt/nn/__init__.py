@@ -39,8 +39,9 @@ from .batchnorm import (
     InstanceNorm2d,
     InstanceNorm3d,
 )  # fmt: skip
+from .bilinear import Bilinear
 from .cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
-from .containers import ModuleDict, ModuleList, Sequential
+from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .conv import (
     Conv1d,
     Conv2d,
@@ -51,49 +52,47 @@ from .conv import (
     Fold,
     Unfold,
 )
-from .distance import CosineSimilarity, PairwiseDistance
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
-from .lazy import LazyModuleMixin
-from .lazyconv import (
+from .embedding import Embedding, EmbeddingBag
+from .lazy import (  # fmt: skip
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
     LazyConv1d,
     LazyConv2d,
     LazyConv3d,
     LazyConvTranspose1d,
     LazyConvTranspose2d,
     LazyConvTranspose3d,
-)
-from .lazynorm import (
-    LazyBatchNorm1d,
-    LazyBatchNorm2d,
-    LazyBatchNorm3d,
     LazyInstanceNorm1d,
     LazyInstanceNorm2d,
     LazyInstanceNorm3d,
-)  # fmt: skip
-from .linear import Bilinear, Flatten, Identity, LazyLinear, Linear, Unflatten
-from .loss import (
-    BCELoss,
-    BCEWithLogitsLoss,
+    LazyLinear,
+    LazyModuleMixin,
+)
+from .linear import Linear
+from .losses.classes import CrossEntropyLoss, NLLLoss
+from .losses.ctc import CTCLoss
+from .losses.distances import CosineSimilarity, PairwiseDistance
+from .losses.margins import (
     CosineEmbeddingLoss,
-    CrossEntropyLoss,
-    CTCLoss,
-    GaussianNLLLoss,
     HingeEmbeddingLoss,
-    HuberLoss,
-    KLDivLoss,
-    L1Loss,
     MarginRankingLoss,
-    MSELoss,
     MultiLabelMarginLoss,
     MultiLabelSoftMarginLoss,
     MultiMarginLoss,
-    NLLLoss,
-    PoissonNLLLoss,
-    SmoothL1Loss,
     SoftMarginLoss,
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
-)  # fmt: skip
+)
+from .losses.numbers import HuberLoss, L1Loss, MSELoss, SmoothL1Loss  # fmt: skip
+from .losses.probabilities import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    GaussianNLLLoss,
+    KLDivLoss,
+    PoissonNLLLoss,
+)
 from .module import Module
 from .multihead_attention import MultiheadAttention
 from .normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
@@ -115,7 +114,6 @@ from .padding import (
     ZeroPad3d,
 )
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
-from .parameter_containers import ParameterDict, ParameterList
 from .pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -136,16 +134,8 @@ from .pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
-from .rnn import GRU, LSTM, RNN, RNNBase
-from .sparse import Embedding, EmbeddingBag
-from .transformer import (
-    Transformer,
-    TransformerDecoder,
-    TransformerDecoderLayer,
-    TransformerEncoder,
-    TransformerEncoderLayer,
-)  # fmt: skip
-from .vision import (
+from .reshape import Flatten, Identity, Unflatten
+from .resize import (
     ChannelShuffle,
     PixelShuffle,
     PixelUnshuffle,
@@ -153,6 +143,14 @@ from .vision import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
+from .rnn import GRU, LSTM, RNN, RNNBase
+from .transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)  # fmt: skip
 
 __all__ = [
     "CELU",

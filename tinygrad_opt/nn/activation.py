@@ -4,19 +4,340 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._tensor import Tensor
-from .._warn import warn_caller
-from ..creation import full
-from . import nonlinearity as F
+import numpy as np
+
+from .. import functions, ops
+from ..arrays import random
+from ..arrays.device import device_of, to_device
+from ..arrays.xp import xp
+from ..core.errors import axis_index
+from ..core.half import widened
+from ..core.public import publish
+from ..core.tensor import Tensor, wrap_plain
+from ..ops import sigmoid, tanh
+from ..tensors.creation import full
+from .errors import warn_caller
 from .module import Module
 from .parameter import Parameter
 
 __all__ = [
-    "CELU", "ELU", "GELU", "GLU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh",
-    "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SiLU",
-    "Sigmoid", "Softmax", "Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh",
-    "Tanhshrink", "Threshold",
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "LeakyReLU",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "PReLU",
+    "RReLU",
+    "ReLU",
+    "ReLU6",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Tanh",
+    "Tanhshrink",
+    "Threshold",
+    "celu",
+    "elu",
+    "gelu",
+    "glu",
+    "gumbel_softmax",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
+    "log_softmax",
+    "logsigmoid",
+    "mish",
+    "prelu",
+    "relu",
+    "relu6",
+    "rrelu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softmin",
+    "softplus",
+    "softshrink",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+    "threshold",
 ]  # fmt: skip
+
+
+# Piecewise linear ---------------------------------------------------------------------------------
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0), with slope 0 at 0."""
+    return ops.relu(input)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(input, 0), 6). Howard et al. 2017, arXiv:1704.04861."""
+    return ops.hardtanh(input, low=0, high=6)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """`input` where positive, else negative_slope * input."""
+    return ops.leaky_relu(input, negative_slope=negative_slope)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """`input` where positive, else weight * input. He et al. 2015, arXiv:1502.01852.
+
+    input   (N, C, ...), or any shape if `weight` has a single element
+    weight  one slope, or (C,) one for each channel
+
+    Raises RuntimeError for a weight of more axes, or of another length than C.
+    """
+    slopes, shape = weight.array.shape, input.array.shape
+    if len(slopes) > 1:
+        raise RuntimeError(
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {len(slopes)}"
+        )
+    if weight.array.size != 1:
+        if not shape:
+            raise RuntimeError(
+                "prelu: Not allow zero-dim input tensor with one slope for each channel"
+            )
+        channels = shape[1] if len(shape) > 1 else 1
+        if channels != slopes[0]:
+            raise RuntimeError(
+                "prelu: Mismatch of parameter numbers and input channel size. Found parameter "
+                f"numbers = {slopes[0]} and channel size = {channels}."
+            )
+    return ops.prelu(input, weight.reshape((-1,) + (1,) * (len(shape) - 2) if shape else ()))
+
+
+def rrelu(
+    input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,
+    inplace: bool = False,
+) -> Tensor:  # fmt: skip
+    """`input` where positive, else times a slope: random on [lower, upper), or their middle.
+
+    `training`: draw a slope for each element. Raises RuntimeError for lower > upper.
+    Xu et al. 2015, arXiv:1505.00853.
+    """
+    if lower > upper:
+        raise RuntimeError(
+            "rrelu: Lower bound should be less than or equal to the upper bound, got "
+            f"{lower} and {upper}"
+        )
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2)
+    drawn = random.draw_uniform(input.array.shape, input.array.dtype)
+    slopes = to_device(drawn * (upper - lower) + lower, device_of(input.array))
+    return ops.prelu(input, wrap_plain(slopes))
+
+
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    """`input` limited to [min_val, max_val]. Raises ValueError for min_val > max_val."""
+    if min_val > max_val:
+        raise ValueError(
+            f"hardtanh: min_val cannot be greater than max_val, got {min_val} and {max_val}"
+        )
+    return ops.hardtanh(input, low=min_val, high=max_val)
+
+
+@widened
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """relu6(input + 3) / 6."""
+    return relu6(input + 3) / 6
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """`input` * relu6(input + 3) / 6. Howard et al. 2019, arXiv:1905.02244."""
+    return ops.hardswish(input)
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """0 where |input| <= lambd, else the input."""
+    return ops.hardshrink(input, threshold=lambd)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """`input` moved towards 0 by lambd, and 0 within. Raises RuntimeError for a negative lambd."""
+    if not lambd >= 0:
+        raise RuntimeError(f"softshrink: lambda must be in range [0, inf], but found {lambd}")
+    return ops.softshrink(input, threshold=lambd)
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """`input` where above the threshold, else `value`."""
+    return ops.threshold(input, threshold=threshold, value=value)
+
+
+# Smooth -------------------------------------------------------------------------------------------
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """`input` where positive, else alpha * (exp(input) - 1). Clevert et al. 2015."""
+    return ops.elu(input, alpha=alpha)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """`input` where positive, else alpha * (exp(input / alpha) - 1). Barron 2017.
+
+    Raises RuntimeError for alpha = 0.
+    """
+    if alpha == 0:
+        raise RuntimeError("celu: ZeroDivisionError: alpha cannot be 0 for CELU")
+    return ops.elu(input, alpha=alpha, rate=1 / alpha)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """scale * elu(input, alpha), constants that keep mean 0 and variance 1.
+
+    Klambauer et al. 2017, arXiv:1706.02515.
+    """
+    return ops.elu(input, alpha=1.6732632423543772, scale=1.0507009873554805)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`input` * sigmoid(input)."""
+    return ops.silu(input)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """`input` * tanh(softplus(input)). Misra 2019, arXiv:1908.08681."""
+    return ops.mish(input)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """`input` times its normal distribution function. Hendrycks & Gimpel 2016, arXiv:1606.08415.
+
+    `approximate`: "none" for the exact function, "tanh" for the paper's approximation.
+    """
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(
+            f"approximate argument must be either none or tanh., got {approximate!r}"
+        )
+    return ops.gelu(input) if approximate == "none" else ops.gelu_tanh(input)
+
+
+@widened
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half of `input` along `dim`, times the sigmoid of the second.
+
+    Raises RuntimeError for an odd length. Dauphin et al. 2016, arXiv:1612.08083.
+    """
+    shape = input.array.shape
+    if not shape:
+        raise RuntimeError("glu does not support scalars because halving size must be even")
+    axis = axis_index(dim, len(shape))
+    if shape[axis] % 2:
+        raise RuntimeError(
+            f"glu: Halving dimension must be even, but dimension {axis} is size {shape[axis]}"
+        )
+    before, half = (slice(None),) * axis, shape[axis] // 2
+    return input[(*before, slice(half))] * sigmoid(input[(*before, slice(half, None))])
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta * input)) / beta; the input itself where beta * input > threshold."""
+    return ops.softplus(input, beta=beta, threshold=threshold)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """`input` / (1 + |input|)."""
+    return ops.softsign(input)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(sigmoid(input)), computed without overflow."""
+    return ops.log_sigmoid(input)
+
+
+@widened
+def tanhshrink(input: Tensor) -> Tensor:
+    """`input` - tanh(input)."""
+    return input - tanh(input)
+
+
+# Distributions ------------------------------------------------------------------------------------
+
+
+def softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
+    """exp(input) / sum of exp(input) along `dim`."""
+    return functions.softmax(input, _chosen(input, dim, "softmax"), dtype)
+
+
+def softmin(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
+    """softmax(-input) along `dim`."""
+    return functions.softmax(-input, _chosen(input, dim, "softmin"), dtype)
+
+
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
+    """log(softmax(input)) along `dim`, computed without overflow."""
+    return functions.log_softmax(input, _chosen(input, dim, "log_softmax"), dtype)
+
+
+def _chosen(input: Tensor, dim: int | None, name: str) -> int:
+    if dim is not None:
+        return dim
+    warn_caller(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
+        "dim=X as an argument."
+    )
+    return 0 if input.ndim in (0, 1, 3) else 1
+
+
+@widened
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1,
+    *, generator: random.Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """A sample from the softmax of `logits`, relaxed so that gradients flow through it.
+
+    tau   temperature: the lower, the closer to one-hot
+    hard  one-hot values, with the gradient of the relaxed ones
+    eps   deprecated, without effect
+
+    Jang et al. 2016, arXiv:1611.01144; Maddison et al. 2016, arXiv:1611.00712.
+    """
+    if eps != 1e-10:
+        warn_caller("`eps` parameter is deprecated and has no effect.")
+    array = logits.array
+    uniform = random.draw_uniform(array.shape, np.float64, generator)
+    noise = -np.log(-np.log(np.maximum(uniform, np.finfo(np.float64).tiny)))
+    moved = to_device(noise.astype(array.dtype), device_of(array))
+    soft = functions.softmax((logits + wrap_plain(moved)) / tau, dim)
+    if not hard:
+        return soft
+    first = xp(array).expand_dims(soft.array.argmax(axis=dim), dim)
+    onehot = xp(array).zeros_like(soft.array)
+    xp(array).put_along_axis(onehot, first, 1, axis=dim)
+    return soft + wrap_plain(onehot - soft.array)
+
+
+publish(globals(), __all__)
+
+
+# Activations as modules; the functions are in `nonlinearity`, the formulas in `ops/` --------------
 
 
 class _Activation(Module):
@@ -44,7 +365,7 @@ class ReLU(_Activation):
     """max(x, 0)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.relu(input)
+        return relu(input)
 
 
 class LeakyReLU(_Activation):
@@ -57,7 +378,7 @@ class LeakyReLU(_Activation):
         self.negative_slope = negative_slope
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.leaky_relu(input, self.negative_slope)
+        return leaky_relu(input, self.negative_slope)
 
 
 class PReLU(Module):
@@ -84,7 +405,7 @@ class PReLU(Module):
         self.weight.array[...] = self.init
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.prelu(input, self.weight)
+        return prelu(input, self.weight)
 
     def extra_repr(self) -> str:
         return f"num_parameters={self.num_parameters}"
@@ -101,7 +422,7 @@ class RReLU(_Activation):
         self.upper = upper
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.rrelu(input, self.lower, self.upper, self.training)
+        return rrelu(input, self.lower, self.upper, self.training)
 
 
 class Hardtanh(_Activation):
@@ -125,7 +446,7 @@ class Hardtanh(_Activation):
             )
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.hardtanh(input, self.min_val, self.max_val)
+        return hardtanh(input, self.min_val, self.max_val)
 
 
 def _renamed(end: str, value: float, old: float | None) -> float:
@@ -150,7 +471,7 @@ class Hardsigmoid(_Activation):
     """relu6(x + 3) / 6."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.hardsigmoid(input)
+        return hardsigmoid(input)
 
     def extra_repr(self) -> str:
         return ""  # PyTorch's shows nothing either
@@ -160,7 +481,7 @@ class Hardswish(_Activation):
     """x relu6(x + 3) / 6. Howard et al. 2019, arXiv:1905.02244."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.hardswish(input)
+        return hardswish(input)
 
     def extra_repr(self) -> str:
         return ""  # PyTorch's shows nothing either
@@ -179,14 +500,14 @@ class Hardshrink(_Shrink):
     """0 where |x| <= lambd, else x."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.hardshrink(input, self.lambd)
+        return hardshrink(input, self.lambd)
 
 
 class Softshrink(_Shrink):
     """x moved towards 0 by lambd, and 0 within."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softshrink(input, self.lambd)
+        return softshrink(input, self.lambd)
 
 
 class Threshold(_Activation):
@@ -200,7 +521,7 @@ class Threshold(_Activation):
         self.value = value
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.threshold(input, self.threshold, self.value)
+        return threshold(input, self.threshold, self.value)
 
 
 # Smooth -------------------------------------------------------------------------------------------
@@ -216,7 +537,7 @@ class ELU(_Activation):
         self.alpha = alpha
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.elu(input, self.alpha)
+        return elu(input, self.alpha)
 
 
 class CELU(_Activation):
@@ -229,28 +550,28 @@ class CELU(_Activation):
         self.alpha = alpha
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.celu(input, self.alpha)
+        return celu(input, self.alpha)
 
 
 class SELU(_Activation):
     """scale elu(x, alpha), which keeps mean 0 and variance 1. Klambauer et al. 2017."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.selu(input)
+        return selu(input)
 
 
 class SiLU(_Activation):
     """x sigmoid(x), also called swish."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.silu(input)
+        return silu(input)
 
 
 class Mish(_Activation):
     """x tanh(softplus(x)). Misra 2019, arXiv:1908.08681."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.mish(input)
+        return mish(input)
 
 
 class GELU(Module):
@@ -261,7 +582,7 @@ class GELU(Module):
         self.approximate = approximate
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.gelu(input, self.approximate)
+        return gelu(input, self.approximate)
 
     def extra_repr(self) -> str:
         return f"approximate={self.approximate!r}"
@@ -275,7 +596,7 @@ class GLU(Module):
         self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.glu(input, self.dim)
+        return glu(input, self.dim)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
@@ -285,35 +606,35 @@ class Sigmoid(Module):
     """1 / (1 + exp(-x))."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.sigmoid(input)
+        return sigmoid(input)
 
 
 class LogSigmoid(Module):
     """log(sigmoid(x)), computed without overflow."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.logsigmoid(input)
+        return logsigmoid(input)
 
 
 class Tanh(Module):
     """tanh(x)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.tanh(input)
+        return tanh(input)
 
 
 class Tanhshrink(Module):
     """x - tanh(x)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.tanhshrink(input)
+        return tanhshrink(input)
 
 
 class Softsign(Module):
     """x / (1 + |x|)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softsign(input)
+        return softsign(input)
 
 
 class Softplus(Module):
@@ -325,7 +646,7 @@ class Softplus(Module):
         self.threshold = threshold
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softplus(input, self.beta, self.threshold)
+        return softplus(input, self.beta, self.threshold)
 
     def extra_repr(self) -> str:
         return f"beta={self.beta}, threshold={self.threshold}"
@@ -347,21 +668,21 @@ class Softmax(_AlongDim):
     """exp(x) / sum of exp(x) along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmax(input, self.dim)
+        return softmax(input, self.dim)
 
 
 class Softmin(_AlongDim):
     """softmax(-x) along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmin(input, self.dim)
+        return softmin(input, self.dim)
 
 
 class LogSoftmax(_AlongDim):
     """log(softmax(x)) along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.log_softmax(input, self.dim)
+        return log_softmax(input, self.dim)
 
     def extra_repr(self) -> str:
         return "" if self.dim is None else f"dim={self.dim}"
@@ -373,4 +694,4 @@ class Softmax2d(Module):
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in (3, 4):
             raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead")
-        return F.softmax(input, -3)
+        return softmax(input, -3)

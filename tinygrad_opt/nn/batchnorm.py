@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
-from .._tensor import Tensor
-from ..creation import ones, tensor, zeros
-from .normalization import _Affine, _register_affine
-from .standardization import batch_norm, instance_norm
+from .. import ops
+from ..arrays.quiet import quiet
+from ..core.half import HALF
+from ..core.public import publish
+from ..core.tensor import Tensor
+from ..ops.normalization import moments
+from ..tensors.creation import ones, tensor, zeros
+from .normalization import (
+    _Affine,
+    _check_channels,
+    _check_enough,
+    _columns,
+    _in_type_of_input,
+    _register_affine,
+    _standardized,
+)
 
 __all__ = [
     "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "InstanceNorm1d", "InstanceNorm2d",
-    "InstanceNorm3d",
+    "InstanceNorm3d", "batch_norm", "instance_norm",
 ]  # fmt: skip
 
 
@@ -211,3 +224,100 @@ class InstanceNorm3d(_InstanceNorm):
     """`InstanceNorm1d` for volumes: (N, C, D, H, W) or (C, D, H, W)."""
 
     _axes = (4, 5)
+
+
+def batch_norm(
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
+    weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False,
+    momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """(input - mean) / sqrt(variance + eps) of each channel, then * weight + bias.
+
+    input         (N, C, ...)
+    running_mean  (C,), and running_var: the statistics to normalise by, or to update
+    training      take the batch's own statistics, and move the running ones towards them by
+                  `momentum`; the running variance takes n / (n - 1) of the batch's
+
+    Raises ValueError for a single value per channel or eps = 0 in training and for eps < 0,
+    RuntimeError for vectors that are not (C,), or missing. Ioffe & Szegedy 2015, arXiv:1502.03167.
+    """
+    shape = input.array.shape
+    if training:
+        _check_enough(shape, 1, math.prod(shape) // max(shape[1], 1) if len(shape) > 1 else 0)
+    if eps < 0 or (training and eps == 0):
+        bound = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {bound}, but got {eps}")
+    if not training and (running_mean is None or running_var is None):
+        missing = "running_mean" if running_mean is None else "running_var"
+        raise RuntimeError(f"batch_norm: {missing} must be defined in evaluation mode")
+    vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight,
+               "bias": bias}  # fmt: skip
+    _check_channels("batch_norm", input, vectors)
+    if not training:
+        return _in_type_of_input(_by_running, input, running_mean, running_var, weight, bias, eps)
+    if (running_mean is None) != (running_var is None):
+        raise ValueError(
+            "batch_norm: running_mean and running_var must either both be None or neither be None"
+        )
+    axes = (0, *range(2, len(shape)))
+    return _by_batch(input, axes, running_mean, running_var, weight, bias, momentum, eps)
+
+
+def instance_norm(
+    input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None,
+    weight: Tensor | None = None, bias: Tensor | None = None, use_input_stats: bool = True,
+    momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """`batch_norm` of each example by itself: (N, C, ...).
+
+    The running statistics move towards the means over the examples. Without `use_input_stats`
+    they are what is normalised by. Ulyanov et al. 2016, arXiv:1607.08022.
+    """
+    shape = input.array.shape
+    vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight,
+               "bias": bias}  # fmt: skip
+    if use_input_stats:
+        _check_enough(shape, 2, math.prod(shape[2:]))
+        _check_channels("instance_norm", input, vectors)
+        axes = tuple(range(2, len(shape)))
+        return _by_batch(input, axes, running_mean, running_var, weight, bias, momentum, eps)
+    if running_mean is None or running_var is None:
+        raise RuntimeError(
+            "instance_norm: Expected running_mean and running_var to be defined when "
+            "use_input_stats is false"
+        )
+    _check_channels("instance_norm", input, vectors)
+    return _in_type_of_input(_by_running, input, running_mean, running_var, weight, bias, eps)
+
+
+def _by_running(input: Tensor, mean: Any, var: Any, weight: Any, bias: Any, eps: float) -> Tensor:
+    """Normalised by given statistics: one multiplication and one addition for each element."""
+    scale = 1 / ops.sqrt(var + eps)
+    scale = scale if weight is None else scale * weight
+    shift = -mean * scale
+    shift = shift if bias is None else shift + bias
+    shape = input.array.shape
+    return input * _columns(scale, shape) + _columns(shift, shape)
+
+
+@quiet
+def _by_batch(
+    input: Tensor, axes: tuple[int, ...], running_mean: Any, running_var: Any, weight: Any,
+    bias: Any, momentum: float, eps: float,
+) -> Tensor:  # fmt: skip
+    """Normalised by the statistics of the input itself over `axes`; updates the running ones."""
+    x, known = input.array, None
+    if (running_mean is not None or running_var is not None) and x.size:
+        known = moments(x.astype("float32") if x.dtype is HALF else x, axes)
+        n = math.prod(x.shape[a] for a in axes)
+        for running, new, factor in zip(
+            (running_mean, running_var), known, (1.0, n / max(n - 1, 1)), strict=True
+        ):
+            if running is not None:  # without recording, as all that is done to buffers
+                mean = new.reshape(-1, x.shape[1]).mean(axis=0)
+                running.array[...] += momentum * (factor * mean - running.array)
+    weight, bias = _columns(weight, x.shape), _columns(bias, x.shape)
+    return _standardized(input, weight, bias, axes, eps, known)
+
+
+publish(globals(), __all__)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import dtypes, functions, ops
-from .._tensor import Tensor
-from ..backend import xp
-from ..creation import empty
+from .. import functions, ops
+from ..arrays import dtypes
+from ..arrays.xp import xp
+from ..core.tensor import Tensor
+from ..tensors.creation import empty
 from . import init
 from .module import Module
 from .parameter import Parameter

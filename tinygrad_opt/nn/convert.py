@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from .._quiet import quiet_cast
-from .._tensor import Tensor
-from ..autograd.graph import wrap_plain
-from ..backend import Device, to_device
+from ..arrays.device import Device, to_device
+from ..arrays.quiet import quiet_cast
+from ..core.tensor import Tensor, wrap_plain
 from .parameter import is_lazy
 
-__all__ = ["convert"]
+__all__ = ["Conversions", "convert"]
+
+M = TypeVar("M", bound="Conversions")
+
+
+class Conversions:
+    """The methods of Module that give it another device or float type."""
+
+    def to(self: M, *args: Any, **kwargs: Any) -> M:
+        """Moves parameters, gradients and buffers to a device, a float type, or those of a Tensor.
+
+        `to("cuda")`, `to(float64)`, `to("cuda", float64)`, `to(other)`, or by `device=`, `dtype=`.
+        Parameters stay the same objects, so an optimizer that has them keeps working. Integer
+        buffers keep their type. Raises TypeError for a type that is not floating-point.
+        """
+        return convert(self, *args, **kwargs)
+
+    def cpu(self: M) -> M:
+        """Moves to main memory."""
+        return convert(self, "cpu")
+
+    def cuda(self: M, device: int | None = None) -> M:
+        """Moves to a CUDA device."""
+        return convert(self, "cuda" if device is None else f"cuda:{device}")
+
+    def to_empty(self: M, *, device: Any, recurse: bool = True) -> M:
+        """Moves to a device; the values there are not to be relied on. `recurse`: all below too."""
+        return convert(self, device, recurse=recurse)
+
+    def type(self: M, dst_type: Any) -> M:
+        """As `to(dst_type)`."""
+        return convert(self, dtype=dst_type)
+
+    def float(self: M) -> M:
+        """As `to(float32)`."""
+        return convert(self, dtype="float32")
+
+    def double(self: M) -> M:
+        """As `to(float64)`."""
+        return convert(self, dtype="float64")
+
+    def half(self: M) -> M:
+        """As `to(float16)`."""
+        return convert(self, dtype="float16")
 
 
 def convert(module: Any, *args: Any, recurse: bool = True, **kwargs: Any) -> Any:

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops, random
-from .._tensor import Tensor
-from .._warn import warn_caller
-from ..backend import device_of, to_device
-from ..public import publish
+from .. import ops
+from ..arrays import random
+from ..arrays.device import device_of, to_device
+from ..core.public import publish
+from ..core.tensor import Tensor
+from .errors import warn_caller
 from .module import Module
 
 __all__ = [
@@ -156,6 +157,11 @@ def feature_alpha_dropout(
     return _alpha(input, shape[:2] + (1,) * (len(shape) - 2), p, generator)
 
 
+publish(globals(), (
+    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
+))  # fmt: skip
+
+
 def _alpha(input: Tensor, shape: Any, p: float, generator: random.Generator | None) -> Tensor:
     if p == 1:
         return ops.mul(input, 0.0)
@@ -165,10 +171,6 @@ def _alpha(input: Tensor, shape: Any, p: float, generator: random.Generator | No
     shift = np.where(kept, 0.0, a * lowest) - a * p * lowest
     return ops.add(ops.mul(input, _constant(kept * a, input)), _constant(shift, input))
 
-
-publish(globals(), (
-    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
-))  # fmt: skip
 
 # Modules ------------------------------------------------------------------------------------------
 

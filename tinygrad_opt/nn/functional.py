@@ -3,70 +3,7 @@
 from __future__ import annotations
 
 from ..functions import pad
-from .attention import scaled_dot_product_attention
-from .classification import cross_entropy, nll_loss, one_hot
-from .convolution import (
-    conv1d,
-    conv2d,
-    conv3d,
-    conv_transpose1d,
-    conv_transpose2d,
-    conv_transpose3d,
-    fold,
-    unfold,
-)
-from .ctc import ctc_loss
-from .distance import cosine_similarity, normalize, pairwise_distance
-from .downsampling import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    lp_pool1d,
-    lp_pool2d,
-    lp_pool3d,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
-)
-from .dropout import (
-    alpha_dropout,
-    dropout,
-    dropout1d,
-    dropout2d,
-    dropout3d,
-    feature_alpha_dropout,
-)
-from .likelihood import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    gaussian_nll_loss,
-    kl_div,
-    poisson_nll_loss,
-)
-from .linear import bilinear, linear
-from .lookup import embedding, embedding_bag
-from .margin import (
-    cosine_embedding_loss,
-    hinge_embedding_loss,
-    margin_ranking_loss,
-    multi_margin_loss,
-    multilabel_margin_loss,
-    multilabel_soft_margin_loss,
-    soft_margin_loss,
-    triplet_margin_loss,
-    triplet_margin_with_distance_loss,
-)
-from .multihead import multi_head_attention_forward
-from .nonlinearity import (
+from .activation import (
     celu,
     elu,
     gelu,
@@ -96,8 +33,73 @@ from .nonlinearity import (
     tanhshrink,
     threshold,
 )
-from .regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
-from .resizing import (
+from .attention import multi_head_attention_forward, scaled_dot_product_attention
+from .batchnorm import batch_norm, instance_norm
+from .bilinear import bilinear
+from .conv import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    fold,
+    unfold,
+)
+from .dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+)
+from .embedding import embedding, embedding_bag
+from .linear import linear
+from .losses.classes import cross_entropy, nll_loss, one_hot
+from .losses.ctc import ctc_loss
+from .losses.distances import cosine_similarity, normalize, pairwise_distance
+from .losses.margins import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from .losses.numbers import huber_loss, l1_loss, mse_loss, smooth_l1_loss
+from .losses.probabilities import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    gaussian_nll_loss,
+    kl_div,
+    poisson_nll_loss,
+)
+from .normalization import group_norm, layer_norm, local_response_norm, rms_norm
+from .pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
+from .resize import (
     channel_shuffle,
     interpolate,
     pixel_shuffle,
@@ -105,14 +107,6 @@ from .resizing import (
     upsample,
     upsample_bilinear,
     upsample_nearest,
-)
-from .standardization import (
-    batch_norm,
-    group_norm,
-    instance_norm,
-    layer_norm,
-    local_response_norm,
-    rms_norm,
 )
 
 __all__ = [

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import random
-from .._tensor import Tensor
-from ..backend import device_of, to_device
-from ..random import Generator
+from ..arrays import random
+from ..arrays.device import device_of, to_device
+from ..arrays.random import Generator
+from ..core.tensor import Tensor
 
 __all__ = [
     "calculate_gain", "constant", "constant_", "dirac", "dirac_", "eye", "eye_", "kaiming_normal",

@@ -1,17 +1,25 @@
-"""Module: the base class of everything with parameters."""
+"""Module: the base class of everything with parameters.
+
+Ninth of the reading path; next: `nn/linear.py`. Assigning a Parameter or a Module to an attribute
+registers it (`registry.py`); from there this file walks the tree. What it inherits stands beside
+it: looking up by path (`paths.py`), moving and casting (`convert.py`), saving and loading
+(`state.py`), hooks (`hooks.py`), its text (`text.py`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from .._tensor import Tensor
-from .convert import convert
+from ..core.tensor import Tensor
+from .convert import Conversions
+from .errors import explain_missing
 from .hooks import call, everywhere
-from .mistakes import explain_missing
 from .parameter import Parameter
+from .paths import Paths
 from .registry import BUFFER, MODULE, PARAMETER
-from .saving import Saving
+from .state import Saving
+from .text import Text
 
 __all__ = ["Module"]
 
@@ -24,7 +32,7 @@ def _unimplemented(self: Any, *input: Any) -> None:
     )
 
 
-class Module(Saving):
+class Module(Paths, Conversions, Saving, Text):
     """The base class of layers and networks, as `torch.nn.Module`.
 
     A subclass calls `super().__init__()`, assigns Parameters and Modules to attributes, and defines
@@ -136,69 +144,6 @@ class Module(Saving):
     def _modules(self) -> dict[str, Module | None]:
         return dict(self._own(MODULE))
 
-    # Looking up and adding by name ----------------------------------------------------------------
-
-    def get_submodule(self, target: str) -> Module:
-        """The module at a dotted path; "" is this one. Raises AttributeError where it ends."""
-        module: Any = self
-        for name in target.split(".") if target else ():
-            if not hasattr(module, name):
-                raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
-            module = getattr(module, name)
-            if not isinstance(module, Module):
-                raise AttributeError(f"`{name}` is not an nn.Module")
-        return module
-
-    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
-        """Puts `module` at a dotted path, in place of what is there or as a new submodule.
-
-        `strict`: there must be one already. Raises ValueError for an empty path or another type,
-        AttributeError where the path ends.
-        """
-        if not target:
-            raise ValueError("Cannot set the submodule without a target name!")
-        if not isinstance(module, Module):
-            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
-        path, _, name = target.rpartition(".")
-        parent = self.get_submodule(path)
-        if hasattr(parent, name):
-            if not isinstance(getattr(parent, name), Module):
-                raise AttributeError(f"`{name}` is not an nn.Module")
-        elif strict:
-            raise AttributeError(f"{type(parent).__name__} has no attribute `{name}`")
-        setattr(parent, name, module)
-
-    def _get_tensor(self, target: str, kind: str, what: str) -> Any:
-        path, _, name = target.rpartition(".")
-        module = self.get_submodule(path)
-        if not hasattr(module, name):
-            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
-        if module._kinds.get(name) != kind:
-            raise AttributeError(f"`{name}` is not {what}")
-        return getattr(module, name)
-
-    def get_parameter(self, target: str) -> Parameter:
-        """The parameter at a dotted path. Raises AttributeError if there is none."""
-        return self._get_tensor(target, PARAMETER, "an nn.Parameter")
-
-    def get_buffer(self, target: str) -> Tensor:
-        """The buffer at a dotted path. Raises AttributeError if there is none."""
-        return self._get_tensor(target, BUFFER, "a buffer")
-
-    def add_module(self, name: str, module: Module | None) -> None:
-        """Makes `module` the submodule `name`.
-
-        Raises TypeError for anything but a Module, KeyError for an unusable or taken name.
-        """
-        self._check_name(name, MODULE)
-        if module is not None and not isinstance(module, Module):
-            raise TypeError(f"{type(module).__name__} is not a Module subclass")
-        self._register(name, module, MODULE)
-
-    def register_module(self, name: str, module: Module | None) -> None:
-        """As `add_module`."""
-        self.add_module(name, module)
-
     # Changing all of it ---------------------------------------------------------------------------
 
     def apply(self: M, fn: Callable[[Module], None]) -> M:
@@ -233,62 +178,3 @@ class Module(Saving):
                 p.grad = None
             elif p.grad is not None:
                 p.grad.detach_().zero_()
-
-    def to(self: M, *args: Any, **kwargs: Any) -> M:
-        """Moves parameters, gradients and buffers to a device, a float type, or those of a Tensor.
-
-        `to("cuda")`, `to(float64)`, `to("cuda", float64)`, `to(other)`, or by `device=`, `dtype=`.
-        Parameters stay the same objects, so an optimizer that has them keeps working. Integer
-        buffers keep their type. Raises TypeError for a type that is not floating-point.
-        """
-        return convert(self, *args, **kwargs)
-
-    def cpu(self: M) -> M:
-        """Moves to main memory."""
-        return convert(self, "cpu")
-
-    def cuda(self: M, device: int | None = None) -> M:
-        """Moves to a CUDA device."""
-        return convert(self, "cuda" if device is None else f"cuda:{device}")
-
-    def to_empty(self: M, *, device: Any, recurse: bool = True) -> M:
-        """Moves to a device; the values there are not to be relied on. `recurse`: all below too."""
-        return convert(self, device, recurse=recurse)
-
-    def type(self: M, dst_type: Any) -> M:
-        """As `to(dst_type)`."""
-        return convert(self, dtype=dst_type)
-
-    def float(self: M) -> M:
-        """As `to(float32)`."""
-        return convert(self, dtype="float32")
-
-    def double(self: M) -> M:
-        """As `to(float64)`."""
-        return convert(self, dtype="float64")
-
-    def half(self: M) -> M:
-        """As `to(float16)`."""
-        return convert(self, dtype="float16")
-
-    # Text -----------------------------------------------------------------------------------------
-
-    def extra_repr(self) -> str:
-        """What stands in the parentheses of the repr; for subclasses to define."""
-        return ""
-
-    def _get_name(self) -> str:
-        return type(self).__name__
-
-    def __dir__(self) -> list[str]:
-        return sorted(name for name in object.__dir__(self) if not name[:1].isdigit())
-
-    def __repr__(self) -> str:
-        extra = self.extra_repr()
-        lines = extra.split("\n") if extra else []
-        children = [
-            f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._own(MODULE)
-        ]
-        if not children and len(lines) < 2:
-            return f"{self._get_name()}({extra})"
-        return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"

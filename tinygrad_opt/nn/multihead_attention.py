@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._tensor import Tensor
-from ..creation import empty
+from ..core.tensor import Tensor
+from ..tensors.creation import empty
 from . import init
+from .attention import Heads, Projection, attend, projections
 from .linear import Linear
 from .module import Module
-from .multihead import Heads, Projection, attend, projections
 from .parameter import Parameter
 
 __all__ = ["MultiheadAttention"]

@@ -2,16 +2,223 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from .._tensor import Tensor
-from ..creation import ones, zeros
+import numpy as np
+
+from .. import ops
+from ..arrays import dtypes
+from ..arrays.xp import xp
+from ..core.half import HALF, in_float32, widened
+from ..core.public import publish
+from ..core.tensor import Size, Tensor
+from ..tensors.creation import ones, zeros
 from .module import Module
 from .parameter import Parameter
-from .standardization import group_norm, layer_norm, local_response_norm, rms_norm
 
-__all__ = ["GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
+__all__ = [
+    "GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm", "group_norm", "layer_norm",
+    "local_response_norm", "rms_norm",
+]  # fmt: skip
+
+
+Shape = Sequence[int]
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """As `instance_norm`, but with the channels of a group taken together: (N, C, ...).
+
+    Raises RuntimeError unless C is a multiple of `num_groups`. Wu & He 2018, arXiv:1803.08494.
+    """
+    shape = input.array.shape
+    if len(shape) < 2:
+        raise RuntimeError(
+            f"group_norm: Expected at least 2 dimensions for input tensor but received {len(shape)}"
+        )
+    n, channels, *rest = shape
+    if num_groups < 1 or channels % num_groups:
+        raise RuntimeError(
+            "group_norm: Expected number of channels in input to be divisible by num_groups, but "
+            f"got input of shape {list(shape)} and num_groups={num_groups}"
+        )
+    for name, vector in (("weight", weight), ("bias", bias)):
+        if vector is not None and vector.array.shape != (channels,):
+            raise RuntimeError(
+                f"group_norm: Expected {name} to be a vector of size equal to the number of "
+                f"channels in input, but got {name} of shape {list(vector.array.shape)} and input "
+                f"of shape {list(shape)}"
+            )
+    if input.array.size and n * math.prod(rest) * (channels // num_groups) == 1:
+        raise ValueError(_too_few("value per channel", shape))
+    grouped = (num_groups, channels // num_groups)
+    one = (1,) * len(rest)
+    weight, bias = (v if v is None else v.reshape((*grouped, *one)) for v in (weight, bias))
+    x = input.reshape((n, *grouped, *rest))
+    axes = tuple(range(2, len(shape) + 1))
+    return _standardized(x, weight, bias, axes, eps).reshape(shape)
+
+
+def layer_norm(
+    input: Tensor, normalized_shape: Shape, weight: Tensor | None = None,
+    bias: Tensor | None = None, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """(input - mean) / sqrt(variance + eps) over the last axes, then * weight + bias.
+
+    `normalized_shape`: the lengths of those axes, and the shape of weight and bias. Raises
+    RuntimeError if the input ends otherwise. Ba et al. 2016, arXiv:1607.06450.
+    """
+    axes = _last_axes("layer_norm", input, normalized_shape, {"weight": weight, "bias": bias})
+    return _standardized(input, weight, bias, axes, eps)
+
+
+def rms_norm(
+    input: Tensor, normalized_shape: Shape, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """input / sqrt(mean(input^2) + eps) over the last axes, then * weight.
+
+    `eps` None: the smallest step of the input's type. The rest as `layer_norm`. Zhang & Sennrich
+    2019, arXiv:1910.07467.
+    """
+    axes = _last_axes("rms_norm", input, normalized_shape, {"weight": weight})
+    eps = float(np.finfo(input.array.dtype).eps) if eps is None else eps
+    return _in_type_of_input(_rms_normalized, input, weight, axes, eps)
+
+
+@widened
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """input / (k + alpha * mean of the squares of `size` neighbouring channels)^beta.
+
+    input: (N, C, ...) with at least three axes, else ValueError. Beyond the first and last channel
+    lie zeros. Krizhevsky et al. 2012.
+    """
+    shape = input.array.shape
+    if len(shape) < 3:
+        raise ValueError(
+            "local_response_norm: Expected 3D or higher dimensionality input (got "
+            f"{len(shape)} dimensions)"
+        )
+    squares, channels = input * input, shape[1]
+    total: Any = 0
+    for shift in range(-(size // 2), (size - 1) // 2 + 1):  # the window of each channel
+        if -channels < shift < channels:
+            before, after = max(-shift, 0), max(shift, 0)
+            total = total + _padded(squares[:, after : channels - before], before, after)
+    return input / ops.power(total * (alpha / size) + k, beta)
+
+
+publish(globals(), __all__)
+
+
+def _padded(x: Tensor, before: int, after: int) -> Tensor:
+    """`x` with zero channels around it."""
+    shape = x.array.shape
+    zeros = [xp(x.array).zeros((shape[0], n, *shape[2:]), x.array.dtype) for n in (before, after)]
+    return ops.concatenate([zeros[0], x, zeros[1]], axis=1) if before or after else x
+
+
+# What they share ----------------------------------------------------------------------------------
+
+
+def _columns(vector: Any, shape: Shape) -> Any:
+    """A vector of channels (C,) so that it broadcasts against (N, C, ...)."""
+    return vector if vector is None else vector.reshape((-1,) + (1,) * (len(shape) - 2))
+
+
+def _standardized(
+    input: Tensor, weight: Any, bias: Any, axes: tuple[int, ...], eps: float, known: Any = None
+) -> Tensor:
+    if input.array.dtype is HALF:
+        settings = {"axes": axes, "eps": eps, "known": known}
+        return in_float32(ops.standardize, (input, weight, bias), settings)
+    return ops.standardize(input, weight, bias, axes=axes, eps=eps, known=known)
+
+
+def _in_type_of_input(function: Any, input: Tensor, *rest: Any) -> Tensor:
+    """function(input, *rest); float16 stays float16, also beside float32 weights."""
+    if input.array.dtype is HALF:
+        return in_float32(function, (input, *rest), {})
+    return function(input, *rest)
+
+
+def _rms_normalized(input: Tensor, weight: Any, axes: tuple[int, ...], eps: float) -> Tensor:
+    z = ops.rms_normalize(input, axes=axes, eps=eps)
+    return z if weight is None else ops.mul(z, weight)
+
+
+def _last_axes(
+    name: str, input: Tensor, normalized_shape: Shape, vectors: dict[str, Tensor | None]
+) -> tuple[int, ...]:
+    """The axes that `normalized_shape` stands for; RuntimeError where something does not fit."""
+    if isinstance(normalized_shape, int):
+        raise TypeError(
+            f"{name}(): argument 'normalized_shape' must be tuple of ints, not int: write "
+            f"({normalized_shape},)"
+        )
+    wanted = tuple(normalized_shape)
+    if not wanted:
+        raise RuntimeError(
+            f"{name}: Expected normalized_shape to be at least 1-dimensional, i.e., containing at "
+            "least one element, but got normalized_shape = []"
+        )
+    for what, vector in vectors.items():
+        if vector is not None and vector.array.shape != wanted:
+            raise RuntimeError(
+                f"{name}: Expected {what} to be of same shape as normalized_shape, but got {what} "
+                f"of shape {list(vector.array.shape)} and normalized_shape = {list(wanted)}"
+            )
+    if tuple(input.array.shape[-len(wanted) :]) != wanted:
+        raise RuntimeError(
+            f"{name}: Given normalized_shape={list(wanted)}, expected input with shape [*, "
+            f"{', '.join(map(str, wanted))}], but got input of size{list(input.array.shape)}"
+        )
+    _check_types(name, input, vectors)
+    return tuple(range(-len(wanted), 0))
+
+
+def _check_channels(name: str, input: Tensor, vectors: dict[str, Tensor | None]) -> None:
+    if input.array.ndim < 2:
+        raise IndexError(
+            f"{name}: Dimension out of range: expected an input (N, C, ...), got {input.ndim} axes"
+        )
+    channels = input.array.shape[1]
+    for what, vector in vectors.items():
+        if vector is not None and vector.array.size != channels:
+            raise RuntimeError(
+                f"{name}: {what} should contain {channels} elements not {vector.array.size}"
+            )
+    _check_types(name, input, vectors)
+
+
+def _check_types(name: str, input: Tensor, vectors: dict[str, Tensor | None]) -> None:
+    dtype = input.array.dtype
+    for what, vector in vectors.items():
+        if vector is not None and vector.array.dtype != dtype and dtype.itemsize > 2:
+            raise RuntimeError(
+                f"{name}: mixed dtype: all inputs must share same datatype, but the input is "
+                f"{dtypes.name_of(dtype)} and {what} is {dtypes.name_of(vector.array.dtype)}; "
+                "convert one, for instance with .float()"
+            )
+
+
+def _check_enough(shape: Shape, least_axes: int, values: int) -> None:
+    """Raise ValueError where a mean would be over a single value."""
+    if values == 1:
+        what = "value per channel" if least_axes == 1 else "spatial element"
+        raise ValueError(_too_few(what, shape))
+
+
+def _too_few(what: str, shape: Shape) -> str:
+    return f"Expected more than 1 {what} when training, got input size {Size(shape)}"
+
+
+# Layers that normalise each example by itself -----------------------------------------------------
 
 
 def _register_affine(

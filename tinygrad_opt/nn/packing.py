@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import functions, ops
-from .._tensor import Tensor
-from ..autograd.graph import wrap_plain
-from ..backend import device_of, to_device, xp
+from ..arrays.device import device_of, to_device
+from ..arrays.xp import xp
+from ..core.tensor import Tensor, wrap_plain
 
 __all__ = [
     "PackedSequence", "invert_permutation", "pack_padded_sequence", "pack_sequence",

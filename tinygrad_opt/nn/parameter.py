@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import dtypes
-from .._tensor import Size, Tensor
-from ..autograd.graph import wrap_as
-from ..creation import as_tensor, empty, tensor
+from ..arrays import dtypes
+from ..core.tensor import Size, Tensor, wrap_as
+from ..tensors.creation import as_tensor, empty, tensor
 
 __all__ = [
     "Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy",

@@ -10,8 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .._tensor import Tensor
 from ..autograd.hooks import RemovableHandle, add_hook
+from ..core.tensor import Tensor
 from .parameter import Buffer, Parameter
 
 __all__ = [

@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
-from .._tensor import Tensor
-from ..autograd.graph import wrap_plain
-from ..backend import to_device
+from ..arrays import dtypes
+from ..arrays.device import to_device
+from ..core.tensor import Tensor, wrap_plain
 from . import functional as F
 from . import init
+from .attention import canonical_mask
 from .containers import ModuleList
 from .dropout import Dropout
 from .linear import Linear
 from .module import Module
-from .multihead import canonical_mask
 from .multihead_attention import MultiheadAttention
 from .normalization import LayerNorm
 

@@ -10,62 +10,65 @@ import functools
 import sys
 from typing import Any
 
-from ..autograd.errors import axis_index
-from ..autograd.graph import Variable, wrap_plain
-from ..backend import xp
-from ..kernels import recurrent as recurrent_steps
+from ..arrays.xp import xp
+from ..core.errors import axis_index
+from ..core.node import Variable
+from ..core.tensor import wrap_plain
+from ..kernels.fused import recurrent as recurrent_steps
 from . import linalg
-from .activation import (
+from .activation import (  # fmt: skip
     elu,
+    gelu,
+    gelu_tanh,
     hardshrink,
     hardswish,
     hardtanh,
+    leaky_relu,
     log_sigmoid,
     mish,
     prelu,
+    silu,
+    softplus,
     softshrink,
     softsign,
     threshold,
 )  # fmt: skip
-from .attention import attention
-from .conv import columns, convolve, convolve_input, convolve_weight, uncolumns
-from .cumulative import cumprod, cumsum, logcumsumexp, prod
-from .elementwise import (
-    abs,
+from .arithmetic import (
     add,
-    cast,
-    clip,
-    clone,
     div,
     exp,
     expm1,
-    gelu,
-    gelu_tanh,
-    leaky_relu,
     lerp,
     log,
     log1p,
     log2,
     log10,
-    maximum,
-    minimum,
     mul,
     neg,
     pow,
     power,
     relu,
     sigmoid,
-    silu,
-    softplus,
     sqrt,
     sub,
     tanh,
-    to_device,
-    where,
-)  # fmt: skip
+)
+from .attention import attention
+from .choice import abs, cast, clip, clone, maximum, minimum, to_device, where
+from .images import (
+    columns,
+    convolve,
+    convolve_input,
+    convolve_weight,
+    pick,
+    resample,
+    spread,
+    uncolumns,
+)
 from .index import (
     diagonal,
     getitem,
+    lookup,
     put,
     put_extremum,
     put_product,
@@ -73,52 +76,8 @@ from .index import (
     take_along_axis,
     windows,
 )
-from .lookup import lookup
 from .loss import cross_entropy, huber, mean_squared_error, softmax_cross_entropy
-from .normalization import rms_normalize, standardize
-from .pool import pick, resample, spread
-from .products import dot, linear, matmul
-from .recurrent import gru, lstm, rnn
-from .reduce import (
-    amax,
-    amin,
-    deviation,
-    log_softmax,
-    logsumexp,
-    mean,
-    norm2,
-    norm_p,
-    softmax,
-    sum,
-    variance,
-)  # fmt: skip
-from .rounding import (
-    ceil,
-    copysign,
-    floor,
-    floor_divide,
-    fmod,
-    remainder,
-    round,
-    sign,
-    trunc,
-    trunc_divide,
-)
-from .shape import broadcast_to, concatenate, flip, reshape, roll, stack, transpose
-from .special import (
-    erf,
-    erfc,
-    erfinv,
-    exp2,
-    lgamma,
-    logaddexp,
-    logaddexp2,
-    logit,
-    nan_to_num,
-    polygamma,
-    xlogy,
-)
-from .trigonometry import (
+from .mathematics import (
     acos,
     acosh,
     arccos,
@@ -133,14 +92,56 @@ from .trigonometry import (
     atan,
     atan2,
     atanh,
+    ceil,
+    copysign,
     cos,
     cosh,
+    erf,
+    erfc,
+    erfinv,
+    exp2,
+    floor,
+    floor_divide,
+    fmod,
     hypot,
+    lgamma,
+    logaddexp,
+    logaddexp2,
+    logit,
+    nan_to_num,
+    polygamma,
+    remainder,
+    round,
+    sign,
     sin,
     sinc,
     sinh,
     tan,
+    trunc,
+    trunc_divide,
+    xlogy,
 )
+from .normalization import rms_normalize, standardize
+from .products import dot, linear, matmul
+from .recurrent import gru, lstm, rnn
+from .reduce import (
+    amax,
+    amin,
+    cumprod,
+    cumsum,
+    deviation,
+    log_softmax,
+    logcumsumexp,
+    logsumexp,
+    mean,
+    norm2,
+    norm_p,
+    prod,
+    softmax,
+    sum,
+    variance,
+)  # fmt: skip
+from .shape import broadcast_to, concatenate, flip, reshape, roll, stack, transpose
 
 copy = clone
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 
-from ..autograd.graph import op
-from ..backend import xp
-from .elementwise import softplus
+from ..arrays.xp import xp
+from ..core.record import op
 
 
 @op
@@ -85,3 +84,48 @@ def log_sigmoid(x):
 def mish(x):
     t = xp(x).tanh(softplus(x, threshold=math.inf))
     return x * t, lambda g: g * (t + x * (1 - t * t) * xp(x).sigmoid(x))
+
+
+@op
+def leaky_relu(x, *, negative_slope=0.01):
+    def slope(g):
+        return xp(g).where(x > 0, g, g * negative_slope)
+
+    return xp(x).where(x > 0, x, negative_slope * x), slope
+
+
+@op
+def softplus(x, *, beta=1.0, threshold=20.0):
+    # log(1 + exp(bx)) / b = max(x, 0) + log1p(exp(-|bx|)) / b; linear above the threshold
+    bx = beta * x
+    soft = xp(x).maximum(x, 0) + xp(x).log1p(xp(x).exp(-xp(x).abs(bx))) / beta
+    linear = bx > threshold
+    return xp(x).where(linear, x, soft), lambda g: g * xp(x).where(linear, 1, xp(x).sigmoid(bx))
+
+
+@op
+def silu(x):
+    s = xp(x).sigmoid(x)
+    return x * s, lambda g: g * (s * (1 + x * (1 - s)))
+
+
+@op
+def gelu(x):
+    # x * Phi(x), Phi the normal distribution function; Hendrycks & Gimpel 2016, arXiv:1606.08415
+    cdf = 0.5 * xp(x).erfc(x * -math.sqrt(0.5))  # 1 + erf would cancel on the left
+    density = 1 / math.sqrt(2 * math.pi)
+    return x * cdf, lambda g: g * (cdf + x * (density * xp(x).exp(-0.5 * x * x)))
+
+
+@op
+def gelu_tanh(x):
+    # 0.5 x (1 + tanh(u)) with u = sqrt(2/pi) (x + 0.044715 x^3); as 1 + tanh(u) = 2 sigmoid(2u)
+    # cancels nothing on the left, x sigmoid(2u)
+    a, b = 2 * math.sqrt(2 / math.pi), 0.044715
+    u = a * (x + b * x * x * x)
+    s = xp(x).sigmoid(u)
+
+    def slope(g):
+        return g * (s + x * (s * xp(x).sigmoid(-u)) * (a * (1 + 3 * b * x * x)))
+
+    return x * s, slope

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..autograd.graph import op
-from ..backend import xp
-from .shared import shared
+from ..arrays.xp import xp
+from ..core.record import op
+from .shared_work import shared
 
 
 @op

@@ -13,8 +13,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..autograd.graph import op, wrap_plain
-from ..backend import array_namespace, xp
+from ..arrays.xp import array_namespace, xp
+from ..core.record import op
+from ..core.tensor import wrap_plain
 
 
 def _t(x: Any) -> Any:

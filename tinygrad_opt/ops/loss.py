@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ..autograd.graph import op
-from ..backend import xp
+from ..arrays.xp import xp
+from ..core.record import op
 
 
 @op

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..autograd.graph import Variable, op
-from ..backend import xp
+from ..arrays.xp import xp
+from ..core.node import Variable
+from ..core.record import op
 
 
 def moments(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:

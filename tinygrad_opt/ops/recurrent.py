@@ -16,9 +16,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd.graph import op
-from ..backend import xp
-from .shared import shared
+from ..arrays.xp import xp
+from ..core.record import op
+from .shared_work import shared
 
 State = tuple[Any, ...]
 
@@ -142,7 +142,7 @@ def rnn(x, h, w_ih, w_hh, b_ih, b_hh, *, sizes, reverse=False, relu=False):
 
 @op
 def gru(x, h, w_ih, w_hh, b_ih, b_hh, *, sizes, reverse=False):
-    """The gates and the new state as in `kernels.recurrent.gru_step`."""
+    """The gates and the new state as in `kernels.fused.recurrent.gru_step`."""
     space = xp(x)
     recurrent = space.copy(w_hh.T)  # in the order in which all the steps read it
 
@@ -171,9 +171,9 @@ def gru(x, h, w_ih, w_hh, b_ih, b_hh, *, sizes, reverse=False):
 
 @op
 def lstm(x, h, c, w_ih, w_hh, b_ih, b_hh, w_hr, *, sizes, reverse=False):
-    """The gates and the new state as in `kernels.recurrent.lstm_step`; then h' = W_hr h', if given.
+    """The gates and the new state as in `kernels.fused.recurrent.lstm_step`.
 
-    Projection: Sak et al. 2014, arXiv:1402.1128.
+    Then h' = W_hr h', if that is given. Projection: Sak et al. 2014, arXiv:1402.1128.
     """
     space = xp(x)
     recurrent = space.copy(w_hh.T)  # in the order in which all the steps read it

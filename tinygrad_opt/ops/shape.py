@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..autograd.graph import op
-from ..backend import xp
+from ..arrays.xp import xp
+from ..core.record import op
 from .index import getitem
 
 

@@ -1,31 +1,16 @@
 """Optimizers and learning-rate schedulers, as `torch.optim`; `textbook`: other forms."""
 
 from . import lr_scheduler, swa_utils, textbook
-from .adabelief import AdaBelief
-from .adadelta import Adadelta
-from .adafactor import Adafactor
-from .adagrad import Adagrad
-from .adam import Adam, AdamW
-from .adamax import Adamax
-from .adan import Adan
-from .adopt import ADOPT
-from .asgd import ASGD
-from .groups import param_groups_weight_decay
-from .lamb import LAMB
-from .lars import LARS
+from .adam import ADOPT, AdaBelief, Adam, Adamax, AdamW, Adan, NAdam, RAdam, SparseAdam
+from .adaptive import Adadelta, Adagrad, RMSprop
+from .layerwise import LAMB, LARS
 from .lbfgs import LBFGS
-from .lion import Lion
-from .muon import Muon
-from .nadam import NAdam
+from .matrix import SOAP, Adafactor, Muon
 from .optimizer import Optimizer
+from .parameters import param_groups_weight_decay
 from .prodigy import Prodigy
-from .radam import RAdam
-from .rmsprop import RMSprop
-from .rprop import Rprop
 from .schedule_free import AdamWScheduleFree, SGDScheduleFree
-from .sgd import SGD
-from .soap import SOAP
-from .sparse_adam import SparseAdam
+from .sgd import ASGD, SGD, Lion, Rprop
 
 __all__ = [
     "ADOPT",

@@ -1,10 +1,13 @@
 """Flat groups: the parameters of a group as one vector, so that a step is one kernel call.
 
 A FlatGroup holds one buffer for the values, one for the gradients and one for each optimizer
-state; parameters, `.grad`s and states are views into them. Nothing depends on it for correctness:
-a parameter whose array or gradient lies elsewhere (because somebody replaced it, shares its memory,
-or kept the gradient) is stepped where it lies, by a kernel call of its own. Where the gradient is
-row-sparse, its rows are gathered, stepped as any others, and put back.
+state; parameters, `.grad`s and states are views into them. Twelfth of the reading path; then
+`kernels/rule.py` makes the kernel, and `kernels/adam.py` is a rule.
+
+Nothing depends on it for correctness: a parameter whose array or gradient lies elsewhere (because
+somebody replaced it, shares its memory, or kept the gradient) is stepped where it lies, by a kernel
+call of its own. Where the gradient is row-sparse, its rows are gathered, stepped as any others, and
+put back.
 
 Who holds an array is read from CPython's reference counts. Moving a parameter that somebody else
 looks at would cut that view off; overwriting a gradient that somebody kept would change it behind
@@ -19,13 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor
-from ..autograd.graph import wrap_plain
-from ..autograd.rowsparse import RowSparse
-from ..autograd.versions import note_write
-from ..backend import array_namespace, is_writable, same_library
-from ..dtypes import get_default_dtype
-from ..sparse import SparseTensor
+from ..arrays.dtypes import get_default_dtype
+from ..arrays.namespace import is_writable
+from ..arrays.rowsparse import RowSparse
+from ..arrays.xp import array_namespace, same_library
+from ..core.tensor import Tensor, wrap_plain
+from ..core.versions import note_write
+from ..tensors.sparse import SparseTensor
 
 __all__ = ["FlatGroup", "Run"]
 
@@ -285,7 +288,7 @@ class FlatGroup:
     def _alone(self, i: int, names: tuple[str, ...], by_rows: bool) -> Run:
         """One parameter where it lies; scattered memory is stepped as a copy and written back."""
         p = self.params[i]
-        g = p._grad.array  # type: ignore[union-attr]  # the caller has looked
+        g = p._grad.array  # the caller has looked
         if type(g) is RowSparse:
             if by_rows:
                 return self._rows(i, g.coalesce(), names)

@@ -1,5 +1,7 @@
 """Optimizer: groups, state, and taking a step; the mathematics is in the update rules.
 
+Eleventh of the reading path; next: `optim/flat.py`, where the parameters lie.
+
 A subclass names its update rule and its hyper-parameters:
 
     class Momentum(Optimizer):
@@ -18,21 +20,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from operator import is_
 from typing import Any
 
-from .._quiet import quiet
-from .._tensor import Tensor
-from ..autograd.graph import wrap_plain
-from ..autograd.modes import enable_grad, mode
-from ..backend import is_writable
+from ..arrays.namespace import is_writable
+from ..arrays.quiet import quiet
+from ..autograd.modes import enable_grad
+from ..core.record import mode
+from ..core.tensor import Tensor, wrap_plain
 from ..kernels import UpdateRule
 from . import cautious
-from .checks import (
-    as_groups,
-    check_coefficients,
-    check_lr,
-    check_rule,
-    check_writable,
-    checked_group,
-)
 from .flat import FlatGroup, Run
 from .hooks import (
     Hooked,
@@ -41,9 +35,10 @@ from .hooks import (
     register_optimizer_step_pre_hook,
     step_between_hooks,
 )  # fmt: skip
-from .loading import load
+from .parameters import as_groups, checked_group
 from .placing import place_state, show
-from .state import Edits, State, StateView, bind, export_state
+from .settings import check_coefficients, check_lr, check_rule, check_writable
+from .state import Edits, State, StateView, bind, export_state, load
 
 __all__ = [
     "Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook",
@@ -96,7 +91,7 @@ class Optimizer(Hooked):
         self._seen: list[list[Tensor]] = []  # the parameters of each group when that was made
         for group in as_groups(type(self).__name__, params):
             self.add_param_group(group)
-        check_rule(self)
+        check_rule(self, Optimizer)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -7,19 +7,14 @@ error before anything is stepped, as PyTorch's step would have it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from .._quiet import quiet
-from .._tensor import Tensor
-from ..autograd.graph import wrap_plain
-from ..backend import device_of
-from .checks import place_of
+from ..arrays.device import device_of
+from ..arrays.quiet import quiet
+from ..core.tensor import Tensor, wrap_plain
 from .flat import FlatGroup
-from .free import array_of, fitted
-from .state import Edits, bind
-
-if TYPE_CHECKING:
-    from .optimizer import Optimizer
+from .settings import place_of
+from .state import Edits, array_of, bind, fitted
 
 
 class Names(NamedTuple):
@@ -34,7 +29,7 @@ class Names(NamedTuple):
     late: set[str]
 
     @classmethod
-    def of(cls, optimizer: Optimizer, group: dict[str, Any]) -> Names:
+    def of(cls, optimizer: Any, group: dict[str, Any]) -> Names:
         states = optimizer.shown_states(optimizer.rule_for(group))
         own = ["step"] if optimizer.counts_steps else []
         own += [*optimizer.scalar_states, *(name for _, name in states)]
@@ -43,7 +38,7 @@ class Names(NamedTuple):
 
 
 @quiet
-def place_state(optimizer: Optimizer, flat_groups: list[list[FlatGroup]], edits: Edits) -> None:
+def place_state(optimizer: Any, flat_groups: list[list[FlatGroup]], edits: Edits) -> None:
     """Fill the flat buffers from `optimizer.state`, and make its entries views of them.
 
     A parameter without state of its own begins afresh. Two parameters with one entry share it: the
@@ -82,7 +77,7 @@ def place_state(optimizer: Optimizer, flat_groups: list[list[FlatGroup]], edits:
 
 
 def _place(
-    optimizer: Optimizer, names: Names, flat: FlatGroup, i: int, held: Any,
+    optimizer: Any, names: Names, flat: FlatGroup, i: int, held: Any,
     moved: set[int], edits: Edits,
 ) -> bool:  # fmt: skip
     """Take over the entry of parameter `i`; False if it does not fit, and need not yet."""
@@ -113,7 +108,7 @@ def _alike(p: Tensor, flat: FlatGroup, k: int) -> bool:
 
 
 def _fault(
-    optimizer: Optimizer, names: Names, p: Tensor, held: Any, there: list[str]
+    optimizer: Any, names: Names, p: Tensor, held: Any, there: list[str]
 ) -> Exception | None:
     """What is wrong with an entry of which the parts `there` are there."""
     where = f"{type(optimizer).__name__}: the state of {place_of(optimizer, p)}"

@@ -10,10 +10,10 @@ import copy
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .._tensor import Tensor
+from ..core.tensor import Tensor
+from .learning_rates import number
 from .lr_scheduler import LRScheduler, ReduceLROnPlateau
 from .optimizer import Optimizer
-from .rates import number
 
 __all__ = ["plot_schedule", "simulate"]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from .. import kernels
 from ..autograd.modes import enable_grad
-from .checks import check_at_least_zero, check_betas
 from .flat import Run
 from .optimizer import Optimizer
+from .settings import check_at_least_zero, check_betas
 
 __all__ = ["Prodigy"]
 

@@ -17,19 +17,21 @@ eval() keeps y in the state, and train() puts it back unless somebody changed th
 from __future__ import annotations
 
 import math
+import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import kernels
-from .._quiet import quiet
-from .._tensor import Tensor
-from ..autograd.graph import wrap_plain
+from ..arrays.quiet import quiet
+from ..core.record import is_grad_enabled
+from ..core.tensor import Tensor, wrap_plain
+from ..nn.hooks import register_module_forward_pre_hook
 from . import cautious as caution
-from .checks import check_at_least_zero, check_betas
 from .flat import Run
 from .optimizer import Optimizer
+from .settings import check_at_least_zero, check_betas
 from .state import bind, unbind
-from .watch import Watch
 
 __all__ = ["AdamWScheduleFree", "SGDScheduleFree"]
 
@@ -256,3 +258,37 @@ def _weight(group: dict[str, Any]) -> float:
 
 def _x(y: Any, z: Any, beta: float) -> Any:
     return y + (1.0 - 1.0 / beta) * (z - y)
+
+
+# Noticing that a model is evaluated while its parameters hold something else than the result ------
+
+
+class Watch:
+    """Warns, once, when a module with parameters of `optimizer` is called to be evaluated.
+
+    That is: the module is in eval mode, or nothing is recorded. Modules outside of training pay a
+    microsecond for each call as long as it watches, and nothing after `end()`.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = weakref.ref(optimizer)
+        self._handle = register_module_forward_pre_hook(self._look)
+
+    def end(self) -> None:
+        """Stop watching; a second time does nothing."""
+        self._handle.remove()
+
+    def _look(self, module: Any, args: Any) -> None:
+        if module.training and is_grad_enabled():
+            return
+        optimizer = self._optimizer()
+        if optimizer is None:
+            self.end()
+        elif any(p in optimizer.state for p in module.parameters(recurse=False)):
+            self.end()
+            warnings.warn(
+                f"{type(optimizer).__name__}: a {type(module).__name__} is evaluated while its "
+                "parameters hold y, where gradients are taken, and not x, the result; call "
+                "optimizer.eval() before evaluation, and optimizer.train() after it",
+                stacklevel=4,
+            )

@@ -11,12 +11,12 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .._tensor import Tensor
+from ..arrays.dtypes import int64
 from ..autograd.modes import no_grad
-from ..creation import tensor
-from ..dtypes import int64
+from ..core.tensor import Tensor
 from ..nn.batchnorm import _BatchNorm
 from ..nn.module import Module
+from ..tensors.creation import tensor
 from .lr_scheduler import SWALR
 
 __all__ = [

@@ -30,8 +30,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..kernels import textbook as rules
-from .checks import check_at_least_zero, check_betas
 from .optimizer import Optimizer
+from .settings import check_at_least_zero, check_betas
 
 __all__ = ["Adam", "GradientDescent", "Momentum", "RMSprop"]
 

@@ -9,17 +9,18 @@ summary           a model's layers, shapes, parameters and memory
 draw_graph        the recorded graph as a picture
 """
 
-from .callbacks import EMA, Callback, ClipGradients, EarlyStopping
-from .drawing import Drawing, draw_graph
+from .callbacks import EMA, ClipGradients, EarlyStopping
 from .evaluation import accuracy, evaluate, predict
+from .graph_picture.drawing import Drawing, draw_graph
 from .history import History
-from .layers import summary
-from .loop import Run, fit
+from .loop import fit
 from .lr_range import LRRange, lr_range_test
 from .metrics_log import MetricsLog
+from .model_summary.summary import summary
+from .model_summary.table import LayerRow, Summary
+from .on_disk import LogMetrics, SaveCheckpoints
 from .progress import progress
-from .saving import LogMetrics, SaveCheckpoints
-from .table import LayerRow, Summary
+from .run import Callback, Run
 
 __all__ = [
     "EMA", "Callback", "ClipGradients", "Drawing", "EarlyStopping", "History", "LRRange",

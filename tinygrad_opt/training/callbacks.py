@@ -10,51 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ..nn.module import Module
 from ..nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_
 from ..optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from .run import Callback
 
 if TYPE_CHECKING:
-    from .loop import Run
+    from .run import Run
 
-__all__ = ["EMA", "Callback", "ClipGradients", "EarlyStopping"]
-
-
-class Callback:
-    """The base class: methods that `fit` calls, each with the `Run`. A subclass defines some.
-
-    A callback may serve several runs, one after another: in `start` it forgets the one before,
-    unless this one goes on with what was restored (`run.epoch` is not 0).
-    A callback with `state_dict` and `load_state_dict` becomes a part of checkpoints. Setting
-    `run.stop = True` ends the training before the next epoch.
-
-    >>> class Count(Callback):
-    ...     steps = 0
-    ...     def after_step(self, run):
-    ...         self.steps += 1
-    """
-
-    def start(self, run: Run) -> None:
-        """Once, before the first epoch; the model is in training mode."""
-
-    def before_epoch(self, run: Run) -> None:
-        """Before an epoch; `run.epoch` are finished."""
-
-    def before_step(self, run: Run) -> None:
-        """When the gradients of a step are complete."""
-
-    def after_step(self, run: Run) -> None:
-        """After the optimizer's step; `run.step` counts it."""
-
-    def evaluating(self, run: Run) -> contextlib.AbstractContextManager[Any]:
-        """A context around the validation and the next method."""
-        return contextlib.nullcontext()
-
-    def evaluated(self, run: Run) -> None:
-        """After an epoch's numbers went to the history; the model is still as it was judged."""
-
-    def after_epoch(self, run: Run) -> None:
-        """When all else of an epoch is settled, the scheduler as well: the place to save."""
-
-    def end(self, run: Run) -> None:
-        """Once, after the last epoch; not after an exception."""
+__all__ = ["EMA", "ClipGradients", "EarlyStopping"]
 
 
 class EarlyStopping(Callback):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from ..data.datasets import Dataset, IterableDataset
 from ..nn.module import Module
-from ..utils.datasets import Dataset, IterableDataset
-from .callbacks import Callback
+from .run import Callback
 
 __all__ = ["Metrics", "as_callbacks", "check_loader", "check_model", "check_parts",
            "check_scheduler", "named"]  # fmt: skip

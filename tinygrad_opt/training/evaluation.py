@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from .._tensor import Tensor
 from ..autograd.modes import no_grad
-from ..creation import as_tensor
+from ..core.tensor import Tensor
 from ..functions import cat
 from ..nn.module import Module
+from ..optim.learning_rates import number
 from ..optim.optimizer import Optimizer
-from ..optim.rates import number
+from ..tensors.creation import as_tensor
 from .checks import Metrics, check_loader, check_model, named
 from .history import Means
 from .progress import progress
-from .snapshot import modes_kept
+from .put_back import modes_kept
 
 __all__ = ["accuracy", "as_batch", "evaluate", "measure", "predict", "switch"]
 

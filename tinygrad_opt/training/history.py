@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .extras import new_axes
+from ..optional import new_axes
 
 __all__ = ["History", "Means"]
 

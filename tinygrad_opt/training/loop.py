@@ -4,56 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from .._tensor import Tensor
 from ..autograd.modes import no_grad
+from ..core.tensor import Tensor
 from ..nn.module import Module
+from ..optim.learning_rates import number
 from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from ..optim.optimizer import Optimizer
-from ..optim.rates import number
-from .callbacks import Callback
-from .checks import (
+from .checks import (  # fmt: skip
     Metrics,
     as_callbacks,
     check_loader,
     check_parts,
     check_scheduler,
     named,
-)  # fmt: skip
+)
 from .evaluation import as_batch, evaluate, measure, switch
 from .history import History, Means
 from .progress import progress
-from .snapshot import modes_kept
+from .put_back import modes_kept
+from .run import Callback, Run
 
-__all__ = ["Run", "fit"]
-
-
-@dataclass
-class Run:
-    """A training run as its callbacks see it; epoch and step count what is finished."""
-
-    model: Module
-    loss_fn: Callable[[Any, Any], Any]
-    optimizer: Optimizer
-    loader: Iterable[Any]
-    scheduler: LRScheduler | None
-    scheduler_per: str
-    metrics: Mapping[str, Callable[[Any, Any], Any]]
-    callbacks: Sequence[Callback]
-    quiet: bool
-    nan_loss: str = "raise"
-    history: History = field(default_factory=History)
-    epoch: int = 0
-    step: int = 0
-    stop: bool = False
-
-    def tell(self, hook: str) -> None:
-        """Calls that method of every callback, in their order."""
-        for callback in self.callbacks:
-            getattr(callback, hook)(self)
+__all__ = ["fit"]
 
 
 def fit(

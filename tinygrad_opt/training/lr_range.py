@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..data.batches import generators_of
+from ..data.loader import DataLoader
 from ..nn.module import Module
+from ..optim.learning_rates import number, put
 from ..optim.optimizer import Optimizer
-from ..optim.rates import number, put
-from ..utils.data import DataLoader
-from ..utils.epoch import generators_of
+from ..optional import new_axes
 from .checks import check_loader, check_parts
 from .evaluation import as_batch, switch
-from .extras import new_axes
 from .progress import progress
-from .snapshot import restored
+from .put_back import restored
 
 __all__ = ["LRRange", "lr_range_test"]
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .extras import need
+from ..optional import need
 
 __all__ = ["MetricsLog"]
 

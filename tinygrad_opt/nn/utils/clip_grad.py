@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from ..._quiet import quiet
-from ..._tensor import Tensor
-from ...autograd.graph import wrap_plain
-from ...backend import array_namespace, is_writable
-from ...kernels import reduce
+from ...arrays.namespace import is_writable
+from ...arrays.quiet import quiet
+from ...arrays.xp import array_namespace
+from ...core.tensor import Tensor, wrap_plain
+from ...kernels.fused import reduce
 
 __all__ = [
     "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_",

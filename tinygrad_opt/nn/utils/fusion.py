@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from ... import ops
-from ..._tensor import Tensor
+from ...core.tensor import Tensor
 from ..parameter import Parameter
 
 __all__ = [

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ..._tensor import Tensor
-from ...autograd.graph import wrap_plain
-from ..distance import normalize
+from ...core.tensor import Tensor, wrap_plain
+from ..losses.distances import normalize
 from ..module import Module
 from .parametrize import register_parametrization
 from .spectral_norm import (

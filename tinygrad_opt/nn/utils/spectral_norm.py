@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ... import functions, ops, random
-from ..._tensor import Tensor
-from ...autograd.graph import wrap_plain
-from ...backend import device_of, to_device
+from ... import functions, ops
+from ...arrays import random
+from ...arrays.device import device_of, to_device
+from ...core.tensor import Tensor, wrap_plain
 from ..module import Module
 from ..parameter import Parameter
 

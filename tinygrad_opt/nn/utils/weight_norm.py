@@ -6,7 +6,7 @@ import warnings
 from typing import Any, TypeVar
 
 from ... import functions
-from ..._tensor import Tensor
+from ...core.tensor import Tensor
 from ..module import Module
 from ..parameter import Parameter
 

@@ -11,9 +11,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
+from ..learning_rates import all_or_nothing, current_rates, number, put
 from ..optimizer import Optimizer
-from ..rates import all_or_nothing, current_rates, number, put
-from ..scheduler_base import LRScheduler
+from .base import LRScheduler
 from .plateau import ReduceLROnPlateau
 
 

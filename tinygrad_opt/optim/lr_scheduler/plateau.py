@@ -7,8 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, SupportsFloat
 
-from ..optimizer import Optimizer
-from ..rates import (
+from ..learning_rates import (
     all_or_nothing,
     copied,
     current_rates,
@@ -17,8 +16,9 @@ from ..rates import (
     set_initial_rates,
     write_rates,
 )
-from ..scheduler_base import EPOCH_DEPRECATION_WARNING, LRScheduler, require_optimizer
+from ..optimizer import Optimizer
 from ..schedules.core import Formula
+from .base import EPOCH_DEPRECATION_WARNING, LRScheduler, require_optimizer
 from .custom import load_schedule, schedule_state
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..learning_rates import Rate, all_or_nothing, number, per_group
 from ..optimizer import Optimizer
-from ..rates import Rate, all_or_nothing, number, per_group
-from ..scheduler_base import LRScheduler, require_optimizer
-from ..schedules.cosine import left_of
+from ..schedules.decay import left_of
+from .base import LRScheduler, require_optimizer
 
 
 class SWALR(LRScheduler):

@@ -14,21 +14,26 @@ applied to optimizers by the classes of `lr_scheduler`.
 """
 
 from .core import Schedule, chained, from_json, scaled, schedule, sequential, to_json
-from .cosine import anneal, cosine, cosine_restarts
 from .cyclic import cyclic, one_cycle
 from .decay import (
+    anneal,
     constant,
+    cosine,
+    cosine_restarts,
     exponential,
     exponential_decay,
     fixed,
+    inverse_sqrt,
     inverse_time,
     linear,
     multi_step,
     multiplicative,
     polynomial,
     step_decay,
+    warmup,
+    warmup_cosine,
+    warmup_stable_decay,
 )
-from .warmup import inverse_sqrt, warmup, warmup_cosine, warmup_stable_decay
 
 __all__ = [
     "Schedule",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from .checks import require_integer, require_nonnegative, require_positive
-from .core import Formula, schedule
+from .core import Formula, require_integer, require_nonnegative, require_positive, schedule
 from .decay import powers
 
 MODES = ("triangular", "triangular2", "exp_range")

@@ -1,0 +1,167 @@
+"""The kernel texts: a rule's lines, inlined in a serial, a parallel or a CUDA loop.
+
+Text and not closures, because a jitted function that captures another one never hits Numba's disk
+cache, and one that lives in another file is no part of the cache key (stale machine code after an
+edit). A self-contained text has neither fault, compiles to PTX without a GPU, and can be read.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Literal
+
+from . import denormals
+from .lower import RESERVED, fresh, lower
+from .syntax import Rule
+
+Target = Literal["serial", "parallel", "cuda"]
+
+
+CHUNK = 16_384  # elements that a thread updates at a time, within its first two caches
+
+
+_SERIAL = """\
+# Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
+import math
+
+from numba import njit
+from numpy import {dtype}, uint32
+
+{prelude}
+@njit(
+{signature}
+    error_model="numpy",  # 1/0 is inf, not an exception: a check would keep SIMD away
+    nogil=True,
+    cache={cache},
+)
+def {function}({parameters}):
+    if not {sizes}:
+        raise ValueError("sizes differ")  # or the loop would write past an array's end
+    {enter}
+    for {i} in range({first}.shape[0]):
+{body}
+    {leave}
+"""
+
+# The floating-point mode belongs to a thread, so each chunk sets and restores it.
+_PARALLEL = """\
+# Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
+import math
+
+from numba import njit, prange
+from numpy import {dtype}, uint32, uint64
+
+{prelude}
+@njit(
+{signature}
+    error_model="numpy",  # 1/0 is inf, not an exception: a check would keep SIMD away
+    parallel=True,
+    nogil=True,
+    cache={cache},
+)
+def {function}({parameters}):
+    if not {sizes}:
+        raise ValueError("sizes differ")  # or the loop would write past an array's end
+    {size} = {first}.shape[0]
+    for {step} in prange(({size} + {chunk} - 1) // {chunk}):
+        {enter}
+        # Unsigned, so that no array access tests for a negative index.
+        for {i} in range(uint64({step} * {chunk}), uint64(min(({step} + 1) * {chunk}, {size}))):
+{body}
+        {leave}
+"""
+
+# The index is unsigned, so that no array access tests for a negative one: with a signed index that
+# test and its arithmetic were most of the loop's instructions.
+_CUDA = """\
+# Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
+import math
+
+from numba import cuda
+from numpy import {dtype}, uint64
+
+
+@cuda.jit
+def {function}({parameters}):
+    {i} = uint64(cuda.grid(1))
+    {size} = uint64({first}.shape[0])
+    {step} = uint64(cuda.gridsize(1))
+    while {i} < {size}:
+{body}
+        {i} += {step}
+"""
+
+
+_TEXTS = {"serial": _SERIAL, "parallel": _PARALLEL, "cuda": _CUDA}
+
+
+def function_name(rule: Rule, target: Target) -> str:
+    """Return the name of the function in the text, and of its file: `adam_parallel`."""
+    return f"{rule.name}_{target}"
+
+
+def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
+    """Return the whole text of one kernel; `dtype` is "float32" or "float64".
+
+    The kernel takes one array per parameter, gradient and state, then the coefficients. `cache`
+    asks Numba for its disk cache, which needs the text to lie in a file.
+    """
+    lowered = lower(rule, dtype)
+    taken = rule.variables | set(lowered.names.values()) | RESERVED
+
+    def new(name: str) -> str:
+        name = fresh(name, taken)
+        taken.add(name)
+        return name
+
+    index, size, step, mode = map(new, ("i", "size", "step", "mode"))
+    elements = rule.arguments[: 2 + len(rule.states)]
+    array = {name: new(f"{name}_array") for name in elements}
+    # What a rule assigns must not outlive the element: it gets its own copy of such a coefficient.
+    changed = [name for name in rule.coefficients if name in rule.assigned]
+    given = lowered.names | {name: new(f"{name}_given") for name in changed}
+
+    written = (rule.arguments[0], *rule.states)
+    lines = [f"{lowered.names[name]} = {array[name]}[{index}]" for name in elements]
+    lines += [f"{lowered.names[name]} = {given[name]}" for name in changed]
+    lines += lowered.lines
+    if not all(_is_name(text) for text in lowered.outputs):
+        # Values first, stores after: an expression must not see an array that is half written.
+        results = [new(f"new_{name}") for name in written]
+        lines += [f"{r} = {text}" for r, text in zip(results, lowered.outputs, strict=True)]
+    else:
+        results = list(lowered.outputs)
+    lines += [f"{array[n]}[{index}] = {r}" for n, r in zip(written, results, strict=True)]
+
+    scalars = [given[name] for name in rule.coefficients]
+    indent = " " * (12 if target == "parallel" else 8)
+    return _TEXTS[target].format(
+        origin=rule.origin,
+        dtype=dtype,
+        signature=_signature(dtype, len(array), len(scalars)),
+        cache=cache,
+        prelude=denormals.PRELUDE if denormals.X86 else "",
+        function=function_name(rule, target),
+        parameters=", ".join([*array.values(), *scalars]),
+        enter=denormals.ENTER.format(mode=mode),
+        leave=denormals.LEAVE.format(mode=mode),
+        i=index,
+        size=size,
+        sizes=" == ".join(f"{name}.shape[0]" for name in array.values()),
+        step=step,
+        chunk=CHUNK,
+        first=array[rule.arguments[0]],
+        body="\n".join(f"{indent}{line}" for line in lines),
+    )
+
+
+def _signature(dtype: str, arrays: int, scalars: int) -> str:
+    """Return `"void(float32[::1], float32)",` in lines of at most 100 columns."""
+    # The C-contiguous `::1` lets the compiler load and store whole SIMD registers.
+    types = ", ".join([f"{dtype}[::1]"] * arrays + [dtype] * scalars)
+    lines = textwrap.wrap(f"void({types})", 90)
+    return "\n".join(f'    "{line} "' for line in lines).removesuffix(' "') + '",'
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier()

@@ -1,0 +1,155 @@
+"""How the source is laid out: a path to read it by, imports that only go down, no circles."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# The mini-framework, in the order in which it is read. README and CONTRIBUTING say the same.
+READING_PATH = [
+    "tinygrad_opt/arrays/xp.py",
+    "tinygrad_opt/core/node.py",
+    "tinygrad_opt/core/tensor.py",
+    "tinygrad_opt/core/record.py",
+    "tinygrad_opt/core/backward.py",
+    "tinygrad_opt/ops/arithmetic.py",
+    "tinygrad_opt/ops/products.py",
+    "tinygrad_opt/tensors/methods.py",
+    "tinygrad_opt/nn/module.py",
+    "tinygrad_opt/nn/linear.py",
+    "tinygrad_opt/optim/optimizer.py",
+    "tinygrad_opt/optim/flat.py",
+]
+THEN = ["kernels/rule.py", "kernels/adam.py"]
+LONGEST = 2250
+
+# From the ground up; what stands on one line may import from that line and from those above it.
+FLOORS = [
+    ["kernels", "_checkout", "optional"],
+    ["arrays"],
+    ["core"],
+    ["ops"],
+    ["functions", "autograd"],
+    ["tensors", "func"],
+    ["nn", "data", "serialization"],
+    ["optim"],
+    ["training"],
+]
+
+
+def modules():
+    """{name: (path, whether it is a package)} of all modules; `kernels/` as it is installed."""
+    found = {}
+    for folder, name in (("tinygrad_opt", "tinygrad_opt"), ("kernels", "tinygrad_opt.kernels")):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            relative = path.relative_to(ROOT / folder)
+            if folder == "tinygrad_opt" and relative.parts[0] == "kernels":
+                continue  # the link
+            parts = [name, *relative.with_suffix("").parts]
+            package = parts[-1] == "__init__"
+            found[".".join(parts[:-1] if package else parts)] = (path, package)
+    return found
+
+
+MODULES = modules()
+
+
+def imports_of(name, text=None):
+    """The modules that a module imports, in functions and under TYPE_CHECKING as well."""
+    path, package = MODULES[name]
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text() if text is None else text)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            here = name.split(".") if package else name.split(".")[:-1]
+            start = here[: len(here) - node.level + 1] if node.level else []
+            source = ".".join([*start, *(node.module.split(".") if node.module else [])])
+            names = {f"{source}.{alias.name}" for alias in node.names}
+            imported |= {n if n in MODULES else source for n in names}
+    return (imported & MODULES.keys()) - {name}
+
+
+GRAPH = {name: imports_of(name) for name in MODULES}
+
+
+def test_imports_are_read_wherever_they_stand():
+    text = (
+        "def f():\n    from .tensor import Tensor\nif TYPE_CHECKING:\n    from ..ops import add\n"
+    )
+    found = imports_of("tinygrad_opt.core.node", text)
+    assert found == {"tinygrad_opt.core.tensor", "tinygrad_opt.ops"}
+
+
+def circle(graph):
+    """A list of modules each of which imports the next, the last the first; [] if there is none."""
+    done = set()
+
+    def visit(name, path):
+        if name in path:
+            return path[path.index(name) :]
+        if name in done:
+            return []
+        for imported in sorted(graph[name]):
+            found = visit(imported, [*path, name])
+            if found:
+                return found
+        done.add(name)
+        return []
+
+    return next((found for name in sorted(graph) if (found := visit(name, []))), [])
+
+
+def test_no_circle():
+    assert circle(GRAPH) == []
+
+
+def test_a_circle_is_found():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
+
+
+@pytest.mark.parametrize("floor", range(len(FLOORS)), ids=lambda i: FLOORS[i][0])
+def test_imports_go_down(floor):
+    above = {f"tinygrad_opt.{room}" for rooms in FLOORS[floor + 1 :] for room in rooms}
+    upwards = [
+        f"{name} -> {imported}"
+        for name, imports in GRAPH.items()
+        if ".".join(name.split(".")[:2]) in {f"tinygrad_opt.{room}" for room in FLOORS[floor]}
+        for imported in imports
+        if ".".join(imported.split(".")[:2]) in above
+    ]
+    assert upwards == []
+
+
+def test_every_room_has_a_floor():
+    """All but the faces: modules at the top that only hand names on."""
+    rooms = {name.split(".")[1] for name in MODULES if "." in name}
+    placed = {room for floor in FLOORS for room in floor}
+    assert placed <= rooms
+    for room in rooms - placed - {"__main__", "sklearn", "utils", "cuda", "linalg"}:
+        path, _ = MODULES[f"tinygrad_opt.{room}"]
+        tree = ast.parse(path.read_text())
+        assert all(isinstance(n, ast.Expr | ast.ImportFrom | ast.Import) for n in tree.body), room
+
+
+def test_the_reading_path_is_short():
+    lines = {path: len((ROOT / path).read_text().splitlines()) for path in READING_PATH}
+    assert sum(lines.values()) <= LONGEST, lines
+
+
+@pytest.mark.parametrize("i", range(len(READING_PATH) - 1), ids=lambda i: READING_PATH[i])
+def test_each_file_opens_with_what_comes_next(i):
+    head = ast.get_docstring(ast.parse((ROOT / READING_PATH[i]).read_text()))
+    following = "/".join(Path(READING_PATH[i + 1]).parts[-2:])
+    assert re.search(rf"next:? `({re.escape(following)}|{Path(following).name})`", head), head
+
+
+@pytest.mark.parametrize("page", ["README.md"])
+def test_the_path_is_told(page):
+    text = (ROOT / page).read_text()
+    places = [text.find(f"]({path})") for path in [*READING_PATH, *THEN]]
+    assert -1 not in places
+    assert places == sorted(places)

@@ -1,0 +1,111 @@
+"""Devices: where an array lies, and moving it there."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any
+
+__all__ = ["Device", "device_of", "is_available", "to_device"]
+
+
+class Device:
+    """Where a tensor's memory lies: `cpu` or `cuda:N`, as `torch.device`.
+
+    `Device("cuda:1")`, `Device("cuda", 1)` and `Device("cpu")` are the three spellings.
+    `with Device("cpu"):` is accepted: new tensors that name no device lie there anyway.
+    Raises RuntimeError for any other device type.
+    """
+
+    __slots__ = ("index", "type")
+
+    type: str
+    index: int | None
+
+    def __init__(self, type: str | Device, index: int | None = None) -> None:
+        if isinstance(type, Device):
+            index = type.index if index is None else index
+            type = type.type
+        kind, colon, number = str(type).partition(":")
+        if kind not in ("cpu", "cuda") or (colon and not number.isdecimal()):
+            raise RuntimeError(
+                f"Expected a device string of the form 'cpu', 'cuda' or 'cuda:N', got {type!r}"
+            )
+        self.type = kind
+        self.index = int(number) if number else index
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Device)
+            and self.type == other.type
+            and (self.type == "cpu" or (self.index or 0) == (other.index or 0))
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.type, 0 if self.type == "cpu" else self.index or 0))
+
+    def __enter__(self) -> Device:
+        if self.type != "cpu":
+            raise RuntimeError(
+                f"with device({str(self)!r}): only the CPU can be the device of new tensors that "
+                "name none; pass device= to each, or move the model with .to(device)"
+            )
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type={self.type!r}{index})"
+
+
+CPU = Device("cpu")
+
+
+@functools.cache
+def cupy() -> Any:
+    """The CuPy module, or an ImportError that says which extra brings it."""
+    try:
+        import cupy as module
+    except ImportError as error:
+        raise ImportError(
+            "a CUDA device was asked for, but CuPy cannot be imported; "
+            'install it with: pip install "tinygrad_opt[cuda]"'
+        ) from error
+    return module
+
+
+def is_available() -> bool:
+    """Whether tensors can live on a CUDA device here: CuPy is installed and sees a GPU."""
+    try:
+        return cupy().cuda.runtime.getDeviceCount() > 0
+    except Exception:  # CuPy missing, or its driver calls fail: both mean no
+        return False
+
+
+def device_of(array: Any) -> Device:
+    """The device that holds a raw array."""
+    if type(array).__module__.partition(".")[0] == "cupy":
+        return Device("cuda", int(array.device.id))
+    return CPU
+
+
+def to_device(array: Any, device: Device | str) -> Any:
+    """The raw array on `device`: itself if it is there already, else a copy."""
+    device = Device(device)
+    if device_of(array) == device:
+        return array
+    if device.type == "cpu":
+        return cupy().asnumpy(array)
+    with cupy().cuda.Device(device.index or 0):
+        return cupy().asarray(array)
+
+
+def synchronize() -> None:
+    """Wait until the current CUDA device has finished all that was asked of it."""
+    if sys.modules.get("cupy") is not None:  # None: its import was forbidden
+        cupy().cuda.runtime.deviceSynchronize()

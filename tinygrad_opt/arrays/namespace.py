@@ -1,0 +1,234 @@
+"""Array namespaces: NumPy and CuPy, each with the extras that the operations call by name.
+
+`xp(x)` finds the namespace of an array. Beside NumPy's own names it offers what NumPy lacks:
+`cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax`, `cross_entropy_rows`, `scatter_add`,
+`put`, `windows`, the steps of recurrent layers (`lstm_step`, `gru_step` and their `_back`), and the
+special functions `erf`, `erfc`, `erfinv`, `lgamma` and `polygamma`. Those for convolution and
+pooling stand in `windows.py`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from ..kernels.fused import recurrent, softmax, special
+from .allocator import keep_freed_memory
+from .device import to_device
+from .sums import Sums, names_none_twice
+from .windows import FastWindows, Windows
+
+__all__ = ["Namespace", "is_writable"]
+
+
+class Namespace(Windows):
+    """An array module (NumPy or CuPy) plus the extras that op bodies call by name."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    def __getattr__(self, name: str) -> Any:
+        # Found once, then an ordinary attribute: later calls cost what `np.name` costs.
+        function = getattr(self.module, name)
+        setattr(self, name, function)
+        return function
+
+    def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return self.module.sum(x, axis=axis, keepdims=keepdims)
+
+    def sum_rows(self, x: Any) -> Any:
+        """The sum of a matrix's rows."""
+        return self.module.sum(x, axis=0)
+
+    def amax(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return x.max(axis=axis, keepdims=keepdims)
+
+    def copy(self, x: Any) -> Any:
+        return x.copy()  # row-major, where np.copy keeps the order
+
+    def cast(self, x: Any, dtype: Any) -> Any:
+        return x.astype(dtype)
+
+    def to_device(self, x: Any, device: Any) -> Any:
+        return to_device(x, device)
+
+    def sigmoid(self, x: Any) -> Any:
+        z = self.module.exp(self.module.copysign(x, -1.0))  # exp(-|x|), in (0, 1]: never overflows
+        return self.module.where(x >= 0, 1, z) / (1 + z)
+
+    def softmax(self, x: Any, axis: int) -> Any:
+        if not x.size:
+            return x.copy()  # of no elements there is no largest
+        e = self.module.exp(x - x.max(axis=axis, keepdims=True))
+        e /= self.sum(e, axis, True)
+        return e
+
+    def log_softmax(self, x: Any, axis: int) -> Any:
+        if not x.size:
+            return x.copy()
+        shifted = x - x.max(axis=axis, keepdims=True)
+        shifted -= self.module.log(self.sum(self.module.exp(shifted), axis, True))
+        return shifted
+
+    def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
+        """-log_softmax(z)[i, index[i]] for each row i, and its slope softmax(z) - onehot(index)."""
+        check_classes(index, z.shape[1])
+        if not z.size:
+            return self.module.zeros(len(z), z.dtype), z.copy()
+        rows = self.module.arange(len(z))
+        shifted = z - self.amax(z, axis=1, keepdims=True)
+        slope = self.module.exp(shifted)
+        total = self.sum(slope, axis=1, keepdims=True)
+        slope /= total
+        loss = self.module.log(total).reshape(-1) - shifted[rows, index]
+        slope[rows, index] -= 1
+        return loss, slope
+
+    def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
+        """Zeros of `shape` with `g` added at `index`; repeated positions add up."""
+        y = self.module.zeros(shape, g.dtype)
+        if names_none_twice(index):
+            y[index] = g
+        else:
+            self.module.add.at(y, index, g)
+        return y
+
+    def put(self, x: Any, values: Any, index: Any) -> Any:
+        """A copy of x with `values` at `index`."""
+        y = x.copy()
+        y[index] = values
+        return y
+
+    def put_extremum(self, x: Any, values: Any, index: Any, name: str, include_self: bool) -> Any:
+        """A copy of x with its maximum (or minimum) with `values` at `index`, or theirs alone."""
+        ufunc = getattr(self.module, name)
+        y = x.copy()
+        if not include_self:
+            y[index] = values  # any of them, where several are put
+        ufunc.at(y, index, values)
+        return y
+
+    def put_product(self, x: Any, values: Any, index: Any) -> Any:
+        """A copy of x, multiplied with `values` at `index`; repeats multiply."""
+        # In rounds, in each of which no position occurs twice: CuPy has no `multiply.at`.
+        parts = index if isinstance(index, tuple) else (index,)
+        host = tuple(to_device(i, "cpu") if hasattr(i, "shape") else i for i in parts)
+        places = np.arange(x.size).reshape(x.shape)[host]
+        values = self.module.broadcast_to(values, places.shape).reshape(-1)
+        y, places = x.copy(), places.reshape(-1)
+        turns = _occurrences(places)
+        for turn in range(turns.max(initial=-1) + 1):
+            now = np.flatnonzero(turns == turn)
+            y.reshape(-1)[places[now]] *= values[now]
+        return y
+
+    def accumulate(self, x: Any, ufunc: str, axis: int) -> Any:
+        """What `ufunc.accumulate` gives in NumPy; here in as many steps as n has binary digits."""
+        function, y, step = getattr(self.module, ufunc), x, 1
+        before = (slice(None),) * axis
+        while step < x.shape[axis]:
+            late, early = (*before, slice(step, None)), (*before, slice(None, -step))
+            joined = function(y[late], y[early])
+            y = self.module.concatenate([y[(*before, slice(None, step))], joined], axis=axis)
+            step *= 2
+        return y
+
+    def diagonal(self, x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        y = self.module.diagonal(x, offset, axis1, axis2)
+        if type(y) is np.ndarray and x.flags.writeable:
+            y.flags.writeable = True  # NumPy hands out a read-only view, PyTorch does not
+        return y
+
+    def logcumsumexp(self, x: Any, axis: int) -> Any:
+        return self.accumulate(x, "logaddexp", axis % x.ndim)
+
+    def windows(self, x: Any, size: int, step: int) -> Any:
+        """The stretches of `size` elements of the last axis that start every `step`: a view."""
+        stride = x.strides[-1]
+        shape = (*x.shape[:-1], (x.shape[-1] - size) // step + 1, size)
+        return self._strided(x, shape, (*x.strides[:-1], stride * step, stride))
+
+    def _strided(self, x: Any, shape: Any, strides: Any) -> Any:
+        return self.module.lib.stride_tricks.as_strided(x, shape, strides)
+
+    # The formulas take the namespace as their first argument, as methods do.
+    lstm_step, lstm_step_back = recurrent.lstm_step, recurrent.lstm_step_back
+    gru_step, gru_step_back = recurrent.gru_step, recurrent.gru_step_back
+
+
+class _NumpyNamespace(Sums, FastWindows, Namespace):
+    lstm_step, lstm_step_back = recurrent.fused_lstm_step, recurrent.fused_lstm_step_back
+    gru_step, gru_step_back = recurrent.fused_gru_step, recurrent.fused_gru_step_back
+    erf = staticmethod(special.in_own_type(special.erf))
+    erfc = staticmethod(special.in_own_type(special.erfc))
+    erfinv = staticmethod(special.in_own_type(special.erfinv))
+    lgamma = staticmethod(special.in_own_type(special.lgamma))
+    polygamma = staticmethod(special.in_own_type(special.polygamma))
+
+    def put_product(self, x: Any, values: Any, index: Any) -> Any:
+        y = x.copy()
+        np.multiply.at(y, index, values)
+        return y
+
+    def accumulate(self, x: Any, ufunc: str, axis: int) -> Any:
+        return getattr(np, ufunc).accumulate(x, axis=axis)
+
+    def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
+        if not softmax.fits(z, index):
+            return super().cross_entropy_rows(z, index)
+        loss, slope, bad = softmax.cross_entropy(z, index)
+        if bad >= 0:
+            check_classes(index, z.shape[1])
+        return loss, slope
+
+
+class _CupyNamespace(Namespace):
+    def erf(self, x: Any) -> Any:
+        return _cupy_special("erf")(x)
+
+    def erfc(self, x: Any) -> Any:
+        return _cupy_special("erfc")(x)
+
+    def erfinv(self, x: Any) -> Any:
+        return _cupy_special("erfinv")(x)
+
+    def lgamma(self, x: Any) -> Any:
+        return _cupy_special("gammaln")(x)
+
+    def polygamma(self, x: Any, n: int) -> Any:
+        return _cupy_special("polygamma")(n, x)
+
+
+def check_classes(index: Any, classes: int) -> None:
+    """Raise IndexError unless all of `index`, integers, lie in [0, classes)."""
+    outside = (index < 0) | (index >= classes)
+    if outside.any():
+        raise IndexError(
+            f"Target {int(index[outside][0])} is out of bounds: there are {classes} classes, 0 to "
+            f"{classes - 1}."
+        )
+
+
+def _occurrences(places: Any) -> Any:
+    """For each element of a vector: how many equal ones come before it."""
+    order = np.argsort(places, kind="stable")
+    ordered = places[order]
+    position = np.arange(len(places))
+    new = np.r_[True, ordered[1:] != ordered[:-1]][: len(places)]
+    turns = np.empty_like(position)
+    turns[order] = position - np.maximum.accumulate(np.where(new, position, 0))
+    return turns
+
+
+def _cupy_special(name: str) -> Any:
+    return getattr(importlib.import_module("cupyx.scipy.special"), name)
+
+
+keep_freed_memory()  # before the first large array is freed
+
+
+def is_writable(array: Any) -> bool:
+    """Whether an array may be written to: not memory of others, nor stretched by `expand`."""
+    return bool(getattr(array.flags, "writeable", True))  # CuPy has no such flag

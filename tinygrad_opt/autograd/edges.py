@@ -1,0 +1,65 @@
+"""How users look at the graph: `grad_fn.next_functions`, and hooks on Nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core.node import Node, Variable
+from .hooks import RemovableHandle, on_node
+
+__all__ = ["AccumulateGrad"]
+
+
+class AccumulateGrad:
+    """Stands for a leaf among `next_functions`: where gradients end, in `variable.grad`."""
+
+    next_functions = ()
+
+    def __init__(self, variable: Variable) -> None:
+        self.variable = variable
+
+    def name(self) -> str:
+        """PyTorch's name of it."""
+        return "torch::autograd::AccumulateGrad"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AccumulateGrad) and other.variable is self.variable
+
+    def __hash__(self) -> int:
+        return hash(self.variable)
+
+    def __repr__(self) -> str:
+        return "<AccumulateGrad>"
+
+
+def _edge(x: Any) -> Any:
+    if x is None:
+        return None
+    return x.node if x.node is not None else AccumulateGrad(x)
+
+
+# Bound to Node, which stands below hooks ----------------------------------------------------------
+
+
+def next_functions(node: Node) -> tuple[tuple[Any, int], ...]:
+    """Where gradients go next: (Node, or AccumulateGrad for a leaf, or None; 0) per input."""
+    return tuple((_edge(x), 0) for x in node.targets)
+
+
+def register_prehook(node: Node, hook: Callable[..., Any]) -> RemovableHandle:
+    """Calls `hook((gradient,))` before this Node runs; a tuple it returns replaces it."""
+    return on_node(node).add_prehook(hook)
+
+
+def register_hook(node: Node, hook: Callable[..., Any]) -> RemovableHandle:
+    """Calls `hook(grad_inputs, grad_outputs)` after this Node has run.
+
+    `grad_inputs`: a gradient or None for each input; a tuple that the hook returns replaces it.
+    """
+    return on_node(node).add_posthook(hook)
+
+
+bound: Any = Node
+bound.next_functions = property(next_functions)
+bound.register_prehook, bound.register_hook = register_prehook, register_hook

@@ -1,0 +1,1 @@
+"""The mini-framework: graph, tensor, recording, backward. Start at `node.py`."""

@@ -1,0 +1,228 @@
+"""Running the graph backwards. Fifth of the reading path; next: `ops/arithmetic.py`.
+
+Nodes are visited newest first. An operation is always newer than what it was made from, so when
+a node's turn comes, every gradient that flows into it has arrived. A heap of creation numbers
+gives that order with no recursion and no sorting pass, for graphs of any depth.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..arrays.quiet import SETTINGS, restore, silence
+from ..arrays.rowsparse import RowSparse, added
+from ..arrays.xp import xp
+from .node import Node, Variable
+from .record import mode
+from .seeds import as_list, freed, leading_to, seeds_of
+from .tensor import Tensor, wrap_plain
+from .versions import clock
+
+__all__ = ["Pass", "accumulate", "backward", "propagate", "watch"]
+
+
+class Watch:
+    """What the floors above want to see of a pass; None until there is something to watch.
+
+    resolve  `autograd/recorded_writes.py`: points Nodes at what their inputs were, before a pass
+    check    `autograd/saved_values.py`: raises if what a Node saved was overwritten
+    guard    `autograd/anomaly.py`: a Node's pullbacks, each with a look at what it returns
+    """
+
+    resolve: Callable[[list[Any]], None] | None = None
+    check: Callable[[Node, bool], None] | None = None
+    guard: Callable[[Node, bool], tuple[Any, ...]] | None = None
+
+
+watch = Watch()
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Adds d(sum of `tensors`)/d(leaf) to the `.grad` of every leaf that requires a gradient.
+
+    `tensors`: the outputs to differentiate; non-scalars need a `grad_tensors` entry of their shape.
+    `retain_graph`: keep what was saved, for another backward (default: as `create_graph`).
+    `create_graph`: record this backward pass itself, so that gradients can be differentiated.
+    `inputs`: accumulate into these leaves only.
+    Raises RuntimeError for a non-scalar without gradient, for a tensor that requires none, and for
+    a graph that was freed by an earlier backward. No `.grad` has changed when it raises.
+    """
+    outputs = as_list(tensors)
+    chosen = None if inputs is None else as_list(inputs)
+    if chosen is not None and not chosen:
+        raise RuntimeError("backward: `inputs` argument to `backward()` cannot be empty")
+    for i, x in enumerate(chosen or ()):
+        if not x.requires_grad:
+            raise RuntimeError(
+                f"backward: inputs[{i}] does not require grad: can't retain_grad on Tensor that "
+                "has requires_grad=False"
+            )
+    keep = create_graph if retain_graph is None else retain_graph
+    seeds = seeds_of(outputs, grad_tensors, create_graph)
+    with Pass(create_graph):
+        arrived = propagate(outputs, seeds, chosen, keep, create_graph)
+        for leaf, g in arrived.items():
+            accumulate(leaf, g)
+            if leaf._hooks is not None:
+                leaf._hooks.run_after(leaf)
+
+
+def accumulate(leaf: Any, g: Any) -> None:
+    """Add a gradient to `leaf.grad`; the first one goes to its slot in the optimizer's buffer."""
+    held = leaf._grad
+    if isinstance(g, Variable):  # create_graph: the gradient is part of a graph, keep it whole
+        leaf._grad = g.clone() if held is None else held + g  # type: ignore[attr-defined]
+    elif held is None and leaf._home is not None and type(g) is not RowSparse:
+        leaf._grad = leaf._home.receive(g)
+    elif held is None:
+        leaf._grad = wrap_plain(g.copy())  # a pullback may have passed on an array it shares
+    elif held.requires_grad:
+        with Pass(create_graph=True):
+            leaf._grad = held + wrap_plain(g)
+    else:
+        total = added(held.array, g)
+        if total is not held.array:
+            leaf._grad = wrap_plain(total)
+
+
+class Pass:
+    """What holds during a backward pass, in hooks too: it is recorded if asked for, and silent."""
+
+    def __init__(self, create_graph: bool) -> None:
+        self._create_graph = create_graph
+
+    def __enter__(self) -> None:
+        self._recording, mode.enabled = mode.enabled, self._create_graph
+        self._settings = silence(SETTINGS)
+
+    def __exit__(self, *exc: object) -> None:
+        restore(self._settings)
+        mode.enabled = self._recording
+
+
+def propagate(
+    outputs: list[Any],
+    seeds: list[Any],
+    wanted: list[Any] | None,
+    keep: bool,
+    create_graph: bool,
+) -> dict[Any, Any]:
+    """The gradients that arrive: of all leaves, or (if `wanted` is given) of those tensors."""
+    if watch.resolve is not None:
+        watch.resolve(outputs)
+    useful = None if wanted is None else leading_to(wanted, outputs)
+    last_write = clock.last_write
+    prepare = _preparation(create_graph)
+    arrived: dict[Any, Any] = {}  # of wanted tensors that are no leaves
+    pending: dict[Any, Any] = {}  # Node or leaf -> gradient so far
+    waiting: list[tuple[int, Node]] = []  # heap by rank: the newest node first
+    for x, seed in zip(outputs, seeds, strict=True):
+        key = x.node or x
+        if key in pending:
+            pending[key] = pending[key] + seed
+        else:
+            pending[key] = seed
+            if key is not x:
+                heapq.heappush(waiting, (key.rank, key))
+
+    spent = []
+    newest = heapq.heappop(waiting)[1] if waiting else None  # kept out: chains need no heap
+    while newest is not None:
+        node = newest
+        newest = heapq.heappop(waiting)[1] if waiting else None
+        g = pending.pop(node)
+        if node.hooks is not None:
+            for hook in tuple(node.hooks.values()):
+                g = hook(g)
+        if useful is not None:
+            for x in useful.get(node, ()):
+                arrived[x] = g
+            if not any(x is not None and (x.node or x) in useful for x in node.targets):
+                continue  # the way ends here: this Node does not run, and keeps what it saved
+        output = node.output
+        if not output:
+            raise freed(node)
+        if node.rank > last_write:  # something was written to since this operation ran
+            watch.check(node, create_graph)  # type: ignore[misc]
+        if prepare is not None:
+            output = prepare(node)
+        if node.hooks is not None and node.hooks.after:
+            output = node.hooks.with_posthooks(node, output, g, _fitted)
+        if not keep:
+            spent.append(node)
+        i = 0
+        for x in node.targets:  # the loop that a training step spends its time in
+            i += 1
+            pullback = output[i]
+            if x is None or pullback is None:
+                continue
+            key = x.node or x
+            if useful is not None and key not in useful:
+                continue
+            gx = pullback(g)
+            if gx is None:
+                continue
+            array = x.array
+            if gx.shape != array.shape or gx.dtype is not array.dtype:
+                gx = _fitted(gx, array, node)
+            if key in pending:
+                pending[key] = pending[key] + gx
+            else:
+                pending[key] = gx
+                if key is x:
+                    continue
+                if newest is None:
+                    newest = key
+                elif newest.rank < key.rank:  # older than the newest
+                    heapq.heappush(waiting, (key.rank, key))
+                else:
+                    heapq.heappush(waiting, (newest.rank, newest))
+                    newest = key
+    if useful is not None:
+        pending = {x: g for x, g in pending.items() if x in useful}
+    for x in pending:  # only leaves are left
+        for hook in () if x._hooks is None else tuple(x._hooks.values()):
+            pending[x] = hook(pending[x])
+    for node in spent:  # only now that all has gone well
+        node.release()
+    return pending | arrived
+
+
+def _preparation(create_graph: bool) -> Callable[[Node], tuple[Any, ...]] | None:
+    """What gives the pullbacks of a Node, where they are not simply those that it holds."""
+    if watch.guard is not None:
+        guard = watch.guard
+        return lambda node: guard(node, create_graph)
+    return (lambda node: node.on_tensors(wrap_plain)) if create_graph else None
+
+
+def _fitted(g: Any, array: Any, node: Node) -> Any:
+    """A pullback's result in the shape and dtype of the input that it belongs to."""
+    if g.shape != array.shape:
+        g = reduce_to(g, array.shape, node.op.__name__)
+    return g if g.dtype == array.dtype else xp(g).cast(g, dtype=array.dtype)
+
+
+def reduce_to(g: Any, shape: tuple[int, ...], made_by: str) -> Any:
+    """Sum a gradient down to `shape`, undoing the broadcast that the forward pass did."""
+    extra = len(g.shape) - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1
+    )
+    kept = g.shape[max(extra, 0) :]
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, kept, strict=True)):
+        raise RuntimeError(
+            f"{made_by}: a pullback returned a gradient of shape {tuple(g.shape)} for an input of "
+            f"shape {shape}; it must return the input's shape, or one that broadcast from it"
+        )
+    if axes:
+        g = xp(g).sum(g, axis=axes, keepdims=True)
+    return g.reshape(shape)

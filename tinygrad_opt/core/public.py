@@ -1,0 +1,345 @@
+"""What users call: functions under PyTorch's names, that take its arguments and refuse the rest.
+
+Inside the package, operations take Tensors and raw arrays alike. What is public takes what PyTorch
+takes: an argument that is annotated as a Tensor has to be one. `public` puts that check, and the
+name, around a function; the operations of one and two inputs get both without a call in between.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .node import Variable
+from .record import BY_INPUTS
+
+__all__ = [
+    "check_tensor", "hint", "name_methods", "named", "not_a_tensor", "public", "publish",
+    "type_name",
+]  # fmt: skip
+
+_NUMBERS = (int, float, np.number, np.bool_)
+_HINTS: dict[type, str] = {
+    np.ndarray: "convert it with from_numpy(array), and .float() where it is float64",
+    list: "make one of it with tensor(...)",
+    tuple: "unpack it: recurrent layers, for instance, return (output, state)",
+    type(None): "does the forward before it return its result?",
+}
+_ANY = "make one of it with tensor(...)"
+
+# NumPy's names for arguments, which PyTorch takes as well: `x.sum(axis=0, keepdims=True)`.
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
+
+# Operations of two inputs: the second name where it is not `other`, and which may be numbers.
+_SECOND = {"pow": "exponent"}
+_NUMBERS_IN = {
+    name: {"input", "other"} for name in ("add", "sub", "mul", "multiply", "true_divide", "xlogy")
+}
+_NUMBERS_IN |= {"pow": {"input", "exponent"}, "copysign": {"other"}}
+
+
+# Errors -------------------------------------------------------------------------------------------
+
+
+def type_name(value: Any) -> str:
+    """The type of a value with its module, since there are Tensors of several libraries."""
+    kind = type(value)
+    if kind.__module__.partition(".")[0] in ("builtins", "tinygrad_opt"):
+        return kind.__qualname__
+    return f"{kind.__module__.removesuffix('._tensor')}.{kind.__qualname__}"
+
+
+def hint(value: Any) -> str:
+    """How to make a Tensor of something that is none."""
+    if type(value).__module__.partition(".")[0] == "torch":
+        return "convert it with from_numpy(x.detach().numpy())"
+    return _HINTS.get(type(value), _ANY)
+
+
+def not_a_tensor(value: Any) -> str:
+    """The end of a message about something that is not the Tensor it should be."""
+    return f"Tensor, not {type_name(value)}; {hint(value)}"
+
+
+def check_tensor(name: str, argument: str, value: Any) -> None:
+    """Raise TypeError unless `value`, the `argument` of the function `name`, is a Tensor."""
+    if not isinstance(value, Variable):
+        raise _refusal(f"{name}(): argument '{argument}' must be {not_a_tensor(value)}", value)
+
+
+def _refused(name: str, argument: str, place: int, value: Any) -> TypeError:
+    return _refusal(
+        f"{name}(): argument '{argument}' (position {place}) must be {not_a_tensor(value)}", value
+    )
+
+
+def _refusal(text: str, value: Any) -> TypeError:
+    error: Any = TypeError(text)
+    error.refused = value  # so that a layer can say which of its arguments that is
+    return error
+
+
+# Names --------------------------------------------------------------------------------------------
+
+
+def named(function: Any, name: str, owner: str = "", module: str | None = None) -> Any:
+    """`function`, or a copy of it, that says in errors and in `help` that it is `name`.
+
+    `owner`: the class whose method it is. `module`: where pickle finds it.
+    """
+    full = f"{owner}.{name}" if owner else name
+    if (function.__name__, function.__qualname__) != (name, full):
+        copied: Any = types.FunctionType(
+            function.__code__, function.__globals__, name, function.__defaults__,
+            function.__closure__,
+        )  # fmt: skip
+        copied.__kwdefaults__ = function.__kwdefaults__
+        copied.__signature__ = inspect.signature(function)  # that of what a wrapper is around
+        function = functools.update_wrapper(copied, function)
+        del function.__wrapped__
+    function.__name__, function.__qualname__ = name, full
+    function.__module__ = module or function.__module__
+    return function
+
+
+def name_methods(mixin: type) -> None:
+    """Let the methods that Tensor inherits from `mixin` say that they are Tensor's."""
+    for name, method in list(vars(mixin).items()):
+        if inspect.isfunction(method) and not name.startswith("__"):
+            setattr(mixin, name, named(method, name, "Tensor"))
+
+
+def publish(
+    space: dict[str, Any], names: Iterable[str], arguments: Mapping[str, Mapping[str, str]] = {}
+) -> None:
+    """Make the functions `names` of a module public, in place: `publish(globals(), __all__)`.
+
+    It stands behind the functions of a file and before the classes, which call them.
+
+    `arguments`: for a function, new names of arguments: {"inv": {"matrix": "A"}}.
+    """
+    for name in names:
+        if inspect.isfunction(space.get(name)):
+            renamed_to = arguments.get(name, {})
+            space[name] = public(space[name], name, module=space["__name__"], arguments=renamed_to)
+
+
+def public(
+    function: Any, name: str, owner: str = "", module: str | None = None,
+    arguments: Mapping[str, str] = {},
+) -> Any:  # fmt: skip
+    """`function` as users call it: by `name`, with checks of its Tensors, and NumPy's names.
+
+    A function with a `dim` also knows `axis`, and `keepdims` for `keepdim`. With an `owner`, a
+    class, the first argument is its `self`, and needs no check. `arguments`: new names of some.
+    Raises TypeError (when called) for anything else where a Tensor is due.
+    """
+    if hasattr(function, "pair"):
+        made = _operation(function, name, owner)
+    else:
+        made = _checked(function, name, owner, arguments)
+    return named(made, name, owner, module)
+
+
+# Operations ---------------------------------------------------------------------------------------
+
+
+def _operation(operation: Any, name: str, owner: str) -> Any:
+    """An operation of one or two inputs under the names of PyTorch's arguments."""
+    count = len(inspect.signature(operation).parameters)
+    parameters = ("input", _SECOND.get(name, "other"))[:count]
+    numbers = _NUMBERS_IN.get(name, ())
+
+    def refuse(*inputs: Any) -> None:
+        tensors = any(isinstance(x, Variable) for x in inputs)
+        for i, (argument, x) in enumerate(zip(parameters, inputs, strict=True), not owner):
+            number = tensors and argument in numbers and isinstance(x, _NUMBERS)
+            if not number and not isinstance(x, Variable):
+                raise _refused(name, argument, i, x)
+
+    twin = _renamed_twin(operation, parameters, refuse)
+    twin.__doc__, twin.pair = operation.__doc__, operation.pair
+    return twin
+
+
+def _renamed_twin(operation: Any, parameters: tuple[str, ...], refuse: Callable[..., None]) -> Any:
+    """A twin of an operation of one or two inputs, which are called `parameters` and given by name.
+
+    It asks `refuse(*inputs)`, which may raise, where an input is no Tensor; that costs nothing
+    where all are. The graph records the operation itself.
+    """
+    twin: Any = BY_INPUTS[len(parameters)](operation.pair, refuse, operation)
+    code = twin.__code__
+    names = (*parameters, *code.co_varnames[len(parameters) :])
+    twin.__code__ = code.replace(co_varnames=names, co_posonlyargcount=0)
+    return twin
+
+
+# Functions ----------------------------------------------------------------------------------------
+
+Parameter = inspect.Parameter
+
+# When an argument is right, by its annotation.
+_RIGHT = {
+    "Tensor": "isinstance({0}, _Variable)",
+    "Tensor | None": "({0} is None or isinstance({0}, _Variable))",
+    "Tensor | float": "isinstance({0}, _scalar)",
+    "Tensor | float | None": "({0} is None or isinstance({0}, _scalar))",
+    "Sequence[Tensor]": "_all_tensors({0})",
+    "Tensors": "_all_tensors({0})",
+}
+
+_SEQUENCES = ("Sequence[Tensor]", "Tensors")
+
+
+def _all_tensors(values: Any) -> bool:
+    if not isinstance(values, (list, tuple)):
+        return False
+    for value in values:  # noqa: SIM110  (a generator takes three times as long)
+        if not isinstance(value, Variable):
+            return False
+    return True
+
+
+def _checked(function: Any, name: str, owner: str, arguments: Mapping[str, str]) -> Any:
+    """A function of the same arguments that checks them and calls `function`; or that itself."""
+    signature = inspect.signature(function)
+    parameters = [
+        p.replace(name=arguments.get(p.name, p.name)) for p in signature.parameters.values()
+    ]
+    renaming = any(p.name == "dim" for p in parameters)
+    optional = _after_dim(parameters) if renaming else []
+    checked = parameters[1:] if owner else parameters
+    conditions = [f"{p.name} is not _missing" for p in optional] + _conditions(checked, owner)
+    if not conditions and not renaming and not arguments:
+        return function
+    given = "{" + ", ".join(f"{p.name!r}: {p.name}" for p in parameters) + "}"
+    lines = [f"def face({_declared(parameters, optional, renaming)}):"]
+    if renaming:
+        lines.append(f"    if _numpy: return _renamed({given}, _numpy)")
+    if conditions:
+        lines.append(f"    if not ({' and '.join(conditions)}): raise _wrong({given})")
+    lines.append(f"    return _function({_passed(parameters)})")
+    space: dict[str, Any] = {
+        "_function": function, "_Variable": Variable, "_missing": _MISSING,
+        "_scalar": (Variable, *_NUMBERS),
+        "_all_tensors": _all_tensors, "_wrong": functools.partial(_wrong, name, checked),
+        **{f"_default_{p.name}": p.default for p in parameters},
+    }  # fmt: skip
+    exec(compile("\n".join(lines), f"<arguments of {name}>", "exec"), space)
+    face: Any = functools.update_wrapper(space["face"], function)
+    face.__signature__ = signature.replace(parameters=parameters)
+    space["_renamed"] = functools.partial(_renamed, face, name, parameters)
+    return face
+
+
+_MISSING = Parameter.empty
+
+
+def _after_dim(parameters: list[Parameter]) -> list[Parameter]:
+    """The arguments that have to be given, but perhaps by name: `dim`, which may be `axis`, and on.
+
+    (Python allows no argument without a default behind one that has one.)
+    """
+    names = [p.name for p in parameters]
+    return [
+        p for p in parameters[names.index("dim") :]
+        if p.default is _MISSING and p.kind is Parameter.POSITIONAL_OR_KEYWORD
+    ]  # fmt: skip
+
+
+def _conditions(parameters: list[Parameter], owner: str) -> list[str]:
+    """What has to hold for the arguments, as Python expressions."""
+    found, tensors = [], []
+    for p in parameters:
+        if p.kind is Parameter.VAR_POSITIONAL:
+            found += [f"_all_tensors({p.name})"] if p.annotation == "Tensor" else []
+        elif p.annotation in _RIGHT:
+            found.append(_RIGHT[p.annotation].format(p.name))
+            tensors.append(p)
+    if not owner and tensors and all(p.annotation == "Tensor | float" for p in tensors):
+        found.append(f"({' or '.join(_RIGHT['Tensor'].format(p.name) for p in tensors)})")
+    return found
+
+
+def _declared(parameters: list[Parameter], optional: list[Parameter], renaming: bool) -> str:
+    """The arguments as they stand in a `def`."""
+    parts, starred = [], False
+    for p in parameters:
+        if p.kind is Parameter.VAR_POSITIONAL:
+            starred = True
+            parts.append(f"*{p.name}")
+        elif p.kind is Parameter.VAR_KEYWORD:
+            parts.append(f"**{p.name}")
+        else:
+            if p.kind is Parameter.KEYWORD_ONLY and not starred:
+                starred = True
+                parts.append("*")
+            default = "=_missing" if p in optional else f"=_default_{p.name}"
+            parts.append(p.name + ("" if p.default is _MISSING and p not in optional else default))
+    return ", ".join([*parts, "**_numpy"] if renaming else parts)
+
+
+_STARS: dict[Any, str] = {
+    Parameter.VAR_POSITIONAL: "*{0}",
+    Parameter.VAR_KEYWORD: "**{0}",
+    Parameter.KEYWORD_ONLY: "{0}={0}",
+}
+
+
+def _passed(parameters: list[Parameter]) -> str:
+    """The arguments as they stand in a call."""
+    return ", ".join(_STARS.get(p.kind, "{0}").format(p.name) for p in parameters)
+
+
+def _renamed(face: Any, name: str, parameters: list[Parameter], given: Any, more: Any) -> Any:
+    """The call with `axis` for `dim` and `keepdims` for `keepdim`."""
+    defaults = {p.name: p.default for p in parameters}
+    for alias, value in more.items():
+        meant = _NUMPY_NAMES.get(alias, "")
+        if meant not in given:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{alias}'")
+        if given[meant] is not defaults[meant]:
+            raise TypeError(f"{name}() got both {alias} and {meant}: give one of them")
+        given[meant] = value
+    stars = {p.name: p.kind for p in parameters}
+    places = [v for k, v in given.items() if stars[k] is Parameter.POSITIONAL_OR_KEYWORD]
+    spread = [v for k, vs in given.items() if stars[k] is Parameter.VAR_POSITIONAL for v in vs]
+    words = {k: v for k, v in given.items() if stars[k] is Parameter.KEYWORD_ONLY}
+    return face(*places, *spread, **words)
+
+
+def _wrong(name: str, parameters: list[Parameter], given: dict[str, Any]) -> TypeError:
+    """What is wrong with the arguments."""
+    for place, p in enumerate(parameters, 1):
+        value = given[p.name]
+        if value is _MISSING:
+            return TypeError(f"{name}() missing 1 required positional argument: '{p.name}'")
+        if p.annotation in _SEQUENCES or p.kind is Parameter.VAR_POSITIONAL:
+            if not _all_tensors(value):
+                return _wrong_element(name, p, place, value)
+        elif p.annotation in _RIGHT and not _fits(p.annotation, value):
+            return _refused(name, p.name, place, value)
+    return _refused(name, parameters[0].name, 1, given[parameters[0].name])  # all are numbers
+
+
+def _fits(annotation: str, value: Any) -> bool:
+    if value is None:
+        return "None" in annotation
+    return isinstance(value, Variable) or ("float" in annotation and isinstance(value, _NUMBERS))
+
+
+def _wrong_element(name: str, p: Parameter, place: int, values: Any) -> TypeError:
+    if not isinstance(values, (list, tuple)):
+        return TypeError(
+            f"{name}(): argument '{p.name}' (position {place}) must be tuple of Tensors, not "
+            f"{type_name(values)}; write {name}([a, b])"
+        )
+    i, value = next((i, v) for i, v in enumerate(values) if not isinstance(v, Variable))
+    return TypeError(f"{name}(): expected Tensor as element {i} in argument {place - 1}, but got "
+                     f"{type_name(value)}; {hint(value)}")  # fmt: skip

@@ -1,0 +1,86 @@
+"""When memory was last written to in place: what backward asks before it trusts a saved value.
+
+Every write is stamped on the memory it went to, with the graph's own clock.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from array import array as array_of_numbers
+from bisect import bisect_right, insort
+from typing import Any
+
+from .node import next_rank
+
+__all__ = ["clock", "mark_empty", "note_write", "owner", "version", "written_between"]
+
+
+class _Clock:
+    last_write: float = math.inf  # the rank of the last write; newer is lower
+
+
+clock = _Clock()
+
+
+class _Stamp:
+    """What was written to one piece of memory: how often, when last, and when recorded."""
+
+    __slots__ = ("count", "memory", "rank", "recorded")
+
+    def __init__(self, memory: Any) -> None:
+        key = id(memory)
+        self.count = 0
+        self.rank: float = math.inf
+        self.recorded = array_of_numbers("q")  # minus the ranks of those writes: ascending
+        self.memory = weakref.ref(memory, lambda _: _stamps.pop(key, None))
+
+
+_stamps: dict[int, _Stamp] = {}  # by the id of the array that owns the memory, while it lives
+
+
+def owner(array: Any) -> Any:
+    """The array whose memory `array` views; itself if the memory is its own."""
+    while isinstance(array.base, type(array)):
+        array = array.base
+    return array
+
+
+def note_write(array: Any, rank: int | None = None, recorded: bool = False) -> None:
+    """Stamp the memory of `array` as written to, now or at `rank`."""
+    stamp = _stamp_of(array)
+    stamp.count += 1
+    rank = next_rank() if rank is None else rank
+    stamp.rank = min(stamp.rank, rank)
+    clock.last_write = min(clock.last_write, rank)
+    if recorded:
+        insort(stamp.recorded, -rank)
+
+
+def mark_empty(array: Any) -> None:
+    """Say that `array` has no values, whoever may need them."""
+    stamp = _stamp_of(array)
+    stamp.count, stamp.rank = 1, -math.inf
+
+
+def _stamp_of(array: Any) -> _Stamp:
+    memory = owner(array)
+    stamp = _stamps.get(id(memory))
+    if stamp is None:
+        stamp = _stamps[id(memory)] = _Stamp(memory)
+    return stamp
+
+
+def version(array: Any) -> int:
+    """How often the memory of `array` was written to in place."""
+    stamp = _stamps.get(id(owner(array)))
+    return 0 if stamp is None else stamp.count
+
+
+def written_between(array: Any, after: int, before: int) -> bool:
+    """Whether a recorded write to the memory lies between two ranks (they fall with time)."""
+    stamp = _stamps.get(id(owner(array)))
+    if stamp is None:
+        return False
+    i = bisect_right(stamp.recorded, -after)
+    return i < len(stamp.recorded) and stamp.recorded[i] < -before

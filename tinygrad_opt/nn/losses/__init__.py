@@ -1,0 +1,1 @@
+"""Losses, a file for each kind of target; function and module stand side by side."""

@@ -1,0 +1,279 @@
+"""Losses between scores and classes: cross_entropy and nll_loss."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ... import ops
+from ...arrays import dtypes
+from ...arrays.xp import xp
+from ...core.half import widened
+from ...core.public import publish
+from ...core.tensor import Tensor, wrap_plain
+from ..errors import check_devices, check_tensor
+from .base import _WeightedLoss, check_reduction, chosen_reduction, reduced
+
+__all__ = ["CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss", "one_hot"]
+
+
+def cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
+    ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """-log(softmax(input)) at the target class, averaged over the targets.
+
+    input            scores before softmax: (C,), (N, C) or (N, C, d1, ...), C classes
+    target           classes, integers of the input's shape without C; or probabilities in the
+                     input's shape and a float type
+    weight           (C,) a factor for each class; "mean" then divides by the targets' weights
+    ignore_index     a class (not a probability) that counts for nothing
+    reduction        "mean", "sum", or "none" for one value per target
+    label_smoothing  the share of each target that is spread evenly over all classes
+
+    Raises RuntimeError for float targets that are not probabilities, ValueError where the batch
+    sizes differ, IndexError for classes outside [0, C).
+    """
+    reduction = chosen_reduction(size_average, reduce, reduction)
+    check_tensor("cross_entropy", "input", input)
+    check_tensor("cross_entropy", "target", target)
+    scores, classes = input.array, target.array
+    check_devices("cross_entropy", scores, classes)
+    if (
+        weight is None
+        and not label_smoothing
+        and scores.ndim == 2
+        and classes.ndim == 1
+        and classes.dtype.kind in "iu"
+        and len(scores) == len(classes) > 0
+        and ignore_index < 0
+        and reduction == "mean"
+    ):
+        try:
+            return ops.cross_entropy(input, index=classes, scale=1 / len(classes))
+        except IndexError:
+            if not (classes == ignore_index).any():
+                raise
+    check_reduction(reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if target.shape == input.shape and classes.dtype.kind == "f":
+        if ignore_index >= 0:
+            raise RuntimeError("ignore_index is not supported for floating point target")
+        return _of_probabilities(input, target, weight, reduction, label_smoothing)
+    return _of_classes(input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+@widened
+def _of_classes(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
+    label_smoothing: float,
+) -> Any:  # fmt: skip
+    """Cross entropy with a class as the target of each row."""
+    rows, index, shape = _as_rows(input, target)
+    logp = ops.log_softmax(rows, axis=1)
+    factors, ignored = _row_weights(logp, index, weight, ignore_index)
+    safe = xp(index).where(ignored, 0, index)
+    loss = _weighted(ops.cross_entropy(rows, index=safe), factors, ignored)
+    if label_smoothing:
+        per_class = logp if weight is None else logp * weight
+        spread = -ops.sum(per_class, axis=1) * (label_smoothing / max(logp.shape[1], 1))
+        spread = ops.where(ignored, 0.0, spread)
+        loss = loss * (1 - label_smoothing) + spread
+    return _finished(loss, factors, reduction, shape)
+
+
+@widened
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
+    ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """-input at the target class, averaged over the targets; `input` holds log-probabilities.
+
+    Arguments and errors as `cross_entropy`, for targets that are classes.
+    """
+    reduction = chosen_reduction(size_average, reduce, reduction)
+    check_tensor("nll_loss", "input", input)
+    check_tensor("nll_loss", "target", target)
+    check_devices("nll_loss", input.array, target.array)
+    check_reduction(reduction)
+    rows, index, shape = _as_rows(input, target)
+    factors, ignored = _row_weights(rows, index, weight, ignore_index)
+    safe = xp(index).where(ignored, 0, index)
+    picked = ops.getitem(rows, index=(xp(index).arange(len(index)), safe))
+    return _finished(_weighted(-picked, factors, ignored), factors, reduction, shape)
+
+
+def _as_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Any, tuple[int, ...]]:
+    """Scores as (rows, C), classes as (rows,), and the shape of one value per target."""
+    shape = tuple(input.array.shape)
+    classes = target.array
+    if classes.dtype.kind not in "iu":
+        raise RuntimeError(
+            "expected target dtype to be Long or Byte, but got "
+            f"{dtypes.name_of(classes.dtype)}: targets are classes (integers), or probabilities "
+            f"in the input's shape {shape}"
+        )
+    expected = shape[:1] + shape[2:] if len(shape) > 1 else ()
+    if len(shape) > 1 and classes.ndim and classes.shape[0] != shape[0]:
+        raise ValueError(
+            f"Expected input batch_size ({shape[0]}) to match target batch_size "
+            f"({classes.shape[0]})."
+        )
+    if not shape or tuple(classes.shape) != expected:
+        raise RuntimeError(
+            f"Expected target size {list(expected)}, got {list(classes.shape)}: one class for "
+            f"each score vector of the input {shape}; {_way_out(tuple(classes.shape), shape)}"
+        )
+    rows = input if len(shape) > 1 else input.reshape(1, shape[0])
+    if len(shape) > 2:
+        rows = ops.transpose(input, axes=(0, *range(2, len(shape)), 1))
+        rows = rows.reshape(math.prod(expected), shape[1])
+    return rows, classes.reshape(-1).astype(np.int64), expected
+
+
+def _way_out(given: tuple[int, ...], scores: tuple[int, ...]) -> str:
+    """What to do with classes of a shape that does not fit."""
+    if len(scores) == 1:
+        return "an input of one axis is the scores of a single case"
+    if given == scores:
+        return "for one-hot rows take .argmax(1), or .float() to use them as probabilities"
+    if 1 in given:
+        return "drop axes of length 1 with .squeeze()"
+    return "the axis of the classes comes second in the input"
+
+
+def _row_weights(logp: Tensor, index: Any, weight: Tensor | None, ignore: int) -> tuple[Any, Any]:
+    """The weight of each target (0 where ignored), and which are ignored. Checks the bounds."""
+    ignored = index == ignore
+    classes = logp.array.shape[1]
+    outside = ((index < 0) | (index >= classes)) & ~ignored
+    if outside.any():
+        raise IndexError(
+            f"Target {index[outside][0]} is out of bounds: there are {classes} classes, "
+            f"0 to {classes - 1}."
+        )
+    if weight is None:
+        return (~ignored).astype(logp.array.dtype), ignored
+    if tuple(weight.array.shape) != (classes,):
+        raise RuntimeError(
+            "weight tensor should be defined either for all "
+            f"{classes} classes or no classes but got weight tensor of shape: "
+            f"{list(weight.array.shape)}"
+        )
+    return xp(index).where(ignored, 0, weight.array[xp(index).where(ignored, 0, index)]), ignored
+
+
+def _weighted(loss: Tensor, factors: Any, ignored: Any) -> Any:
+    # `where`, not only a factor of 0: an ignored row may hold infinities, and 0 * inf is NaN.
+    return ops.where(ignored, 0.0, loss) * factors
+
+
+def _finished(loss: Any, factors: Any, reduction: str, shape: tuple[int, ...]) -> Any:
+    """PyTorch's mean divides by the sum of the weights."""
+    if reduction == "none":
+        return loss.reshape(shape)
+    total = ops.sum(loss)
+    if reduction == "sum":
+        return total
+    weight = float(factors.sum())
+    return total * (1 / weight if weight else math.nan)
+
+
+@widened
+def _of_probabilities(
+    input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float
+) -> Any:
+    """Cross entropy with a distribution as the target of each row."""
+    shape = tuple(input.array.shape)
+    along = 1 if len(shape) > 1 else 0
+    rows = _classes_last(input, along)
+    wanted = _classes_last(target, along)
+    if smoothing:
+        wanted = wanted * (1 - smoothing) + smoothing / max(shape[along], 1)
+    if weight is not None:
+        wanted = wanted * weight
+    loss = ops.softmax_cross_entropy(rows, wanted)
+    if reduction == "none":
+        return loss.reshape(shape[:along] + shape[along + 1 :])
+    return reduced(loss, reduction)
+
+
+def _classes_last(x: Tensor, along: int) -> Any:
+    axes = tuple(i for i in range(x.array.ndim) if i != along)
+    rows = ops.transpose(x, axes=(*axes, along)) if along < x.array.ndim - 1 else x
+    return rows.reshape(math.prod(rows.array.shape[:-1]), rows.array.shape[-1])
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 of one more axis, `num_classes` long: 1 at the class, 0 elsewhere.
+
+    `num_classes` -1: one more than the largest class. Raises RuntimeError for classes outside.
+    """
+    index = tensor.array
+    if index.dtype.kind not in "iu":
+        raise RuntimeError(
+            f"one_hot is only applicable to index tensor of type Long, got {index.dtype}"
+        )
+    if index.size == 0 and num_classes <= 0:
+        raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    if index.size and int(index.min()) < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    largest = int(index.max()) if index.size else -1
+    classes = largest + 1 if num_classes == -1 else num_classes
+    if largest >= classes:
+        raise RuntimeError(
+            f"Class values must be smaller than num_classes, got {largest} of {classes}"
+        )
+    grid = xp(index).arange(classes)
+    return wrap_plain((index[..., None] == grid).astype(np.int64))
+
+
+publish(globals(), __all__, {"one_hot": {"tensor": "input"}})
+
+
+# Of classes ---------------------------------------------------------------------------------------
+
+
+class NLLLoss(_WeightedLoss):
+    """The mean of -input at the target class, for log-probabilities `input` (N, C)."""
+
+    def __init__(
+        self, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
+        reduce: Any = None, reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__(weight, size_average, reduce, reduction)
+        self.ignore_index = ignore_index
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return nll_loss(
+            input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction
+        )
+
+
+class CrossEntropyLoss(_WeightedLoss):
+    """The mean of -log(softmax(input)) at the target class, for scores `input` (N, C).
+
+    Arguments as `functional.cross_entropy`.
+
+    >>> loss = CrossEntropyLoss()(Tensor([[0.0, 0.0]]), tensor([1]))
+    >>> print(f"{loss.item():.4f}")
+    0.6931
+    """
+
+    def __init__(
+        self, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
+        reduce: Any = None, reduction: str = "mean", label_smoothing: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(weight, size_average, reduce, reduction)
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return cross_entropy(
+            input, target, self.weight, None, self.ignore_index, None, self.reduction,
+            self.label_smoothing,
+        )  # fmt: skip

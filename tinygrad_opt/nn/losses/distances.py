@@ -1,0 +1,68 @@
+"""Distances and angles between vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import functions, ops
+from ...core.half import widened
+from ...core.public import publish
+from ...core.tensor import Tensor
+from ..module import Module
+
+__all__ = [
+    "CosineSimilarity", "PairwiseDistance", "cosine_similarity", "normalize", "pairwise_distance",
+]  # fmt: skip
+
+
+@widened
+def normalize(
+    input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None
+) -> Tensor:
+    """`input` divided by its p-norm along `dim`, but by no less than eps."""
+    y = input / functions.norm(input, p, dim, keepdim=True).clip(min=eps)
+    return y if out is None else out.copy_(y)
+
+
+@widened
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between vectors along `dim`, whose norms count as at least eps."""
+    x1, x2 = functions.broadcast_tensors(x1, x2)
+    a, b = (x / ops.clip(functions.norm(x, 2, dim, keepdim=True), min=eps) for x in (x1, x2))
+    return functions.sum(a * b, dim)  # of unit vectors: the products cannot overflow
+
+
+@widened
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of x1 - x2 + eps along the last axis."""
+    return functions.norm(x1 - x2 + eps, p, -1, keepdim)
+
+
+publish(globals(), __all__)
+
+
+class CosineSimilarity(Module):
+    """The cosine of the angle between vectors along `dim`; see `functional.cosine_similarity`."""
+
+    def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        return cosine_similarity(x1, x2, self.dim, self.eps)
+
+
+class PairwiseDistance(Module):
+    """The p-norm of the difference along the last axis; see `functional.pairwise_distance`."""
+
+    def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
+        super().__init__()
+        self.norm = p
+        self.eps = eps
+        self.keepdim = keepdim
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        return pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)

@@ -1,0 +1,145 @@
+"""Element-wise operations: arithmetic, exponentials, the plainest activations.
+
+Sixth of the reading path; next: `ops/products.py`. An operation is one function: it returns its
+value, then a pullback for each input, from the gradient `g` of the result to the gradient of that
+input. More of them: `mathematics.py`, `choice.py`, `activation.py`.
+
+Convention at kinks: relu'(0) = 0.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..arrays.xp import xp
+from ..core.record import op
+
+# Arithmetic ---------------------------------------------------------------------------------------
+
+
+@op
+def add(x, y):
+    return x + y, lambda g: g, lambda g: g
+
+
+@op
+def sub(x, y):
+    return x - y, lambda g: g, lambda g: -g
+
+
+@op
+def mul(x, y):
+    return x * y, lambda g: g * y, lambda g: g * x
+
+
+@op
+def div(x, y):
+    z = x / y
+    return z, lambda g: g / y, lambda g: -g * z / y
+
+
+@op
+def neg(x):
+    return -x, lambda g: -g
+
+
+def _power(x, y):
+    try:
+        return x**y
+    except ValueError:  # of integers, with an exponent below 0
+        if not hasattr(y, "dtype"):
+            raise
+        z = x ** xp(y).where(y < 0, 0, y)  # 1 where the exponent was below 0
+        # There 1 / x^|y| rounded towards 0 is right, and left of it: that of 1 and of -1.
+        return xp(y).where((y < 0) & (x != 1), (x == -1) * (1 - 2 * (y % 2)), z)
+
+
+@op
+def pow(x, y):
+    z = _power(x, y)
+
+    def base(g):
+        if isinstance(y, (int, float)):
+            return g * (y * x ** (y - 1)) if y != 0 else xp(g).zeros_like(g)
+        return g * xp(x).where(y == 0, 0, y * x ** xp(x).where(y == 0, 1, y - 1))
+
+    def exponent(g):
+        # d/dy x**y = x**y log x, with limit 0 where x = 0 and y >= 0
+        if isinstance(x, (int, float)):
+            return g * z * (math.log(x) if x > 0 else 0.0 if x == 0 else math.nan)
+        at_zero = (x == 0) & (y >= 0)
+        return g * z * xp(z).where(at_zero, 0, xp(z).log(xp(z).where(at_zero, 1, x)))
+
+    return z, base, exponent
+
+
+power = pow  # NumPy's name
+
+
+# Exponentials and roots --------------------------------------------------------------------------
+
+
+@op
+def exp(x):
+    y = xp(x).exp(x)
+    return y, lambda g: g * y
+
+
+@op
+def expm1(x):
+    return xp(x).expm1(x), lambda g: g * xp(x).exp(x)  # y + 1 has lost the digits of a small exp
+
+
+@op
+def log(x):
+    return xp(x).log(x), lambda g: g / x
+
+
+@op
+def log1p(x):
+    return xp(x).log1p(x), lambda g: g / (x + 1)
+
+
+@op
+def log2(x):
+    return xp(x).log2(x), lambda g: g / (x * math.log(2))
+
+
+@op
+def log10(x):
+    return xp(x).log10(x), lambda g: g / (x * math.log(10))
+
+
+@op
+def sqrt(x):
+    y = xp(x).sqrt(x)
+    return y, lambda g: g / (2 * y)
+
+
+# Activations --------------------------------------------------------------------------------------
+
+
+@op
+def tanh(x):
+    y = xp(x).tanh(x)
+    return y, lambda g: g * (1 - y * y)
+
+
+@op
+def sigmoid(x):
+    y = xp(x).sigmoid(x)
+    return y, lambda g: g * (y * (1 - y))
+
+
+@op
+def relu(x):
+    return xp(x).maximum(x, 0), lambda g: g * (x > 0)
+
+
+@op
+def lerp(x, y, weight):
+    # x + weight (y - x), from the nearer end: exactly x at weight 0 and y at 1, as PyTorch
+    d, rest = y - x, 1 - weight
+    near = weight < 0.5
+    z = xp(d).where(near, x + weight * d, y - rest * d)
+    return z, lambda g: g * rest, lambda g: g * weight, lambda g: g * d

@@ -1,0 +1,79 @@
+"""Choosing elements, and casts: abs, maximum, minimum, where, clip.
+
+Convention at kinks: abs'(0) = 0, ties in maximum and minimum share equally, `clip` passes the
+gradient at its bounds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..arrays.xp import xp
+from ..core.record import op
+
+# Absolute values, choices, casts ------------------------------------------------------------------
+
+
+@op
+def abs(x):
+    return xp(x).abs(x), lambda g: g * xp(x).sign(x)
+
+
+def _shared(g: Any, chosen: Any, tie: Any) -> Any:
+    """The gradient where an input was chosen, half of it where two inputs tie, else 0."""
+    return xp(g).where(tie, g / 2, xp(g).where(chosen, g, 0))
+
+
+@op
+def maximum(x, y):
+    tie = x == y
+    z = xp(x if hasattr(x, "shape") else y).maximum(x, y)
+    return z, lambda g: _shared(g, x > y, tie), lambda g: _shared(g, x < y, tie)
+
+
+@op
+def minimum(x, y):
+    tie = x == y
+    z = xp(x if hasattr(x, "shape") else y).minimum(x, y)
+    return z, lambda g: _shared(g, x < y, tie), lambda g: _shared(g, x > y, tie)
+
+
+@op
+def where(condition, x, y):
+    z = xp(condition).where(condition, x, y)
+    return (
+        z,
+        None,
+        lambda g: xp(g).where(condition, g, 0),
+        lambda g: xp(g).where(condition, 0, g),
+    )
+
+
+@op
+def clip(x, *, min=None, max=None):
+    y = x
+    inside: Any = True
+    if min is not None:
+        y, inside = xp(y).maximum(y, min), x >= min
+    if max is not None:
+        y, inside = xp(y).minimum(y, max), (x <= max) & inside
+    return y, lambda g: g * inside
+
+
+@op
+def cast(x, *, dtype):
+    # The engine casts the gradient back to the input's own type.
+    return xp(x).cast(x, dtype=dtype), lambda g: g
+
+
+@op
+def clone(x):
+    return xp(x).copy(x), lambda g: g
+
+
+@op
+def to_device(x, *, device):
+    from ..arrays.device import device_of
+
+    here = device_of(getattr(x, "array", x))
+    return xp(x).to_device(x, device=device), lambda g: xp(g).to_device(g, device=here)

@@ -1,0 +1,129 @@
+"""Convolution and its relatives: each is the pullback of the others, to any order of derivative.
+
+`at` is the `Window` that says where the windows stand. Images are (batch, channels, *image).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..arrays.xp import array_namespace, xp
+from ..core.record import op
+
+
+@op
+def convolve(x, w, bias, *, at):
+    # y[n, o, p] = b[o] + sum over channel c and tap t of w[o, c, t] x[n, c, p * stride + t]
+    axes = (0, *range(2, len(x.shape)))
+    return (
+        xp(x).convolve(x, w, bias, at=at),
+        lambda g: xp(g).convolve_input(g, w, at=at),
+        lambda g: xp(g).convolve_weight(g, x, at=at),
+        lambda g: xp(g).sum(g, axis=axes),
+    )
+
+
+@op
+def convolve_input(g_out, w, *, at):
+    return (
+        xp(g_out).convolve_input(g_out, w, at=at),
+        lambda g: xp(g).convolve(g, w, None, at=at),
+        lambda g: xp(g).convolve_weight(g_out, g, at=at),
+    )
+
+
+@op
+def convolve_weight(g_out, x, *, at):
+    return (
+        xp(g_out).convolve_weight(g_out, x, at=at),
+        lambda g: xp(g).convolve(x, g, None, at=at),
+        lambda g: xp(g).convolve_input(g_out, g, at=at),
+    )
+
+
+@op
+def columns(x, *, at):
+    """The patches under the windows: (batch, channels, taps, *output)."""
+    return xp(x).columns(x, at=at), lambda g: xp(g).uncolumns(g, at=at)
+
+
+@op
+def uncolumns(patches, *, at):
+    """Patches added up to an image."""
+    return xp(patches).uncolumns(patches, at=at), lambda g: xp(g).columns(g, at=at)
+
+
+# Picking cells of images by place, and weighted sums along an axis: what pooling is made of -------
+
+
+@op
+def pick(x, *, place, missing=0.0):
+    """The cells of x (batch, channels, *image) at `place`, counted in the flat image.
+
+    Where the place is -1, there is no cell: the value is `missing`.
+    """
+    image = x.shape[2:]
+    y = xp(x).pick(x, place=place, missing=missing)
+    return y, lambda g: xp(g).spread(g, place=place, image=image)
+
+
+@op
+def spread(g_out, *, place, image):
+    """The transpose of `pick`: each cell of an image is the sum of what was picked from it."""
+    y = xp(g_out).spread(g_out, place=place, image=image)
+    return y, lambda g: xp(g).pick(g, place=place)
+
+
+class Taps(NamedTuple):
+    """Along an axis, y[o] = sum over k of weights[k][o] x[places[k][o]].
+
+    places   for each k a slice, or an array of `length` integers
+    weights  for each k a number or an array of as many
+    matrix   the same as a matrix (outputs, inputs), where the places are no slices
+    """
+
+    places: tuple[Any, ...]
+    weights: tuple[Any, ...]
+    matrix: Any = None
+
+    def beside(self, x: Any) -> Taps:
+        """The same, its arrays on the device of `x`."""
+        asarray = array_namespace(getattr(x, "array", x)).asarray
+
+        def moved(item: Any) -> Any:
+            return asarray(item) if hasattr(item, "shape") else item
+
+        return Taps(
+            tuple(map(moved, self.places)), tuple(map(moved, self.weights)), moved(self.matrix)
+        )
+
+
+@op
+def resample(x, *, axis, taps):
+    taps = taps.beside(x)
+    ndim = len(x.shape)
+    along = [0] * ndim
+    along[axis] = 1
+
+    def at(place: Any) -> tuple[Any, ...]:
+        return (slice(None),) * (axis % ndim) + (place,)
+
+    def weight(w: Any) -> Any:  # so that it runs along the axis
+        return w.reshape(tuple(-1 if here else 1 for here in along)) if hasattr(w, "shape") else w
+
+    y = None
+    for place, w in zip(taps.places, taps.weights, strict=True):
+        part = x[at(place)] * weight(w)
+        y = part if y is None else y + part
+
+    def back(g):
+        if taps.matrix is not None:
+            rows = xp(g).swapaxes(g, axis, -1)
+            return xp(g).swapaxes(xp(g).matmul(rows, taps.matrix), axis, -1)
+        total = None
+        for place, w in zip(taps.places, taps.weights, strict=True):
+            part = xp(g).scatter_add(g * weight(w), shape=x.shape, index=at(place))
+            total = part if total is None else total + part
+        return total
+
+    return y, back

@@ -1,0 +1,281 @@
+"""Circular and hyperbolic functions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..arrays.xp import xp, xp_of
+from ..core.record import op
+
+
+@op
+def sin(x):
+    return xp(x).sin(x), lambda g: g * xp(x).cos(x)
+
+
+@op
+def cos(x):
+    return xp(x).cos(x), lambda g: -g * xp(x).sin(x)
+
+
+@op
+def tan(x):
+    y = xp(x).tan(x)
+    return y, lambda g: g * (1 + y * y)
+
+
+@op
+def asin(x):
+    return xp(x).arcsin(x), lambda g: g / xp(x).sqrt((1 - x) * (1 + x))
+
+
+@op
+def acos(x):
+    return xp(x).arccos(x), lambda g: -g / xp(x).sqrt((1 - x) * (1 + x))
+
+
+@op
+def atan(x):
+    return xp(x).arctan(x), lambda g: g / (1 + x * x)
+
+
+@op
+def atan2(x, y):
+    # the angle of the point (y, x): d/dx = y / r^2, d/dy = -x / r^2; 0 at the origin
+    z, space = xp_of(x, y).arctan2(x, y), xp_of(x, y)
+
+    def over_square(a):  # in two steps: r^2 itself may overflow, or vanish
+        r = space.hypot(x, y)
+        r = space.where(r == 0, 1, r)
+        return space.where(r == math.inf, 0, a / r) / r
+
+    return z, lambda g: g * over_square(y), lambda g: -g * over_square(x)
+
+
+@op
+def hypot(x, y):
+    # x / z, and 0 at the origin, where there is a kink
+    z = xp_of(x, y).hypot(x, y)
+
+    def over(g):
+        return xp(g).where(z == 0, 1, z)
+
+    return z, lambda g: g * (x / over(g)), lambda g: g * (y / over(g))
+
+
+@op
+def sinc(x):
+    # sin(pi x) / (pi x), and 1 at 0, where the slope is 0
+    y = xp(x).sinc(x)
+
+    def back(g):
+        near = xp(x).abs(x) < _NEAR
+        far = xp(x).where(near, 1, x)
+        slope = (xp(x).cos(math.pi * far) - xp(x).where(near, 0, y)) / far
+        return g * xp(x).where(near, _slope_near_zero(xp(x).where(near, x, 0)), slope)
+
+    return y, back
+
+
+_NEAR = 0.3  # below this cos(pi x) - sinc(x) cancels, and the series is good to the last digit
+
+
+_TERMS = 9
+
+
+def _slope_near_zero(x):
+    """The derivative of sinc: pi times the sum of (-1)^k 2k t^(2k-1) / (2k+1)!, t = pi x."""
+    t = math.pi * x
+    square, total = t * t, 0.0
+    for k in range(_TERMS, 0, -1):
+        total = total * square + (-1) ** k * 2 * k / math.factorial(2 * k + 1)
+    return math.pi * t * total
+
+
+@op
+def sinh(x):
+    return xp(x).sinh(x), lambda g: g * xp(x).cosh(x)
+
+
+@op
+def cosh(x):
+    return xp(x).cosh(x), lambda g: g * xp(x).sinh(x)
+
+
+@op
+def asinh(x):
+    return xp(x).arcsinh(x), lambda g: g / xp(x).hypot(x, 1.0)
+
+
+@op
+def acosh(x):
+    return xp(x).arccosh(x), lambda g: g / (xp(x).sqrt(x - 1) * xp(x).sqrt(x + 1))
+
+
+@op
+def atanh(x):
+    return xp(x).arctanh(x), lambda g: g / ((1 - x) * (1 + x))
+
+
+arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2  # NumPy's names
+
+
+arcsinh, arccosh, arctanh = asinh, acosh, atanh
+
+
+# Further exponentials and logarithms, the error functions and the gamma function ------------------
+
+
+@op
+def exp2(x):
+    y = xp(x).exp2(x)
+    return y, lambda g: g * (y * math.log(2))
+
+
+@op
+def logaddexp(x, y):
+    # log(e^x + e^y)
+    # d/dx = 1 / (1 + e^(y - x)), which the result, rounded, no longer knows
+    z = xp_of(x, y).logaddexp(x, y)
+    lead = _difference(x, y)
+    return z, lambda g: g * xp(z).sigmoid(lead), lambda g: g * xp(z).sigmoid(-lead)
+
+
+@op
+def logaddexp2(x, y):
+    # log2(2^x + 2^y)
+    z = xp_of(x, y).logaddexp2(x, y)
+    lead = _difference(x, y) * math.log(2)
+    return z, lambda g: g * xp(z).sigmoid(lead), lambda g: g * xp(z).sigmoid(-lead)
+
+
+def _difference(x, y):
+    """x - y, and 0 for equal infinities."""
+    d = x - y
+    return xp(d).where((x == y) & (d != d), 0, d)
+
+
+@op
+def xlogy(x, y):
+    # x log y, and 0 where x = 0 whatever y is, unless it is NaN
+    space = xp_of(x, y)
+    zero = (x == 0) & (y == y)
+    safe = space.where(zero, 1, y)
+    return (
+        x * space.log(safe),
+        lambda g: g * space.log(space.where(zero & (y <= 0), 1, y)),
+        lambda g: g * x / safe,
+    )
+
+
+@op
+def logit(x):
+    # log(x / (1 - x)); the slope 1 / (x (1 - x)) is infinite at 0 and 1, and NaN beyond
+    y = xp(x).log(x / (1 - x))
+    return y, lambda g: g / xp(x).where((x < 0) | (x > 1), math.nan, x * (1 - x))
+
+
+@op
+def nan_to_num(x, *, nan, posinf, neginf):
+    y = xp(x).nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
+    return y, lambda g: xp(g).where(xp(x).isfinite(x), g, 0)
+
+
+# Error functions ----------------------------------------------------------------------------------
+
+_SLOPE = 2 / math.sqrt(math.pi)  # of erf at 0
+
+
+@op
+def erf(x):
+    return xp(x).erf(x), lambda g: g * (_SLOPE * xp(x).exp(-x * x))
+
+
+@op
+def erfc(x):
+    return xp(x).erfc(x), lambda g: g * (-_SLOPE * xp(x).exp(-x * x))
+
+
+@op
+def erfinv(x):
+    y = xp(x).erfinv(x)
+    return y, lambda g: g * (xp(y).exp(y * y) / _SLOPE)
+
+
+# Gamma function -----------------------------------------------------------------------------------
+
+
+@op
+def lgamma(x):
+    return xp(x).lgamma(x), lambda g: g * xp(x).polygamma(x, n=0)
+
+
+@op
+def polygamma(x, *, n):
+    # the (n + 1)-th derivative of lgamma
+    return xp(x).polygamma(x, n=n), lambda g: g * xp(x).polygamma(x, n=n + 1)
+
+
+# Rounding, remainders and signs -------------------------------------------------------------------
+
+
+def _step(name: str) -> Any:
+    def pair(x):
+        return getattr(xp(x), name)(x), lambda g: xp(g).zeros_like(g)
+
+    pair.__name__ = name
+    return op(pair)
+
+
+_INT = np.dtype(int)
+
+
+floor, ceil, trunc, sign = map(_step, ("floor", "ceil", "trunc", "sign"))
+
+
+@op
+def round(x, *, decimals=0):
+    return xp(x).round(x, decimals=decimals), lambda g: xp(g).zeros_like(g)
+
+
+@op
+def floor_divide(x, y):
+    """floor(x / y); exact for integers, and for floats as Python's `//`."""
+    z = xp_of(x, y).floor_divide(x, y)
+    return z, lambda g: xp(g).zeros_like(g), lambda g: xp(g).zeros_like(g)
+
+
+@op
+def trunc_divide(x, y):
+    """x / y rounded towards 0; exact for integers."""
+    space = xp_of(x, y)
+    if all(getattr(v, "dtype", _INT).kind in "biu" and not isinstance(v, float) for v in (x, y)):
+        z = space.floor_divide(x, y)
+        z = z + ((z < 0) & (z * y != x))  # what was rounded down, and lies below 0, one up
+    else:
+        z = space.trunc(x / y)
+    return z, lambda g: xp(g).zeros_like(g), lambda g: xp(g).zeros_like(g)
+
+
+@op
+def remainder(x, y):
+    """x - y * floor(x / y): what is left has the sign of y."""
+    z = xp_of(x, y).remainder(x, y)
+    return z, lambda g: g, lambda g: -g * xp(g).floor_divide(x, y)
+
+
+@op
+def fmod(x, y):
+    """x - y * trunc(x / y): what is left has the sign of x."""
+    z = xp_of(x, y).fmod(x, y)
+    return z, lambda g: g, lambda g: -g * xp(g).trunc(x / y)
+
+
+@op
+def copysign(x, y):
+    """|x| with the sign of y; the slope at x = 0 is taken as 0."""
+    z = xp_of(x, y).copysign(x, y)
+    return z, lambda g: g * xp(z).sign(z) * xp(g).sign(x), lambda g: xp(g).zeros_like(g)

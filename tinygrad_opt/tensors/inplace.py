@@ -1,0 +1,370 @@
+"""In-place forms: `add_`, `mul_`, `zero_`, `copy_`, `+=`, `x[i] = v`.
+
+Outside the graph (data, buffers, gradients, and parameters under `no_grad()`) they write to the
+memory and stamp it, so that backward notices if it needed the old values. Where the result depends
+on something that requires a gradient, the write is recorded (`autograd/recorded_writes.py`).
+As in PyTorch, a leaf that requires a gradient refuses.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import functions, ops
+from ..arrays import dtypes, random
+from ..arrays.device import device_of, to_device
+from ..arrays.quiet import SETTINGS, restore, silence
+from ..arrays.rowsparse import RowSparse
+from ..arrays.xp import xp
+from ..autograd import recorded_writes
+from ..autograd.modes import no_grad
+from ..core.errors import explain
+from ..core.node import Variable
+from ..core.promote import fitted
+from ..core.public import public
+from ..core.record import mode
+from ..core.versions import note_write
+from ..functions.elementwise import scaled
+from . import indexing
+from .operators import Operators
+
+
+def _recorded(tensor: Any, name: str, *others: Any) -> bool:
+    """Whether the write has to be recorded. Raises RuntimeError for a leaf, which may not be."""
+    if not mode.enabled:
+        return False
+    if tensor._requires_grad and tensor.node is None:
+        raise RuntimeError(
+            f"{name}: a leaf Variable that requires grad is being used in an in-place operation. "
+            "Do it under no_grad(), or write to a new tensor"
+        )
+    if tensor._requires_grad:
+        return True
+    if not any(isinstance(x, Variable) and x._requires_grad for x in others):
+        return False
+    if tensor.array.dtype.kind != "f":
+        raise _uncastable(tensor, name, dtypes.get_default_dtype())
+    return True
+
+
+def _change(
+    tensor: Any, name: str, write: Callable[..., None], function: Callable[..., Any], *others: Any
+) -> Any:
+    """Write with `write(array, *raw others)`, or record that it becomes function(it, *others)."""
+    if not _recorded(tensor, name, *others):
+        try:
+            return _write(tensor, name, write, *others)
+        except (OverflowError, _Uncastable):  # for NumPy, not always for PyTorch
+            with no_grad():
+                result = _like(tensor, name, function(tensor, *others))
+            return _write(tensor, name, np.copyto, result)
+    try:
+        recorded_writes.update(tensor, name, lambda *xs: _like(tensor, name, function(*xs)), others)
+    except ValueError as error:
+        raise explain(name, (tensor, *others), error) from error
+    return tensor
+
+
+class _Uncastable(RuntimeError):
+    """NumPy would not write the result to the tensor's type."""
+
+
+def _write(tensor: Any, name: str, write: Callable[..., None], *others: Any) -> Any:
+    """Run `write(array, *raw others)`, which writes to the tensor's own array."""
+    raw = [x.array if isinstance(x, Variable) else x for x in others]
+    before = silence(SETTINGS)
+    try:
+        write(tensor.array, *raw)
+    except (TypeError, ValueError) as error:
+        if "same_kind" in str(error):
+            raise _Uncastable from error
+        raise explain(name, (tensor, *others), error) from error
+    finally:
+        restore(before)
+    if not tensor._unversioned:
+        note_write(tensor.array)
+    return tensor
+
+
+def _put(tensor: Any, name: str, index: Any, value: Any, within: Any = ...) -> Any:
+    """tensor[within][index] = value."""
+    if _recorded(tensor, name, value):
+        before = silence(SETTINGS)
+        try:
+            recorded_writes.overwrite(tensor, name, index, value, within)
+        except (TypeError, ValueError) as error:
+            raise explain(name, (tensor, value), error) from error
+        finally:
+            restore(before)
+        return tensor
+
+    def write(a: Any, v: Any) -> None:
+        a[within][index] = v if hasattr(v, "dtype") else fitted(v, a.dtype)
+
+    return _write(tensor, name, write, value)
+
+
+def _like(tensor: Any, name: str, result: Any) -> Any:
+    """`result` in the dtype of `tensor`. Raises RuntimeError if it does not fit there."""
+    if result.array.shape != tensor.array.shape:
+        raise RuntimeError(
+            f"{name}: output with shape {list(tensor.array.shape)} doesn't match the broadcast "
+            f"shape {list(result.array.shape)}"
+        )
+    if result.array.dtype == tensor.array.dtype:
+        return result
+    if not dtypes.can_cast(result.array.dtype, tensor.array.dtype):
+        raise _uncastable(tensor, name, result.array.dtype)
+    return ops.cast(result, dtype=tensor.array.dtype)
+
+
+def _uncastable(tensor: Any, name: str, dtype: Any) -> RuntimeError:
+    return RuntimeError(
+        f"{name}: result type {dtypes.name_of(dtype)} can't be cast to the desired output type "
+        f"{dtypes.name_of(tensor.array.dtype)}"
+    )
+
+
+def _form(method: str) -> Callable[..., Any]:
+    def form(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def function(x: Any, *others: Any) -> Any:
+            named = zip(kwargs, others[len(args) :], strict=True)
+            return getattr(x, method)(*others[: len(args)], **dict(named))
+
+        def write(array: Any, *_: Any) -> None:
+            with no_grad():
+                array[...] = _like(self, form.__name__, function(self, *others)).array
+
+        others = (*args, *kwargs.values())
+        return _change(self, form.__name__, write, function, *others)
+
+    return _described(form, method + "_", f"As `{method}`, in place.")
+
+
+def _random_form(name: str) -> Callable[..., Any]:
+    fill = getattr(random, f"fill_{name}")
+
+    def form(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return _drawn(self, form.__name__, lambda x: fill(x, *args, **kwargs))
+
+    return _described(form, name + "_", fill.__doc__, inspect.signature(fill))
+
+
+def _shape_form(method: str) -> Callable[..., Any]:
+    def form(self: Any, *args: Any, **kwargs: Any) -> Any:
+        _recorded(self, form.__name__)  # leaves refuse
+        recorded_writes.reshape(self, lambda x: getattr(x, method)(*args, **kwargs))
+        return self
+
+    return _described(form, method + "_", f"As `{method}`, of this tensor itself.")
+
+
+def _described(form: Any, name: str, doc: str, signature: Any = None) -> Any:
+    """`form` with its name and documentation, and the signature of what it is the form of."""
+    form.__name__, form.__qualname__, form.__doc__ = name, f"Tensor.{name}", doc
+    form.__signature__ = signature or inspect.signature(_method(name[:-1]))
+    return form
+
+
+def _method(name: str) -> Any:
+    method = getattr(Operators, name, None)
+    return method or public(functions.BARE[name], name, "Tensor")
+
+
+def _iadd(a: Any, b: Any) -> None:
+    if type(b) is RowSparse:
+        b.add_to(a)
+    else:
+        a += b
+
+
+def _isub(a: Any, b: Any) -> None:
+    a -= b
+
+
+def _imul(a: Any, b: Any) -> None:
+    a *= b
+
+
+def _idiv(a: Any, b: Any) -> None:
+    a /= b
+
+
+class InPlace:
+    """The in-place methods of Tensor."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # slots of Variable, which Tensor inherits from as well
+        array: Any
+        node: Any
+        _requires_grad: bool
+
+        def __getattr__(self, name: str) -> Any: ...  # the forms below
+
+    # Arithmetic, without a temporary array ------------------------------------------------------
+
+    def add_(self, other: Any, *, alpha: float = 1) -> Any:
+        """self += alpha * other."""
+        return _change(self, "add_", _iadd, ops.add, _scaled(self, other, alpha))
+
+    def sub_(self, other: Any, *, alpha: float = 1) -> Any:
+        """self -= alpha * other."""
+        return _change(self, "sub_", _isub, ops.sub, _scaled(self, other, alpha))
+
+    def mul_(self, other: Any) -> Any:
+        """self *= other."""
+        return _change(self, "mul_", _imul, ops.mul, other)
+
+    def div_(self, other: Any, *, rounding_mode: str | None = None) -> Any:
+        """self /= other."""
+        if rounding_mode is not None:
+            return _divided(self, other, rounding_mode=rounding_mode)
+        return _change(self, "div_", _idiv, ops.div, other)
+
+    subtract_, multiply_, divide_, true_divide_ = sub_, mul_, div_, div_
+
+    def __iadd__(self, other: Any) -> Any:
+        return self.add_(other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self.sub_(other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self.mul_(other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self.div_(other)
+
+    def __ifloordiv__(self, other: Any) -> Any:
+        return self.floor_divide_(other)
+
+    def __imod__(self, other: Any) -> Any:
+        return self.remainder_(other)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self.pow_(other)
+
+    def __iand__(self, other: Any) -> Any:
+        return self.bitwise_and_(other)
+
+    def __ior__(self, other: Any) -> Any:
+        return self.bitwise_or_(other)
+
+    def __ixor__(self, other: Any) -> Any:
+        return self.bitwise_xor_(other)
+
+    def __ilshift__(self, other: Any) -> Any:
+        return self.bitwise_left_shift_(other)
+
+    def __irshift__(self, other: Any) -> Any:
+        return self.bitwise_right_shift_(other)
+
+    # Overwriting ----------------------------------------------------------------------------------
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if value is None or isinstance(value, str):
+            kind = dtypes.name_of(self.array.dtype)
+            raise TypeError(f"can't assign a {type(value).__name__} to a tensor of type {kind}")
+        basic, advanced = indexing.parts_of(index)
+        if advanced is None and getattr(value, "shape", None):  # of one element: x[0, 0] = ones(1)
+            items = basic if type(basic) is tuple else (basic,)
+            basic = items if ... in items else (*items, ...)
+        try:
+            if basic is None or advanced is None:
+                _put(self, "setitem", basic if advanced is None else advanced, value)
+            else:
+                _put(self, "setitem", advanced, value, within=basic)
+        except IndexError as error:
+            raise indexing.explained(error, tuple(self.array.shape)) from error
+
+    def copy_(self, other: Any, non_blocking: bool = False) -> Any:
+        """Takes over the values of `other`, cast to this type and moved to this device."""
+        if isinstance(other, Variable):
+            here = device_of(self.array)
+            if device_of(other.array) != here:
+                other = ops.to_device(other, device=here)
+        else:
+            other = to_device(other, device_of(self.array))
+        return _put(self, "copy_", ..., other)
+
+    def zero_(self) -> Any:
+        """All elements 0."""
+        return _put(self, "zero_", ..., 0)
+
+    def fill_(self, value: Any) -> Any:
+        """All elements `value`, a number or a 0-d tensor."""
+        if isinstance(value, Variable) and value.array.ndim:
+            raise RuntimeError(
+                "fill_ only supports 0-dimension value tensor but got tensor with "
+                f"{value.array.ndim} dimensions."
+            )
+        return _put(self, "fill_", ..., value)
+
+    def masked_fill_(self, mask: Any, value: Any) -> Any:
+        """`value` where mask is True."""
+        m = ops.broadcast_to(mask, shape=self.array.shape)
+        return _put(self, "masked_fill_", getattr(m, "array", m), value)
+
+    # Random values --------------------------------------------------------------------------------
+
+    def uniform_(self, low: float = 0.0, /, to: float = 1.0, *, generator: Any = None) -> Any:
+        """Drawn from the uniform distribution on [low, to); PyTorch calls `low` `from`."""
+        return _drawn(self, "uniform_", lambda x: random.fill_uniform(x, low, to, generator))
+
+    def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
+        """Drawn from the normal distribution."""
+        return _drawn(self, "normal_", lambda x: random.fill_normal(x, mean, std, generator))
+
+    # History --------------------------------------------------------------------------------------
+
+    def detach_(self) -> Any:
+        """Forgets how this tensor was made."""
+        tensor: Any = self
+        if tensor.node is not None:
+            recorded_writes.forget(tensor)
+        tensor._requires_grad = False
+        return tensor
+
+
+# The other forms: what the method returns goes to the tensor's memory, or to its shape.
+
+FORMS = """
+    abs absolute acos acosh addcdiv addcmul arccos arccosh arcsin arcsinh arctan arctan2 arctanh
+    asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_not bitwise_or
+    bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip copysign cos cosh
+    cumprod cumsum deg2rad digamma eq erf erfc erfinv exp exp2 expm1 fix floor
+    floor_divide fmod frac gcd ge greater greater_equal gt heaviside hypot index_add index_copy
+    index_fill index_put lcm le lerp less less_equal lgamma log log10 log1p log2 logical_and
+    logical_not logical_or logical_xor logit lt masked_scatter mvlgamma nan_to_num ne neg
+    negative not_equal polygamma pow rad2deg reciprocal relu remainder round rsqrt scatter
+    scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square tan tanh tril triu
+    trunc xlogy
+""".split()  # noqa: SIM905
+RANDOM_FORMS = ["bernoulli", "cauchy", "exponential", "geometric", "log_normal", "random"]
+SHAPE_FORMS = ["squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze"]
+
+for _name in FORMS:
+    setattr(InPlace, f"{_name}_", _form(_name))
+for _name in RANDOM_FORMS:
+    setattr(InPlace, f"{_name}_", _random_form(_name))
+for _name in SHAPE_FORMS:
+    setattr(InPlace, f"{_name}_", _shape_form(_name))
+
+_divided = _form("div")
+
+
+def _scaled(tensor: Any, other: Any, alpha: float) -> Any:
+    return other if alpha == 1 else scaled(tensor, other, alpha)
+
+
+def _drawn(tensor: Any, name: str, fill: Callable[[Any], None]) -> Any:
+    if not _recorded(tensor, name):
+        return _write(tensor, name, fill)
+    drawn = xp(tensor.array).empty_like(tensor.array)
+    fill(drawn)
+    return _put(tensor, name, ..., drawn)

@@ -1,0 +1,51 @@
+"""The table of methods: what is a method of Tensor, and which function it is.
+
+Eighth of the reading path; next: `nn/module.py`. `Tensor` itself stands on the ground floor and
+knows its fields only. What it can do is bound to it here, once: every public function is a method
+of the same name, but for a few; operators are the operations in `ops` (`x + y` is `ops.add`); and
+what is no function stands in classes of methods, in the files of this folder.
+"""
+
+from __future__ import annotations
+
+from .. import functions, ops
+from ..core.public import name_methods, public
+from ..core.tensor import Tensor
+from .container import Container
+from .conversion import Conversions
+from .gradients import Gradients
+from .inplace import InPlace
+from .memory import Description
+from .operators import Operators
+from .typed import Constructor
+
+__all__ = ["METHODS", "NOT_METHODS"]
+
+# Functions that are no methods: of several tensors, of none, or of something else first.
+NOT_METHODS = {
+    "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes",
+    "broadcast_tensors", "bucketize", "cartesian_prod", "cat", "cdist", "chain_matmul",
+    "column_stack", "combinations", "concat", "concatenate", "cumulative_trapezoid", "dstack",
+    "einsum", "hstack", "is_tensor", "isin", "meshgrid", "pad", "polygamma", "result_type",
+    "row_stack", "rsub", "searchsorted", "split", "stack", "std_mean", "tensordot", "threshold",
+    "trapezoid", "trapz", "vander", "var_mean", "vstack", "where",
+}  # fmt: skip
+
+METHODS = (Operators, Gradients, Conversions, Container, InPlace, Description, Constructor)
+_OF_EVERY_CLASS = frozenset(vars(type("Empty", (), {"__slots__": (), "__doc__": ""})))
+_NOT_BOUND = _OF_EVERY_CLASS | {"__annotations__", "__hash__", "array"}
+
+
+def _bind() -> None:
+    for name in functions.__all__:
+        if name not in NOT_METHODS:
+            setattr(Tensor, name, public(functions.BARE[name], name, "Tensor", __name__))
+    for methods in METHODS:
+        name_methods(methods)
+        for name, method in vars(methods).items():
+            if name not in _NOT_BOUND:
+                setattr(Tensor, name, method)
+    Tensor._namespace = ops
+
+
+_bind()

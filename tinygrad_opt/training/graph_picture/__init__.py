@@ -1,0 +1,1 @@
+"""`draw_graph`: the recorded graph as a picture."""

@@ -1,0 +1,1 @@
+"""`summary`: a network's layers, shapes, parameters and memory as a table."""
