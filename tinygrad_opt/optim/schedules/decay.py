@@ -120,7 +120,7 @@ def polynomial(total_iters: int = 5, power: float = 1.0) -> Formula:
 def exponential_decay(decay_rate: float) -> Formula:
     """The exponential decay of textbooks: by the rate of decay, not by a factor per step.
 
-        f(t) = e ^ (-decay_rate * t),  which is gamma ^ t with gamma = e ^ -decay_rate
+        f(t) = e ^ (-decay_rate * t),  which is `exponential` with gamma = e ^ -decay_rate
 
     decay_rate: per step, finite, at least 0.  Raises ValueError otherwise.
     """
