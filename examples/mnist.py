@@ -24,11 +24,11 @@ from matplotlib.figure import Figure
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
-from tinygrad_opt.data.idx import load_mnist, save_idx
 from tinygrad_opt.nn import functional as F
 from tinygrad_opt.optim.lr_scheduler import OneCycleLR
 from tinygrad_opt.training import progress
 from tinygrad_opt.utils.data import DataLoader, TensorDataset
+from tinygrad_opt.utils.idx import load_mnist, save_idx
 
 
 def write_digits(folder: Path) -> None:

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 
 import tinygrad_opt as torch
 from tinygrad_opt import autograd
-from tinygrad_opt.arrays.xp import xp
 from tinygrad_opt.autograd import GradcheckError, gradcheck, gradgradcheck, op
+from tinygrad_opt.backend import xp
 
 
 @op

@@ -21,6 +21,7 @@ from tinygrad_opt.utils.data import (
     Dataset,
     IterableDataset,
     TensorDataset,
+    WorkerInfo,
     get_worker_info,
 )
 
@@ -165,6 +166,7 @@ def test_out_of_order():
 def test_worker_info_and_init():
     def told(id):
         info = get_worker_info()
+        assert type(info) is WorkerInfo
         assert info.id == id
         info.dataset.function = lambda i: (i, id, info.num_workers, info.seed)
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MODULES = {f"tinygrad_opt/kernels/{path.name}" for path in (ROOT / "kernels").glob("*.py")}
+KERNELS = [path.relative_to(ROOT).as_posix() for path in (ROOT / "kernels").rglob("*.py")]
+MODULES = {f"tinygrad_opt/{path}" for path in KERNELS}
 MODULES |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "tinygrad_opt").rglob("*.py")}
 
 TRAINING = """

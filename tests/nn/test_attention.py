@@ -6,14 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from nn_rows.samplers import numbers
 
 import tinygrad_opt as T
 import tinygrad_opt.nn.functional as F
 from tinygrad_opt import autograd, nn
-
-
-def numbers(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 def np_softmax(x):

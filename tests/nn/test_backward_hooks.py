@@ -146,6 +146,8 @@ def test_hooks_of_all_modules():
     assert log == ["forward"] * 3 + ["pre", "pre", "Tanh", "pre", "Linear", "Sequential"]
     net(tg.ones(1, 2)).sum().backward()
     assert len(log) == 9
+    old_name = all_modules.register_module_backward_hook
+    assert old_name is all_modules.register_module_full_backward_hook
 
 
 def test_twice_and_in_higher_derivatives():

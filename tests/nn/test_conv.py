@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nn_rows.samplers import numbers
 
 import tinygrad_opt as T
 from tinygrad_opt import nn
@@ -15,47 +16,6 @@ from tinygrad_opt.arrays.namespace import Namespace
 from tinygrad_opt.arrays.windows import Window
 from tinygrad_opt.arrays.xp import xp
 from tinygrad_opt.nn import functional as F
-
-# name -> how both libraries build it, and the shape it takes
-MODULES = {
-    "Conv1d": (lambda nn: nn.Conv1d(4, 6, 3, stride=2, padding=1, groups=2), (2, 4, 7)),
-    "Conv1d same": (lambda nn: nn.Conv1d(2, 3, 3, padding="same", dilation=2), (2, 2, 7)),
-    "Conv1d circular": (lambda nn: nn.Conv1d(2, 3, 3, padding=2, padding_mode="circular"), (2, 7)),
-    "Conv2d": (lambda nn: nn.Conv2d(3, 4, 3), (2, 3, 5, 6)),
-    "Conv2d settings": (
-        lambda nn: nn.Conv2d(4, 6, (3, 2), (2, 1), (1, 2), (1, 2), 2, bias=False),
-        (2, 4, 5, 6),
-    ),
-    "Conv2d valid": (lambda nn: nn.Conv2d(3, 4, 3, padding="valid"), (3, 5, 6)),
-    "Conv2d reflect": (
-        lambda nn: nn.Conv2d(2, 3, 3, padding=(1, 2), padding_mode="reflect"),
-        (2, 2, 5, 6),
-    ),
-    "Conv2d replicate same": (
-        lambda nn: nn.Conv2d(2, 3, (3, 5), padding="same", padding_mode="replicate"),
-        (2, 2, 5, 6),
-    ),
-    "Conv3d": (lambda nn: nn.Conv3d(2, 3, 2, padding=1), (2, 2, 3, 2, 4)),
-    "ConvTranspose1d": (lambda nn: nn.ConvTranspose1d(4, 2, 3, 2, 1, 1, groups=2), (2, 4, 5)),
-    "ConvTranspose2d": (
-        lambda nn: nn.ConvTranspose2d(4, 6, 3, (2, 1), 1, (1, 0), 2, True, (1, 2)),
-        (2, 4, 4, 3),
-    ),
-    "ConvTranspose3d": (lambda nn: nn.ConvTranspose3d(2, 3, 2, 2, bias=False), (2, 2, 2, 3)),
-    "Unfold": (lambda nn: nn.Unfold((2, 3), 1, 1, 2), (2, 3, 5, 6)),
-    "Fold": (lambda nn: nn.Fold((4, 5), (2, 3), stride=(2, 1)), (2, 12, 6)),
-    "LazyConv1d": (lambda nn: nn.LazyConv1d(3, 2), (2, 4, 5)),
-    "LazyConv2d": (lambda nn: nn.LazyConv2d(4, 3, groups=2), (2, 4, 5, 5)),
-    "LazyConv3d": (lambda nn: nn.LazyConv3d(2, 2, bias=False), (1, 2, 3, 3, 3)),
-    "LazyConvTranspose1d": (lambda nn: nn.LazyConvTranspose1d(3, 2, 2), (2, 4, 5)),
-    "LazyConvTranspose2d": (lambda nn: nn.LazyConvTranspose2d(4, 3, groups=2), (2, 4, 5, 5)),
-    "LazyConvTranspose3d": (lambda nn: nn.LazyConvTranspose3d(2, 2), (1, 2, 2, 2, 2)),
-}
-
-
-def numbers(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
-
 
 # By definition ------------------------------------------------------------------------------------
 
@@ -394,37 +354,3 @@ def test_pytorch_refuses_the_same(torch, name):
     wrong, kind, _ = ERRORS[name]
     with pytest.raises(kind):
         wrong(torch, torch.nn.functional)
-
-
-def pair(torch, name):
-    """Our layer and PyTorch's with the same values, its input and a gradient of its output."""
-    make, shape = MODULES[name]
-    ours, theirs = make(nn), make(torch.nn)
-    theirs(torch.zeros(*shape))  # settles the lazy ones
-    ours(T.zeros(*shape))
-    ours, theirs = ours.double(), theirs.double()
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    ours.load_state_dict({k: T.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
-    return ours, theirs, numbers(*shape)
-
-
-@pytest.mark.peers
-@pytest.mark.parametrize("name", MODULES)
-def test_layers_as_in_pytorch(torch, name):
-    ours, theirs, x = pair(torch, name)
-    assert repr(ours) == repr(theirs)
-    a, b = T.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    y, z = ours(a), theirs(b)
-    np.testing.assert_allclose(y.array, z.detach().numpy(), rtol=1e-10, atol=1e-12)
-    g = numbers(*z.shape, seed=1)
-    y.backward(T.tensor(g))
-    z.backward(torch.tensor(g))
-    for p, q in zip([a, *ours.parameters()], [b, *theirs.parameters()], strict=True):
-        np.testing.assert_allclose(p.grad.array, q.grad.numpy(), rtol=1e-10, atol=1e-12)
-
-
-@pytest.mark.peers
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("Lazy")])
-def test_lazy_text_as_in_pytorch(torch, name):
-    make, _ = MODULES[name]
-    assert repr(make(nn)) == repr(make(torch.nn))

@@ -8,16 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nn_rows.samplers import numbers
 
 import tinygrad_opt as T
 import tinygrad_opt.nn.functional as F
 from tinygrad_opt import autograd, nn
 
 INDEX = np.array([[1, 4, 1], [0, 1, 2]])
-
-
-def numbers(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 def close(a, b, tolerance=1e-12):

@@ -42,6 +42,7 @@ def test_a_parameter_becomes_a_function_of_another():
     assert parametrize.register_parametrization(layer, "weight", Symmetric()) is layer
     assert type(layer).__name__ == "ParametrizedLinear"
     assert isinstance(layer, nn.Linear)
+    assert type(layer.parametrizations.weight) is parametrize.ParametrizationList
     assert layer.parametrizations.weight.original is original
     assert layer.weight.tolist() == layer.weight.T.tolist()
     assert list(layer.state_dict()) == ["bias", "parametrizations.weight.original"]

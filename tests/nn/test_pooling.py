@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nn_rows.samplers import numbers
 
 import tinygrad_opt as T
 from tinygrad_opt import nn
@@ -15,66 +16,6 @@ from tinygrad_opt.arrays.namespace import Namespace
 from tinygrad_opt.arrays.windows import Spans
 from tinygrad_opt.arrays.xp import xp
 from tinygrad_opt.nn import functional as F
-
-# name -> how both libraries build it, and the shape it takes
-MODULES = {
-    "MaxPool1d": (lambda nn: nn.MaxPool1d(3, 2, padding=1), (2, 3, 7)),
-    "MaxPool2d": (lambda nn: nn.MaxPool2d(2), (2, 3, 6, 5)),
-    "MaxPool2d settings": (
-        lambda nn: nn.MaxPool2d((2, 3), (1, 2), (1, 0), (2, 1), ceil_mode=True),
-        (2, 3, 6, 6),
-    ),
-    "MaxPool3d": (lambda nn: nn.MaxPool3d(2, stride=1), (2, 2, 3, 2, 3)),
-    "AvgPool1d": (lambda nn: nn.AvgPool1d(3, 2, 1, True, False), (2, 3, 6)),
-    "AvgPool2d": (lambda nn: nn.AvgPool2d(2), (3, 4, 6)),
-    "AvgPool2d settings": (lambda nn: nn.AvgPool2d(3, (2, 1), 1, True), (2, 3, 6, 5)),
-    "AvgPool2d divisor": (lambda nn: nn.AvgPool2d(2, divisor_override=3), (2, 3, 4, 4)),
-    "AvgPool3d": (lambda nn: nn.AvgPool3d(2, padding=1), (1, 2, 3, 2, 3)),
-    "AdaptiveAvgPool1d": (lambda nn: nn.AdaptiveAvgPool1d(3), (2, 3, 7)),
-    "AdaptiveAvgPool2d": (lambda nn: nn.AdaptiveAvgPool2d((3, None)), (2, 3, 7, 2)),
-    "AdaptiveAvgPool3d": (lambda nn: nn.AdaptiveAvgPool3d(2), (2, 1, 3, 2, 4)),
-    "AdaptiveMaxPool1d": (lambda nn: nn.AdaptiveMaxPool1d(3), (2, 3, 7)),
-    "AdaptiveMaxPool2d": (lambda nn: nn.AdaptiveMaxPool2d((3, None)), (3, 7, 2)),
-    "AdaptiveMaxPool3d": (lambda nn: nn.AdaptiveMaxPool3d(2), (2, 1, 3, 2, 4)),
-    "LPPool1d": (lambda nn: nn.LPPool1d(2, 3, 1), (2, 3, 6)),
-    "LPPool2d": (lambda nn: nn.LPPool2d(2, (2, 3)), (2, 3, 4, 6)),
-    "LPPool3d": (lambda nn: nn.LPPool3d(2, 2, ceil_mode=True), (1, 2, 3, 2, 2)),
-    "Upsample": (lambda nn: nn.Upsample(scale_factor=2), (2, 3, 4)),
-    "Upsample factors": (lambda nn: nn.Upsample(scale_factor=(2, 1.5)), (2, 3, 4, 4)),
-    "Upsample size": (
-        lambda nn: nn.Upsample((5, 3), mode="bilinear", align_corners=True),
-        (2, 3, 4, 4),
-    ),
-    "Upsample trilinear": (
-        lambda nn: nn.Upsample(scale_factor=1.6, mode="trilinear", recompute_scale_factor=True),
-        (1, 2, 3, 2, 3),
-    ),
-    "UpsamplingNearest2d": (lambda nn: nn.UpsamplingNearest2d(scale_factor=3), (2, 3, 2, 4)),
-    "UpsamplingBilinear2d": (lambda nn: nn.UpsamplingBilinear2d((3, 7)), (2, 3, 2, 4)),
-    "PixelShuffle": (lambda nn: nn.PixelShuffle(2), (2, 8, 2, 3)),
-    "PixelUnshuffle": (lambda nn: nn.PixelUnshuffle(2), (3, 2, 4, 6)),
-    "ChannelShuffle": (lambda nn: nn.ChannelShuffle(3), (2, 6, 2, 3)),
-    "ZeroPad1d": (lambda nn: nn.ZeroPad1d(2), (2, 3, 4)),
-    "ZeroPad2d": (lambda nn: nn.ZeroPad2d((1, -1, 0, 2)), (2, 3, 4, 4)),
-    "ZeroPad3d": (lambda nn: nn.ZeroPad3d(1), (1, 2, 2, 3, 2)),
-    "ConstantPad1d": (lambda nn: nn.ConstantPad1d((1, 2), 3.5), (3, 4)),
-    "ConstantPad2d": (lambda nn: nn.ConstantPad2d(1, -1.5), (2, 3, 4, 4)),
-    "ConstantPad3d": (lambda nn: nn.ConstantPad3d(1, 0.5), (1, 2, 2, 3, 2)),
-    "ReflectionPad1d": (lambda nn: nn.ReflectionPad1d(2), (2, 3, 4)),
-    "ReflectionPad2d": (lambda nn: nn.ReflectionPad2d((1, 2, 3, 0)), (2, 3, 4, 4)),
-    "ReflectionPad3d": (lambda nn: nn.ReflectionPad3d(1), (1, 2, 2, 3, 2)),
-    "ReplicationPad1d": (lambda nn: nn.ReplicationPad1d(2), (3, 4)),
-    "ReplicationPad2d": (lambda nn: nn.ReplicationPad2d((1, 2, 3, 0)), (2, 3, 4, 4)),
-    "ReplicationPad3d": (lambda nn: nn.ReplicationPad3d(1), (1, 2, 2, 3, 2)),
-    "CircularPad1d": (lambda nn: nn.CircularPad1d(2), (2, 3, 4)),
-    "CircularPad2d": (lambda nn: nn.CircularPad2d((1, 2, 3, 0)), (2, 3, 4, 4)),
-    "CircularPad3d": (lambda nn: nn.CircularPad3d(1), (1, 2, 2, 3, 2)),
-}
-
-
-def numbers(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
-
 
 # Known values -------------------------------------------------------------------------------------
 
@@ -411,22 +352,6 @@ def test_pytorch_refuses_the_same(torch, name):
     wrong, kind, _ = ERRORS[name]
     with pytest.raises(kind):
         wrong(torch, torch.nn.functional)
-
-
-@pytest.mark.peers
-@pytest.mark.parametrize("name", MODULES)
-def test_layers_as_in_pytorch(torch, name):
-    make, shape = MODULES[name]
-    ours, theirs = make(nn), make(torch.nn)
-    assert repr(ours) == repr(theirs)
-    x = numbers(*shape)
-    a, b = T.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    y, z = ours(a), theirs(b)
-    np.testing.assert_allclose(y.array, z.detach().numpy(), rtol=1e-10, atol=1e-12, strict=True)
-    g = numbers(*z.shape, seed=1)
-    y.backward(T.tensor(g))
-    z.backward(torch.tensor(g))
-    np.testing.assert_allclose(a.grad.array, b.grad.numpy(), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.peers

@@ -8,9 +8,11 @@ import math
 
 import numpy as np
 import pytest
+from nn_rows.samplers import numbers
 
 import tinygrad_opt as T
 from tinygrad_opt import autograd, nn
+from tinygrad_opt.func import functional_call
 from tinygrad_opt.nn import packing
 from tinygrad_opt.nn.packing import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
@@ -24,10 +26,6 @@ SETTINGS = {
     "all": {"num_layers": 2, "bidirectional": True, "batch_first": True},
 }
 settings = pytest.mark.parametrize("name", SETTINGS)
-
-
-def numbers(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 def make(lib, kind, *sizes, **kwargs):
@@ -338,6 +336,24 @@ def test_cells_equal_one_step(kind, bias):
     assert_close(values(cell(T.tensor(x))), values(cell(T.tensor(x), zeros)))
     sum(x.sum() for x in flat(found)).backward()
     assert all(p.grad is not None for p in cell.parameters())
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "RNN_relu"])
+def test_derivatives_of_cells(kind):
+    name = f"{kind.removesuffix('_relu')}Cell" + ("_relu" if kind.endswith("relu") else "")
+    cell = make(T, name, 3, 4)
+    names = [name for name, _ in cell.named_parameters()]
+    states = [numbers(2, 4, seed=5 + i) for i in range(2 if kind == "LSTM" else 1)]
+
+    def run(*tensors):
+        state, parameters = tensors[1 : 1 + len(states)], tensors[1 + len(states) :]
+        hx = tuple(state) if kind == "LSTM" else state[0]
+        return flat(functional_call(cell, dict(zip(names, parameters, strict=True)),
+                                    (tensors[0], hx)))  # fmt: skip
+
+    leaves = [T.tensor(x, requires_grad=True) for x in (numbers(2, 3), *states)]
+    leaves += [p.detach().clone().requires_grad_() for p in cell.parameters()]
+    assert autograd.gradcheck(run, leaves)
 
 
 def test_rnn_cell_with_relu():

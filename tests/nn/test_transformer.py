@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from nn_rows.samplers import numbers
 
 import tinygrad_opt as T
 import tinygrad_opt.nn.functional as F
@@ -23,10 +24,6 @@ SETTINGS = {
 }
 layers = pytest.mark.parametrize("kind", LAYERS)
 settings = pytest.mark.parametrize("name", SETTINGS)
-
-
-def numbers(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 def filled(lib, module, dtype="float64"):

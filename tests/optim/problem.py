@@ -58,3 +58,12 @@ def run(library: Any, make_optimizer: Any, dtype: str, steps: int = STEPS) -> np
     optimizer = make_optimizer(params)
     go_on(library, params, optimizer, range(steps))
     return result(params, optimizer)
+
+
+def converted(value, to):
+    """A state dict with the Tensors of library `to`."""
+    if isinstance(value, dict):
+        return {k: converted(v, to) for k, v in value.items()}
+    if isinstance(value, list):
+        return [converted(v, to) for v in value]
+    return to.tensor(value.detach().numpy().copy()) if hasattr(value, "detach") else value

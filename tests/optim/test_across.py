@@ -23,15 +23,6 @@ def _double_everywhere(torch):
     torch.set_default_dtype(before)  # ours is set back by the fixture of all tests
 
 
-def converted(value, to):
-    """A state dict with the Tensors of library `to`."""
-    if isinstance(value, dict):
-        return {k: converted(v, to) for k, v in value.items()}
-    if isinstance(value, list):
-        return [converted(v, to) for v in value]
-    return to.tensor(value.detach().numpy().copy()) if hasattr(value, "detach") else value
-
-
 def half_way(library, cls, row):
     params = problem.parameters(library, "float64")
     optimizer = cls(params, **row.settings)
@@ -46,7 +37,7 @@ def test_training_goes_on_in_the_other_library(torch, row, way):
     old, new = (tinygrad_opt, torch) if way == "there" else (torch, tinygrad_opt)
     first, second = (row.cls, twin) if way == "there" else (twin, row.cls)
     params, optimizer = half_way(old, first, row)
-    saved = converted(optimizer.state_dict(), new)
+    saved = problem.converted(optimizer.state_dict(), new)
 
     others = [new.tensor(p.detach().numpy().copy()).requires_grad_() for p in params]
     other = second(others, lr=1e-5)

@@ -7,6 +7,7 @@ import inspect
 import pickle
 
 import numpy as np
+import problem
 import pytest
 from reducing import REDUCING
 from table import OPTIMIZERS
@@ -132,15 +133,6 @@ def test_sparse_adams_arguments_are_pytorchs(torch):
     }
 
 
-def converted(value, to):
-    """A state dict with the Tensors of library `to`."""
-    if isinstance(value, dict):
-        return {k: converted(v, to) for k, v in value.items()}
-    if isinstance(value, list):
-        return [converted(v, to) for v in value]
-    return to.tensor(value.detach().numpy().copy()) if hasattr(value, "detach") else value
-
-
 @pytest.mark.peers
 @pytest.mark.parametrize("there", [False, True])
 @pytest.mark.parametrize("name", ["SparseAdam", "Adagrad"])
@@ -152,7 +144,7 @@ def test_training_goes_on_in_the_other_library(torch, name, there):
     assert name == "Adagrad" or type(saved["state"][0]["step"]) is int
     others = [new.tensor(p.detach().numpy().copy()).requires_grad_() for p in params]
     other = getattr(new.optim, name)(others, lr=1.0)
-    other.load_state_dict(converted(saved, new))
+    other.load_state_dict(problem.converted(saved, new))
     go_on(new, others, other, range(STEPS // 2, STEPS))
     assert error(values(others), run(old, name, dict(lr=0.05))[0]) < 1e-12
     a, b = optimizer.state_dict(), other.state_dict()

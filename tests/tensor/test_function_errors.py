@@ -3,9 +3,7 @@
 One pattern serves both libraries; ours says more around it.
 """
 
-import pytest
-
-import tinygrad_opt as tg
+from refusals import both_refuse
 
 R, I, V = RuntimeError, IndexError, ValueError  # noqa: E741
 
@@ -248,17 +246,4 @@ ERRORS = {
                        lambda m: m.nn.functional.one_hot(m.zeros(0, dtype=m.int64))),
 }  # fmt: skip
 
-errors = pytest.mark.parametrize(("kind", "said", "call"), ERRORS.values(), ids=ERRORS)
-
-
-@errors
-def test_errors(kind, said, call):
-    with pytest.raises(kind, match=said):
-        call(tg)
-
-
-@pytest.mark.peers
-@errors
-def test_errors_as_pytorch(torch, kind, said, call):
-    with pytest.raises(kind, match=said):
-        call(torch)
+test_errors, test_errors_as_pytorch = both_refuse(ERRORS)

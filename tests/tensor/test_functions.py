@@ -191,6 +191,12 @@ def test_aliases():
     assert bare["multiply"] is bare["mul"]
     assert tg.pow(tg.tensor([2.0]), 3).item() == 8
     assert ops.copy is ops.clone
+    x = tg.tensor([-1.5, 0.5, 2.5])
+    assert tg.sgn(x).tolist() == tg.sign(x).tolist() == [-1, 1, 1]
+    assert tg.fix(x).tolist() == tg.trunc(x).tolist() == [-1, 0, 2]
+    assert tg.trapz(x, dx=2.0).item() == tg.trapezoid(x, dx=2.0).item() == 2
+    assert tg.row_stack((x, x)).tolist() == tg.vstack((x, x)).tolist() == [x.tolist()] * 2
+    assert (tg.pi, tg.inf) == (math.pi, math.inf)
 
 
 @pytest.mark.peers

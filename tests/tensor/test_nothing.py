@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from refusals import both_refuse
 
 import tinygrad_opt as tg
 
@@ -187,20 +188,7 @@ ERRORS = {
     "index_fill": (R, "only supports a 0-dimensional value tensor, but got tensor with 1 dim",
                    lambda m: m.index_fill(m.zeros(2), 0, m.tensor([0]), m.zeros(1))),
 }  # fmt: skip
-errors = pytest.mark.parametrize(("kind", "said", "call"), ERRORS.values(), ids=ERRORS)
-
-
-@errors
-def test_errors(kind, said, call):
-    with pytest.raises(kind, match=said):
-        call(tg)
-
-
-@pytest.mark.peers
-@errors
-def test_errors_as_pytorch(torch, kind, said, call):
-    with pytest.raises(kind, match=said):
-        call(torch)
+test_errors, test_errors_as_pytorch = both_refuse(ERRORS)
 
 
 # A sweep over shapes with nothing in them ---------------------------------------------------------

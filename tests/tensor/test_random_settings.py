@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from refusals import both_refuse
 
 import tinygrad_opt as tg
 
@@ -136,20 +137,7 @@ SETTINGS = {
     "trunc_normal, std": (ZeroDivisionError, "std must not be 0|division by zero",
                           lambda m: m.nn.init.trunc_normal_(m.empty(1), 0.0, 0.0)),
 }  # fmt: skip
-settings = pytest.mark.parametrize(("kind", "said", "call"), SETTINGS.values(), ids=SETTINGS)
-
-
-@settings
-def test_settings_are_checked(kind, said, call):
-    with pytest.raises(kind, match=said):
-        call(tg)
-
-
-@pytest.mark.peers
-@settings
-def test_settings_are_checked_as_pytorch(torch, kind, said, call):
-    with pytest.raises(kind, match=said):
-        call(torch)
+test_settings_are_checked, test_settings_are_checked_as_pytorch = both_refuse(SETTINGS)
 
 
 def test_too_few_weights_are_refused():  # PyTorch draws those of weight 0

@@ -9,7 +9,7 @@ import pytest
 import tinygrad_opt as tg
 from tinygrad_opt import nn
 from tinygrad_opt.autograd import Function
-from tinygrad_opt.training import draw_graph
+from tinygrad_opt.training import Drawing, draw_graph
 from tinygrad_opt.training.graph_picture.layout import place
 
 
@@ -26,6 +26,7 @@ def test_a_network():
     model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
     loss = nn.functional.mse_loss(model(tg.ones(5, 3)), tg.ones(5, 2))
     drawing = draw_graph(loss, model)
+    assert type(drawing) is Drawing
     kinds = {box.title: (box.kind, box.detail) for box in drawing.boxes}
     assert kinds["0.weight"] == ("parameter", "(4, 3)")
     assert kinds["2.bias"] == ("parameter", "(2)")

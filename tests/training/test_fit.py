@@ -6,7 +6,7 @@ import pytest
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
 from tinygrad_opt.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
-from tinygrad_opt.training import Callback, accuracy, evaluate, fit
+from tinygrad_opt.training import Callback, Run, accuracy, evaluate, fit
 from tinygrad_opt.utils.data import DataLoader, TensorDataset
 
 
@@ -212,6 +212,7 @@ def test_callbacks_hear_of_everything_in_order():
 def test_stop_ends_before_the_next_epoch():
     class Enough(Callback):
         def after_epoch(self, run):
+            assert type(run) is Run
             run.stop = run.epoch == 2
 
     x, y = problem(8)

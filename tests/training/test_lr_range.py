@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
-from tinygrad_opt.training import lr_range_test
+from tinygrad_opt.training import LRRange, lr_range_test
 from tinygrad_opt.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 mpl.use("agg")
@@ -81,6 +81,7 @@ def test_everything_is_put_back(name):
     setup = Setup(OPTIMIZERS[name], warm=0 if name == "fresh" else 2)
     before = setup.everything()
     found = setup.range_test(end=1.0)
+    assert type(found) is LRRange
     assert len(found.losses) > 5
     assert_same(setup.everything(), before)
     setup.train(2)

@@ -9,7 +9,7 @@ import pytest
 import tinygrad_opt as tg
 from tinygrad_opt import nn
 from tinygrad_opt.autograd import Function
-from tinygrad_opt.training import summary
+from tinygrad_opt.training import LayerRow, Summary, summary
 
 
 class Tied(nn.Module):
@@ -36,6 +36,8 @@ def test_shapes_and_parameters():
     model[0].requires_grad_(False)
     found = summary(model, (2, 1, 8, 8))
     rows = by_name(found)
+    assert type(found) is Summary
+    assert {type(row) for row in found.rows} == {LayerRow}
     assert [row.kind for row in found.rows] == [
         "Sequential", "Conv2d", "BatchNorm2d", "Flatten", "Linear",
     ]  # fmt: skip

@@ -16,7 +16,7 @@ from ..arrays.rowsparse import RowSparse, added
 from ..arrays.xp import xp
 from .node import Node, Variable
 from .record import mode
-from .seeds import as_list, seeds_of
+from .seeds import as_list, freed, leading_to, seeds_of
 from .tensor import Tensor, wrap_plain
 from .versions import clock
 
@@ -118,7 +118,7 @@ def propagate(
     """The gradients that arrive: of all leaves, or (if `wanted` is given) of those tensors."""
     if watch.resolve is not None:
         watch.resolve(outputs)
-    useful = None if wanted is None else _leading_to(wanted, outputs)
+    useful = None if wanted is None else leading_to(wanted, outputs)
     last_write = clock.last_write
     prepare = _preparation(create_graph)
     arrived: dict[Any, Any] = {}  # of wanted tensors that are no leaves
@@ -149,7 +149,7 @@ def propagate(
                 continue  # the way ends here: this Node does not run, and keeps what it saved
         output = node.output
         if not output:
-            raise _freed(node)
+            raise freed(node)
         if node.rank > last_write:  # something was written to since this operation ran
             watch.check(node, create_graph)  # type: ignore[misc]
         if prepare is not None:
@@ -226,35 +226,3 @@ def reduce_to(g: Any, shape: tuple[int, ...], made_by: str) -> Any:
     if axes:
         g = xp(g).sum(g, axis=axes, keepdims=True)
     return g.reshape(shape)
-
-
-def _freed(node: Node) -> RuntimeError:
-    return RuntimeError(
-        "Trying to backward through the graph a second time (or directly access saved tensors "
-        f"after they have already been freed): {node.name()} was freed by the first backward. "
-        "Pass retain_graph=True to the first, or compute the forward pass again."
-    )
-
-
-def _leading_to(wanted: list[Any], outputs: list[Any]) -> dict[Any, list[Any]]:
-    """The Nodes and leaves worth visiting: wanted, or with something wanted behind them.
-
-    Each with the list of wanted tensors that it made (leaves: empty).
-    """
-    nodes: set[Node] = set()
-    stack = [x.node for x in outputs if x.node is not None]
-    while stack:
-        node = stack.pop()
-        if node not in nodes:
-            if not node.output:  # a wanted tensor may have stood behind it: nobody knows any more
-                raise _freed(node)
-            nodes.add(node)
-            stack.extend(x.node for x in node.targets if x is not None and x.node is not None)
-    useful: dict[Any, list[Any]] = {x: [] for x in wanted if x.node is None}
-    for x in wanted:
-        if x.node is not None:
-            useful.setdefault(x.node, []).append(x)
-    for node in sorted(nodes, key=lambda n: -n.rank):  # oldest first: inputs are decided already
-        if any((x.node or x) in useful for x in node.targets if x is not None):
-            useful.setdefault(node, [])
-    return useful

@@ -1,4 +1,4 @@
-"""What a backward pass starts from: the outputs, and the gradient at each."""
+"""What a backward pass starts from, the gradient at each output; and what it has to pass."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 from ..arrays.device import device_of
 from ..arrays.xp import array_namespace, same_library
-from .node import Variable
+from .node import Node, Variable
 from .tensor import wrap_plain
 
-__all__ = ["as_list", "seeds_of"]
+__all__ = ["as_list", "freed", "leading_to", "seeds_of"]
 
 
 def as_list(tensors: Any) -> list[Any]:
@@ -65,3 +65,36 @@ def _seed(i: int, x: Any, seed: Any, create_graph: bool) -> Any:
         return seed if isinstance(seed, Variable) else wrap_plain(seed)
     seed = seed.array if isinstance(seed, Variable) else seed
     return seed if seed.dtype == array.dtype else seed.astype(array.dtype)
+
+
+def leading_to(wanted: list[Any], outputs: list[Any]) -> dict[Any, list[Any]]:
+    """The Nodes and leaves worth visiting: wanted, or with something wanted behind them.
+
+    Each with the list of wanted tensors that it made (leaves: empty).
+    """
+    nodes: set[Node] = set()
+    stack = [x.node for x in outputs if x.node is not None]
+    while stack:
+        node = stack.pop()
+        if node not in nodes:
+            if not node.output:  # a wanted tensor may have stood behind it: nobody knows any more
+                raise freed(node)
+            nodes.add(node)
+            stack.extend(x.node for x in node.targets if x is not None and x.node is not None)
+    useful: dict[Any, list[Any]] = {x: [] for x in wanted if x.node is None}
+    for x in wanted:
+        if x.node is not None:
+            useful.setdefault(x.node, []).append(x)
+    for node in sorted(nodes, key=lambda n: -n.rank):  # oldest first: inputs are decided already
+        if any((x.node or x) in useful for x in node.targets if x is not None):
+            useful.setdefault(node, [])
+    return useful
+
+
+def freed(node: Node) -> RuntimeError:
+    """The error of a pass through a Node that an earlier one has released."""
+    return RuntimeError(
+        "Trying to backward through the graph a second time (or directly access saved tensors "
+        f"after they have already been freed): {node.name()} was freed by the first backward. "
+        "Pass retain_graph=True to the first, or compute the forward pass again."
+    )

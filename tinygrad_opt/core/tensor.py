@@ -107,20 +107,6 @@ class Tensor(Bound, Variable):
             )
         return self.array.item()
 
-    def numpy(self) -> np.ndarray[Any, Any]:
-        """The NumPy array, sharing memory. Raises where a gradient or a device stands between."""
-        if self.requires_grad:
-            raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
-                "instead."
-            )
-        if type(self.array) is not np.ndarray:
-            raise TypeError(
-                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to "
-                "copy the tensor to host memory first."
-            )
-        return self.array
-
 
 # The framework's own constructors: past Tensor(...), whose meaning is PyTorch's, and quicker ------
 

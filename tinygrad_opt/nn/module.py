@@ -3,7 +3,7 @@
 Ninth of the reading path; next: `nn/linear.py`. Assigning a Parameter or a Module to an attribute
 registers it (`registry.py`); from there this file walks the tree. What it inherits stands beside
 it: looking up by path (`paths.py`), moving and casting (`convert.py`), saving and loading
-(`state.py`), hooks (`hooks.py`).
+(`state.py`), hooks (`hooks.py`), its text (`text.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .parameter import Parameter
 from .paths import Paths
 from .registry import BUFFER, MODULE, PARAMETER
 from .state import Saving
+from .text import Text
 
 __all__ = ["Module"]
 
@@ -31,7 +32,7 @@ def _unimplemented(self: Any, *input: Any) -> None:
     )
 
 
-class Module(Paths, Conversions, Saving):
+class Module(Paths, Conversions, Saving, Text):
     """The base class of layers and networks, as `torch.nn.Module`.
 
     A subclass calls `super().__init__()`, assigns Parameters and Modules to attributes, and defines
@@ -177,25 +178,3 @@ class Module(Paths, Conversions, Saving):
                 p.grad = None
             elif p.grad is not None:
                 p.grad.detach_().zero_()
-
-    # Text -----------------------------------------------------------------------------------------
-
-    def extra_repr(self) -> str:
-        """What stands in the parentheses of the repr; for subclasses to define."""
-        return ""
-
-    def _get_name(self) -> str:
-        return type(self).__name__
-
-    def __dir__(self) -> list[str]:
-        return sorted(name for name in object.__dir__(self) if not name[:1].isdigit())
-
-    def __repr__(self) -> str:
-        extra = self.extra_repr()
-        lines = extra.split("\n") if extra else []
-        children = [
-            f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._own(MODULE)
-        ]
-        if not children and len(lines) < 2:
-            return f"{self._get_name()}({extra})"
-        return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"

@@ -8,6 +8,7 @@ from typing import Any
 from ..arrays.xp import xp
 from ..core.half import HALF, in_float32
 from ..core.record import op
+from .product_errors import check_inner, check_linear
 
 
 def _t(x: Any) -> Any:
@@ -31,32 +32,11 @@ def matmul(x: Any, y: Any) -> Any:
         x = x[None]
     if right:
         y = y[:, None]
-    _check_inner(x, y)
+    check_inner(x, y)
     z = in_float32(_matmul, (x, y), {}) if x.dtype is HALF else _matmul(x, y)
     if left:
         z = z[..., 0, :]
     return z[..., 0] if right else z
-
-
-def _check_inner(x: Any, y: Any) -> None:
-    if x.shape[-1] != y.shape[-2]:
-        a, b = ("x".join(map(str, z.shape)) for z in (x, y))
-        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({a} and {b})")
-    for i, (n, m) in enumerate(zip(x.shape[-3::-1], y.shape[-3::-1], strict=False)):
-        if n != m and 1 not in (n, m):
-            raise RuntimeError(
-                f"matmul: The size of tensor a ({n}) must match the size of tensor b ({m}) at "
-                f"non-singleton dimension {max(len(x.shape), len(y.shape)) - 3 - i}; the leading "
-                f"axes of {tuple(x.shape)} and {tuple(y.shape)} do not broadcast"
-            )
-    if x.dtype != y.dtype:
-        from ..arrays.dtypes import name_of
-
-        raise RuntimeError(
-            f"matmul: expected m1 and m2 to have the same dtype, but got: "
-            f"{name_of(x.dtype).lower()} != {name_of(y.dtype).lower()}; convert one, for instance "
-            "with .float()"
-        )
 
 
 dot = matmul
@@ -66,7 +46,7 @@ dot = matmul
 def _linear(x, weight, bias):
     # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (rows, in), weight: (out, in)
     if x.shape[1] != weight.shape[-1] or x.dtype is not weight.dtype:
-        _check_linear(x, weight)
+        check_linear(x, weight)
     y = xp(x).dot(x, weight.T)
     if bias is not None:
         y += bias
@@ -85,28 +65,6 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """
     if x.ndim == 2:
         return _linear(x, weight, bias)
-    _check_linear(x, weight)
+    check_linear(x, weight)
     rows = _linear(x.reshape((math.prod(x.shape[:-1]), x.shape[-1])), weight, bias)
     return rows.reshape((*x.shape[:-1], weight.shape[0]))
-
-
-def _check_linear(x: Any, weight: Any) -> None:
-    if x.shape[-1:] != weight.shape[-1:]:
-        raise RuntimeError(
-            f"linear: input has shape {tuple(x.shape)}, but the layer expects {weight.shape[-1]} "
-            f"features last: mat1 and mat2 shapes cannot be multiplied ({_rows(x.shape)} and "
-            f"{_rows(weight.shape[::-1])})"
-        )
-    if x.dtype != weight.dtype:
-        from ..arrays.dtypes import name_of
-
-        raise RuntimeError(
-            f"linear: mat1 and mat2 must have the same dtype, but got {name_of(x.dtype)} and "
-            f"{name_of(weight.dtype)} (input and weight); convert the input, for instance with "
-            ".float() (a NumPy array with from_numpy(x).float())"
-        )
-
-
-def _rows(shape: Any) -> str:
-    """A shape as rows x columns, all axes but the last joined."""
-    return f"{math.prod(shape[:-1])}x{shape[-1]}" if len(shape) else "0-d"

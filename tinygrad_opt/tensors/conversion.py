@@ -96,6 +96,20 @@ class Conversions(Tensor):
         """In the type of `other`."""
         return self.to(other.dtype)
 
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The NumPy array, sharing memory. Raises where a gradient or a device stands between."""
+        if self.requires_grad:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
+            )
+        if type(self.array) is not np.ndarray:
+            raise TypeError(
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to "
+                "copy the tensor to host memory first."
+            )
+        return self.array
+
     def tolist(self) -> Any:
         """Nested Python lists of the elements; a number for a 0-d tensor."""
         return self.array.tolist()

@@ -1,0 +1,58 @@
+"""The tables of layers, losses and functions: how each is built, its formula, and its inputs.
+
+A row of LAYERS is (constructor from a library's `nn`, formula, shapes of normal inputs). The
+formula takes the inputs, then the layer's state by name, in NumPy. A row of LOSSES or FUNCTIONS is
+the settings, then (sampler, shape) for each input; its formula has the function's name in
+`references`.
+"""
+
+from .functions import CONSTANTS, FUNCTIONS
+from .images import CONVOLUTIONS, PADDING, POOLING, RESIZING
+from .layers import ACTIVATIONS, DROPOUT, LINEAR, NORMALIZATION
+from .losses import FORMULAS, LOSSES
+
+LAYERS = {
+    **ACTIVATIONS, **DROPOUT, **LINEAR, **NORMALIZATION, **CONVOLUTIONS, **POOLING, **RESIZING,
+    **PADDING,
+}  # fmt: skip
+
+# What is no layer of its own, but holds parameters or other modules.
+NO_LAYERS = {
+    "Buffer", "Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList",
+    "RNNBase", "RNNCellBase", "UninitializedBuffer", "UninitializedParameter", "functional", "init",
+    "utils",
+}  # fmt: skip
+
+# Whose formulas stand in a test of their own, and where: without PyTorch as well.
+ELSEWHERE = {
+    "CTCLoss": "test_ctc.py",
+    "ctc_loss": "test_ctc.py",
+    "Embedding": "test_embedding.py",
+    "EmbeddingBag": "test_embedding.py",
+    "RNN": "test_rnn.py",
+    "LSTM": "test_rnn.py",
+    "GRU": "test_rnn.py",
+    "RNNCell": "test_rnn.py",
+    "LSTMCell": "test_rnn.py",
+    "GRUCell": "test_rnn.py",
+    "MultiheadAttention": "test_attention.py",
+    "multi_head_attention_forward": "test_attention.py",
+    "Transformer": "test_transformer.py",
+    "TransformerDecoder": "test_transformer.py",
+    "TransformerDecoderLayer": "test_transformer.py",
+    "TransformerEncoder": "test_transformer.py",
+    "TransformerEncoderLayer": "test_transformer.py",
+    "MaxUnpool1d": "test_pooling.py",
+    "MaxUnpool2d": "test_pooling.py",
+    "MaxUnpool3d": "test_pooling.py",
+}
+
+# The random ones, whose formulas hold for what was drawn: test_random_formulas.py.
+RANDOM = {
+    "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
+    "gumbel_softmax",
+}  # fmt: skip
+
+__all__ = [
+    "CONSTANTS", "ELSEWHERE", "FORMULAS", "FUNCTIONS", "LAYERS", "LOSSES", "NO_LAYERS", "RANDOM",
+]  # fmt: skip

@@ -1,0 +1,51 @@
+"""What is said of matrices that cannot be multiplied."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..arrays.dtypes import name_of
+
+__all__ = ["check_inner", "check_linear"]
+
+
+def check_inner(x: Any, y: Any) -> None:
+    """Raise RuntimeError unless the matrices x and y, stacked or not, can be multiplied."""
+    if x.shape[-1] != y.shape[-2]:
+        a, b = ("x".join(map(str, z.shape)) for z in (x, y))
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({a} and {b})")
+    for i, (n, m) in enumerate(zip(x.shape[-3::-1], y.shape[-3::-1], strict=False)):
+        if n != m and 1 not in (n, m):
+            raise RuntimeError(
+                f"matmul: The size of tensor a ({n}) must match the size of tensor b ({m}) at "
+                f"non-singleton dimension {max(len(x.shape), len(y.shape)) - 3 - i}; the leading "
+                f"axes of {tuple(x.shape)} and {tuple(y.shape)} do not broadcast"
+            )
+    if x.dtype != y.dtype:
+        raise RuntimeError(
+            f"matmul: expected m1 and m2 to have the same dtype, but got: "
+            f"{name_of(x.dtype).lower()} != {name_of(y.dtype).lower()}; convert one, for instance "
+            "with .float()"
+        )
+
+
+def check_linear(x: Any, weight: Any) -> None:
+    """Raise RuntimeError unless x (..., in) fits weight (out, in)."""
+    if x.shape[-1:] != weight.shape[-1:]:
+        raise RuntimeError(
+            f"linear: input has shape {tuple(x.shape)}, but the layer expects {weight.shape[-1]} "
+            f"features last: mat1 and mat2 shapes cannot be multiplied ({_rows(x.shape)} and "
+            f"{_rows(weight.shape[::-1])})"
+        )
+    if x.dtype != weight.dtype:
+        raise RuntimeError(
+            f"linear: mat1 and mat2 must have the same dtype, but got {name_of(x.dtype)} and "
+            f"{name_of(weight.dtype)} (input and weight); convert the input, for instance with "
+            ".float() (a NumPy array with from_numpy(x).float())"
+        )
+
+
+def _rows(shape: Any) -> str:
+    """A shape as rows x columns, all axes but the last joined."""
+    return f"{math.prod(shape[:-1])}x{shape[-1]}" if len(shape) else "0-d"
