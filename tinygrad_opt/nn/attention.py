@@ -18,9 +18,7 @@ from ..core.public import publish
 from ..core.tensor import Tensor, wrap_plain
 from .errors import check_devices
 
-__all__ = [
-    "attend", "canonical_mask", "multi_head_attention_forward", "scaled_dot_product_attention",
-]  # fmt: skip
+__all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
 
 
 @widened

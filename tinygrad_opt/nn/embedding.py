@@ -20,7 +20,7 @@ from .errors import check_devices, warn_caller
 from .module import Module
 from .parameter import Parameter
 
-__all__ = ["Embedding", "EmbeddingBag", "embedding", "embedding_bag", "padding_row"]
+__all__ = ["Embedding", "EmbeddingBag", "embedding", "embedding_bag"]
 
 
 def embedding(

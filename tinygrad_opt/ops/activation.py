@@ -10,6 +10,11 @@ import math
 from ..arrays.xp import xp
 from ..core.record import op
 
+__all__ = [
+    "elu", "gelu", "gelu_tanh", "hardshrink", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid",
+    "mish", "prelu", "silu", "softplus", "softshrink", "softsign", "threshold",
+]  # fmt: skip
+
 
 @op
 def elu(x, *, alpha=1.0, scale=1.0, rate=1.0):

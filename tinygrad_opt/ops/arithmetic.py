@@ -14,6 +14,11 @@ import math
 from ..arrays.xp import xp
 from ..core.record import op
 
+__all__ = [
+    "add", "div", "exp", "expm1", "lerp", "log", "log1p", "log2", "log10", "mul", "neg", "pow",
+    "power", "relu", "sigmoid", "sqrt", "sub", "tanh",
+]  # fmt: skip
+
 # Arithmetic ---------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..arrays.xp import xp
+from ..core.node import Variable
 from ..core.record import op
+from ..core.tensor import wrap_plain
+
+__all__ = [
+    "abs", "cast", "clip", "clone", "copy", "isfinite", "isinf", "isnan", "logical_not", "maximum",
+    "minimum", "ones_like", "to_device", "where", "zeros_like",
+]  # fmt: skip
 
 # Absolute values, choices, casts ------------------------------------------------------------------
 
@@ -77,3 +84,27 @@ def to_device(x, *, device):
 
     here = device_of(getattr(x, "array", x))
     return xp(x).to_device(x, device=device), lambda g: xp(g).to_device(g, device=here)
+
+
+copy = clone
+
+
+# Without gradient ---------------------------------------------------------------------------------
+
+
+def _constant(name: str) -> Any:
+    """A function without a gradient: the array library's own, result wrapped and not recorded."""
+
+    def function(x: Any, *args: Any, **kwargs: Any) -> Any:
+        raw = x.array if isinstance(x, Variable) else x
+        args = tuple(a.array if isinstance(a, Variable) else a for a in args)
+        y = getattr(xp(raw), name)(raw, *args, **kwargs)
+        return wrap_plain(y) if isinstance(x, Variable) else y
+
+    function.__name__ = name
+    function.__doc__ = f"NumPy's `{name}`, without gradient."
+    return function
+
+
+zeros_like, ones_like = _constant("zeros_like"), _constant("ones_like")
+isnan, isinf, isfinite, logical_not = map(_constant, ("isnan", "isinf", "isfinite", "logical_not"))

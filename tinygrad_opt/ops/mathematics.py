@@ -10,6 +10,14 @@ import numpy as np
 from ..arrays.xp import xp, xp_of
 from ..core.record import op
 
+__all__ = [
+    "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh",
+    "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf", "erfc",
+    "erfinv", "exp2", "floor", "floor_divide", "fmod", "hypot", "lgamma", "logaddexp", "logaddexp2",
+    "logit", "nan_to_num", "polygamma", "remainder", "round", "sign", "sin", "sinc", "sinh", "tan",
+    "trunc", "trunc_divide", "xlogy",
+]  # fmt: skip
+
 
 @op
 def sin(x):

@@ -20,6 +20,8 @@ from ..arrays.xp import xp
 from ..core.record import op
 from .shared_work import shared
 
+__all__ = ["gru", "lstm", "rnn"]
+
 State = tuple[Any, ...]
 
 

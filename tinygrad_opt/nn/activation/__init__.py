@@ -4,9 +4,6 @@
 `inplace=False`, and the input keeps its values.
 """
 
-from . import distributions, piecewise, smooth
 from .distributions import *
 from .piecewise import *
 from .smooth import *
-
-__all__ = [*distributions.__all__, *piecewise.__all__, *smooth.__all__]

@@ -16,6 +16,12 @@ from ..schedules.decay import half_cosine, in_cycle
 from .base import LRScheduler
 from .factor import FactorScheduler
 
+__all__ = [
+    "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CosineRestartsLR",
+    "ExponentialDecayLR", "ExponentialLR", "FixedLR", "InverseSqrtLR", "LinearLR", "MultiStepLR",
+    "PolynomialLR", "StepLR", "TimeDecayLR", "WarmupCosineLR", "WarmupStableDecayLR",
+]  # fmt: skip
+
 
 class ConstantLR(FactorScheduler, of=schedules.constant):
     """Hold a fraction of the initial rate for total_iters epochs, then the whole of it.

@@ -18,6 +18,12 @@ from .core import (
     schedule,
 )
 
+__all__ = [
+    "anneal", "constant", "cosine", "cosine_restarts", "exponential", "exponential_decay", "fixed",
+    "inverse_sqrt", "inverse_time", "linear", "multi_step", "multiplicative", "polynomial",
+    "step_decay", "warmup", "warmup_cosine", "warmup_stable_decay",
+]  # fmt: skip
+
 
 @schedule
 def fixed() -> Formula:
