@@ -24,10 +24,7 @@ from .workers.recipe import Recipe
 
 __all__ = ["DataLoader"]
 
-
 T_co = TypeVar("T_co", covariant=True)
-
-
 _FIXED = frozenset(
     ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 )

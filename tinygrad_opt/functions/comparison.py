@@ -83,53 +83,21 @@ def _pairwise(name: str, numpy_name: str, what: str, *numbers: str) -> Any:
 
 
 _BOTH = ("input", "other")
-
-
 eq = _pairwise("eq", "equal", "input == other", "other")
-
-
 ne = _pairwise("ne", "not_equal", "input != other", "other")
-
-
 lt = _pairwise("lt", "less", "input < other", "other")
-
-
 le = _pairwise("le", "less_equal", "input <= other", "other")
-
-
 gt = _pairwise("gt", "greater", "input > other", "other")
-
-
 ge = _pairwise("ge", "greater_equal", "input >= other", "other")
-
-
 logical_and = _pairwise("logical_and", "logical_and", "Whether both are non-zero")
-
-
 logical_or = _pairwise("logical_or", "logical_or", "Whether one of them is non-zero")
-
-
 logical_xor = _pairwise("logical_xor", "logical_xor", "Whether exactly one of them is non-zero")
-
-
 bitwise_and = _pairwise("bitwise_and", "bitwise_and", "input & other", *_BOTH)
-
-
 bitwise_or = _pairwise("bitwise_or", "bitwise_or", "input | other", *_BOTH)
-
-
 bitwise_xor = _pairwise("bitwise_xor", "bitwise_xor", "input ^ other", *_BOTH)
-
-
 bitwise_left_shift = _pairwise("bitwise_left_shift", "left_shift", "input << other", *_BOTH)
-
-
 bitwise_right_shift = _pairwise("bitwise_right_shift", "right_shift", "input >> other", *_BOTH)
-
-
 gcd = _pairwise("gcd", "gcd", "The greatest common divisor")
-
-
 lcm = _pairwise("lcm", "lcm", "The least common multiple")
 
 

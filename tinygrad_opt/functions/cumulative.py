@@ -10,7 +10,7 @@ from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.tensor import wrap_plain
 from . import return_types
-from .arrange import cat
+from .joining import cat
 from .reduce import in_type, summable
 from .shape import narrow
 

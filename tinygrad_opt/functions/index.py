@@ -18,8 +18,8 @@ from ..core.half import widened
 from ..core.node import Variable
 from ..core.tensor import wrap_plain
 from ..ops.index import along as grid_along
-from .arrange import stack
-from .elementwise import masked_fill
+from .choice import masked_fill
+from .joining import stack
 from .shape import along, broadcast_tensors, broadcast_to, movedim, ravel
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from ..arrays import dtypes
 from ..core.errors import axis_index
 from ..core.half import widened
 from . import reduce
-from .factorizations import LinAlgError, check_matrix, inv, svdvals
+from .factorizations import svdvals
+from .inverses import LinAlgError, check_matrix, inv
 from .shape import broadcast_tensors, movedim
 
 if TYPE_CHECKING:

@@ -26,7 +26,6 @@ __all__ = [
     "std_mean", "sum", "var", "var_mean",
 ]  # fmt: skip
 
-
 Dim = int | Sequence[int] | None
 
 
@@ -270,8 +269,6 @@ def _extremum(name: str, arg: Any, reduce: Any, pairwise: Any) -> Any:
 
 
 max = _extremum("max", argmax, ops.amax, ops.maximum)
-
-
 min = _extremum("min", argmin, ops.amin, ops.minimum)
 
 

@@ -24,7 +24,6 @@ __all__ = [
     "view_as",
 ]  # fmt: skip
 
-
 Dim = int | Sequence[int] | None
 
 
@@ -306,8 +305,6 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
 
 
 swapdims = transpose
-
-
 moveaxis = movedim
 
 

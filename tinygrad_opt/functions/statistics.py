@@ -17,7 +17,8 @@ from ..core.half import widened
 from ..core.node import Variable
 from ..core.tensor import wrap_plain
 from . import return_types
-from .elementwise import clip, sqrt
+from .choice import clip
+from .mathematics import sqrt
 from .reduce import mean
 from .shape import movedim, ravel, squeeze, unsqueeze
 from .sorting import sort

@@ -31,6 +31,17 @@ from .activation import (
     Tanhshrink,
     Threshold,
 )  # fmt: skip
+from .average_pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
+)
 from .batchnorm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -41,19 +52,12 @@ from .batchnorm import (
 )  # fmt: skip
 from .bilinear import Bilinear
 from .cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
-from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
-from .conv import (
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-    Fold,
-    Unfold,
-)
+from .containers import ModuleDict, ModuleList, Sequential
+from .conv import Conv1d, Conv2d, Conv3d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
-from .embedding import Embedding, EmbeddingBag
+from .embedding import Embedding
+from .embedding_bag import EmbeddingBag
 from .lazy import (  # fmt: skip
     LazyBatchNorm1d,
     LazyBatchNorm2d,
@@ -93,6 +97,17 @@ from .losses.probabilities import (
     KLDivLoss,
     PoissonNLLLoss,
 )
+from .max_pooling import (
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
+)
 from .module import Module
 from .multihead_attention import MultiheadAttention
 from .normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
@@ -114,26 +129,7 @@ from .padding import (
     ZeroPad3d,
 )
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
-from .pooling import (
-    AdaptiveAvgPool1d,
-    AdaptiveAvgPool2d,
-    AdaptiveAvgPool3d,
-    AdaptiveMaxPool1d,
-    AdaptiveMaxPool2d,
-    AdaptiveMaxPool3d,
-    AvgPool1d,
-    AvgPool2d,
-    AvgPool3d,
-    LPPool1d,
-    LPPool2d,
-    LPPool3d,
-    MaxPool1d,
-    MaxPool2d,
-    MaxPool3d,
-    MaxUnpool1d,
-    MaxUnpool2d,
-    MaxUnpool3d,
-)
+from .parameter_containers import ParameterDict, ParameterList
 from .reshape import Flatten, Identity, Unflatten
 from .resize import (
     ChannelShuffle,
@@ -143,7 +139,8 @@ from .resize import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
-from .rnn import GRU, LSTM, RNN, RNNBase
+from .rnn import GRU, LSTM, RNN
+from .rnn_base import RNNBase
 from .transformer import (
     Transformer,
     TransformerDecoder,
@@ -151,6 +148,7 @@ from .transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )  # fmt: skip
+from .unfold import Fold, Unfold
 
 __all__ = [
     "CELU",

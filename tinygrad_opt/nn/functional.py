@@ -33,19 +33,22 @@ from .activation import (
     tanhshrink,
     threshold,
 )
-from .attention import multi_head_attention_forward, scaled_dot_product_attention
+from .attention import scaled_dot_product_attention
+from .average_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+)
 from .batchnorm import batch_norm, instance_norm
 from .bilinear import bilinear
-from .conv import (
-    conv1d,
-    conv2d,
-    conv3d,
-    conv_transpose1d,
-    conv_transpose2d,
-    conv_transpose3d,
-    fold,
-    unfold,
-)
+from .conv import conv1d, conv2d, conv3d
+from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .dropout import (
     alpha_dropout,
     dropout,
@@ -54,7 +57,8 @@ from .dropout import (
     dropout3d,
     feature_alpha_dropout,
 )
-from .embedding import embedding, embedding_bag
+from .embedding import embedding
+from .embedding_bag import embedding_bag
 from .linear import linear
 from .losses.classes import cross_entropy, nll_loss, one_hot
 from .losses.ctc import ctc_loss
@@ -78,20 +82,10 @@ from .losses.probabilities import (
     kl_div,
     poisson_nll_loss,
 )
-from .normalization import group_norm, layer_norm, local_response_norm, rms_norm
-from .pooling import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
+from .max_pooling import (
     adaptive_max_pool1d,
     adaptive_max_pool2d,
     adaptive_max_pool3d,
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    lp_pool1d,
-    lp_pool2d,
-    lp_pool3d,
     max_pool1d,
     max_pool2d,
     max_pool3d,
@@ -99,6 +93,8 @@ from .pooling import (
     max_unpool2d,
     max_unpool3d,
 )
+from .multihead_attention import multi_head_attention_forward
+from .normalization import group_norm, layer_norm, local_response_norm, rms_norm
 from .resize import (
     channel_shuffle,
     interpolate,
@@ -108,6 +104,7 @@ from .resize import (
     upsample_bilinear,
     upsample_nearest,
 )
+from .unfold import fold, unfold
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",

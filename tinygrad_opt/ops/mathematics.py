@@ -1,4 +1,4 @@
-"""Circular and hyperbolic functions."""
+"""Functions of numbers: circular, hyperbolic, exponential, error and gamma functions, rounding."""
 
 from __future__ import annotations
 
@@ -81,8 +81,6 @@ def sinc(x):
 
 
 _NEAR = 0.3  # below this cos(pi x) - sinc(x) cancels, and the series is good to the last digit
-
-
 _TERMS = 9
 
 
@@ -121,8 +119,6 @@ def atanh(x):
 
 
 arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2  # NumPy's names
-
-
 arcsinh, arccosh, arctanh = asinh, acosh, atanh
 
 
@@ -231,8 +227,6 @@ def _step(name: str) -> Any:
 
 
 _INT = np.dtype(int)
-
-
 floor, ceil, trunc, sign = map(_step, ("floor", "ceil", "trunc", "sign"))
 
 

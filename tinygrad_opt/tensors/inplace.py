@@ -28,7 +28,7 @@ from ..core.promote import fitted
 from ..core.public import public
 from ..core.record import mode
 from ..core.versions import note_write
-from ..functions.elementwise import scaled
+from ..functions.arithmetic import scaled
 from . import indexing
 from .operators import Operators
 
