@@ -10,7 +10,7 @@ import numpy as np
 from ..arrays.windows import Spans
 from ..core.tensor import Tensor
 
-__all__ = []
+__all__ = ["Settings", "Sizes", "adaptive_span", "output_sizes", "sizes", "with_batch"]
 
 Sizes = int | Sequence[int]
 
