@@ -93,8 +93,8 @@ def test_operations_are_told_in_the_names_of_their_arguments():
 
 # An imperative speaks to the computer; these tell the reader.
 IMPERATIVE = re.compile(
-    r"(Add|Apply|Call|Check|Clip|Compute|Convert|Copy|Create|Define|Draw|Fill|Find|Get|Give|Keep|"
-    r"Let|Load|Make|Move|Put|Raise|Read|Register|Remove|Reset|Return|Run|Save|Scale|Set|Show|Take|"
+    r"(Add|Apply|Call|Check|Clip|Compute|Convert|Copy|Create|Define|Draw|Drop|Fill|Find|Get|Give|Go|"
+    r"Keep|Let|Load|Make|Move|Put|Raise|Read|Register|Remove|Reset|Return|Run|Save|Scale|Set|Show|Take|"
     r"Tell|Train|Turn|Update|Use|Wait|Write|Zero) "
 )
 

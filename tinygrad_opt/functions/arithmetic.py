@@ -185,7 +185,7 @@ def frac(input: Tensor) -> Tensor:
 
 
 def positive(input: Tensor) -> Tensor:
-    """The input itself. Raises RuntimeError for bools, as PyTorch."""
+    """The input itself. Raises RuntimeError for bools, as PyTorch does."""
     if input.array.dtype.kind == "b":
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
     return input

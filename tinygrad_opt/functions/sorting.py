@@ -27,7 +27,7 @@ __all__ = [
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
-    """The positions along `dim` that put the elements in order; equals keep theirs always."""
+    """The positions along `dim` that put the elements in order; equal ones always keep theirs."""
     x = input.array
     axis = axis_index(dim, x.ndim)
     space = xp(x)

@@ -111,7 +111,7 @@ def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
 ) -> Tensor:  # fmt: skip
-    """What the fraction q (a number or a vector) of the elements lie below.
+    """The value below which the fraction q (a number or a vector) of the elements lies.
 
     Several q make a new first axis. `interpolation` says what happens between two elements.
     NaN in the input gives NaN.

@@ -33,7 +33,7 @@ class Callback:
         """Once, before the first epoch; the model is in training mode."""
 
     def before_epoch(self, run: Run) -> None:
-        """Before an epoch; `run.epoch` are finished."""
+        """Before an epoch; `run.epoch` epochs are finished."""
 
     def before_step(self, run: Run) -> None:
         """When the gradients of a step are complete."""
