@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..arrays.xp import array_namespace
 from ..core import versions
@@ -12,10 +12,8 @@ from ..core.node import FixedNode, Node, Variable
 from ..core.tensor import wrap_plain
 from . import anomaly, saved_values
 from .edges import next_functions
+from .hooks import RemovableHandle
 from .packet import Packet
-
-if TYPE_CHECKING:
-    from .hooks import RemovableHandle
 
 __all__ = ["Call", "Context", "FunctionNode"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops
 from ..arrays import dtypes
@@ -10,9 +10,7 @@ from ..core.half import widened
 from ..core.node import Variable
 from ..core.promote import promoted, result_type
 from ..core.public import public
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
+from ..core.tensor import Tensor
 
 __all__ = [
     "add", "addcdiv", "addcmul", "ceil", "clone", "copysign", "div", "divide", "fix",

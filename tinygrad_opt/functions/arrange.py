@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
 from ..core.public import check_tensor
-from ..core.tensor import wrap_plain
+from ..core.tensor import Tensor, wrap_plain
 from .shape import along, axes_of, ravel, sizes_of, transpose
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = ["flip", "fliplr", "flipud", "repeat", "repeat_interleave", "roll", "rot90", "tile"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,11 +10,8 @@ from .. import ops
 from ..arrays import dtypes
 from ..core.node import Variable
 from ..core.promote import fitted, promoted, result_type
-from ..core.tensor import wrap_plain
+from ..core.tensor import Tensor, wrap_plain
 from .comparison import isnan
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = [
     "clamp", "clamp_max", "clamp_min", "clip", "fmax", "fmin", "masked_fill", "nan_to_num",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops
 from ..arrays import dtypes
@@ -12,10 +12,7 @@ from ..core import promote
 from ..core.errors import explain
 from ..core.node import Variable
 from ..core.promote import promoted
-from ..core.tensor import wrap_plain
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..arrays.quiet import quiet
 from ..arrays.xp import array_namespace
-from ..core.tensor import wrap_plain
+from ..core.tensor import Tensor, wrap_plain
 from . import return_types
 from .diagonals import diagonal
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 from .inverses import LinAlgError, batch_element, check_matrix, check_square, failed, without_errors
 
 __all__ = [

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..arrays import dtypes
 from ..arrays.xp import array_namespace
-from ..core.tensor import wrap_plain
+from ..core.tensor import Tensor, wrap_plain
 from . import return_types
 from .diagonals import tril, triu
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = [
     "LinAlgError", "det", "inv", "inv_ex", "matrix_exp", "matrix_power", "slogdet", "solve",

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Sequence
 from itertools import combinations as index_combinations
 from itertools import combinations_with_replacement
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +16,8 @@ from ..core.errors import axis_index
 from ..core.node import Variable
 from ..core.promote import promoted
 from ..core.public import check_tensor
+from ..core.tensor import Tensor
 from .shape import broadcast_to, ravel, transpose, unsqueeze
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "cartesian_prod", "cat", "column_stack",

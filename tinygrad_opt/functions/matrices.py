@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops
 from ..arrays.dtypes import name_of
 from ..core.errors import axis_index
 from ..core.half import widened
+from ..core.tensor import Tensor
 from . import factorizations, inverses, norms, reduce, return_types
 from .shape import unsqueeze
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = [
     "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "chain_matmul", "cholesky",

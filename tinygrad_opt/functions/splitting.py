@@ -5,17 +5,15 @@ from __future__ import annotations
 import builtins
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..core.errors import axis_index
 from ..core.node import Variable
+from ..core.tensor import Tensor
 from .shape import along, select
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = [
     "chunk", "dsplit", "hsplit", "split", "split_with_sizes", "tensor_split", "unbind", "vsplit",

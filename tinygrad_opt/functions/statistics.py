@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,16 +15,13 @@ from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.node import Variable
-from ..core.tensor import wrap_plain
+from ..core.tensor import Tensor, wrap_plain
 from . import return_types
 from .choice import clip
 from .mathematics import sqrt
 from .reduce import mean
 from .shape import movedim, ravel, squeeze, unsqueeze
 from .sorting import sort
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = [
     "bincount", "corrcoef", "cov", "histc", "histogram", "median", "mode", "nanmedian",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arrays.device import device_of
 from ..arrays.xp import xp
 from ..core.record import op
 
@@ -81,7 +82,5 @@ def clone(x):
 @op
 def to_device(x, *, device):
     """x on another device."""
-    from ..arrays.device import device_of
-
     here = device_of(getattr(x, "array", x))
     return xp(x).to_device(x, device=device), lambda g: xp(g).to_device(g, device=here)

@@ -135,7 +135,7 @@ arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2  # NumPy's names
 arcsinh, arccosh, arctanh = asinh, acosh, atanh
 
 
-# Exponentials and logarithms ---------------------------------------------------------------------
+# Exponentials and logarithms ----------------------------------------------------------------------
 
 
 @op

@@ -284,8 +284,8 @@ def _triangle_indices(name: str) -> Any:
     function.__name__ = name
     which = "lower" if name == "tril_indices" else "upper"
     function.__doc__ = (
-        f"The positions of the {which} triangle of a matrix (row, col), row by row: a tensor (2, n) "
-        "of rows and columns."
+        f"The positions of the {which} triangle of a matrix (row, col), row by row: a tensor "
+        "(2, n) of rows and columns."
     )
     return function
 
