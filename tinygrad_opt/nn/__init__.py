@@ -8,13 +8,16 @@ from . import functional, init, utils
 from .activation.distributions import *
 from .activation.piecewise import *
 from .activation.smooth import *
+from .average_pooling import *
 from .batchnorm import *
 from .bilinear import *
 from .cells import *
 from .containers import *
 from .conv import *
+from .conv_transpose import *
 from .dropout import *
 from .embedding import *
+from .embedding_bag import *
 from .lazy import *
 from .linear import *
 from .losses.classes import *
@@ -23,16 +26,19 @@ from .losses.distances import *
 from .losses.margins import *
 from .losses.numbers import *
 from .losses.probabilities import *
+from .max_pooling import *
 from .module import *
 from .multihead_attention import *
 from .normalization import *
 from .padding import *
 from .parameter import *
-from .pooling import *
+from .parameter_containers import *
 from .reshape import *
 from .resize import *
 from .rnn import *
+from .rnn_base import *
 from .transformer import *
+from .unfold import *
 
 # The functions of these files are in `functional`; some hide the file that has their name.
 for _name, _value in list(globals().items()):

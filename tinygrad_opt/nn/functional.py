@@ -9,11 +9,14 @@ from .activation.distributions import *
 from .activation.piecewise import *
 from .activation.smooth import *
 from .attention import *
+from .average_pooling import *
 from .batchnorm import *
 from .bilinear import *
 from .conv import *
+from .conv_transpose import *
 from .dropout import *
 from .embedding import *
+from .embedding_bag import *
 from .linear import *
 from .losses.classes import *
 from .losses.ctc import *
@@ -21,9 +24,11 @@ from .losses.distances import *
 from .losses.margins import *
 from .losses.numbers import *
 from .losses.probabilities import *
+from .max_pooling import *
+from .multihead_attention import *
 from .normalization import *
-from .pooling import *
 from .resize import *
+from .unfold import *
 
 for _name, _value in list(globals().items()):
     if _isclass(_value):

@@ -15,15 +15,8 @@ from .batchnorm import (  # fmt: skip
     InstanceNorm2d,
     InstanceNorm3d,
 )
-from .conv import (  # fmt: skip
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-    Sizes,
-)
+from .conv import Conv1d, Conv2d, Conv3d, Sizes
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Linear
 from .module import Module
 from .parameter import Parameter, UninitializedBuffer, UninitializedParameter, is_lazy

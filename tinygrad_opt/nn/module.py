@@ -27,6 +27,7 @@ M = TypeVar("M", bound="Module")
 
 
 def _unimplemented(self: Any, *input: Any) -> None:
+    """The output for the inputs; each class says at its head what they are."""
     raise NotImplementedError(
         f'Module [{type(self).__name__}] is missing the required "forward" function'
     )

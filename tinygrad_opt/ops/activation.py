@@ -1,4 +1,4 @@
-"""Activations beyond the everyday ones of `elementwise`.
+"""Activations beyond the everyday ones of `arithmetic`.
 
 At a kink each takes the slope that PyTorch takes: that of the flat side, or of the negative one.
 """

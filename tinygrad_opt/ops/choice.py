@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arrays.device import device_of
 from ..arrays.xp import xp
 from ..core.node import Variable
 from ..core.record import op
@@ -23,6 +24,7 @@ __all__ = [
 
 @op
 def abs(x):
+    """|x|, with slope 0 at 0."""
     return xp(x).abs(x), lambda g: g * xp(x).sign(x)
 
 
@@ -33,6 +35,7 @@ def _shared(g: Any, chosen: Any, tie: Any) -> Any:
 
 @op
 def maximum(x, y):
+    """The larger of x and y, broadcast; a tie shares the gradient equally."""
     tie = x == y
     z = xp(x if hasattr(x, "shape") else y).maximum(x, y)
     return z, lambda g: _shared(g, x > y, tie), lambda g: _shared(g, x < y, tie)
@@ -40,6 +43,7 @@ def maximum(x, y):
 
 @op
 def minimum(x, y):
+    """The smaller of x and y, broadcast; a tie shares the gradient equally."""
     tie = x == y
     z = xp(x if hasattr(x, "shape") else y).minimum(x, y)
     return z, lambda g: _shared(g, x < y, tie), lambda g: _shared(g, x > y, tie)
@@ -47,6 +51,7 @@ def minimum(x, y):
 
 @op
 def where(condition, x, y):
+    """x where `condition` holds, else y, broadcast."""
     z = xp(condition).where(condition, x, y)
     return (
         z,
@@ -58,6 +63,7 @@ def where(condition, x, y):
 
 @op
 def clip(x, *, min=None, max=None):
+    """x limited to [min, max]; the gradient passes at the bounds as well."""
     y = x
     inside: Any = True
     if min is not None:
@@ -69,19 +75,20 @@ def clip(x, *, min=None, max=None):
 
 @op
 def cast(x, *, dtype):
+    """x in another type."""
     # The engine casts the gradient back to the input's own type.
     return xp(x).cast(x, dtype=dtype), lambda g: g
 
 
 @op
 def clone(x):
+    """A copy that gradients flow back through."""
     return xp(x).copy(x), lambda g: g
 
 
 @op
 def to_device(x, *, device):
-    from ..arrays.device import device_of
-
+    """x on another device."""
     here = device_of(getattr(x, "array", x))
     return xp(x).to_device(x, device=device), lambda g: xp(g).to_device(g, device=here)
 

@@ -1,4 +1,9 @@
-"""Losses that are operations of their own, because training steps spend their time there."""
+"""Losses that are operations of their own, because training steps spend their time there.
+
+The cross-entropy of classes has three twins: array code in `arrays/namespace.py`, the kernel for
+small batches in `kernels/fused/softmax.py`, and that for recorded gradients in `ops/__init__.py`.
+`tests/test_twins.py` holds them equal.
+"""
 
 from __future__ import annotations
 

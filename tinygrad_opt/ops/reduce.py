@@ -180,8 +180,6 @@ def _extremum(name: str) -> Any:
 
 
 amax = _extremum("amax")
-
-
 amin = _extremum("amin")
 
 
