@@ -133,18 +133,6 @@ class Module(Paths, Conversions, Saving, Text):
         """The direct submodules, each once."""
         return (m for _, m in self.named_children())
 
-    @property
-    def _parameters(self) -> dict[str, Parameter | None]:
-        return dict(self._own(PARAMETER))
-
-    @property
-    def _buffers(self) -> dict[str, Tensor | None]:
-        return dict(self._own(BUFFER))
-
-    @property
-    def _modules(self) -> dict[str, Module | None]:
-        return dict(self._own(MODULE))
-
     # Changing all of it ---------------------------------------------------------------------------
 
     def apply(self: M, fn: Callable[[Module], None]) -> M:

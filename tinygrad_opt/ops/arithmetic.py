@@ -15,8 +15,8 @@ from ..arrays.xp import xp
 from ..core.record import op
 
 __all__ = [
-    "add", "div", "exp", "expm1", "lerp", "log", "log1p", "log2", "log10", "mul", "neg", "pow",
-    "power", "relu", "sigmoid", "sqrt", "sub", "tanh",
+    "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "sigmoid", "sqrt", "sub",
+    "tanh",
 ]  # fmt: skip
 
 # Arithmetic ---------------------------------------------------------------------------------------
@@ -98,33 +98,9 @@ def exp(x):
 
 
 @op
-def expm1(x):
-    """e^x - 1, exact for small x as well."""
-    return xp(x).expm1(x), lambda g: g * xp(x).exp(x)  # y + 1 has lost the digits of a small exp
-
-
-@op
 def log(x):
     """The natural logarithm of x."""
     return xp(x).log(x), lambda g: g / x
-
-
-@op
-def log1p(x):
-    """log(1 + x), exact for small x as well."""
-    return xp(x).log1p(x), lambda g: g / (x + 1)
-
-
-@op
-def log2(x):
-    """The logarithm of x to base 2."""
-    return xp(x).log2(x), lambda g: g / (x * math.log(2))
-
-
-@op
-def log10(x):
-    """The logarithm of x to base 10."""
-    return xp(x).log10(x), lambda g: g / (x * math.log(10))
 
 
 @op
@@ -155,12 +131,3 @@ def sigmoid(x):
 def relu(x):
     """max(x, 0), with slope 0 at 0."""
     return xp(x).maximum(x, 0), lambda g: g * (x > 0)
-
-
-@op
-def lerp(x, y, weight):
-    # x + weight (y - x), from the nearer end: exactly x at weight 0 and y at 1, as PyTorch
-    d, rest = y - x, 1 - weight
-    near = weight < 0.5
-    z = xp(d).where(near, x + weight * d, y - rest * d)
-    return z, lambda g: g * rest, lambda g: g * weight, lambda g: g * d

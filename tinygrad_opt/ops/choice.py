@@ -15,8 +15,8 @@ from ..core.record import op
 from ..core.tensor import wrap_plain
 
 __all__ = [
-    "abs", "cast", "clip", "clone", "copy", "isfinite", "isinf", "isnan", "logical_not", "maximum",
-    "minimum", "ones_like", "to_device", "where", "zeros_like",
+    "abs", "cast", "clip", "clone", "copy", "isfinite", "isinf", "isnan", "lerp", "logical_not",
+    "maximum", "minimum", "ones_like", "to_device", "where", "zeros_like",
 ]  # fmt: skip
 
 # Absolute values, choices, casts ------------------------------------------------------------------
@@ -115,3 +115,12 @@ def _constant(name: str) -> Any:
 
 zeros_like, ones_like = _constant("zeros_like"), _constant("ones_like")
 isnan, isinf, isfinite, logical_not = map(_constant, ("isnan", "isinf", "isfinite", "logical_not"))
+
+
+@op
+def lerp(x, y, weight):
+    # x + weight (y - x), from the nearer end: exactly x at weight 0 and y at 1, as PyTorch
+    d, rest = y - x, 1 - weight
+    near = weight < 0.5
+    z = xp(d).where(near, x + weight * d, y - rest * d)
+    return z, lambda g: g * rest, lambda g: g * weight, lambda g: g * d

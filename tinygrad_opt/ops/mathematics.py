@@ -11,11 +11,52 @@ from ..arrays.xp import xp, xp_of
 from ..core.record import op
 
 __all__ = [
-    "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh",
-    "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf", "erfc",
-    "erfinv", "exp2", "floor", "floor_divide", "fmod", "hypot", "lgamma", "logaddexp", "logaddexp2",
-    "logit", "nan_to_num", "polygamma", "remainder", "round", "sign", "sin", "sinc", "sinh", "tan",
-    "trunc", "trunc_divide", "xlogy",
+    "acos",
+    "acosh",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "ceil",
+    "copysign",
+    "cos",
+    "cosh",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp2",
+    "expm1",
+    "floor",
+    "floor_divide",
+    "fmod",
+    "hypot",
+    "lgamma",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logaddexp2",
+    "logit",
+    "nan_to_num",
+    "polygamma",
+    "remainder",
+    "round",
+    "sign",
+    "sin",
+    "sinc",
+    "sinh",
+    "tan",
+    "trunc",
+    "trunc_divide",
+    "xlogy",
 ]  # fmt: skip
 
 
@@ -305,3 +346,30 @@ def copysign(x, y):
     """|x| with the sign of y; the slope at x = 0 is taken as 0."""
     z = xp_of(x, y).copysign(x, y)
     return z, lambda g: g * xp(z).sign(z) * xp(g).sign(x), lambda g: xp(g).zeros_like(g)
+
+
+# Exponentials and logarithms of other kinds ---------------------------------------------------------
+
+
+@op
+def expm1(x):
+    """e^x - 1, exact for small x as well."""
+    return xp(x).expm1(x), lambda g: g * xp(x).exp(x)  # y + 1 has lost the digits of a small exp
+
+
+@op
+def log1p(x):
+    """log(1 + x), exact for small x as well."""
+    return xp(x).log1p(x), lambda g: g / (x + 1)
+
+
+@op
+def log2(x):
+    """The logarithm of x to base 2."""
+    return xp(x).log2(x), lambda g: g / (x * math.log(2))
+
+
+@op
+def log10(x):
+    """The logarithm of x to base 10."""
+    return xp(x).log10(x), lambda g: g / (x * math.log(10))

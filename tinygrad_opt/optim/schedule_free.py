@@ -24,7 +24,7 @@ from typing import Any
 
 from .. import kernels
 from ..arrays.quiet import quiet
-from ..core.record import is_grad_enabled
+from ..autograd.modes import is_grad_enabled
 from ..core.tensor import Tensor, wrap_plain
 from ..nn.hooks import register_module_forward_pre_hook
 from . import cautious as caution
