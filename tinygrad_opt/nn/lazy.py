@@ -271,7 +271,7 @@ class _LazyNorm(LazyModuleMixin):
             self.num_features = input.array.shape[1]
             for value in (*self._parameters.values(), *self._buffers.values()):
                 if is_lazy(value):
-                    value.materialize((self.num_features,))  # type: ignore[union-attr]
+                    value.materialize((self.num_features,))
             self.reset_parameters()
 
 

@@ -348,7 +348,7 @@ def copysign(x, y):
     return z, lambda g: g * xp(z).sign(z) * xp(g).sign(x), lambda g: xp(g).zeros_like(g)
 
 
-# Exponentials and logarithms of other kinds ---------------------------------------------------------
+# Exponentials and logarithms of other kinds -------------------------------------------------------
 
 
 @op
