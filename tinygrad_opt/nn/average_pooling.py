@@ -14,8 +14,15 @@ from ..core.half import widened
 from ..core.public import publish
 from ..core.tensor import Tensor
 from ..ops.images import Taps
-from .module import Module
-from .pooling_windows import Settings, Sizes, adaptive_span, output_sizes, sizes, with_batch
+from .pooling_windows import (
+    Pooling,
+    Settings,
+    Sizes,
+    adaptive_span,
+    output_sizes,
+    sizes,
+    with_batch,
+)
 
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AvgPool1d", "AvgPool2d",
@@ -153,7 +160,7 @@ lp_pool1d, lp_pool2d, lp_pool3d = map(_lp_pool, (1, 2, 3))
 publish(globals(), __all__)
 
 
-class AvgPool1d(Module):
+class AvgPool1d(Pooling):
     """The mean of each window of (batch, channels, length); arguments as `AvgPool2d`.
 
     >>> AvgPool1d(2)(tensor([[1.0, 3.0, 2.0, 0.0]]))
@@ -177,15 +184,12 @@ class AvgPool1d(Module):
             self.count_include_pad,
         )  # fmt: skip
 
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
 
 def _single(value: Sizes) -> Any:
     return (value,) if isinstance(value, int) else value
 
 
-class _AvgPool(Module):
+class _AvgPool(Pooling):
     axes: int
 
     def __init__(
@@ -207,9 +211,6 @@ class _AvgPool(Module):
             input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
             self.count_include_pad, self.divisor_override,
         )  # fmt: skip
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 class AvgPool2d(_AvgPool):
@@ -236,7 +237,8 @@ class AvgPool3d(_AvgPool):
     axes = 3
 
 
-class _AdaptivePool(Module):
+class _AdaptivePool(Pooling):
+    shown = ("output_size",)
     function: str
 
     def __init__(self, output_size: Any) -> None:
@@ -245,9 +247,6 @@ class _AdaptivePool(Module):
 
     def forward(self, input: Tensor) -> Any:
         return globals()[self.function](input, self.output_size)
-
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"
 
 
 class AdaptiveAvgPool1d(_AdaptivePool):
@@ -274,7 +273,8 @@ class AdaptiveAvgPool3d(_AdaptivePool):
     function = "adaptive_avg_pool3d"
 
 
-class _LPPool(Module):
+class _LPPool(Pooling):
+    shown = ("norm_type", "kernel_size", "stride", "ceil_mode")
     axes: int
 
     def __init__(
@@ -292,12 +292,6 @@ class _LPPool(Module):
         return pool(
             input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode
         )  # fmt: skip
-
-    def extra_repr(self) -> str:
-        return (
-            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, "
-            f"ceil_mode={self.ceil_mode}"
-        )
 
 
 class LPPool1d(_LPPool):

@@ -13,8 +13,7 @@ from ..arrays.windows import Spans
 from ..arrays.xp import xp
 from ..core.public import publish
 from ..core.tensor import Tensor, wrap_plain
-from .module import Module
-from .pooling_windows import Settings, Sizes, adaptive_span, output_sizes, with_batch
+from .pooling_windows import Pooling, Settings, Sizes, adaptive_span, output_sizes, with_batch
 
 __all__ = [
     "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d", "MaxPool1d", "MaxPool2d",
@@ -120,7 +119,8 @@ max_unpool1d, max_unpool2d, max_unpool3d = map(_max_unpool, (1, 2, 3))
 publish(globals(), __all__)
 
 
-class _MaxPool(Module):
+class _MaxPool(Pooling):
+    shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
     axes: int
 
     def __init__(
@@ -141,12 +141,6 @@ class _MaxPool(Module):
             input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
             self.return_indices,
         )  # fmt: skip
-
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
-        )
 
 
 class MaxPool1d(_MaxPool):
@@ -183,7 +177,7 @@ class MaxPool3d(_MaxPool):
     axes = 3
 
 
-class _MaxUnpool(Module):
+class _MaxUnpool(Pooling):
     axes: int
 
     def __init__(self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0) -> None:
@@ -200,9 +194,6 @@ class _MaxUnpool(Module):
     ) -> Tensor:
         unpool = globals()[f"max_unpool{self.axes}d"]
         return unpool(input, indices, self.kernel_size, self.stride, self.padding, output_size)
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 class MaxUnpool1d(_MaxUnpool):
@@ -229,7 +220,8 @@ class MaxUnpool3d(_MaxUnpool):
     axes = 3
 
 
-class _AdaptiveMaxPool(Module):
+class _AdaptiveMaxPool(Pooling):
+    shown = ("output_size",)
     function: str
 
     def __init__(self, output_size: Any, return_indices: bool = False) -> None:
@@ -239,9 +231,6 @@ class _AdaptiveMaxPool(Module):
 
     def forward(self, input: Tensor) -> Any:
         return globals()[self.function](input, self.output_size, self.return_indices)
-
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):

@@ -1,4 +1,4 @@
-"""Where the windows of pooling functions stand, from their checked arguments."""
+"""What pooling has in common: where windows stand, from checked arguments; how layers print."""
 
 from __future__ import annotations
 
@@ -9,10 +9,23 @@ import numpy as np
 
 from ..arrays.windows import Spans
 from ..core.tensor import Tensor
+from .module import Module
 
-__all__ = ["Settings", "Sizes", "adaptive_span", "output_sizes", "sizes", "with_batch"]
+__all__ = [
+    "Pooling", "Settings", "Sizes", "adaptive_span", "output_sizes", "sizes", "with_batch",
+]  # fmt: skip
 
 Sizes = int | Sequence[int]
+
+
+class Pooling(Module):
+    """A layer that shows the settings `shown`."""
+
+    shown: tuple[str, ...] = ("kernel_size", "stride", "padding")
+
+    def extra_repr(self) -> str:
+        """The settings, as name=value."""
+        return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
 
 
 class Settings:

@@ -1,4 +1,4 @@
-"""Recurrent layers over whole sequences: RNN, LSTM and GRU. Their cells are in `cells`."""
+"""Recurrent layers over whole sequences: RNN, LSTM and GRU. One step of each: `cells.py`."""
 
 from __future__ import annotations
 
