@@ -94,7 +94,7 @@ def test_type_checkers_see_the_arguments():
         "a: nn.LeakyReLU = nn.LeakyReLU(0.1, inplace=True)\n"
         "nn.LeakyReLU(slope=0.1)\n"
         "nn.CrossEntropyLoss(label_smoothing='x')\n"
-        "b = nn.functional.relu(a.slope, inplace=1)\n"
+        "b = nn.functional.relu(a.negative_slope, inplace=1)\n"
         "c: nn.Softsign = nn.Softsign()\n"
         "d = optim.lr_scheduler.StepLR\n"
     )
