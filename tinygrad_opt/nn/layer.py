@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlias, overload
 
 from ..core.declared import constructor, defined
 from ..core.tensor import Tensor
@@ -38,6 +38,10 @@ class Layer(Module):
 
     _settings: tuple[str, ...] = ()  # the attributes that `forward` hands to the function
     _unkept = frozenset({"inplace"})  # arguments of constructors that it does not need
+
+    if TYPE_CHECKING:  # the settings, which become attributes
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init_subclass__(cls, of: Callable[..., Any] | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

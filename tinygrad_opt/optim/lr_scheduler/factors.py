@@ -142,7 +142,9 @@ class PolynomialLR(FactorScheduler, of=schedules.polynomial):
 
 
 class FixedLR(FactorScheduler, of=schedules.fixed):
-    """Leave the rate as it is, the baseline of every comparison: rate(t) = initial rate.
+    """Leave the rate as it is: the baseline of every comparison.
+
+        rate(t) = initial rate
 
     >>> from tinygrad_opt import optim, zeros
     >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
