@@ -11,6 +11,17 @@ from ..core.tensor import Tensor
 from ..kernels import UpdateRule
 
 
+class _Required:
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+    def __reduce__(self) -> str:  # copies and pickles are the very same
+        return "required"
+
+
+required = _Required()  # the default of a hyper-parameter that has none
+
+
 def check_rule(optimizer: Any, base: type) -> None:
     """Raise where the class names a rule that its steps could not run.
 
@@ -42,6 +53,14 @@ def check_coefficients(name: str, rule: UpdateRule, known: dict[str, Any]) -> No
         )
 
 
+def refuse_rows(name: str) -> RuntimeError:
+    """The error of an optimizer that steps no single rows of a parameter."""
+    return RuntimeError(
+        f"{name} does not support sparse gradients, please consider SparseAdam instead, or make "
+        "them dense: p.grad = p.grad.to_dense()"
+    )
+
+
 def place_of(optimizer: Any, p: Tensor) -> str:
     """How a user writes this parameter: its group, and its number there."""
     for i, group in enumerate(optimizer.param_groups):
@@ -67,7 +86,7 @@ def check_writable(optimizer: Any, params: Iterable[Tensor]) -> None:
 
 def check_lr(name: str, lr: Any) -> None:
     """Raises unless `lr` is a number of at least 0, or a Tensor of one element."""
-    if lr is None or repr(lr) == "<required parameter>":
+    if lr is None or lr is required:
         return
     if isinstance(lr, Tensor):
         if lr.array.size != 1:
