@@ -1,7 +1,8 @@
 """Optimizers and learning-rate schedulers, as `torch.optim`; `textbook`: other forms."""
 
 from . import lr_scheduler, swa_utils, textbook
-from .adam import ADOPT, AdaBelief, Adam, Adamax, AdamW, Adan, NAdam, RAdam, SparseAdam
+from .adam import AdaBelief, Adam, Adamax, AdamW, NAdam, RAdam
+from .adam_relatives import ADOPT, Adan, SparseAdam
 from .adaptive import Adadelta, Adagrad, RMSprop
 from .layerwise import LAMB, LARS
 from .lbfgs import LBFGS

@@ -97,7 +97,6 @@ class FlatGroup:
         self._homes: list[tuple[Tensor, Any, GradSlot]] = []  # those that have one, for the check
         self.shown: tuple[str, ...] = ()
         self.at_home = False
-        self._taken = 0
         self._gather()
 
     def start_over(self, scalars: dict[str, float]) -> None:
@@ -172,13 +171,13 @@ class FlatGroup:
         That is, if one has no gradient, does not lie at home, has taken another number of steps or
         has other scalars, or shares another's state.
         """
-        if not (self.at_home and self._alike()) or self.guests:
+        if not self.at_home or self.guests or (len(self.params) > 1 and not self._alike()):
             return None
         if self._whole is None or self._whole_names != names:
             arrays = (self.values, self.gradient, *(self.state(name) for name in names))
             self._whole = Run(self, 0, len(self.params), arrays)
             self._whole_names = names
-        self._whole.taken = self._taken
+        self._whole.taken = int(self.steps.item(0))
         return self._whole
 
     def _all_at_home(self) -> bool:
@@ -192,9 +191,6 @@ class FlatGroup:
 
     def _alike(self) -> bool:
         """Whether all parameters have taken the same number of steps, and have equal scalars."""
-        self._taken = int(self.steps.item(0))
-        if len(self.params) == 1:
-            return True
         return all(map(_all_equal, (self.steps, *self.scalars.values())))
 
 

@@ -23,6 +23,8 @@ from ..autograd.modes import enable_grad
 from ..core.tensor import Tensor
 from ..kernels import UpdateRule
 from . import cautious
+from .checks import check_rule, check_writable, refuse_rows
+from .coefficients import Formula, check_coefficients, formula_for
 from .elsewhere import broken_runs
 from .flat import FlatGroup, Run, flatten
 from .hooks import (
@@ -35,14 +37,7 @@ from .hooks import (
 from .parameters import as_groups, checked_group, same_parameters, zeroed
 from .placing import place_state, show_new_state
 from .saving import Saved
-from .settings import (
-    check_coefficients,
-    check_lr,
-    check_rule,
-    check_writable,
-    refuse_rows,
-    required,
-)
+from .settings import Setting, check_declared, learning_rate, required
 from .state import Edits, State
 
 __all__ = [
@@ -66,6 +61,7 @@ class Optimizer(Saved):
     list, a non-leaf, or a parameter in two groups.
     """
 
+    settings: dict[str, Setting] = {}  # noqa: RUF012  what `@declared` found in the class body
     rule: UpdateRule  # which rule to run; `rule_for` may choose by group
     state_names: dict[str, str] = {}  # noqa: RUF012  the rule's letters -> names in `state`
     more_states: tuple[str, ...] = ()  # letters of states that are flat too, but not the rule's
@@ -78,10 +74,11 @@ class Optimizer(Saved):
     _stepping = False  # whether hooks are seen to: a step may call that of its base class
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
-        check_lr(type(self).__name__, defaults.get("lr"))
         self.check_settings(defaults)  # before `params` is looked at, as in PyTorch
+        learning_rate(type(self).__name__, "lr", defaults.get("lr"))
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
+        self._formulas: dict[Any, Formula] = {}  # how the coefficients of each rule are computed
         self._edits = Edits()
         self.state: Any = State(self._edits)
         self._flat: list[list[FlatGroup]] | None = None  # made at the first step
@@ -112,14 +109,28 @@ class Optimizer(Saved):
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
         """The rule's coefficients at step `t` (1, 2, ...), computed in double precision.
 
-        By default each coefficient is the hyper-parameter of the same name, `t` the step. A class
-        with `scalar_states` gets these as keywords too: their values before the step, of the type
-        they are stored in.
+        Each is the setting of the same name, or follows from settings as the glossary in
+        `coefficients.py` says. Who computes some of them himself returns `usual` with these. A
+        class with `scalar_states` gets their values before the step as keywords, of the type they
+        are stored in.
         """
-        known = {**group, "t": t}
-        rule = self.rule_for(group)
-        check_coefficients(type(self).__name__, rule, known)
-        return tuple(float(known[name]) for name in rule.coefficients)
+        try:
+            return self._formulas[self.rule_for(group)](group, t)
+        except KeyError:  # the first step, or a setting was taken out of the group
+            self._formulas.clear()
+            return self.usual(group, t)
+
+    def usual(
+        self, group: dict[str, Any], t: int, rule: UpdateRule | None = None, **own: Any
+    ) -> tuple[float, ...]:
+        """The coefficients of `rule`, or of the group's; those in `own` as given there."""
+        rule = rule or self.rule_for(group)
+        key = (rule, *own) if own else rule
+        formula = self._formulas.get(key)
+        if formula is None:
+            check_coefficients(type(self).__name__, rule, [*group, *own])
+            formula = self._formulas[key] = formula_for(rule, tuple(group), tuple(own))
+        return formula(group, t, *own.values())
 
     def next_scalars(self, group: dict[str, Any], t: int, **scalars: Any) -> dict[str, Any]:
         """The `scalar_states` after step `t`, from those before it."""
@@ -156,8 +167,13 @@ class Optimizer(Saved):
         self.check_settings(group)
         self.param_groups.append(group)
 
+    def group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """What groups hold by default: the declared settings as given, and what a class adds."""
+        return {k: v for k, v in settings.items() if k != "cautious" or v}  # off: as in PyTorch
+
     def check_settings(self, settings: dict[str, Any]) -> None:
         """Raises for settings that make no sense; given the defaults, then every group."""
+        check_declared(type(self).__name__, self.settings, settings)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clears the gradients: sets them to None, or with `set_to_none=False` to zero."""
@@ -194,7 +210,9 @@ class Optimizer(Saved):
         everything is as it was. State that a parameter's first step needs is made here.
         """
         edits, plans = self._edits, []
-        for group, flats in zip(self.param_groups, self._flat_groups(), strict=True):
+        groups = self.param_groups
+        for i, flats in enumerate(self._flat_groups()):
+            group = groups[i]
             rule = self.rule_for(group)
             states, by_rows = rule.states + self.more_states, False
             for flat in flats:
@@ -208,7 +226,8 @@ class Optimizer(Saved):
             place_state(self, self._flat or [], edits)
         for group, rule, states, flat, by_rows in plans:
             whole = flat.whole(states)
-            for run in (whole,) if whole else broken_runs(flat, states, by_rows):
+            runs = broken_runs(flat, states, by_rows) if whole is None else (whole,)
+            for run in runs:
                 if flat.fresh or run.host is not None:
                     for first in show_new_state(self, rule, run.host or flat, run):
                         self.begin(group, rule, first)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..arrays.namespace import is_writable
 from ..core.tensor import Tensor, wrap_plain
-from .settings import check_lr, required
+from .settings import learning_rate, required
 
 __all__ = ["param_groups_weight_decay"]
 
@@ -65,7 +65,7 @@ def checked_group(optimizer: Any, param_group: Any) -> dict[str, Any]:
                 f"parameter {key}"
             )
         group.setdefault(key, default)
-    check_lr(name, group.get("lr"))
+    learning_rate(name, "lr", group.get("lr"))
     _check_unique(name, optimizer, group["params"])
     return group
 

@@ -14,8 +14,8 @@ from ..arrays.device import device_of
 from ..arrays.quiet import quiet
 from ..core.tensor import Tensor, wrap_plain
 from ..kernels import UpdateRule
+from .checks import place_of
 from .flat import FlatGroup, Run
-from .settings import place_of
 from .state import Edits, StateView, array_of, bind, fitted
 
 

@@ -27,6 +27,7 @@ class Saved(Hooked):
     param_groups: list[dict[str, Any]]
     state: Any
     _edits: Edits
+    _formulas: dict[Any, Any]
     _flat: Any
     _seen: list[list[Tensor]]
 
@@ -68,7 +69,7 @@ class Saved(Hooked):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._flat, self._seen, self._edits = None, [], Edits()
+        self._flat, self._seen, self._edits, self._formulas = None, [], Edits(), {}
         if not isinstance(self.state, State):
             self.state = State(self._edits, self.state)
             for p, entry in self.state.items():
