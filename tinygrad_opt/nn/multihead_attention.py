@@ -284,7 +284,7 @@ def _combined(mask: Any, padding: Any, shape: tuple[int, ...], added: int) -> An
     return mask
 
 
-publish(globals(), __all__)
+publish(globals(), [*__all__, "attend"])
 
 
 class NonDynamicallyQuantizableLinear(Linear):

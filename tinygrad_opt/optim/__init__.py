@@ -2,6 +2,7 @@
 
 from . import (
     adam,
+    adam_relatives,
     adaptive,
     layerwise,
     lr_scheduler,
@@ -14,6 +15,7 @@ from . import (
     textbook,
 )
 from .adam import *
+from .adam_relatives import *
 from .adaptive import *
 from .layerwise import *
 from .lbfgs import LBFGS
@@ -24,8 +26,8 @@ from .prodigy import *
 from .schedule_free import *
 from .sgd import *
 
-__all__ = [
-    name for file in (adam, adaptive, layerwise, matrix, parameters, prodigy, schedule_free, sgd)
-    for name in file.__all__
-]  # fmt: skip
+_FILES = (
+    adam, adam_relatives, adaptive, layerwise, matrix, parameters, prodigy, schedule_free, sgd,
+)  # fmt: skip
+__all__ = [name for file in _FILES for name in file.__all__]
 __all__ += ("LBFGS", "Optimizer", "lr_scheduler", "swa_utils", "textbook")
