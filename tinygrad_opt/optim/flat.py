@@ -39,13 +39,9 @@ class Run:
     )  # fmt: skip
 
     def __init__(
-        self,
-        flat: FlatGroup,
-        start: int,
-        stop: int,
-        arrays: tuple[Any, ...],
+        self, flat: FlatGroup, start: int, stop: int, arrays: tuple[Any, ...],
         copy_back: tuple[Any, ...] = (),
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.start, self.stop = start, stop  # parameters start <= i < stop of the group
         self.host: FlatGroup | None = None  # of a guest: whose numbers start and stop are
         self.params = flat.params[start:stop]
