@@ -170,7 +170,8 @@ def _declare(cls: Any, of: Callable[..., Formula]) -> None:
 def _constructor(cls: type, parameters: list[inspect.Parameter]) -> Any:
     def run(self: FactorScheduler, given: dict[str, Any]) -> None:
         optimizer, last_epoch = given.pop("optimizer"), given.pop("last_epoch")
-        vars(self).update(given)
+        for name, value in given.items():  # vars(self).update would slow later reading down
+            setattr(self, name, value)
         LRScheduler.__init__(self, optimizer, last_epoch)
 
     shared = inspect.signature(LRScheduler.__init__).parameters
