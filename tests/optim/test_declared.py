@@ -245,7 +245,7 @@ class Rule:
 
 
 def value(letter, group, t, *own):
-    return formula_for(Rule(letter), tuple(group), tuple(own))(group, t, *own)[0]
+    return formula_for("", Rule(letter), tuple(group), tuple(own))(group, t, *own)[0]
 
 
 def test_every_letter_has_its_value():

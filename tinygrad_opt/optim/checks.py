@@ -10,7 +10,7 @@ from ..core.tensor import Tensor
 from ..kernels import UpdateRule
 from .coefficients import check_coefficients
 
-__all__ = ["check_rule", "check_writable", "place_of", "refuse_rows"]
+__all__ = ["check_rule", "check_writable", "no_rule", "place_of", "refuse_rows"]
 
 
 def check_rule(optimizer: Any, base: type) -> None:
@@ -31,6 +31,14 @@ def check_rule(optimizer: Any, base: type) -> None:
     if all(getattr(cls, name) is getattr(base, name) for name in own):
         for group in optimizer.param_groups:
             check_coefficients(cls.__name__, rule, [*group, *optimizer.scalar_states])
+
+
+def no_rule(name: str) -> NotImplementedError:
+    """The error of an optimizer that does not say what a step is."""
+    return NotImplementedError(
+        f"{name} has no update rule: set the class attribute `rule` to an @update_rule, or define "
+        "`rule_for` or `step`"
+    )
 
 
 def refuse_rows(name: str) -> RuntimeError:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..kernels import UpdateRule
 
-__all__ = ["USUAL", "Formula", "check_coefficients", "formula_for"]
+__all__ = ["USUAL", "Formula", "check_coefficients", "formula_for", "step_scalars"]
 
 # letter: expressions in the names of settings and the step t = 1, 2, ...; the first one counts of
 # which the optimizer has all settings. beta1 is the first of `betas`, and so on; `lr` is a float,
@@ -75,8 +75,14 @@ def check_coefficients(name: str, rule: UpdateRule, known: Collection[str]) -> N
 
 
 @lru_cache(maxsize=256)
-def formula_for(rule: UpdateRule, known: tuple[str, ...], own: tuple[str, ...]) -> Formula:
-    """The function (group, t, *own) -> the rule's coefficients, of which `own` are given."""
+def formula_for(
+    owner: str, rule: UpdateRule, known: tuple[str, ...], own: tuple[str, ...]
+) -> Formula:
+    """The function (group, t, *own) -> the rule's coefficients, of which `own` are given.
+
+    Raises ValueError if one is neither given nor follows from the settings `known`.
+    """
+    check_coefficients(owner, rule, [*known, *own])
     usual = {c: str(_expression(c, known)) for c in rule.coefficients if c not in own}
     reads: dict[str, str] = {}  # each setting is read once
     for name in (name for expression in usual.values() for name in _names(expression)):
@@ -116,3 +122,12 @@ def _names(expression: str) -> tuple[str, ...]:
 def _several(name: str) -> str:
     """The setting of which the one of this name is a part: betas for beta1."""
     return f"{name[:-1]}s" if name[-1].isdigit() else name
+
+
+def step_scalars(optimizer: Any, group: dict[str, Any], run: Any, t: int) -> tuple[float, ...]:
+    """The coefficients for step `t` of a run, whose scalar states move on to their next value."""
+    before = {name: values[0] for name, values in run.scalars.items()}
+    coefficients: tuple[float, ...] = optimizer.coefficients(group, t, **before)
+    for name, value in optimizer.next_scalars(group, t, **before).items():
+        run.scalars[name].fill(value)
+    return coefficients

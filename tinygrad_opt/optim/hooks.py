@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from ..arrays.quiet import quiet
 from ..autograd.hooks import RemovableHandle, add_hook
 from ..core.record import mode
 
@@ -90,7 +91,15 @@ class Hooked:
         return self._hooks
 
 
-def noted(step: Callable[..., Any]) -> Callable[..., Any]:
+def wrap_own_methods(cls: Any) -> None:
+    """What a subclass of Optimizer defines itself is run as the base class's would be."""
+    if "step" in vars(cls):
+        cls.step = _noted(cls.step)
+    if "update" in vars(cls):  # what NumPy computes there; kernels warn of nothing
+        cls.update = quiet(cls.update)
+
+
+def _noted(step: Callable[..., Any]) -> Callable[..., Any]:
     """A subclass's own `step`: between its hooks, unrecorded, and noted (schedulers ask)."""
 
     @functools.wraps(step)

@@ -18,24 +18,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..arrays.quiet import quiet
 from ..autograd.modes import enable_grad
 from ..core.tensor import Tensor
 from ..kernels import UpdateRule
 from . import cautious
-from .checks import check_rule, check_writable, refuse_rows
-from .coefficients import Formula, check_coefficients, formula_for
+from .checks import check_rule, check_writable, no_rule, refuse_rows
+from .coefficients import Formula, formula_for, step_scalars
 from .elsewhere import broken_runs
 from .flat import FlatGroup, Run, flatten
 from .hooks import (
     everywhere,
     hooked_step,
-    noted,
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
+    wrap_own_methods,
 )
-from .parameters import as_groups, checked_group, same_parameters, zeroed
-from .placing import place_state, show_new_state
+from .parameters import as_groups, checked_group, zeroed
+from .placing import all_as_left, place_state, show_new_state
 from .saving import Saved
 from .settings import Setting, check_declared, learning_rate, required
 from .state import Edits, State
@@ -89,10 +88,7 @@ class Optimizer(Saved):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "step" in vars(cls):
-            cls.step = noted(cls.step)  # type: ignore[method-assign]
-        if "update" in vars(cls):  # what NumPy computes there; kernels warn of nothing
-            cls.update = quiet(cls.update)  # type: ignore[method-assign]
+        wrap_own_methods(cls)
 
     # What a subclass may define -------------------------------------------------------------------
 
@@ -100,10 +96,7 @@ class Optimizer(Saved):
         """The update rule for a group's settings."""
         rule = getattr(self, "rule", None)
         if rule is None:
-            raise NotImplementedError(
-                f"{type(self).__name__} has no update rule: set the class attribute `rule` to an "
-                "@update_rule, or define `rule_for` or `step`"
-            )
+            raise no_rule(type(self).__name__)
         return rule
 
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
@@ -128,8 +121,8 @@ class Optimizer(Saved):
         key = (rule, *own) if own else rule
         formula = self._formulas.get(key)
         if formula is None:
-            check_coefficients(type(self).__name__, rule, [*group, *own])
-            formula = self._formulas[key] = formula_for(rule, tuple(group), tuple(own))
+            formula = formula_for(type(self).__name__, rule, tuple(group), tuple(own))
+            self._formulas[key] = formula
         return formula(group, t, *own.values())
 
     def next_scalars(self, group: dict[str, Any], t: int, **scalars: Any) -> dict[str, Any]:
@@ -153,7 +146,8 @@ class Optimizer(Saved):
         Override it where a step needs more than one element at a time: reduce over `run.parts()`,
         then launch rules for what is left.
         """
-        coefficients = self.coefficients_of(group, run, t)
+        compute = self.coefficients_of if self.scalar_states else None
+        coefficients = compute(group, run, t) if compute else self.coefficients(group, t)
         if group.get("cautious"):
             cautious.launch(rule, run, coefficients)
         else:
@@ -209,8 +203,7 @@ class Optimizer(Saved):
         Each with its group and rule. Whatever may be refused is asked of all groups first: then
         everything is as it was. State that a parameter's first step needs is made here.
         """
-        edits, plans = self._edits, []
-        groups = self.param_groups
+        edits, plans, groups = self._edits, [], self.param_groups
         for i, flats in enumerate(self._flat_groups()):
             group = groups[i]
             rule = self.rule_for(group)
@@ -235,18 +228,11 @@ class Optimizer(Saved):
 
     def coefficients_of(self, group: dict[str, Any], run: Run, t: int) -> tuple[float, ...]:
         """The coefficients for step `t` of a run; its scalar states move on to their next value."""
-        if not self.scalar_states:
-            return self.coefficients(group, t)
-        before = {name: values[0] for name, values in run.scalars.items()}
-        compute: Any = self.coefficients
-        coefficients = compute(group, t, **before)
-        for name, value in self.next_scalars(group, t, **before).items():
-            run.scalars[name].fill(value)
-        return coefficients
+        return step_scalars(self, group, run, t)
 
     def _flat_groups(self) -> list[list[FlatGroup]]:
         """The flat buffers; made anew if groups or parameters are not those that they hold."""
-        if self._flat is None or not self._is_as_left(self._flat):
+        if self._flat is None or not all_as_left(self._flat, self._seen, self.param_groups):
             self._flat = None  # lets go of the old buffers, so that parameters may move again
             self._seen = [list(group["params"]) for group in self.param_groups]
             self._flat = [flatten(params) for params in self._seen]
@@ -255,13 +241,3 @@ class Optimizer(Saved):
                     flat.ready()
             self._edits.made = True
         return self._flat
-
-    def _is_as_left(self, flat_groups: list[list[FlatGroup]]) -> bool:
-        """Whether the groups hold the very same parameters, of the same type and shape."""
-        if not same_parameters(self.param_groups, self._seen):
-            return False
-        for flats in flat_groups:
-            for flat in flats:
-                if not flat.ready():
-                    return False
-        return True

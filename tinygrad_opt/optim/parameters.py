@@ -6,7 +6,6 @@ import re
 import warnings
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from operator import is_
 from typing import Any
 
 from ..arrays.namespace import is_writable
@@ -68,20 +67,6 @@ def checked_group(optimizer: Any, param_group: Any) -> dict[str, Any]:
     learning_rate(name, "lr", group.get("lr"))
     _check_unique(name, optimizer, group["params"])
     return group
-
-
-def same_parameters(groups: list[dict[str, Any]], seen: list[list[Tensor]]) -> bool:
-    """Whether the groups hold the parameters `seen`, the very same ones in the same order.
-
-    Compared one by one: `==` of lists would compare the values of Tensors.
-    """
-    if len(groups) != len(seen):
-        return False
-    for i, params in enumerate(seen):
-        given = groups[i]["params"]
-        if len(given) != len(params) or not all(map(is_, given, params)):
-            return False
-    return True
 
 
 def zeroed(g: Tensor) -> Tensor:

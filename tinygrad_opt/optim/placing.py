@@ -8,6 +8,7 @@ error before anything is stepped, as PyTorch's step would have it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import is_
 from typing import Any, NamedTuple
 
 from ..arrays.device import device_of
@@ -17,6 +18,25 @@ from ..kernels import UpdateRule
 from .checks import place_of
 from .flat import FlatGroup, Run
 from .state import Edits, StateView, array_of, bind, fitted
+
+
+def all_as_left(
+    flat_groups: list[list[FlatGroup]], seen: list[list[Tensor]], groups: list[dict[str, Any]]
+) -> bool:
+    """Whether the groups hold the parameters `seen`, the very same, in order, of type and shape.
+
+    Compared one by one: `==` of lists would compare the values of Tensors.
+    """
+    if len(groups) != len(seen):
+        return False
+    for i, params in enumerate(seen):
+        given = groups[i]["params"]
+        if len(given) != len(params) or not all(map(is_, given, params)):
+            return False
+        for flat in flat_groups[i]:
+            if not flat.ready():
+                return False
+    return True
 
 
 class Names(NamedTuple):

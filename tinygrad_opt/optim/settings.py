@@ -121,7 +121,7 @@ def _constructor(cls: Any, settings: dict[str, Setting]) -> Any:
 def _listed(settings: dict[str, Setting]) -> str:
     """One line or more for each setting: its name, its default, its docs."""
     return "\n".join(
-        textwrap.fill(f"{name} = {s.default!r}: {s.doc}", 96, initial_indent="    ",
+        textwrap.fill(f"{name} = {s.default!r}: {s.doc}", 100, initial_indent="    ",
                       subsequent_indent="        ", break_on_hyphens=False)
         for name, s in settings.items() if s.given
     )  # fmt: skip
@@ -199,7 +199,7 @@ def not_differentiable(owner: str, name: str, value: Any) -> None:
 
 # What optimizers share ----------------------------------------------------------------------------
 
-_NO_EFFECT = "accepted and without effect: there is one implementation, and it is fused"
+_NO_EFFECT = "without effect: the one implementation is fused"
 
 Params: TypeAlias = Any  # Tensors, dicts of groups, or (name, Tensor) pairs
 LearningRate: TypeAlias = Annotated[
@@ -214,13 +214,13 @@ Betas: TypeAlias = Annotated[
 Epsilon: TypeAlias = Annotated[float, at_least_zero, "keeps the division finite, >= 0"]
 WeightDecay: TypeAlias = Annotated[float, at_least_zero, "how strongly p is drawn to 0, >= 0"]
 Decoupled: TypeAlias = Annotated[
-    bool, "take weight_decay from p, as AdamW does; else it is added to the gradient"
+    bool, "weight_decay is taken from p, as AdamW does, not added to the gradient"
 ]
 NotNegative: TypeAlias = Annotated[float, at_least_zero, ">= 0"]
 Momentum: TypeAlias = Annotated[NotNegative, "share of the last step that is kept"]
 Maximize: TypeAlias = Annotated[bool, "climb instead"]
 Cautious: TypeAlias = Annotated[
-    bool, "keep only the part of a step that agrees with the gradient (`optim.cautious`)"
+    bool, "keep the part of a step that agrees with the gradient (`optim.cautious`)"
 ]
 Foreach: TypeAlias = Annotated[bool | None, _NO_EFFECT]
 Fused: TypeAlias = Annotated[bool | None, _NO_EFFECT]
