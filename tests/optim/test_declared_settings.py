@@ -7,8 +7,6 @@ import inspect
 import math
 import pickle
 import re
-import subprocess
-import sys
 from dataclasses import KW_ONLY, field
 from typing import Annotated, Any
 
@@ -191,33 +189,6 @@ def test_every_setting_is_documented(cls):
         assert setting.doc or name == "params"
         if setting.given:
             assert f"{name} = {setting.default!r}: " in cls.__doc__
-
-
-SNIPPET = """
-from tinygrad_opt import optim, zeros
-params = [zeros(2)]
-optim.Adamax(params, lr=0.1)
-optim.Adam(params, 0.1, (0.9, 0.99), maximize=True)
-optim.AdamW(params, weight_decay=0.1)
-optim.Adamax(params, lrr=1)
-optim.Adam(params, "fast")
-optim.AdamW(params, decoupled_weight_decay=False)
-optim.Lion()
-"""
-
-
-def test_a_type_checker_sees_the_constructor(tmp_path):
-    snippet = tmp_path / "snippet.py"
-    snippet.write_text(SNIPPET)
-    command = [sys.executable, "-m", "mypy", "--no-error-summary", "--follow-imports=silent",
-               "--cache-dir", str(tmp_path / "cache"), str(snippet)]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    faults = dict(re.findall(r"snippet.py:(\d+): error: (.*?)  \[", done.stdout))
-    assert faults.keys() == {"7", "8", "9", "10"}, done.stdout + done.stderr
-    assert 'Unexpected keyword argument "lrr" for "Adamax"' in faults["7"]
-    assert 'has incompatible type "str"' in faults["8"]
-    assert 'Unexpected keyword argument "decoupled_weight_decay"' in faults["9"]
-    assert 'Missing positional argument "params"' in faults["10"]
 
 
 # The usual coefficients ---------------------------------------------------------------------------
