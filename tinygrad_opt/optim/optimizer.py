@@ -146,8 +146,7 @@ class Optimizer(Saved):
         Override it where a step needs more than one element at a time: reduce over `run.parts()`,
         then launch rules for what is left.
         """
-        compute = self.coefficients_of if self.scalar_states else None
-        coefficients = compute(group, run, t) if compute else self.coefficients(group, t)
+        coefficients = self.coefficients_of(group, run, t)
         if group.get("cautious"):
             cautious.launch(rule, run, coefficients)
         else:
@@ -228,6 +227,8 @@ class Optimizer(Saved):
 
     def coefficients_of(self, group: dict[str, Any], run: Run, t: int) -> tuple[float, ...]:
         """The coefficients for step `t` of a run; its scalar states move on to their next value."""
+        if not self.scalar_states:
+            return self.coefficients(group, t)
         return step_scalars(self, group, run, t)
 
     def _flat_groups(self) -> list[list[FlatGroup]]:
