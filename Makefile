@@ -49,9 +49,10 @@ docs: $(VENV)/.examples ## write the pages made from docstrings, and their pictu
 golden: $(VENV)/.test $(VENV)/.peers ## write the golden values of the tests anew
 	$(BIN)/python tests/golden/make.py
 	$(BIN)/python tests/golden/signatures.py
+	$(BIN)/python tests/golden/stubs.py
 
 lint: $(VENV)/.test ## ruff and mypy, as the suite runs them
-	$(BIN)/python -m pytest -q tests/test_style.py
+	$(BIN)/python -m pytest -q tests/test_style.py tests/test_types.py
 
 format: $(VENV)/.test ## sort imports, mend what ruff can mend, format
 	$(BIN)/ruff check --fix .

@@ -24,7 +24,7 @@ READING_PATH = [
     "tinygrad_opt/optim/flat.py",
 ]
 THEN = ["kernels/rule.py", "kernels/adam.py"]
-LONGEST = 2250
+LONGEST = 1700
 
 # From the ground up; what stands on one line may import from that line and from those above it.
 FLOORS = [
@@ -132,7 +132,8 @@ def test_every_room_has_a_floor():
     for room in rooms - placed - {"__main__", "sklearn", "utils", "cuda", "linalg"}:
         path, _ = MODULES[f"tinygrad_opt.{room}"]
         tree = ast.parse(path.read_text())
-        assert all(isinstance(n, ast.Expr | ast.ImportFrom | ast.Import) for n in tree.body), room
+        rest = [n for n in tree.body if not isinstance(n, ast.Expr | ast.ImportFrom)]
+        assert all(ast.unparse(n).startswith("__all__ = [") for n in rest), room
 
 
 def test_the_reading_path_is_short():

@@ -1,4 +1,4 @@
-"""The source is linted, formatted and type-checked as the configuration in pyproject.toml says."""
+"""The source is linted and formatted as the configuration in pyproject.toml says."""
 
 import subprocess
 import sys
@@ -23,7 +23,3 @@ def test_ruff_finds_nothing():
 
 def test_files_are_formatted():
     check("ruff", "format", "--check", ".")
-
-
-def test_types_hold():
-    check("mypy", "-p", "tinygrad_opt")

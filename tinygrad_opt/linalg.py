@@ -11,29 +11,31 @@ tensor([[ 0.5000,  0.0000],
 
 from .core.public import publish as _publish
 from .functions.factorizations import (
-    LinAlgError,
     cholesky,
     cholesky_ex,
-    det,
     eigh,
     eigvalsh,
-    inv,
-    inv_ex,
     lstsq,
-    matrix_exp,
-    matrix_power,
     matrix_rank,
     pinv,
     qr,
+    svd,
+    svdvals,
+)
+from .functions.factorizations import diagonal_of as diagonal
+from .functions.inverses import (
+    LinAlgError,
+    det,
+    inv,
+    inv_ex,
+    matrix_exp,
+    matrix_power,
     slogdet,
     solve,
     solve_triangular,
-    svd,
-    svdvals,
     tensorinv,
     tensorsolve,
 )
-from .functions.factorizations import diagonal_of as diagonal
 from .functions.matrices import matmul
 from .functions.norms import (
     cond,

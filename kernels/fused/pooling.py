@@ -1,4 +1,7 @@
-"""Pooling: where the maximum of each window of an image stands, and the way back."""
+"""Pooling: where the maximum of each window of an image stands, and the way back.
+
+The same in array code is `Windows` in `arrays/windows.py`; `tests/test_twins.py` holds both equal.
+"""
 
 from __future__ import annotations
 

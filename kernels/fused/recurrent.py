@@ -5,6 +5,9 @@ Tensors). On NumPy's arrays the arithmetic runs as kernels that pass over the ga
 formulas take a dozen calls; tanh stays NumPy's, whose loop is vectorised. There
 sigmoid(z) = (1 + tanh(z / 2)) / 2.
 
+Each formula stands here twice, in array code and as a kernel; `tests/test_twins.py` holds the two
+equal. `ops/recurrent.py` takes the steps through time.
+
 Shapes: n sequences, H hidden features. Gates stand side by side, as in PyTorch's weights: i, f, g,
 o of the LSTM in (n, 4H), r, z, n of the GRU in (n, 3H).
 """

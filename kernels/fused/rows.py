@@ -3,6 +3,8 @@
 NumPy's `add.at` takes the elements one by one through its indexing machinery; here a row is added
 in one go, in the order of the list, so the result is the same on every run. What goes to one place
 very often is added up in float64: the gradient of a frequent word is as exact as any.
+
+The same in array code is `scatter_add` in `arrays/sums.py`; `tests/test_twins.py` holds both equal.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 from ..compiler import cache
 
 _TEXT = """\
-# Written by tinygrad_opt.kernels.rows.
+# Written by tinygrad_opt.kernels.fused.rows.
 import numpy as np
 from numba import njit
 

@@ -106,6 +106,6 @@ def to_device(array: Any, device: Device | str) -> Any:
 
 
 def synchronize() -> None:
-    """Wait until the current CUDA device has finished all that was asked of it."""
+    """Waits until the current CUDA device has finished all that was asked of it."""
     if sys.modules.get("cupy") is not None:  # None: its import was forbidden
         cupy().cuda.runtime.deviceSynchronize()

@@ -5,6 +5,10 @@
 `put`, `windows`, the steps of recurrent layers (`lstm_step`, `gru_step` and their `_back`), and the
 special functions `erf`, `erfc`, `erfinv`, `lgamma` and `polygamma`. Those for convolution and
 pooling stand in `windows.py`.
+
+`Namespace` has them in array code. On NumPy's arrays `_NumpyNamespace` puts twins in their place,
+for instance `kernels/fused/softmax.py` and `kernels/fused/recurrent.py`; `tests/test_twins.py`
+holds each pair equal.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 NumPy adds float32 in pairs along the innermost axis only; along any other axis, and in running
 sums, one by one: of four million numbers the fourth digit is wrong already. And float16 ends at
-65504. So long sums are taken in float64, or in blocks, and rounded once.
+65504. So long sums are taken in float64, or in blocks, and rounded once; `scatter_add` adds whole
+rows in `kernels/fused/rows.py`. The plain twins of all are in `arrays/namespace.py`.
 """
 
 from __future__ import annotations

@@ -10,13 +10,13 @@ Jacobians and products with them, `gradcheck.py` compares derivatives with finit
 
 from ..core.backward import backward
 from ..core.node import Node
-from ..core.record import is_grad_enabled, op
+from ..core.record import op
 from . import anomaly, edges, function
 from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .function import Function
 from .grad import grad
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
-from .modes import enable_grad, inference_mode, no_grad, set_grad_enabled
+from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .variable import Variable
 
 __all__ = [

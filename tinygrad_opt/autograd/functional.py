@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import ops
+from ..arrays.xp import array_namespace
 from ..core.node import Variable
 from ..core.tensor import wrap_plain
 from .grad import grad
@@ -252,8 +253,6 @@ def _grads(
 
 
 def _zeros(x: Any, leading: tuple[int, ...] = ()) -> Any:
-    from ..arrays.xp import array_namespace
-
     return array_namespace(x.array).zeros((*leading, *x.array.shape), x.array.dtype)
 
 

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..core.node import Variable
-from ..core.tensor import wrap_plain
+from ..core.tensor import Tensor, wrap_plain
 from .grad import grad
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 

@@ -7,9 +7,14 @@ import inspect
 from collections.abc import Callable, Generator
 from typing import Any
 
-from ..core.record import is_grad_enabled, mode
+from ..core.record import mode
 
 __all__ = ["enable_grad", "inference_mode", "no_grad", "set_grad_enabled"]
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations on tensors that require a gradient are being recorded in this thread."""
+    return mode.enabled
 
 
 class _GradMode:

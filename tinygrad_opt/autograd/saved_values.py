@@ -21,7 +21,6 @@ from ..core.versions import _stamps, owner
 
 __all__ = ["captured", "check"]
 
-
 _SHAPE_ONLY = frozenset({"shape", "ndim", "dtype", "size"})  # what a write does not change
 
 

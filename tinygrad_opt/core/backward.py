@@ -16,7 +16,7 @@ from ..arrays.rowsparse import RowSparse, added
 from ..arrays.xp import xp
 from .node import Node, Variable
 from .record import mode
-from .seeds import as_list, freed, leading_to, seeds_of
+from .seeds import as_list, chosen_leaves, freed, leading_to, seeds_of
 from .tensor import Tensor, wrap_plain
 from .versions import clock
 
@@ -56,15 +56,7 @@ def backward(
     a graph that was freed by an earlier backward. No `.grad` has changed when it raises.
     """
     outputs = as_list(tensors)
-    chosen = None if inputs is None else as_list(inputs)
-    if chosen is not None and not chosen:
-        raise RuntimeError("backward: `inputs` argument to `backward()` cannot be empty")
-    for i, x in enumerate(chosen or ()):
-        if not x.requires_grad:
-            raise RuntimeError(
-                f"backward: inputs[{i}] does not require grad: can't retain_grad on Tensor that "
-                "has requires_grad=False"
-            )
+    chosen = None if inputs is None else chosen_leaves(inputs)
     keep = create_graph if retain_graph is None else retain_graph
     seeds = seeds_of(outputs, grad_tensors, create_graph)
     with Pass(create_graph):
@@ -109,11 +101,7 @@ class Pass:
 
 
 def propagate(
-    outputs: list[Any],
-    seeds: list[Any],
-    wanted: list[Any] | None,
-    keep: bool,
-    create_graph: bool,
+    outputs: list[Any], seeds: list[Any], wanted: list[Any] | None, keep: bool, create_graph: bool
 ) -> dict[Any, Any]:
     """The gradients that arrive: of all leaves, or (if `wanted` is given) of those tensors."""
     if watch.resolve is not None:

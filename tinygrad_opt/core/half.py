@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from .node import Variable
 from .promote import result_type
 
 __all__ = ["EXACT", "HALF", "fits_half", "in_float32", "widened"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 HALF = np.dtype("float16")
 _WIDE = np.dtype("float32")
@@ -42,7 +44,7 @@ def in_float32(
     return _narrowed(function(*wide, **{name: _widened(x) for name, x in params.items()}))
 
 
-def widened(function: Callable[..., Any]) -> Callable[..., Any]:
+def widened(function: F) -> F:
     """A public function whose float16 tensors are computed with in float32.
 
     The result is float16, unless a tensor of another float type makes it that type. The function
@@ -63,7 +65,7 @@ def widened(function: Callable[..., Any]) -> Callable[..., Any]:
         wide = {name: _widened(x) for name, x in kwargs.items()}
         return _narrowed(function(*map(_widened, args), **wide))
 
-    return wrapper
+    return cast(F, wrapper)
 
 
 def fits_half(x: Any) -> bool:

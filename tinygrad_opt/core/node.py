@@ -63,7 +63,7 @@ class Node:
         self.hooks: Any = None  # a HookTable once somebody registers one, see `autograd/hooks.py`
 
     def release(self) -> None:
-        """Drop all that was saved for backward; a second backward finds `output` gone."""
+        """Drops all that was saved for backward; a second backward finds `output` gone."""
         self.inputs = self.targets = self.output = ()
 
     def on_tensors(self, wrap: Callable[[Any], Any]) -> tuple[Any, ...]:

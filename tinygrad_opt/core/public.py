@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -163,7 +164,9 @@ def _operation(operation: Any, name: str, owner: str) -> Any:
                 raise _refused(name, argument, i, x)
 
     twin = _renamed_twin(operation, parameters, refuse)
-    twin.__doc__, twin.pair = operation.__doc__, operation.pair
+    names = dict(zip("xy", parameters, strict=False))
+    twin.__doc__ = re.sub(r"\b[xy]\b", lambda x: names.get(x[0], x[0]), operation.__doc__ or "")
+    twin.pair = operation.pair
     return twin
 
 

@@ -33,7 +33,7 @@ from .promote import settle_pair
 from .settled import computes_wider, in_float32, settled, settled_pair
 from .tensor import Tensor, wrap
 
-__all__ = ["is_grad_enabled", "op", "record"]
+__all__ = ["mode", "op", "record"]
 
 _ndarray = np.ndarray
 _FLOAT32 = np.dtype("float32")
@@ -46,11 +46,6 @@ class _Mode(threading.local):
 
 
 mode = _Mode()
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations on tensors that require a gradient are being recorded in this thread."""
-    return mode.enabled
 
 
 def record_plainly(

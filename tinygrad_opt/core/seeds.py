@@ -9,7 +9,7 @@ from ..arrays.xp import array_namespace, same_library
 from .node import Node, Variable
 from .tensor import wrap_plain
 
-__all__ = ["as_list", "freed", "leading_to", "seeds_of"]
+__all__ = ["as_list", "chosen_leaves", "freed", "leading_to", "seeds_of"]
 
 
 def as_list(tensors: Any) -> list[Any]:
@@ -18,6 +18,20 @@ def as_list(tensors: Any) -> list[Any]:
         if not isinstance(x, Variable):
             raise TypeError(f"backward: expected Tensors to differentiate, got {type(x).__name__}")
     return items
+
+
+def chosen_leaves(inputs: Any) -> list[Any]:
+    """The tensors that a backward pass is to accumulate into."""
+    chosen = as_list(inputs)
+    if not chosen:
+        raise RuntimeError("backward: `inputs` argument to `backward()` cannot be empty")
+    for i, x in enumerate(chosen):
+        if not x.requires_grad:
+            raise RuntimeError(
+                f"backward: inputs[{i}] does not require grad: can't retain_grad on Tensor that "
+                "has requires_grad=False"
+            )
+    return chosen
 
 
 def seeds_of(outputs: list[Any], given: Any, create_graph: bool) -> list[Any]:

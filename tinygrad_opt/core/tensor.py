@@ -99,14 +99,6 @@ class Tensor(Bound, Variable):
         if self._edits is not None:
             self._edits.made = True
 
-    def item(self) -> Any:
-        """The single element as a Python number."""
-        if self.array.size != 1:
-            raise RuntimeError(
-                f"a Tensor with {self.array.size} elements cannot be converted to Scalar"
-            )
-        return self.array.item()
-
 
 # The framework's own constructors: past Tensor(...), whose meaning is PyTorch's, and quicker ------
 

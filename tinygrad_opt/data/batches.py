@@ -15,7 +15,6 @@ from .workers.worker import Answer
 
 __all__ = ["Epoch", "FromWorkers", "InProcess", "generators_of", "set_states"]
 
-
 _NONE_LEFT = object()
 
 

@@ -24,10 +24,7 @@ from .workers.recipe import Recipe
 
 __all__ = ["DataLoader"]
 
-
 T_co = TypeVar("T_co", covariant=True)
-
-
 _FIXED = frozenset(
     ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 )
@@ -141,7 +138,7 @@ class DataLoader(Generic[T_co]):
 
     @property
     def keeps_state(self) -> bool:
-        """Whether the dataset is a stream that knows itself where it is."""
+        """Whether the dataset is a stream that knows by itself where it is."""
         return self.streamed and hasattr(self.dataset, "state_dict")
 
     def __iter__(self) -> Iterator[Any]:

@@ -17,7 +17,6 @@ __all__ = [
     "WeightedRandomSampler",
 ]  # fmt: skip
 
-
 T_co = TypeVar("T_co", covariant=True)
 
 

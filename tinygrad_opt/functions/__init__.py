@@ -7,39 +7,47 @@ users get wrong, and composes. The files list their names in `__all__`; those na
 
 from ..core.public import public
 from . import (
+    arithmetic,
     arrange,
+    choice,
     comparison,
     contraction,
     cumulative,
     diagonals,
-    elementwise,
     index,
+    joining,
+    mathematics,
     matrices,
     padding,
     reduce,
     return_types,
     shape,
     sorting,
+    splitting,
     statistics,
 )
+from .arithmetic import *
 from .arrange import *
+from .choice import *
 from .comparison import *
 from .contraction import *
 from .cumulative import *
 from .diagonals import *
-from .elementwise import *
 from .index import *
+from .joining import *
+from .mathematics import *
 from .matrices import *
 from .padding import *
 from .reduce import *
 from .shape import *
 from .sorting import *
+from .splitting import *
 from .statistics import *
 
 __all__: list[str] = []
 for _room in (
-    arrange, comparison, contraction, cumulative, diagonals, elementwise, index, matrices, padding,
-    reduce, shape, sorting, statistics,
+    arithmetic, arrange, choice, comparison, contraction, cumulative, diagonals, index, joining,
+    mathematics, matrices, padding, reduce, shape, sorting, splitting, statistics,
 ):  # fmt: skip
     __all__ += _room.__all__
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops
 from ..arrays import dtypes
@@ -12,10 +12,7 @@ from ..core import promote
 from ..core.errors import explain
 from ..core.node import Variable
 from ..core.promote import promoted
-from ..core.tensor import wrap_plain
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
@@ -83,53 +80,21 @@ def _pairwise(name: str, numpy_name: str, what: str, *numbers: str) -> Any:
 
 
 _BOTH = ("input", "other")
-
-
 eq = _pairwise("eq", "equal", "input == other", "other")
-
-
 ne = _pairwise("ne", "not_equal", "input != other", "other")
-
-
 lt = _pairwise("lt", "less", "input < other", "other")
-
-
 le = _pairwise("le", "less_equal", "input <= other", "other")
-
-
 gt = _pairwise("gt", "greater", "input > other", "other")
-
-
 ge = _pairwise("ge", "greater_equal", "input >= other", "other")
-
-
 logical_and = _pairwise("logical_and", "logical_and", "Whether both are non-zero")
-
-
 logical_or = _pairwise("logical_or", "logical_or", "Whether one of them is non-zero")
-
-
 logical_xor = _pairwise("logical_xor", "logical_xor", "Whether exactly one of them is non-zero")
-
-
 bitwise_and = _pairwise("bitwise_and", "bitwise_and", "input & other", *_BOTH)
-
-
 bitwise_or = _pairwise("bitwise_or", "bitwise_or", "input | other", *_BOTH)
-
-
 bitwise_xor = _pairwise("bitwise_xor", "bitwise_xor", "input ^ other", *_BOTH)
-
-
 bitwise_left_shift = _pairwise("bitwise_left_shift", "left_shift", "input << other", *_BOTH)
-
-
 bitwise_right_shift = _pairwise("bitwise_right_shift", "right_shift", "input >> other", *_BOTH)
-
-
 gcd = _pairwise("gcd", "gcd", "The greatest common divisor")
-
-
 lcm = _pairwise("lcm", "lcm", "The least common multiple")
 
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops
 from ..core.half import widened
 from ..core.public import check_tensor
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
+from ..core.tensor import Tensor
 
 __all__ = ["einsum"]
 

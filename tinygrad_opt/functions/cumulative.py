@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
-from ..core.tensor import wrap_plain
+from ..core.tensor import Tensor, wrap_plain
 from . import return_types
-from .arrange import cat
+from .joining import cat
 from .reduce import in_type, summable
 from .shape import narrow
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = [
     "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp",

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops
 from ..arrays.xp import xp
 from ..core.errors import axis_index
-from ..core.tensor import wrap_plain
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
-
+from ..core.tensor import Tensor, wrap_plain
 from .reduce import summable
 from .shape import movedim, ravel
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops
 from ..arrays import dtypes
@@ -16,14 +16,11 @@ from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.node import Variable
-from ..core.tensor import wrap_plain
+from ..core.tensor import Tensor, wrap_plain
 from ..ops.index import along as grid_along
-from .arrange import stack
-from .elementwise import masked_fill
+from .choice import masked_fill
+from .joining import stack
 from .shape import along, broadcast_tensors, broadcast_to, movedim, ravel
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = [
     "argwhere", "gather", "index_add", "index_copy", "index_fill", "index_put", "index_select",

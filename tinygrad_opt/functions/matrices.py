@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops
 from ..arrays.dtypes import name_of
 from ..core.errors import axis_index
 from ..core.half import widened
-from . import factorizations, norms, reduce, return_types
+from ..core.tensor import Tensor
+from . import factorizations, inverses, norms, reduce, return_types
 from .shape import unsqueeze
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = [
     "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "chain_matmul", "cholesky",
@@ -255,22 +253,22 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 
 def inverse(input: Tensor) -> Tensor:
     """The inverse of each matrix; as `linalg.inv`."""
-    return factorizations.inv(input)
+    return inverses.inv(input)
 
 
 def det(input: Tensor) -> Tensor:
     """The determinant of each matrix; as `linalg.det`."""
-    return factorizations.det(input)
+    return inverses.det(input)
 
 
 def slogdet(input: Tensor) -> Any:
     """The named tuple (sign, logabsdet); as `linalg.slogdet`."""
-    return return_types.slogdet(*factorizations.slogdet(input))
+    return return_types.slogdet(*inverses.slogdet(input))
 
 
 def logdet(input: Tensor) -> Tensor:
     """The logarithm of the determinant of each matrix: NaN if it is negative, -inf if zero."""
-    sign, size = factorizations.slogdet(input)
+    sign, size = inverses.slogdet(input)
     return ops.where(sign.array < 0, float("nan"), size)
 
 
@@ -283,14 +281,14 @@ def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor
     """X with A X = input, where A = L L^T, or L^T L if `upper`."""
     L, lt = input2, ops.swapaxes(input2, -1, -2)
     first, second = (lt, L) if upper else (L, lt)
-    y = factorizations.solve_triangular(first, input, upper=False)
-    return factorizations.solve_triangular(second, y, upper=True)
+    y = inverses.solve_triangular(first, input, upper=False)
+    return inverses.solve_triangular(second, y, upper=True)
 
 
 def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
     """The inverse of L L^T, or of L^T L if `upper`."""
     L, lt = input, ops.swapaxes(input, -1, -2)
-    return factorizations.inv(ops.matmul(lt, L) if upper else ops.matmul(L, lt))
+    return inverses.inv(ops.matmul(lt, L) if upper else ops.matmul(L, lt))
 
 
 def qr(input: Tensor, some: bool = True) -> Any:
@@ -317,12 +315,12 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 def matrix_power(input: Tensor, n: int) -> Tensor:
     """The n-th power of each matrix; as `linalg.matrix_power`."""
-    return factorizations.matrix_power(input, n)
+    return inverses.matrix_power(input, n)
 
 
 def matrix_exp(input: Tensor) -> Tensor:
     """The exponential of each matrix; as `linalg.matrix_exp`."""
-    return factorizations.matrix_exp(input)
+    return inverses.matrix_exp(input)
 
 
 # Products of vectors ------------------------------------------------------------------------------

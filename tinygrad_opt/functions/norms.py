@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops
 from ..arrays import dtypes
 from ..core.errors import axis_index
 from ..core.half import widened
+from ..core.tensor import Tensor
 from . import reduce
-from .factorizations import LinAlgError, check_matrix, inv, svdvals
+from .factorizations import svdvals
+from .inverses import LinAlgError, check_matrix, inv
 from .shape import broadcast_tensors, movedim
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = [
     "cond", "cross", "matrix_norm", "multi_dot", "norm", "vander", "vecdot", "vector_norm",

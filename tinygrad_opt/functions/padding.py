@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..arrays.xp import xp
+from ..core.tensor import Tensor
 from .shape import along
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = ["pad"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops
 from ..arrays import dtypes
@@ -12,20 +12,16 @@ from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.node import Variable
-from ..core.tensor import wrap_plain
+from ..core.tensor import Tensor, wrap_plain
 from . import return_types
 from .comparison import ne
 from .shape import squeeze
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = [
     "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "log_softmax",
     "logsumexp", "max", "mean", "min", "nanmean", "nansum", "norm", "prod", "softmax", "std",
     "std_mean", "sum", "var", "var_mean",
 ]  # fmt: skip
-
 
 Dim = int | Sequence[int] | None
 
@@ -270,8 +266,6 @@ def _extremum(name: str, arg: Any, reduce: Any, pairwise: Any) -> Any:
 
 
 max = _extremum("max", argmax, ops.amax, ops.maximum)
-
-
 min = _extremum("min", argmin, ops.amin, ops.minimum)
 
 

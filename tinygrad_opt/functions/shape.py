@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +12,7 @@ from .. import ops
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
-from ..core.tensor import wrap_plain
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
+from ..core.tensor import Size, Tensor, wrap_plain
 
 __all__ = [
     "broadcast_shapes", "broadcast_tensors", "broadcast_to", "expand", "expand_as", "flatten",
@@ -23,7 +20,6 @@ __all__ = [
     "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unfold", "unsqueeze", "view",
     "view_as",
 ]  # fmt: skip
-
 
 Dim = int | Sequence[int] | None
 
@@ -209,8 +205,6 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
 
 def broadcast_shapes(*shapes: Any) -> Any:
     """The shape that arrays of these shapes broadcast to. RuntimeError if they do not."""
-    from ..core.tensor import Size
-
     try:
         return Size(np.broadcast_shapes(*shapes))
     except ValueError as error:
@@ -306,8 +300,6 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
 
 
 swapdims = transpose
-
-
 moveaxis = movedim
 
 

@@ -6,19 +6,16 @@ larger than everything.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops
 from ..arrays import dtypes
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
-from ..core.tensor import wrap_plain
+from ..core.tensor import Tensor, wrap_plain
 from . import return_types
 from .shape import narrow, squeeze
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = [
     "argsort", "bucketize", "kthvalue", "msort", "searchsorted", "sort", "topk", "unique",
@@ -27,7 +24,7 @@ __all__ = [
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
-    """The positions along `dim` that put the elements in order; equals keep theirs always."""
+    """The positions along `dim` that put the elements in order; equal ones always keep theirs."""
     x = input.array
     axis = axis_index(dim, x.ndim)
     space = xp(x)

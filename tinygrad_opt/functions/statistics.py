@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,15 +15,13 @@ from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.node import Variable
-from ..core.tensor import wrap_plain
+from ..core.tensor import Tensor, wrap_plain
 from . import return_types
-from .elementwise import clip, sqrt
+from .choice import clip
+from .mathematics import sqrt
 from .reduce import mean
 from .shape import movedim, ravel, squeeze, unsqueeze
 from .sorting import sort
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
 
 __all__ = [
     "bincount", "corrcoef", "cov", "histc", "histogram", "median", "mode", "nanmedian",
@@ -110,7 +108,7 @@ def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
 ) -> Tensor:  # fmt: skip
-    """What the fraction q (a number or a vector) of the elements lie below.
+    """The value below which the fraction q (a number or a vector) of the elements lies.
 
     Several q make a new first axis. `interpolation` says what happens between two elements.
     NaN in the input gives NaN.

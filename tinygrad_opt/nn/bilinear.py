@@ -1,4 +1,4 @@
-"""bilinear."""
+"""The bilinear form of two inputs: function and layer."""
 
 from __future__ import annotations
 

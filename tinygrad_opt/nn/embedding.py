@@ -1,4 +1,4 @@
-"""Embedding and EmbeddingBag: tables of vectors, looked up by integers."""
+"""Tables of vectors, looked up by integers: function and layer."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from .. import ops
 from ..arrays import dtypes
 from ..arrays.xp import xp
 from ..autograd.modes import no_grad
-from ..core.half import widened
 from ..core.public import publish
 from ..core.tensor import Tensor
 from ..tensors.creation import empty
 from . import init
-from .errors import check_devices, warn_caller
+from .errors import check_devices
 from .module import Module
 from .parameter import Parameter
 
-__all__ = ["Embedding", "EmbeddingBag", "embedding", "embedding_bag", "padding_row"]
+__all__ = ["Embedding", "embedding"]
 
 
 def embedding(
@@ -40,80 +39,22 @@ def embedding(
     Raises RuntimeError for indices that are not integers and IndexError for those outside the
     table.
     """
-    index = _checked_index("embedding", input, weight)
+    index = checked_index("embedding", input, weight)
     if weight.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got shape {tuple(weight.shape)}")
     rows = weight.shape[0]
-    outside = _outside(index, rows)
+    outside = outside_of(index, rows)
     if outside is not None:
         raise IndexError(f"embedding: index out of range in self: {outside[1]} with {rows} rows")
     if padding_idx is not None:
         padding_idx = padding_row(padding_idx, rows)
     if max_norm is not None:
-        _renormalize(weight, index, max_norm, norm_type)
-    shares = _shares(index, weight) if scale_grad_by_freq else None
+        renormalize(weight, index, max_norm, norm_type)
+    shares = shares_of(index, weight) if scale_grad_by_freq else None
     return ops.lookup(
         weight, index=index, padding_idx=padding_idx, shares=shares,
         sparse=sparse and weight.is_leaf,
     )  # fmt: skip
-
-
-@widened
-def embedding_bag(
-    input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None,
-    norm_type: float = 2, scale_grad_by_freq: bool = False, mode: str = "mean",
-    sparse: bool = False, per_sample_weights: Tensor | None = None,
-    include_last_offset: bool = False, padding_idx: int | None = None,
-) -> Tensor:  # fmt: skip
-    """The sum, mean or maximum of the rows of `weight` in each bag: (bags, features).
-
-    input               (bags, length) integers; or (n,), all bags one after the other
-    offsets             (bags,) for 1-D input: where each bag starts, the first one at 0
-    mode                "sum", "mean" or "max"; an empty bag gives zeros
-    per_sample_weights  of the input's shape: factors of the rows, for "sum"
-    include_last_offset  offsets ends with the end of the last bag
-    padding_idx         a row that is left out of its bags, and receives no gradient
-
-    The rest as in `embedding`. Ties in "max" give the gradient to the first.
-    """
-    if weight.dtype.kind in "iu" and input.is_floating_point():
-        warn_caller(
-            "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag("
-            "weight, input, ...)` is deprecated, and should now be `embedding_bag(input, weight, "
-            "...)`."
-        )
-        weight, input = input, weight
-    _check_bag(input, weight, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)
-    index = _checked_index("embedding_bag", input, weight).reshape(-1)
-    outside = _outside(index, weight.shape[0])
-    if outside is not None:
-        raise RuntimeError(
-            f"embedding_bag: Index {outside[0]} of input takes value {outside[1]} which is not in "
-            f"the valid range [0, {weight.shape[0]})"
-        )
-    owner, bags = _owners(input, offsets, include_last_offset, len(index))
-    factors = None if per_sample_weights is None else per_sample_weights.reshape((-1,))
-    if max_norm is not None:
-        _renormalize(weight, index, max_norm, norm_type)
-    shares = _shares(index, weight) if scale_grad_by_freq else None
-
-    kept = (owner >= 0) & (owner < bags)
-    if padding_idx is not None:
-        kept &= index != _padding_of_bags(padding_idx, weight.shape[0])
-    if not kept.all():
-        index, owner = index[kept], owner[kept]
-        factors = None if factors is None else ops.getitem(factors, index=kept)
-        shares = None if shares is None else shares[kept]
-    if mode == "max":
-        return _largest(weight, index, owner, bags)
-    rows = ops.lookup(weight, index=index, shares=shares, sparse=sparse and weight.is_leaf)
-    if factors is not None:
-        rows = rows * factors.reshape((-1, 1))
-    y = ops.scatter_add(rows, shape=(bags, weight.shape[1]), index=owner)
-    if mode == "sum":
-        return y
-    count = xp(owner).maximum(xp(owner).bincount(owner, minlength=bags), 1)
-    return y * (1 / count).astype(weight.dtype).reshape(-1, 1)
 
 
 def padding_row(padding_idx: int, rows: int) -> int:
@@ -125,13 +66,7 @@ def padding_row(padding_idx: int, rows: int) -> int:
     return padding_idx % rows
 
 
-publish(globals(), __all__)
-
-
-# Indices ------------------------------------------------------------------------------------------
-
-
-def _checked_index(name: str, input: Tensor, weight: Tensor) -> Any:
+def checked_index(name: str, input: Tensor, weight: Tensor) -> Any:
     index = input.array
     check_devices(name, weight.array, index)
     if index.dtype not in (dtypes.int64, dtypes.int32):
@@ -143,7 +78,7 @@ def _checked_index(name: str, input: Tensor, weight: Tensor) -> Any:
     return index.astype(np.int64, copy=False)
 
 
-def _outside(index: Any, rows: int) -> tuple[int, int] | None:
+def outside_of(index: Any, rows: int) -> tuple[int, int] | None:
     """(place, value) of the first index that is no row, or None."""
     if not index.size or (index.min() >= 0 and index.max() < rows):
         return None
@@ -152,13 +87,13 @@ def _outside(index: Any, rows: int) -> tuple[int, int] | None:
     return place, int(flat[place])
 
 
-def _shares(index: Any, weight: Tensor) -> Any:
+def shares_of(index: Any, weight: Tensor) -> Any:
     """For each index, one over how often it occurs."""
     count = xp(index).bincount(index.reshape(-1), minlength=weight.shape[0])
     return (1 / count[index]).astype(weight.dtype)
 
 
-def _renormalize(weight: Tensor, index: Any, max_norm: float, norm_type: float) -> None:
+def renormalize(weight: Tensor, index: Any, max_norm: float, norm_type: float) -> None:
     """Scale down, in place and past autograd, the named rows whose norm exceeds max_norm."""
     space = xp(index)
     named = space.unique(index)
@@ -174,122 +109,10 @@ def _renormalize(weight: Tensor, index: Any, max_norm: float, norm_type: float) 
             weight[named[large]] = (rows[large] * scale[:, None]).astype(weight.dtype)
 
 
-# Bags ---------------------------------------------------------------------------------------------
+publish(globals(), __all__)
 
 
-def _owners(input: Tensor, offsets: Any, include_last: bool, count: int) -> tuple[Any, int]:
-    """The bag of each index, and the number of bags; indices beyond the last bag have one more."""
-    places = xp(input.array).arange(count)
-    if input.ndim == 2:
-        bags, length = input.shape
-        return places // max(length, 1), bags
-    starts = offsets.array
-    if include_last and len(starts) == 0:
-        raise RuntimeError("include_last_offset: number of offset should be at least 1")
-    if len(starts):
-        _check_starts(starts, count)
-    owner = xp(starts).searchsorted(starts, places, side="right") - 1
-    return owner, len(starts) - int(include_last)
-
-
-def _check_starts(starts: Any, count: int) -> None:
-    if starts[0] != 0:
-        raise RuntimeError(
-            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
-            f"position 0. However, got {int(starts[0])}"
-        )
-    if starts[-1] > count:
-        raise RuntimeError(
-            f"offsets[-1] can not be greater than input's length {count} but got offsets[-1] of "
-            f"{int(starts[-1])}"
-        )
-    if (starts[1:] < starts[:-1]).any():
-        raise RuntimeError("embedding_bag: offsets must not decrease")
-
-
-def _largest(weight: Tensor, index: Any, owner: Any, bags: int) -> Tensor:
-    """The largest element of each feature within each bag, 0 for an empty bag."""
-    space = xp(index)
-    count = space.bincount(owner, minlength=bags)
-    filled = space.nonzero(count)[0]
-    if not len(filled):
-        return ops.scatter_add(ops.lookup(weight, index=index),
-                               shape=(bags, weight.shape[1]), index=owner)  # fmt: skip
-    # Each filled bag as a row of places, the last one repeated where it is shorter than others.
-    starts = (count.cumsum() - count)[filled]
-    longest = int(count.max())
-    steps = space.minimum(space.arange(longest), count[filled][:, None] - 1)
-    named = index[starts[:, None] + steps]  # (filled, longest)
-    features = space.arange(weight.shape[1])
-    best = weight.array[named].argmax(axis=1)  # the first of several; (filled, features)
-    chosen = space.take_along_axis(named, best, axis=1)
-    largest = ops.getitem(weight, index=(chosen, features))
-    return ops.scatter_add(largest, shape=(bags, weight.shape[1]), index=filled)
-
-
-def _padding_of_bags(padding_idx: int, rows: int) -> int:
-    if not -rows <= padding_idx < rows:
-        raise RuntimeError(
-            f"padding_idx must be within the number of embeddings, {-rows} through {rows - 1}, but "
-            f"got {padding_idx}"
-        )
-    return padding_idx % rows
-
-
-def _check_bag(
-    input: Tensor, weight: Tensor, offsets: Any, mode: str, by_frequency: bool, sparse: bool,
-    factors: Any,
-) -> None:  # fmt: skip
-    if factors is not None and factors.shape != input.shape:
-        raise ValueError(
-            f"embedding_bag: If per_sample_weights ({factors.shape}) is not None, then it must "
-            f"have the same shape as the input ({input.shape})"
-        )
-    if weight.ndim != 2:
-        raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
-    if input.ndim not in (1, 2):
-        raise ValueError(
-            f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}"
-        )
-    if input.ndim == 2 and offsets is not None:
-        raise ValueError(
-            "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of "
-            f"fixed length sequences. However, found offsets of type {type(offsets)}"
-        )
-    if input.ndim == 1 and (offsets is None or offsets.ndim != 1):
-        got = "None" if offsets is None else f"one of dimension {offsets.ndim}"
-        raise ValueError(f"offsets has to be a 1D Tensor but got {got}")
-    if offsets is not None and offsets.dtype not in (dtypes.int64, dtypes.int32):
-        raise RuntimeError(
-            "embedding_bag: Expected tensor for argument 'offsets' to have one of the following "
-            f"scalar types: Long, Int; but got {dtypes.name_of(offsets.dtype)} instead; convert "
-            "with .long()"
-        )
-    if mode not in ("sum", "mean", "max"):
-        raise ValueError(f"mode has to be one of sum, mean or max, got {mode!r}")
-    if mode == "max" and by_frequency:
-        raise ValueError("max mode does not support scaling the gradient by the frequency")
-    if mode == "max" and sparse:
-        raise ValueError("max mode does not support sparse weights")
-    if factors is None:
-        return
-    if mode != "sum":
-        raise NotImplementedError(
-            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported "
-            f"for mode='sum' (got mode='{mode}')"
-        )
-    if factors.dtype != weight.dtype:
-        raise RuntimeError(
-            "embedding_bag: Expected tensor for argument #1 'weight' to have the same type as "
-            f"tensor for argument #1 'per_sample_weights'; but type {dtypes.name_of(weight.dtype)} "
-            f"does not equal {dtypes.name_of(factors.dtype)}"
-        )
-
-
-# Embedding and EmbeddingBag: tables of vectors, looked up by integers -----------------------------
-
-
-class _Table(Module):
+class Table(Module):
     """A table with one row that may be padding."""
 
     weight: Parameter
@@ -337,7 +160,7 @@ class _Table(Module):
         return ", ".join(parts)
 
 
-class Embedding(_Table):
+class Embedding(Table):
     """The rows of a table: (...) integers in [0, num_embeddings) -> (..., embedding_dim).
 
     num_embeddings      rows of the table
@@ -372,7 +195,7 @@ class Embedding(_Table):
         sparse: bool = False,
     ) -> Embedding:  # fmt: skip
         """An Embedding over the memory of `embeddings` (2-D), trained only if not `freeze`."""
-        rows, features = _table_shape(embeddings)
+        rows, features = table_shape(embeddings)
         return cls(
             rows, features, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse,
             embeddings, freeze,
@@ -391,66 +214,7 @@ class Embedding(_Table):
         )  # fmt: skip
 
 
-class EmbeddingBag(_Table):
-    """Sums, means or maxima of bags of a table's rows, without the rows in between.
-
-    mode                 "sum", "mean" or "max"
-    include_last_offset  the offsets end with the end of the last bag
-    padding_idx          a row that is left out of its bags
-
-    The other arguments as in `Embedding`. Called with integers (bags, length), or (n,) and offsets
-    (bags,), and optionally per_sample_weights of the integers' shape, it returns (bags,
-    embedding_dim).
-
-    >>> EmbeddingBag(10, 3, mode="sum")
-    EmbeddingBag(10, 3, mode='sum')
-    """
-
-    def __init__(
-        self, num_embeddings: int, embedding_dim: int, max_norm: float | None = None,
-        norm_type: float = 2.0, scale_grad_by_freq: bool = False, mode: str = "mean",
-        sparse: bool = False, _weight: Tensor | None = None, include_last_offset: bool = False,
-        padding_idx: int | None = None, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq,
-            sparse, _weight, False, device, dtype,
-        )  # fmt: skip
-        self.mode = mode
-        self.include_last_offset = include_last_offset
-
-    @classmethod
-    def from_pretrained(
-        cls, embeddings: Tensor, freeze: bool = True, max_norm: float | None = None,
-        norm_type: float = 2.0, scale_grad_by_freq: bool = False, mode: str = "mean",
-        sparse: bool = False, include_last_offset: bool = False, padding_idx: int | None = None,
-    ) -> EmbeddingBag:  # fmt: skip
-        """An EmbeddingBag over the memory of `embeddings` (2-D), trained only if not `freeze`."""
-        rows, features = _table_shape(embeddings)
-        made = cls(
-            rows, features, max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings,
-            include_last_offset, padding_idx,
-        )  # fmt: skip
-        made.weight.requires_grad = not freeze
-        return made
-
-    def forward(
-        self, input: Tensor, offsets: Tensor | None = None,
-        per_sample_weights: Tensor | None = None,
-    ) -> Tensor:  # fmt: skip
-        return embedding_bag(
-            input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq,
-            self.mode, self.sparse, per_sample_weights, self.include_last_offset, self.padding_idx,
-        )  # fmt: skip
-
-    def extra_repr(self) -> str:
-        return self._repr_of(
-            ("max_norm", None), ("norm_type", 2), ("scale_grad_by_freq", False), ("mode", None),
-            ("padding_idx", None),
-        )  # fmt: skip
-
-
-def _table_shape(embeddings: Tensor) -> tuple[int, int]:
+def table_shape(embeddings: Tensor) -> tuple[int, int]:
     if embeddings.ndim != 2:
         raise AssertionError(
             f"Embeddings parameter is expected to be 2-dimensional, got {embeddings.ndim}"

@@ -26,7 +26,6 @@ __all__ = [
     "register_module_parameter_registration_hook",
 ]  # fmt: skip
 
-
 Table = OrderedDict[int, Any]  # hooks, or what is known of them, by the ids of their handles
 
 

@@ -156,17 +156,17 @@ def _truncated_deep(low: float, high: float, uniform: Any) -> Any:
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """All elements `val`."""
+    """Sets all elements to `val`."""
     return _fill(tensor, val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """All elements 1."""
+    """Sets all elements to 1."""
     return _fill(tensor, 1)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """All elements 0."""
+    """Sets all elements to 0."""
     return _fill(tensor, 0)
 
 

@@ -15,15 +15,8 @@ from .batchnorm import (  # fmt: skip
     InstanceNorm2d,
     InstanceNorm3d,
 )
-from .conv import (  # fmt: skip
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-    Sizes,
-)
+from .conv import Conv1d, Conv2d, Conv3d, Sizes
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Linear
 from .module import Module
 from .parameter import Parameter, UninitializedBuffer, UninitializedParameter, is_lazy
@@ -278,7 +271,7 @@ class _LazyNorm(LazyModuleMixin):
             self.num_features = input.array.shape[1]
             for value in (*self._parameters.values(), *self._buffers.values()):
                 if is_lazy(value):
-                    value.materialize((self.num_features,))  # type: ignore[union-attr]
+                    value.materialize((self.num_features,))
             self.reset_parameters()
 
 

@@ -27,6 +27,7 @@ M = TypeVar("M", bound="Module")
 
 
 def _unimplemented(self: Any, *input: Any) -> None:
+    """The output for the inputs; each class says at its head what they are."""
     raise NotImplementedError(
         f'Module [{type(self).__name__}] is missing the required "forward" function'
     )
@@ -131,18 +132,6 @@ class Module(Paths, Conversions, Saving, Text):
     def children(self) -> Iterator[Module]:
         """The direct submodules, each once."""
         return (m for _, m in self.named_children())
-
-    @property
-    def _parameters(self) -> dict[str, Parameter | None]:
-        return dict(self._own(PARAMETER))
-
-    @property
-    def _buffers(self) -> dict[str, Tensor | None]:
-        return dict(self._own(BUFFER))
-
-    @property
-    def _modules(self) -> dict[str, Module | None]:
-        return dict(self._own(MODULE))
 
     # Changing all of it ---------------------------------------------------------------------------
 

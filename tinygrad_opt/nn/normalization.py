@@ -23,7 +23,6 @@ __all__ = [
     "local_response_norm", "rms_norm",
 ]  # fmt: skip
 
-
 Shape = Sequence[int]
 
 

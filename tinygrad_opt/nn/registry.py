@@ -94,6 +94,18 @@ class Registry:
         values = self.__dict__
         return ((name, values[name]) for name, k in list(self._kinds.items()) if k == kind)
 
+    @property
+    def _parameters(self) -> dict[str, Any]:
+        return dict(self._own(PARAMETER))
+
+    @property
+    def _buffers(self) -> dict[str, Any]:
+        return dict(self._own(BUFFER))
+
+    @property
+    def _modules(self) -> dict[str, Any]:
+        return dict(self._own(MODULE))
+
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Makes `param` the parameter `name`; None reserves the name.
 

@@ -1,4 +1,4 @@
-"""reshape."""
+"""Layers that change no number: Flatten and Unflatten its shape, Identity nothing."""
 
 from __future__ import annotations
 

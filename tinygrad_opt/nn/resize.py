@@ -13,8 +13,8 @@ from ..core.half import widened
 from ..core.public import publish
 from ..core.tensor import Tensor
 from ..ops.images import Taps
+from .average_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, taps_of
 from .module import Module
-from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, taps_of
 
 __all__ = [
     "ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Upsample", "UpsamplingBilinear2d",
@@ -22,10 +22,7 @@ __all__ = [
     "upsample", "upsample_bilinear", "upsample_nearest",
 ]  # fmt: skip
 
-
 _AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
-
-
 _MODES = ("nearest", *_AXES, "area", "nearest-exact")
 
 

@@ -14,12 +14,11 @@ from ..arrays.device import to_device
 from ..core.tensor import Tensor, wrap_plain
 from . import functional as F
 from . import init
-from .attention import canonical_mask
 from .containers import ModuleList
 from .dropout import Dropout
 from .linear import Linear
 from .module import Module
-from .multihead_attention import MultiheadAttention
+from .multihead_attention import MultiheadAttention, canonical_mask
 from .normalization import LayerNorm
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Activations beyond the everyday ones of `elementwise`.
+"""Activations beyond the everyday ones of `arithmetic`.
 
 At a kink each takes the slope that PyTorch takes: that of the flat side, or of the negative one.
 """
@@ -9,6 +9,11 @@ import math
 
 from ..arrays.xp import xp
 from ..core.record import op
+
+__all__ = [
+    "elu", "gelu", "gelu_tanh", "hardshrink", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid",
+    "mish", "prelu", "silu", "softplus", "softshrink", "softsign", "threshold",
+]  # fmt: skip
 
 
 @op

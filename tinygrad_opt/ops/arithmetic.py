@@ -14,32 +14,42 @@ import math
 from ..arrays.xp import xp
 from ..core.record import op
 
+__all__ = [
+    "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "sigmoid", "sqrt", "sub",
+    "tanh",
+]  # fmt: skip
+
 # Arithmetic ---------------------------------------------------------------------------------------
 
 
 @op
 def add(x, y):
+    """x + y, broadcast."""
     return x + y, lambda g: g, lambda g: g
 
 
 @op
 def sub(x, y):
+    """x - y, broadcast."""
     return x - y, lambda g: g, lambda g: -g
 
 
 @op
 def mul(x, y):
+    """x * y, broadcast."""
     return x * y, lambda g: g * y, lambda g: g * x
 
 
 @op
 def div(x, y):
+    """x / y, broadcast."""
     z = x / y
     return z, lambda g: g / y, lambda g: -g * z / y
 
 
 @op
 def neg(x):
+    """-x."""
     return -x, lambda g: -g
 
 
@@ -56,6 +66,7 @@ def _power(x, y):
 
 @op
 def pow(x, y):
+    """x^y, broadcast."""
     z = _power(x, y)
 
     def base(g):
@@ -81,37 +92,20 @@ power = pow  # NumPy's name
 
 @op
 def exp(x):
+    """e^x."""
     y = xp(x).exp(x)
     return y, lambda g: g * y
 
 
 @op
-def expm1(x):
-    return xp(x).expm1(x), lambda g: g * xp(x).exp(x)  # y + 1 has lost the digits of a small exp
-
-
-@op
 def log(x):
+    """The natural logarithm of x."""
     return xp(x).log(x), lambda g: g / x
 
 
 @op
-def log1p(x):
-    return xp(x).log1p(x), lambda g: g / (x + 1)
-
-
-@op
-def log2(x):
-    return xp(x).log2(x), lambda g: g / (x * math.log(2))
-
-
-@op
-def log10(x):
-    return xp(x).log10(x), lambda g: g / (x * math.log(10))
-
-
-@op
 def sqrt(x):
+    """The square root of x."""
     y = xp(x).sqrt(x)
     return y, lambda g: g / (2 * y)
 
@@ -121,25 +115,19 @@ def sqrt(x):
 
 @op
 def tanh(x):
+    """tanh(x), the hyperbolic tangent."""
     y = xp(x).tanh(x)
     return y, lambda g: g * (1 - y * y)
 
 
 @op
 def sigmoid(x):
+    """1 / (1 + e^-x)."""
     y = xp(x).sigmoid(x)
     return y, lambda g: g * (y * (1 - y))
 
 
 @op
 def relu(x):
+    """max(x, 0), with slope 0 at 0."""
     return xp(x).maximum(x, 0), lambda g: g * (x > 0)
-
-
-@op
-def lerp(x, y, weight):
-    # x + weight (y - x), from the nearer end: exactly x at weight 0 and y at 1, as PyTorch
-    d, rest = y - x, 1 - weight
-    near = weight < 0.5
-    z = xp(d).where(near, x + weight * d, y - rest * d)
-    return z, lambda g: g * rest, lambda g: g * weight, lambda g: g * d

@@ -6,6 +6,8 @@ from ..arrays.xp import xp
 from ..core.record import op
 from .shared_work import shared
 
+__all__ = ["attention"]
+
 
 @op
 def attention(query, key, value, mask, factor, *, scale):

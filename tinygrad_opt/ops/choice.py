@@ -8,14 +8,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arrays.device import device_of
 from ..arrays.xp import xp
+from ..core.node import Variable
 from ..core.record import op
+from ..core.tensor import wrap_plain
+
+__all__ = [
+    "abs", "cast", "clip", "clone", "copy", "isfinite", "isinf", "isnan", "lerp", "logical_not",
+    "maximum", "minimum", "ones_like", "to_device", "where", "zeros_like",
+]  # fmt: skip
 
 # Absolute values, choices, casts ------------------------------------------------------------------
 
 
 @op
 def abs(x):
+    """|x|, with slope 0 at 0."""
     return xp(x).abs(x), lambda g: g * xp(x).sign(x)
 
 
@@ -26,6 +35,7 @@ def _shared(g: Any, chosen: Any, tie: Any) -> Any:
 
 @op
 def maximum(x, y):
+    """The larger of x and y, broadcast; a tie shares the gradient equally."""
     tie = x == y
     z = xp(x if hasattr(x, "shape") else y).maximum(x, y)
     return z, lambda g: _shared(g, x > y, tie), lambda g: _shared(g, x < y, tie)
@@ -33,6 +43,7 @@ def maximum(x, y):
 
 @op
 def minimum(x, y):
+    """The smaller of x and y, broadcast; a tie shares the gradient equally."""
     tie = x == y
     z = xp(x if hasattr(x, "shape") else y).minimum(x, y)
     return z, lambda g: _shared(g, x < y, tie), lambda g: _shared(g, x > y, tie)
@@ -40,6 +51,7 @@ def minimum(x, y):
 
 @op
 def where(condition, x, y):
+    """x where `condition` holds, else y, broadcast."""
     z = xp(condition).where(condition, x, y)
     return (
         z,
@@ -51,6 +63,7 @@ def where(condition, x, y):
 
 @op
 def clip(x, *, min=None, max=None):
+    """x limited to [min, max]; the gradient passes at the bounds as well."""
     y = x
     inside: Any = True
     if min is not None:
@@ -62,18 +75,52 @@ def clip(x, *, min=None, max=None):
 
 @op
 def cast(x, *, dtype):
+    """x in another type."""
     # The engine casts the gradient back to the input's own type.
     return xp(x).cast(x, dtype=dtype), lambda g: g
 
 
 @op
 def clone(x):
+    """A copy that gradients flow back through."""
     return xp(x).copy(x), lambda g: g
 
 
 @op
 def to_device(x, *, device):
-    from ..arrays.device import device_of
-
+    """x on another device."""
     here = device_of(getattr(x, "array", x))
     return xp(x).to_device(x, device=device), lambda g: xp(g).to_device(g, device=here)
+
+
+copy = clone
+
+
+# Without gradient ---------------------------------------------------------------------------------
+
+
+def _constant(name: str) -> Any:
+    """A function without a gradient: the array library's own, result wrapped and not recorded."""
+
+    def function(x: Any, *args: Any, **kwargs: Any) -> Any:
+        raw = x.array if isinstance(x, Variable) else x
+        args = tuple(a.array if isinstance(a, Variable) else a for a in args)
+        y = getattr(xp(raw), name)(raw, *args, **kwargs)
+        return wrap_plain(y) if isinstance(x, Variable) else y
+
+    function.__name__ = name
+    function.__doc__ = f"NumPy's `{name}`, without gradient."
+    return function
+
+
+zeros_like, ones_like = _constant("zeros_like"), _constant("ones_like")
+isnan, isinf, isfinite, logical_not = map(_constant, ("isnan", "isinf", "isfinite", "logical_not"))
+
+
+@op
+def lerp(x, y, weight):
+    # x + weight (y - x), from the nearer end: exactly x at weight 0 and y at 1, as PyTorch
+    d, rest = y - x, 1 - weight
+    near = weight < 0.5
+    z = xp(d).where(near, x + weight * d, y - rest * d)
+    return z, lambda g: g * rest, lambda g: g * weight, lambda g: g * d

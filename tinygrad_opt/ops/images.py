@@ -10,6 +10,11 @@ from typing import Any, NamedTuple
 from ..arrays.xp import array_namespace, xp
 from ..core.record import op
 
+__all__ = [
+    "columns", "convolve", "convolve_input", "convolve_weight", "pick", "resample", "spread",
+    "uncolumns",
+]  # fmt: skip
+
 
 @op
 def convolve(x, w, bias, *, at):

@@ -11,6 +11,11 @@ from ..arrays.xp import xp, xp_of
 from ..core.node import Variable
 from ..core.record import op
 
+__all__ = [
+    "diagonal", "getitem", "lookup", "put", "put_extremum", "put_product", "scatter_add",
+    "take_along_axis", "windows",
+]  # fmt: skip
+
 
 @op
 def getitem(x, *, index):

@@ -1,11 +1,22 @@
-"""Losses that are operations of their own, because training steps spend their time there."""
+"""Losses that are operations of their own, because training steps spend their time there.
+
+The cross-entropy of classes has three twins: array code in `arrays/namespace.py`, the kernel for
+small batches in `kernels/fused/softmax.py`, and that for recorded gradients in `ops/__init__.py`.
+`tests/test_twins.py` holds them equal.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ..arrays.xp import xp
 from ..core.record import op
+from .reduce import softmax
+
+__all__ = [
+    "cross_entropy", "cross_entropy_rows", "huber", "mean_squared_error", "softmax_cross_entropy",
+]  # fmt: skip
 
 
 @op
@@ -64,3 +75,9 @@ def mean_squared_error(x, y):
         return d * (g * (2 / n))
 
     return xp(d).sum(d * d) / n, half, lambda g: -half(g)
+
+
+def cross_entropy_rows(z: Any, index: Any) -> tuple[Any, Any]:
+    onehot = xp(index).zeros(z.array.shape, z.array.dtype)
+    onehot[xp(index).arange(len(index)), index] = 1
+    return cross_entropy(z, index=index), softmax(z, axis=1) - onehot

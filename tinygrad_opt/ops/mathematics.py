@@ -1,4 +1,4 @@
-"""Circular and hyperbolic functions."""
+"""Functions of numbers: circular, hyperbolic, exponential, error and gamma functions, rounding."""
 
 from __future__ import annotations
 
@@ -10,41 +10,97 @@ import numpy as np
 from ..arrays.xp import xp, xp_of
 from ..core.record import op
 
+__all__ = [
+    "acos",
+    "acosh",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "ceil",
+    "copysign",
+    "cos",
+    "cosh",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp2",
+    "expm1",
+    "floor",
+    "floor_divide",
+    "fmod",
+    "hypot",
+    "lgamma",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logaddexp2",
+    "logit",
+    "nan_to_num",
+    "polygamma",
+    "remainder",
+    "round",
+    "sign",
+    "sin",
+    "sinc",
+    "sinh",
+    "tan",
+    "trunc",
+    "trunc_divide",
+    "xlogy",
+]  # fmt: skip
+
 
 @op
 def sin(x):
+    """sin(x), with x in radians."""
     return xp(x).sin(x), lambda g: g * xp(x).cos(x)
 
 
 @op
 def cos(x):
+    """cos(x), with x in radians."""
     return xp(x).cos(x), lambda g: -g * xp(x).sin(x)
 
 
 @op
 def tan(x):
+    """tan(x), with x in radians."""
     y = xp(x).tan(x)
     return y, lambda g: g * (1 + y * y)
 
 
 @op
 def asin(x):
+    """The angle in [-pi/2, pi/2] whose sine is x."""
     return xp(x).arcsin(x), lambda g: g / xp(x).sqrt((1 - x) * (1 + x))
 
 
 @op
 def acos(x):
+    """The angle in [0, pi] whose cosine is x."""
     return xp(x).arccos(x), lambda g: -g / xp(x).sqrt((1 - x) * (1 + x))
 
 
 @op
 def atan(x):
+    """The angle in (-pi/2, pi/2) whose tangent is x."""
     return xp(x).arctan(x), lambda g: g / (1 + x * x)
 
 
 @op
 def atan2(x, y):
-    # the angle of the point (y, x): d/dx = y / r^2, d/dy = -x / r^2; 0 at the origin
+    """The angle of the point (y, x), in [-pi, pi]."""
+    # d/dx = y / r^2, d/dy = -x / r^2; 0 at the origin
     z, space = xp_of(x, y).arctan2(x, y), xp_of(x, y)
 
     def over_square(a):  # in two steps: r^2 itself may overflow, or vanish
@@ -57,6 +113,7 @@ def atan2(x, y):
 
 @op
 def hypot(x, y):
+    """sqrt(x^2 + y^2), without overflow on the way."""
     # x / z, and 0 at the origin, where there is a kink
     z = xp_of(x, y).hypot(x, y)
 
@@ -68,7 +125,7 @@ def hypot(x, y):
 
 @op
 def sinc(x):
-    # sin(pi x) / (pi x), and 1 at 0, where the slope is 0
+    """sin(pi x) / (pi x), and 1 where x is 0."""
     y = xp(x).sinc(x)
 
     def back(g):
@@ -81,8 +138,6 @@ def sinc(x):
 
 
 _NEAR = 0.3  # below this cos(pi x) - sinc(x) cancels, and the series is good to the last digit
-
-
 _TERMS = 9
 
 
@@ -97,47 +152,51 @@ def _slope_near_zero(x):
 
 @op
 def sinh(x):
+    """sinh(x) = (e^x - e^-x) / 2."""
     return xp(x).sinh(x), lambda g: g * xp(x).cosh(x)
 
 
 @op
 def cosh(x):
+    """cosh(x) = (e^x + e^-x) / 2."""
     return xp(x).cosh(x), lambda g: g * xp(x).sinh(x)
 
 
 @op
 def asinh(x):
+    """log(x + sqrt(x^2 + 1)), the inverse of sinh."""
     return xp(x).arcsinh(x), lambda g: g / xp(x).hypot(x, 1.0)
 
 
 @op
 def acosh(x):
+    """log(x + sqrt(x^2 - 1)), the inverse of cosh; NaN for x < 1."""
     return xp(x).arccosh(x), lambda g: g / (xp(x).sqrt(x - 1) * xp(x).sqrt(x + 1))
 
 
 @op
 def atanh(x):
+    """log((1 + x) / (1 - x)) / 2, the inverse of tanh; NaN for |x| > 1."""
     return xp(x).arctanh(x), lambda g: g / ((1 - x) * (1 + x))
 
 
 arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2  # NumPy's names
-
-
 arcsinh, arccosh, arctanh = asinh, acosh, atanh
 
 
-# Further exponentials and logarithms, the error functions and the gamma function ------------------
+# Exponentials and logarithms ----------------------------------------------------------------------
 
 
 @op
 def exp2(x):
+    """2^x."""
     y = xp(x).exp2(x)
     return y, lambda g: g * (y * math.log(2))
 
 
 @op
 def logaddexp(x, y):
-    # log(e^x + e^y)
+    """log(e^x + e^y), without overflow on the way."""
     # d/dx = 1 / (1 + e^(y - x)), which the result, rounded, no longer knows
     z = xp_of(x, y).logaddexp(x, y)
     lead = _difference(x, y)
@@ -146,7 +205,7 @@ def logaddexp(x, y):
 
 @op
 def logaddexp2(x, y):
-    # log2(2^x + 2^y)
+    """log2(2^x + 2^y), without overflow on the way."""
     z = xp_of(x, y).logaddexp2(x, y)
     lead = _difference(x, y) * math.log(2)
     return z, lambda g: g * xp(z).sigmoid(lead), lambda g: g * xp(z).sigmoid(-lead)
@@ -160,7 +219,7 @@ def _difference(x, y):
 
 @op
 def xlogy(x, y):
-    # x log y, and 0 where x = 0 whatever y is, unless it is NaN
+    """x log(y), and 0 where x is 0 whatever y is, unless it is NaN."""
     space = xp_of(x, y)
     zero = (x == 0) & (y == y)
     safe = space.where(zero, 1, y)
@@ -173,13 +232,15 @@ def xlogy(x, y):
 
 @op
 def logit(x):
-    # log(x / (1 - x)); the slope 1 / (x (1 - x)) is infinite at 0 and 1, and NaN beyond
+    """log(x / (1 - x)), the inverse of sigmoid."""
+    # The slope 1 / (x (1 - x)) is infinite at 0 and 1, and NaN beyond
     y = xp(x).log(x / (1 - x))
     return y, lambda g: g / xp(x).where((x < 0) | (x > 1), math.nan, x * (1 - x))
 
 
 @op
 def nan_to_num(x, *, nan, posinf, neginf):
+    """x with NaN and the infinities replaced."""
     y = xp(x).nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
     return y, lambda g: xp(g).where(xp(x).isfinite(x), g, 0)
 
@@ -191,16 +252,19 @@ _SLOPE = 2 / math.sqrt(math.pi)  # of erf at 0
 
 @op
 def erf(x):
+    """The error function: 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x."""
     return xp(x).erf(x), lambda g: g * (_SLOPE * xp(x).exp(-x * x))
 
 
 @op
 def erfc(x):
+    """1 - erf(x), exact for large x as well."""
     return xp(x).erfc(x), lambda g: g * (-_SLOPE * xp(x).exp(-x * x))
 
 
 @op
 def erfinv(x):
+    """The inverse of erf; NaN for |x| > 1."""
     y = xp(x).erfinv(x)
     return y, lambda g: g * (xp(y).exp(y * y) / _SLOPE)
 
@@ -210,34 +274,37 @@ def erfinv(x):
 
 @op
 def lgamma(x):
+    """log(|gamma(x)|), the logarithm of the gamma function."""
     return xp(x).lgamma(x), lambda g: g * xp(x).polygamma(x, n=0)
 
 
 @op
 def polygamma(x, *, n):
-    # the (n + 1)-th derivative of lgamma
+    """The (n + 1)-th derivative of lgamma."""
     return xp(x).polygamma(x, n=n), lambda g: g * xp(x).polygamma(x, n=n + 1)
 
 
 # Rounding, remainders and signs -------------------------------------------------------------------
 
 
-def _step(name: str) -> Any:
+def _step(name: str, text: str) -> Any:
     def pair(x):
         return getattr(xp(x), name)(x), lambda g: xp(g).zeros_like(g)
 
-    pair.__name__ = name
+    pair.__name__, pair.__doc__ = name, f"{text}; its slope is 0."
     return op(pair)
 
 
 _INT = np.dtype(int)
-
-
-floor, ceil, trunc, sign = map(_step, ("floor", "ceil", "trunc", "sign"))
+floor = _step("floor", "The largest integer up to x")
+ceil = _step("ceil", "The smallest integer from x on")
+trunc = _step("trunc", "x without its fraction: the next integer towards 0")
+sign = _step("sign", "-1, 0 or 1, as x is negative, 0 or positive")
 
 
 @op
 def round(x, *, decimals=0):
+    """x rounded to `decimals` places, halves to the even neighbour; its slope is 0."""
     return xp(x).round(x, decimals=decimals), lambda g: xp(g).zeros_like(g)
 
 
@@ -279,3 +346,30 @@ def copysign(x, y):
     """|x| with the sign of y; the slope at x = 0 is taken as 0."""
     z = xp_of(x, y).copysign(x, y)
     return z, lambda g: g * xp(z).sign(z) * xp(g).sign(x), lambda g: xp(g).zeros_like(g)
+
+
+# Exponentials and logarithms of other kinds -------------------------------------------------------
+
+
+@op
+def expm1(x):
+    """e^x - 1, exact for small x as well."""
+    return xp(x).expm1(x), lambda g: g * xp(x).exp(x)  # y + 1 has lost the digits of a small exp
+
+
+@op
+def log1p(x):
+    """log(1 + x), exact for small x as well."""
+    return xp(x).log1p(x), lambda g: g / (x + 1)
+
+
+@op
+def log2(x):
+    """The logarithm of x to base 2."""
+    return xp(x).log2(x), lambda g: g / (x * math.log(2))
+
+
+@op
+def log10(x):
+    """The logarithm of x to base 10."""
+    return xp(x).log10(x), lambda g: g / (x * math.log(10))

@@ -9,6 +9,8 @@ from ..arrays.xp import xp
 from ..core.node import Variable
 from ..core.record import op
 
+__all__ = ["rms_normalize", "standardize"]
+
 
 def moments(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
     """The mean and the (biased) variance over `axes`, which stay as axes of length 1."""

@@ -10,6 +10,8 @@ from ..core.half import HALF, in_float32
 from ..core.record import op
 from .product_errors import check_inner, check_linear
 
+__all__ = ["dot", "linear", "matmul"]
+
 
 def _t(x: Any) -> Any:
     return xp(x).swapaxes(x, -1, -2)

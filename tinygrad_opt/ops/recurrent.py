@@ -8,6 +8,9 @@ increase: the sequences are sorted, the longest first, and those that have ended
 (PackedSequence). Backwards in time (`reverse`) a sequence joins with its initial state at its own
 last step. The result is flat: outputs (sum of sizes, H), then the final states (sizes[0], H), which
 for an LSTM are h and c.
+
+The gates of one step, and their derivatives, stand in `kernels/fused/recurrent.py`, as array code
+and as kernels.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from typing import Any
 from ..arrays.xp import xp
 from ..core.record import op
 from .shared_work import shared
+
+__all__ = ["gru", "lstm", "rnn"]
 
 State = tuple[Any, ...]
 

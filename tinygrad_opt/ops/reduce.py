@@ -16,6 +16,11 @@ from ..core.record import op
 from ..core.tensor import wrap_plain
 from .index import getitem
 
+__all__ = [
+    "amax", "amin", "cumprod", "cumsum", "deviation", "log_softmax", "logcumsumexp", "logsumexp",
+    "mean", "norm2", "norm_p", "prod", "softmax", "sum", "sum_rows", "variance",
+]  # fmt: skip
+
 
 def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """`axis` as a tuple of non-negative axes; None means all."""
@@ -175,8 +180,6 @@ def _extremum(name: str) -> Any:
 
 
 amax = _extremum("amax")
-
-
 amin = _extremum("amin")
 
 
@@ -304,3 +307,7 @@ def _carried_back(g: Any, factor: Any, axis: int) -> Any:
     for i in range(g.shape[axis] - 2, -1, -1):
         parts.append(_at(g, i, axis) + factor(i) * parts[-1])
     return xp(g).concatenate(parts[::-1], axis=axis)
+
+
+def sum_rows(x: Any) -> Any:
+    return sum(x, axis=0)

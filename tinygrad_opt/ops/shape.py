@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..arrays.xp import xp
+from ..core.errors import axis_index
 from ..core.record import op
 from .index import getitem
+
+__all__ = [
+    "broadcast_to", "concatenate", "expand_dims", "flip", "reshape", "roll", "stack", "swapaxes",
+    "transpose",
+]  # fmt: skip
 
 
 @op
@@ -67,3 +75,16 @@ def concatenate(parts, axis=0):
 def stack(parts, axis=0):
     """The parts, all of one shape, along a new axis."""
     return _stack(*parts, axis=axis)
+
+
+def expand_dims(x: Any, axis: int) -> Any:
+    at = axis_index(axis, len(x.shape) + 1)
+    return reshape(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
+
+
+def swapaxes(x: Any, a: int, b: int) -> Any:
+    axes = list(range(len(x.shape)))
+    a, b = axis_index(a, len(axes)), axis_index(b, len(axes))
+    if axes:
+        axes[a], axes[b] = axes[b], axes[a]
+    return transpose(x, axes=tuple(axes))

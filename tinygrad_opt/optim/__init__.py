@@ -1,46 +1,33 @@
 """Optimizers and learning-rate schedulers, as `torch.optim`; `textbook`: other forms."""
 
-from . import lr_scheduler, swa_utils, textbook
-from .adam import ADOPT, AdaBelief, Adam, Adamax, AdamW, Adan, NAdam, RAdam, SparseAdam
-from .adaptive import Adadelta, Adagrad, RMSprop
-from .layerwise import LAMB, LARS
+from . import (
+    adam,
+    adam_relatives,
+    adaptive,
+    layerwise,
+    lr_scheduler,
+    matrix,
+    parameters,
+    prodigy,
+    schedule_free,
+    sgd,
+    swa_utils,
+    textbook,
+)
+from .adam import *
+from .adam_relatives import *
+from .adaptive import *
+from .layerwise import *
 from .lbfgs import LBFGS
-from .matrix import SOAP, Adafactor, Muon
+from .matrix import *
 from .optimizer import Optimizer
-from .parameters import param_groups_weight_decay
-from .prodigy import Prodigy
-from .schedule_free import AdamWScheduleFree, SGDScheduleFree
-from .sgd import ASGD, SGD, Lion, Rprop
+from .parameters import *
+from .prodigy import *
+from .schedule_free import *
+from .sgd import *
 
-__all__ = [
-    "ADOPT",
-    "ASGD",
-    "LAMB",
-    "LARS",
-    "LBFGS",
-    "SGD",
-    "SOAP",
-    "AdaBelief",
-    "Adadelta",
-    "Adafactor",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "AdamWScheduleFree",
-    "Adamax",
-    "Adan",
-    "Lion",
-    "Muon",
-    "NAdam",
-    "Optimizer",
-    "Prodigy",
-    "RAdam",
-    "RMSprop",
-    "Rprop",
-    "SGDScheduleFree",
-    "SparseAdam",
-    "lr_scheduler",
-    "param_groups_weight_decay",
-    "swa_utils",
-    "textbook",
-]
+_FILES = (
+    adam, adam_relatives, adaptive, layerwise, matrix, parameters, prodigy, schedule_free, sgd,
+)  # fmt: skip
+__all__ = [name for file in _FILES for name in file.__all__]
+__all__ += ("LBFGS", "Optimizer", "lr_scheduler", "swa_utils", "textbook")

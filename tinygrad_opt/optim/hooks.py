@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from ..arrays.quiet import quiet
 from ..autograd.hooks import RemovableHandle, add_hook
+from ..core.record import mode
 
 __all__ = ["Hooks", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
 
@@ -88,7 +91,43 @@ class Hooked:
         return self._hooks
 
 
-def step_between_hooks(
+def wrap_own_methods(cls: Any) -> None:
+    """What a subclass of Optimizer defines itself is run as the base class's would be."""
+    if "step" in vars(cls):
+        cls.step = _noted(cls.step)
+    if "update" in vars(cls):  # what NumPy computes there; kernels warn of nothing
+        cls.update = quiet(cls.update)
+
+
+def _noted(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A subclass's own `step`: between its hooks, unrecorded, and noted (schedulers ask)."""
+
+    @functools.wraps(step)
+    def between(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self._opt_called = True
+        if self._stepping:  # a subclass of the subclass calls it
+            return step(self, *args, **kwargs)
+        before, mode.enabled = mode.enabled, False
+        try:
+            return hooked_step(self, step, args, kwargs)
+        finally:
+            mode.enabled = before
+
+    return between
+
+
+def hooked_step(
+    optimizer: Any, step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """The step between its hooks, once, however many steps of base classes it calls."""
+    optimizer._stepping = True
+    try:
+        return _between_hooks(optimizer, step, args, kwargs)
+    finally:
+        optimizer._stepping = False
+
+
+def _between_hooks(
     optimizer: Any, step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """`step(optimizer, *args, **kwargs)` between its hooks: those of all optimizers outermost.

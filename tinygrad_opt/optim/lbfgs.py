@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from .. import kernels
 from ..arrays.quiet import quiet
 from ..arrays.xp import array_namespace
 from ..autograd.modes import enable_grad
 from ..core.tensor import Tensor, wrap_plain
+from .checks import check_writable
 from .optimizer import Optimizer
-from .settings import check_writable
+from .settings import LearningRate, Params, declared
 from .state import fitted
 
 __all__ = ["LBFGS", "Point", "strong_wolfe"]
 
 
+@declared
 class LBFGS(Optimizer):
     """L-BFGS: quasi-Newton steps from the last changes of parameters and gradients.
 
@@ -26,10 +28,7 @@ class LBFGS(Optimizer):
     times that), or where the strong Wolfe conditions hold. x is one vector of all parameters;
     one that has no gradient counts as having zeros.
 
-    lr: >= 0.  max_iter: iterations in a `step`.  max_eval: evaluations in a `step`, 1.25 * max_iter
-    if None.  tolerance_grad, tolerance_change: a step ends when max |g|, or the change of x or of
-    the loss, is not above them.  history_size: pairs kept, each as large as all parameters.
-    line_search_fn: None or "strong_wolfe".
+    {settings}
     state, on the first parameter: `func_evals`, `n_iter`, `al`, `d`, `t`, `old_dirs` (y),
     `old_stps` (s), `ro`, `H_diag`, `prev_flat_grad`, `prev_loss`.
     Raises ValueError for parameter groups, TypeError for a step without closure, RuntimeError for
@@ -50,25 +49,22 @@ class LBFGS(Optimizer):
     counts_steps = False
     free_states = ("d", "prev_flat_grad")
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = 1,
-        max_iter: int = 20,
-        max_eval: int | None = None,
-        tolerance_grad: float = 1e-7,
-        tolerance_change: float = 1e-9,
-        history_size: int = 100,
-        line_search_fn: str | None = None,
-    ) -> None:
-        super().__init__(params, dict(
-            lr=lr, max_iter=max_iter,
-            max_eval=max_iter * 5 // 4 if max_eval is None else max_eval,
-            tolerance_grad=tolerance_grad, tolerance_change=tolerance_change,
-            history_size=history_size, line_search_fn=line_search_fn,
-        ))  # fmt: skip
+    params: Params
+    lr: LearningRate = 1
+    max_iter: Annotated[int, "iterations in a `step`"] = 20
+    max_eval: Annotated[int | None, "evaluations in a `step`, 1.25 * max_iter if None"] = None
+    tolerance_grad: Annotated[float, "a step ends when max |g| is not above it"] = 1e-7
+    tolerance_change: Annotated[float, "as well for the change of x, and of the loss"] = 1e-9
+    history_size: Annotated[int, "pairs kept, each as large as all parameters"] = 100
+    line_search_fn: Annotated[str | None, "None or 'strong_wolfe'"] = None
+
+    def group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
+        if settings["max_eval"] is None:
+            settings["max_eval"] = settings["max_iter"] * 5 // 4
+        return settings
 
     def check_settings(self, s: dict[str, Any]) -> None:
+        super().check_settings(s)
         if s["line_search_fn"] not in (None, "strong_wolfe"):
             raise RuntimeError(
                 f"LBFGS: only 'strong_wolfe' is supported, got line_search_fn="

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import KW_ONLY
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -13,12 +14,23 @@ from ..arrays.xp import array_namespace
 from ..core.tensor import Tensor, wrap_plain
 from .flat import Run
 from .optimizer import Optimizer
-from .settings import check_at_least_zero, check_betas, check_flags, check_rate
+from .settings import (
+    Betas,
+    Epsilon,
+    Foreach,
+    LearningRate,
+    Maximize,
+    NewLearningRate,
+    Params,
+    WeightDecay,
+    declared,
+)
 from .state import bind, fitted, free_state
 
 __all__ = ["SOAP", "Adafactor", "Muon"]
 
 
+@declared
 class Muon(Optimizer):
     """Muon: momentum, made orthogonal; for the matrices of hidden layers.
 
@@ -28,9 +40,9 @@ class Muon(Optimizer):
     o is u with all singular values near 1. The average is one launch for all parameters; matrix
     products and the step along o follow for each.
 
-    lr, weight_decay, momentum: >= 0.  ns_coefficients: (a, b, c).  eps: the least that |u| counts.
-    ns_steps: < 100.  adjust_lr_fn: None or "original" for ratio = sqrt(max(1, rows / columns));
-    "match_rms_adamw" for 0.2 * sqrt(max(rows, columns)), with which AdamW's lr serves.
+    {settings}
+    adjust_lr_fn None or "original": ratio = sqrt(max(1, rows / columns)); "match_rms_adamw":
+    0.2 * sqrt(max(rows, columns)), with which AdamW's lr serves.
     state: `momentum_buffer` (b).  Raises ValueError for settings out of range, and for parameters
     that are not 2-D: leave biases, norms, embeddings and heads to AdamW.
     Source: Jordan et al. 2024, kellerjordan.github.io/posts/muon; Liu et al. 2025,
@@ -49,25 +61,18 @@ class Muon(Optimizer):
     more_states = ("b",)
     counts_steps = False
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = 1e-3,
-        weight_decay: float = 0.1,
-        momentum: float = 0.95,
-        nesterov: bool = True,
-        ns_coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315),
-        eps: float = 1e-7,
-        ns_steps: int = 5,
-        adjust_lr_fn: str | None = None,
-    ) -> None:
-        check_rate("Muon", lr)
-        super().__init__(params, dict(
-            lr=lr, weight_decay=weight_decay, momentum=momentum, nesterov=nesterov,
-            ns_coefficients=ns_coefficients, eps=eps, ns_steps=ns_steps, adjust_lr_fn=adjust_lr_fn,
-        ))  # fmt: skip
+    params: Params
+    lr: NewLearningRate = 1e-3
+    weight_decay: Annotated[float, "how strongly p is drawn to 0, >= 0"] = 0.1
+    momentum: Annotated[float, "how slowly the average moves, >= 0"] = 0.95
+    nesterov: Annotated[bool, "look ahead"] = True
+    ns_coefficients: Annotated[tuple[float, float, float], "(a, b, c)"] = (3.4445, -4.7750, 2.0315)
+    eps: Annotated[float, "the least that |u| counts"] = 1e-7
+    ns_steps: Annotated[int, "< 100"] = 5
+    adjust_lr_fn: Annotated[str | None, "how ratio follows from the shape"] = None
 
     def check_settings(self, s: dict[str, Any]) -> None:
+        super().check_settings(s)
         for right, text in (
             (s["momentum"] >= 0, f"momentum should be >= 0 but is: {s['momentum']}"),
             (s["weight_decay"] >= 0, f"weight decay should be >= 0 but is: {s['weight_decay']}"),
@@ -133,6 +138,7 @@ def _orthogonal(u: Any, group: dict[str, Any]) -> Any:
 Bases = list[Any]  # one orthogonal matrix for each axis; None: that axis is left as it is
 
 
+@declared
 class SOAP(Optimizer):
     """SOAP: Adam in the eigenbasis of Shampoo's preconditioner.
 
@@ -143,10 +149,7 @@ class SOAP(Optimizer):
     made from itself. Later the bases follow by one power iteration and a QR decomposition, after
     every `precondition_frequency`-th step. Rotations come first, per parameter; Adam is one launch.
 
-    lr: >= 0.  betas: each in [0, 1).  shampoo_beta: beta of L and R, betas[1] if negative.
-    eps, weight_decay: >= 0.  precondition_frequency: >= 1.
-    max_precond_dim: longer axes are not rotated: a matrix with one such axis has one basis.
-    precondition_1d: rotate vectors too (by default they get Adam).  correct_bias: as Adam's.
+    {settings}
     state: `step`, `exp_avg` and `exp_avg_sq` (rotated), `GG` and `Q`: lists with a matrix for each
     axis, or None.  Raises ValueError for settings out of range.
     Source: Vyas et al. 2024, arXiv:2409.11321v2, Alg. 3, as in the authors' code without merge_dims
@@ -164,29 +167,21 @@ class SOAP(Optimizer):
     rule = kernels.adam_direction
     state_names = {"m": "exp_avg", "v": "exp_avg_sq"}  # noqa: RUF012
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = 3e-3,
-        betas: tuple[float, float] = (0.95, 0.95),
-        shampoo_beta: float = -1,
-        eps: float = 1e-8,
-        weight_decay: float = 0.01,
-        precondition_frequency: int = 10,
-        max_precond_dim: int = 10000,
-        precondition_1d: bool = False,
-        correct_bias: bool = True,
-    ) -> None:
-        super().__init__(params, dict(
-            lr=lr, betas=betas, shampoo_beta=shampoo_beta, eps=eps, weight_decay=weight_decay,
-            precondition_frequency=precondition_frequency, max_precond_dim=max_precond_dim,
-            precondition_1d=precondition_1d, correct_bias=correct_bias,
-        ))  # fmt: skip
+    params: Params
+    lr: LearningRate = 3e-3
+    betas: Betas = (0.95, 0.95)
+    shampoo_beta: Annotated[float, "beta of L and R, < 1; betas[1] if negative"] = -1
+    eps: Epsilon = 1e-8
+    weight_decay: WeightDecay = 0.01
+    precondition_frequency: Annotated[int, "steps from one change of the bases to the next"] = 10
+    max_precond_dim: Annotated[
+        int, "longer axes are not rotated: a matrix with one such axis has one basis"
+    ] = 10000
+    precondition_1d: Annotated[bool, "rotate vectors too (by default they get Adam)"] = False
+    correct_bias: Annotated[bool, "as Adam's"] = True
 
     def check_settings(self, s: dict[str, Any]) -> None:
-        check_betas("SOAP", s["betas"])
-        check_at_least_zero("SOAP", "epsilon value", s["eps"])
-        check_at_least_zero("SOAP", "weight_decay value", s["weight_decay"])
+        super().check_settings(s)
         if not s["shampoo_beta"] < 1:
             raise ValueError(f"SOAP: Invalid shampoo_beta value: {s['shampoo_beta']} (must be < 1)")
         if not s["precondition_frequency"] >= 1:
@@ -195,12 +190,13 @@ class SOAP(Optimizer):
                 f"{s['precondition_frequency']} (must be at least 1)"
             )
 
-    def coefficients(self, group: dict[str, Any], t: int, **scalars: Any) -> tuple[float, ...]:
+    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
         beta1, beta2 = group["betas"]
-        c1, c2 = 1.0 / (1.0 - beta1**t), 1.0 / math.sqrt(1.0 - beta2**t)
         # The published code corrects the step, not the averages: eps is as small beside either v.
-        scale = c1 / c2 if group["correct_bias"] else 1.0
-        return 1.0, 0.0, 1.0 - beta1, beta2, 1.0 - beta2, group["eps"], scale, 1.0
+        scale = 1.0
+        if group["correct_bias"]:
+            scale = (1.0 / (1.0 - beta1**t)) / (1.0 / math.sqrt(1.0 - beta2**t))
+        return self.usual(group, t, sign=1.0, wd=0.0, c1=scale, c2=1.0)
 
     @quiet
     def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:
@@ -306,6 +302,7 @@ def _power_iteration(grams: Bases, bases: Bases, square: Any) -> tuple[Bases, An
 # Adafactor ----------------------------------------------------------------------------------------
 
 
+@declared
 class Adafactor(Optimizer):
     """Adafactor: Adam without momentum whose variances are kept as row and column means.
 
@@ -315,9 +312,7 @@ class Adafactor(Optimizer):
     Vectors keep V itself; of Tensors with more dimensions the last two are rows and columns. The
     norms and means of a parameter come first, then its element-wise launches.
 
-    lr: step size >= 0 relative to rms(p); also scales the decay.  beta2_decay: <= 0.
-    eps: (eps1, eps2), eps1 None for the dtype's resolution.  d: >= 1, where u is clipped.
-    foreach: accepted and without effect: there is one implementation.  maximize: climb instead.
+    {settings}
     state: `step`, and `row_var` and `col_var` (R, C) or `variance` (V).
     Raises ValueError for settings out of range.
     Source: Shazeer & Stern 2018, arXiv:1804.04235, Alg. 4 and 5; as in PyTorch lr and decay are
@@ -332,25 +327,20 @@ class Adafactor(Optimizer):
     rule = kernels.step_along
     free_states = ("row_var", "col_var", "variance")
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = 1e-2,
-        beta2_decay: float = -0.8,
-        eps: tuple[float | None, float] = (None, 1e-3),
-        d: float = 1.0,
-        weight_decay: float = 0.0,
-        *,
-        foreach: bool | None = None,
-        maximize: bool = False,
-    ) -> None:
-        check_rate("Adafactor", lr)
-        super().__init__(params, dict(
-            lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay,
-            foreach=foreach, maximize=maximize,
-        ))  # fmt: skip
+    params: Params
+    lr: Annotated[NewLearningRate, "relative to rms(p); also scales the decay"] = 1e-2
+    beta2_decay: Annotated[float, "<= 0"] = -0.8
+    eps: Annotated[
+        tuple[float | None, float], "(eps1, eps2), eps1 None for the dtype's resolution"
+    ] = (None, 1e-3)  # fmt: skip
+    d: Annotated[float, "where u is clipped, >= 1"] = 1.0
+    weight_decay: Annotated[float, "how strongly p is drawn to 0, >= 0"] = 0.0
+    _: KW_ONLY
+    foreach: Foreach = None
+    maximize: Maximize = False
 
     def check_settings(self, s: dict[str, Any]) -> None:
+        super().check_settings(s)
         eps1, eps2 = s["eps"]
         for right, text in (
             (s["beta2_decay"] <= 0, f"beta2_decay should be <= 0 but is: {s['beta2_decay']}"),
@@ -361,7 +351,6 @@ class Adafactor(Optimizer):
         ):
             if not right:
                 raise ValueError(f"Adafactor: {text}")
-        check_flags("Adafactor", s["foreach"], None)
 
     @quiet
     def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:

@@ -15,30 +15,29 @@ coefficient that is no hyper-parameter of its own is computed in `coefficients`.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Collection, Iterable, Iterator
-from operator import is_
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..arrays.namespace import is_writable
-from ..arrays.quiet import quiet
 from ..autograd.modes import enable_grad
-from ..core.record import mode
-from ..core.tensor import Tensor, wrap_plain
+from ..core.tensor import Tensor
 from ..kernels import UpdateRule
 from . import cautious
-from .flat import FlatGroup, Run
+from .checks import check_rule, check_writable, no_rule, refuse_rows
+from .coefficients import Formula, formula_for, step_scalars
+from .elsewhere import broken_runs
+from .flat import FlatGroup, Run, flatten
 from .hooks import (
-    Hooked,
     everywhere,
+    hooked_step,
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
-    step_between_hooks,
-)  # fmt: skip
-from .parameters import as_groups, checked_group
-from .placing import place_state, show
-from .settings import check_coefficients, check_lr, check_rule, check_writable
-from .state import Edits, State, StateView, bind, export_state, load
+    wrap_own_methods,
+)
+from .parameters import as_groups, checked_group, zeroed
+from .placing import all_as_left, place_state, show_new_state
+from .saving import Saved
+from .settings import Setting, check_declared, learning_rate, required
+from .state import Edits, State
 
 __all__ = [
     "Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook",
@@ -46,15 +45,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class _Required:
-    def __repr__(self) -> str:
-        return "<required parameter>"
-
-
-required = _Required()  # the default of a hyper-parameter that has none
-
-
-class Optimizer(Hooked):
+class Optimizer(Saved):
     """Base class of all optimizers.
 
     params: an iterable of Tensors that require a gradient, of dicts with a "params" entry and
@@ -69,6 +60,7 @@ class Optimizer(Hooked):
     list, a non-leaf, or a parameter in two groups.
     """
 
+    settings: dict[str, Setting] = {}  # noqa: RUF012  what `@declared` found in the class body
     rule: UpdateRule  # which rule to run; `rule_for` may choose by group
     state_names: dict[str, str] = {}  # noqa: RUF012  the rule's letters -> names in `state`
     more_states: tuple[str, ...] = ()  # letters of states that are flat too, but not the rule's
@@ -81,10 +73,11 @@ class Optimizer(Hooked):
     _stepping = False  # whether hooks are seen to: a step may call that of its base class
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
-        check_lr(type(self).__name__, defaults.get("lr"))
         self.check_settings(defaults)  # before `params` is looked at, as in PyTorch
+        learning_rate(type(self).__name__, "lr", defaults.get("lr"))
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
+        self._formulas: dict[Any, Formula] = {}  # how the coefficients of each rule are computed
         self._edits = Edits()
         self.state: Any = State(self._edits)
         self._flat: list[list[FlatGroup]] | None = None  # made at the first step
@@ -95,10 +88,7 @@ class Optimizer(Hooked):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "step" in vars(cls):
-            cls.step = _noted(cls.step)  # type: ignore[method-assign]
-        if "update" in vars(cls):  # what NumPy computes there; kernels warn of nothing
-            cls.update = quiet(cls.update)  # type: ignore[method-assign]
+        wrap_own_methods(cls)
 
     # What a subclass may define -------------------------------------------------------------------
 
@@ -106,23 +96,34 @@ class Optimizer(Hooked):
         """The update rule for a group's settings."""
         rule = getattr(self, "rule", None)
         if rule is None:
-            raise NotImplementedError(
-                f"{type(self).__name__} has no update rule: set the class attribute `rule` to an "
-                "@update_rule, or define `rule_for` or `step`"
-            )
+            raise no_rule(type(self).__name__)
         return rule
 
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
         """The rule's coefficients at step `t` (1, 2, ...), computed in double precision.
 
-        By default each coefficient is the hyper-parameter of the same name, `t` the step. A class
-        with `scalar_states` gets these as keywords too: their values before the step, of the type
-        they are stored in.
+        Each is the setting of the same name, or follows from settings as the glossary in
+        `coefficients.py` says. Who computes some of them himself returns `usual` with these. A
+        class with `scalar_states` gets their values before the step as keywords, of the type they
+        are stored in.
         """
-        known = {**group, "t": t}
-        rule = self.rule_for(group)
-        check_coefficients(type(self).__name__, rule, known)
-        return tuple(float(known[name]) for name in rule.coefficients)
+        try:
+            return self._formulas[self.rule_for(group)](group, t)
+        except KeyError:  # the first step, or a setting was taken out of the group
+            self._formulas.clear()
+            return self.usual(group, t)
+
+    def usual(
+        self, group: dict[str, Any], t: int, rule: UpdateRule | None = None, **own: Any
+    ) -> tuple[float, ...]:
+        """The coefficients of `rule`, or of the group's; those in `own` as given there."""
+        rule = rule or self.rule_for(group)
+        key = (rule, *own) if own else rule
+        formula = self._formulas.get(key)
+        if formula is None:
+            formula = formula_for(type(self).__name__, rule, tuple(group), tuple(own))
+            self._formulas[key] = formula
+        return formula(group, t, *own.values())
 
     def next_scalars(self, group: dict[str, Any], t: int, **scalars: Any) -> dict[str, Any]:
         """The `scalar_states` after step `t`, from those before it."""
@@ -137,10 +138,7 @@ class Optimizer(Hooked):
         Raises RuntimeError where neither makes sense, as for most: rows that were not looked up
         would have to move on too, with their averages and decay.
         """
-        raise RuntimeError(
-            f"{type(self).__name__} does not support sparse gradients, please consider SparseAdam "
-            "instead, or make them dense: p.grad = p.grad.to_dense()"
-        )
+        raise refuse_rows(type(self).__name__)
 
     def update(self, group: dict[str, Any], rule: UpdateRule, run: Run, t: int) -> None:
         """Step `t` of a run: one launch of the rule.
@@ -162,21 +160,19 @@ class Optimizer(Hooked):
         self.check_settings(group)
         self.param_groups.append(group)
 
+    def group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """What groups hold by default: the declared settings as given, and what a class adds."""
+        return {k: v for k, v in settings.items() if k != "cautious" or v}  # off: as in PyTorch
+
     def check_settings(self, settings: dict[str, Any]) -> None:
         """Raises for settings that make no sense; given the defaults, then every group."""
+        check_declared(type(self).__name__, self.settings, settings)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clears the gradients: sets them to None, or with `set_to_none=False` to zero."""
         for group in self.param_groups:
             for p in group["params"]:
-                if set_to_none:
-                    p._grad = None
-                elif p._grad is not None:
-                    p._grad = p._grad.detach() if p._grad.requires_grad else p._grad
-                    if is_writable(p._grad.array):
-                        p._grad.zero_()
-                    else:
-                        p._grad = wrap_plain(p._grad.array * 0)
+                p._grad = None if set_to_none or p._grad is None else zeroed(p._grad)
 
     # Steps ----------------------------------------------------------------------------------------
 
@@ -188,7 +184,7 @@ class Optimizer(Hooked):
         """
         self._opt_called = True
         if (self._hooks or everywhere.before_step or everywhere.after_step) and not self._stepping:
-            return _hooked(self, Optimizer.step, () if closure is None else (closure,), {})
+            return hooked_step(self, Optimizer.step, () if closure is None else (closure,), {})
         loss = None
         if closure is not None:
             with enable_grad():
@@ -203,7 +199,8 @@ class Optimizer(Hooked):
     def runs(self) -> Iterator[tuple[dict[str, Any], UpdateRule, Run]]:
         """What there is to step: parameters that have a gradient, as few runs as possible.
 
-        Each with its group and rule. State that a parameter's first step needs is made here.
+        Each with its group and rule. Whatever may be refused is asked of all groups first: then
+        everything is as it was. State that a parameter's first step needs is made here.
         """
         edits, plans, groups = self._edits, [], self.param_groups
         for i, flats in enumerate(self._flat_groups()):
@@ -211,176 +208,37 @@ class Optimizer(Hooked):
             rule = self.rule_for(group)
             states, by_rows = rule.states + self.more_states, False
             for flat in flats:
+                if not flat.at_home:
+                    check_writable(self, [p for p in flat.params if p._grad is not None])
+                    by_rows = flat.has_rows() and self.takes_rows(group)
                 if flat.shown != states:  # settings brought in another rule, with other states
                     edits.made = True
-                if not flat.at_home:  # asked first: a refusal leaves everything as it was
-                    check_writable(self, [p for p in flat.params if p._grad is not None])
-                    if flat.has_rows():
-                        by_rows = self.takes_rows(group)
                 plans.append((group, rule, states, flat, by_rows))
         if edits.made or self.state is not edits.state or (edits.plain and edits.in_plain_dicts()):
             place_state(self, self._flat or [], edits)
         for group, rule, states, flat, by_rows in plans:
-            for run in flat.runs(states, by_rows):
+            whole = flat.whole(states)
+            runs = broken_runs(flat, states, by_rows) if whole is None else (whole,)
+            for run in runs:
                 if flat.fresh or run.host is not None:
-                    self._begin(group, rule, run.host or flat, run)
+                    for first in show_new_state(self, rule, run.host or flat, run):
+                        self.begin(group, rule, first)
                 yield group, rule, run
 
     def coefficients_of(self, group: dict[str, Any], run: Run, t: int) -> tuple[float, ...]:
         """The coefficients for step `t` of a run; its scalar states move on to their next value."""
         if not self.scalar_states:
             return self.coefficients(group, t)
-        before = {name: values[0] for name, values in run.scalars.items()}
-        compute: Any = self.coefficients
-        coefficients = compute(group, t, **before)
-        for name, value in self.next_scalars(group, t, **before).items():
-            run.scalars[name].fill(value)
-        return coefficients
-
-    def _begin(self, group: dict[str, Any], rule: UpdateRule, flat: FlatGroup, run: Run) -> None:
-        """Make the state of those parameters of a run that have none yet."""
-        for i, (p, arrays) in enumerate(run.parts(), run.start):
-            if i not in flat.fresh:
-                continue
-            flat.fresh.discard(i)
-            entry = self.state.get(p)
-            if entry is None:
-                entry = StateView(self._edits)
-            views = [("step", flat.step_view(i))] if self.counts_steps else []
-            views += [(name, flat.scalar_view(name, i)) for name in self.scalar_states]
-            views += [(name, flat.state_view(x, i)) for x, name in self.shown_states(rule)]
-            for name, view in views:
-                tensor = wrap_plain(view)
-                show(tensor, view, self._edits)
-                bind(entry, name, tensor)
-            if entry:
-                bind(self.state, p, entry)
-            own = Run(flat, i, i + 1, arrays)
-            own.params = [p]
-            self.begin(group, rule, own)
-        if self._edits.plain:  # they hold what was made here: that is no edit
-            self._edits.look_again()
-
-    def shown_states(self, rule: UpdateRule) -> list[tuple[str, str]]:
-        """The flat states as (letter, name in `state`)."""
-        names = self.state_names
-        return [(x, names.get(x, x)) for x in rule.states + self.more_states]
+        return step_scalars(self, group, run, t)
 
     def _flat_groups(self) -> list[list[FlatGroup]]:
         """The flat buffers; made anew if groups or parameters are not those that they hold."""
-        if self._flat is None or not self._is_as_left(self._flat):
+        if self._flat is None or not all_as_left(self._flat, self._seen, self.param_groups):
             self._flat = None  # lets go of the old buffers, so that parameters may move again
             self._seen = [list(group["params"]) for group in self.param_groups]
-            self._flat = [_flatten(params) for params in self._seen]
+            self._flat = [flatten(params) for params in self._seen]
             for flats in self._flat:
                 for flat in flats:
                     flat.ready()
             self._edits.made = True
         return self._flat
-
-    def _is_as_left(self, flat_groups: list[list[FlatGroup]]) -> bool:
-        """Whether the groups hold the very same parameters, in order, of the same type and shape.
-
-        Compared one by one: `==` of lists would compare the values of Tensors.
-        """
-        groups, seen = self.param_groups, self._seen
-        if len(groups) != len(seen):
-            return False
-        for i, params in enumerate(seen):
-            given = groups[i]["params"]
-            if len(given) != len(params) or not all(map(is_, given, params)):
-                return False
-            for flat in flat_groups[i]:
-                if not flat.ready():
-                    return False
-        return True
-
-    # State ----------------------------------------------------------------------------------------
-
-    def state_dict(self) -> dict[str, Any]:
-        """{"state": {index: state}, "param_groups": [settings, "params": indices]}, as PyTorch's.
-
-        The state Tensors are the live ones, not copies.
-        """
-        for before in tuple(self._hooks.before_state_dict.values()) if self._hooks else ():
-            before(self)
-        state_dict = export_state(self)
-        for after in tuple(self._hooks.after_state_dict.values()) if self._hooks else ():
-            changed = after(self, state_dict)
-            state_dict = state_dict if changed is None else changed
-        return state_dict
-
-    def load_state_dict(
-        self, state_dict: dict[str, Any], *, keep_settings: bool | Collection[str] = False
-    ) -> None:
-        """Takes over a `state_dict()`: the settings of its groups, and copies of its state.
-
-        Where both sides know the names of their parameters, state goes by name; else by position.
-        `keep_settings`: hyper-parameters of this optimizer that the saved ones do not replace:
-        True for all, or their names, such as `["lr"]`. State is never cast: a saved optimizer of
-        float32 parameters does not fit float64 ones.
-        Raises ValueError with all differences, if groups, names, shapes or types differ; nothing
-        has changed then.
-        """
-        state_dict = dict(state_dict)
-        for before in tuple(self._hooks.before_loading.values()) if self._hooks else ():
-            changed = before(self, state_dict)
-            state_dict = state_dict if changed is None else changed
-        load(self, state_dict, keep_settings)
-        for after in tuple(self._hooks.after_loading.values()) if self._hooks else ():
-            after(self)
-
-    def __getstate__(self) -> dict[str, Any]:  # hooks are not pickled, as in PyTorch
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._flat, self._seen, self._edits = None, [], Edits()
-        if not isinstance(self.state, State):
-            self.state = State(self._edits, self.state)
-            for p, entry in self.state.items():
-                if type(entry) is dict:
-                    bind(self.state, p, StateView(self._edits, entry))
-
-    def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
-        for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
-            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
-        return "\n".join([*lines, ")"])
-
-
-def _noted(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A subclass's own `step`: between its hooks, unrecorded, and noted (schedulers ask)."""
-
-    @functools.wraps(step)
-    def noted(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        self._opt_called = True
-        if self._stepping:  # a subclass of the subclass calls it
-            return step(self, *args, **kwargs)
-        before, mode.enabled = mode.enabled, False
-        try:
-            return _hooked(self, step, args, kwargs)
-        finally:
-            mode.enabled = before
-
-    return noted
-
-
-def _hooked(
-    optimizer: Optimizer, step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """The step between its hooks, once, however many steps of base classes it calls."""
-    optimizer._stepping = True
-    try:
-        return step_between_hooks(optimizer, step, args, kwargs)
-    finally:
-        optimizer._stepping = False
-
-
-def _flatten(params: Iterable[Tensor]) -> list[FlatGroup]:
-    """One FlatGroup for each dtype and device among the parameters."""
-    kinds: dict[Any, list[Tensor]] = {}
-    for p in params:
-        kinds.setdefault((p.dtype, str(p.device)), []).append(p)
-    return [FlatGroup(same) for same in kinds.values()]

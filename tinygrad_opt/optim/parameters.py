@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ..core.tensor import Tensor
-from .settings import check_lr
+from ..arrays.namespace import is_writable
+from ..core.tensor import Tensor, wrap_plain
+from .settings import learning_rate, required
 
 __all__ = ["param_groups_weight_decay"]
 
@@ -57,15 +58,21 @@ def checked_group(optimizer: Any, param_group: Any) -> dict[str, Any]:
             f"Sparse params at indices {sparse}: {name} requires dense parameter tensors"
         )
     for key, default in optimizer.defaults.items():
-        if key not in group and repr(default) == "<required parameter>":
+        if key not in group and default is required:
             raise ValueError(
                 f"{name}: parameter group didn't specify a value of required optimization "
                 f"parameter {key}"
             )
         group.setdefault(key, default)
-    check_lr(name, group.get("lr"))
+    learning_rate(name, "lr", group.get("lr"))
     _check_unique(name, optimizer, group["params"])
     return group
+
+
+def zeroed(g: Tensor) -> Tensor:
+    """A gradient of zeros, in the memory of `g` if it may be written."""
+    g = g.detach() if g.requires_grad else g
+    return g.zero_() if is_writable(g.array) else wrap_plain(g.array * 0)
 
 
 def _tensors(name: str, given: Any) -> tuple[list[Tensor], list[str]]:

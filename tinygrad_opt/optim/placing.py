@@ -7,14 +7,36 @@ error before anything is stepped, as PyTorch's step would have it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from operator import is_
 from typing import Any, NamedTuple
 
 from ..arrays.device import device_of
 from ..arrays.quiet import quiet
 from ..core.tensor import Tensor, wrap_plain
-from .flat import FlatGroup
-from .settings import place_of
-from .state import Edits, array_of, bind, fitted
+from ..kernels import UpdateRule
+from .checks import place_of
+from .flat import FlatGroup, Run
+from .state import Edits, StateView, array_of, bind, fitted
+
+
+def all_as_left(
+    flat_groups: list[list[FlatGroup]], seen: list[list[Tensor]], groups: list[dict[str, Any]]
+) -> bool:
+    """Whether the groups hold the parameters `seen`, the very same, in order, of type and shape.
+
+    Compared one by one: `==` of lists would compare the values of Tensors.
+    """
+    if len(groups) != len(seen):
+        return False
+    for i, params in enumerate(seen):
+        given = groups[i]["params"]
+        if len(given) != len(params) or not all(map(is_, given, params)):
+            return False
+        for flat in flat_groups[i]:
+            if not flat.ready():
+                return False
+    return True
 
 
 class Names(NamedTuple):
@@ -30,11 +52,17 @@ class Names(NamedTuple):
 
     @classmethod
     def of(cls, optimizer: Any, group: dict[str, Any]) -> Names:
-        states = optimizer.shown_states(optimizer.rule_for(group))
+        states = _shown(optimizer, optimizer.rule_for(group))
         own = ["step"] if optimizer.counts_steps else []
         own += [*optimizer.scalar_states, *(name for _, name in states)]
         late = {name for letter, name in states if letter in optimizer.late_states}
         return cls(states, optimizer.scalar_states, own, late)
+
+
+def _shown(optimizer: Any, rule: UpdateRule) -> list[tuple[str, str]]:
+    """The flat states as (letter, name in `state`)."""
+    names = optimizer.state_names
+    return [(x, names.get(x, x)) for x in rule.states + optimizer.more_states]
 
 
 @quiet
@@ -152,6 +180,37 @@ def _move(held: Any, name: str, view: Any, moved: set[int], edits: Edits) -> Non
         bind(held, name, tensor)
     show(tensor, view, edits)
     moved.add(id(tensor))
+
+
+def show_new_state(
+    optimizer: Any, rule: UpdateRule, flat: FlatGroup, run: Run
+) -> Iterator[Run]:  # fmt: skip
+    """Put the state of those of a run's parameters that have none yet into `optimizer.state`.
+
+    Yields each as a run of its own, in which the state holds zeros, to be filled.
+    """
+    edits = optimizer._edits
+    for i, (p, arrays) in enumerate(run.parts(), run.start):
+        if i not in flat.fresh:
+            continue
+        flat.fresh.discard(i)
+        entry = optimizer.state.get(p)
+        if entry is None:
+            entry = StateView(edits)
+        views = [("step", flat.step_view(i))] if optimizer.counts_steps else []
+        views += [(name, flat.scalar_view(name, i)) for name in optimizer.scalar_states]
+        views += [(name, flat.state_view(x, i)) for x, name in _shown(optimizer, rule)]
+        for name, view in views:
+            tensor = wrap_plain(view)
+            show(tensor, view, edits)
+            bind(entry, name, tensor)
+        if entry:
+            bind(optimizer.state, p, entry)
+        own = Run(flat, i, i + 1, arrays)
+        own.params = [p]
+        yield own
+    if edits.plain:  # they hold what was made here: that is no edit
+        edits.look_again()
 
 
 def show(tensor: Any, view: Any, edits: Edits) -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 from .. import kernels
 from ..autograd.modes import enable_grad
 from .flat import Run
 from .optimizer import Optimizer
-from .settings import check_at_least_zero, check_betas
+from .settings import Betas, Decoupled, LearningRate, Params, WeightDecay, above_zero, declared
 
 __all__ = ["Prodigy"]
 
 Stepped = tuple[dict[str, Any], kernels.UpdateRule, Run]
 
 
+@declared
 class Prodigy(Optimizer):
     """Prodigy: Adam whose step size is a growing estimate d of the distance to the solution.
 
@@ -25,12 +26,8 @@ class Prodigy(Optimizer):
     d before;  p = p - rate * m / (sqrt(v) + d * eps).
     r and d are those of all parameters together, so a step reduces over all, then steps.
 
-    lr: leave it at 1, or let a schedule vary it; groups may differ only by a lr of 0, which stands
-    still.  betas: each in [0, 1).  beta3: sqrt(beta2) if None.  eps: > 0.
-    weight_decay: >= 0; taken from p as AdamW does if decouple, else added to the gradient.
-    use_bias_correction: the rate as Adam corrects it.  safeguard_warmup: leave lr out of s, for
-    schedules that warm up.  d0: > 0, the first d.  d_coef: > 0; to tune the method, change this.
-    growth_rate: d grows by no more than this factor a step (not at the first growth).
+    {settings}
+    Groups may differ only by a lr of 0, which stands still.
     state: `step`, `s`, `p0` (where p began), `exp_avg` (m), `exp_avg_sq` (v).  The groups hold
     `d`, `d_max`, `d_numerator` (r), `d_denom`, `d_hat` and `k`, the number of steps.
     Raises ValueError for settings out of range, RuntimeError for groups of different lr.
@@ -47,35 +44,27 @@ class Prodigy(Optimizer):
     state_names = {"m": "exp_avg", "v": "exp_avg_sq"}  # noqa: RUF012
     more_states = ("s", "p0")
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = 1.0,
-        betas: tuple[float, float] = (0.9, 0.999),
-        beta3: float | None = None,
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        decouple: bool = True,
-        use_bias_correction: bool = False,
-        safeguard_warmup: bool = False,
-        d0: float = 1e-6,
-        d_coef: float = 1.0,
-        growth_rate: float = math.inf,
-    ) -> None:
-        super().__init__(params, dict(
-            lr=lr, betas=betas, beta3=beta3, eps=eps, weight_decay=weight_decay, d=d0, d0=d0,
-            d_max=d0, d_numerator=0.0, d_coef=d_coef, k=0, growth_rate=growth_rate,
-            use_bias_correction=use_bias_correction, decouple=decouple,
-            safeguard_warmup=safeguard_warmup,
-        ))  # fmt: skip
+    params: Params
+    lr: Annotated[LearningRate, "leave it at 1, or let a schedule vary it"] = 1.0
+    betas: Betas = (0.9, 0.999)
+    beta3: Annotated[float | None, "in [0, 1); sqrt(beta2) if None"] = None
+    eps: Annotated[float, above_zero, "> 0"] = 1e-8
+    weight_decay: WeightDecay = 0
+    decouple: Decoupled = True
+    use_bias_correction: Annotated[bool, "the rate as Adam corrects it"] = False
+    safeguard_warmup: Annotated[bool, "leave lr out of s, for schedules that warm up"] = False
+    d0: Annotated[float, above_zero, "the first d, > 0"] = 1e-6
+    d_coef: Annotated[float, above_zero, "to tune the method, change this; > 0"] = 1.0
+    growth_rate: Annotated[
+        float, above_zero, "d grows by no more than this factor a step, but for the first growth"
+    ] = math.inf
+
+    def group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
+        d0 = settings["d0"]
+        return {**super().group_defaults(settings), **dict(d=d0, d_max=d0, d_numerator=0.0, k=0)}
 
     def check_settings(self, s: dict[str, Any]) -> None:
-        check_betas("Prodigy", s["betas"])
-        check_at_least_zero("Prodigy", "weight_decay value", s["weight_decay"])
-        for key, what in (("eps", "epsilon"), ("d0", "d0"), ("d_coef", "d_coef"),
-                          ("growth_rate", "growth_rate")):  # fmt: skip
-            if not s[key] > 0:
-                raise ValueError(f"Prodigy: Invalid {what} value: {s[key]} (must be above 0)")
+        super().check_settings(s)
         if s["beta3"] is not None and not 0 <= s["beta3"] < 1:
             raise ValueError(f"Prodigy: Invalid beta3 value: {s['beta3']} (must be in [0, 1))")
 

@@ -16,24 +16,37 @@ eval() keeps y in the state, and train() puts it back unless somebody changed th
 
 from __future__ import annotations
 
-import math
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import KW_ONLY
+from typing import Annotated, Any, TypeAlias
 
 from .. import kernels
 from ..arrays.quiet import quiet
-from ..core.record import is_grad_enabled
+from ..autograd.modes import is_grad_enabled
 from ..core.tensor import Tensor, wrap_plain
 from ..nn.hooks import register_module_forward_pre_hook
 from . import cautious as caution
 from .flat import Run
 from .optimizer import Optimizer
-from .settings import check_at_least_zero, check_betas
+from .settings import (
+    Betas,
+    Epsilon,
+    LearningRate,
+    Maximize,
+    Params,
+    WeightDecay,
+    at_least_zero,
+    declared,
+)
 from .state import bind, unbind
 
 __all__ = ["AdamWScheduleFree", "SGDScheduleFree"]
+
+
+WarmupSteps: TypeAlias = Annotated[int, at_least_zero, "steps over which lr_t grows to lr"]
+Power: TypeAlias = Annotated[float, "a power of the weights"]
 
 
 class _ScheduleFree(Optimizer):
@@ -42,15 +55,18 @@ class _ScheduleFree(Optimizer):
     counts_steps = False  # the groups count, as in the authors' code
     _watch: Watch | None = None  # while in train mode
 
-    def momentum(self, group: dict[str, Any]) -> float:
+    def nearness(self, group: dict[str, Any]) -> float:
         """How far y lies from z towards x: 0 is at z, 1 at x."""
         raise NotImplementedError
 
+    def group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """And what a group counts, under the names of the authors' code."""
+        start = dict(k=0, train_mode=False, weight_sum=0.0, lr_max=-1.0, scheduled_lr=0.0)
+        return {**super().group_defaults(settings), **start}
+
     def check_settings(self, s: dict[str, Any]) -> None:
-        name = type(self).__name__
-        check_at_least_zero(name, "weight_decay value", s["weight_decay"])
-        check_at_least_zero(name, "warmup_steps value", s["warmup_steps"])
-        caution.refuse(name, s)
+        super().check_settings(s)
+        caution.refuse(type(self).__name__, s)
 
     # Modes
 
@@ -59,7 +75,7 @@ class _ScheduleFree(Optimizer):
         for group in self.param_groups:
             if not group["train_mode"]:
                 for p in group["params"]:
-                    self._to_y(p, self.momentum(group))
+                    self._to_y(p, self.nearness(group))
                 group["train_mode"] = True
         self._watch = self._watch or Watch(self)
 
@@ -68,7 +84,7 @@ class _ScheduleFree(Optimizer):
         for group in self.param_groups:
             if group["train_mode"]:
                 for p in group["params"]:
-                    self._to_x(p, self.momentum(group))
+                    self._to_x(p, self.nearness(group))
                 group["train_mode"] = False
         if self._watch is not None:
             self._watch.end()
@@ -125,9 +141,10 @@ class _ScheduleFree(Optimizer):
         """The rate of z, its weight in the average, and the rate of y."""
         lr = group["scheduled_lr"]
         ck = _weight(group) / group["weight_sum"] if group["weight_sum"] else 0.0
-        return lr, ck, lr * (1.0 - self.momentum(group) * (1.0 - ck))
+        return lr, ck, lr * (1.0 - self.nearness(group) * (1.0 - ck))
 
 
+@declared
 class SGDScheduleFree(_ScheduleFree):
     """Schedule-free SGD: SGD whose averaged iterate replaces momentum and schedule.
 
@@ -135,9 +152,7 @@ class SGDScheduleFree(_ScheduleFree):
     x = (1 - c) * x + c * z, c = w_t / (w_1 + ... + w_t), w_t = t^r * (largest lr so far)^power
     y = (1 - momentum) * z + momentum * x
 
-    lr: step size >= 0, a number or a one-element Tensor; larger than SGD's.
-    momentum: in (0, 1).  weight_decay: >= 0, taken at y.
-    warmup_steps: steps over which lr_t grows to lr.  r, weight_lr_power: powers of the weights.
+    {settings}
     Call train() before training and eval() before evaluation: see `optim.schedule_free`.
     state: `z`, in eval mode also `y`; the counts are in the groups.
     Raises ValueError for settings out of range, RuntimeError for a step outside of train mode.
@@ -153,22 +168,19 @@ class SGDScheduleFree(_ScheduleFree):
 
     rule = kernels.schedule_free_sgd
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = 1.0,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0,
-        warmup_steps: int = 0,
-        r: float = 0.0,
-        weight_lr_power: float = 2.0,
-        *,
-        maximize: bool = False,
-    ) -> None:
-        super().__init__(params, dict(
-            lr=lr, momentum=momentum, weight_decay=weight_decay, warmup_steps=warmup_steps, r=r,
-            weight_lr_power=weight_lr_power, maximize=maximize, **_start(),
-        ))  # fmt: skip
+    params: Params
+    lr: Annotated[LearningRate, "larger than SGD's"] = 1.0
+    momentum: Annotated[float, "how near y is to x, in (0, 1)"] = 0.9
+    weight_decay: Annotated[WeightDecay, "taken at y"] = 0.0
+    warmup_steps: WarmupSteps = 0
+    r: Power = 0.0
+    weight_lr_power: Power = 2.0
+    _: KW_ONLY
+    maximize: Maximize = False
+
+    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
+        lr, ck, ly = self.rates(group)
+        return self.usual(group, t, lr=lr, ck=ck, ly=ly)
 
     def check_settings(self, s: dict[str, Any]) -> None:
         super().check_settings(s)
@@ -177,14 +189,11 @@ class SGDScheduleFree(_ScheduleFree):
                 f"SGDScheduleFree: Invalid momentum value: {s['momentum']} (must be in (0, 1))"
             )
 
-    def momentum(self, group: dict[str, Any]) -> float:
+    def nearness(self, group: dict[str, Any]) -> float:
         return float(group["momentum"])
 
-    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
-        sign = -1.0 if group["maximize"] else 1.0
-        return sign, group["weight_decay"], *self.rates(group)
 
-
+@declared
 class AdamWScheduleFree(_ScheduleFree):
     """Schedule-free AdamW: AdamW whose averaged iterate replaces momentum and schedule.
 
@@ -192,9 +201,7 @@ class AdamWScheduleFree(_ScheduleFree):
     n = g / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay * y;  z = z - lr_t * n
     x and y as in SGDScheduleFree, with beta1 as momentum.
 
-    lr: step size >= 0, a number or a one-element Tensor; 1 to 10 times AdamW's.
-    betas: the first in (0, 1), the second in [0, 1).  eps, weight_decay: >= 0.
-    warmup_steps: steps over which lr_t grows to lr.  r, weight_lr_power: powers of the weights.
+    {settings}
     Call train() before training and eval() before evaluation: see `optim.schedule_free`.
     state: `z`, `exp_avg_sq` (v), in eval mode also `y`; the counts are in the groups.
     Raises ValueError for settings out of range, RuntimeError for a step outside of train mode.
@@ -211,45 +218,28 @@ class AdamWScheduleFree(_ScheduleFree):
     rule = kernels.schedule_free_adamw
     state_names = {"v": "exp_avg_sq"}  # noqa: RUF012
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = 0.0025,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        warmup_steps: int = 0,
-        r: float = 0.0,
-        weight_lr_power: float = 2.0,
-        *,
-        maximize: bool = False,
-    ) -> None:
-        super().__init__(params, dict(
-            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, warmup_steps=warmup_steps, r=r,
-            weight_lr_power=weight_lr_power, maximize=maximize, **_start(),
-        ))  # fmt: skip
+    params: Params
+    lr: Annotated[LearningRate, "1 to 10 times AdamW's"] = 0.0025
+    betas: Annotated[Betas, "the first not 0"] = (0.9, 0.999)
+    eps: Epsilon = 1e-8
+    weight_decay: WeightDecay = 0.0
+    warmup_steps: WarmupSteps = 0
+    r: Power = 0.0
+    weight_lr_power: Power = 2.0
+    _: KW_ONLY
+    maximize: Maximize = False
 
     def check_settings(self, s: dict[str, Any]) -> None:
         super().check_settings(s)
-        check_betas("AdamWScheduleFree", s["betas"])
         if s["betas"][0] == 0.0:
             raise ValueError("AdamWScheduleFree: Invalid beta parameter at index 0: 0 (x needs it)")
-        check_at_least_zero("AdamWScheduleFree", "epsilon value", s["eps"])
-
-    def momentum(self, group: dict[str, Any]) -> float:
-        return float(group["betas"][0])
 
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
-        sign = -1.0 if group["maximize"] else 1.0
         lr, ck, ly = self.rates(group)
-        beta2 = group["betas"][1]
-        c2 = 1.0 / math.sqrt(1.0 - beta2 ** group["k"])
-        return sign, group["weight_decay"], lr, beta2, 1.0 - beta2, group["eps"], c2, ck, ly
+        return self.usual(group, group["k"], lr=lr, ck=ck, ly=ly)
 
-
-def _start() -> dict[str, Any]:
-    """What a group counts, under the names of the authors' code."""
-    return dict(k=0, train_mode=False, weight_sum=0.0, lr_max=-1.0, scheduled_lr=0.0)
+    def nearness(self, group: dict[str, Any]) -> float:
+        return float(group["betas"][0])
 
 
 def _weight(group: dict[str, Any]) -> float:

@@ -1,111 +1,230 @@
-"""Checking what optimizers are given: parameters, groups, hyper-parameters."""
+"""Settings of optimizers, declared once: default, range and a line of docs; the rest follows.
+
+    @declared
+    class Sign(Optimizer):
+        rule = sign_rule
+        params: Params
+        lr: LearningRate = 1e-3
+        _: KW_ONLY
+        maximize: Maximize = False
+
+The constructor takes them in this order: `Sign(params, lr=0.001, *, maximize=False)`, for Python,
+for `help()` and, as with dataclasses, for type checkers. A type says what a setting is, how it is
+checked, and what the documentation says of it: Annotated[type, checks..., docs]. The values stand
+in `param_groups`, not in attributes of the optimizer.
+"""
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Iterable
-from typing import Any
+import textwrap
+from collections.abc import Callable
+from dataclasses import KW_ONLY, Field, field
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, dataclass_transform, get_args
 
-from ..arrays.namespace import is_writable
 from ..core.tensor import Tensor
-from ..kernels import UpdateRule
+
+__all__ = ["Setting", "declared", "required"]
 
 
-def check_rule(optimizer: Any, base: type) -> None:
-    """Raise where the class names a rule that its steps could not run.
+class _Required:
+    def __repr__(self) -> str:
+        return "<required parameter>"
 
-    Hyper-parameters are looked for where the steps are those of `base`: only then is each
-    coefficient one of them.
+    def __reduce__(self) -> str:  # copies and pickles are the very same
+        return "required"
+
+
+required = _Required()  # the default of a hyper-parameter that has none
+
+
+class Setting(NamedTuple):
+    """What is declared of one setting.
+
+    checks: called with the optimizer's name, the setting's name and a value; raise if it is bad.
+    given: whether the constructor takes it; else its default counts.
     """
-    cls, rule = type(optimizer), getattr(optimizer, "rule", None)
-    if rule is None:
-        return  # `rule_for` or `step` does without
-    if not isinstance(rule, UpdateRule):
-        raise TypeError(
-            f"{cls.__name__}.rule must be an @update_rule, got a {type(rule).__name__}; decorate "
-            "the function with @update_rule"
-        )
-    own = ("rule_for", "coefficients", "update", "step")
-    if all(getattr(cls, name) is getattr(base, name) for name in own):
-        for group in optimizer.param_groups:
-            check_coefficients(cls.__name__, rule, {**group, "t": 1})
+
+    default: Any
+    type: Any
+    checks: tuple[Callable[[str, str, Any], None], ...]
+    doc: str
+    keyword_only: bool
+    given: bool
 
 
-def check_coefficients(name: str, rule: UpdateRule, known: dict[str, Any]) -> None:
-    """ValueError unless all of the rule's coefficients are known."""
-    missing = [c for c in rule.coefficients if c not in known]
-    if missing:
-        raise ValueError(
-            f"{name}: the rule {rule.name} has coefficients that are no hyper-parameters: "
-            f"{', '.join(missing)}; add them to the defaults, or compute them in a `coefficients` "
-            "method"
-        )
+Class = TypeVar("Class", bound=type)
 
 
-def place_of(optimizer: Any, p: Tensor) -> str:
-    """How a user writes this parameter: its group, and its number there."""
-    for i, group in enumerate(optimizer.param_groups):
-        for j, other in enumerate(group["params"]):
-            if other is p:
-                return f"param_groups[{i}]['params'][{j}]"
-    return "a parameter"
+@dataclass_transform(eq_default=False, field_specifiers=(field,))
+def declared(cls: Class) -> Class:
+    """Makes the constructor of an optimizer from the settings that its class body declares.
+
+    Settings of a declared base class come first; who is declared again keeps its place.
+    `field(default=..., init=False)` fixes a setting that the constructor does not take.
+    "{settings}" in the docstring becomes their list.
+    """
+    settings: dict[str, Setting] = dict(getattr(cls, "settings", {}))
+    keyword_only = False
+    for name, annotation in inspect.get_annotations(cls, eval_str=True).items():
+        if annotation is KW_ONLY:
+            keyword_only = True
+        elif name != "params":
+            default: Any = vars(cls).get(name, required)
+            given = True
+            if isinstance(default, Field):
+                default, given = default.default, default.init
+            if name in vars(cls):
+                delattr(cls, name)
+            settings[name] = _setting(annotation, default, keyword_only, given)
+    cls.settings = settings  # type: ignore[attr-defined]
+    if "__init__" not in vars(cls):
+        cls.__init__ = _constructor(cls, settings)  # type: ignore[misc]
+    if cls.__doc__:
+        cls.__doc__ = cls.__doc__.replace("{settings}", _listed(settings).lstrip())
+    return cls
 
 
-def check_writable(optimizer: Any, params: Iterable[Tensor]) -> None:
-    """Raises RuntimeError for a parameter whose memory may only be read."""
-    for p in params:
-        if not is_writable(p.array):
-            raise RuntimeError(
-                f"{type(optimizer).__name__}: the memory of {place_of(optimizer, p)} may only be "
-                "read (a read-only array, or one that was expanded); give the parameter its own: "
-                "p.data = p.data.clone()"
-            )
+def _setting(annotation: Any, default: Any, keyword_only: bool, given: bool) -> Setting:
+    plain, *more = get_args(annotation) if hasattr(annotation, "__metadata__") else [annotation]
+    checks = tuple(x for x in more if callable(x))
+    doc = "; ".join(x for x in more if isinstance(x, str))
+    return Setting(default, plain, checks, doc, keyword_only, given)
 
 
-# Hyper-parameters ---------------------------------------------------------------------------------
+def _constructor(cls: Any, settings: dict[str, Setting]) -> Any:
+    """`__init__(self, params, ...)`, which hands a dict of all settings to the base class.
+
+    Made from text, as `dataclasses` does, so that Python itself checks the arguments.
+    """
+    base = next(c for c in cls.__mro__[1:] if not hasattr(c.__init__, "declared"))
+    given = {name: s for name, s in settings.items() if s.given}
+    arguments = ["self", "params"]
+    arguments += [f"{n}=settings[{n!r}].default" for n, s in given.items() if not s.keyword_only]
+    keywords = [f"{n}=settings[{n!r}].default" for n, s in given.items() if s.keyword_only]
+    arguments += ["*", *keywords] if keywords else []
+    values = [f"{n!r}: {n if s.given else f'settings[{n!r}].default'}" for n, s in settings.items()]
+    made: dict[str, Any] = {"base": base, "settings": settings}
+    exec(
+        f"def __init__({', '.join(arguments)}):\n"
+        f"    base.__init__(self, params, self.group_defaults({{{', '.join(values)}}}))",
+        made,
+    )
+    init = made["__init__"]
+    init.declared = True
+    init.__qualname__, init.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
+    init.__annotations__ = {"params": Any, **{n: s.type for n, s in given.items()}, "return": None}
+    return init
 
 
-def check_lr(name: str, lr: Any) -> None:
-    """Raises unless `lr` is a number of at least 0, or a Tensor of one element."""
-    if lr is None or repr(lr) == "<required parameter>":
+def _listed(settings: dict[str, Setting]) -> str:
+    """One line or more for each setting: its name, its default, its docs."""
+    return "\n".join(
+        textwrap.fill(f"{name} = {s.default!r}: {s.doc}", 100, initial_indent="    ",
+                      subsequent_indent="        ", break_on_hyphens=False)
+        for name, s in settings.items() if s.given
+    )  # fmt: skip
+
+
+def check_declared(owner: str, settings: dict[str, Setting], values: dict[str, Any]) -> None:
+    """Raises for the first value that is out of the range declared for it."""
+    for name, s in settings.items():
+        for check in s.checks:
+            check(owner, name, values[name])
+    if "fused" in settings and values["fused"] and values["foreach"]:
+        raise RuntimeError(f"{owner}: `fused` and `foreach` cannot be `True` together.")
+
+
+# Checks: of the value of a setting `name` of the optimizer `owner` -------------------------------
+
+_WORDS = {"eps": "epsilon value", "lr": "learning rate"}  # PyTorch's; others are "... value"
+
+
+def at_least_zero(owner: str, name: str, value: Any) -> None:
+    """Raises ValueError unless `value` >= 0."""
+    if not value >= 0.0 or math.isnan(value):
+        what = _WORDS.get(name, f"{name} value")
+        raise ValueError(f"{owner}: Invalid {what}: {value} (must be at least 0)")
+
+
+def above_zero(owner: str, name: str, value: Any) -> None:
+    """Raises ValueError unless `value` > 0."""
+    if not value > 0:
+        what = _WORDS.get(name, f"{name} value")
+        raise ValueError(f"{owner}: Invalid {what}: {value} (must be above 0)")
+
+
+def positive(owner: str, name: str, value: Any) -> None:
+    """As `above_zero`, in PyTorch's words for SparseAdam."""
+    if not value > 0:
+        raise ValueError(f"{owner}: Invalid {_WORDS[name]}: {value} (must be positive)")
+
+
+def learning_rate(owner: str, name: str, lr: Any) -> None:
+    """Raises ValueError unless `lr` is a number of at least 0, or a Tensor of one element."""
+    if lr is None or lr is required:
         return
     if isinstance(lr, Tensor):
         if lr.array.size != 1:
-            raise ValueError(f"{name}: Tensor lr must be 1-element, got shape {tuple(lr.shape)}")
+            raise ValueError(f"{owner}: Tensor lr must be 1-element, got shape {tuple(lr.shape)}")
         lr = lr.item()
-    check_at_least_zero(name, "learning rate", lr)
+    at_least_zero(owner, name, lr)
 
 
-def check_rate(name: str, lr: Any) -> None:
-    """Part of `check_lr`, in the words of PyTorch's newer optimizers."""
+def new_learning_rate(owner: str, name: str, lr: Any) -> None:
+    """As `learning_rate`, in the words of PyTorch's newer optimizers."""
     value = lr.item() if isinstance(lr, Tensor) and lr.array.size == 1 else lr
     if not isinstance(value, Tensor) and not value >= 0:
-        raise ValueError(f"{name}: Learning rate should be >= 0 but is: {value}")
+        raise ValueError(f"{owner}: Learning rate should be >= 0 but is: {value}")
 
 
-def check_at_least_zero(name: str, what: str, value: Any) -> None:
-    """Raises ValueError unless `value` >= 0; `what` is PyTorch's word for it."""
-    if not value >= 0.0 or math.isnan(value):
-        raise ValueError(f"{name}: Invalid {what}: {value} (must be at least 0)")
-
-
-def check_betas(name: str, betas: Any) -> None:
+def below_one(owner: str, name: str, betas: Any) -> None:
     """Raises ValueError unless every beta is in [0, 1)."""
-    for i, beta in enumerate(betas):
+    for i, beta in enumerate(betas if isinstance(betas, (tuple, list)) else [betas]):
         if not 0.0 <= beta < 1.0:
             raise ValueError(
-                f"{name}: Invalid beta parameter at index {i}: {beta} (betas[{i}] must be in "
+                f"{owner}: Invalid beta parameter at index {i}: {beta} (betas[{i}] must be in "
                 f"[0, 1), got {beta})"
             )
 
 
-def check_flags(
-    name: str, foreach: bool | None, fused: bool | None, differentiable: bool | None = False
-) -> None:
-    """PyTorch's choice of implementation: accepted, since here there is one, and it is fused."""
-    if foreach and fused:
-        raise RuntimeError(f"{name}: `fused` and `foreach` cannot be `True` together.")
-    if differentiable:
+def not_differentiable(owner: str, name: str, value: Any) -> None:
+    """Raises RuntimeError if `value` is true."""
+    if value:
         raise RuntimeError(
-            f"{name}: differentiable=True is not supported: a fused step cannot be recorded"
+            f"{owner}: differentiable=True is not supported: a fused step cannot be recorded"
         )
+
+
+# What optimizers share ----------------------------------------------------------------------------
+
+_NO_EFFECT = "without effect: the one implementation is fused"
+
+Params: TypeAlias = Any  # Tensors, dicts of groups, or (name, Tensor) pairs
+LearningRate: TypeAlias = Annotated[
+    float | Tensor, learning_rate, "step size >= 0, a number or a one-element Tensor"
+]
+NewLearningRate: TypeAlias = Annotated[
+    float | Tensor, new_learning_rate, "step size >= 0, a number or a one-element Tensor"
+]
+Betas: TypeAlias = Annotated[
+    tuple[float, float], below_one, "how slowly the averages move, each in [0, 1)"
+]
+Epsilon: TypeAlias = Annotated[float, at_least_zero, "keeps the division finite, >= 0"]
+WeightDecay: TypeAlias = Annotated[float, at_least_zero, "how strongly p is drawn to 0, >= 0"]
+Decoupled: TypeAlias = Annotated[
+    bool, "weight_decay is taken from p, as AdamW does, not added to the gradient"
+]
+NotNegative: TypeAlias = Annotated[float, at_least_zero, ">= 0"]
+Momentum: TypeAlias = Annotated[NotNegative, "share of the last step that is kept"]
+Maximize: TypeAlias = Annotated[bool, "climb instead"]
+Cautious: TypeAlias = Annotated[
+    bool, "keep the part of a step that agrees with the gradient (`optim.cautious`)"
+]
+Foreach: TypeAlias = Annotated[bool | None, _NO_EFFECT]
+Fused: TypeAlias = Annotated[bool | None, _NO_EFFECT]
+Capturable: TypeAlias = Annotated[bool, _NO_EFFECT]
+Differentiable: TypeAlias = Annotated[
+    bool, not_differentiable, "must be False: a fused step cannot be recorded"
+]

@@ -27,19 +27,24 @@ What that does to a trajectory:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 from ..kernels import textbook as rules
 from .optimizer import Optimizer
-from .settings import check_at_least_zero, check_betas
+from .settings import Betas, Epsilon, LearningRate, Params, below_one, declared
 
 __all__ = ["Adam", "GradientDescent", "Momentum", "RMSprop"]
 
 
+Beta: TypeAlias = Annotated[float, below_one, "how slowly the average moves, in [0, 1)"]
+
+
+@declared
 class GradientDescent(Optimizer):
     """Gradient descent: p = p - lr * g.
 
-    lr: step size >= 0. Raises ValueError for a negative lr. Source: Cauchy 1847.
+    {settings}
+    Raises ValueError for a negative lr. Source: Cauchy 1847.
 
     >>> w = tensor([1.0], requires_grad=True)
     >>> optimizer = GradientDescent([w], lr=0.1)
@@ -49,14 +54,16 @@ class GradientDescent(Optimizer):
 
     rule = rules.gradient_descent
 
-    def __init__(self, params: Any, lr: Any = 1e-2) -> None:
-        super().__init__(params, dict(lr=lr))
+    params: Params
+    lr: LearningRate = 1e-2
 
 
+@declared
 class Momentum(Optimizer):
     """Momentum: v = b * v + (1 - b) * g;  p = p - lr * v, with v = 0 at first.
 
-    lr: step size >= 0.  beta: b, in [0, 1).  state: `step`, `v`.
+    {settings}
+    state: `step`, `v`.
     Raises ValueError for settings out of range. Source: Polyak 1964, averaged as in Goodfellow,
     Bengio & Courville's and Ng's courses.
 
@@ -68,20 +75,17 @@ class Momentum(Optimizer):
 
     rule = rules.momentum
 
-    def __init__(self, params: Any, lr: Any = 1e-2, beta: float = 0.9) -> None:
-        super().__init__(params, dict(lr=lr, beta=beta))
-
-    def check_settings(self, s: dict[str, Any]) -> None:
-        check_betas("Momentum", [s["beta"]])
-
-    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
-        return float(group["lr"]), group["beta"], 1.0 - group["beta"]
+    params: Params
+    lr: LearningRate = 1e-2
+    beta: Beta = 0.9
 
 
+@declared
 class RMSprop(Optimizer):
     """RMSprop: s = b * s + (1 - b) * g^2;  p = p - lr * g / sqrt(s + eps).
 
-    lr: step size >= 0.  beta: b, in [0, 1).  eps: >= 0, inside the root.  state: `step`, `s`.
+    {settings}
+    eps is inside the root.  state: `step`, `s`.
     Raises ValueError for settings out of range. Source: Tieleman & Hinton 2012, lecture 6e.
 
     >>> w = tensor([1.0], requires_grad=True)
@@ -92,24 +96,21 @@ class RMSprop(Optimizer):
 
     rule = rules.rmsprop
 
-    def __init__(self, params: Any, lr: Any = 1e-2, beta: float = 0.9, eps: float = 1e-8) -> None:
-        super().__init__(params, dict(lr=lr, beta=beta, eps=eps))
-
-    def check_settings(self, s: dict[str, Any]) -> None:
-        check_betas("RMSprop", [s["beta"]])
-        check_at_least_zero("RMSprop", "epsilon value", s["eps"])
-
-    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
-        return float(group["lr"]), group["beta"], 1.0 - group["beta"], group["eps"]
+    params: Params
+    lr: LearningRate = 1e-2
+    beta: Beta = 0.9
+    eps: Epsilon = 1e-8
 
 
+@declared
 class Adam(Optimizer):
     """Adam without the correction of m and with eps inside the root.
 
     m = b1 * m + (1 - b1) * g;  v = b2 * v + (1 - b2) * g^2;  s = v / (1 - b2^t)
     p = p - lr * m / sqrt(s + eps)
 
-    lr: step size >= 0.  betas: (b1, b2), each in [0, 1).  eps: >= 0.  state: `step`, `m`, `v`.
+    {settings}
+    state: `step`, `m`, `v`.
     Raises ValueError for settings out of range. Source: after Kingma & Ba 2015, arXiv:1412.6980,
     whose Alg. 1 corrects m too and keeps eps outside the root.
 
@@ -121,20 +122,11 @@ class Adam(Optimizer):
 
     rule = rules.adam
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-    ) -> None:
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps))
-
-    def check_settings(self, s: dict[str, Any]) -> None:
-        check_betas("Adam", s["betas"])
-        check_at_least_zero("Adam", "epsilon value", s["eps"])
+    params: Params
+    lr: LearningRate = 1e-3
+    betas: Betas = (0.9, 0.999)
+    eps: Epsilon = 1e-8
 
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
-        b1, b2 = group["betas"]
-        c2 = 1.0 / (1.0 - b2**t)
-        return float(group["lr"]), b1, 1.0 - b1, b2, 1.0 - b2, group["eps"], c2
+        c2 = 1.0 / (1.0 - group["betas"][1] ** t)  # not its root, as eps is inside
+        return self.usual(group, t, c2=c2)

@@ -96,6 +96,14 @@ class Conversions(Tensor):
         """In the type of `other`."""
         return self.to(other.dtype)
 
+    def item(self) -> Any:
+        """The single element as a Python number."""
+        if self.array.size != 1:
+            raise RuntimeError(
+                f"a Tensor with {self.array.size} elements cannot be converted to Scalar"
+            )
+        return self.array.item()
+
     def numpy(self) -> np.ndarray[Any, Any]:
         """The NumPy array, sharing memory. Raises where a gradient or a device stands between."""
         if self.requires_grad:

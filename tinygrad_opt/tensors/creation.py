@@ -282,9 +282,10 @@ def _triangle_indices(name: str) -> Any:
         return _made(np.stack(find(row, offset, col)).astype(dtype or dtypes.int64), device)
 
     function.__name__ = name
+    which = "lower" if name == "tril_indices" else "upper"
     function.__doc__ = (
-        f"The positions of {'lower' if name == 'tril_indices' else 'upper'} triangle of a matrix "
-        "(row, col), row by row: a tensor (2, n) of rows and columns."
+        f"The positions of the {which} triangle of a matrix (row, col), row by row: a tensor "
+        "(2, n) of rows and columns."
     )
     return function
 

@@ -70,7 +70,10 @@ class Gradients(Tensor):
 
     __slots__ = ()
 
-    requires_grad = property(attrgetter("_requires_grad"), set_requires_grad)
+    requires_grad = property(
+        attrgetter("_requires_grad"), set_requires_grad,
+        doc="Whether operations on this tensor are recorded, for gradients.",
+    )  # fmt: skip
 
     @property
     def grad(self) -> Tensor | None:
@@ -136,7 +139,7 @@ class Gradients(Tensor):
         return hooks_of(self).add(hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
-        """Calls `hook(self)` each time backward has added to `.grad`; for"""
+        """Calls `hook(self)` each time backward has added to `.grad`; for leaves only."""
         if self.node is not None or not self.requires_grad:
             raise RuntimeError(
                 "post accumulate grad hooks cannot be registered on non-leaf tensors, nor on "

@@ -28,7 +28,7 @@ from ..core.promote import fitted
 from ..core.public import public
 from ..core.record import mode
 from ..core.versions import note_write
-from ..functions.elementwise import scaled
+from ..functions.arithmetic import scaled
 from . import indexing
 from .operators import Operators
 
@@ -293,11 +293,11 @@ class InPlace:
         return _put(self, "copy_", ..., other)
 
     def zero_(self) -> Any:
-        """All elements 0."""
+        """Sets all elements to 0."""
         return _put(self, "zero_", ..., 0)
 
     def fill_(self, value: Any) -> Any:
-        """All elements `value`, a number or a 0-d tensor."""
+        """Sets all elements to `value`, a number or a 0-d tensor."""
         if isinstance(value, Variable) and value.array.ndim:
             raise RuntimeError(
                 "fill_ only supports 0-dimension value tensor but got tensor with "

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from .. import functions, ops
 from ..arrays import dtypes
 from ..arrays.device import device_of
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap_as
+from . import creation, typed
 
 
 class Layout:
@@ -125,8 +126,6 @@ class Description(Tensor):
 
     def sum_to_size(self, size: Any, *more: int) -> Tensor:
         """Summed over the axes along which `size` would broadcast to this shape."""
-        from .. import functions
-
         shape = (size, *more) if isinstance(size, int) else tuple(size)
         extra = self.array.ndim - len(shape)
         kept = self.array.shape[max(extra, 0) :]
@@ -176,15 +175,11 @@ class Description(Tensor):
         self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
     ) -> Tensor:
         """A copy of `data`."""
-        from .creation import tensor
-
         dtype, device = dtype or self.array.dtype, device or device_of(self.array)
-        return tensor(data, dtype=dtype, device=device, requires_grad=requires_grad)
+        return creation.tensor(data, dtype=dtype, device=device, requires_grad=requires_grad)
 
     def new(self, *args: Any) -> Tensor:
         """As the constructors of old: `new(2, 3)` is uninitialised, `new([1, 2])` has that data."""
-        from . import typed
-
         return getattr(typed, f"{dtypes.name_of(self.array.dtype)}Tensor")(*args)
 
     def new_full(
@@ -231,8 +226,6 @@ def _address(array: Any) -> int:
 
 
 def _new(like: Any, name: str, args: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
-    from . import creation
-
     return getattr(creation, name)(
         *args, dtype=dtype or like.array.dtype, device=device or device_of(like.array),
         requires_grad=requires_grad,

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..arrays import dtypes
 from ..arrays.device import to_device
 from ..arrays.quiet import quiet
-
-if TYPE_CHECKING:
-    from ..core.tensor import Tensor
+from ..core.tensor import Tensor
 
 _DEFAULT_TYPES = (dtypes.int64, dtypes.bool)  # these need no `dtype=` to be read back
 _INDENT = len("tensor(")

@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..nn.module import Module
 from ..nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_
 from ..optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from .run import Callback
-
-if TYPE_CHECKING:
-    from .run import Run
+from .run import Callback, Run
 
 __all__ = ["EMA", "ClipGradients", "EarlyStopping"]
 

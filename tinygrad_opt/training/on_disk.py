@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .checkpoints import Checkpoints
 from .metrics_log import MetricsLog
-from .run import Callback
-
-if TYPE_CHECKING:
-    from .run import Run
+from .run import Callback, Run
 
 __all__ = ["LogMetrics", "SaveCheckpoints"]
 

@@ -1,19 +1,16 @@
-"""run."""
+"""A run of `fit` or `evaluate`: what it works on, and where it stands."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..nn.module import Module
 from ..optim.lr_scheduler import LRScheduler
 from ..optim.optimizer import Optimizer
 from .history import History
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Callback", "Run"]
 
@@ -36,7 +33,7 @@ class Callback:
         """Once, before the first epoch; the model is in training mode."""
 
     def before_epoch(self, run: Run) -> None:
-        """Before an epoch; `run.epoch` are finished."""
+        """Before an epoch; `run.epoch` epochs are finished."""
 
     def before_step(self, run: Run) -> None:
         """When the gradients of a step are complete."""

@@ -7,7 +7,7 @@ from typing import Any
 from ... import functions, ops
 from ...core.tensor import Tensor
 from ..errors import warn_caller
-from ..module import Module
+from ..layer import Layer
 
 __all__ = ["check_reduction", "chosen_reduction", "reduced"]
 
@@ -44,8 +44,10 @@ def reduced(loss: Any, reduction: str) -> Any:
 # What the loss modules inherit ------------------------------------------------------------------
 
 
-class _Loss(Module):
+class _Loss(Layer):
     """A loss that reduces with "mean", "sum" or "none"; ValueError for another `reduction`."""
+
+    _unkept = frozenset({"size_average", "reduce"})  # which `reduction` replaces
 
     def __init__(
         self, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
@@ -61,10 +63,25 @@ class _Loss(Module):
         if self.reduction != "batchmean":  # which only KLDivLoss knows
             check_reduction(self.reduction)
 
+    def _take(self, given: dict[str, Any]) -> None:
+        reductions = ("size_average", "reduce", "reduction")
+        chosen: Any = {name: given[name] for name in reductions if name in given}
+        _Loss.__init__(self, **chosen)
+        for name, value in given.items():
+            if name in ("weight", "pos_weight"):  # they move with the module
+                self.register_buffer(name, value)
+            elif name not in reductions:
+                setattr(self, name, value)
+
+    @classmethod
+    def _documented(cls, text: str) -> str:
+        return text if "reduction" in text else f"{text}\n\n{_REDUCED}"
+
+
+_REDUCED = 'Returns the mean; with reduction="sum" the sum, with "none" all values.'
+
 
 class _WeightedLoss(_Loss):
-    weight: Tensor | None
-
     def __init__(
         self, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None,
         reduction: str = "mean",

@@ -14,7 +14,8 @@ from ...core.half import widened
 from ...core.public import publish
 from ...core.tensor import Tensor, wrap_plain
 from ..errors import check_devices, check_tensor
-from .base import _WeightedLoss, check_reduction, chosen_reduction, reduced
+from ..layer import settings
+from .base import _Loss, check_reduction, chosen_reduction, reduced
 
 __all__ = ["CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss", "one_hot"]
 
@@ -67,6 +68,20 @@ def cross_entropy(
     return _of_classes(input, target, weight, ignore_index, reduction, label_smoothing)
 
 
+class CrossEntropyLoss(_Loss):
+    """The mean of -log(softmax(input)) at the target class, for scores `input` (N, C).
+
+    Arguments as `functional.cross_entropy`.
+
+    >>> loss = CrossEntropyLoss()(Tensor([[0.0, 0.0]]), tensor([1]))
+    >>> print(f"{loss.item():.4f}")
+    0.6931
+    """
+
+    @settings(cross_entropy, 2)
+    def __init__(self) -> None: ...
+
+
 @widened
 def _of_classes(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
@@ -105,6 +120,11 @@ def nll_loss(
     safe = xp(index).where(ignored, 0, index)
     picked = ops.getitem(rows, index=(xp(index).arange(len(index)), safe))
     return _finished(_weighted(-picked, factors, ignored), factors, reduction, shape)
+
+
+class NLLLoss(_Loss):
+    @settings(nll_loss, 2)
+    def __init__(self) -> None: ...
 
 
 def _as_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Any, tuple[int, ...]]:
@@ -233,47 +253,3 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
 
 publish(globals(), __all__, {"one_hot": {"tensor": "input"}})
-
-
-# Of classes ---------------------------------------------------------------------------------------
-
-
-class NLLLoss(_WeightedLoss):
-    """The mean of -input at the target class, for log-probabilities `input` (N, C)."""
-
-    def __init__(
-        self, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
-        reduce: Any = None, reduction: str = "mean",
-    ) -> None:  # fmt: skip
-        super().__init__(weight, size_average, reduce, reduction)
-        self.ignore_index = ignore_index
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return nll_loss(
-            input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction
-        )
-
-
-class CrossEntropyLoss(_WeightedLoss):
-    """The mean of -log(softmax(input)) at the target class, for scores `input` (N, C).
-
-    Arguments as `functional.cross_entropy`.
-
-    >>> loss = CrossEntropyLoss()(Tensor([[0.0, 0.0]]), tensor([1]))
-    >>> print(f"{loss.item():.4f}")
-    0.6931
-    """
-
-    def __init__(
-        self, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
-        reduce: Any = None, reduction: str = "mean", label_smoothing: float = 0.0,
-    ) -> None:  # fmt: skip
-        super().__init__(weight, size_average, reduce, reduction)
-        self.ignore_index = ignore_index
-        self.label_smoothing = label_smoothing
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return cross_entropy(
-            input, target, self.weight, None, self.ignore_index, None, self.reduction,
-            self.label_smoothing,
-        )  # fmt: skip

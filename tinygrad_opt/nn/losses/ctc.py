@@ -20,6 +20,7 @@ from ...core.node import Variable
 from ...core.public import publish
 from ...core.record import op
 from ...core.tensor import Tensor
+from ..layer import settings
 from .base import _Loss, check_reduction
 
 __all__ = ["CTCLoss", "ctc_loss"]
@@ -55,7 +56,9 @@ def ctc_loss(
     return loss.reshape(()) if single else loss
 
 
-publish(globals(), __all__)
+class CTCLoss(_Loss):
+    @settings(ctc_loss, 4)
+    def __init__(self) -> None: ...
 
 
 class _Lattice(NamedTuple):
@@ -232,25 +235,4 @@ def _slope(log_probs: Any, lattice: _Lattice, zero_infinity: bool) -> Any:
     return slope
 
 
-class CTCLoss(_Loss):
-    """-log of the probability of a label sequence of unknown timing; see `functional.ctc_loss`.
-
-    blank          the class that stands for no label
-    reduction      "mean" divides each loss by its target's length, then averages
-    zero_infinity  0 in place of the infinite losses of targets that do not fit
-    """
-
-    def __init__(
-        self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False
-    ) -> None:
-        super().__init__(reduction=reduction)
-        self.blank = blank
-        self.zero_infinity = zero_infinity
-
-    def forward(
-        self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any
-    ) -> Tensor:
-        return ctc_loss(
-            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction,
-            self.zero_infinity,
-        )  # fmt: skip
+publish(globals(), __all__)

@@ -8,6 +8,7 @@ from ... import functions, ops
 from ...core.half import widened
 from ...core.public import publish
 from ...core.tensor import Tensor
+from ..layer import Layer, settings
 from ..module import Module
 
 __all__ = [
@@ -32,27 +33,17 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     return functions.sum(a * b, dim)  # of unit vectors: the products cannot overflow
 
 
+class CosineSimilarity(Layer):
+    @settings(cosine_similarity, 2)
+    def __init__(self) -> None: ...
+
+
 @widened
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
     """The p-norm of x1 - x2 + eps along the last axis."""
     return functions.norm(x1 - x2 + eps, p, -1, keepdim)
-
-
-publish(globals(), __all__)
-
-
-class CosineSimilarity(Module):
-    """The cosine of the angle between vectors along `dim`; see `functional.cosine_similarity`."""
-
-    def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
-        super().__init__()
-        self.dim = dim
-        self.eps = eps
-
-    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
-        return cosine_similarity(x1, x2, self.dim, self.eps)
 
 
 class PairwiseDistance(Module):
@@ -66,3 +57,6 @@ class PairwiseDistance(Module):
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
         return pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
+
+
+publish(globals(), __all__)

@@ -14,6 +14,7 @@ from ...arrays.xp import xp
 from ...core.half import widened
 from ...core.public import publish
 from ...core.tensor import Tensor, wrap_plain
+from ..layer import settings
 from .base import _Loss, _WeightedLoss, check_reduction, chosen_reduction, reduced
 from .distances import PairwiseDistance, pairwise_distance
 
@@ -40,6 +41,9 @@ def soft_margin_loss(
     return reduced(ops.softplus(-target * input, threshold=math.inf), reduction)
 
 
+class SoftMarginLoss(_Loss, of=soft_margin_loss): ...
+
+
 @widened
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, size_average: Any = None,
@@ -50,6 +54,11 @@ def hinge_embedding_loss(
     near = ops.where(target.array != -1, input, 0.0)
     far = ops.where(target.array != 1, ops.relu(margin - input), 0.0)
     return reduced(near + far, reduction)
+
+
+class HingeEmbeddingLoss(_Loss):
+    @settings(hinge_embedding_loss, 2)
+    def __init__(self) -> None: ...
 
 
 @widened
@@ -76,6 +85,11 @@ def cosine_embedding_loss(
     return reduced(alike + unlike, reduction)
 
 
+class CosineEmbeddingLoss(_Loss):
+    @settings(cosine_embedding_loss, 3, margin=0.0)
+    def __init__(self) -> None: ...
+
+
 # Two or three inputs ------------------------------------------------------------------------------
 
 
@@ -97,6 +111,11 @@ def margin_ranking_loss(
     return reduced(ops.relu(margin - target * (input1 - input2)), reduction)
 
 
+class MarginRankingLoss(_Loss):
+    @settings(margin_ranking_loss, 3, margin=0.0)
+    def __init__(self) -> None: ...
+
+
 @widened
 def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2,
@@ -113,6 +132,23 @@ def triplet_margin_loss(
         anchor, positive, negative, margin=margin, swap=swap, reduction=reduction,
         distance_function=lambda a, b: pairwise_distance(a, b, p, eps),
     )  # fmt: skip
+
+
+class _TripletLoss(_Loss):
+    margin: float
+
+    def _check_margin(self) -> None:
+        if self.margin <= 0:
+            raise ValueError(
+                f"{type(self).__name__}: expected margin to be greater than 0, got {self.margin} "
+                "instead"
+            )
+
+
+class TripletMarginLoss(_TripletLoss):
+    @settings(triplet_margin_loss, 3, p=2.0)
+    def __init__(self) -> None:
+        self._check_margin()
 
 
 @widened
@@ -136,6 +172,17 @@ def triplet_margin_with_distance_loss(
     if swap:
         far = ops.minimum(far, distance(positive, negative))
     return reduced(ops.relu(margin + near - far), reduction)
+
+
+class TripletMarginWithDistanceLoss(_TripletLoss):
+    """`TripletMarginLoss` with a distance of one's own; None for `PairwiseDistance`."""
+
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None
+
+    @settings(triplet_margin_with_distance_loss, 3)
+    def __init__(self) -> None:
+        self._check_margin()
+        self.distance_function = self.distance_function or PairwiseDistance()
 
 
 # Many classes -------------------------------------------------------------------------------------
@@ -182,6 +229,21 @@ def multi_margin_loss(
     return reduced(loss if input.ndim == 2 else loss.reshape(()), reduction)
 
 
+class MultiMarginLoss(_Loss):
+    p: int
+    weight: Tensor | None
+
+    @settings(multi_margin_loss, 2)
+    def __init__(self) -> None:
+        if self.p not in (1, 2):
+            raise ValueError(f"MultiMarginLoss: only p == 1 and p == 2 supported, got {self.p}")
+        if self.weight is not None and self.weight.ndim != 1:
+            raise ValueError(
+                "MultiMarginLoss: expected weight to be None or 1D tensor, got "
+                f"{self.weight.ndim}D instead"
+            )
+
+
 @widened
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
@@ -220,6 +282,9 @@ def multilabel_margin_loss(
     return reduced(loss if input.ndim == 2 else loss.reshape(()), reduction)
 
 
+class MultiLabelMarginLoss(_Loss, of=multilabel_margin_loss): ...
+
+
 @widened
 def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
@@ -235,7 +300,7 @@ def multilabel_soft_margin_loss(
     return reduced(ops.sum(loss, axis=-1) / input.array.shape[-1], reduction)
 
 
-publish(globals(), __all__)
+class MultiLabelSoftMarginLoss(_WeightedLoss, of=multilabel_soft_margin_loss): ...
 
 
 def _scores(name: str, input: Tensor) -> Tensor:
@@ -248,138 +313,4 @@ def _scores(name: str, input: Tensor) -> Tensor:
     return input if input.ndim == 2 else input.reshape((1, -1))  # of a 0-d one: one class
 
 
-# Of margins ---------------------------------------------------------------------------------------
-
-
-class SoftMarginLoss(_Loss):
-    """The mean of log(1 + exp(-target input)), for targets +1 and -1."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return soft_margin_loss(input, target, reduction=self.reduction)
-
-
-class _MarginLoss(_Loss):
-    def __init__(
-        self, margin: float = 0.0, size_average: Any = None, reduce: Any = None,
-        reduction: str = "mean",
-    ) -> None:  # fmt: skip
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
-
-
-class MarginRankingLoss(_MarginLoss):
-    """max(0, margin - target (input1 - input2)), for targets +1 and -1."""
-
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        return margin_ranking_loss(input1, input2, target, self.margin, reduction=self.reduction)
-
-
-class CosineEmbeddingLoss(_MarginLoss):
-    """1 - cos, or max(0, cos - margin) for targets of -1; see `cosine_embedding_loss`."""
-
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        return cosine_embedding_loss(input1, input2, target, self.margin, reduction=self.reduction)
-
-
-class HingeEmbeddingLoss(_MarginLoss):
-    """`input` where target is 1, max(0, margin - input) where it is -1."""
-
-    def __init__(
-        self, margin: float = 1.0, size_average: Any = None, reduce: Any = None,
-        reduction: str = "mean",
-    ) -> None:  # fmt: skip
-        super().__init__(margin, size_average, reduce, reduction)
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return hinge_embedding_loss(input, target, self.margin, reduction=self.reduction)
-
-
-class TripletMarginLoss(_MarginLoss):
-    """max(0, margin + |anchor - positive| - |anchor - negative|); see `triplet_margin_loss`.
-
-    Raises ValueError for margin <= 0.
-    """
-
-    def __init__(
-        self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False,
-        size_average: Any = None, reduce: Any = None, reduction: str = "mean",
-    ) -> None:  # fmt: skip
-        super().__init__(margin, size_average, reduce, reduction)
-        _check_margin(self)
-        self.p = p
-        self.eps = eps
-        self.swap = swap
-
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        return triplet_margin_loss(
-            anchor, positive, negative, self.margin, self.p, self.eps, self.swap,
-            reduction=self.reduction,
-        )  # fmt: skip
-
-
-class TripletMarginWithDistanceLoss(_MarginLoss):
-    """`TripletMarginLoss` with a distance of one's own; None for `PairwiseDistance`."""
-
-    def __init__(
-        self, *, distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
-        margin: float = 1.0, swap: bool = False, reduction: str = "mean",
-    ) -> None:  # fmt: skip
-        super().__init__(margin, reduction=reduction)
-        _check_margin(self)
-        self.distance_function = distance_function or PairwiseDistance()
-        self.swap = swap
-
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        return triplet_margin_with_distance_loss(
-            anchor, positive, negative, distance_function=self.distance_function,
-            margin=self.margin, swap=self.swap, reduction=self.reduction,
-        )  # fmt: skip
-
-
-def _check_margin(loss: Any) -> None:
-    if loss.margin <= 0:
-        raise ValueError(
-            f"{type(loss).__name__}: expected margin to be greater than 0, got {loss.margin} "
-            "instead"
-        )
-
-
-class MultiMarginLoss(_WeightedLoss):
-    """max(0, margin - input[target] + input[class])^p over the other classes; p is 1 or 2.
-
-    See `functional.multi_margin_loss`.
-    """
-
-    def __init__(
-        self, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
-        size_average: Any = None, reduce: Any = None, reduction: str = "mean",
-    ) -> None:  # fmt: skip
-        super().__init__(weight, size_average, reduce, reduction)
-        if p not in (1, 2):
-            raise ValueError(f"MultiMarginLoss: only p == 1 and p == 2 supported, got {p}")
-        if weight is not None and weight.ndim != 1:
-            raise ValueError(
-                f"MultiMarginLoss: expected weight to be None or 1D tensor, got {weight.ndim}D "
-                "instead"
-            )
-        self.p = p
-        self.margin = margin
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return multi_margin_loss(
-            input, target, self.p, self.margin, self.weight, reduction=self.reduction
-        )
-
-
-class MultiLabelMarginLoss(_Loss):
-    """max(0, 1 - right + wrong) over all pairs of classes; see `multilabel_margin_loss`."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return multilabel_margin_loss(input, target, reduction=self.reduction)
-
-
-class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """The binary cross entropy of scores, averaged over classes."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)
+publish(globals(), __all__)

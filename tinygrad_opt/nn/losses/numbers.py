@@ -10,6 +10,7 @@ from ...core.promote import promoted
 from ...core.public import publish
 from ...core.tensor import Tensor
 from ..errors import check_tensor, warn_caller
+from ..layer import settings
 from .base import _Loss, chosen_reduction, reduced
 
 __all__ = [
@@ -51,6 +52,10 @@ def mse_loss(
     return _mean_by_weight(d * d, weight, reduction)
 
 
+class MSELoss(_Loss, of=mse_loss):
+    """The mean of (input - target)^2."""
+
+
 def _weighted(loss: Any, weight: Tensor | None) -> Any:
     if weight is None:
         return loss
@@ -79,6 +84,10 @@ def l1_loss(
     return _mean_by_weight(ops.abs(input - target), weight, reduction)
 
 
+class L1Loss(_Loss, of=l1_loss):
+    """The mean of |input - target|."""
+
+
 @widened
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0,
@@ -96,6 +105,14 @@ def huber_loss(
     _warn_of_broadcast("huber_loss", input, target)
     each = ops.huber(*promoted(input, target), delta=delta)
     return reduced(_weighted(each, weight), reduction)
+
+
+class HuberLoss(_Loss, of=huber_loss):
+    """Quadratic up to delta, linear beyond; see `functional.huber_loss`."""
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction=reduction)
+        self.delta = delta
 
 
 @widened
@@ -116,46 +133,9 @@ def smooth_l1_loss(
     return reduced(ops.huber(input, target, delta=beta, scale=beta), reduction)
 
 
-publish(globals(), __all__)
-
-
-# Between numbers ----------------------------------------------------------------------------------
-
-
-class MSELoss(_Loss):
-    """The mean of (input - target)^2."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return mse_loss(input, target, reduction=self.reduction)
-
-
-class L1Loss(_Loss):
-    """The mean of |input - target|."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return l1_loss(input, target, reduction=self.reduction)
-
-
-class HuberLoss(_Loss):
-    """Quadratic up to delta, linear beyond; see `functional.huber_loss`."""
-
-    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
-        super().__init__(reduction=reduction)
-        self.delta = delta
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return huber_loss(input, target, self.reduction, self.delta)
-
-
 class SmoothL1Loss(_Loss):
-    """The Huber loss divided by beta; see `functional.smooth_l1_loss`."""
+    @settings(smooth_l1_loss, 2)
+    def __init__(self) -> None: ...
 
-    def __init__(
-        self, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
-        beta: float = 1.0,
-    ) -> None:  # fmt: skip
-        super().__init__(size_average, reduce, reduction)
-        self.beta = beta
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+publish(globals(), __all__)

@@ -13,6 +13,7 @@ from ...core.record import op
 from ...core.tensor import Tensor, wrap_plain
 from ...ops import softplus
 from ..errors import check_tensor, warn_caller
+from ..layer import settings
 from .base import _Loss, _WeightedLoss, check_reduction, chosen_reduction, reduced
 
 __all__ = [
@@ -67,6 +68,9 @@ def binary_cross_entropy(
     return reduced(_weighted(_bce(input, target), weight), reduction)
 
 
+class BCELoss(_WeightedLoss, of=binary_cross_entropy): ...
+
+
 @op
 def _bce_of_logits(x, target, pos_weight):
     # (1 - t) x + (1 + (w - 1) t) log(1 + exp(-x));  d/dx = (1 - t) sigmoid(x) - w t sigmoid(-x)
@@ -102,6 +106,11 @@ def binary_cross_entropy_with_logits(
     check_reduction(reduction)
     _same_shape("binary_cross_entropy_with_logits", input, target)
     return reduced(_weighted(_bce_of_logits(input, target, pos_weight), weight), reduction)
+
+
+class BCEWithLogitsLoss(_Loss):
+    @settings(binary_cross_entropy_with_logits, 2)
+    def __init__(self) -> None: ...
 
 
 def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
@@ -140,6 +149,11 @@ def kl_div(
     return ops.sum(loss) / (input.array.shape[0] if input.ndim else 1)
 
 
+class KLDivLoss(_Loss):
+    @settings(kl_div, 2)
+    def __init__(self) -> None: ...
+
+
 @widened
 def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool = True, full: bool = False,
@@ -161,6 +175,20 @@ def poisson_nll_loss(
         stirling = t * ops.log(t) - t + 0.5 * ops.log(2 * math.pi * t)
         loss = loss + ops.where(large, stirling, 0.0)
     return reduced(loss, reduction)
+
+
+class PoissonNLLLoss(_Loss):
+    log_input: bool
+    full: bool
+    eps: float
+
+    @settings(poisson_nll_loss, 2)
+    def __init__(self) -> None: ...
+
+    def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
+        return poisson_nll_loss(
+            log_input, target, self.log_input, self.full, eps=self.eps, reduction=self.reduction
+        )
 
 
 @widened
@@ -189,7 +217,13 @@ def gaussian_nll_loss(
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 
 
-publish(globals(), __all__)
+class GaussianNLLLoss(_Loss, of=gaussian_nll_loss):
+    """-log of the normal density, given means and variances; see `functional.gaussian_nll_loss`."""
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.full = full
+        self.eps = eps
 
 
 def _spread(variance: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -205,76 +239,4 @@ def _spread(variance: Tensor, shape: tuple[int, ...]) -> Tensor:
     return variance
 
 
-# Of probabilities ---------------------------------------------------------------------------------
-
-
-class BCELoss(_WeightedLoss):
-    """The mean cross entropy of probabilities `input` with targets in [0, 1]."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
-
-
-class BCEWithLogitsLoss(_WeightedLoss):
-    """As BCELoss of sigmoid(input), without overflow; `pos_weight` is for the positive targets."""
-
-    pos_weight: Tensor | None
-
-    def __init__(
-        self, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None,
-        reduction: str = "mean", pos_weight: Tensor | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(weight, size_average, reduce, reduction)
-        self.register_buffer("pos_weight", pos_weight)
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return binary_cross_entropy_with_logits(
-            input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
-        )
-
-
-class KLDivLoss(_Loss):
-    """The Kullback-Leibler divergence of log-probabilities; see `functional.kl_div`.
-
-    Use reduction="batchmean": "mean" divides by the number of classes too.
-    """
-
-    def __init__(
-        self, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
-        log_target: bool = False,
-    ) -> None:  # fmt: skip
-        super().__init__(size_average, reduce, reduction)
-        self.log_target = log_target
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
-
-
-class PoissonNLLLoss(_Loss):
-    """-log of the Poisson probability of counts; see `functional.poisson_nll_loss`."""
-
-    def __init__(
-        self, log_input: bool = True, full: bool = False, size_average: Any = None,
-        eps: float = 1e-8, reduce: Any = None, reduction: str = "mean",
-    ) -> None:  # fmt: skip
-        super().__init__(size_average, reduce, reduction)
-        self.log_input = log_input
-        self.full = full
-        self.eps = eps
-
-    def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
-        return poisson_nll_loss(
-            log_input, target, self.log_input, self.full, eps=self.eps, reduction=self.reduction
-        )
-
-
-class GaussianNLLLoss(_Loss):
-    """-log of the normal density, given means and variances; see `functional.gaussian_nll_loss`."""
-
-    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
-        self.full = full
-        self.eps = eps
-
-    def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
-        return gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
+publish(globals(), __all__)

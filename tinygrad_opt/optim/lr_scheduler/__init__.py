@@ -13,63 +13,22 @@ share (the protocol, warnings, exact resuming, two schedulers on one optimizer) 
     of your own              derive from FactorScheduler or LRScheduler
 """
 
-from .base import EPOCH_DEPRECATION_WARNING, LRScheduler
-from .compose import ChainedScheduler, SequentialLR
-from .custom import HyperparameterScheduler, LambdaLR, MultiplicativeLR, ScheduleLR
-from .cyclic import CyclicLR, OneCycleLR
-from .factor import FactorScheduler
-from .factors import (
-    ConstantLR,
-    CosineAnnealingLR,
-    CosineAnnealingWarmRestarts,
-    CosineRestartsLR,
-    ExponentialDecayLR,
-    ExponentialLR,
-    FixedLR,
-    InverseSqrtLR,
-    InverseTimeLR,
-    LinearLR,
-    MultiStepLR,
-    PolynomialLR,
-    StepLR,
-    TimeDecayLR,
-    WarmupCosineLR,
-    WarmupStableDecayLR,
-)
-from .plateau import PlateauLR, ReduceLROnPlateau
-from .swa import SWALR
+from . import base, compose, custom, cyclic, factor, factors, plateau, swa
+from .base import *
+from .base import LRScheduler
+from .compose import *
+from .custom import *
+from .cyclic import *
+from .factor import *
+from .factors import *
+from .factors import InverseTimeLR
+from .plateau import *
+from .swa import *
 
 __all__ = [
-    "EPOCH_DEPRECATION_WARNING",
-    "SWALR",
-    "ChainedScheduler",
-    "ConstantLR",
-    "CosineAnnealingLR",
-    "CosineAnnealingWarmRestarts",
-    "CosineRestartsLR",
-    "CyclicLR",
-    "ExponentialDecayLR",
-    "ExponentialLR",
-    "FactorScheduler",
-    "FixedLR",
-    "HyperparameterScheduler",
-    "InverseSqrtLR",
-    "LRScheduler",
-    "LambdaLR",
-    "LinearLR",
-    "MultiStepLR",
-    "MultiplicativeLR",
-    "OneCycleLR",
-    "PlateauLR",
-    "PolynomialLR",
-    "ReduceLROnPlateau",
-    "ScheduleLR",
-    "SequentialLR",
-    "StepLR",
-    "TimeDecayLR",
-    "WarmupCosineLR",
-    "WarmupStableDecayLR",
-]
+    name for file in (base, compose, custom, cyclic, factor, factors, plateau, swa)
+    for name in file.__all__
+]  # fmt: skip
 
 
 class _LRScheduler(LRScheduler):

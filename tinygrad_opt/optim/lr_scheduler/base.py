@@ -16,6 +16,8 @@ from typing import Any
 from ..learning_rates import Rate, all_or_nothing, copied, set_initial_rates, write_rates
 from ..optimizer import Optimizer
 
+__all__ = ["EPOCH_DEPRECATION_WARNING", "LRScheduler"]
+
 HOW_TO = "See https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
 EPOCH_DEPRECATION_WARNING = (
     "The epoch argument of `scheduler.step(epoch)` is deprecated: call `scheduler.step()` instead. "

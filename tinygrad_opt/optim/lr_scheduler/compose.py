@@ -16,6 +16,8 @@ from ..optimizer import Optimizer
 from .base import LRScheduler
 from .plateau import ReduceLROnPlateau
 
+__all__ = ["ChainedScheduler", "SequentialLR"]
+
 
 class _Composite(LRScheduler):
     """A scheduler that holds others; its state holds theirs."""

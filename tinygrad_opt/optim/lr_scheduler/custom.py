@@ -14,6 +14,8 @@ from ..schedules.core import Formula
 from .base import LRScheduler, require_optimizer
 from .factor import FactorScheduler
 
+__all__ = ["HyperparameterScheduler", "LambdaLR", "MultiplicativeLR", "ScheduleLR"]
+
 
 class ScheduleLR(FactorScheduler):
     """Multiply the initial rate by any schedule, and save it with the state.

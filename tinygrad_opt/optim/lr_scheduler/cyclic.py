@@ -20,6 +20,8 @@ from ..schedules.cyclic import (
 from .base import LRScheduler, require_optimizer
 from .custom import function_state, load_function_state
 
+__all__ = ["CyclicLR", "OneCycleLR"]
+
 
 class CyclicLR(LRScheduler):
     """Move the rate up and down between base_lr and max_lr, and momentum the other way.

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable
 from itertools import zip_longest
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ...core.declared import constructor
 from ...core.tensor import Tensor
 from ..learning_rates import Rate, as_held, current_rates, number
+from ..optimizer import Optimizer
 from ..schedules.core import Formula
 from .base import LRScheduler
+
+__all__ = ["FactorScheduler"]
 
 
 class FactorScheduler(LRScheduler):
@@ -24,6 +30,10 @@ class FactorScheduler(LRScheduler):
 
     Both read nothing but the group's rate and t: resuming from those gives the same bits. A
     schedule may fall to a `floor` other than 0; what is said of rates then holds for rate - floor.
+
+    of: a function of the settings that returns f. Its arguments are those of the constructor,
+    between `optimizer` and `last_epoch`, and the attributes; its documentation is the class's.
+    Without it a subclass defines `schedule`.
 
         >>> from tinygrad_opt import optim, zeros
         >>> class InverseRootLR(FactorScheduler):
@@ -39,6 +49,7 @@ class FactorScheduler(LRScheduler):
     # The attributes that `schedule()` reads. Where they are named, it is only asked again when one
     # of them has changed; None: it is asked at every step.
     settings: tuple[str, ...] | None = None
+    _of: Callable[..., Formula] | None = None
     # With last_epoch >= 0, does the constructor leave the rate as it is, or make its step?
     # PyTorch does the first for smooth schedules and the second for those that jump.
     _holds_on_resume = True
@@ -47,8 +58,15 @@ class FactorScheduler(LRScheduler):
     __slots__ = ("_known", "_latest")
     _read: Callable[[Any], Any] | None = None
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    if TYPE_CHECKING:  # the settings of subclasses, which are known when they run
+
+        def __init__(self, optimizer: Optimizer, *settings: Any, **named: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __init_subclass__(cls, of: Callable[..., Formula] | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if of is not None:
+            _declare(cls, of)
         if "schedule" in vars(cls) or "settings" in vars(cls):
             names = vars(cls).get("settings")
             # The class is read as well: attrgetter wants at least one name.
@@ -56,7 +74,9 @@ class FactorScheduler(LRScheduler):
 
     def schedule(self) -> Formula:
         """The pure function for the present settings: step -> factor of the initial rate."""
-        raise NotImplementedError(f"{type(self).__name__} does not define schedule()")
+        if self._of is None:
+            raise NotImplementedError(f"{type(self).__name__} does not define schedule()")
+        return self._of(**{name: getattr(self, name) for name in self.settings or ()})
 
     @property
     def floor(self) -> float:
@@ -129,3 +149,43 @@ def _carry(rate: Rate, base: Rate | None, floor: float, now: float, before: floa
     if value == written or (isinstance(rate, Tensor) and value == as_held(rate, written)):
         return floor + height * now
     return floor + (value - floor) * (now / before) if before != 0 else value + height * now
+
+
+# What follows from the function that makes the schedule -------------------------------------------
+
+
+def _declare(cls: Any, of: Callable[..., Formula]) -> None:
+    """Give a class the constructor, the settings and the documentation of its function."""
+    parameters = inspect.signature(of).parameters
+    if "__init__" not in vars(cls):
+        cls.__init__ = _constructor(cls, list(parameters.values()))
+    taken = inspect.signature(cls).parameters
+    if "settings" not in vars(cls):
+        cls.settings = tuple(name for name in parameters if name in taken)
+    cls._of = staticmethod(of)
+    if "rate(t)" not in (cls.__doc__ or ""):
+        cls.__doc__ = _documented(cls.__doc__, of.__doc__)
+
+
+def _constructor(cls: type, parameters: list[inspect.Parameter]) -> Any:
+    def run(self: FactorScheduler, given: dict[str, Any]) -> None:
+        optimizer, last_epoch = given.pop("optimizer"), given.pop("last_epoch")
+        for name, value in given.items():  # vars(self).update would slow later reading down
+            setattr(self, name, value)
+        LRScheduler.__init__(self, optimizer, last_epoch)
+
+    shared = inspect.signature(LRScheduler.__init__).parameters
+    made = constructor([shared["optimizer"], *parameters, shared["last_epoch"]], run, globals())
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    return made
+
+
+def _documented(own: str | None, function: str | None) -> str:
+    """The formula and the settings of the function, after the first sentence of the class."""
+    text = re.sub(r"\bstep(s?)\b", r"epoch\1", inspect.cleandoc(function or ""))
+    first, _, formula = text.partition("\n\n")
+    parts = [first, f"    rate(t) = initial rate * f(t)\n{formula}"]
+    if own:
+        parts[0], _, rest = inspect.cleandoc(own).partition("\n\n")
+        parts += [rest] if rest else []
+    return "\n\n".join(parts)

@@ -16,112 +16,62 @@ from ..schedules.decay import half_cosine, in_cycle
 from .base import LRScheduler
 from .factor import FactorScheduler
 
+__all__ = [
+    "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CosineRestartsLR",
+    "ExponentialDecayLR", "ExponentialLR", "FixedLR", "InverseSqrtLR", "LinearLR", "MultiStepLR",
+    "PolynomialLR", "StepLR", "TimeDecayLR", "WarmupCosineLR", "WarmupStableDecayLR",
+]  # fmt: skip
 
-class ConstantLR(FactorScheduler):
+
+class ConstantLR(FactorScheduler, of=schedules.constant):
     """Hold a fraction of the initial rate for total_iters epochs, then the whole of it.
 
-        rate(t) = initial rate * (factor if t < total_iters else 1)
+    Differs from PyTorch at total_iters=0, where its two forms disagree: here the factor is never
+    applied, as in its closed form.
 
-    factor: within [0, 1].  total_iters: epochs, at least 0. Differs from PyTorch at total_iters=0,
-    where its two forms disagree: here the factor is never applied, as in its closed form.
-    Raises ValueError on settings outside those ranges.
-
-        >>> from tinygrad_opt import optim, zeros
-        >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
-        >>> scheduler = ConstantLR(optimizer, factor=0.5, total_iters=1)
-        >>> scheduler.get_last_lr()
-        [0.05]
-        >>> optimizer.step(); scheduler.step()
-        >>> scheduler.get_last_lr()
-        [0.1]
+    >>> from tinygrad_opt import optim, zeros
+    >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
+    >>> scheduler = ConstantLR(optimizer, factor=0.5, total_iters=1)
+    >>> scheduler.get_last_lr()
+    [0.05]
+    >>> optimizer.step(); scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.1]
     """
 
-    settings = ("factor", "total_iters")
     _holds_on_resume = False
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        factor: float = 1 / 3,
-        total_iters: int = 5,
-        last_epoch: int = -1,
-    ) -> None:
-        self.factor = factor
-        self.total_iters = total_iters
-        super().__init__(optimizer, last_epoch)
 
-    def schedule(self) -> Schedule:
-        return schedules.constant(self.factor, self.total_iters)
-
-
-class LinearLR(FactorScheduler):
+class LinearLR(FactorScheduler, of=schedules.linear):
     """Go from a fraction of the initial rate to another in a straight line: a warm-up, mostly.
 
-        rate(t) = initial rate * (start_factor + (end_factor - start_factor) * t / total_iters)
-        and end_factor * initial rate from t = total_iters on
-
-    start_factor: within (0, 1].  end_factor: within [0, 1].  total_iters: epochs, at least 0.
     Differs from PyTorch at total_iters=0, where that stays at start_factor: a warm-up of no length
-    is over here. Raises ValueError on settings outside those ranges.
+    is over here.
 
-        >>> from tinygrad_opt import optim, zeros
-        >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.5)
-        >>> scheduler = LinearLR(optimizer, start_factor=0.5, total_iters=2)
-        >>> optimizer.step(); scheduler.step()
-        >>> scheduler.get_last_lr()
-        [0.375]
+    >>> from tinygrad_opt import optim, zeros
+    >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.5)
+    >>> scheduler = LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> optimizer.step(); scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.375]
     """
 
-    settings = ("start_factor", "end_factor", "total_iters")
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        start_factor: float = 1 / 3,
-        end_factor: float = 1.0,
-        total_iters: int = 5,
-        last_epoch: int = -1,
-    ) -> None:
-        self.start_factor = start_factor
-        self.end_factor = end_factor
-        self.total_iters = total_iters
-        super().__init__(optimizer, last_epoch)
-
-    def schedule(self) -> Schedule:
-        return schedules.linear(self.start_factor, self.end_factor, self.total_iters)
-
-
-class StepLR(FactorScheduler):
+class StepLR(FactorScheduler, of=schedules.step_decay):
     """Multiply the rate by gamma every step_size epochs.
 
-        rate(t) = initial rate * gamma ^ floor(t / step_size)
-
-    step_size: epochs, at least 1.  gamma: finite, at least 0.
-    Raises ValueError on settings outside those ranges.
-
-        >>> from tinygrad_opt import optim, zeros
-        >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
-        >>> scheduler = StepLR(optimizer, step_size=1, gamma=0.5)
-        >>> optimizer.step(); scheduler.step()
-        >>> scheduler.get_last_lr()
-        [0.05]
+    >>> from tinygrad_opt import optim, zeros
+    >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
+    >>> scheduler = StepLR(optimizer, step_size=1, gamma=0.5)
+    >>> optimizer.step(); scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.05]
     """
 
-    settings = ("step_size", "gamma")
     _holds_on_resume = False
 
-    def __init__(
-        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
-    ) -> None:
-        self.step_size = step_size
-        self.gamma = gamma
-        super().__init__(optimizer, last_epoch)
 
-    def schedule(self) -> Schedule:
-        return schedules.step_decay(self.step_size, self.gamma)
-
-
-class MultiStepLR(FactorScheduler):
+class MultiStepLR(FactorScheduler, of=schedules.multi_step):
     """Multiply the rate by gamma at each milestone, twice where one is listed twice.
 
         rate(t) = initial rate * gamma ^ (how many milestones are <= t)
@@ -164,71 +114,37 @@ class MultiStepLR(FactorScheduler):
         super().load_state_dict({**state_dict, "milestones": Counter(counts)})
 
 
-class ExponentialLR(FactorScheduler):
+class ExponentialLR(FactorScheduler, of=schedules.exponential):
     """Multiply the rate by gamma every epoch.
 
-        rate(t) = initial rate * gamma ^ t
-
-    gamma: finite, at least 0.  Raises ValueError otherwise.
-
-        >>> from tinygrad_opt import optim, zeros
-        >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
-        >>> scheduler = ExponentialLR(optimizer, gamma=0.5)
-        >>> optimizer.step(); scheduler.step()
-        >>> scheduler.get_last_lr()
-        [0.05]
+    >>> from tinygrad_opt import optim, zeros
+    >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
+    >>> scheduler = ExponentialLR(optimizer, gamma=0.5)
+    >>> optimizer.step(); scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.05]
     """
 
-    settings = ("gamma",)
 
-    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
-        self.gamma = gamma
-        super().__init__(optimizer, last_epoch)
-
-    def schedule(self) -> Schedule:
-        return schedules.exponential(self.gamma)
-
-
-class PolynomialLR(FactorScheduler):
+class PolynomialLR(FactorScheduler, of=schedules.polynomial):
     """Let the rate fall to 0 along a power of the time that is left.
 
-        rate(t) = initial rate * (1 - min(t, total_iters) / total_iters) ^ power
-
-    total_iters: epochs, at least 1.  power: finite, at least 0.
-    Raises ValueError on settings outside those ranges.
-
-        >>> from tinygrad_opt import optim, zeros
-        >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.8)
-        >>> scheduler = PolynomialLR(optimizer, total_iters=4, power=2)
-        >>> for _ in range(2): optimizer.step(); scheduler.step()
-        >>> scheduler.get_last_lr()
-        [0.2]
+    >>> from tinygrad_opt import optim, zeros
+    >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.8)
+    >>> scheduler = PolynomialLR(optimizer, total_iters=4, power=2)
+    >>> for _ in range(2): optimizer.step(); scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.2]
     """
-
-    settings = ("total_iters", "power")
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        total_iters: int = 5,
-        power: float = 1.0,
-        last_epoch: int = -1,
-    ) -> None:
-        self.total_iters = total_iters
-        self.power = power
-        super().__init__(optimizer, last_epoch)
-
-    def schedule(self) -> Schedule:
-        return schedules.polynomial(self.total_iters, self.power)
 
 
 # The three schedules that textbooks print: a fixed rate, exponential decay and time decay ---------
 
 
-class FixedLR(FactorScheduler):
+class FixedLR(FactorScheduler, of=schedules.fixed):
     """Leave the rate as it is: the baseline of every comparison.
 
-    rate(t) = initial rate
+        rate(t) = initial rate
 
     >>> from tinygrad_opt import optim, zeros
     >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
@@ -238,62 +154,30 @@ class FixedLR(FactorScheduler):
     [0.1]
     """
 
-    settings = ()
 
-    def schedule(self) -> Schedule:
-        return schedules.fixed()
-
-
-class _DecayRateLR(FactorScheduler):
-    """A scheduler whose only setting is the rate of decay."""
-
-    def __init__(self, optimizer: Optimizer, decay_rate: float, last_epoch: int = -1) -> None:
-        self.decay_rate = decay_rate
-        super().__init__(optimizer, last_epoch)
-
-
-class ExponentialDecayLR(_DecayRateLR):
+class ExponentialDecayLR(FactorScheduler, of=schedules.exponential_decay):
     """Let the rate fall by the same share in every epoch.
 
-        rate(t) = initial rate * e ^ (-decay_rate * t)
-
-    The same curve as ExponentialLR with gamma = e ^ -decay_rate.
-    decay_rate: per epoch, finite, at least 0.  Raises ValueError otherwise.
-
-        >>> from math import log
-        >>> from tinygrad_opt import optim, zeros
-        >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
-        >>> scheduler = ExponentialDecayLR(optimizer, decay_rate=log(2))
-        >>> optimizer.step(); scheduler.step()
-        >>> scheduler.get_last_lr()
-        [0.05]
+    >>> from math import log
+    >>> from tinygrad_opt import optim, zeros
+    >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
+    >>> scheduler = ExponentialDecayLR(optimizer, decay_rate=log(2))
+    >>> optimizer.step(); scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.05]
     """
 
-    settings = ("decay_rate",)
 
-    def schedule(self) -> Schedule:
-        return schedules.exponential_decay(self.decay_rate)
-
-
-class TimeDecayLR(_DecayRateLR):
+class TimeDecayLR(FactorScheduler, of=schedules.inverse_time):
     """Let the rate fall as one over time.
 
-        rate(t) = initial rate / (1 + decay_rate * t)
-
-    decay_rate: per epoch, finite, at least 0.  Raises ValueError otherwise.
-
-        >>> from tinygrad_opt import optim, zeros
-        >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
-        >>> scheduler = TimeDecayLR(optimizer, decay_rate=1.0)
-        >>> optimizer.step(); scheduler.step()
-        >>> scheduler.get_last_lr()
-        [0.05]
+    >>> from tinygrad_opt import optim, zeros
+    >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
+    >>> scheduler = TimeDecayLR(optimizer, decay_rate=1.0)
+    >>> optimizer.step(); scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.05]
     """
-
-    settings = ("decay_rate",)
-
-    def schedule(self) -> Schedule:
-        return schedules.inverse_time(self.decay_rate)
 
 
 InverseTimeLR = TimeDecayLR  # by its formula
@@ -302,113 +186,42 @@ InverseTimeLR = TimeDecayLR  # by its formula
 # Schedulers that begin with a warm-up, in one object; how it rises: `schedules.warmup` ------------
 
 
-class WarmupCosineLR(FactorScheduler):
+class WarmupCosineLR(FactorScheduler, of=schedules.warmup_cosine):
     """Warm up in a straight line, then fall along half a cosine wave, and stay there.
 
-        rate(t) = initial rate * (t + 1) / warmup_steps                            t < warmup_steps
-        rate(t) = initial rate * (end_factor + (1 - end_factor) * (1 + cos(pi * p)) / 2),
-                  p = (t - warmup_steps) / (total_steps - warmup_steps), at most 1
-
-    warmup_steps: epochs, at least 0.  total_steps: epochs, warm-up included, more than that.
-    end_factor: within [0, 1].  Raises ValueError on settings outside those ranges.
-
-        >>> from tinygrad_opt import optim, zeros
-        >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.8)
-        >>> scheduler = WarmupCosineLR(optimizer, warmup_steps=2, total_steps=4)
-        >>> scheduler.get_last_lr()
-        [0.4]
-        >>> for _ in range(3): optimizer.step(); scheduler.step()
-        >>> scheduler.get_last_lr()
-        [0.4]
+    >>> from tinygrad_opt import optim, zeros
+    >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.8)
+    >>> scheduler = WarmupCosineLR(optimizer, warmup_steps=2, total_steps=4)
+    >>> scheduler.get_last_lr()
+    [0.4]
+    >>> for _ in range(3): optimizer.step(); scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.4]
     """
 
-    settings = ("warmup_steps", "total_steps", "end_factor")
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        warmup_steps: int,
-        total_steps: int,
-        end_factor: float = 0.0,
-        last_epoch: int = -1,
-    ) -> None:
-        self.warmup_steps = warmup_steps
-        self.total_steps = total_steps
-        self.end_factor = end_factor
-        super().__init__(optimizer, last_epoch)
-
-    def schedule(self) -> Schedule:
-        return schedules.warmup_cosine(self.warmup_steps, self.total_steps, self.end_factor)
-
-
-class WarmupStableDecayLR(FactorScheduler):
+class WarmupStableDecayLR(FactorScheduler, of=schedules.warmup_stable_decay):
     """Warm up, hold the rate for as long as you like, then cool down: WSD.
 
-        rate(t) = initial rate * (t + 1) / warmup_steps, then 1 for stable_steps, then
-                  end_factor + (1 - end_factor) * c(p), p from 0 to 1 over decay_steps
-        c(p) = 1 - sqrt(p)  or  1 - p  or  (1 + cos(pi * p)) / 2
-
-    The lengths: epochs, at least 0.  end_factor: within [0, 1].  cooldown: "1-sqrt", "linear" or
-    "cosine".  Raises ValueError on anything else.
-    Source: Hägele et al. 2024, arXiv:2405.18392; Hu et al. 2024, arXiv:2404.06395.
-
-        >>> from tinygrad_opt import optim, zeros
-        >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.8)
-        >>> scheduler = WarmupStableDecayLR(optimizer, 2, 1, 4)
-        >>> for _ in range(4): optimizer.step(); scheduler.step()
-        >>> scheduler.get_last_lr()
-        [0.4]
+    >>> from tinygrad_opt import optim, zeros
+    >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.8)
+    >>> scheduler = WarmupStableDecayLR(optimizer, 2, 1, 4)
+    >>> for _ in range(4): optimizer.step(); scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.4]
     """
 
-    settings = ("warmup_steps", "stable_steps", "decay_steps", "end_factor", "cooldown")
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        warmup_steps: int,
-        stable_steps: int,
-        decay_steps: int,
-        end_factor: float = 0.0,
-        cooldown: str = "1-sqrt",
-        last_epoch: int = -1,
-    ) -> None:
-        self.warmup_steps = warmup_steps
-        self.stable_steps = stable_steps
-        self.decay_steps = decay_steps
-        self.end_factor = end_factor
-        self.cooldown = cooldown
-        super().__init__(optimizer, last_epoch)
-
-    def schedule(self) -> Schedule:
-        lengths = self.warmup_steps, self.stable_steps, self.decay_steps
-        return schedules.warmup_stable_decay(*lengths, self.end_factor, self.cooldown)
-
-
-class InverseSqrtLR(FactorScheduler):
+class InverseSqrtLR(FactorScheduler, of=schedules.inverse_sqrt):
     """Warm up, then let the rate fall as one over the square root of the epoch: Noam.
 
-        rate(t) = initial rate * min((t + 1) / warmup_steps, sqrt(warmup_steps / (t + 1)))
-
-    The initial rate is the peak, reached at t = warmup_steps - 1; for the paper's values let it be
-    (d_model * warmup_steps) ** -0.5.  warmup_steps: epochs, at least 1, else ValueError.
-    Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 3.
-
-        >>> from tinygrad_opt import optim, zeros
-        >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.5)
-        >>> scheduler = InverseSqrtLR(optimizer, warmup_steps=2)
-        >>> for _ in range(7): optimizer.step(); scheduler.step()
-        >>> scheduler.get_last_lr()
-        [0.25]
+    >>> from tinygrad_opt import optim, zeros
+    >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.5)
+    >>> scheduler = InverseSqrtLR(optimizer, warmup_steps=2)
+    >>> for _ in range(7): optimizer.step(); scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.25]
     """
-
-    settings = ("warmup_steps",)
-
-    def __init__(self, optimizer: Optimizer, warmup_steps: int, last_epoch: int = -1) -> None:
-        self.warmup_steps = warmup_steps
-        super().__init__(optimizer, last_epoch)
-
-    def schedule(self) -> Schedule:
-        return schedules.inverse_sqrt(self.warmup_steps)
 
 
 # Schedulers along half a cosine wave, with and without restarts -----------------------------------
@@ -429,7 +242,7 @@ class _ToEtaMin(FactorScheduler):
         return self.eta_min
 
 
-class CosineAnnealingLR(_ToEtaMin):
+class CosineAnnealingLR(_ToEtaMin, of=schedules.cosine):
     """Let the rate fall to eta_min along half a cosine wave; beyond T_max it rises again.
 
         rate(t) = eta_min + (initial rate - eta_min) * (1 + cos(pi * t / T_max)) / 2
@@ -446,17 +259,12 @@ class CosineAnnealingLR(_ToEtaMin):
         [0.0]
     """
 
-    settings = ("T_max",)
-
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
         self.T_max = T_max
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)
-
-    def schedule(self) -> Schedule:
-        return schedules.cosine(self.T_max)
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
@@ -545,7 +353,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self.step(0)
 
 
-class CosineRestartsLR(_ToEtaMin):
+class CosineRestartsLR(_ToEtaMin, of=schedules.cosine_restarts):
     """Warm restarts whose cycles grow by any factor, and which share an optimizer with others.
 
         rate(t) = eta_min + (initial rate - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2
@@ -563,8 +371,6 @@ class CosineRestartsLR(_ToEtaMin):
         [0.25, 0.5, 0.375, 0.125, 0.5, 0.442]
     """
 
-    settings = ("T_0", "T_mult")
-
     def __init__(
         self,
         optimizer: Optimizer,
@@ -577,6 +383,3 @@ class CosineRestartsLR(_ToEtaMin):
         self.T_mult = T_mult
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)
-
-    def schedule(self) -> Schedule:
-        return schedules.cosine_restarts(self.T_0, self.T_mult)

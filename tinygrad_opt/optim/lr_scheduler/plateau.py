@@ -21,6 +21,8 @@ from ..schedules.core import Formula
 from .base import EPOCH_DEPRECATION_WARNING, LRScheduler, require_optimizer
 from .custom import load_schedule, schedule_state
 
+__all__ = ["PlateauLR", "ReduceLROnPlateau"]
+
 
 class ReduceLROnPlateau(LRScheduler):
     """Multiply the rate by factor when a metric has not improved for more than patience epochs.

@@ -9,6 +9,8 @@ from ..optimizer import Optimizer
 from ..schedules.decay import left_of
 from .base import LRScheduler, require_optimizer
 
+__all__ = ["SWALR"]
+
 
 class SWALR(LRScheduler):
     """Take the rate from what it is to swa_lr in anneal_epochs, and leave it there.

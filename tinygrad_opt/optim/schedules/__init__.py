@@ -13,53 +13,11 @@ They are combined with `*` and `.then`, drawn by `tinygrad_opt.optim.plot.plot_s
 applied to optimizers by the classes of `lr_scheduler`.
 """
 
-from .core import Schedule, chained, from_json, scaled, schedule, sequential, to_json
-from .cyclic import cyclic, one_cycle
-from .decay import (
-    anneal,
-    constant,
-    cosine,
-    cosine_restarts,
-    exponential,
-    exponential_decay,
-    fixed,
-    inverse_sqrt,
-    inverse_time,
-    linear,
-    multi_step,
-    multiplicative,
-    polynomial,
-    step_decay,
-    warmup,
-    warmup_cosine,
-    warmup_stable_decay,
-)
+from .core import *
+from .core import __all__ as _core
+from .cyclic import *
+from .cyclic import __all__ as _cyclic
+from .decay import *
+from .decay import __all__ as _decay
 
-__all__ = [
-    "Schedule",
-    "anneal",
-    "chained",
-    "constant",
-    "cosine",
-    "cosine_restarts",
-    "cyclic",
-    "exponential",
-    "exponential_decay",
-    "fixed",
-    "from_json",
-    "inverse_sqrt",
-    "inverse_time",
-    "linear",
-    "multi_step",
-    "multiplicative",
-    "one_cycle",
-    "polynomial",
-    "scaled",
-    "schedule",
-    "sequential",
-    "step_decay",
-    "to_json",
-    "warmup",
-    "warmup_cosine",
-    "warmup_stable_decay",
-]
+__all__ = [*_core, *_cyclic, *_decay]

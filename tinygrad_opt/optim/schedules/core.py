@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, ParamSpec
 
+__all__ = ["Schedule", "chained", "from_json", "scaled", "schedule", "sequential", "to_json"]
+
 Formula = Callable[[float], float]
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from .core import Formula, require_integer, require_nonnegative, require_positive, schedule
 from .decay import powers
 
+__all__ = ["cyclic", "one_cycle"]
+
 MODES = ("triangular", "triangular2", "exp_range")
 
 

@@ -18,6 +18,12 @@ from .core import (
     schedule,
 )
 
+__all__ = [
+    "anneal", "constant", "cosine", "cosine_restarts", "exponential", "exponential_decay", "fixed",
+    "inverse_sqrt", "inverse_time", "linear", "multi_step", "multiplicative", "polynomial",
+    "step_decay", "warmup", "warmup_cosine", "warmup_stable_decay",
+]  # fmt: skip
+
 
 @schedule
 def fixed() -> Formula:
@@ -120,7 +126,7 @@ def polynomial(total_iters: int = 5, power: float = 1.0) -> Formula:
 def exponential_decay(decay_rate: float) -> Formula:
     """The exponential decay of textbooks: by the rate of decay, not by a factor per step.
 
-        f(t) = e ^ (-decay_rate * t),  which is gamma ^ t with gamma = e ^ -decay_rate
+        f(t) = e ^ (-decay_rate * t),  which is `exponential` with gamma = e ^ -decay_rate
 
     decay_rate: per step, finite, at least 0.  Raises ValueError otherwise.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...autograd import recorded_writes
-from ...autograd.function import FunctionNode, Select
+from ...autograd.function_nodes import FunctionNode, Select
 from ...core.node import Node, Variable
 from ...core.tensor import Tensor
 from ...nn.module import Module

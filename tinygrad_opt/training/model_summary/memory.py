@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from ...autograd.function import FunctionNode
+from ...autograd.function_nodes import FunctionNode
 from ...core.node import Node, Variable
 from ...core.versions import owner
 from ...nn.module import Module

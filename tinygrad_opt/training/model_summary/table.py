@@ -45,12 +45,12 @@ class Summary:
 
     @property
     def trainable_parameters(self) -> int:
-        """Of these the ones that require a gradient."""
+        """Numbers in the parameters that require a gradient, each once."""
         return sum(row.trainable for row in self.rows)
 
     @property
     def frozen_parameters(self) -> int:
-        """And the ones that do not."""
+        """Numbers in the parameters that require no gradient, each once."""
         return self.total_parameters - self.trainable_parameters
 
     def __str__(self) -> str:

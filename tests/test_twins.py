@@ -1,0 +1,277 @@
+"""Formulas that stand twice, in plain array code and in a fast form, held equal.
+
+The plain code runs on every array library; on NumPy's arrays compiled kernels, or NumPy's own
+calls, take its place. What a twin gets wrong by a thousandth is found here.
+"""
+
+import ast
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_opt
+from tinygrad_opt import ops
+from tinygrad_opt.arrays import xp as spaces
+from tinygrad_opt.arrays.namespace import Namespace
+from tinygrad_opt.arrays.windows import Spans, Window
+
+ROOT = Path(__file__).parents[1]
+PLAIN, FAST = Namespace(np), spaces.xp(np.zeros(1))
+TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
+
+# Which file names which others as the place of its twin.
+SAY_WHERE = {
+    "kernels/fused/recurrent.py": ["ops/recurrent.py"],
+    "kernels/fused/softmax.py": ["arrays/namespace.py"],
+    "kernels/fused/convolution.py": ["arrays/windows.py"],
+    "kernels/fused/pooling.py": ["arrays/windows.py"],
+    "kernels/fused/rows.py": ["arrays/sums.py"],
+    "tinygrad_opt/ops/recurrent.py": ["kernels/fused/recurrent.py"],
+    "tinygrad_opt/ops/loss.py": ["arrays/namespace.py", "kernels/fused/softmax.py"],
+    "tinygrad_opt/arrays/windows.py": ["kernels/fused/convolution.py", "kernels/fused/pooling.py"],
+    "tinygrad_opt/arrays/sums.py": ["arrays/namespace.py", "kernels/fused/rows.py"],
+    "tinygrad_opt/arrays/namespace.py": ["kernels/fused/softmax.py", "kernels/fused/recurrent.py"],
+}
+
+
+@pytest.mark.parametrize("path", SAY_WHERE)
+def test_each_twin_says_where_the_other_is(path):
+    head = ast.get_docstring(ast.parse((ROOT / path).read_text()))
+    for other in SAY_WHERE[path]:
+        assert other in head
+        assert (ROOT / other).exists() or (ROOT / "tinygrad_opt" / other).exists()
+
+
+# Steps: what a namespace offers -------------------------------------------------------------------
+
+WINDOWS = {
+    "plain": (Window((5, 6), (3, 2), (3, 5), (1, 1), (0, 0), (1, 1)), 2, 3, 4),
+    "padded": (Window((6,), (3,), (6,), (1,), (1,), (1,)), 4, 2, 2),
+    "strided": (Window((7, 7), (3, 3), (4, 4), (2, 2), (1, 1), (1, 1)), 3, 2, 5),
+    "dilated": (Window((4, 5, 6), (2, 2, 2), (2, 3, 4), (1, 1, 1), (0, 0, 0), (2, 2, 2)), 1, 2, 3),
+    "groups": (Window((5, 5), (3, 3), (5, 5), (1, 1), (1, 1), (1, 1), 2), 2, 4, 6),
+}  # what stands under a window, batch, channels, filters
+
+
+def convolutions(kind):
+    def sample(normal):
+        for at, batch, channels, filters in WINDOWS.values():
+            x, g = normal(batch, channels, *at.image), normal(batch, filters, *at.output)
+            w, bias = normal(filters, channels // at.groups, *at.kernel), normal(filters)
+            yield {"convolve": (x, w, bias, at), "convolve_input": (g, w, at),
+                   "convolve_weight": (g, x, at)}[kind]  # fmt: skip
+
+    return sample
+
+
+def recurrent_steps(widths, gates=False):
+    def sample(normal):
+        for n, hidden in ((5, 7), (1, 1), (3, 64)):
+            first, *rest = (normal(n, k * hidden) for k in widths)
+            yield (1 / (1 + np.exp(-first)) if gates else first, *rest)
+
+    return sample
+
+
+def cross_entropies(normal):
+    for rows, classes in ((4, 3), (1, 1), (7, 50)):
+        yield 3 * normal(rows, classes), np.arange(rows) % classes
+
+
+SPANS = (Spans(np.array([0, 2, 4]), np.array([3, 5, 6]), 1),
+         Spans(np.array([0, 1]), np.array([5, 6]), 2))  # fmt: skip
+
+
+def places(normal, rows):
+    """Of cells in images of 6 by 6, some named twice, one that is none."""
+    place = np.abs(100 * normal(rows, 2, 3, 2)).astype(int) % 36
+    place[0, 0, 0, 0] = -1
+    return place
+
+
+# Each twin, and samples of what it is called with.
+TWINS = {
+    "lstm_step": recurrent_steps((4, 4, 1)),
+    "lstm_step_back": recurrent_steps((4, 1, 1, 1, 1), gates=True),
+    "gru_step": recurrent_steps((3, 3, 1)),
+    "gru_step_back": recurrent_steps((3, 3, 1, 1), gates=True),
+    "cross_entropy_rows": cross_entropies,
+    "convolve": convolutions("convolve"),
+    "convolve_input": convolutions("convolve_input"),
+    "convolve_weight": convolutions("convolve_weight"),
+    "window_argmax": lambda normal: ((normal(n, 2, 6, 6), SPANS) for n in (1, 3)),
+    "pick": lambda normal: ((normal(n, 2, 6, 6), places(normal, n), -1.5) for n in (1, 3)),
+    "spread": lambda normal: ((normal(n, 2, 3, 2), places(normal, n), (6, 6)) for n in (1, 3)),
+    "sum": lambda normal: ((normal(300, 4), axis) for axis in (None, 0, 1, (0, 1))),
+    "sum_rows": lambda normal: ((normal(*shape),) for shape in ((3, 4), (700, 3), (500,))),
+    "scatter_add": lambda normal: (
+        (normal(*index.shape, 3), (5, 3), index) for index in (np.array([0, 2, 2]), np.arange(5))
+    ),
+    "accumulate": lambda normal: ((normal(3, 7), "maximum", axis) for axis in (0, 1)),
+    "logcumsumexp": lambda normal: ((normal(3, 7), axis) for axis in (0, 1)),
+    "put_product": lambda normal: (
+        (normal(4, 2), normal(len(index), 2), index) for index in (np.array([0, 2, 2, 0]),)
+    ),
+}
+
+
+def sampler(dtype):
+    rng = np.random.default_rng(0)
+    return lambda *shape: rng.standard_normal(shape).astype(dtype)
+
+
+def results(space, name, dtype):
+    """All arrays that a namespace finds for a twin's samples."""
+    found = []
+    for arguments in TWINS[name](sampler(dtype)):
+        made = getattr(space, name)(*arguments)
+        found += made if isinstance(made, tuple) else [made]
+    return found
+
+
+def assert_equal(found, expected, dtype):
+    assert len(found) == len(expected) > 0
+    for a, b in zip(found, expected, strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        scale = float(abs(b).max(initial=0)) or 1.0
+        np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE[dtype] * scale)
+
+
+def test_every_twin_is_in_the_table():
+    fast = [cls for cls in type(FAST).__mro__ if cls not in Namespace.__mro__]
+    names = {name for cls in fast for name in vars(cls) if not name.startswith("_")}
+    assert {name for name in names if hasattr(Namespace, name)} == TWINS.keys()
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", TWINS)
+def test_twins_are_equal(name, dtype):
+    assert_equal(results(FAST, name, dtype), results(PLAIN, name, dtype), dtype)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", TWINS)
+def test_a_thousandth_is_found(name, dtype):
+    """In whichever of the results it lies."""
+    expected = results(PLAIN, name, dtype)
+    for i, y in enumerate(expected):
+        wrong = [*expected]
+        wrong[i] = y + (y == y.max()).astype(y.dtype) if y.dtype.kind == "i" else y * 1.001
+        if wrong[i].any():
+            with pytest.raises(AssertionError):
+                assert_equal(wrong, expected, dtype)
+
+
+# Whole operations: values and gradients -----------------------------------------------------------
+
+
+def lstm(width_of):
+    """`width_of` the hidden size: that of the projected state."""
+
+    def run(x, *rest):
+        n = x.shape[0] // 2
+        return ops.lstm(x, *rest, sizes=(n + 1, n), reverse=n > 1)
+
+    def inputs(normal, n, hidden):
+        width = width_of(hidden)
+        projection = [normal(width, hidden)] if width != hidden else []
+        return [
+            normal(2 * n + 1, 3), normal(n + 1, width), normal(n + 1, hidden),
+            normal(4 * hidden, 3), normal(4 * hidden, width), normal(4 * hidden),
+            normal(4 * hidden), *projection,
+        ]  # fmt: skip
+
+    return lambda *args: run(*args, *[None] * (8 - len(args))), inputs
+
+
+def gru():
+    def run(x, *rest):
+        n = x.shape[0] // 2
+        return ops.gru(x, *rest, sizes=(n + 1, n), reverse=n > 1)
+
+    def inputs(normal, n, hidden):
+        gates = 3 * hidden
+        return [normal(2 * n + 1, 3), normal(n + 1, hidden), normal(gates, 3),
+                normal(gates, hidden), normal(gates), normal(gates)]  # fmt: skip
+
+    return run, inputs
+
+
+def class_loss(reduced):
+    def run(z):
+        index = np.arange(z.shape[0]) % z.shape[1]
+        return ops.cross_entropy(z, index=index, scale=0.5 if reduced else None)
+
+    return run, lambda normal, n, hidden: [normal(n + 1, hidden)]
+
+
+def convolution(kind):
+    at, _, channels, filters = WINDOWS[kind]
+
+    def run(x, w, bias):
+        return ops.convolve(x, w, bias, at=at)
+
+    def inputs(normal, n, hidden):
+        w = normal(filters, channels // at.groups, *at.kernel)
+        return [normal(n, channels, *at.image), w, normal(filters)]
+
+    return run, inputs
+
+
+OPERATIONS = {
+    "lstm": lstm(lambda hidden: hidden),
+    "lstm with a projection": lstm(lambda hidden: hidden + 1),
+    "gru": gru(),
+    "cross entropy": class_loss(reduced=False),
+    "cross entropy, summed": class_loss(reduced=True),
+    **{f"convolution, {kind}": convolution(kind) for kind in WINDOWS},
+}
+SIZES = [(1, 1), (3, 5), (2, 64)]
+
+
+def value_and_gradients(run, arrays, create_graph=False):
+    inputs = [tinygrad_opt.tensor(a, requires_grad=True) for a in arrays]
+    y = run(*inputs)
+    seed = np.cos(np.arange(y.numel())).reshape(tuple(y.shape)).astype(y.dtype)
+    gradients = tinygrad_opt.autograd.grad(
+        y, inputs, tinygrad_opt.tensor(seed), create_graph=create_graph
+    )
+    return [y.detach().numpy(), *(g.detach().numpy() for g in gradients)]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_are_equal_on_either_twin(name, size, dtype, monkeypatch):
+    """On the fast namespace, on the plain one, and as Tensors, whose gradients are recorded."""
+    run, inputs = OPERATIONS[name]
+    arrays = inputs(sampler(dtype), *size)
+    fast = value_and_gradients(run, arrays)
+    recorded = value_and_gradients(run, arrays, create_graph=True)
+    monkeypatch.setattr(spaces, "_NUMPY", PLAIN)
+    plain = value_and_gradients(run, arrays)
+    assert_equal(fast, plain, dtype)
+    assert_equal(recorded, plain, dtype)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_cross_entropy_is_the_same_of_classes_of_probabilities_and_as_nll_loss(size, dtype):
+    F, (n, classes) = tinygrad_opt.nn.functional, size
+    z = sampler(dtype)(n + 1, classes)
+    index = tinygrad_opt.tensor(np.arange(n + 1) % classes)
+    certain = F.one_hot(index, classes).to(z.dtype)
+    found = [
+        value_and_gradients(run, [z])
+        for run in (
+            lambda x: F.cross_entropy(x, index),
+            lambda x: F.cross_entropy(x, certain),
+            lambda x: F.nll_loss(F.log_softmax(x, 1), index),
+            lambda x: F.cross_entropy(x, index, reduction="none").mean(),
+        )
+    ]
+    for other in found[1:]:
+        assert math.isclose(other[0], found[0][0], rel_tol=1e-5, abs_tol=1e-7)
+        np.testing.assert_allclose(other[1], found[0][1], rtol=0, atol=TOLERANCE[dtype])

@@ -1,0 +1,194 @@
+"""Arithmetic, element by element: sums, products, division with a rest, rounding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from ..arrays import dtypes
+from ..core.half import widened
+from ..core.node import Variable
+from ..core.promote import promoted, result_type
+from ..core.public import public
+from ..core.tensor import Tensor
+
+__all__ = [
+    "add", "addcdiv", "addcmul", "ceil", "clone", "copysign", "div", "divide", "fix",
+    "float_power", "floor", "floor_divide", "fmod", "frac", "lerp", "maximum", "minimum", "mul",
+    "multiply", "positive", "pow", "remainder", "round", "rsub", "sgn", "sign", "sub", "subtract",
+    "true_divide", "trunc",
+]  # fmt: skip
+
+
+mul, pow, maximum, minimum = ops.mul, ops.pow, ops.maximum, ops.minimum
+
+
+# These are called most: the operations refuse by themselves, without a check before.
+_add, _sub = public(ops.add, "add"), public(ops.sub, "sub")
+
+
+def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """input + alpha * other, broadcast."""
+    return _add(input, other) if alpha == 1 else _add_scaled(input, other, alpha)
+
+
+def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """input - alpha * other, broadcast."""
+    return _sub(input, other) if alpha == 1 else _sub_scaled(input, other, alpha)
+
+
+@widened
+def _add_scaled(x: Any, y: Any, alpha: float) -> Tensor:
+    return _add(x, scaled(x, y, alpha))
+
+
+@widened
+def _sub_scaled(x: Any, y: Any, alpha: float) -> Tensor:
+    return _sub(x, scaled(x, y, alpha))
+
+
+def scaled(input: Any, other: Any, alpha: Any) -> Any:
+    """alpha * other, in the type of input + other.
+
+    Raises RuntimeError for an alpha of a higher kind than that type.
+    """
+    kind: Any = getattr(other, "dtype", None)
+    if kind is getattr(input, "dtype", None) and kind in (dtypes.float32, dtypes.float64):
+        return other * alpha  # the usual case, at its usual cost
+    kind = result_type((input, other))
+    if kind.kind != "f" and isinstance(alpha, float):
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number, got "
+            f"{alpha}"
+        )
+    if kind.kind != "b" and isinstance(alpha, bool):
+        raise RuntimeError(f"Boolean alpha only supported for Boolean results, got {alpha}")
+    if kind.kind == "b":
+        return other if alpha else ops.where(other, False, other)
+    return promoted(input, other)[1] * alpha
+
+
+def rsub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
+    """other - alpha * input, broadcast."""
+    return sub(other, input, alpha=alpha)
+
+
+def float_power(input: Tensor | float, exponent: Tensor | float) -> Tensor:
+    """input ^ exponent in float64, whatever the types."""
+    x, y = (
+        ops.cast(z, dtype=dtypes.float64) if isinstance(z, Variable) else float(z)
+        for z in (input, exponent)
+    )
+    return ops.pow(x, y)
+
+
+@widened
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """input + value * tensor1 * tensor2."""
+    input, tensor1, tensor2 = promoted(input, tensor1, tensor2)
+    product = tensor1 * tensor2
+    return ops.add(input, product if value == 1 else scaled(input, product, value))
+
+
+@widened
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """input + value * tensor1 / tensor2. Raises RuntimeError for integers over integers."""
+    if result_type((tensor1, tensor2)).kind != "f":
+        raise RuntimeError(
+            "Integer division with addcdiv is not supported; convert tensor1 or tensor2 with "
+            ".float()"
+        )
+    input, tensor1, tensor2 = promoted(input, tensor1, tensor2)
+    return input + value * (tensor1 / tensor2)
+
+
+def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
+    """input + weight * (end - input), and exactly `end` where the weight is 1."""
+    return ops.lerp(input, end, weight)
+
+
+def clone(input: Tensor) -> Tensor:
+    """A copy that gradients flow back through."""
+    return ops.clone(input)
+
+
+# Division and rounding ----------------------------------------------------------------------------
+
+
+def div(
+    input: Tensor | float, other: Tensor | float, *, rounding_mode: str | None = None
+) -> Tensor:
+    """input / other; `rounding_mode` "floor" or "trunc" rounds the result, without gradient.
+
+    Raises RuntimeError for another mode, and for integers divided by 0 with rounding.
+    """
+    if rounding_mode is None:
+        return ops.div(input, other)
+    if rounding_mode not in ("floor", "trunc"):
+        raise RuntimeError(
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"'{rounding_mode}'"
+        )
+    return _divided(
+        ops.floor_divide if rounding_mode == "floor" else ops.trunc_divide, input, other
+    )
+
+
+def floor_divide(input: Tensor | float, other: Tensor | float) -> Tensor:
+    """floor(input / other)."""
+    return _divided(ops.floor_divide, input, other)
+
+
+def remainder(input: Tensor | float, other: Tensor | float) -> Tensor:
+    """input - other * floor(input / other): what is left has the sign of `other`."""
+    return _divided(ops.remainder, input, other)
+
+
+def fmod(input: Tensor, other: Tensor | float) -> Tensor:
+    """input - other * trunc(input / other): what is left has the sign of `input`."""
+    return _divided(ops.fmod, input, other)
+
+
+def _divided(operation: Any, x: Any, y: Any) -> Tensor:
+    """The operation. Raises RuntimeError for integers divided by 0, which NumPy calls 0."""
+    a, b = (z.array if isinstance(z, Variable) else z for z in (x, y))
+    whole = all(
+        z.dtype.kind in "iub" if hasattr(z, "dtype") else isinstance(z, int) for z in (a, b)
+    )
+    if whole and not (b.all() if hasattr(b, "all") else b):
+        raise RuntimeError(f"{operation.__name__}: ZeroDivisionError: integers divided by 0")
+    return operation(x, y)
+
+
+floor, ceil, trunc, copysign = ops.floor, ops.ceil, ops.trunc, ops.copysign
+
+
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """To `decimals` places, halves to the even neighbour."""
+    if decimals and input.array.dtype.kind != "f":
+        raise NotImplementedError(
+            f'"round_cpu" not implemented for {input.array.dtype} with decimals={decimals}'
+        )
+    return ops.round(input, decimals=decimals)
+
+
+def sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1, as the input is negative, 0 or positive; bools as they are."""
+    return ops.clone(input) if input.array.dtype.kind == "b" else ops.sign(input)
+
+
+def frac(input: Tensor) -> Tensor:
+    """What is left after `trunc`; it has the sign of the input."""
+    return ops.sub(input, ops.trunc(input))
+
+
+def positive(input: Tensor) -> Tensor:
+    """The input itself. Raises RuntimeError for bools, as PyTorch does."""
+    if input.array.dtype.kind == "b":
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+multiply, subtract = mul, sub
+sgn, fix = sign, trunc
+true_divide, divide = ops.div, div

@@ -1,0 +1,108 @@
+"""Functions of numbers, element by element: exponentials, trigonometry, special functions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import ops
+from ..arrays import dtypes
+from ..core.half import widened
+from ..core.promote import result_type
+from ..core.tensor import Tensor
+
+__all__ = [
+    "abs", "absolute", "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
+    "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "deg2rad",
+    "digamma", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "hypot", "lgamma", "log", "log1p",
+    "log2", "log10", "logaddexp", "logaddexp2", "logit", "mvlgamma", "neg", "negative", "polygamma",
+    "rad2deg", "reciprocal", "relu", "rsqrt", "sigmoid", "sin", "sinc", "sinh", "sqrt", "square",
+    "tan", "tanh", "xlogy",
+]  # fmt: skip
+
+
+abs, neg, sqrt = ops.abs, ops.neg, ops.sqrt
+exp, exp2, expm1 = ops.exp, ops.exp2, ops.expm1
+log, log1p, log2, log10 = ops.log, ops.log1p, ops.log2, ops.log10
+logaddexp, logaddexp2 = ops.logaddexp, ops.logaddexp2
+sin, cos, tan, asin, acos, atan = ops.sin, ops.cos, ops.tan, ops.asin, ops.acos, ops.atan
+sinh, cosh, tanh, asinh, acosh, atanh = (
+    ops.sinh, ops.cosh, ops.tanh, ops.asinh, ops.acosh, ops.atanh,
+)  # fmt: skip
+
+
+atan2, hypot, sinc = ops.atan2, ops.hypot, ops.sinc
+sigmoid, relu = ops.sigmoid, ops.relu
+erf, erfc, erfinv, lgamma = ops.erf, ops.erfc, ops.erfinv, ops.lgamma
+
+
+def square(input: Tensor) -> Tensor:
+    """input^2, element by element; of bools int64."""
+    return ops.pow(input, 2) if input.array.dtype.kind == "b" else ops.mul(input, input)
+
+
+def reciprocal(input: Tensor) -> Tensor:
+    """1 / input, element by element."""
+    return ops.div(1.0, input)
+
+
+@widened
+def rsqrt(input: Tensor) -> Tensor:
+    """1 / sqrt(input), element by element."""
+    return ops.div(1.0, ops.sqrt(input))
+
+
+def xlogy(input: Any, other: Any) -> Tensor:
+    """input * log(other), and 0 where input is 0 whatever `other` is, unless it is NaN."""
+    kind = result_type((input, other))
+    kind = kind if kind.kind == "f" else dtypes.get_default_dtype()
+    x, y = (z.to(kind) if hasattr(z, "array") else kind.type(z) for z in (input, other))
+    return ops.xlogy(x, y)
+
+
+def deg2rad(input: Tensor) -> Tensor:
+    """Degrees as radians."""
+    return ops.mul(input, math.pi / 180)
+
+
+def rad2deg(input: Tensor) -> Tensor:
+    """Radians as degrees."""
+    return ops.mul(input, 180 / math.pi)
+
+
+@widened
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """log(x / (1 - x)), the inverse of sigmoid; `eps` first limits x to [eps, 1 - eps]."""
+    if input.array.dtype.kind != "f":
+        input = input.to(dtypes.get_default_dtype())
+    x = input if eps is None else ops.clip(input, min=eps, max=1 - eps)
+    return ops.logit(x)
+
+
+def digamma(input: Tensor) -> Tensor:
+    """The derivative of lgamma."""
+    return ops.polygamma(input, n=0)
+
+
+def polygamma(n: int, input: Tensor) -> Tensor:
+    """The n-th derivative of digamma."""
+    if n < 0:
+        raise RuntimeError(f"polygamma(n, x) does not support negative n, got {n}")
+    return ops.polygamma(input, n=n)
+
+
+@widened
+def mvlgamma(input: Tensor, p: int) -> Tensor:
+    """The logarithm of the multivariate gamma function of dimension p.
+
+    p (p - 1) / 4 * log(pi) + sum of lgamma(x - j / 2) for j = 0 ... p - 1.
+    """
+    total = p * (p - 1) / 4 * math.log(math.pi) + ops.lgamma(input)
+    for j in range(1, p):
+        total = total + ops.lgamma(ops.sub(input, j / 2))
+    return total
+
+
+absolute, negative = abs, neg
+arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
+arcsinh, arccosh, arctanh = asinh, acosh, atanh

@@ -1,0 +1,69 @@
+"""Checking an optimizer before it steps: its rule, and the memory of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..arrays.namespace import is_writable
+from ..core.tensor import Tensor
+from ..kernels import UpdateRule
+from .coefficients import check_coefficients
+
+__all__ = ["check_rule", "check_writable", "no_rule", "place_of", "refuse_rows"]
+
+
+def check_rule(optimizer: Any, base: type) -> None:
+    """Raise where the class names a rule that its steps could not run.
+
+    Hyper-parameters are looked for where the steps are those of `base`: only then is each
+    coefficient one of them.
+    """
+    cls, rule = type(optimizer), getattr(optimizer, "rule", None)
+    if rule is None:
+        return  # `rule_for` or `step` does without
+    if not isinstance(rule, UpdateRule):
+        raise TypeError(
+            f"{cls.__name__}.rule must be an @update_rule, got a {type(rule).__name__}; decorate "
+            "the function with @update_rule"
+        )
+    own = ("rule_for", "coefficients", "update", "step")
+    if all(getattr(cls, name) is getattr(base, name) for name in own):
+        for group in optimizer.param_groups:
+            check_coefficients(cls.__name__, rule, [*group, *optimizer.scalar_states])
+
+
+def no_rule(name: str) -> NotImplementedError:
+    """The error of an optimizer that does not say what a step is."""
+    return NotImplementedError(
+        f"{name} has no update rule: set the class attribute `rule` to an @update_rule, or define "
+        "`rule_for` or `step`"
+    )
+
+
+def refuse_rows(name: str) -> RuntimeError:
+    """The error of an optimizer that steps no single rows of a parameter."""
+    return RuntimeError(
+        f"{name} does not support sparse gradients, please consider SparseAdam instead, or make "
+        "them dense: p.grad = p.grad.to_dense()"
+    )
+
+
+def place_of(optimizer: Any, p: Tensor) -> str:
+    """How a user writes this parameter: its group, and its number there."""
+    for i, group in enumerate(optimizer.param_groups):
+        for j, other in enumerate(group["params"]):
+            if other is p:
+                return f"param_groups[{i}]['params'][{j}]"
+    return "a parameter"
+
+
+def check_writable(optimizer: Any, params: Iterable[Tensor]) -> None:
+    """Raises RuntimeError for a parameter whose memory may only be read."""
+    for p in params:
+        if not is_writable(p.array):
+            raise RuntimeError(
+                f"{type(optimizer).__name__}: the memory of {place_of(optimizer, p)} may only be "
+                "read (a read-only array, or one that was expanded); give the parameter its own: "
+                "p.data = p.data.clone()"
+            )
