@@ -9,11 +9,24 @@ fused kernels in `kernels`, `utils.data` feeds them. Names, arguments and result
 
 from math import inf, nan, pi
 
-from ._checkout import find_kernels
+from ._checkout import find_kernels as _find_kernels
 
-find_kernels(__path__)
+_find_kernels(__path__)
 
-from . import autograd, cuda, func, kernels, linalg, nn, optim, training, utils
+from . import (
+    autograd,
+    backend,
+    cuda,
+    func,
+    kernels,
+    linalg,
+    nn,
+    optim,
+    random,
+    sparse,
+    training,
+    utils,
+)
 from .arrays import namespace
 from .arrays.dtypes import (  # fmt: skip
     bool,

@@ -12,7 +12,7 @@ import tinygrad_opt as T
 from tinygrad_opt import nn, optim
 from tinygrad_opt.nn import functional as F
 from tinygrad_opt.nn.layer import Layer, settings
-from tinygrad_opt.optim.lr_scheduler import FactorScheduler
+from tinygrad_opt.optim.lr_scheduler import FactorScheduler, LRScheduler, StepLR
 from tinygrad_opt.optim.schedules import schedule
 
 
@@ -135,3 +135,51 @@ def test_a_scheduler_is_documented_by_its_schedule():
     )
     assert HalvingLR.__doc__.split("\n\n", 1) == ["Let it fall every few epochs.", formula]
     assert DocumentedLR.__doc__ == f"Halve the rate.\n\n{formula}\n\nNot by itself."
+
+
+# What users' classes may do -----------------------------------------------------------------------
+
+
+def test_a_function_may_stand_within_another():
+    def double(input):
+        """2 input."""
+        return input * 2
+
+    class Double(Layer, of=double):
+        pass
+
+    assert Double()(T.tensor([1.5])).tolist() == [3.0]
+
+
+class Mixin(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mixed = True
+
+
+@pytest.mark.parametrize("kind", [nn.LeakyReLU, nn.GELU, nn.Softmax, nn.ReLU])
+def test_constructors_of_mixins_are_called(kind):
+    both = type("Both", (kind, Mixin), {})
+    assert both().mixed
+
+
+def test_schedulers_may_be_derived_from():
+    class Scaled(StepLR):
+        settings = (*StepLR.settings, "extra")
+        extra = 2.0
+
+        def schedule(self):
+            formula = super().schedule()
+            return lambda t: formula(t) * self.extra
+
+    class Mixed(LRScheduler):
+        def __init__(self, optimizer, last_epoch=-1):
+            self.mixed = True
+            super().__init__(optimizer, last_epoch)
+
+    class Both(StepLR, Mixed):
+        pass
+
+    optimizer = optim.SGD([T.zeros(1, requires_grad=True)], lr=1.0)
+    assert Scaled(optimizer, 2).get_last_lr() == [2.0]
+    assert Both(optim.SGD([T.zeros(1, requires_grad=True)], lr=1.0), 2).mixed

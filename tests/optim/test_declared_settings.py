@@ -10,6 +10,7 @@ import re
 from dataclasses import KW_ONLY, field
 from typing import Annotated, Any
 
+import numpy as np
 import pytest
 
 import tinygrad_opt as tg
@@ -90,7 +91,7 @@ def test_settings_are_in_the_groups_and_no_attributes():
     assert optimizer.defaults == settings
     assert not hasattr(optimizer, "lr")
     assert not hasattr(Toy, "betas")
-    assert list(Toy.settings) == list(settings)
+    assert list(Toy._declared) == list(settings)
 
 
 def test_a_subclass_changes_a_default_and_fixes_a_setting():
@@ -98,7 +99,7 @@ def test_a_subclass_changes_a_default_and_fixes_a_setting():
     optimizer = Fixed([leaf(1.0)])
     assert optimizer.defaults["lr"] == 0.25
     assert optimizer.defaults["factor"] == 7.0
-    assert Toy.settings["lr"].default == 0.5
+    assert Toy._declared["lr"].default == 0.5
 
 
 def test_a_class_may_write_its_own_constructor():
@@ -181,11 +182,12 @@ def test_the_docs_list_the_settings():
 
 
 @pytest.mark.parametrize(
-    "cls", [getattr(optim, n) for n in optim.__all__ if hasattr(getattr(optim, n), "settings")]
+    "cls",
+    [getattr(optim, n) for n in optim.__all__ if getattr(getattr(optim, n), "_declared", None)],
 )
 def test_every_setting_is_documented(cls):
     assert "{settings}" not in cls.__doc__
-    for name, setting in cls.settings.items():
+    for name, setting in cls._declared.items():
         assert setting.doc or name == "params"
         if setting.given:
             assert f"{name} = {setting.default!r}: " in cls.__doc__
@@ -268,3 +270,101 @@ def test_unused_aliases_check_as_well():
         Two([leaf(1.0)], eps=-1)
     with pytest.raises(ValueError, match=r"Two: Invalid weight_decay value: nan"):
         Two([leaf(1.0)], weight_decay=math.nan)
+
+
+# What users' classes may do -----------------------------------------------------------------------
+
+
+def one():
+    return tg.tensor([1.0, -2.0], requires_grad=True)
+
+
+def test_users_may_call_their_attributes_as_they_like():
+    class Mine(optim.Adam):
+        def __init__(self, params, lr=0.1):
+            self.settings = ("x",)
+            super().__init__(params, lr)
+
+    assert Mine([one()]).settings == ("x",)
+
+
+def test_constructors_of_mixins_are_called():
+    class Mixin(optim.Optimizer):
+        def __init__(self, params, defaults):
+            self.mixed = True
+            super().__init__(params, defaults)
+
+    class Both(optim.AdamW, Mixin):
+        pass
+
+    optimizer = Both([one()], lr=0.5)
+    assert optimizer.mixed
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    assert not hasattr(optim.AdamW([one()]), "mixed")
+
+
+@pytest.mark.parametrize(
+    ("betas", "error", "text"),
+    [
+        ((0.9, 0.99, 0.999), ValueError, r"too many values in betas \(expected 2, got 3\)"),
+        ((0.9,), ValueError, r"not enough values in betas \(expected 2, got 1\)"),
+        (0.9, TypeError, "betas must be 2 numbers, got 0.9"),
+        (None, TypeError, "betas must be 2 numbers, got None"),
+    ],
+    ids=["three", "one", "number", "nothing"],
+)
+def test_pairs_are_pairs(betas, error, text):
+    with pytest.raises(error, match=text):
+        optim.Adam([one()], betas=betas)
+
+
+def test_a_pair_may_be_an_array():
+    assert optim.Adam([one()], betas=np.array([0.9, 0.99])).param_groups[0]["betas"][0] == 0.9
+
+
+def test_decay_is_not_done_twice_where_the_choice_is_gone():
+    optimizer = optim.AdamW([p := one()], lr=0.1, weight_decay=0.5)
+    (p * p).sum().backward()
+    del optimizer.param_groups[0]["decoupled_weight_decay"]
+    with pytest.raises(ValueError, match="coefficients that are no hyper-parameters: wd, decay"):
+        optimizer.step()
+    assert p.tolist() == [1.0, -2.0]
+
+
+@update_rule
+def scaled(p, g, lr, mu):
+    return p - lr * mu * g
+
+
+class Scaled(optim.Optimizer):
+    rule = scaled
+
+
+def test_each_group_has_its_own_letters():
+    a, b = one(), one()
+    groups = [{"params": [a]}, {"params": [b], "mu": 0.0}]
+    optimizer = Scaled(groups, dict(lr=0.5, momentum=1.0))
+    (a * a + b * b).sum().backward()
+    optimizer.step()
+    assert a.tolist() == [0.0, 0.0]
+    assert b.tolist() == [1.0, -2.0]
+    optimizer.param_groups[0]["mu"] = 0.0
+    optimizer.step()
+    assert a.tolist() == [0.0, 0.0]
+
+
+@update_rule
+def by_step(p, g, lr, t, group, rho):
+    return p - lr * t * g * group * rho
+
+
+class ByStep(optim.Optimizer):
+    rule = by_step
+
+
+def test_t_is_the_step_and_any_setting_may_have_any_name():
+    p = one()
+    optimizer = ByStep([p], dict(lr=0.25, t=100.0, group=1.0, float=7, rho="1"))
+    (p * p).sum().backward()
+    optimizer.step()
+    assert p.tolist() == [0.5, -1.0]

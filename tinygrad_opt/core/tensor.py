@@ -1,6 +1,6 @@
 """Tensor: an array that remembers how it was made.
 
-Third of the reading path; next: `core/record.py`. Here stands what a tensor is: an array, and four
+Third of the reading path; next: `core/record.py`. Here stands what a tensor is: an array, and three
 fields beside it. What it can do are functions of the floors above (`x + y` is `ops.add`, `x.sum()`
 is `functions.sum`); `tensors/methods.py` binds them to the class.
 """

@@ -65,7 +65,7 @@ class Layer(Module):
 
     def _take(self, given: dict[str, Any]) -> None:
         """Begin, and keep the constructor's arguments."""
-        Module.__init__(self)
+        super().__init__()
         for name, value in given.items():
             setattr(self, name, value)
 
@@ -74,7 +74,7 @@ def _forward(
     of: Callable[..., Any], function: inspect.Signature, taken: Mapping[str, Any],
     unkept: frozenset[str],
 ) -> Any:  # fmt: skip
-    """`forward`, as one would write it: it calls the function by name, with inputs and settings."""
+    """`forward`, as one would write it: it calls the function with inputs and settings."""
     parameters = list(function.parameters.values())
     known = [p.name in taken or p.name == "training" for p in parameters]
     inputs = parameters[: known.index(True)] if True in known else parameters
@@ -88,8 +88,11 @@ def _forward(
             passed += [*left_out, value]  # by position: names cost a little at every call
             left_out = []
     head = ", ".join(["self", *(p.name for p in inputs)])
-    text = f"def forward({head}): return {of.__name__}({', '.join(passed)})"
-    made = defined("forward", text, vars(sys.modules[of.__module__]))
+    space = vars(sys.modules[of.__module__])
+    # By its name, since `publish` puts another function in its place; one within another is given.
+    name = of.__name__ if space.get(of.__name__) is of else "_function"
+    text = f"def forward({head}): return {name}({', '.join(passed)})"
+    made = defined("forward", text, space, _function=of)
     made.__annotations__ = dict.fromkeys(passed[: len(inputs)], "Tensor")
     made.__annotations__ |= {p.name: p.annotation for p in inputs if p.annotation is not p.empty}
     made.__annotations__["return"] = "Tensor"

@@ -65,7 +65,8 @@ Formula = Callable[..., tuple[float, ...]]
 
 def check_coefficients(name: str, rule: UpdateRule, known: Collection[str]) -> None:
     """ValueError unless all of the rule's coefficients follow from the settings `known`."""
-    missing = [c for c in rule.coefficients if _expression(c, known) is None]
+    letters = rule.coefficients
+    missing = [c for c in letters if _expression(c, known, letters) is None]
     if missing:
         raise ValueError(
             f"{name}: the rule {rule.name} has coefficients that are no hyper-parameters: "
@@ -83,32 +84,42 @@ def formula_for(
     Raises ValueError if one is neither given nor follows from the settings `known`.
     """
     check_coefficients(owner, rule, [*known, *own])
-    usual = {c: str(_expression(c, known)) for c in rule.coefficients if c not in own}
+    letters = [c for c in rule.coefficients if c not in own]
+    usual = {c: str(_expression(c, known, letters)) for c in letters}
     reads: dict[str, str] = {}  # each setting is read once
     for name in (name for expression in usual.values() for name in _names(expression)):
+        if name == "t":
+            continue  # the step, whatever else a setting of that name may be
         if name == "lr":
-            reads["lr"] = "float(group['lr'])"
+            reads["lr"] = "_float(_group['lr'])"
         elif name in known:
-            reads[name] = f"group[{name!r}]"
+            reads[name] = f"_group[{name!r}]"
         elif _several(name) in known:
-            reads[_several(name)] = f"group[{_several(name)!r}]"
+            reads[_several(name)] = f"_group[{_several(name)!r}]"
             reads[name] = f"{_several(name)}[{int(name[-1]) - 1}]"
     lines = [f"{name} = {value}" for name, value in reads.items()]
-    arguments = ["group", "t", *(f"own_{c}" for c in own)]
+    arguments = ["_group", "t", *(f"own_{c}" for c in own)]
     terms = [usual.get(c, f"own_{c}") for c in rule.coefficients]
     text = [f"def formula({', '.join(arguments)}):", *lines, f"return ({', '.join(terms)},)"]
-    made: dict[str, Any] = {"sqrt": sqrt}
+    made: dict[str, Any] = {"sqrt": sqrt, "_float": float}
     exec("\n    ".join(text), made)
     return made["formula"]
 
 
-def _expression(letter: str, known: Collection[str]) -> str | None:
-    """How the letter is computed from settings of these names; None if it cannot be."""
+def _expression(letter: str, known: Collection[str], letters: Collection[str]) -> str | None:
+    """How a letter is computed from settings of these names; None if it cannot be.
+
+    `letters`: all that the rule names. One that both draws to 0 (`wd`) and shrinks (`decay`) needs
+    the setting that chooses: by `weight_decay` alone it would do both.
+    """
     usual = USUAL.get(letter, ())
-    if letter == "t" or (letter in known and letter not in usual):
-        return f"float({letter})"
+    if letter == "t" or (letter in known and letter != "lr"):
+        return f"_float({letter})"
+    both = {"wd", "decay"}
+    if letter in both and both <= set(letters) and not both & set(known):
+        usual = usual[:-1]
     for expression in usual:
-        names = [name for name in _names(expression) if name not in ("t", "sqrt")]
+        names = [name for name in _names(expression) if name not in ("t", "sqrt", "_float")]
         if all(name in known or _several(name) in known for name in names):
             return expression
     return None

@@ -58,7 +58,7 @@ class LBFGS(Optimizer):
     history_size: Annotated[int, "pairs kept, each as large as all parameters"] = 100
     line_search_fn: Annotated[str | None, "None or 'strong_wolfe'"] = None
 
-    def group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def _group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
         if settings["max_eval"] is None:
             settings["max_eval"] = settings["max_iter"] * 5 // 4
         return settings

@@ -9,8 +9,9 @@ A subclass names its update rule and its hyper-parameters:
         def __init__(self, params, lr=0.1, beta=0.9):
             super().__init__(params, dict(lr=lr, beta=beta))
 
-The base class does the rest: parameter groups, flat buffers, fused launches, state dicts. A
-coefficient that is no hyper-parameter of its own is computed in `coefficients`.
+The base class does the rest: parameter groups, flat buffers, fused launches, state dicts. The
+usual coefficients that are no hyper-parameter (`sign`, `omb1`, `c1`: the glossary of
+`coefficients.py`) follow from those; others are computed in `coefficients`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Optimizer(Saved):
     list, a non-leaf, or a parameter in two groups.
     """
 
-    settings: dict[str, Setting] = {}  # noqa: RUF012  what `@declared` found in the class body
+    _declared: dict[str, Setting] = {}  # noqa: RUF012  what `@declared` found in the class body
     rule: UpdateRule  # which rule to run; `rule_for` may choose by group
     state_names: dict[str, str] = {}  # noqa: RUF012  the rule's letters -> names in `state`
     more_states: tuple[str, ...] = ()  # letters of states that are flat too, but not the rule's
@@ -108,7 +109,7 @@ class Optimizer(Saved):
         are stored in.
         """
         try:
-            return self._formulas[self.rule_for(group)](group, t)
+            return self._formulas[self.rule_for(group), len(group)](group, t)
         except KeyError:  # the first step, or a setting was taken out of the group
             self._formulas.clear()
             return self.usual(group, t)
@@ -118,7 +119,7 @@ class Optimizer(Saved):
     ) -> tuple[float, ...]:
         """The coefficients of `rule`, or of the group's; those in `own` as given there."""
         rule = rule or self.rule_for(group)
-        key = (rule, *own) if own else rule
+        key = (rule, len(group), *own)
         formula = self._formulas.get(key)
         if formula is None:
             formula = formula_for(type(self).__name__, rule, tuple(group), tuple(own))
@@ -160,13 +161,13 @@ class Optimizer(Saved):
         self.check_settings(group)
         self.param_groups.append(group)
 
-    def group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def _group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
         """What groups hold by default: the declared settings as given, and what a class adds."""
         return {k: v for k, v in settings.items() if k != "cautious" or v}  # off: as in PyTorch
 
     def check_settings(self, settings: dict[str, Any]) -> None:
         """Raises for settings that make no sense; given the defaults, then every group."""
-        check_declared(type(self).__name__, self.settings, settings)
+        check_declared(type(self).__name__, self._declared, settings)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clears the gradients: sets them to None, or with `set_to_none=False` to zero."""

@@ -1,4 +1,4 @@
-"""parameters."""
+"""What an optimizer is given: parameters, groups of them, and the settings of a group."""
 
 from __future__ import annotations
 

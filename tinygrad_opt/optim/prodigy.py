@@ -59,9 +59,9 @@ class Prodigy(Optimizer):
         float, above_zero, "d grows by no more than this factor a step, but for the first growth"
     ] = math.inf
 
-    def group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def _group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
         d0 = settings["d0"]
-        return {**super().group_defaults(settings), **dict(d=d0, d_max=d0, d_numerator=0.0, k=0)}
+        return {**super()._group_defaults(settings), **dict(d=d0, d_max=d0, d_numerator=0.0, k=0)}
 
     def check_settings(self, s: dict[str, Any]) -> None:
         super().check_settings(s)

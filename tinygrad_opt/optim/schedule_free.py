@@ -59,10 +59,10 @@ class _ScheduleFree(Optimizer):
         """How far y lies from z towards x: 0 is at z, 1 at x."""
         raise NotImplementedError
 
-    def group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def _group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
         """And what a group counts, under the names of the authors' code."""
         start = dict(k=0, train_mode=False, weight_sum=0.0, lr_max=-1.0, scheduled_lr=0.0)
-        return {**super().group_defaults(settings), **start}
+        return {**super()._group_defaults(settings), **start}
 
     def check_settings(self, s: dict[str, Any]) -> None:
         super().check_settings(s)

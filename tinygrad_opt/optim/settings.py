@@ -16,12 +16,22 @@ in `param_groups`, not in attributes of the optimizer.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import textwrap
 from collections.abc import Callable
 from dataclasses import KW_ONLY, Field, field
-from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, dataclass_transform, get_args
+from typing import (
+    Annotated,
+    Any,
+    NamedTuple,
+    TypeAlias,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 
 from ..core.tensor import Tensor
 
@@ -65,7 +75,7 @@ def declared(cls: Class) -> Class:
     `field(default=..., init=False)` fixes a setting that the constructor does not take.
     "{settings}" in the docstring becomes their list.
     """
-    settings: dict[str, Setting] = dict(getattr(cls, "settings", {}))
+    settings: dict[str, Setting] = dict(getattr(cls, "_declared", {}))
     keyword_only = False
     for name, annotation in inspect.get_annotations(cls, eval_str=True).items():
         if annotation is KW_ONLY:
@@ -78,7 +88,7 @@ def declared(cls: Class) -> Class:
             if name in vars(cls):
                 delattr(cls, name)
             settings[name] = _setting(annotation, default, keyword_only, given)
-    cls.settings = settings  # type: ignore[attr-defined]
+    cls._declared = settings  # type: ignore[attr-defined]
     if "__init__" not in vars(cls):
         cls.__init__ = _constructor(cls, settings)  # type: ignore[misc]
     if cls.__doc__:
@@ -98,17 +108,16 @@ def _constructor(cls: Any, settings: dict[str, Setting]) -> Any:
 
     Made from text, as `dataclasses` does, so that Python itself checks the arguments.
     """
-    base = next(c for c in cls.__mro__[1:] if not hasattr(c.__init__, "declared"))
     given = {name: s for name, s in settings.items() if s.given}
     arguments = ["self", "params"]
     arguments += [f"{n}=settings[{n!r}].default" for n, s in given.items() if not s.keyword_only]
     keywords = [f"{n}=settings[{n!r}].default" for n, s in given.items() if s.keyword_only]
     arguments += ["*", *keywords] if keywords else []
     values = [f"{n!r}: {n if s.given else f'settings[{n!r}].default'}" for n, s in settings.items()]
-    made: dict[str, Any] = {"base": base, "settings": settings}
+    made: dict[str, Any] = {"settings": settings, "_next": functools.partial(_next, cls)}
     exec(
         f"def __init__({', '.join(arguments)}):\n"
-        f"    base.__init__(self, params, self.group_defaults({{{', '.join(values)}}}))",
+        f"    _next(self)(self, params, self._group_defaults({{{', '.join(values)}}}))",
         made,
     )
     init = made["__init__"]
@@ -116,6 +125,13 @@ def _constructor(cls: Any, settings: dict[str, Setting]) -> Any:
     init.__qualname__, init.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
     init.__annotations__ = {"params": Any, **{n: s.type for n, s in given.items()}, "return": None}
     return init
+
+
+def _next(cls: type, optimizer: Any) -> Any:
+    """The constructor that is called with (params, defaults): the next one that is written out."""
+    mro = type(optimizer).__mro__
+    constructors = (vars(c).get("__init__") for c in mro[mro.index(cls) + 1 :])
+    return next(f for f in constructors if f is not None and not hasattr(f, "declared"))
 
 
 def _listed(settings: dict[str, Setting]) -> str:
@@ -130,10 +146,26 @@ def _listed(settings: dict[str, Setting]) -> str:
 def check_declared(owner: str, settings: dict[str, Setting], values: dict[str, Any]) -> None:
     """Raises for the first value that is out of the range declared for it."""
     for name, s in settings.items():
-        for check in s.checks:
+        checks, several = s.checks, get_origin(s.type) is tuple
+        if not (checks or several) or values[name] is required:
+            continue  # nothing to check, or each group gives it
+        if several:
+            _check_length(owner, name, values[name], len(get_args(s.type)))
+        for check in checks:
             check(owner, name, values[name])
-    if "fused" in settings and values["fused"] and values["foreach"]:
+    if "fused" in settings and values["fused"] and values.get("foreach"):
         raise RuntimeError(f"{owner}: `fused` and `foreach` cannot be `True` together.")
+
+
+def _check_length(owner: str, name: str, value: Any, expected: int) -> None:
+    """Raises TypeError for a `value` that is no sequence, ValueError for one of another length."""
+    try:
+        given = len(tuple(value))
+    except TypeError:
+        raise TypeError(f"{owner}: {name} must be {expected} numbers, got {value!r}") from None
+    if given != expected:
+        few = "not enough" if given < expected else "too many"
+        raise ValueError(f"{owner}: {few} values in {name} (expected {expected}, got {given})")
 
 
 # Checks: of the value of a setting `name` of the optimizer `owner` -------------------------------
@@ -181,7 +213,7 @@ def new_learning_rate(owner: str, name: str, lr: Any) -> None:
 
 def below_one(owner: str, name: str, betas: Any) -> None:
     """Raises ValueError unless every beta is in [0, 1)."""
-    for i, beta in enumerate(betas if isinstance(betas, (tuple, list)) else [betas]):
+    for i, beta in enumerate(betas if hasattr(betas, "__iter__") else [betas]):
         if not 0.0 <= beta < 1.0:
             raise ValueError(
                 f"{owner}: Invalid beta parameter at index {i}: {beta} (betas[{i}] must be in "

@@ -2,8 +2,8 @@
 
 Eighth of the reading path; next: `nn/module.py`. `Tensor` itself stands on the ground floor and
 knows its fields only. What it can do is bound to it here, once: every public function is a method
-of the same name, but for a few; operators are the operations in `ops` (`x + y` is `ops.add`); and
-what is no function stands in classes of methods, in the files of this folder.
+of the same name, but for those in NOT_METHODS; operators are the operations in `ops` (`x + y` is
+`ops.add`); and what is no function stands in classes of methods, in the files of this folder.
 """
 
 from __future__ import annotations

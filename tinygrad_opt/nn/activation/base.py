@@ -29,5 +29,5 @@ class Shrink(Layer):
 
 class AlongDim(Activation):
     def __init__(self, dim: int | None = None) -> None:
-        Layer.__init__(self)
+        super(Activation, self).__init__()
         self.dim = dim

@@ -1,7 +1,7 @@
 """What all learning-rate schedulers share; the schedulers themselves are in `lr_scheduler`.
 
 `LRScheduler` holds PyTorch's protocol: the epoch counter, the initial rates, writing `group["lr"]`,
-the warnings, the state dict. `factor_scheduler` makes a scheduler of a pure function of the step.
+the warnings, the state dict. `factor.py` makes a scheduler of a pure function of the step.
 
 One unit throughout: an "epoch" is one call of `scheduler.step()`, whatever the caller makes of it
 (an epoch or a batch).

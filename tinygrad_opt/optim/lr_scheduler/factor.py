@@ -50,6 +50,7 @@ class FactorScheduler(LRScheduler):
     # of them has changed; None: it is asked at every step.
     settings: tuple[str, ...] | None = None
     _of: Callable[..., Formula] | None = None
+    _arguments: tuple[str, ...] = ()  # the settings that `_of` takes
     # With last_epoch >= 0, does the constructor leave the rate as it is, or make its step?
     # PyTorch does the first for smooth schedules and the second for those that jump.
     _holds_on_resume = True
@@ -76,7 +77,7 @@ class FactorScheduler(LRScheduler):
         """The pure function for the present settings: step -> factor of the initial rate."""
         if self._of is None:
             raise NotImplementedError(f"{type(self).__name__} does not define schedule()")
-        return self._of(**{name: getattr(self, name) for name in self.settings or ()})
+        return self._of(**{name: getattr(self, name) for name in self._arguments})
 
     @property
     def floor(self) -> float:
@@ -160,8 +161,9 @@ def _declare(cls: Any, of: Callable[..., Formula]) -> None:
     if "__init__" not in vars(cls):
         cls.__init__ = _constructor(cls, list(parameters.values()))
     taken = inspect.signature(cls).parameters
+    cls._arguments = tuple(name for name in parameters if name in taken)
     if "settings" not in vars(cls):
-        cls.settings = tuple(name for name in parameters if name in taken)
+        cls.settings = cls._arguments
     cls._of = staticmethod(of)
     if "rate(t)" not in (cls.__doc__ or ""):
         cls.__doc__ = _documented(cls.__doc__, of.__doc__)
@@ -172,12 +174,19 @@ def _constructor(cls: type, parameters: list[inspect.Parameter]) -> Any:
         optimizer, last_epoch = given.pop("optimizer"), given.pop("last_epoch")
         for name, value in given.items():  # vars(self).update would slow later reading down
             setattr(self, name, value)
-        LRScheduler.__init__(self, optimizer, last_epoch)
+        _next(cls, self)(self, optimizer, last_epoch)
 
     shared = inspect.signature(LRScheduler.__init__).parameters
     made = constructor([shared["optimizer"], *parameters, shared["last_epoch"]], run, globals())
-    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    made.__qualname__, made.declared = f"{cls.__qualname__}.__init__", True
     return made
+
+
+def _next(cls: type, scheduler: Any) -> Any:
+    """The constructor that is called with (optimizer, last_epoch): the next that is written out."""
+    mro = type(scheduler).__mro__
+    constructors = (vars(c).get("__init__") for c in mro[mro.index(cls) + 1 :])
+    return next(f for f in constructors if f is not None and not hasattr(f, "declared"))
 
 
 def _documented(own: str | None, function: str | None) -> str:
