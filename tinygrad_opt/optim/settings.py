@@ -146,12 +146,11 @@ def _listed(settings: dict[str, Setting]) -> str:
 def check_declared(owner: str, settings: dict[str, Setting], values: dict[str, Any]) -> None:
     """Raises for the first value that is out of the range declared for it."""
     for name, s in settings.items():
-        checks, several = s.checks, get_origin(s.type) is tuple
-        if not (checks or several) or values[name] is required:
+        if not s.checks or values[name] is required:
             continue  # nothing to check, or each group gives it
-        if several:
+        if below_one in s.checks and get_origin(s.type) is tuple:
             _check_length(owner, name, values[name], len(get_args(s.type)))
-        for check in checks:
+        for check in s.checks:
             check(owner, name, values[name])
     if "fused" in settings and values["fused"] and values.get("foreach"):
         raise RuntimeError(f"{owner}: `fused` and `foreach` cannot be `True` together.")
