@@ -34,7 +34,7 @@ class Case:
     """Two groups of two parameters, and two more that may come in; in either library."""
 
     def __init__(self, library, name, settings, make=None):
-        self.library, self.name = library, name
+        self.framework, self.name = library, name
         self.params = [
             library.tensor(v, dtype=library.float64).requires_grad_() for v in start(name)
         ]
@@ -51,7 +51,7 @@ class Case:
         for step in steps:
             for i, p in enumerate([*self.params, *self.spare]):
                 g = problem.gradient(i % 3, np.ones(tuple(p.shape)), step + i)
-                p.grad = None if g is None else self.library.tensor(g, dtype=p.dtype)
+                p.grad = None if g is None else self.framework.tensor(g, dtype=p.dtype)
             self.optimizer.step()
 
     def values(self):

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .declared import in_def
 from .node import Variable
 from .record import BY_INPUTS
 
@@ -222,7 +223,7 @@ def _checked(function: Any, name: str, owner: str, arguments: Mapping[str, str])
     if not conditions and not renaming and not arguments:
         return function
     given = "{" + ", ".join(f"{p.name!r}: {p.name}" for p in parameters) + "}"
-    lines = [f"def face({_declared(parameters, optional, renaming)}):"]
+    lines = [f"def face({_head(parameters, optional, renaming)}):"]
     if renaming:
         lines.append(f"    if _numpy: return _renamed({given}, _numpy)")
     if conditions:
@@ -270,21 +271,11 @@ def _conditions(parameters: list[Parameter], owner: str) -> list[str]:
     return found
 
 
-def _declared(parameters: list[Parameter], optional: list[Parameter], renaming: bool) -> str:
-    """The arguments as they stand in a `def`."""
-    parts, starred = [], False
-    for p in parameters:
-        if p.kind is Parameter.VAR_POSITIONAL:
-            starred = True
-            parts.append(f"*{p.name}")
-        elif p.kind is Parameter.VAR_KEYWORD:
-            parts.append(f"**{p.name}")
-        else:
-            if p.kind is Parameter.KEYWORD_ONLY and not starred:
-                starred = True
-                parts.append("*")
-            default = "=_missing" if p in optional else f"=_default_{p.name}"
-            parts.append(p.name + ("" if p.default is _MISSING and p not in optional else default))
+def _head(parameters: list[Parameter], optional: list[Parameter], renaming: bool) -> str:
+    """The arguments as they stand in the face's `def`."""
+    shown = [p.replace(default=None) if p in optional else p for p in parameters]
+    sources = {p.name: "_missing" for p in optional}
+    parts = in_def(shown, lambda p: sources.get(p.name, f"_default_{p.name}"))
     return ", ".join([*parts, "**_numpy"] if renaming else parts)
 
 

@@ -139,8 +139,9 @@ def settings(function: Callable[..., Any], inputs: int = 1, **defaults: Any) -> 
 
         parameters = list(inspect.signature(function).parameters.values())[inputs:]
         chosen = [p.replace(default=defaults.get(p.name, p.default)) for p in parameters]
-        made = constructor(chosen, run, vars(sys.modules[function.__module__]))
-        made.__qualname__, made.of = body.__qualname__, function
+        owner, space = body.__qualname__.rpartition(".")[0], vars(sys.modules[function.__module__])
+        made = constructor(owner, chosen, run, space)
+        made.of = function
         return made
 
     return declare

@@ -71,7 +71,7 @@ class _ScheduleFree(Optimizer):
     # Modes
 
     def train(self) -> None:
-        """Make the parameters hold y, where gradients are taken; a step needs it."""
+        """Makes the parameters hold y, where gradients are taken; a step needs it."""
         for group in self.param_groups:
             if not group["train_mode"]:
                 for p in group["params"]:
@@ -80,7 +80,7 @@ class _ScheduleFree(Optimizer):
         self._watch = self._watch or Watch(self)
 
     def eval(self) -> None:
-        """Make the parameters hold x, the result of the training so far."""
+        """Makes the parameters hold x, the result of the training so far."""
         for group in self.param_groups:
             if group["train_mode"]:
                 for p in group["params"]:

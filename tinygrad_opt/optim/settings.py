@@ -16,12 +16,12 @@ in `param_groups`, not in attributes of the optimizer.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 import textwrap
 from collections.abc import Callable
 from dataclasses import KW_ONLY, Field, field
+from inspect import Parameter
 from typing import (
     Annotated,
     Any,
@@ -33,6 +33,7 @@ from typing import (
     get_origin,
 )
 
+from ..core.declared import constructor, next_constructor
 from ..core.tensor import Tensor
 
 __all__ = ["Setting", "declared", "required"]
@@ -62,6 +63,11 @@ class Setting(NamedTuple):
     doc: str
     keyword_only: bool
     given: bool
+
+    def parameter(self, name: str) -> Parameter:
+        """As the constructor takes it."""
+        kind = Parameter.KEYWORD_ONLY if self.keyword_only else Parameter.POSITIONAL_OR_KEYWORD
+        return Parameter(name, kind, default=self.default, annotation=self.type)
 
 
 Class = TypeVar("Class", bound=type)
@@ -104,34 +110,19 @@ def _setting(annotation: Any, default: Any, keyword_only: bool, given: bool) -> 
 
 
 def _constructor(cls: Any, settings: dict[str, Setting]) -> Any:
-    """`__init__(self, params, ...)`, which hands a dict of all settings to the base class.
+    """`__init__(self, params, ...)`, which hands a dict of all settings to the base class."""
 
-    Made from text, as `dataclasses` does, so that Python itself checks the arguments.
-    """
-    given = {name: s for name, s in settings.items() if s.given}
-    arguments = ["self", "params"]
-    arguments += [f"{n}=settings[{n!r}].default" for n, s in given.items() if not s.keyword_only]
-    keywords = [f"{n}=settings[{n!r}].default" for n, s in given.items() if s.keyword_only]
-    arguments += ["*", *keywords] if keywords else []
-    values = [f"{n!r}: {n if s.given else f'settings[{n!r}].default'}" for n, s in settings.items()]
-    made: dict[str, Any] = {"settings": settings, "_next": functools.partial(_next, cls)}
-    exec(
-        f"def __init__({', '.join(arguments)}):\n"
-        f"    _next(self)(self, params, self._group_defaults({{{', '.join(values)}}}))",
-        made,
-    )
-    init = made["__init__"]
-    init.declared = True
-    init.__qualname__, init.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
-    init.__annotations__ = {"params": Any, **{n: s.type for n, s in given.items()}, "return": None}
-    return init
+    def run(self: Any, given: dict[str, Any]) -> None:
+        params = given.pop("params")
+        values = {name: given.get(name, s.default) for name, s in settings.items()}
+        next_constructor(cls, self)(self, params, self._group_defaults(values))
 
-
-def _next(cls: type, optimizer: Any) -> Any:
-    """The constructor that is called with (params, defaults): the next one that is written out."""
-    mro = type(optimizer).__mro__
-    constructors = (vars(c).get("__init__") for c in mro[mro.index(cls) + 1 :])
-    return next(f for f in constructors if f is not None and not hasattr(f, "declared"))
+    first = Parameter("params", Parameter.POSITIONAL_OR_KEYWORD, annotation=Any)
+    rest = [s.parameter(name) for name, s in settings.items() if s.given]
+    parameters = [first, *sorted(rest, key=lambda p: p.kind)]
+    made = constructor(cls.__qualname__, parameters, run, globals())
+    made.__module__, made.__annotations__["return"] = cls.__module__, None
+    return made
 
 
 def _listed(settings: dict[str, Setting]) -> str:

@@ -83,7 +83,7 @@ class LRScheduler:
         return self._last_lr
 
     def step(self, epoch: int | None = None) -> None:
-        """Go to the next epoch; call it after `optimizer.step()`.
+        """Goes to the next epoch; call it after `optimizer.step()`.
 
         epoch: deprecated, jumps to that epoch with the closed form where there is one.
         """
@@ -174,7 +174,7 @@ class LRScheduler:
         return {key: value for key, value in vars(self).items() if key not in self._unsaved}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a saved state. The rates themselves are in the optimizer's state.
+        """Takes over a saved state. The rates themselves are in the optimizer's state.
 
         To resume exactly: build optimizer and scheduler, then load the state of both.
         Raises ValueError where the state has more groups than the optimizer.

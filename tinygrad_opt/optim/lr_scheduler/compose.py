@@ -31,7 +31,7 @@ class _Composite(LRScheduler):
         return {**super().state_dict(), "_schedulers": states}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a saved state, of as many schedulers as there are; ValueError otherwise."""
+        """Takes over a saved state, of as many schedulers as there are; ValueError otherwise."""
         states = state_dict["_schedulers"]
         if len(states) != len(self._schedulers):
             raise ValueError(
@@ -92,7 +92,7 @@ class ChainedScheduler(_Composite):
 
 
 class SequentialLR(_Composite):
-    """Run one scheduler after another; each counts its epochs from 0 and starts afresh.
+    """Runs one scheduler after another; each counts its epochs from 0 and starts afresh.
 
         rate(t) = that of schedulers[i] at t - milestones[i - 1], i = milestones that are <= t
 

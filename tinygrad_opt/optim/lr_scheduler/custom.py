@@ -18,7 +18,7 @@ __all__ = ["HyperparameterScheduler", "LambdaLR", "MultiplicativeLR", "ScheduleL
 
 
 class ScheduleLR(FactorScheduler):
-    """Multiply the initial rate by any schedule, and save it with the state.
+    """Multiplies the initial rate by any schedule, and save it with the state.
 
         rate(t) = initial rate * formula(t)
 
@@ -55,13 +55,13 @@ class ScheduleLR(FactorScheduler):
         return {**super().state_dict(), "formula": schedule_state(self, self.formula)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a saved state, and its formula."""
+        """Takes over a saved state, and its formula."""
         formula = load_schedule(state_dict, "formula")
         super().load_state_dict({**state_dict, "formula": formula})
 
 
 class HyperparameterScheduler(LRScheduler):
-    """Let any setting of chosen groups follow a schedule: weight decay, momentum, a beta, the rate.
+    """Lets any setting of chosen groups follow a schedule: weight decay, momentum, the rate.
 
         group[name] = schedule(t),  with relative=True  initial value * schedule(t)
 
@@ -152,7 +152,7 @@ class HyperparameterScheduler(LRScheduler):
         return {**super().state_dict(), "schedule": schedule_state(self, self.schedule)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a saved state, and its schedule."""
+        """Takes over a saved state, and its schedule."""
         super().load_state_dict({**state_dict, "schedule": load_schedule(state_dict)})
 
 
@@ -203,7 +203,7 @@ class _FunctionScheduler(LRScheduler):
         return {**super().state_dict(), "lr_lambdas": states}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a saved state; the functions are those that this scheduler was built with."""
+        """Takes over a saved state; the functions are those that this scheduler was built with."""
         state = {key: value for key, value in state_dict.items() if key != "lr_lambdas"}
         super().load_state_dict(state)
         for function, saved in zip(self.lr_lambdas, state_dict["lr_lambdas"], strict=True):
@@ -211,7 +211,7 @@ class _FunctionScheduler(LRScheduler):
 
 
 class LambdaLR(_FunctionScheduler):
-    """Set the rate to the initial rate times your own function of the epoch.
+    """Sets the rate to the initial rate times your own function of the epoch.
 
         rate(t) = initial rate * lr_lambda(t)
 
@@ -238,7 +238,7 @@ class LambdaLR(_FunctionScheduler):
 
 
 class MultiplicativeLR(_FunctionScheduler):
-    """Multiply the rate by your own function of the epoch, at every epoch but the first.
+    """Multiplies the rate by your own function of the epoch, at every epoch but the first.
 
         rate(t) = rate(t - 1) * lr_lambda(t)
 

@@ -24,7 +24,7 @@ __all__ = ["CyclicLR", "OneCycleLR"]
 
 
 class CyclicLR(LRScheduler):
-    """Move the rate up and down between base_lr and max_lr, and momentum the other way.
+    """Moves the rate up and down between base_lr and max_lr, and momentum the other way.
 
         rate(t) = base_lr + (max_lr - base_lr) * x * scale
         momentum(t) = max_momentum - (max_momentum - base_momentum) * x * scale
@@ -139,7 +139,7 @@ class CyclicLR(LRScheduler):
         return {**super().state_dict(), "_scale_fn_custom": custom}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a saved state; scale_fn is the one that this scheduler was built with."""
+        """Takes over a saved state; scale_fn is the one that this scheduler was built with."""
         state = {key: value for key, value in state_dict.items() if key != "_scale_fn_custom"}
         super().load_state_dict(state)
         load_function_state(self._scale_fn_custom, state_dict["_scale_fn_custom"])
@@ -255,7 +255,7 @@ class OneCycleLR(LRScheduler):
                 write_momentum(group, self.use_beta1, anneal(group[start], group[end], done))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a saved state, also PyTorch's older ones, which hold the function itself."""
+        """Takes over a saved state, also PyTorch's older ones, which hold the function itself."""
         state = dict(state_dict)
         function = state.pop("anneal_func", None)
         if function is not None and "_anneal_func_type" not in state:

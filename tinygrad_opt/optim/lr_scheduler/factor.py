@@ -9,7 +9,7 @@ from itertools import zip_longest
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from ...core.declared import constructor
+from ...core.declared import constructor, next_constructor
 from ...core.tensor import Tensor
 from ..learning_rates import Rate, as_held, current_rates, number
 from ..optimizer import Optimizer
@@ -174,19 +174,11 @@ def _constructor(cls: type, parameters: list[inspect.Parameter]) -> Any:
         optimizer, last_epoch = given.pop("optimizer"), given.pop("last_epoch")
         for name, value in given.items():  # vars(self).update would slow later reading down
             setattr(self, name, value)
-        _next(cls, self)(self, optimizer, last_epoch)
+        next_constructor(cls, self)(self, optimizer, last_epoch)
 
     shared = inspect.signature(LRScheduler.__init__).parameters
-    made = constructor([shared["optimizer"], *parameters, shared["last_epoch"]], run, globals())
-    made.__qualname__, made.declared = f"{cls.__qualname__}.__init__", True
-    return made
-
-
-def _next(cls: type, scheduler: Any) -> Any:
-    """The constructor that is called with (optimizer, last_epoch): the next that is written out."""
-    mro = type(scheduler).__mro__
-    constructors = (vars(c).get("__init__") for c in mro[mro.index(cls) + 1 :])
-    return next(f for f in constructors if f is not None and not hasattr(f, "declared"))
+    taken = [shared["optimizer"], *parameters, shared["last_epoch"]]
+    return constructor(cls.__qualname__, taken, run, globals())
 
 
 def _documented(own: str | None, function: str | None) -> str:

@@ -24,7 +24,7 @@ __all__ = [
 
 
 class ConstantLR(FactorScheduler, of=schedules.constant):
-    """Hold a fraction of the initial rate for total_iters epochs, then the whole of it.
+    """Holds a fraction of the initial rate for total_iters epochs, then the whole of it.
 
     Differs from PyTorch at total_iters=0, where its two forms disagree: here the factor is never
     applied, as in its closed form.
@@ -43,7 +43,7 @@ class ConstantLR(FactorScheduler, of=schedules.constant):
 
 
 class LinearLR(FactorScheduler, of=schedules.linear):
-    """Go from a fraction of the initial rate to another in a straight line: a warm-up, mostly.
+    """Goes from a fraction of the initial rate to another in a straight line: a warm-up, mostly.
 
     Differs from PyTorch at total_iters=0, where that stays at start_factor: a warm-up of no length
     is over here.
@@ -58,7 +58,7 @@ class LinearLR(FactorScheduler, of=schedules.linear):
 
 
 class StepLR(FactorScheduler, of=schedules.step_decay):
-    """Multiply the rate by gamma every step_size epochs.
+    """Multiplies the rate by gamma every step_size epochs.
 
     >>> from tinygrad_opt import optim, zeros
     >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
@@ -72,7 +72,7 @@ class StepLR(FactorScheduler, of=schedules.step_decay):
 
 
 class MultiStepLR(FactorScheduler, of=schedules.multi_step):
-    """Multiply the rate by gamma at each milestone, twice where one is listed twice.
+    """Multiplies the rate by gamma at each milestone, twice where one is listed twice.
 
         rate(t) = initial rate * gamma ^ (how many milestones are <= t)
 
@@ -109,13 +109,13 @@ class MultiStepLR(FactorScheduler, of=schedules.multi_step):
         return schedules.multi_step(sorted(self.milestones.elements()), self.gamma)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a saved state, also one that went through JSON, whose keys are text."""
+        """Takes over a saved state, also one that went through JSON, whose keys are text."""
         counts = {int(epoch): count for epoch, count in state_dict["milestones"].items()}
         super().load_state_dict({**state_dict, "milestones": Counter(counts)})
 
 
 class ExponentialLR(FactorScheduler, of=schedules.exponential):
-    """Multiply the rate by gamma every epoch.
+    """Multiplies the rate by gamma every epoch.
 
     >>> from tinygrad_opt import optim, zeros
     >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
@@ -127,7 +127,7 @@ class ExponentialLR(FactorScheduler, of=schedules.exponential):
 
 
 class PolynomialLR(FactorScheduler, of=schedules.polynomial):
-    """Let the rate fall to 0 along a power of the time that is left.
+    """Lets the rate fall to 0 along a power of the time that is left.
 
     >>> from tinygrad_opt import optim, zeros
     >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.8)
@@ -156,7 +156,7 @@ class FixedLR(FactorScheduler, of=schedules.fixed):
 
 
 class ExponentialDecayLR(FactorScheduler, of=schedules.exponential_decay):
-    """Let the rate fall by the same share in every epoch.
+    """Lets the rate fall by the same share in every epoch.
 
     >>> from math import log
     >>> from tinygrad_opt import optim, zeros
@@ -169,7 +169,7 @@ class ExponentialDecayLR(FactorScheduler, of=schedules.exponential_decay):
 
 
 class TimeDecayLR(FactorScheduler, of=schedules.inverse_time):
-    """Let the rate fall as one over time.
+    """Lets the rate fall as one over time.
 
     >>> from tinygrad_opt import optim, zeros
     >>> optimizer = optim.SGD([zeros(3, requires_grad=True)], lr=0.1)
@@ -243,7 +243,7 @@ class _ToEtaMin(FactorScheduler):
 
 
 class CosineAnnealingLR(_ToEtaMin, of=schedules.cosine):
-    """Let the rate fall to eta_min along half a cosine wave; beyond T_max it rises again.
+    """Lets the rate fall to eta_min along half a cosine wave; beyond T_max it rises again.
 
         rate(t) = eta_min + (initial rate - eta_min) * (1 + cos(pi * t / T_max)) / 2
 
@@ -268,7 +268,7 @@ class CosineAnnealingLR(_ToEtaMin, of=schedules.cosine):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """Let the rate fall along half a cosine wave, jump back to its initial value, and again.
+    """Lets the rate fall along half a cosine wave, jump back to its initial value, and again.
 
         rate = eta_min + (initial rate - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2
 
@@ -321,7 +321,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return [floor + (number(base) - floor) * factor for base in self.base_lrs]
 
     def step(self, epoch: float | None = None) -> None:
-        """Go to the next epoch, or to `epoch`, which may have a fraction.
+        """Goes to the next epoch, or to `epoch`, which may have a fraction.
 
         With fractions the rate moves with every batch: `step(epoch + batch / batches)`.
         Raises ValueError below 0.

@@ -25,7 +25,7 @@ __all__ = ["PlateauLR", "ReduceLROnPlateau"]
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """Multiply the rate by factor when a metric has not improved for more than patience epochs.
+    """Multiplies the rate by factor when a metric has not improved for more than patience epochs.
 
         bad epochs: those whose metric is not better than the best so far by the threshold
         rate = max(rate * factor, min_lr) after more than patience of them in a row
@@ -193,7 +193,7 @@ class PlateauLR(ReduceLROnPlateau):
             self._write_epoch(schedule(0))
 
     def step(self, metrics: SupportsFloat | None = None) -> None:  # type: ignore[override]
-        """Go to the next step of the schedule; judge a metric where there is one."""
+        """Goes to the next step of the schedule; judge a metric where there is one."""
         factor = self.schedule(self.last_epoch + 1)  # the first of what may fail
         if metrics is not None:
             self.plateaus += self._judge(float(metrics))
@@ -211,7 +211,7 @@ class PlateauLR(ReduceLROnPlateau):
         return {**super().state_dict(), "schedule": schedule_state(self, self.schedule)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a saved state, and its schedule."""
+        """Takes over a saved state, and its schedule."""
         super().load_state_dict({**state_dict, "schedule": load_schedule(state_dict)})
 
 

@@ -13,7 +13,7 @@ __all__ = ["SWALR"]
 
 
 class SWALR(LRScheduler):
-    """Take the rate from what it is to swa_lr in anneal_epochs, and leave it there.
+    """Takes the rate from what it is to swa_lr in anneal_epochs, and leave it there.
 
         rate(t) = swa_lr + (rate(0) - swa_lr) * (1 - a(t)),  a from 0 to 1 in anneal_epochs
         a(t) = (1 - cos(pi * t / anneal_epochs)) / 2,  or  t / anneal_epochs

@@ -22,7 +22,7 @@ def cyclic(
     mode: str = "triangular",
     gamma: float = 1.0,
 ) -> Formula:
-    """Go up and down between two values in straight lines, for ever.
+    """Goes up and down between two values in straight lines, for ever.
 
         f(t) = base + (peak - base) * x * scale
         x: rises from 0 to 1 in step_size_up steps, falls back in step_size_down steps

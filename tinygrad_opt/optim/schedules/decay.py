@@ -33,7 +33,7 @@ def fixed() -> Formula:
 
 @schedule
 def constant(factor: float = 1 / 3, total_iters: int = 5) -> Formula:
-    """Hold a fraction of the rate for a while, then give all of it.
+    """Holds a fraction of the rate for a while, then give all of it.
 
         f(t) = factor for t < total_iters, and 1 from then on
 
@@ -47,7 +47,7 @@ def constant(factor: float = 1 / 3, total_iters: int = 5) -> Formula:
 
 @schedule
 def linear(start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5) -> Formula:
-    """Go from one fraction of the rate to another in a straight line, and stay there.
+    """Goes from one fraction of the rate to another in a straight line, and stay there.
 
         f(t) = start_factor + (end_factor - start_factor) * t / total_iters,  t < total_iters
         f(t) = end_factor from then on
@@ -67,7 +67,7 @@ def linear(start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: in
 
 @schedule
 def step_decay(step_size: int, gamma: float = 0.1) -> Formula:
-    """Multiply the rate by gamma every step_size steps.
+    """Multiplies the rate by gamma every step_size steps.
 
         f(t) = gamma ^ floor(t / step_size)
 
@@ -82,7 +82,7 @@ def step_decay(step_size: int, gamma: float = 0.1) -> Formula:
 
 @schedule
 def multi_step(milestones: Sequence[int], gamma: float = 0.1) -> Formula:
-    """Multiply the rate by gamma at each milestone, twice where one is listed twice.
+    """Multiplies the rate by gamma at each milestone, twice where one is listed twice.
 
         f(t) = gamma ^ (how many milestones are <= t)
 
@@ -98,7 +98,7 @@ def multi_step(milestones: Sequence[int], gamma: float = 0.1) -> Formula:
 
 @schedule
 def exponential(gamma: float) -> Formula:
-    """Multiply the rate by gamma at every step.
+    """Multiplies the rate by gamma at every step.
 
         f(t) = gamma ^ t
 
@@ -136,7 +136,7 @@ def exponential_decay(decay_rate: float) -> Formula:
 
 @schedule
 def inverse_time(decay_rate: float) -> Formula:
-    """Let the rate fall as one over time, the "time decay" of textbooks.
+    """Lets the rate fall as one over time, the "time decay" of textbooks.
 
         f(t) = 1 / (1 + decay_rate * t)
 
@@ -222,7 +222,7 @@ def cosine_restarts(T_0: float, T_mult: float = 1, end_factor: float = 0.0) -> F
 
 @schedule
 def anneal(start: float, end: float, steps: int, strategy: str = "cos") -> Formula:
-    """Go from one value to another, and stay there.
+    """Goes from one value to another, and stay there.
 
         p = min(t / steps, 1)
         f(t) = start + (end - start) * (p, or (1 - cos(pi * p)) / 2)
