@@ -1,10 +1,15 @@
 """How the source is laid out: a path to read it by, imports that only go down, no circles."""
 
 import ast
+import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+import tinygrad_opt
 
 ROOT = Path(__file__).parents[1]
 
@@ -154,3 +159,22 @@ def test_the_path_is_told(page):
     places = [text.find(f"]({path})") for path in [*READING_PATH, *THEN]]
     assert -1 not in places
     assert places == sorted(places)
+
+
+# Names that stand elsewhere -----------------------------------------------------------------------
+
+
+def test_faces_are_there_without_an_import_of_their_own():
+    faces = "t.backend.xp, t.random.seed, t.sparse.SparseTensor, t.utils.data, t.utils.checkpoint"
+    code = f"import tinygrad_opt as t; {faces}, t.optim.rmsprop.RMSprop"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Adadelta", "Adagrad", "Adam", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"],
+)
+def test_pytorchs_places_of_optimizers(name):
+    module = importlib.import_module(f"tinygrad_opt.optim.{name.lower()}")
+    assert getattr(module, name) is getattr(tinygrad_opt.optim, name)

@@ -272,6 +272,25 @@ def test_unused_aliases_check_as_well():
         Two([leaf(1.0)], weight_decay=math.nan)
 
 
+def test_an_optimizer_may_say_letters_of_its_own():
+    class Halving(Toy):
+        own_coefficients = {"lr": "lr / 2.0**t"}  # noqa: RUF012
+
+    optimizer = Halving([leaf(1.0)], lr=0.5)
+    group = optimizer.param_groups[0]
+    usual = Toy([leaf(1.0)], lr=0.5).coefficients(group, 3)
+    place = toy.coefficients.index("lr")
+    assert optimizer.coefficients(group, 3)[place] == 0.5 / 8
+    assert optimizer.coefficients(group, 3)[:place] == usual[:place]
+
+
+def test_a_setting_that_an_own_letter_needs_is_missed():
+    optimizer = optim.Adagrad([leaf(1.0)])
+    del optimizer.param_groups[0]["lr_decay"]
+    with pytest.raises(ValueError, match="Adagrad: the rule adagrad has coefficients .*: lr;"):
+        optimizer.coefficients(optimizer.param_groups[0], 1)
+
+
 # What users' classes may do -----------------------------------------------------------------------
 
 

@@ -120,6 +120,9 @@ class SparseAdam(Optimizer):
     tensor([1.0000, 1.9000], requires_grad=True)
     """
 
+    own_coefficients = {  # noqa: RUF012
+        "wd": "0.0", "decay": "1.0", "c1": "sqrt(1.0 - beta2**t) / (1.0 - beta1**t)", "c2": "1.0",
+    }  # fmt: skip
     rule = kernels.adam
     state_names = {"m": "exp_avg", "v": "exp_avg_sq"}  # noqa: RUF012
 
@@ -128,11 +131,6 @@ class SparseAdam(Optimizer):
     betas: Betas = (0.9, 0.999)
     eps: Annotated[float, positive, "keeps the division finite, > 0"] = 1e-8
     maximize: Maximize = False
-
-    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
-        beta1, beta2 = group["betas"]
-        c1 = math.sqrt(1.0 - beta2**t) / (1.0 - beta1**t)
-        return self.usual(group, t, wd=0.0, decay=1.0, c1=c1, c2=1.0)
 
     def takes_rows(self, group: dict[str, Any]) -> bool:
         return True
@@ -180,6 +178,11 @@ class Adan(Optimizer):
     tensor([0.9000], requires_grad=True)
     """
 
+    own_coefficients = {  # noqa: RUF012
+        "decay": "1.0 / (1.0 + lr * weight_decay)",
+        "cm": "lr / (1.0 - beta1**t)",
+        "cd": "lr * beta2 / (1.0 - beta2**t)",
+    }
     rule = kernels.adan
     state_names = {  # noqa: RUF012
         "m": "exp_avg", "d": "exp_avg_diff", "v": "exp_avg_sq", "b": "pre_grad",
@@ -195,12 +198,6 @@ class Adan(Optimizer):
     _: KW_ONLY
     maximize: Maximize = False
     cautious: Cautious = False
-
-    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
-        lr, (beta1, beta2, _) = float(group["lr"]), group["betas"]
-        decay = 1.0 / (1.0 + lr * group["weight_decay"])
-        cm, cd = lr / (1.0 - beta1**t), lr * beta2 / (1.0 - beta2**t)
-        return self.usual(group, t, decay=decay, cm=cm, cd=cd)
 
     def begin(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run) -> None:
         gradient, last = run.arrays[1], run.arrays[5]

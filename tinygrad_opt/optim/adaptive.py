@@ -104,6 +104,7 @@ class Adagrad(Optimizer):
     tensor([0.9000], requires_grad=True)
     """
 
+    own_coefficients = {"lr": "lr / (1.0 + (t - 1) * lr_decay)"}  # noqa: RUF012
     rule = kernels.adagrad
     state_names = {"s": "sum"}  # noqa: RUF012
 
@@ -118,10 +119,6 @@ class Adagrad(Optimizer):
     maximize: Maximize = False
     differentiable: Differentiable = False
     fused: Fused = None
-
-    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
-        lr = float(group["lr"]) / (1.0 + (t - 1) * group["lr_decay"])
-        return self.usual(group, t, lr=lr)
 
     def takes_rows(self, group: dict[str, Any]) -> bool:
         if group["weight_decay"]:

@@ -30,7 +30,9 @@ def check_rule(optimizer: Any, base: type) -> None:
     own = ("rule_for", "coefficients", "update", "step")
     if all(getattr(cls, name) is getattr(base, name) for name in own):
         for group in optimizer.param_groups:
-            check_coefficients(cls.__name__, rule, [*group, *optimizer.scalar_states])
+            known = [*group, *optimizer.scalar_states]
+            special = tuple(optimizer.own_coefficients.items())
+            check_coefficients(cls.__name__, rule, known, special)
 
 
 def no_rule(name: str) -> NotImplementedError:

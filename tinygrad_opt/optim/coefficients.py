@@ -1,8 +1,8 @@
 """The usual coefficients of update rules: the letters of `kernels`, computed from settings.
 
-`USUAL` is the glossary. A rule names its coefficients by letter; of those that an optimizer does
-not compute itself, the expressions here are put together to one function for each rule, once, so
-that a step costs no more than if they had been written out. They are computed in double precision.
+`USUAL` is the glossary. A rule names its coefficients by letter; an optimizer may say others
+(`own_coefficients`). The expressions are put together to one function for each rule, once, so that
+a step costs no more than if they had been written out. They are computed in double precision.
 """
 
 from __future__ import annotations
@@ -61,12 +61,20 @@ USUAL: dict[str, tuple[str, ...]] = {
 }
 
 Formula = Callable[..., tuple[float, ...]]
+Special = tuple[tuple[str, str], ...]  # (letter, expression)
+
+_DECAYS = {"wd", "decay"}
 
 
-def check_coefficients(name: str, rule: UpdateRule, known: Collection[str]) -> None:
-    """ValueError unless all of the rule's coefficients follow from the settings `known`."""
+def check_coefficients(
+    name: str, rule: UpdateRule, known: Collection[str], special: Special = ()
+) -> None:
+    """ValueError unless all of the rule's coefficients follow from the settings `known`.
+
+    `special`: expressions that go before those of the glossary.
+    """
     letters = rule.coefficients
-    missing = [c for c in letters if _expression(c, known, letters) is None]
+    missing = [c for c in letters if _expression(c, known, letters, special) is None]
     if missing:
         raise ValueError(
             f"{name}: the rule {rule.name} has coefficients that are no hyper-parameters: "
@@ -77,15 +85,17 @@ def check_coefficients(name: str, rule: UpdateRule, known: Collection[str]) -> N
 
 @lru_cache(maxsize=256)
 def formula_for(
-    owner: str, rule: UpdateRule, known: tuple[str, ...], own: tuple[str, ...]
-) -> Formula:
+    owner: str, rule: UpdateRule, known: tuple[str, ...], own: tuple[str, ...] = (),
+    special: Special = (),
+) -> Formula:  # fmt: skip
     """The function (group, t, *own) -> the rule's coefficients, of which `own` are given.
 
+    `special`: expressions that go before those of the glossary.
     Raises ValueError if one is neither given nor follows from the settings `known`.
     """
-    check_coefficients(owner, rule, [*known, *own])
+    check_coefficients(owner, rule, [*known, *own], special)
     letters = [c for c in rule.coefficients if c not in own]
-    usual = {c: str(_expression(c, known, letters)) for c in letters}
+    usual = {c: str(_expression(c, known, letters, special)) for c in letters}
     reads: dict[str, str] = {}  # each setting is read once
     for name in (name for expression in usual.values() for name in _names(expression)):
         if name == "t":
@@ -106,17 +116,20 @@ def formula_for(
     return made["formula"]
 
 
-def _expression(letter: str, known: Collection[str], letters: Collection[str]) -> str | None:
+def _expression(
+    letter: str, known: Collection[str], letters: Collection[str], special: Special
+) -> str | None:
     """How a letter is computed from settings of these names; None if it cannot be.
 
     `letters`: all that the rule names. One that both draws to 0 (`wd`) and shrinks (`decay`) needs
     the setting that chooses: by `weight_decay` alone it would do both.
     """
     usual = USUAL.get(letter, ())
-    if letter == "t" or (letter in known and letter != "lr"):
+    if letter in dict(special):
+        usual = (dict(special)[letter],)
+    elif letter == "t" or (letter in known and letter != "lr"):
         return f"_float({letter})"
-    both = {"wd", "decay"}
-    if letter in both and both <= set(letters) and not both & set(known):
+    elif letter in _DECAYS and set(letters) >= _DECAYS and not _DECAYS & set(known):
         usual = usual[:-1]
     for expression in usual:
         names = [name for name in _names(expression) if name not in ("t", "sqrt", "_float")]

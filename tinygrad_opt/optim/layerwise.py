@@ -44,6 +44,10 @@ class LAMB(Optimizer):
     tensor([2.6464, 3.6464], requires_grad=True)
     """
 
+    own_coefficients = {  # noqa: RUF012
+        "c1": "1.0 / (1.0 - beta1**t) if bias_correction else 1.0",
+        "c2": "1.0 / sqrt(1.0 - beta2**t) if bias_correction else 1.0",
+    }
     rule = kernels.adam_direction
     state_names = {"m": "exp_avg", "v": "exp_avg_sq"}  # noqa: RUF012
 
@@ -62,11 +66,6 @@ class LAMB(Optimizer):
         super().check_settings(s)
         if s["trust_clip"] is not None:
             at_least_zero("LAMB", "trust_clip", s["trust_clip"])
-
-    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
-        if group["bias_correction"]:
-            return super().coefficients(group, t)
-        return self.usual(group, t, c1=1.0, c2=1.0)
 
     def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:
         values, *rest = run.arrays

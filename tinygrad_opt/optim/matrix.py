@@ -164,6 +164,13 @@ class SOAP(Optimizer):
             [0.0000, 3.9000]], requires_grad=True)
     """
 
+    # The published code corrects the step, not the averages: eps is as small beside either v.
+    own_coefficients = {  # noqa: RUF012
+        "sign": "1.0",
+        "wd": "0.0",
+        "c1": "1.0 / (1.0 - beta1**t) / (1.0 / sqrt(1.0 - beta2**t)) if correct_bias else 1.0",
+        "c2": "1.0",
+    }
     rule = kernels.adam_direction
     state_names = {"m": "exp_avg", "v": "exp_avg_sq"}  # noqa: RUF012
 
@@ -189,14 +196,6 @@ class SOAP(Optimizer):
                 "SOAP: Invalid precondition_frequency value: "
                 f"{s['precondition_frequency']} (must be at least 1)"
             )
-
-    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
-        beta1, beta2 = group["betas"]
-        # The published code corrects the step, not the averages: eps is as small beside either v.
-        scale = 1.0
-        if group["correct_bias"]:
-            scale = (1.0 / (1.0 - beta1**t)) / (1.0 / math.sqrt(1.0 - beta2**t))
-        return self.usual(group, t, sign=1.0, wd=0.0, c1=scale, c2=1.0)
 
     @quiet
     def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:

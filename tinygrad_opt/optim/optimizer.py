@@ -63,6 +63,7 @@ class Optimizer(Saved):
 
     _declared: dict[str, Setting] = {}  # noqa: RUF012  what `@declared` found in the class body
     rule: UpdateRule  # which rule to run; `rule_for` may choose by group
+    own_coefficients: dict[str, str] = {}  # noqa: RUF012  letters -> expressions in settings and t
     state_names: dict[str, str] = {}  # noqa: RUF012  the rule's letters -> names in `state`
     more_states: tuple[str, ...] = ()  # letters of states that are flat too, but not the rule's
     scalar_states: dict[str, float] = {}  # noqa: RUF012  one number per parameter, and its start
@@ -103,10 +104,10 @@ class Optimizer(Saved):
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
         """The rule's coefficients at step `t` (1, 2, ...), computed in double precision.
 
-        Each is the setting of the same name, or follows from settings as the glossary in
-        `coefficients.py` says. Who computes some of them himself returns `usual` with these. A
-        class with `scalar_states` gets their values before the step as keywords, of the type they
-        are stored in.
+        Each is the setting of the same name, or follows from settings as `own_coefficients` or the
+        glossary in `coefficients.py` says. Who computes some of them himself returns `usual` with
+        these. A class with `scalar_states` gets their values before the step as keywords, of the
+        type they are stored in.
         """
         try:
             return self._formulas[self.rule_for(group), len(group)](group, t)
@@ -122,7 +123,8 @@ class Optimizer(Saved):
         key = (rule, len(group), *own)
         formula = self._formulas.get(key)
         if formula is None:
-            formula = formula_for(type(self).__name__, rule, tuple(group), tuple(own))
+            special = tuple(self.own_coefficients.items())
+            formula = formula_for(type(self).__name__, rule, tuple(group), tuple(own), special)
             self._formulas[key] = formula
         return formula(group, t, *own.values())
 

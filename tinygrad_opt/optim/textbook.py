@@ -27,7 +27,7 @@ What that does to a trajectory:
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 from ..kernels import textbook as rules
 from .optimizer import Optimizer
@@ -121,12 +121,9 @@ class Adam(Optimizer):
     """
 
     rule = rules.adam
+    own_coefficients = {"c2": "1.0 / (1.0 - beta2**t)"}  # noqa: RUF012  no root: eps is inside it
 
     params: Params
     lr: LearningRate = 1e-3
     betas: Betas = (0.9, 0.999)
     eps: Epsilon = 1e-8
-
-    def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
-        c2 = 1.0 / (1.0 - group["betas"][1] ** t)  # not its root, as eps is inside
-        return self.usual(group, t, c2=c2)

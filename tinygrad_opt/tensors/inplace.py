@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import functions, ops
+from .. import ops
 from ..arrays import dtypes, random
 from ..arrays.device import device_of, to_device
 from ..arrays.quiet import SETTINGS, restore, silence
@@ -25,12 +25,10 @@ from ..autograd.modes import no_grad
 from ..core.errors import explain
 from ..core.node import Variable
 from ..core.promote import fitted
-from ..core.public import public
 from ..core.record import mode
 from ..core.versions import note_write
 from ..functions.arithmetic import scaled
 from . import indexing
-from .operators import Operators
 
 
 def _recorded(tensor: Any, name: str, *others: Any) -> bool:
@@ -166,13 +164,11 @@ def _shape_form(method: str) -> Callable[..., Any]:
 def _described(form: Any, name: str, doc: str, signature: Any = None) -> Any:
     """`form` with its name and documentation, and the signature of what it is the form of."""
     form.__name__, form.__qualname__, form.__doc__ = name, f"Tensor.{name}", doc
-    form.__signature__ = signature or inspect.signature(_method(name[:-1]))
+    if signature is None:
+        form.like = name[:-1]  # `methods.py` gives it the signature, once that method is there
+    else:
+        form.__signature__ = signature
     return form
-
-
-def _method(name: str) -> Any:
-    method = getattr(Operators, name, None)
-    return method or public(functions.BARE[name], name, "Tensor")
 
 
 def _iadd(a: Any, b: Any) -> None:

@@ -8,6 +8,8 @@ of the same name, but for those in NOT_METHODS; operators are the operations in 
 
 from __future__ import annotations
 
+import inspect
+
 from .. import functions, ops
 from ..core.public import name_methods, public
 from ..core.tensor import Tensor
@@ -45,6 +47,9 @@ def _bind() -> None:
         for name, method in vars(methods).items():
             if name not in _NOT_BOUND:
                 setattr(Tensor, name, method)
+    for method in vars(InPlace).values():
+        if hasattr(method, "like"):
+            method.__signature__ = inspect.signature(getattr(Tensor, method.like))
     Tensor._namespace = ops
 
 
