@@ -287,7 +287,7 @@ def test_an_optimizer_may_say_letters_of_its_own():
 def test_a_setting_that_an_own_letter_needs_is_missed():
     optimizer = optim.Adagrad([leaf(1.0)])
     del optimizer.param_groups[0]["lr_decay"]
-    with pytest.raises(ValueError, match="Adagrad: the rule adagrad has coefficients .*: lr;"):
+    with pytest.raises(ValueError, match=r"Adagrad: the rule adagrad has coefficients .*: lr;"):
         optimizer.coefficients(optimizer.param_groups[0], 1)
 
 
