@@ -34,8 +34,15 @@ NOT_METHODS = {
 }  # fmt: skip
 
 METHODS = (Operators, Gradients, Conversions, Container, InPlace, Description, Constructor)
-_OF_EVERY_CLASS = frozenset(vars(type("Empty", (), {"__slots__": (), "__doc__": ""})))
-_NOT_BOUND = _OF_EVERY_CLASS | {"__annotations__", "__hash__", "array"}
+
+
+class _Empty:
+    """What stands in every class is no method."""
+
+    __slots__ = ()
+
+
+_NOT_BOUND = {*vars(_Empty), "__annotations__", "__hash__", "array"}
 
 
 def _bind() -> None:
