@@ -13,7 +13,6 @@ holds each pair equal.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
@@ -188,23 +187,6 @@ class _NumpyNamespace(Sums, FastWindows, Namespace):
         return loss, slope
 
 
-class _CupyNamespace(Namespace):
-    def erf(self, x: Any) -> Any:
-        return _cupy_special("erf")(x)
-
-    def erfc(self, x: Any) -> Any:
-        return _cupy_special("erfc")(x)
-
-    def erfinv(self, x: Any) -> Any:
-        return _cupy_special("erfinv")(x)
-
-    def lgamma(self, x: Any) -> Any:
-        return _cupy_special("gammaln")(x)
-
-    def polygamma(self, x: Any, n: int) -> Any:
-        return _cupy_special("polygamma")(n, x)
-
-
 def check_classes(index: Any, classes: int) -> None:
     """Raise IndexError unless all of `index`, integers, lie in [0, classes)."""
     outside = (index < 0) | (index >= classes)
@@ -224,10 +206,6 @@ def _occurrences(places: Any) -> Any:
     turns = np.empty_like(position)
     turns[order] = position - np.maximum.accumulate(np.where(new, position, 0))
     return turns
-
-
-def _cupy_special(name: str) -> Any:
-    return getattr(importlib.import_module("cupyx.scipy.special"), name)
 
 
 keep_freed_memory()  # before the first large array is freed
