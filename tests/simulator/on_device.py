@@ -36,7 +36,7 @@ if SIMULATED:
 
     cupy = standin_cupy.install()
 
-import tinygrad_opt as tg
+import tinygrad_opt as tg  # noqa: E402  after the stand-in
 
 CUDA = tg.device("cuda", 0)
 sys.path.append(str(Path(__file__).parents[1] / "optim"))  # the table of optimizers

@@ -70,7 +70,8 @@ METHODS = {
     "argmin": "axis out dtype keepdims", "astype": "dtype order casting subok copy",
     "clip": "min max out", "copy": "order", "cumsum": "axis dtype out", "dot": "b out",
     "max": "axis out keepdims", "mean": "axis dtype out keepdims", "min": "axis out keepdims",
-    "nonzero": "", "prod": "axis dtype out keepdims", "ravel": "order", "repeat": "repeats axis", "reshape": "order copy",
+    "nonzero": "", "prod": "axis dtype out keepdims", "ravel": "order",
+    "repeat": "repeats axis", "reshape": "order copy",
     "squeeze": "axis", "sum": "axis dtype out keepdims", "swapaxes": "axis1 axis2",
     "transpose": "", "view": "dtype type",
 }  # fmt: skip

@@ -157,7 +157,9 @@ def test_numpy_is_refused():
 
 
 def test_a_device_that_is_not_there():
-    with pytest.raises(RuntimeError, match="cuda:3: invalid device ordinal: tensors lie on one GPU"):
+    with pytest.raises(
+        RuntimeError, match="cuda:3: invalid device ordinal: tensors lie on one GPU"
+    ):
         tg.ones(1).to("cuda:3")
     with pytest.raises(RuntimeError, match="CUDA_VISIBLE_DEVICES=1"):
         tg.ones(1, device=tg.device("cuda", 1))

@@ -134,9 +134,10 @@ def to_device(array: Any, device: Device | str) -> Any:
         return array
     if device.type == "cpu":
         return cupy().asnumpy(array)
+    library = cupy()
     check_device(device)
-    with cupy().cuda.Device(device.index or 0):
-        return cupy().asarray(array)
+    with library.cuda.Device(0):
+        return library.asarray(array)
 
 
 def synchronize() -> None:

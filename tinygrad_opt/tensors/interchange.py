@@ -26,10 +26,9 @@ class Interchange(Tensor):
 
     def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None,
                    copy: bool | None = None) -> Any:  # fmt: skip
-        array = _exported(self)
-        return array.__dlpack__(
-            stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
-        )
+        how = dict(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+        given = {name: value for name, value in how.items() if value is not None}
+        return _exported(self).__dlpack__(**given)  # NumPy 2.0 knows `stream` alone
 
     def __dlpack_device__(self) -> Any:
         return self.array.__dlpack_device__()
