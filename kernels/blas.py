@@ -146,21 +146,21 @@ _FIGURES = {
 }
 
 _KINDS = np.dtype(np.float32), np.dtype(np.float64)
+_dot = np.dot
 _kernels: dict[tuple[str, str], Any] = {}
 _available: bool | None = None  # whether OpenBLAS was found; looked for at the first product
 
 
 def multiply(x: Any, y: Any) -> Any:
     """The product of two matrices, as np.dot."""
-    if x.ndim == 2 and y.ndim == 2:
-        m, k = x.shape
-        n = y.shape[1]
-        if m * n * k >= WORTH_CUTTING and x.dtype is y.dtype and x.dtype in _KINDS:
-            kernel = _kernels.get((x.dtype.char, "matrices")) or _load(x.dtype, "matrices")
-            if kernel is not None and x.flags.aligned and y.flags.aligned:
-                out = np.empty((m, n), x.dtype)
-                if kernel(x, y, out):
-                    return out
+    if x.size * y.shape[-1] < WORTH_CUTTING:
+        return _dot(x, y)
+    if x.ndim == 2 and y.ndim == 2 and x.dtype is y.dtype and x.dtype in _KINDS:
+        kernel = _kernels.get((x.dtype.char, "matrices")) or _load(x.dtype, "matrices")
+        if kernel is not None and x.flags.aligned and y.flags.aligned:
+            out = np.empty((x.shape[0], y.shape[1]), x.dtype)
+            if kernel(x, y, out):
+                return out
     return np.dot(x, y)
 
 
