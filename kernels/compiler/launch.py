@@ -9,6 +9,7 @@ which an array is passed. Where either is missing, `prepare` returns None, and N
 from __future__ import annotations
 
 import ctypes
+import importlib
 import struct
 import threading
 from collections.abc import Sequence
@@ -76,8 +77,7 @@ def prepare(
 ) -> Packed | None:  # fmt: skip
     """Compile `kernel`, a `@cuda.jit` function, and return how the driver launches it, or None."""
     try:
-        from cuda.bindings import driver
-
+        driver = importlib.import_module("cuda.bindings.driver")
         compiled = kernel.compile(signature)._codelibrary.get_cufunc()
         function = _function(driver, compiled)
     except (ImportError, AttributeError, TypeError):  # another numba-cuda: it launches by itself

@@ -113,8 +113,7 @@ def emulated(monkeypatch):
         counts = 2 + len(rule.states), len(rule.coefficients)
         driver = Driver(*counts, dtype, **settings)
         dispatcher = Dispatcher(compiled)
-        monkeypatch.setitem(sys.modules, "cuda", SimpleNamespace(bindings=None))
-        monkeypatch.setitem(sys.modules, "cuda.bindings", SimpleNamespace(driver=driver))
+        monkeypatch.setitem(sys.modules, "cuda.bindings.driver", driver)
         monkeypatch.setitem(rule._kernels["cuda"], dtype, dispatcher)
         return driver, dispatcher
 
