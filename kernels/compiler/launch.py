@@ -80,6 +80,8 @@ def prepare(
         driver = importlib.import_module("cuda.bindings.driver")
         compiled = kernel.compile(signature)._codelibrary.get_cufunc()
         function = _function(driver, compiled)
+        if _arguments(compiled) not in (None, _WORDS * counts[0] + counts[1]):
+            return None
     except (ImportError, AttributeError, TypeError):  # another numba-cuda: it launches by itself
         return None
     made = Packed(driver, function, counts, dtype, grid)
@@ -96,6 +98,14 @@ def _function(driver: Any, compiled: Any) -> Any:
     if int(error):
         raise AttributeError(f"the driver does not know the kernel: {error!r}")
     return function
+
+
+def _arguments(compiled: Any) -> int | None:
+    """Return how many arguments the compiled kernel takes; None where the driver cannot tell."""
+    try:
+        return int(compiled.kernel.num_arguments)
+    except Exception:  # an older driver, or another cuda.core
+        return None
 
 
 def _enter_context() -> None:
