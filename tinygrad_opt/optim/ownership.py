@@ -81,7 +81,7 @@ class GradSlot:
 
 def gradient_held_alone(p: Tensor) -> bool:
     """Whether nobody but the parameter holds its gradient."""
-    return _references(p._grad) <= _ALONE and not is_foreign(p._grad.array)  # type: ignore[union-attr]
+    return _references(p._grad) <= _ALONE and not is_foreign(p._grad.array)
 
 
 def held_alone(params: list[Tensor]) -> list[bool]:
