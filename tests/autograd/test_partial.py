@@ -111,7 +111,7 @@ def test_a_part_is_an_array_to_whoever_looks_at_it():
     part = partial.Part(np.ones(2), (3,), slice(1, 3))
     np.testing.assert_array_equal(np.asarray(part), [0, 1, 1])
     assert np.asarray(part, np.float32).dtype == np.float32
-    with pytest.warns(UserWarning, match="Anomaly"), tg.autograd.detect_anomaly():
+    with pytest.warns(UserWarning, match="Anomaly"), tg.autograd.detect_anomaly():  # noqa: PT031
         x = of(3)
         (x * 1.0)[1:].sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), [0, 1, 1])
