@@ -193,9 +193,8 @@ def _load(dtype: np.dtype[Any], kind: str) -> Any:
         return None
     letter = {"f": "s", "d": "d"}[dtype.char]
     fields = {"dtype": dtype.name, "size": dtype.itemsize, "letter": letter, **_FIGURES}
-    kernel = pool.load(
-        f"product_of_{kind}", lambda on_disk: _TEXT.format(cache=on_disk, **fields)
-    )  # fmt: skip
+    text = _COMMON + {"matrices": _MATRICES, "stacks": _STACKS}[kind]
+    kernel = pool.load(f"product_of_{kind}", lambda on_disk: text.format(cache=on_disk, **fields))
     _kernels[dtype.char, kind] = kernel
     return kernel
 
