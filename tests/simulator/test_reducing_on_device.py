@@ -27,6 +27,8 @@ SETTINGS = [
     ("SOAP", dict(lr=0.1, precondition_frequency=2, max_precond_dim=2)),
 ]
 
+TOLERANCE = {"SOAP": 1e-6}  # its bases: eigenvectors, of which other libraries find other digits
+
 
 def parameters(name, device):
     shapes = [(3, 2), (2, 3)] if name == "Muon" else [(3,), (2, 3)]
@@ -37,7 +39,8 @@ def parameters(name, device):
 def go_on(params, optimizer, steps):
     for step in steps:
         for i, p in enumerate(params):
-            g = np.sin(0.7 * step + i + np.arange(p.numel())).reshape(p.shape)
+            # Of full rank: along a direction without gradients, rounding errors over eps decide.
+            g = np.sin((step + 1.3) * (i + 1 + np.arange(p.numel()))).reshape(p.shape)
             p.grad = tg.tensor(g, device=p.device)
         optimizer.step()
 
@@ -48,7 +51,7 @@ def test_they_end_where_they_end_on_the_cpu(name, settings):
     for ps in (expected, params):
         go_on(ps, getattr(optim, name)(ps, **settings), range(6))
     for p, q in zip(params, expected, strict=True):
-        np.testing.assert_allclose(host(p), q.detach().numpy(), rtol=1e-10)
+        np.testing.assert_allclose(host(p), q.detach().numpy(), rtol=TOLERANCE.get(name, 1e-10))
 
 
 @pytest.mark.parametrize("name", dict.fromkeys(name for name, _ in SETTINGS))
@@ -62,7 +65,7 @@ def test_state_moves_with_the_parameters(name):
     go_on(params, optimizer, range(3, 6))
     go_on(expected, getattr(optim, name)(expected, **settings), range(6))
     for p, q in zip(params, expected, strict=True):
-        np.testing.assert_allclose(host(p), q.detach().numpy(), rtol=1e-10)
+        np.testing.assert_allclose(host(p), q.detach().numpy(), rtol=TOLERANCE.get(name, 1e-10))
 
 
 @pytest.mark.parametrize("settings", [dict(lr=0.01), dict(line_search_fn="strong_wolfe")], ids=str)
