@@ -109,6 +109,42 @@ def launch(
     return None
 
 
+def launch_over(
+    kernel: Any, letters: str, kinds: str, arrays: Sequence[Any], scalars: Sequence[Any],
+    blocks: int | None, threads: int,
+) -> None:  # fmt: skip
+    """Run a kernel that takes arrays as vectors, then scalars, on CuPy's current stream.
+
+    letters, kinds: the types of the arrays' elements and of the scalars, as of `struct`.
+    blocks: None for as many as give a thread to each element, of which the first scalar tells.
+    """
+    simulated = _is_simulated(arrays[0])
+    if simulated:
+        threads = 4  # few: each is a Python thread
+    if blocks is None:
+        blocks = -(-scalars[0] // threads)
+    if simulated:
+        kernel[blocks, threads](*(a.reshape(-1) for a in arrays), *scalars)
+        return
+    key = kernel, letters
+    try:
+        packed = _packed[key]
+    except KeyError:
+        signature = *(_TYPES[c][::1] for c in letters), *(_TYPES[c] for c in kinds)
+        itemsizes = tuple(np.dtype(c).itemsize for c in letters)
+        packed = _packed[key] = prepare(kernel, signature, itemsizes, kinds)
+    if packed is not None:
+        packed(arrays, scalars, blocks, threads, current_stream())
+        return
+    types = (np.dtype(c).type for c in kinds)
+    given = [make(scalar) for make, scalar in zip(types, scalars, strict=True)]
+    flat = (_handle(a.reshape(-1)) for a in arrays)
+    kernel[blocks, threads, _stream(arrays[0])](*flat, *given)
+
+
+_TYPES: dict[str, Any] = {"f": numba.float32, "d": numba.float64, "q": numba.int64}
+
+
 def hold(held: dict[int, Any], arrays: Sequence[Any], packed: Packed) -> None:
     """Put into `held`, by the id of the first array, what launches over these arrays again.
 
