@@ -16,6 +16,7 @@ import numpy as np
 from ..kernels.fused import on_device
 from . import faults
 from .namespace import Namespace
+from .windows import Window
 
 __all__ = ["CupyNamespace"]
 
@@ -159,6 +160,20 @@ class CupyNamespace(Namespace):
         arrays = gates, u, h, dh, dz, du, before
         on_device.over_elements("gru_step_back", h.size, arrays, h.shape[1])
         return dz, du, before
+
+    def columns(self, x: Any, at: Window) -> Any:
+        """One copy of a view, where `Windows` copies tap by tap."""
+        if at.padded == at.image:
+            padded = self.module.ascontiguousarray(x)
+        else:
+            padded = self.module.zeros((*x.shape[:2], *at.padded), x.dtype)
+            padded[at.inside] = x
+        batch, channel, *axes = padded.strides
+        strides = (batch, channel, *(s * d for s, d in zip(axes, at.dilation, strict=True)),
+                   *(s * n for s, n in zip(axes, at.stride, strict=True)))  # fmt: skip
+        view = self._strided(padded, (*x.shape[:2], *at.kernel, *at.output), strides)
+        shape = (*x.shape[:2], math.prod(at.kernel), *at.output)
+        return self.module.ascontiguousarray(view).reshape(shape)
 
     def _like(self, x: Any) -> Any:
         return self.module.empty(x.shape, x.dtype)
