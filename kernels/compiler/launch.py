@@ -54,9 +54,7 @@ class Packed:
     driver: `cuda.bindings.driver`.  function: its CUfunction.  itemsizes: of the arrays' elements.
     """
 
-    def __init__(
-        self, driver: Any, function: Any, itemsizes: tuple[int, ...], kinds: str
-    ) -> None:
+    def __init__(self, driver: Any, function: Any, itemsizes: tuple[int, ...], kinds: str) -> None:
         self._launch, self._function = driver.cuLaunchKernel, function
         self._itemsizes, self._kinds = itemsizes, kinds
         self._block = Block(len(itemsizes), kinds)
@@ -145,7 +143,12 @@ def prepare(
         if not _takes(driver, compiled, itemsizes, kinds):
             return None
         made = Packed(driver, function, itemsizes, kinds)
-    except (ImportError, AttributeError, TypeError, ValueError):  # another numba-cuda: it launches by itself
+    except (
+        ImportError,
+        AttributeError,
+        TypeError,
+        ValueError,
+    ):  # another numba-cuda: it launches by itself
         return None
     made.keeps = compiled  # type: ignore[attr-defined]  # the module with the machine code
     return made

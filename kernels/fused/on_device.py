@@ -280,9 +280,7 @@ def kernel(name: str, dtype: np.dtype[Any]) -> tuple[Any, str, str]:
 
         arrays, scalars, _ = _TEXTS[name]
         letters = arrays.replace("d", dtype.char).replace("i", "q")
-        compiled = cache.load(
-            name, lambda on_disk: text(name, dtype.name, on_disk), cuda.made_by()
-        )
+        compiled = cache.load(name, lambda on_disk: text(name, dtype.name, on_disk), cuda.made_by())
         found = compiled, letters, scalars.replace("d", dtype.char)
         _kernels[name, dtype.char] = found
     return found

@@ -6,6 +6,7 @@ threads cannot change a bit.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -195,28 +196,28 @@ def norms(x: Any, offsets: Sequence[int]) -> list[float]:
     """Return the norm of each part of `x`, from one offset to the next; of CuPy's with one wait."""
     if not isinstance(x, np.ndarray):
         return [math.sqrt(total) for total in _parts("squares", x, x, offsets)]
-    return [norm(x[a:b]) for a, b in zip(offsets, offsets[1:], strict=False)]
+    return [norm(x[a:b]) for a, b in itertools.pairwise(offsets)]
 
 
 def magnitudes(x: Any, offsets: Sequence[int]) -> list[float]:
     """Return the sum of |x| in each part of `x`, as `norms`."""
     if not isinstance(x, np.ndarray):
         return _parts("magnitudes", x, x, offsets)
-    return [norm(x[a:b], 1) for a, b in zip(offsets, offsets[1:], strict=False)]
+    return [norm(x[a:b], 1) for a, b in itertools.pairwise(offsets)]
 
 
 def dots(x: Any, y: Any, offsets: Sequence[int]) -> list[float]:
     """Return the sum of x * y in each part of the two, as `norms`."""
     if not isinstance(x, np.ndarray):
         return _parts("products", x, y, offsets)
-    return [dot(x[a:b], y[a:b]) for a, b in zip(offsets, offsets[1:], strict=False)]
+    return [dot(x[a:b], y[a:b]) for a, b in itertools.pairwise(offsets)]
 
 
 def nonzeros(x: Any, offsets: Sequence[int]) -> list[int]:
     """Return how many elements of each part of `x` are not 0, as `norms`."""
     if not isinstance(x, np.ndarray):
         return [int(count) for count in _parts("nonzeros", x, x, offsets)]
-    return [int((x[a:b] != 0).sum()) for a, b in zip(offsets, offsets[1:], strict=False)]
+    return [int((x[a:b] != 0).sum()) for a, b in itertools.pairwise(offsets)]
 
 
 def _parts(kind: str, x: Any, y: Any, offsets: Sequence[int]) -> list[float]:

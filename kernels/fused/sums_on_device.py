@@ -8,6 +8,7 @@ whatever lies beside the part. The same for the CPU is `kernels/fused/reduce.py`
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,7 +106,7 @@ def _pieces(offsets: tuple[int, ...]) -> tuple[Any, list[int]]:
     """Where each piece begins and ends, and the number of each part's first piece."""
     pieces: list[tuple[int, int]] = []
     firsts = []
-    for a, b in zip(offsets, offsets[1:], strict=False):
+    for a, b in itertools.pairwise(offsets):
         firsts.append(len(pieces))
         pieces += [(k, min(k + PIECE, b)) for k in range(a, max(b, a + 1), PIECE)]
     return np.array(pieces, np.int64).reshape(-1, 2), firsts

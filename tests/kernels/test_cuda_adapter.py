@@ -118,7 +118,7 @@ def test_numbas_own_arrays_need_no_conversion():
     assert adapter._stream(array) == 0
 
 
-@pytest.mark.parametrize("order", [1, 2, 3, math.inf])
+@pytest.mark.parametrize("order", [3, math.inf])
 def test_norms(conversions, order):
     values = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
     assert norm(CupyArray(values), order) == pytest.approx(norm(values, order), rel=1e-12)

@@ -6,6 +6,7 @@ from on_device import CUDA, host
 
 import tinygrad_opt as tg
 from tinygrad_opt import kernels, optim
+from tinygrad_opt.kernels.fused import reduce, sums_on_device
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -95,3 +96,33 @@ def test_products_of_device_vectors():
     assert on_device == pytest.approx(kernels.dot(x, y), rel=1e-12)
     with pytest.raises(TypeError, match="of one dtype, on one device"):
         kernels.dot(tg.tensor(x, device=CUDA).array, y)
+
+
+OFFSETS = (3, 3, 10, 60, 1000)
+PARTS = {"norms": 1, "magnitudes": 1, "nonzeros": 1, "dots": 2}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", PARTS)
+def test_sums_of_parts(name, dtype, monkeypatch):
+    monkeypatch.setattr(sums_on_device, "PIECE", 256)
+    sums_on_device._pieces.cache_clear()
+    sums_on_device._on_device.cache_clear()
+    rng = np.random.default_rng(0)
+    vectors = [rng.standard_normal(1000).astype(dtype) for _ in range(PARTS[name])]
+    vectors[0][::7] = 0
+    function = getattr(reduce, name)
+    found = function(*(tg.tensor(v, device=CUDA).array for v in vectors), OFFSETS)
+    assert found == pytest.approx(function(*vectors, OFFSETS), rel=1e-12)
+    whole = function(*(tg.tensor(v, device=CUDA).array for v in vectors), (60, 1000))
+    assert whole == found[-1:]  # whatever lies beside it
+    sums_on_device._pieces.cache_clear()
+    sums_on_device._on_device.cache_clear()
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_norms_of_device_vectors(order):
+    x = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    on_device = tg.tensor(x, device=CUDA).array
+    assert kernels.norm(on_device, order) == pytest.approx(kernels.norm(x, order), rel=1e-12)
+    assert kernels.norm(on_device[:0], order) == 0.0

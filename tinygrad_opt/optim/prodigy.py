@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from .. import kernels
-from ..kernels.fused import reduce
 from ..autograd.modes import enable_grad
+from ..kernels.fused import reduce
 from .flat import Run
 from .optimizer import Optimizer
 from .settings import Betas, Decoupled, LearningRate, Params, WeightDecay, above_zero, declared
