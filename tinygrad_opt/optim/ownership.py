@@ -60,7 +60,7 @@ class GradSlot:
         return self.tensor if self._write(g) else wrap_plain(g.copy())
 
     def gather(self, g: Any) -> bool:
-        """Copy a gradient that was assigned here, for a step; False where that cannot be."""
+        """Whether a gradient's numbers lie here for a step; those of an assigned one are copied."""
         if self.holds(g):
             return True
         return type(g) is Tensor and self._write(g.array)
