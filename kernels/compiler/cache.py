@@ -7,6 +7,7 @@ per process, and one warning says so.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import linecache
@@ -22,6 +23,8 @@ from typing import Any
 
 import numba
 from numba import config
+
+_FUNCTIONS = "tinygrad_opt.kernels.functions"  # how a kernel's text imports them
 
 _warned = False
 
@@ -55,6 +58,8 @@ def _load_from_disk(function: str, text: str) -> Any:
     # Numba's version is part of the name, so two environments do not evict each other's code; and
     # so is the one setting that changes the machine code and that Numba's own index does not know.
     made_by = f"{numba.__version__} {bool(getattr(config, 'BOUNDSCHECK', 0))}"
+    if _FUNCTIONS in text:  # its formulas become part of the machine code
+        made_by += _digest_of_functions()
     digest = hashlib.sha256(f"{made_by}\n{text}".encode()).hexdigest()[:20]
     path = _usable_folder() / f"{function}_{digest}.py"
     _write(path, text)
@@ -66,6 +71,14 @@ def _load_from_disk(function: str, text: str) -> Any:
     sys.modules[name] = module  # Numba looks the kernel's module up by name
     spec.loader.exec_module(module)
     return getattr(module, function)
+
+
+@functools.cache
+def _digest_of_functions() -> str:
+    """What tells one state of the vectorised functions from another."""
+    place = Path(__file__).parents[1] / "functions"
+    sources = [path.read_bytes() for path in sorted(place.glob("*.py"))]
+    return hashlib.sha256(b"".join(sources)).hexdigest()
 
 
 def compile_text(function: str, text: str) -> Any:
