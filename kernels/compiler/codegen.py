@@ -2,7 +2,8 @@
 
 Text and not closures, because a jitted function that captures another one never hits Numba's disk
 cache, and one that lives in another file is no part of the cache key (stale machine code after an
-edit). A self-contained text has neither fault, compiles to PTX without a GPU, and can be read.
+edit). A self-contained text has neither fault, compiles to PTX without a GPU, and can be read. What
+a text imports from `kernels.functions` is part of the key: see `cache`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import math
 
 from numba import njit
 from numpy import {dtype}, uint32
-
+{functions}
 {prelude}
 @njit(
 {signature}
@@ -50,7 +51,7 @@ import math
 
 from numba import njit, prange
 from numpy import {dtype}, uint32, uint64
-
+{functions}
 {prelude}
 @njit(
 {signature}
@@ -92,6 +93,7 @@ def {function}({parameters}):
 """
 
 
+_FUNCTIONS = "\nfrom tinygrad_opt.kernels import functions\n"
 _TEXTS = {"serial": _SERIAL, "parallel": _PARALLEL, "cuda": _CUDA}
 
 
@@ -106,7 +108,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
     The kernel takes one array per parameter, gradient and state, then the coefficients. `cache`
     asks Numba for its disk cache, which needs the text to lie in a file.
     """
-    lowered = lower(rule, dtype)
+    lowered = lower(rule, dtype, target == "cuda")
     taken = rule.variables | set(lowered.names.values()) | RESERVED
 
     def new(name: str) -> str:
@@ -140,6 +142,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         dtype=dtype,
         signature=_signature(dtype, len(array), len(scalars)),
         cache=cache,
+        functions=_FUNCTIONS if any("functions." in line for line in lines) else "",
         prelude=denormals.PRELUDE if denormals.X86 else "",
         function=function_name(rule, target),
         parameters=", ".join([*array.values(), *scalars]),

@@ -17,6 +17,7 @@ from typing import Any, Literal, NoReturn, cast
 
 import numpy as np
 
+from .. import functions
 from .syntax import FUNCTIONS, Rule, RuleError
 
 Kind = Literal["number", "bool", "constant"]
@@ -37,6 +38,7 @@ RESERVED = frozenset(
         "uint32",
         "uint64",
         "exchange_mode",
+        "functions",
         "ValueError",
     }
 )
@@ -53,6 +55,11 @@ _MULTIPLIED = 8  # the largest whole exponent that is computed by products: 3 of
 # The C library takes these apart by their bits, and goes astray at a denormal that the processor
 # then counts as zero (see denormals.py): in float32, log(1e-40) came out as -104. They get a zero.
 _READ_BITS = frozenset({"math.log", "math.log2", "math.log10", "math.pow"})
+# Of those on the CPU: our own, which become SIMD code and take such a number for zero themselves.
+_VECTORISED = {
+    "sigmoid" if name == "sigmoid" else f"math.{name}": f"functions.{name}"
+    for name in functions.__all__
+}
 _MOVED = frozenset({"abs", "min", "max", "math.fabs", "math.copysign"})  # hand their bits on
 _HINTS: dict[type[ast.AST], str] = {
     ast.For: "loops are not possible: the kernel is the loop, a rule sees one element",
@@ -78,12 +85,13 @@ class Lowered:
     names: dict[str, str]
 
 
-def lower(rule: Rule, dtype: str) -> Lowered:
+def lower(rule: Rule, dtype: str, cuda: bool = False) -> Lowered:
     """Return the rule's body and returned values with every number cast to `dtype`.
 
+    On the CPU exp, log and the like are those of `kernels.functions`, with `cuda` the device's own.
     Raises RuleError where the body holds what a kernel cannot run.
     """
-    return _Lowering(rule, dtype).run()
+    return _Lowering(rule, dtype, cuda).run()
 
 
 def fresh(name: str, taken: set[str] | frozenset[str]) -> str:
@@ -100,8 +108,8 @@ def fresh(name: str, taken: set[str] | frozenset[str]) -> str:
 class _Lowering:
     """Walks one rule; every node it does not know is an error that names the rule."""
 
-    def __init__(self, rule: Rule, dtype: str) -> None:
-        self.rule, self.dtype = rule, dtype
+    def __init__(self, rule: Rule, dtype: str, cuda: bool) -> None:
+        self.rule, self.dtype, self.cuda = rule, dtype, cuda
         variables = rule.variables
         self.names = {v: fresh(v, (variables - {v}) | RESERVED) for v in variables}
         self.kinds: dict[str, Kind] = dict.fromkeys(rule.arguments, "number")
@@ -322,9 +330,19 @@ class _Lowering:
         return self.call(name, [self.number(a) for a in node.args]), "number"
 
     def call(self, name: str, arguments: list[ast.expr]) -> ast.expr:
-        if name in _READ_BITS:
+        if name == "sigmoid" and self.cuda:
+            return self.device_sigmoid(*arguments)
+        if not self.cuda and name in _VECTORISED:
+            name = _VECTORISED[name]
+        elif name in _READ_BITS:
             arguments = [self.zeroed(a) for a in arguments]
         return ast.Call(ast.parse(name, mode="eval").body, arguments, [])
+
+    def device_sigmoid(self, x: ast.expr) -> ast.expr:
+        """Return 1 / (1 + exp(-x)); what would be denormal is 0, as in kernels for the CPU."""
+        one = self.cast(ast.Constant(1))
+        power = self.call("math.exp", [ast.UnaryOp(ast.USub(), x)])
+        return ast.BinOp(one, ast.Div(), ast.BinOp(one, ast.Add(), power))
 
     def zeroed(self, x: ast.expr) -> ast.expr:
         """Return `x`, where it may be a denormal with the processor's zero in its place."""

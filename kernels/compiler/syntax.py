@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from .. import functions
 from . import source
 
 
@@ -163,3 +164,7 @@ for _name in ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "tanh", "
 
 
 FUNCTIONS |= _same("fabs", 1) | _same("copysign", 2) | _same("hypot", 2)
+FUNCTIONS |= {
+    getattr(functions, _name): ("sigmoid" if _name == "sigmoid" else f"math.{_name}", 1)
+    for _name in functions.__all__
+}

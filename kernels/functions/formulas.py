@@ -116,7 +116,7 @@ FLOAT64 = Constants(
 Formula = Callable[[Any], Any]
 
 # Said outright, because Numba hands a caller's fastmath on to what does not say.
-OPTIONS: dict[str, Any] = {"fastmath": False, "forceinline": True, "error_model": "numpy"}
+OPTIONS: Any = {"fastmath": False, "forceinline": True, "error_model": "numpy"}
 _compiled = njit(**OPTIONS)
 
 
@@ -229,7 +229,7 @@ def log1p(c: Constants) -> Formula:
         error = select(abs(x) < one, x - (u - one), one - (u - x))
         k, m = split(u)
         y = of_parts(k, m, error / u)
-        y = select(x == zero, x, y)  # -0.0 too
+        y = select(x == zero, copysign(zero, x), y)  # x may be a denormal that counts as zero
         y = select(u == zero, -infinity, y)
         y = select(u < zero, nothing, y)
         return select(x < infinity, y, x)

@@ -14,6 +14,10 @@ from numba.extending import intrinsic
 
 __all__ = ["copysign", "fma", "polynomial", "power_of_two", "select", "split"]
 
+instruction: Any = (
+    intrinsic  # its type takes what is decorated for a function of two arguments more
+)
+
 # For each float type: its integer twin's width, the bits of the mantissa, the exponent's offset.
 _LAYOUT = {types.float32: (32, 23, 127), types.float64: (64, 52, 1023)}
 
@@ -35,7 +39,7 @@ def _fmuladd(builder: Any, a: Any, b: Any, c: Any) -> Any:
     return _call(builder, "llvm.fmuladd", a, b, c)
 
 
-@intrinsic
+@instruction
 def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c, rounded once where the processor can."""
     if not _same_floats(a, b, c):
@@ -47,7 +51,7 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     return a(a, b, c), generate
 
 
-@intrinsic
+@instruction
 def polynomial(typing: Any, x: Any, coefficients: Any) -> Any:
     """c[0] x^n + c[1] x^(n-1) + ... + c[n], by Horner's rule without a loop."""
     if not isinstance(coefficients, types.UniTuple) or not _same_floats(x, coefficients.dtype):
@@ -63,7 +67,7 @@ def polynomial(typing: Any, x: Any, coefficients: Any) -> Any:
     return x(x, coefficients), generate
 
 
-@intrinsic
+@instruction
 def select(typing: Any, condition: Any, a: Any, b: Any) -> Any:
     """a where the condition holds, else b; both are computed."""
     if condition != types.boolean or not _same_floats(a, b):
@@ -75,7 +79,7 @@ def select(typing: Any, condition: Any, a: Any, b: Any) -> Any:
     return a(condition, a, b), generate
 
 
-@intrinsic
+@instruction
 def copysign(typing: Any, x: Any, sign: Any) -> Any:
     """|x| with the sign of `sign`. (Numba's own is a call of the C library.)"""
     if not _same_floats(x, sign):
@@ -87,7 +91,7 @@ def copysign(typing: Any, x: Any, sign: Any) -> Any:
     return x(x, sign), generate
 
 
-@intrinsic
+@instruction
 def power_of_two(typing: Any, shifted: Any) -> Any:
     """2^n from the float n + 1.5 * 2^m, m the bits of the mantissa, whose last bits hold n.
 
@@ -105,7 +109,7 @@ def power_of_two(typing: Any, shifted: Any) -> Any:
     return shifted(shifted), generate
 
 
-@intrinsic
+@instruction
 def split(typing: Any, x: Any) -> Any:
     """(k, m) with x = 2^k m and m from sqrt(1/2) to sqrt(2), of a positive normal number x."""
     if x not in _LAYOUT:
