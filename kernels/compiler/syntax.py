@@ -165,6 +165,6 @@ for _name in ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "tanh", "
 
 FUNCTIONS |= _same("fabs", 1) | _same("copysign", 2) | _same("hypot", 2)
 FUNCTIONS |= {
-    getattr(functions, _name): ("sigmoid" if _name == "sigmoid" else f"math.{_name}", 1)
+    getattr(functions, _name): (f"math.{_name}" if hasattr(math, _name) else _name, 1)
     for _name in functions.__all__
 }
