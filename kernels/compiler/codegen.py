@@ -8,7 +8,9 @@ a text imports from `kernels.functions` is part of the key: see `cache`.
 
 from __future__ import annotations
 
+import re
 import textwrap
+from collections.abc import Sequence
 from typing import Literal
 
 from . import denormals
@@ -93,8 +95,16 @@ def {function}({parameters}):
 """
 
 
-_FUNCTIONS = "\nfrom tinygrad_opt.kernels import functions\n"
 _TEXTS = {"serial": _SERIAL, "parallel": _PARALLEL, "cuda": _CUDA}
+
+
+def functions_import(lines: Sequence[str]) -> str:
+    """Return the line that imports the vectorised functions which `lines` call, or nothing."""
+    names = sorted(set(re.findall(r"\bvector_(\w+)\(", "\n".join(lines))))
+    if not names:
+        return ""
+    imported = ", ".join(f"{name} as vector_{name}" for name in names)
+    return f"\nfrom tinygrad_opt.kernels.functions import {imported}\n"
 
 
 def function_name(rule: Rule, target: Target) -> str:
@@ -142,7 +152,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         dtype=dtype,
         signature=_signature(dtype, len(array), len(scalars)),
         cache=cache,
-        functions=_FUNCTIONS if any("functions." in line for line in lines) else "",
+        functions=functions_import(lines),
         prelude=denormals.PRELUDE if denormals.X86 else "",
         function=function_name(rule, target),
         parameters=", ".join([*array.values(), *scalars]),

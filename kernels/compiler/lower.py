@@ -38,10 +38,9 @@ RESERVED = frozenset(
         "uint32",
         "uint64",
         "exchange_mode",
-        "functions",
         "ValueError",
     }
-)
+) | {f"vector_{name}" for name in functions.__all__}
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -57,8 +56,7 @@ _MULTIPLIED = 8  # the largest whole exponent that is computed by products: 3 of
 _READ_BITS = frozenset({"math.log", "math.log2", "math.log10", "math.pow"})
 # Of those on the CPU: our own, which become SIMD code and take such a number for zero themselves.
 _VECTORISED = {
-    f"math.{name}" if hasattr(math, name) else name: f"functions.{name}"
-    for name in functions.__all__
+    f"math.{name}" if hasattr(math, name) else name: f"vector_{name}" for name in functions.__all__
 }
 # Those that devices do not have. What would be denormal is 0, as in kernels for the CPU.
 _ON_DEVICES = {
