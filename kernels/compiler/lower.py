@@ -30,7 +30,7 @@ RESERVED = frozenset(
         "min",
         "max",
         "range",
-        "prange",
+        "split",
         "njit",
         "cuda",
         "float32",
