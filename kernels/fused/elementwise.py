@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import functions, pool
+from ..compiler import cache
 from ..compiler.codegen import functions_import
 from ..compiler.lower import lower
 from ..compiler.syntax import parse_element
@@ -32,8 +33,9 @@ class Row(NamedTuple):
     slope: Callable[..., float]  # of g, of x or y, and of the settings: the gradient of x
     settings: tuple[str, ...] = ()  # names and order of further arguments
     saves_result: bool = False  # the slope takes y instead of x
-    least: int = 0  # elements, below which NumPy's calls are as fast
-    part: int = 16_384  # elements that take 20 to 50 us
+    least: int = 0  # elements, below which the value is NumPy's: one of its calls, and as fast
+    least_slope: int = 0  # the same of the slope, which then runs on arrays as it stands here
+    part: int = 16_384  # elements that a thread takes at a time, for 20 to 50 us
 
 
 # Exponentials and logarithms ----------------------------------------------------------------------
@@ -226,39 +228,58 @@ def gelu_tanh_slope(g, x):
     return g * (s + x * (s * functions.sigmoid(-u)) * (_A * (1 + _3B * x * x)))
 
 
+_LIGHT = 65_536  # elements of a part whose arithmetic takes no longer than its memory
+
 ROWS = {
     "elu": Row(elu, elu_slope, ("alpha", "scale", "rate")),
     "erf": Row(erf, erf_slope),
-    "exp": Row(exp, exp_slope, saves_result=True),
+    "exp": Row(exp, exp_slope, saves_result=True, least=1024, least_slope=32_768),
     "expm1": Row(expm1, expm1_slope),
     "gelu": Row(gelu, gelu_slope),
     "gelu_tanh": Row(gelu_tanh, gelu_tanh_slope),
-    "hardswish": Row(hardswish, hardswish_slope),
-    "hardtanh": Row(hardtanh, hardtanh_slope, ("low", "high")),
-    "leaky_relu": Row(leaky_relu, leaky_relu_slope, ("negative_slope",)),
-    "log": Row(log, log_slope),
+    "hardswish": Row(hardswish, hardswish_slope, part=_LIGHT),
+    "hardtanh": Row(hardtanh, hardtanh_slope, ("low", "high"), least=1024, part=_LIGHT),
+    "leaky_relu": Row(leaky_relu, leaky_relu_slope, ("negative_slope",), part=_LIGHT),
+    "log": Row(log, log_slope, least=1024, least_slope=32_768),
     "log1p": Row(log1p, log1p_slope),
     "log_sigmoid": Row(log_sigmoid, log_sigmoid_slope),
     "mish": Row(mish, mish_slope),
-    "relu": Row(relu, relu_slope),
+    "relu": Row(relu, relu_slope, least=512, part=_LIGHT),
     "sigmoid": Row(sigmoid, sigmoid_slope, saves_result=True),
     "silu": Row(silu, silu_slope),
     "softplus": Row(softplus, softplus_slope, ("beta", "threshold")),
-    "softsign": Row(softsign, softsign_slope),
-    "tanh": Row(tanh, tanh_slope, saves_result=True),
+    "softsign": Row(softsign, softsign_slope, part=_LIGHT),
+    "tanh": Row(tanh, tanh_slope, saves_result=True, least=512),
 }
 
 
 # From a row to kernels ----------------------------------------------------------------------------
 
-_TEXT = """\
+_SERIAL = """\
 # Written by tinygrad_opt.kernels.fused.elementwise from {origin}; change that, not this.
 import math
 
 from numba import njit
 from numpy import {dtype}
 {functions}
-from tinygrad_opt.kernels.pool import split  # the parts that threads take
+
+@njit("{signature}", error_model="numpy", nogil=True, cache={cache})
+def {function}({parameters}):
+    if not {sizes}:
+        raise ValueError("sizes differ")  # or the loop would write past an array's end
+    for i in range(result_.shape[0]):
+{body}
+"""
+
+# It takes three times as long to compile, and is left to arrays that are worth it.
+_SPLIT = """\
+# Written by tinygrad_opt.kernels.fused.elementwise from {origin}; change that, not this.
+import math
+
+from numba import njit
+from numpy import {dtype}
+{functions}
+from tinygrad_opt.kernels.pool import split
 
 
 @njit(error_model="numpy", nogil=True)
@@ -275,26 +296,20 @@ def {function}({parameters}):
     split(part, result_.shape[0], {part}, {parameters})
 """
 
-_kernels: dict[tuple[str, str, str], Any] = {}
 
-
-def kernel(name: str, way: str, dtype: np.dtype[Any]) -> Any:
+def kernel(name: str, way: str, dtype: np.dtype[Any], large: bool) -> Any:
     """The kernel of a row: flat arrays of `dtype` in, then the result's, then the settings.
 
     Args:
         name: of the row.
         way: "value", which takes x, or "slope", which takes g and what is saved.
         dtype: float32 or float64.
+        large: whether it is for arrays of more elements than a part has.
     """
-    key = name, way, dtype.name
-    if key not in _kernels:
-        row = ROWS[name]
-        element = row.value if way == "value" else row.slope
-        _kernels[key] = pool.load(
-            f"{name}_{way}",
-            lambda on_disk: _rendered(element, f"{name}_{way}", row, dtype.name, on_disk),
-        )
-    return _kernels[key]
+    row = ROWS[name]
+    element, load = row.value if way == "value" else row.slope, pool.load if large else cache.load
+    function = f"{name}_{way}_{'split' if large else 'serial'}"
+    return load(function, lambda on_disk: _rendered(element, function, row, dtype.name, on_disk))
 
 
 def _rendered(
@@ -310,7 +325,7 @@ def _rendered(
     lines = [f"{name} = {name}_[i]" for name in elements]
     lines += [*lowered.lines, f"result_[i] = {lowered.outputs[0]}"]
     types = [f"{dtype}[::1]"] * len(arrays) + [dtype] * len(settings)
-    return _TEXT.format(
+    return (_SPLIT if function.endswith("split") else _SERIAL).format(
         origin=rule.origin,
         dtype=dtype,
         functions=functions_import(lines),

@@ -29,21 +29,26 @@ _empty = np.empty
 
 def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:
     """The pair, with the kernels of its name in its place where they apply."""
-    row = elementwise.ROWS[pair.__name__]
-    values, slopes = _Kernels(pair.__name__, "value"), _Kernels(pair.__name__, "slope")
-    least, saves_result = row.least, row.saves_result
+    name, row = pair.__name__, elementwise.ROWS[pair.__name__]
+    values, large_values = _Kernels(name, "value", False), _Kernels(name, "value", True)
+    slopes, large_slopes = _Kernels(name, "slope", False), _Kernels(name, "slope", True)
+    least, part, saves_result = row.least, row.part, row.saves_result
+    array_slope, least_slope = row.slope, row.least_slope
 
-    def run(x: Any, settings: tuple[float, ...]) -> tuple[Any, Any]:
-        shape, kind = x.shape, x.dtype
+    def run(x: Any, *settings: float) -> tuple[Any, Any]:
+        shape, kind, large = x.shape, x.dtype, x.size > part
         y = _empty(shape, kind)
-        values[kind](x.ravel(), y.ravel(), *settings)
+        (large_values if large else values)[kind](x.ravel(), y.ravel(), *settings)
         saved = y if saves_result else x
 
         def back(g: Any) -> Any:
+            if saved.size < least_slope:
+                return array_slope(g, saved, *settings)
             if type(g) is not _ndarray or g.dtype is not kind or not g.flags.carray:
                 g = np.array(np.broadcast_to(g, shape), kind, order="C")
             dx = _empty(shape, kind)
-            slopes[kind](g.ravel(), saved.ravel(), dx.ravel(), *settings)
+            slope = (large_slopes if large else slopes)[kind]
+            slope(g.ravel(), saved.ravel(), dx.ravel(), *settings)
             return dx
 
         return y, back
@@ -52,7 +57,7 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
     def plain(x: Any) -> tuple[Any, Any]:
         if type(x) is not _ndarray or x.size < least or not _fits(x):
             return pair(x)
-        return run(x, ())
+        return run(x)
 
     @functools.wraps(pair)
     def with_settings(x: Any, **settings: Any) -> tuple[Any, Any]:
@@ -61,7 +66,7 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
         numbers = tuple(settings.get(name, default) for name, default in defaults)
         if not all(type(number) in (int, float) for number in numbers):
             return pair(x, **settings)
-        return run(x, numbers)
+        return run(x, *numbers)
 
     defaults = [(name, (pair.__kwdefaults__ or {}).get(name)) for name in row.settings]
     return with_settings if row.settings else plain
@@ -73,11 +78,12 @@ def _fits(x: Any) -> bool:
 
 
 class _Kernels(dict[Any, Any]):
-    """The kernels of a row in one direction, by type, each fetched when it is first asked for."""
+    """The kernels of a row of one direction and size, by type, fetched when first asked for."""
 
-    def __init__(self, name: str, way: str) -> None:
-        self.name, self.way = name, way
+    def __init__(self, name: str, way: str, large: bool) -> None:
+        self.what = name, way, large
 
     def __missing__(self, kind: Any) -> Any:
-        kernel = self[kind] = elementwise.kernel(self.name, self.way, kind)
+        name, way, large = self.what
+        kernel = self[kind] = elementwise.kernel(name, way, kind, large)
         return kernel
