@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.device import is_foreign
 from ..arrays.namespace import is_writable
 from ..arrays.xp import same_library
 from ..core.tensor import Tensor, wrap_plain
@@ -69,7 +70,7 @@ class GradSlot:
 
 def gradient_held_alone(p: Tensor) -> bool:
     """Whether nobody but the parameter holds its gradient."""
-    return _references(p._grad) <= _ALONE
+    return _references(p._grad) <= _ALONE and not is_foreign(p._grad.array)  # type: ignore[union-attr]
 
 
 def held_alone(params: list[Tensor]) -> list[bool]:
@@ -80,12 +81,10 @@ def held_alone(params: list[Tensor]) -> list[bool]:
             views_of[id(p.array.base)] = views_of.get(id(p.array.base), 0) + 1
 
     def alone(p: Tensor) -> bool:
-        if _references(p.array) > _ALONE or not is_writable(p.array):
+        if _references(p.array) > _ALONE or not is_writable(p.array) or is_foreign(p.array):
             return False
         if p.array.base is None:
             return True
-        if type(p.array.base) is not type(p.array):
-            return False  # memory of something else: a file, a buffer
         others = views_of[id(p.array.base)] - 1
         return _references(p.array.base) <= _OWNER_ALONE + others
 
