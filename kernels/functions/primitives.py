@@ -12,7 +12,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["copysign", "fma", "polynomial", "power_of_two", "select", "split"]
+__all__ = [
+    "add", "copysign", "fma", "maximum", "polynomial", "power_of_two", "select", "split",
+]  # fmt: skip
 
 instruction: Any = (
     intrinsic  # its type takes what is decorated for a function of two arguments more
@@ -134,3 +136,31 @@ def split(typing: Any, x: Any) -> Any:
         return context.make_tuple(builder, signature.return_type, [k, m])
 
     return types.UniTuple(x, 2)(x), generate
+
+
+@instruction
+def maximum(typing: Any, a: Any, b: Any) -> Any:
+    """The larger of the two, NaN if one is. A loop of it is SIMD code, which no `if` would be."""
+    if not _same_floats(a, b):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = values[0].type
+        function = builder.module.declare_intrinsic(
+            "llvm.maximum", [kind], ir.FunctionType(kind, [kind, kind])
+        )
+        return builder.call(function, values, fastmath=("nsz",))  # either zero will do
+
+    return a(a, b), generate
+
+
+@instruction
+def add(typing: Any, total: Any, x: Any) -> Any:
+    """total + x, in a loop with several sums under way: in any order, but always in the same."""
+    if not _same_floats(total, x):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.fadd(*values, flags=("reassoc", "nsz"))
+
+    return total(total, x), generate

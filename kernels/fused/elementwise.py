@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import functions, pool
-from ..compiler import cache
+from .. import functions
 from ..compiler.codegen import functions_import
 from ..compiler.lower import lower
 from ..compiler.syntax import parse_element
+from .loops import Loop
 
 __all__ = ["ROWS", "Row", "kernel"]
 
@@ -255,47 +255,6 @@ ROWS = {
 
 # From a row to kernels ----------------------------------------------------------------------------
 
-_SERIAL = """\
-# Written by tinygrad_opt.kernels.fused.elementwise from {origin}; change that, not this.
-import math
-
-from numba import njit
-from numpy import {dtype}
-{functions}
-
-@njit("{signature}", error_model="numpy", nogil=True, cache={cache})
-def {function}({parameters}):
-    if not {sizes}:
-        raise ValueError("sizes differ")  # or the loop would write past an array's end
-    for i in range(result_.shape[0]):
-{body}
-"""
-
-# It takes three times as long to compile, and is left to arrays that are worth it.
-_SPLIT = """\
-# Written by tinygrad_opt.kernels.fused.elementwise from {origin}; change that, not this.
-import math
-
-from numba import njit
-from numpy import {dtype}
-{functions}
-from tinygrad_opt.kernels.pool import split
-
-
-@njit(error_model="numpy", nogil=True)
-def part(begin, end, {parameters}):
-{slices}
-    for i in range(result_.shape[0]):
-{body}
-
-
-@njit("{signature}", error_model="numpy", nogil=True, cache={cache})
-def {function}({parameters}):
-    if not {sizes}:
-        raise ValueError("sizes differ")  # or the loop would write past an array's end
-    split(part, result_.shape[0], {part}, {parameters})
-"""
-
 
 def kernel(name: str, way: str, dtype: np.dtype[Any], large: bool) -> Any:
     """The kernel of a row: flat arrays of `dtype` in, then the result's, then the settings.
@@ -307,34 +266,19 @@ def kernel(name: str, way: str, dtype: np.dtype[Any], large: bool) -> Any:
         large: whether it is for arrays of more elements than a part has.
     """
     row = ROWS[name]
-    element, load = row.value if way == "value" else row.slope, pool.load if large else cache.load
-    function = f"{name}_{way}_{'split' if large else 'serial'}"
-    return load(function, lambda on_disk: _rendered(element, function, row, dtype.name, on_disk))
-
-
-def _rendered(
-    element: Callable[..., float], function: str, row: Row, dtype: str, on_disk: bool
-) -> str:
-    """The text of one kernel."""
-    rule = parse_element(element, function)
-    lowered = lower(rule, dtype)
-    count = len(rule.arguments) - len(row.settings)
-    elements = [lowered.names[name] for name in rule.arguments[:count]]
-    settings = [lowered.names[name] for name in rule.arguments[count:]]
-    arrays = [*(f"{name}_" for name in elements), "result_"]
-    lines = [f"{name} = {name}_[i]" for name in elements]
+    rule = parse_element(row.value if way == "value" else row.slope, f"{name}_{way}")
+    lowered = lower(rule, dtype.name)
+    names = [lowered.names[argument] for argument in rule.arguments]
+    count = len(names) - len(row.settings)
+    lines = [f"{x} = {x}_[i]" for x in names[:count]]
     lines += [*lowered.lines, f"result_[i] = {lowered.outputs[0]}"]
-    types = [f"{dtype}[::1]"] * len(arrays) + [dtype] * len(settings)
-    return (_SPLIT if function.endswith("split") else _SERIAL).format(
-        origin=rule.origin,
-        dtype=dtype,
+    return Loop(
+        name=rule.name,
+        origin=f"tinygrad_opt.kernels.fused.elementwise from {rule.origin}",
+        arrays=dict.fromkeys([*(f"{x}_" for x in names[:count]), "result_"], "{dtype}[::1]"),
+        scalars=dict.fromkeys(names[count:], "{dtype}"),
+        body="    for i in range(result_.shape[0]):\n" + "".join(f"        {x}\n" for x in lines),
+        part=str(row.part),
+        imports="import math\n\nfrom numpy import {dtype}\n",
         functions=functions_import(lines),
-        parameters=", ".join([*arrays, *settings]),
-        slices="\n".join(f"    {name} = {name}[begin:end]" for name in arrays),
-        body="\n".join(f"        {line}" for line in lines),
-        signature=f"void({', '.join(types)})",
-        cache=on_disk,
-        function=function,
-        sizes=" == ".join(f"{name}.shape[0]" for name in arrays),
-        part=row.part,
-    )
+    ).load(dtype.name, large)

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.fused import elementwise
+from ..kernels.fused import elementwise, softmax
 
-__all__ = ["fused"]
+__all__ = ["Softmaxes", "check_classes", "fused"]
 
 _ndarray = np.ndarray
 _FLOAT32, _FLOAT64 = np.dtype("float32"), np.dtype("float64")
@@ -87,3 +87,49 @@ class _Kernels(dict[Any, Any]):
         name, way, large = self.what
         kernel = self[kind] = elementwise.kernel(name, way, kind, large)
         return kernel
+
+
+class Softmaxes:
+    """The part of NumPy's namespace that takes the softmax of the last axis with kernels."""
+
+    def softmax(self, x: Any, axis: int) -> Any:
+        if _is_last(x, axis) and softmax.fits(x):
+            return softmax.softmax(x)
+        return super().softmax(x, axis)  # type: ignore[misc]
+
+    def softmax_back(self, y: Any, g: Any, axis: int) -> Any:
+        if _is_last(y, axis) and softmax.fits(y, g):
+            return softmax.fused_softmax_back(y, g)
+        return super().softmax_back(y, g, axis)  # type: ignore[misc]
+
+    def log_softmax(self, x: Any, axis: int) -> Any:
+        if _is_last(x, axis) and softmax.fits(x):
+            return softmax.log_softmax(x)
+        return super().log_softmax(x, axis)  # type: ignore[misc]
+
+    def log_softmax_back(self, y: Any, g: Any, axis: int) -> Any:
+        if _is_last(y, axis) and softmax.fits(y, g):
+            return softmax.fused_log_softmax_back(y, g)
+        return super().log_softmax_back(y, g, axis)  # type: ignore[misc]
+
+    def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
+        if not softmax.fits_loss(z, index):
+            return super().cross_entropy_rows(z, index)  # type: ignore[misc]
+        loss, slope, bad = softmax.cross_entropy(z, index)
+        if bad >= 0:
+            check_classes(index, z.shape[1])
+        return loss, slope
+
+
+def _is_last(x: Any, axis: int) -> bool:
+    return x.ndim > 0 and axis in (-1, x.ndim - 1)
+
+
+def check_classes(index: Any, classes: int) -> None:
+    """Raise IndexError unless all of `index`, integers, lie in [0, classes)."""
+    outside = (index < 0) | (index >= classes)
+    if outside.any():
+        raise IndexError(
+            f"Target {int(index[outside][0])} is out of bounds: there are {classes} classes, 0 to "
+            f"{classes - 1}."
+        )

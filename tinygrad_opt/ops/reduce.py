@@ -186,13 +186,13 @@ amin = _extremum("amin")
 @op
 def softmax(x, *, axis):
     y = xp(x).softmax(x, axis=axis)
-    return y, lambda g: y * (g - xp(g).sum(g * y, axis=axis, keepdims=True))
+    return y, lambda g: xp(g).softmax_back(y, g, axis)
 
 
 @op
 def log_softmax(x, *, axis):
     y = xp(x).log_softmax(x, axis=axis)
-    return y, lambda g: g - xp(y).exp(y) * xp(g).sum(g, axis=axis, keepdims=True)
+    return y, lambda g: xp(g).log_softmax_back(y, g, axis)
 
 
 @op
