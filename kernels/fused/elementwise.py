@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-
-from .. import functions
+from .. import functions, pool
 from ..compiler.codegen import functions_import
 from ..compiler.lower import lower
 from ..compiler.syntax import parse_element
 from .loops import Loop
 
-__all__ = ["ROWS", "Row", "kernel"]
+__all__ = ["ROWS", "Row", "loop"]
 
 
 class Row(NamedTuple):
@@ -35,7 +33,12 @@ class Row(NamedTuple):
     saves_result: bool = False  # the slope takes y instead of x
     least: int = 0  # elements, below which the value is NumPy's: one of its calls, and as fast
     least_slope: int = 0  # the same of the slope, which then runs on arrays as it stands here
-    part: int = 16_384  # elements that a thread takes at a time, for 20 to 50 us
+    light: bool = False  # whether its arithmetic takes no longer than its memory
+
+    @property
+    def part(self) -> int:
+        """Elements that a thread takes at a time."""
+        return 65_536 if self.light else 16_384
 
 
 # Exponentials and logarithms ----------------------------------------------------------------------
@@ -228,8 +231,6 @@ def gelu_tanh_slope(g, x):
     return g * (s + x * (s * functions.sigmoid(-u)) * (_A * (1 + _3B * x * x)))
 
 
-_LIGHT = 65_536  # elements of a part whose arithmetic takes no longer than its memory
-
 ROWS = {
     "elu": Row(elu, elu_slope, ("alpha", "scale", "rate")),
     "erf": Row(erf, erf_slope),
@@ -237,18 +238,18 @@ ROWS = {
     "expm1": Row(expm1, expm1_slope),
     "gelu": Row(gelu, gelu_slope),
     "gelu_tanh": Row(gelu_tanh, gelu_tanh_slope),
-    "hardswish": Row(hardswish, hardswish_slope, part=_LIGHT),
-    "hardtanh": Row(hardtanh, hardtanh_slope, ("low", "high"), least=1024, part=_LIGHT),
-    "leaky_relu": Row(leaky_relu, leaky_relu_slope, ("negative_slope",), part=_LIGHT),
+    "hardswish": Row(hardswish, hardswish_slope, light=True),
+    "hardtanh": Row(hardtanh, hardtanh_slope, ("low", "high"), least=1024, light=True),
+    "leaky_relu": Row(leaky_relu, leaky_relu_slope, ("negative_slope",), light=True),
     "log": Row(log, log_slope, least=1024, least_slope=32_768),
     "log1p": Row(log1p, log1p_slope),
     "log_sigmoid": Row(log_sigmoid, log_sigmoid_slope),
     "mish": Row(mish, mish_slope),
-    "relu": Row(relu, relu_slope, least=512, part=_LIGHT),
+    "relu": Row(relu, relu_slope, least=512, light=True),
     "sigmoid": Row(sigmoid, sigmoid_slope, saves_result=True),
     "silu": Row(silu, silu_slope),
     "softplus": Row(softplus, softplus_slope, ("beta", "threshold")),
-    "softsign": Row(softsign, softsign_slope, part=_LIGHT),
+    "softsign": Row(softsign, softsign_slope, light=True),
     "tanh": Row(tanh, tanh_slope, saves_result=True, least=512),
 }
 
@@ -256,18 +257,17 @@ ROWS = {
 # From a row to kernels ----------------------------------------------------------------------------
 
 
-def kernel(name: str, way: str, dtype: np.dtype[Any], large: bool) -> Any:
-    """The kernel of a row: flat arrays of `dtype` in, then the result's, then the settings.
+def loop(name: str, way: str, dtype: str) -> Loop:
+    """The loop of a row over flat arrays: what it takes, the result, then the settings.
 
     Args:
         name: of the row.
         way: "value", which takes x, or "slope", which takes g and what is saved.
-        dtype: float32 or float64.
-        large: whether it is for arrays of more elements than a part has.
+        dtype: "float32" or "float64".
     """
     row = ROWS[name]
     rule = parse_element(row.value if way == "value" else row.slope, f"{name}_{way}")
-    lowered = lower(rule, dtype.name)
+    lowered = lower(rule, dtype)
     names = [lowered.names[argument] for argument in rule.arguments]
     count = len(names) - len(row.settings)
     lines = [f"{x} = {x}_[i]" for x in names[:count]]
@@ -279,6 +279,7 @@ def kernel(name: str, way: str, dtype: np.dtype[Any], large: bool) -> Any:
         scalars=dict.fromkeys(names[count:], "{dtype}"),
         body="    for i in range(result_.shape[0]):\n" + "".join(f"        {x}\n" for x in lines),
         part=str(row.part),
+        cost=10_000 if row.light else pool.USUAL,
         imports="import math\n\nfrom numpy import {dtype}\n",
         functions=functions_import(lines),
-    ).load(dtype.name, large)
+    )

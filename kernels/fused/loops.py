@@ -27,7 +27,7 @@ _SPLIT = """\
 # Written by {origin}.
 {imports}from numba import njit
 {functions}
-from tinygrad_opt.kernels.pool import split
+from tinygrad_opt.kernels.pool import share
 
 
 @njit(error_model="numpy", nogil=True)
@@ -37,7 +37,7 @@ def part(begin, end, {parameters}):
 
 @njit("{signature}", error_model="numpy", nogil=True, cache={cache})
 def {name}({parameters}):
-{before}    split(part, {count}, {part}, {parameters})
+{before}    share(part, {count}, {part}, {cost}, {parameters})
 {after}"""
 
 
@@ -53,6 +53,7 @@ class Loop(NamedTuple):
     scalars: dict[str, str]
     body: str  # the loop over all items, indented by four
     part: str  # items of a part, an expression: as many as take 20 to 50 us
+    cost: int = pool.USUAL  # nanoseconds that a part takes
     imports: str = ""
     functions: str = ""  # the import of the vectorised functions
     before: str = ""  # checks, on the caller's thread; may return
@@ -78,6 +79,7 @@ class Loop(NamedTuple):
             slices="\n".join(f"    {name} = {name}[begin:end]" for name in self.arrays),
             count=f"{last}.shape[0]",
             part=self.part,
+            cost=self.cost,
             before=self._checked() + self.before,
             body=self.body,
             after=self.after,

@@ -1,13 +1,14 @@
 """`@fused`: operations of one element that run as kernels on NumPy's arrays.
 
     @op
-    @fused  # twin: the row "silu" of kernels/fused/elementwise.py
+    @fused
     def silu(x):
         s = xp(x).sigmoid(x)
         return x * s, lambda g: g * (s * (1 + x * (1 - s)))
 
-The pair stays what runs on all else: other arrays and types, what is not contiguous, and Tensors,
-which is where higher derivatives come from.
+The twin of the pair is the row of its name in `kernels/fused/elementwise.py`; that of `Softmaxes`
+is `kernels/fused/softmax.py`. The pair stays what runs on all else: other arrays and types, what is
+not contiguous, and Tensors, which is where higher derivatives come from.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class _Kernels(dict[Any, Any]):
 
     def __missing__(self, kind: Any) -> Any:
         name, way, large = self.what
-        kernel = self[kind] = elementwise.kernel(name, way, kind, large)
+        kernel = self[kind] = elementwise.loop(name, way, kind.name).load(kind.name, large)
         return kernel
 
 

@@ -1,14 +1,14 @@
 """Array namespaces: NumPy and CuPy, each with the extras that the operations call by name.
 
 `xp(x)` finds the namespace of an array. Beside NumPy's own names it offers what NumPy lacks:
-`cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax`, `cross_entropy_rows`, `scatter_add`,
-`put`, `windows`, the steps of recurrent layers (`lstm_step`, `gru_step` and their `_back`), and the
-special functions `erf`, `erfc`, `erfinv`, `lgamma` and `polygamma`. Those for convolution and
-pooling stand in `windows.py`.
+`cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax` (and their `_back`), `cross_entropy_rows`,
+`scatter_add`, `put`, `windows`, the steps of recurrent layers (`lstm_step`, `gru_step` and their
+`_back`), and the special functions `erf`, `erfc`, `erfinv`, `lgamma` and `polygamma`. Those for
+convolution and pooling stand in `windows.py`.
 
 `Namespace` has them in array code. On NumPy's arrays `_NumpyNamespace` puts twins in their place,
-for instance `kernels/fused/softmax.py` and `kernels/fused/recurrent.py`; `tests/test_twins.py`
-holds each pair equal.
+for instance `kernels/fused/softmax.py` (through `fused.py`) and `kernels/fused/recurrent.py`;
+`tests/test_twins.py` holds each pair equal.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Sixth of the reading path; next: `ops/products.py`. An operation is one function
 value, then a pullback for each input, from the gradient `g` of the result to the gradient of that
 input. More of them: `mathematics.py`, `choice.py`, `activation.py`.
 
-Convention at kinks: relu'(0) = 0.
+Convention at kinks: relu'(0) = 0. What is `@fused` runs on NumPy's arrays as the kernels of
+`kernels/fused/elementwise.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Reductions and softmax; products and running sums are in `cumulative`.
 
-Ties in amax and amin share the gradient equally.
+Ties in amax and amin share the gradient equally. What follows softmax and log_softmax backwards
+stands in `kernels/fused/softmax.py`, as a formula and as kernels.
 """
 
 from __future__ import annotations
