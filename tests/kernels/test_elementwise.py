@@ -247,6 +247,7 @@ def test_what_is_saved_must_not_be_written_to(name, needs):
             loss.backward()
 
 
+@pytest.mark.usefixtures("_whole_pool")
 def test_one_thread_and_two_give_the_same_bits():
     x = tg.randn(300_000, requires_grad=True)
     found = []
