@@ -97,7 +97,7 @@ def log_sigmoid(x):
 
 
 def log_sigmoid_slope(g, x):
-    return g * functions.sigmoid(-x)
+    return g / (1 + functions.exp(x))
 
 
 _ERF_SLOPE = 2 / math.sqrt(math.pi)
@@ -162,6 +162,8 @@ def softsign_slope(g, x):
 
 
 # Bent ---------------------------------------------------------------------------------------------
+#
+# 1 / (1 + e^-x) is what `sigmoid` is, but for numbers below 1e-38, which are 0.
 
 
 def elu(x, alpha, scale, rate):
@@ -182,16 +184,16 @@ def softplus(x, beta, threshold):
 
 
 def softplus_slope(g, x, beta, threshold):
-    s = functions.sigmoid(beta * x)
-    return g * (1.0 if beta * x > threshold else s)
+    bend = g / (1 + functions.exp(-(beta * x)))
+    return g if beta * x > threshold else bend
 
 
 def silu(x):
-    return x * functions.sigmoid(x)
+    return x / (1 + functions.exp(-x))
 
 
 def silu_slope(g, x):
-    s = functions.sigmoid(x)
+    s = 1 / (1 + functions.exp(-x))
     return g * (s * (1 + x * (1 - s)))
 
 
