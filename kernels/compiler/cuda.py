@@ -111,7 +111,8 @@ def _prepare(kernel: Any, arrays: int, scalars: int, dtype: np.dtype[Any]) -> Pa
     """Compile `kernel`; return how the driver launches it, None if Numba has to."""
     packed = prepare(kernel, _types(arrays, scalars, dtype), (arrays, scalars), dtype, _grid())
     if packed is None:  # for models below about 34,000 parameters Numba would warn of each launch
-        numba.cuda.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+        config: Any = numba.cuda.config
+        config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
     _packed[kernel, dtype] = packed
     return packed
 

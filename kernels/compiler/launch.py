@@ -9,6 +9,7 @@ which an array is passed. Where either is missing, `prepare` returns None, and N
 from __future__ import annotations
 
 import ctypes
+import importlib
 import struct
 import threading
 from collections.abc import Sequence
@@ -76,10 +77,11 @@ def prepare(
 ) -> Packed | None:  # fmt: skip
     """Compile `kernel`, a `@cuda.jit` function, and return how the driver launches it, or None."""
     try:
-        from cuda.bindings import driver
-
+        driver = importlib.import_module("cuda.bindings.driver")
         compiled = kernel.compile(signature)._codelibrary.get_cufunc()
         function = _function(driver, compiled)
+        if _arguments(compiled) not in (None, _WORDS * counts[0] + counts[1]):
+            return None
     except (ImportError, AttributeError, TypeError):  # another numba-cuda: it launches by itself
         return None
     made = Packed(driver, function, counts, dtype, grid)
@@ -96,6 +98,14 @@ def _function(driver: Any, compiled: Any) -> Any:
     if int(error):
         raise AttributeError(f"the driver does not know the kernel: {error!r}")
     return function
+
+
+def _arguments(compiled: Any) -> int | None:
+    """Return how many arguments the compiled kernel takes; None where the driver cannot tell."""
+    try:
+        return int(compiled.kernel.num_arguments)
+    except Exception:  # an older driver, or another cuda.core
+        return None
 
 
 def _enter_context() -> None:

@@ -102,7 +102,7 @@ class Dispatcher:
         return lambda *arguments: self.launched.append(arguments)
 
 
-KERNEL = SimpleNamespace(kernel=SimpleNamespace(handle=CUkernel()), handle=5)
+KERNEL = SimpleNamespace(kernel=SimpleNamespace(handle=CUkernel()), handle=5)  # no num_arguments
 
 
 @pytest.fixture
@@ -113,8 +113,7 @@ def emulated(monkeypatch):
         counts = 2 + len(rule.states), len(rule.coefficients)
         driver = Driver(*counts, dtype, **settings)
         dispatcher = Dispatcher(compiled)
-        monkeypatch.setitem(sys.modules, "cuda", SimpleNamespace(bindings=None))
-        monkeypatch.setitem(sys.modules, "cuda.bindings", SimpleNamespace(driver=driver))
+        monkeypatch.setitem(sys.modules, "cuda.bindings.driver", driver)
         monkeypatch.setitem(rule._kernels["cuda"], dtype, dispatcher)
         return driver, dispatcher
 
@@ -181,8 +180,13 @@ def test_errors_of_the_driver_are_raised(emulated):
         sgd.launch([CupyArray([1.0])] * 2, (1.0, 0.0, 0.1))
 
 
+LONGER = SimpleNamespace(kernel=SimpleNamespace(handle=CUkernel(), num_arguments=99), handle=5)
+
+
 @pytest.mark.parametrize(
-    "compiled", [None, SimpleNamespace(kernel=SimpleNamespace(), name="f")], ids=["none", "other"]
+    "compiled",
+    [None, SimpleNamespace(kernel=SimpleNamespace(), name="f"), LONGER],
+    ids=["none", "other", "other arguments"],
 )
 def test_another_numba_cuda_launches_by_itself(emulated, compiled, monkeypatch):
     driver, dispatcher = emulated(sgd, compiled=compiled)
