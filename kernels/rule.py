@@ -248,10 +248,10 @@ def update_rule(function: Callable[..., Any]) -> UpdateRule:
     The function takes parameter, gradient, states... and coefficients..., and returns the
     parameter and the states: as many states as it returns values beyond the first. It may assign,
     branch, compare, compute (+ - * / **) and call sqrt, exp, log, abs, min, max and the like, from
-    `math` or NumPy. What it assigns, to a coefficient or to `g` too, ends with the element: only
-    the returned values are written. Numbers in it, and numeric constants from outside as they are
-    now, are cast to the dtype of the arrays. Loops, early returns, indexing and calls of your own
-    functions are not possible.
+    `math`, NumPy or `kernels.functions`. What it assigns, to a coefficient or to `g` too, ends with
+    the element: only the returned values are written. Numbers in it, and numeric constants from
+    outside as they are now, are cast to the dtype of the arrays. Loops, early returns, indexing and
+    calls of your own functions are not possible.
 
     Raises:
         RuleError: the function cannot become a kernel; the text says why. A ValueError.

@@ -1,14 +1,14 @@
 """Array namespaces: NumPy and CuPy, each with the extras that the operations call by name.
 
 `xp(x)` finds the namespace of an array. Beside NumPy's own names it offers what NumPy lacks:
-`cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax`, `cross_entropy_rows`, `scatter_add`,
-`put`, `windows`, the steps of recurrent layers (`lstm_step`, `gru_step` and their `_back`), and the
-special functions `erf`, `erfc`, `erfinv`, `lgamma` and `polygamma`. Those for convolution and
-pooling stand in `windows.py`.
+`cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax` (and their `_back`), `cross_entropy_rows`,
+`scatter_add`, `put`, `windows`, the steps of recurrent layers (`lstm_step`, `gru_step` and their
+`_back`), and the special functions `erf`, `erfc`, `erfinv`, `lgamma` and `polygamma`. Those for
+convolution and pooling stand in `windows.py`.
 
 `Namespace` has them in array code. On NumPy's arrays `_NumpyNamespace` puts twins in their place,
-for instance `kernels/fused/softmax.py` and `kernels/fused/recurrent.py`; `tests/test_twins.py`
-holds each pair equal.
+for instance `kernels/fused/softmax.py` (through `fused.py`) and `kernels/fused/recurrent.py`;
+`tests/test_twins.py` holds each pair equal.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from ..kernels import blas
-from ..kernels.fused import recurrent, softmax, special
+from ..kernels.fused import recurrent, special
+from ..kernels.fused import softmax as softmaxes
 from .allocator import keep_freed_memory
 from .device import to_device
+from .fused import Softmaxes, check_classes
 from .sums import Sums, names_none_twice
 from .windows import FastWindows, Windows
 
@@ -190,9 +192,10 @@ class Namespace(Windows):
     # The formulas take the namespace as their first argument, as methods do.
     lstm_step, lstm_step_back = recurrent.lstm_step, recurrent.lstm_step_back
     gru_step, gru_step_back = recurrent.gru_step, recurrent.gru_step_back
+    softmax_back, log_softmax_back = softmaxes.softmax_back, softmaxes.log_softmax_back
 
 
-class _NumpyNamespace(Sums, FastWindows, Namespace):
+class _NumpyNamespace(Softmaxes, Sums, FastWindows, Namespace):
     lstm_step, lstm_step_back = recurrent.fused_lstm_step, recurrent.fused_lstm_step_back
     gru_step, gru_step_back = recurrent.fused_gru_step, recurrent.fused_gru_step_back
     erf = staticmethod(special.in_own_type(special.erf))
@@ -211,24 +214,6 @@ class _NumpyNamespace(Sums, FastWindows, Namespace):
 
     def accumulate(self, x: Any, ufunc: str, axis: int) -> Any:
         return getattr(np, ufunc).accumulate(x, axis=axis)
-
-    def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
-        if not softmax.fits(z, index):
-            return super().cross_entropy_rows(z, index)
-        loss, slope, bad = softmax.cross_entropy(z, index)
-        if bad >= 0:
-            check_classes(index, z.shape[1])
-        return loss, slope
-
-
-def check_classes(index: Any, classes: int) -> None:
-    """Raise IndexError unless all of `index`, integers, lie in [0, classes)."""
-    outside = (index < 0) | (index >= classes)
-    if outside.any():
-        raise IndexError(
-            f"Target {int(index[outside][0])} is out of bounds: there are {classes} classes, 0 to "
-            f"{classes - 1}."
-        )
 
 
 def _occurrences(places: Any) -> Any:

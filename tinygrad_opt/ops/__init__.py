@@ -10,6 +10,7 @@ import functools
 import sys
 
 from ..kernels.fused import recurrent as recurrent_steps
+from ..kernels.fused import softmax as softmax_formulas
 from . import linalg
 from .activation import *
 from .arithmetic import *
@@ -25,13 +26,15 @@ from .recurrent import *
 from .reduce import *
 from .shape import *
 
-# The formulas of recurrent layers, with this package as their namespace.
-lstm_step, lstm_step_back, gru_step, gru_step_back = (
+# Formulas with this package as their namespace: of recurrent layers, and of what follows softmax.
+lstm_step, lstm_step_back, gru_step, gru_step_back, softmax_back, log_softmax_back = (
     functools.partial(formula, sys.modules[__name__])
     for formula in (
         recurrent_steps.lstm_step,
         recurrent_steps.lstm_step_back,
         recurrent_steps.gru_step,
         recurrent_steps.gru_step_back,
+        softmax_formulas.softmax_back,
+        softmax_formulas.log_softmax_back,
     )
 )
