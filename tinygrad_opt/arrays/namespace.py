@@ -2,13 +2,12 @@
 
 `xp(x)` finds the namespace of an array. Beside NumPy's own names it offers what NumPy lacks:
 `cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax`, `cross_entropy_rows`, `scatter_add`,
-`put`, `windows`, the steps of recurrent layers (`lstm_step`, `gru_step` and their `_back`), and the
-special functions `erf`, `erfc`, `erfinv`, `lgamma` and `polygamma`. Those for convolution and
-pooling stand in `windows.py`.
+`put`, `windows`, and the special functions `erf`, `erfc`, `erfinv`, `lgamma` and `polygamma`. Those
+for convolution and pooling stand in `windows.py`, those for norms and recurrent layers in
+`fused_layers.py`.
 
 `Namespace` has them in array code. On NumPy's arrays `_NumpyNamespace` puts twins in their place,
-for instance `kernels/fused/softmax.py` and `kernels/fused/recurrent.py`; `tests/test_twins.py`
-holds each pair equal.
+for instance `kernels/fused/softmax.py`; `tests/test_twins.py` holds each pair equal.
 """
 
 from __future__ import annotations
@@ -18,16 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.fused import recurrent, softmax, special
+from ..kernels.fused import softmax, special
 from .allocator import keep_freed_memory
 from .device import to_device
+from .fused_layers import FastLayers, Layers
 from .sums import Sums, names_none_twice
 from .windows import FastWindows, Windows
 
 __all__ = ["Namespace", "is_writable"]
 
 
-class Namespace(Windows):
+class Namespace(Layers, Windows):
     """An array module (NumPy or CuPy) plus the extras that op bodies call by name."""
 
     def __init__(self, module: Any) -> None:
@@ -157,14 +157,8 @@ class Namespace(Windows):
     def _strided(self, x: Any, shape: Any, strides: Any) -> Any:
         return self.module.lib.stride_tricks.as_strided(x, shape, strides)
 
-    # The formulas take the namespace as their first argument, as methods do.
-    lstm_step, lstm_step_back = recurrent.lstm_step, recurrent.lstm_step_back
-    gru_step, gru_step_back = recurrent.gru_step, recurrent.gru_step_back
 
-
-class _NumpyNamespace(Sums, FastWindows, Namespace):
-    lstm_step, lstm_step_back = recurrent.fused_lstm_step, recurrent.fused_lstm_step_back
-    gru_step, gru_step_back = recurrent.fused_gru_step, recurrent.fused_gru_step_back
+class _NumpyNamespace(Sums, FastLayers, FastWindows, Namespace):
     erf = staticmethod(special.in_own_type(special.erf))
     erfc = staticmethod(special.in_own_type(special.erfc))
     erfinv = staticmethod(special.in_own_type(special.erfinv))

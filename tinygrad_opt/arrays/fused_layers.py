@@ -1,0 +1,36 @@
+"""The inner steps of layers, as a namespace offers them: norms, recurrent layers.
+
+`Layers` has the formulas of `kernels/fused/normalization.py` and `kernels/fused/recurrent.py`, with
+the namespace as their first argument, as methods do. `FastLayers` puts the kernels that stand beside
+them in their place, on NumPy's arrays; `tests/test_twins.py` holds both equal.
+"""
+
+from __future__ import annotations
+
+from ..kernels.fused import normalization, recurrent
+
+__all__ = ["FastLayers", "Layers"]
+
+
+class Layers:
+    """Formulas, for any array library."""
+
+    moments = normalization.moments
+    standardize_step = normalization.standardize_step
+    standardize_back = normalization.standardize_back
+    rms_step, rms_back = normalization.rms_step, normalization.rms_back
+    affine_step, affine_back = normalization.affine_step, normalization.affine_back
+    lstm_step, lstm_step_back = recurrent.lstm_step, recurrent.lstm_step_back
+    gru_step, gru_step_back = recurrent.gru_step, recurrent.gru_step_back
+
+
+class FastLayers:
+    """Kernels, for NumPy's arrays."""
+
+    moments = normalization.fused_moments
+    standardize_step = normalization.fused_standardize_step
+    standardize_back = normalization.fused_standardize_back
+    rms_step, rms_back = normalization.fused_rms_step, normalization.fused_rms_back
+    affine_step, affine_back = normalization.fused_affine_step, normalization.fused_affine_back
+    lstm_step, lstm_step_back = recurrent.fused_lstm_step, recurrent.fused_lstm_step_back
+    gru_step, gru_step_back = recurrent.fused_gru_step, recurrent.fused_gru_step_back
