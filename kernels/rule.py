@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import threads
+from . import pool, threads
 from .compiler import cache
 from .compiler.arguments import check_launch, checked_dtype, refuse_other_byte_order
 from .compiler.codegen import Target, function_name, render
@@ -49,7 +49,8 @@ class UpdateRule:
         self._coefficient_count = len(self.coefficients)
         # One dict per target, from dtype to kernel, filled at first use.
         self._serial: dict[np.dtype[Any], Any] = {}
-        self._kernels = {"serial": self._serial, "parallel": {}, "cuda": {}}
+        self._parallel: dict[np.dtype[Any], Any] = {}
+        self._kernels = {"serial": self._serial, "parallel": self._parallel, "cuda": {}}
         self._inspected: dict[np.dtype[Any], Any] = {}
         self._compiling = threading.Lock()
 
@@ -93,14 +94,11 @@ class UpdateRule:
             self._launch_on_device(arrays, coefficients)
             return
         try:
-            if first.size >= threads.threshold and threads.acquire():
-                try:
-                    self._kernel("parallel", first.dtype)(*arrays, *coefficients)
-                finally:
-                    threads.release()
+            if first.size >= threads.threshold:
+                kernel = self._parallel.get(first.dtype) or self._kernel("parallel", first.dtype)
             else:
                 kernel = self._serial.get(first.dtype) or self._kernel("serial", first.dtype)
-                kernel(*arrays, *coefficients)
+            kernel(*arrays, *coefficients)
         except (TypeError, ValueError):  # from Numba: no matching definition, sizes differ
             self._check(arrays, coefficients)  # says which argument it means
             raise
@@ -170,7 +168,8 @@ class UpdateRule:
         kernels = self._kernels[target]
         with self._compiling:
             if dtype not in kernels:
-                kernel = cache.load(
+                load = pool.load if target == "parallel" else cache.load
+                kernel = load(
                     function_name(self._rule, target),
                     lambda on_disk: render(self._rule, target, dtype.name, on_disk),
                 )

@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import linecache
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -24,9 +25,10 @@ from typing import Any
 import numba
 from numba import config
 
-_FUNCTIONS = "tinygrad_opt.kernels.functions"  # how a kernel's text imports them
-
 _warned = False
+
+# What a text imports from the kernels' own rooms is compiled into its machine code.
+_ROOMS = re.compile(r"^from tinygrad_opt\.kernels\.([\w.]+) import", re.MULTILINE)
 
 
 def folder() -> Path:
@@ -58,8 +60,7 @@ def _load_from_disk(function: str, text: str) -> Any:
     # Numba's version is part of the name, so two environments do not evict each other's code; and
     # so is the one setting that changes the machine code and that Numba's own index does not know.
     made_by = f"{numba.__version__} {bool(getattr(config, 'BOUNDSCHECK', 0))}"
-    if _FUNCTIONS in text:  # its formulas become part of the machine code
-        made_by += _digest_of_functions()
+    made_by += "".join(_digest_of_room(name) for name in sorted(set(_ROOMS.findall(text))))
     digest = hashlib.sha256(f"{made_by}\n{text}".encode()).hexdigest()[:20]
     path = _usable_folder() / f"{function}_{digest}.py"
     _write(path, text)
@@ -73,12 +74,12 @@ def _load_from_disk(function: str, text: str) -> Any:
     return getattr(module, function)
 
 
-@functools.cache
-def _digest_of_functions() -> str:
-    """What tells one state of the vectorised functions from another."""
-    place = Path(__file__).parents[1] / "functions"
-    sources = [path.read_bytes() for path in sorted(place.glob("*.py"))]
-    return hashlib.sha256(b"".join(sources)).hexdigest()
+@functools.lru_cache
+def _digest_of_room(name: str) -> str:
+    """Return a digest of the kernels' module `name`, or of all modules in that folder."""
+    place = Path(__file__).parent.parent.joinpath(*name.split("."))
+    files = sorted(place.glob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    return hashlib.sha256(b"\n".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def compile_text(function: str, text: str) -> Any:

@@ -8,7 +8,9 @@ a text imports from `kernels.functions` is part of the key: see `cache`.
 
 from __future__ import annotations
 
+import re
 import textwrap
+from collections.abc import Sequence
 from typing import Literal
 
 from . import denormals
@@ -18,7 +20,7 @@ from .syntax import Rule
 Target = Literal["serial", "parallel", "cuda"]
 
 
-CHUNK = 16_384  # elements that a thread updates at a time, within its first two caches
+CHUNK = 16_384  # elements of a part: what a thread updates at a time, within its first two caches
 
 
 _SERIAL = """\
@@ -44,32 +46,36 @@ def {function}({parameters}):
     {leave}
 """
 
-# The floating-point mode belongs to a thread, so each chunk sets and restores it.
+# The floating-point mode belongs to a thread, so each part sets and restores it.
 _PARALLEL = """\
 # Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
 import math
 
-from numba import njit, prange
-from numpy import {dtype}, uint32, uint64
+from numba import njit
+from numpy import {dtype}, uint32
 {functions}
+from tinygrad_opt.kernels.pool import split
+
 {prelude}
+@njit(error_model="numpy", nogil=True)  # 1/0 is inf, not an exception
+def {part}({begin}, {end}, {parameters}):
+{slices}
+    {enter}
+    for {i} in range({first}.shape[0]):
+{body}
+    {leave}
+
+
 @njit(
 {signature}
-    error_model="numpy",  # 1/0 is inf, not an exception: a check would keep SIMD away
-    parallel=True,
+    error_model="numpy",
     nogil=True,
     cache={cache},
 )
 def {function}({parameters}):
     if not {sizes}:
         raise ValueError("sizes differ")  # or the loop would write past an array's end
-    {size} = {first}.shape[0]
-    for {step} in prange(({size} + {chunk} - 1) // {chunk}):
-        {enter}
-        # Unsigned, so that no array access tests for a negative index.
-        for {i} in range(uint64({step} * {chunk}), uint64(min(({step} + 1) * {chunk}, {size}))):
-{body}
-        {leave}
+    split({part}, {first}.shape[0], {chunk}, {parameters})
 """
 
 # The index is unsigned, so that no array access tests for a negative one: with a signed index that
@@ -93,8 +99,16 @@ def {function}({parameters}):
 """
 
 
-_FUNCTIONS = "\nfrom tinygrad_opt.kernels import functions\n"
 _TEXTS = {"serial": _SERIAL, "parallel": _PARALLEL, "cuda": _CUDA}
+
+
+def functions_import(lines: Sequence[str]) -> str:
+    """Return the line that imports the vectorised functions which `lines` call, or nothing."""
+    names = sorted(set(re.findall(r"\bvector_(\w+)\(", "\n".join(lines))))
+    if not names:
+        return ""
+    imported = ", ".join(f"{name} as vector_{name}" for name in names)
+    return f"\nfrom tinygrad_opt.kernels.functions import {imported}\n"
 
 
 def function_name(rule: Rule, target: Target) -> str:
@@ -117,6 +131,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         return name
 
     index, size, step, mode = map(new, ("i", "size", "step", "mode"))
+    part, begin, end = map(new, ("part", "begin", "end"))
     elements = rule.arguments[: 2 + len(rule.states)]
     array = {name: new(f"{name}_array") for name in elements}
     # What a rule assigns must not outlive the element: it gets its own copy of such a coefficient.
@@ -136,13 +151,12 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
     lines += [f"{array[n]}[{index}] = {r}" for n, r in zip(written, results, strict=True)]
 
     scalars = [given[name] for name in rule.coefficients]
-    indent = " " * (12 if target == "parallel" else 8)
     return _TEXTS[target].format(
         origin=rule.origin,
         dtype=dtype,
         signature=_signature(dtype, len(array), len(scalars)),
         cache=cache,
-        functions=_FUNCTIONS if any("functions." in line for line in lines) else "",
+        functions=functions_import(lines),
         prelude=denormals.PRELUDE if denormals.X86 else "",
         function=function_name(rule, target),
         parameters=", ".join([*array.values(), *scalars]),
@@ -154,7 +168,11 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         step=step,
         chunk=CHUNK,
         first=array[rule.arguments[0]],
-        body="\n".join(f"{indent}{line}" for line in lines),
+        part=part,
+        begin=begin,
+        end=end,
+        slices="\n".join(f"    {name} = {name}[{begin}:{end}]" for name in array.values()),
+        body="\n".join(f"        {line}" for line in lines),
     )
 
 

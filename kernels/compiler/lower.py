@@ -30,7 +30,7 @@ RESERVED = frozenset(
         "min",
         "max",
         "range",
-        "prange",
+        "split",
         "njit",
         "cuda",
         "float32",
@@ -38,10 +38,9 @@ RESERVED = frozenset(
         "uint32",
         "uint64",
         "exchange_mode",
-        "functions",
         "ValueError",
     }
-)
+) | {f"vector_{name}" for name in functions.__all__}
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -57,8 +56,13 @@ _MULTIPLIED = 8  # the largest whole exponent that is computed by products: 3 of
 _READ_BITS = frozenset({"math.log", "math.log2", "math.log10", "math.pow"})
 # Of those on the CPU: our own, which become SIMD code and take such a number for zero themselves.
 _VECTORISED = {
-    "sigmoid" if name == "sigmoid" else f"math.{name}": f"functions.{name}"
-    for name in functions.__all__
+    f"math.{name}" if hasattr(math, name) else name: f"vector_{name}" for name in functions.__all__
+}
+# Those that devices do not have. What would be denormal is 0, as in kernels for the CPU.
+_ON_DEVICES = {
+    "sigmoid": "1 / (1 + math.exp(-x))",
+    "normal_cdf": "0.5 * math.erfc(x * -0.7071067811865476)",
+    "normal_density": "0.3989422804014327 * math.exp(-0.5 * x * x)",
 }
 _MOVED = frozenset({"abs", "min", "max", "math.fabs", "math.copysign"})  # hand their bits on
 _HINTS: dict[type[ast.AST], str] = {
@@ -330,19 +334,14 @@ class _Lowering:
         return self.call(name, [self.number(a) for a in node.args]), "number"
 
     def call(self, name: str, arguments: list[ast.expr]) -> ast.expr:
-        if name == "sigmoid" and self.cuda:
-            return self.device_sigmoid(*arguments)
+        if self.cuda and name in _ON_DEVICES:
+            formula = ast.parse(_ON_DEVICES[name], mode="eval").body
+            return _Filled(arguments[0], self.cast).visit(formula)
         if not self.cuda and name in _VECTORISED:
             name = _VECTORISED[name]
         elif name in _READ_BITS:
             arguments = [self.zeroed(a) for a in arguments]
         return ast.Call(ast.parse(name, mode="eval").body, arguments, [])
-
-    def device_sigmoid(self, x: ast.expr) -> ast.expr:
-        """Return 1 / (1 + exp(-x)); what would be denormal is 0, as in kernels for the CPU."""
-        one = self.cast(ast.Constant(1))
-        power = self.call("math.exp", [ast.UnaryOp(ast.USub(), x)])
-        return ast.BinOp(one, ast.Div(), ast.BinOp(one, ast.Add(), power))
 
     def zeroed(self, x: ast.expr) -> ast.expr:
         """Return `x`, where it may be a denormal with the processor's zero in its place."""
@@ -352,3 +351,16 @@ class _Lowering:
         # A sum is never one. A plain 0 would turn -0.0 into 0.0.
         zero = self.call("math.copysign", [self.cast(ast.Constant(0)), x])
         return ast.BinOp(x, ast.Add(), zero)
+
+
+class _Filled(ast.NodeTransformer):
+    """Puts an expression in the place of `x`, and casts all numbers."""
+
+    def __init__(self, x: ast.expr, cast: Callable[[ast.expr], ast.expr]) -> None:
+        self.x, self.cast = x, cast
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.x if node.id == "x" else node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        return self.cast(node)

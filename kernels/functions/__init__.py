@@ -9,7 +9,7 @@
             y[i] = functions.log1p(functions.exp(x[i]))
 
 Each takes a float32 or a float64 and returns the same type, at most 2 units in the last place (ulp)
-off; the docstrings say what was measured, of float32 over every seventh number there is. NaN,
+off, normal_cdf 5; the docstrings say what was measured, of float32 over every seventh number. NaN,
 infinities, signed zeros and denormals come out as the C library's do. Whole numbers are taken as
 float64. Outside compiled code these are plain Python functions of one number.
 
@@ -32,7 +32,9 @@ from numba.extending import overload
 
 from . import formulas
 
-__all__ = ["erf", "exp", "expm1", "log", "log1p", "sigmoid", "tanh"]
+__all__ = [
+    "erf", "exp", "expm1", "log", "log1p", "normal_cdf", "normal_density", "sigmoid", "tanh",
+]  # fmt: skip
 
 
 @np.errstate(all="ignore")
@@ -73,7 +75,21 @@ def sigmoid(x: float) -> Any:
 
 def erf(x: float) -> Any:
     """2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x; at most 1.2 ulp off."""
-    return getattr(x, "dtype", np.dtype(float)).type(math.erf(x))
+    return _kind(x)(math.erf(x))
+
+
+def normal_cdf(x: float) -> Any:
+    """The normal distribution function, erfc(-x / sqrt(2)) / 2; at most 5 ulp off."""
+    return _kind(x)(0.5 * math.erfc(-x * math.sqrt(0.5)))
+
+
+def normal_density(x: float) -> Any:
+    """The density of the normal distribution, e^(-x^2 / 2) / sqrt(2 pi); at most 3 ulp off."""
+    return _kind(x)(math.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
+
+
+def _kind(x: float) -> Any:
+    return getattr(x, "dtype", np.dtype(float)).type
 
 
 def _offer(plain: Callable[..., Any]) -> None:

@@ -20,8 +20,8 @@ from numba import njit
 from .primitives import copysign, fma, polynomial, power_of_two, select, split
 
 __all__ = [
-    "FLOAT32", "FLOAT64", "OPTIONS", "Constants", "erf", "exp", "expm1", "log", "log1p", "sigmoid",
-    "tanh",
+    "FLOAT32", "FLOAT64", "OPTIONS", "Constants", "erf", "exp", "expm1", "log", "log1p",
+    "normal_cdf", "normal_density", "sigmoid", "tanh",
 ]  # fmt: skip
 
 
@@ -43,6 +43,8 @@ class Constants(NamedTuple):
     erf_to: float  # above it erf is 1
     erf_near: tuple[float, ...]  # erf(x) / x - 1 of x^2
     erf_far: tuple[float, ...]  # (log(erfc(t)) + t) / t
+    bell_to: float  # above it e^(-x^2 / 2) is 0
+    tail: tuple[float, ...]  # (t + 3) e^(t^2) erfc(t) of (t - 3) / (t + 3)
 
     def typed(self, value: Any) -> Any:
         """A number, or a tuple of numbers, in the float type."""
@@ -73,6 +75,13 @@ FLOAT32 = Constants(
     erf_far=(
         -1.1523563443915918e-05, 0.00032573167118243873, -0.0036543747410178185,
         0.02378728985786438, -0.10626620054244995, -0.6351335644721985, -0.12865287065505981,
+    ),
+    bell_to=16.0,
+    tail=(
+        1.4818747331446502e-05, 6.931278039701283e-05, -0.0002520232228562236,
+        -0.0005114948144182563, 0.0030148818623274565, -0.0012292525498196483,
+        -0.02682011015713215, 0.11953122168779373, -0.3104683756828308, 0.5902280807495117,
+        -0.8833944201469421, 1.0740069150924683,
     ),
 )  # fmt: skip
 
@@ -110,6 +119,17 @@ FLOAT64 = Constants(
         6.796119982075218e-05, -0.00011743260838703375, 3.3151697119314696e-05,
         0.0005373557274573089, -0.0016588729376461778, 0.0001887576940006286,
         0.019136793548209154, -0.10277499594394902, -0.6366193431471552, -0.12837920332912542,
+    ),
+    bell_to=40.0,
+    tail=(
+        8.993953091090715e-11, 8.361250108867711e-10, -5.388487185890123e-10,
+        -8.836625822236815e-09, -2.117910064173379e-09, 5.153622229609131e-08,
+        4.7742340347559615e-08, -2.3435265800897043e-07, -4.095367436801607e-07,
+        9.992583706006729e-07, 2.766371280814563e-06, -4.7492824531499005e-06,
+        -1.7470982295012824e-05, 3.0398147380108686e-05, 0.0001075616043991006,
+        -0.00027677783716229437, -0.0005483097129109862, 0.0030340619994650925,
+        -0.0012124166249892767, -0.026827234624329302, 0.11952776128717214, -0.3104672619005728,
+        0.5902283571041043, -0.8833944531698836, 1.0740069070883398,
     ),
 )  # fmt: skip
 
@@ -272,3 +292,59 @@ def erf(c: Constants) -> Formula:
         return select(size > edge, copysign(outer, x), inner)
 
     return erf
+
+
+def normal_cdf(c: Constants) -> Formula:
+    """erfc(-x / sqrt(2)) / 2, exact on the left, where (1 + erf) / 2 would cancel."""
+    bell, tail, zero, one = _compiled(_bell(c)), _compiled(_tail(c)), c.typed(0.0), c.typed(1.0)
+    top, half, root = map(c.typed, (c.bell_to, 0.5, 0.7071067811865476))
+
+    def normal_cdf(x: Any) -> Any:
+        t = abs(x)
+        t = select(t > top, top, t)
+        y = half * bell(t) * tail(root * t)
+        return select(x < zero, y, one - y)
+
+    return normal_cdf
+
+
+def normal_density(c: Constants) -> Formula:
+    """e^(-x^2 / 2) / sqrt(2 pi). Beside `normal_cdf` the compiler finds the power only once."""
+    bell, top, factor = _compiled(_bell(c)), c.typed(c.bell_to), c.typed(0.3989422804014327)
+
+    def normal_density(x: Any) -> Any:
+        t = abs(x)
+        t = select(t > top, top, t)
+        return bell(t) * factor
+
+    return normal_density
+
+
+def _bell(c: Constants) -> Formula:
+    """e^(-t^2 / 2), with the rounding error of the square: it would grow to many units."""
+    power, half = _compiled(exp(c)), c.typed(0.5)
+
+    def bell(t: Any) -> Any:
+        square = half * t * t
+        lost = fma(half * t, t, -square)
+        y = power(-square)
+        return fma(y, -lost, y)
+
+    return bell
+
+
+def _tail(c: Constants) -> Formula:
+    """e^(t^2) erfc(t) = P(q) / (t + 3) with q = (t - 3) / (t + 3), for t >= 0.
+
+    The substitution takes all t into [-1, 1): Shepherd & Laframboise 1981, Math. Comp. 36.
+    """
+    three, one, p = c.typed(3.0), c.typed(1.0), c.typed(c.tail)
+
+    def tail(t: Any) -> Any:
+        above, below = t - three, t + three
+        inverse = one / below
+        q = above * inverse
+        q = fma(fma(-q, below, above), inverse, q)  # to the last digit
+        return polynomial(q, p) * inverse
+
+    return tail

@@ -29,7 +29,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import threads
 from ..compiler import cache
 
 VECTOR = 16  # lengths are rounded up to it: a loop's last few elements would run one by one
@@ -176,18 +175,11 @@ _kernels: dict[tuple[str, str, bool], Any] = {}
 
 def run(name: str, work: int, x: Any, *arguments: Any) -> None:
     """Run a kernel, on several threads if `work` multiply-adds are worth it."""
-    parallel = work >= _WORK_PER_ELEMENT * threads.threshold and threads.acquire()
-    try:
-        kernel = _kernels.get((name, x.dtype.char, parallel))
-        if kernel is None:
-            kernel = cache.load(
-                name, lambda on_disk: text(name, x.dtype.name, parallel, on_disk)
-            )  # fmt: skip
-            _kernels[name, x.dtype.char, parallel] = kernel
-        kernel(x, *arguments)
-    finally:
-        if parallel:
-            threads.release()
+    kernel = _kernels.get((name, x.dtype.char, False))
+    if kernel is None:
+        kernel = cache.load(name, lambda on_disk: text(name, x.dtype.name, False, on_disk))
+        _kernels[name, x.dtype.char, False] = kernel
+    kernel(x, *arguments)
 
 
 # The text of the kernels --------------------------------------------------------------------------

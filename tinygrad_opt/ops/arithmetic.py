@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 
+from ..arrays.fused import fused
 from ..arrays.xp import xp
 from ..core.record import op
 
@@ -91,6 +92,7 @@ power = pow  # NumPy's name
 
 
 @op
+@fused
 def exp(x):
     """e^x."""
     y = xp(x).exp(x)
@@ -98,6 +100,7 @@ def exp(x):
 
 
 @op
+@fused
 def log(x):
     """The natural logarithm of x."""
     return xp(x).log(x), lambda g: g / x
@@ -114,6 +117,7 @@ def sqrt(x):
 
 
 @op
+@fused
 def tanh(x):
     """tanh(x), the hyperbolic tangent."""
     y = xp(x).tanh(x)
@@ -121,6 +125,7 @@ def tanh(x):
 
 
 @op
+@fused
 def sigmoid(x):
     """1 / (1 + e^-x)."""
     y = xp(x).sigmoid(x)
@@ -128,6 +133,7 @@ def sigmoid(x):
 
 
 @op
+@fused
 def relu(x):
     """max(x, 0), with slope 0 at 0."""
     return xp(x).maximum(x, 0), lambda g: g * (x > 0)
