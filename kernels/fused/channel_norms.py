@@ -17,7 +17,6 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
-
 import numpy as np
 
 from .. import pool
@@ -70,7 +69,7 @@ def some_moments(first, last, x, means, squares):
         means[s], squares[s] = total / n, square / n
 
 
-@njit("void({dtype}[:, ::1], int64[::1], int64[::1], int64, float64[::1], float64[::1],"
+@njit("void({matrix}, int64[::1], int64[::1], int64, float64[::1], float64[::1],"
       "float64[::1], float64[::1])", error_model="numpy", nogil=True, cache={cache})
 def moments(x, owner, channel, grain, means, squares, mean, variance):
     count = x.shape[0]
@@ -93,8 +92,8 @@ def some_results(first, last, x, owner, channel, mean, rate, weight, bias, y):
             to[j] = (row[j] - m) * times + plus
 
 
-@njit("void({dtype}[:, ::1], int64[::1], int64[::1], int64, {dtype}[::1], {dtype}[::1],"
-      "{dtype}[::1], {dtype}[::1], {dtype}[:, ::1])", error_model="numpy", nogil=True, cache={cache})
+@njit("void({matrix}, int64[::1], int64[::1], int64, {vector}, {vector},"
+      "{vector}, {vector}, {matrix})", error_model="numpy", nogil=True, cache={cache})
 def normalize(x, owner, channel, grain, mean, rate, weight, bias, y):
     split(some_results, x.shape[0], grain, x, owner, channel, mean, rate, weight, bias, y)
 """,
@@ -117,8 +116,8 @@ def some_sums(first, last, g, x, owner, channel, mean, sum_g, sum_z):
         sum_g[s], sum_z[s] = total_g, total_z
 
 
-@njit("void({dtype}[:, ::1], {dtype}[:, ::1], int64[::1], int64[::1], int64, {dtype}[::1],"
-      "{dtype}[::1], {dtype}[::1], float64[::1], float64[::1], float64[::1], float64[::1],"
+@njit("void({matrix}, {matrix}, int64[::1], int64[::1], int64, {vector},"
+      "{vector}, {vector}, float64[::1], float64[::1], float64[::1], float64[::1],"
       "float64[::1], float64[::1])", error_model="numpy", nogil=True, cache={cache})
 def sums(g, x, owner, channel, grain, mean, rate, weight, sum_g, sum_z, dw, db, a, b):
     count = x.shape[0]
@@ -145,8 +144,8 @@ def some_gradients(first, last, g, x, owner, channel, mean, rate, weight, a, b, 
             to[j] = (gr[j] * w - ak - (row[j] - m) * bk) * r
 
 
-@njit("void({dtype}[:, ::1], {dtype}[:, ::1], int64[::1], int64[::1], int64, {dtype}[::1],"
-      "{dtype}[::1], {dtype}[::1], float64[::1], float64[::1], {dtype}[:, ::1])",
+@njit("void({matrix}, {matrix}, int64[::1], int64[::1], int64, {vector},"
+      "{vector}, {vector}, float64[::1], float64[::1], {matrix})",
       error_model="numpy", nogil=True, cache={cache})
 def gradients(g, x, owner, channel, grain, mean, rate, weight, a, b, dx):
     split(some_gradients, x.shape[0], grain, g, x, owner, channel, mean, rate, weight,
@@ -174,7 +173,7 @@ def some_moments(first, last, x, sums, means, squares):
             squared[j] = square[j] / (stop - start)
 
 
-@njit("void({dtype}[:, ::1], int64, {dtype}[:, :, ::1], float64[:, ::1], float64[:, ::1],"
+@njit("void({matrix}, int64, {dtype}[:, :, ::1], float64[:, ::1], float64[:, ::1],"
       "float64[::1], float64[::1])", error_model="numpy", nogil=True, cache={cache})
 def column_moments(x, grain, sums, means, squares, mean, variance):
     n = x.shape[0]
@@ -198,7 +197,7 @@ def some_results(first, last, x, mean, times, bias, y):
             to[j] = (row[j] - mean[j]) * times[j] + bias[j]
 
 
-@njit("void({dtype}[:, ::1], int64, {dtype}[::1], {dtype}[::1], {dtype}[::1], {dtype}[:, ::1])",
+@njit("void({matrix}, int64, {vector}, {vector}, {vector}, {matrix})",
       error_model="numpy", nogil=True, cache={cache})
 def column_normalize(x, grain, mean, times, bias, y):
     split(some_results, x.shape[0], grain, x, mean, times, bias, y)
@@ -216,7 +215,7 @@ def some_sums(first, last, g, x, mean, sums):
                 sum_z[j] += gr[j] * (row[j] - mean[j])
 
 
-@njit("void({dtype}[:, ::1], {dtype}[:, ::1], int64, {dtype}[::1], {dtype}[:, :, ::1],"
+@njit("void({matrix}, {matrix}, int64, {vector}, {dtype}[:, :, ::1],"
       "float64[:, ::1])", error_model="numpy", nogil=True, cache={cache})
 def column_sums(g, x, grain, mean, sums, total):
     split(some_sums, sums.shape[0], grain, g, x, mean, sums)
@@ -234,8 +233,8 @@ def some_gradients(first, last, g, x, mean, times, a, b, dx):
             to[j] = gr[j] * times[j] - a[j] - (row[j] - mean[j]) * b[j]
 
 
-@njit("void({dtype}[:, ::1], {dtype}[:, ::1], int64, {dtype}[::1], {dtype}[::1],"
-      "{dtype}[::1], {dtype}[::1], {dtype}[:, ::1])", error_model="numpy", nogil=True, cache={cache})
+@njit("void({matrix}, {matrix}, int64, {vector}, {vector},"
+      "{vector}, {vector}, {matrix})", error_model="numpy", nogil=True, cache={cache})
 def column_gradients(g, x, grain, mean, times, a, b, dx):
     split(some_gradients, x.shape[0], grain, g, x, mean, times, a, b, dx)
 """,
@@ -248,7 +247,13 @@ def _kernel(name: str, dtype: Any) -> Any:
     kernel = _kernels.get((name, dtype.char))
     if kernel is None:
         text = _HEAD + _TEXTS[name]
-        settings = {"dtype": dtype.name, "block": BLOCK, "rows": ROWS}
+        settings = {
+            "dtype": dtype.name,
+            "vector": f"{dtype.name}[::1]",
+            "matrix": f"{dtype.name}[:, ::1]",
+            "block": BLOCK,
+            "rows": ROWS,
+        }
         kernel = pool.load(name, lambda on_disk: text.format(cache=on_disk, **settings))
         _kernels[name, dtype.char] = kernel
     return kernel

@@ -61,8 +61,8 @@ def some_rows(first, last, x, weight, bias, centred, eps, y, mean, rate):
             to[j] = (row[j] - m) * k * weight[j] + bias[j]
 
 
-@njit("void({dtype}[:, ::1], {dtype}[::1], {dtype}[::1], boolean, float64, int64, {dtype}[:, ::1],"
-      "{dtype}[::1], {dtype}[::1])", error_model="numpy", nogil=True, cache={cache})
+@njit("void({matrix}, {vector}, {vector}, boolean, float64, int64, {matrix},"
+      "{vector}, {vector})", error_model="numpy", nogil=True, cache={cache})
 def row_norm(x, weight, bias, centred, eps, grain, y, mean, rate):
     split(some_rows, x.shape[0], grain, x, weight, bias, centred, eps, y, mean, rate)
 """,
@@ -93,8 +93,8 @@ def some_blocks(first, last, rows, g, x, mean, rate, weight, centred, sums, dx):
                 db[j] += gr[j]
 
 
-@njit("void({dtype}[:, ::1], {dtype}[:, ::1], {dtype}[::1], {dtype}[::1], {dtype}[::1], boolean,"
-      "int64, int64, {dtype}[:, :, ::1], {dtype}[:, ::1])", error_model="numpy", nogil=True,
+@njit("void({matrix}, {matrix}, {vector}, {vector}, {vector}, boolean,"
+      "int64, int64, {dtype}[:, :, ::1], {matrix})", error_model="numpy", nogil=True,
       cache={cache})
 def row_norm_back(g, x, mean, rate, weight, centred, rows, grain, sums, dx):
     split(some_blocks, sums.shape[0], grain, rows, g, x, mean, rate, weight, centred, sums, dx)
@@ -108,7 +108,12 @@ def _kernel(name: str, dtype: Any) -> Any:
     kernel = _kernels.get((name, dtype.char))
     if kernel is None:
         text = _HEAD + _TEXTS[name]
-        settings = {"dtype": dtype.name, "block": BLOCK}
+        settings = {
+            "dtype": dtype.name,
+            "vector": f"{dtype.name}[::1]",
+            "matrix": f"{dtype.name}[:, ::1]",
+            "block": BLOCK,
+        }
         kernel = pool.load(name, lambda on_disk: text.format(cache=on_disk, **settings))
         _kernels[name, dtype.char] = kernel
     return kernel

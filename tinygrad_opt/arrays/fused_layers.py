@@ -1,8 +1,8 @@
 """The inner steps of layers, as a namespace offers them: norms, recurrent layers.
 
-`Layers` has the formulas of `kernels/fused/normalization.py` and `kernels/fused/recurrent.py`, with
-the namespace as their first argument, as methods do. `FastLayers` puts the kernels that stand beside
-them in their place, on NumPy's arrays; `tests/test_twins.py` holds both equal.
+`Layers` has the formulas of `kernels/fused/normalization.py` and `kernels/fused/recurrent.py`: they
+take the namespace as their first argument, as methods do. On NumPy's arrays `FastLayers` puts the
+kernels that stand beside them in their place; `tests/test_twins.py` holds both equal.
 """
 
 from __future__ import annotations
