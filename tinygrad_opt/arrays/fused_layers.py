@@ -1,13 +1,14 @@
-"""The inner steps of layers, as a namespace offers them: norms, recurrent layers.
+"""The inner steps of layers, as a namespace offers them: norms, attention, recurrent layers.
 
-`Layers` has the formulas of `kernels/fused/normalization.py` and `kernels/fused/recurrent.py`: they
-take the namespace as their first argument, as methods do. On NumPy's arrays `FastLayers` puts the
-kernels that stand beside them in their place; `tests/test_twins.py` holds both equal.
+`Layers` has the formulas of `kernels/fused/normalization.py`, `kernels/fused/attention.py` and
+`kernels/fused/recurrent.py`: they take the namespace as their first argument, as methods do. On
+NumPy's arrays `FastLayers` puts the kernels that stand beside them in their place;
+`tests/test_twins.py` holds both equal.
 """
 
 from __future__ import annotations
 
-from ..kernels.fused import normalization, recurrent
+from ..kernels.fused import attention, normalization, recurrent
 
 __all__ = ["FastLayers", "Layers"]
 
@@ -20,6 +21,9 @@ class Layers:
     standardize_back = normalization.standardize_back
     rms_step, rms_back = normalization.rms_step, normalization.rms_back
     affine_step, affine_back = normalization.affine_step, normalization.affine_back
+    attention_step, attention_back = attention.attention_step, attention.attention_back
+    attention_weights = attention.attention_weights
+    attention_scores_back = attention.attention_scores_back
     lstm_step, lstm_step_back = recurrent.lstm_step, recurrent.lstm_step_back
     gru_step, gru_step_back = recurrent.gru_step, recurrent.gru_step_back
 
@@ -32,5 +36,6 @@ class FastLayers:
     standardize_back = normalization.fused_standardize_back
     rms_step, rms_back = normalization.fused_rms_step, normalization.fused_rms_back
     affine_step, affine_back = normalization.fused_affine_step, normalization.fused_affine_back
+    attention_step, attention_back = attention.fused_attention_step, attention.fused_attention_back
     lstm_step, lstm_step_back = recurrent.fused_lstm_step, recurrent.fused_lstm_step_back
     gru_step, gru_step_back = recurrent.fused_gru_step, recurrent.fused_gru_step_back

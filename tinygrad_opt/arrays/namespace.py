@@ -13,6 +13,7 @@ for instance `kernels/fused/softmax.py`; `tests/test_twins.py` holds each pair e
 from __future__ import annotations
 
 import importlib
+import math
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,11 @@ class Namespace(Layers, Windows):
 
     def logcumsumexp(self, x: Any, axis: int) -> Any:
         return self.accumulate(x, "logaddexp", axis % x.ndim)
+
+    def causal_mask(self, query: Any, keys: int) -> Any:
+        """(queries, keys): 0 where a query may look, -inf at the keys after its own place."""
+        seen = self.module.tri(query.shape[-2], keys, dtype=bool)
+        return self.module.where(seen, 0, -math.inf).astype(query.dtype)
 
     def windows(self, x: Any, size: int, step: int) -> Any:
         """The stretches of `size` elements of the last axis that start every `step`: a view."""
