@@ -22,7 +22,8 @@ import numpy as np
 
 from .. import blas, pool
 
-ROWS = 32  # queries of a block
+ROWS, CAUSAL_ROWS = 128, 64  # queries of a block; smaller ones can leave out more hidden keys
+CELLS = 262_144  # scores of a block at most, if it has not fewer than 32 queries
 PART = 500_000  # multiply-adds of a thread's part, at least
 SPEED = 40  # multiply-adds of a nanosecond, about
 
@@ -137,15 +138,15 @@ def weigh(scores, count, n, first, causal, masks, mask, mask_step, factors, fact
 
 @njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True,
       no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def some_heads(first, last, q, k, v, masks, mask_step, factors, factor_step, scale, causal, o,
-               stats):
+def some_heads(first, last, q, k, v, masks, mask_step, factors, factor_step, scale, causal, rows,
+               o, stats):
     heads, length, keys = q.shape[1], q.shape[2], k.shape[2]
-    scores = np.empty((min({rows}, length), keys), number)
+    scores = np.empty((min(rows, length), keys), number)
     z = scores.ctypes.data, keys
     for head in range(first, last):
         i, j = head // heads, head % heads
-        for start in range(0, length, {rows}):
-            m = min({rows}, length - start)
+        for start in range(0, length, rows):
+            m = min(rows, length - start)
             n = min(keys, start + m) if causal else keys
             product(m, n, q.shape[3], 111, at(q, i, j, start), 112, at(k, i, j, 0), zero, z)
             mask = i * mask_step[0] + j * mask_step[1] + start * mask_step[2]
@@ -156,13 +157,13 @@ def some_heads(first, last, q, k, v, masks, mask_step, factors, factor_step, sca
 
 
 @njit("void({four}, {four}, {four}, {dtype}[:, ::1], int64[::1], {dtype}[:, ::1], int64[::1],"
-      "{dtype}, boolean, int64, int64, {four}, {dtype}[:, :, ::1])", error_model="numpy",
+      "{dtype}, boolean, int64, int64, int64, {four}, {dtype}[:, :, ::1])", error_model="numpy",
       nogil=True, cache={cache})
-def attention(q, k, v, masks, mask_step, factors, factor_step, scale, causal, grain, cost, o,
-              stats):
+def attention(q, k, v, masks, mask_step, factors, factor_step, scale, causal, rows, grain, cost,
+              o, stats):
     take_blas()
     share(some_heads, stats.shape[0], grain, cost, q, k, v, masks, mask_step, factors, factor_step,
-          scale, causal, o, stats)
+          scale, causal, rows, o, stats)
     give_back_blas()
 """
 
@@ -201,17 +202,17 @@ def clear(x, i, j):
 @njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True,
       no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def some_heads(first, last, g, q, k, v, masks, mask_step, factors, factor_step, scale, causal,
-               stats, dq, dk, dv):
+               rows, stats, dq, dk, dv):
     heads, length, keys, width, out = q.shape[1], q.shape[2], k.shape[2], q.shape[3], v.shape[3]
-    scores = np.empty((min({rows}, length), keys), number)
-    slopes = np.empty((min({rows}, length), keys), number)
+    scores = np.empty((min(rows, length), keys), number)
+    slopes = np.empty((min(rows, length), keys), number)
     z, d = (scores.ctypes.data, keys), (slopes.ctypes.data, keys)
     for head in range(first, last):
         i, j = head // heads, head % heads
         clear(dk, i, j)
         clear(dv, i, j)
-        for start in range(0, length, {rows}):
-            m = min({rows}, length - start)
+        for start in range(0, length, rows):
+            m = min(rows, length - start)
             n = min(keys, start + m) if causal else keys
             of_q, of_g = at(q, i, j, start), at(g, i, j, start)
             product(m, n, width, 111, of_q, 112, at(k, i, j, 0), zero, z)
@@ -226,13 +227,14 @@ def some_heads(first, last, g, q, k, v, masks, mask_step, factors, factor_step, 
 
 
 @njit("void({four}, {four}, {four}, {four}, {dtype}[:, ::1], int64[::1], {dtype}[:, ::1],"
-      "int64[::1], {dtype}, boolean, int64, int64, {dtype}[:, :, ::1], {four}, {four}, {four})",
+      "int64[::1], {dtype}, boolean, int64, int64, int64, {dtype}[:, :, ::1], {four}, {four},"
+      "{four})",
       error_model="numpy", nogil=True, cache={cache})
-def attention_back(g, q, k, v, masks, mask_step, factors, factor_step, scale, causal, grain, cost,
-                   stats, dq, dk, dv):
+def attention_back(g, q, k, v, masks, mask_step, factors, factor_step, scale, causal, rows, grain,
+                   cost, stats, dq, dk, dv):
     take_blas()
     share(some_heads, stats.shape[0], grain, cost, g, q, k, v, masks, mask_step, factors,
-          factor_step, scale, causal, stats, dq, dk, dv)
+          factor_step, scale, causal, rows, stats, dq, dk, dv)
     give_back_blas()
 """
 
@@ -245,7 +247,7 @@ def _kernel(name: str, dtype: Any) -> Any:
         text = _HEAD + (_FORWARD if name == "attention" else _BACKWARD)
         settings = {
             "dtype": dtype.name, "four": f"{dtype.name}[:, :, :, :]", "size": dtype.itemsize,
-            "letter": {"f": "s", "d": "d"}[dtype.char], "rows": ROWS,
+            "letter": {"f": "s", "d": "d"}[dtype.char],
         }  # fmt: skip
         kernel = pool.load(name, lambda on_disk: text.format(cache=on_disk, **settings))
         _kernels[name, dtype.char] = kernel
@@ -314,7 +316,9 @@ def _problem(
     factors = _rows(factor, batch, k.shape[2], 1, q.dtype)
     work = q.shape[2] * k.shape[2] * (q.shape[3] + v.shape[3])  # multiply-adds of a head
     grain = max(1, PART // work)
-    settings = *masks, *factors, q.dtype.type(scale), causal, grain, grain * work // SPEED
+    rows = min(max(CELLS // k.shape[2], 32), CAUSAL_ROWS if causal else ROWS)
+    cost = grain * work // SPEED
+    settings = *masks, *factors, q.dtype.type(scale), causal, rows, grain, cost
     return batch, [q, k, v], settings
 
 
