@@ -10,7 +10,12 @@ import numpy as np
 
 from . import pool, threads
 from .compiler import cache
-from .compiler.arguments import check_launch, checked_dtype, refuse_other_byte_order
+from .compiler.arguments import (
+    check_launch,
+    checked_dtype,
+    is_device_array,
+    refuse_other_byte_order,
+)
 from .compiler.codegen import Target, function_name, render
 from .compiler.lower import lower
 from .compiler.oracle import frozen, on_numpy_scalars
@@ -172,6 +177,7 @@ class UpdateRule:
                 kernel = load(
                     function_name(self._rule, target),
                     lambda on_disk: render(self._rule, target, dtype.name, on_disk),
+                    _cuda_compiler() if target == "cuda" else "",
                 )
                 if target != "cuda":
                     counts = self._array_count, self._coefficient_count
@@ -180,15 +186,28 @@ class UpdateRule:
             return kernels[dtype]
 
     def _launch_on_device(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
-        self._check(arrays, coefficients)
+        if not is_device_array(arrays[0]):
+            self._check(arrays, coefficients)
         from .compiler import cuda
 
+        if not cuda.fit(arrays, coefficients):
+            self._check(arrays, coefficients)
         dtype = arrays[0].dtype
         kernel = self._kernels["cuda"].get(dtype) or self._kernel("cuda", dtype)
-        cuda.launch(kernel, arrays, coefficients, dtype)
+        try:
+            cuda.launch(kernel, arrays, coefficients, dtype)
+        except OverflowError:  # an int beyond float64
+            self._check(arrays, coefficients)
+            raise
 
     def _check(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
         check_launch(self.name, self._array_names, arrays, self.coefficients, coefficients)
+
+
+def _cuda_compiler() -> str:
+    from .compiler import cuda
+
+    return cuda.made_by()
 
 
 def update_rule(function: Callable[..., Any]) -> UpdateRule:

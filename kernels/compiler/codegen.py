@@ -88,7 +88,7 @@ from numba import cuda
 from numpy import {dtype}, uint64
 
 
-@cuda.jit
+@cuda.jit(cache={cache})
 def {function}({parameters}):
     {i} = uint64(cuda.grid(1))
     {size} = uint64({first}.shape[0])

@@ -301,7 +301,7 @@ def _fits(query: Any, key: Any, value: Any, mask: Any, factor: Any, *others: Any
             a is None or (a.shape[-2] in (1, rows) and a.shape[-1] in (1, keys))
             for a in (mask, factor)
         )
-        and blas._is_available()
+        and blas.is_available()
     )
 
 

@@ -34,11 +34,12 @@ from ..compiler import cache
 from . import state
 from .state import words
 
-__all__ = ["load", "split", "start", "stop"]
+__all__ = ["load", "resize", "share", "size", "split", "start", "stop"]
 
 SPIN = 300e-6  # seconds for which an idle worker looks out for the next job
 PATIENCE = 100e-6  # seconds that a caller waits for the last part before it gives way
-WAKE = 10  # parts; waking a worker costs about as much as two parts and comes five too late
+WAKE = 300_000  # nanoseconds of work; waking a worker costs about 20,000, and it comes 50,000 late
+USUAL = 30_000  # nanoseconds that a part takes
 
 _limit = sys.maxsize  # of threads, as the user set it
 _workers: list[threading.Thread] = []
@@ -56,15 +57,21 @@ def split(body, count, grain, *arguments):  # type: ignore[no-untyped-def]
         grain: items of a part, 1 or more: as many as take 20 to 50 us.
         arguments: arrays and numbers.
     """
-    _split(body, count, grain, arguments)
+    _share(body, count, grain, USUAL, arguments)
+
+
+@njit(forceinline=True)
+def share(body, count, grain, cost, *arguments):  # type: ignore[no-untyped-def]
+    """Do what `split` does, for parts that take about `cost` nanoseconds each."""
+    _share(body, count, grain, cost, arguments)
 
 
 @intrinsic
-def _split(typing, body, count, grain, arguments):  # type: ignore[no-untyped-def]
+def _share(typing, body, count, grain, cost, arguments):  # type: ignore[no-untyped-def]
     inner = typing.resolve_function_type(body, (types.int64, types.int64, *arguments), {})
 
     def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        _, count, grain, packed = values
+        _, count, grain, cost, packed = values
         slot = builder.ptrtoint(cgutils.alloca_once_value(builder, packed), _WORD)
         entry = _entry_point(context, builder, body, inner, packed.type)
         body_address = builder.ptrtoint(entry, _WORD)
@@ -80,12 +87,12 @@ def _split(typing, body, count, grain, arguments):  # type: ignore[no-untyped-de
                 last = builder.select(builder.icmp_signed("<", end, count), end, count)
                 builder.call(entry, [slot, first, last])
             with otherwise:
-                kind = ir.FunctionType(ir.VoidType(), [_WORD] * 4)
+                kind = ir.FunctionType(ir.VoidType(), [_WORD] * 5)
                 run = builder.inttoptr(run, kind.as_pointer())
-                builder.call(run, [body_address, slot, count, grain])
+                builder.call(run, [body_address, slot, count, grain, cost])
         return context.get_dummy_value()
 
-    return types.void(body, types.int64, types.int64, arguments), generate
+    return types.void(body, types.int64, types.int64, types.int64, arguments), generate
 
 
 def _entry_point(context: Any, builder: Any, body: Any, inner: Any, packed: Any) -> Any:
@@ -106,9 +113,9 @@ def _entry_point(context: Any, builder: Any, body: Any, inner: Any, packed: Any)
     return function
 
 
-def load(function: str, render: Callable[[bool], str]) -> Any:
+def load(function: str, render: Callable[[bool], str], compiler: str = "") -> Any:
     """Do what `cache.load` does, for the text of a kernel that splits: start the workers, too."""
-    kernel = cache.load(function, render)
+    kernel = cache.load(function, render, compiler)
     start()
     return kernel
 

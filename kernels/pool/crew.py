@@ -95,9 +95,9 @@ def judge(end, took, alone, waking):
 
 
 @numba.njit(nogil=True)
-def is_worth_waking(parts, begin):
-    """Whether this job and those just before it have enough parts to pay for a wake-up."""
-    missed = parts
+def is_worth_waking(work, begin):
+    """Whether this job and those just before it are long enough to pay for a wake-up."""
+    missed = work
     if begin - load(LAST) < load(GAP):
         missed += load(MISSED)
     enough = missed >= load(WAKE)
@@ -105,15 +105,18 @@ def is_worth_waking(parts, begin):
     return enough
 
 
-@numba.cfunc("void(int64, int64, int64, int64)", cache=True)
-def run(body, arguments, count, grain):
-    """Call body(arguments, first, last) for all parts of range(count), with who comes to help."""
+@numba.cfunc("void(int64, int64, int64, int64, int64)", cache=True)
+def run(body, arguments, count, grain, cost):
+    """Call body(arguments, first, last) for all parts of range(count), with who comes to help.
+
+    A part takes about `cost` nanoseconds.
+    """
     parts = (count + grain - 1) // grain
     if load(WORKERS) == 0 or exchange(BUSY, 1) != 0:  # no one to help, or they help another thread
         do_alone(body, arguments, count, grain)
         return
     begin, sleepers = now(), load(ASLEEP)
-    waking = sleepers > 0 and is_worth_waking(parts, begin)
+    waking = sleepers > 0 and is_worth_waking(parts * cost, begin)
     if begin < load(ALONE) or (sleepers >= load(WORKERS) and not waking):
         do_alone(body, arguments, count, grain)
         store(LAST, now())
