@@ -16,6 +16,7 @@ Shapes: query (..., L, E), key (..., S, E), value (..., S, V); mask and factor b
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,18 +28,31 @@ CELLS = 262_144  # scores of a block at most, if it has not fewer than 32 querie
 PART = 500_000  # multiply-adds of a thread's part, at least
 SPEED = 40  # multiply-adds of a nanosecond, about
 
+Pair = tuple[Any, Callable[[Any], tuple[Any, ...]]]
+
 # The formulas ------------------------------------------------------------------------------------
 
 
-def attention_step(
+def attention_pair(
     space: Any, query: Any, key: Any, value: Any, mask: Any, factor: Any, scale: float, causal: bool
-) -> tuple[Any, Any]:
-    """((softmax(scale query key^T + mask) * factor) value, what `attention_back` wants).
+) -> Pair:
+    """(softmax(scale query key^T + mask) * factor) value, and what makes its gradients of g.
 
-    `causal`: query i looks at keys 0 to i, then without mask.
+    `causal`: query i looks at keys 0 to i, then without mask. The gradients are those of query, key
+    and value.
     """
     p = attention_weights(space, query, key, mask, scale, causal)
-    return (p if factor is None else p * factor) @ value, (p,)
+    used = p if factor is None else p * factor
+
+    def back(g: Any) -> tuple[Any, ...]:
+        ds = attention_scores_back(space, g, p, value, factor)
+        return (
+            (ds @ key) * scale,
+            space.swapaxes(ds, -1, -2) @ (query * scale),
+            space.swapaxes(used, -1, -2) @ g,
+        )
+
+    return used @ value, back
 
 
 def attention_weights(
@@ -49,21 +63,6 @@ def attention_weights(
     if causal:
         mask = space.causal_mask(query, key.shape[-2])
     return space.softmax(scores if mask is None else scores + mask, axis=-1)
-
-
-def attention_back(
-    space: Any, g: Any, query: Any, key: Any, value: Any, mask: Any, factor: Any, scale: float,
-    causal: bool, saved: Any = None,
-) -> tuple[Any, Any, Any]:  # fmt: skip
-    """The gradients of query, key and value; `saved` from `attention_step`, or None."""
-    p = attention_weights(space, query, key, mask, scale, causal) if saved is None else saved[0]
-    used = p if factor is None else p * factor
-    ds = attention_scores_back(space, g, p, value, factor)
-    return (
-        (ds @ key) * scale,
-        space.swapaxes(ds, -1, -2) @ (query * scale),
-        space.swapaxes(used, -1, -2) @ g,
-    )
 
 
 def attention_scores_back(space: Any, g: Any, p: Any, value: Any, factor: Any) -> Any:
@@ -257,42 +256,33 @@ def _kernel(name: str, dtype: Any) -> Any:
 # On NumPy's arrays -------------------------------------------------------------------------------
 
 
-def fused_attention_step(
+def fused_attention_pair(
     space: Any, query: Any, key: Any, value: Any, mask: Any, factor: Any, scale: float, causal: bool
-) -> tuple[Any, Any]:
-    """`attention_step` on NumPy's arrays."""
-    if not _fits(query, key, value, mask, factor):
-        return attention_step(space, query, key, value, mask, factor, scale, causal)
-    batch, (q, k, v), settings = _problem(query, key, value, mask, factor, scale, causal)
+) -> Pair:
+    """`attention_pair` on NumPy's arrays."""
+    arrays = query, key, value, mask, factor
+    if not _fits(*arrays):
+        return attention_pair(space, *arrays, scale, causal)
+    batch, inputs, settings = _problem(*arrays, scale, causal)
+    q, _, v = inputs
     samples, heads, length, _ = q.shape
     o = np.empty_like(q, shape=(samples, heads, length, v.shape[3]))  # laid out as q is
     stats = np.empty((samples * heads, length, 2), q.dtype)
-    _kernel("attention", q.dtype)(q, k, v, *settings, o, stats)
-    return o.reshape(*batch, *o.shape[2:]), (stats,)
+    _kernel("attention", q.dtype)(*inputs, *settings, o, stats)
+
+    def back(g: Any) -> tuple[Any, ...]:
+        gradients = [np.empty_like(x) for x in inputs]
+        kernel = _kernel("attention_back", q.dtype)
+        kernel(_heads(g, batch), *inputs, *settings, stats, *gradients)
+        return tuple(d.reshape(*batch, *d.shape[2:]) for d in gradients)
+
+    return o.reshape(*batch, *o.shape[2:]), back
 
 
-def fused_attention_back(
-    space: Any, g: Any, query: Any, key: Any, value: Any, mask: Any, factor: Any, scale: float,
-    causal: bool, saved: Any = None,
-) -> tuple[Any, Any, Any]:  # fmt: skip
-    """`attention_back` on NumPy's arrays."""
-    arrays = query, key, value, mask, factor
-    if not _fits(*arrays, g):
-        return attention_back(space, g, *arrays, scale, causal, saved)
-    if saved is None:
-        saved = fused_attention_step(space, *arrays, scale, causal)[1]
-    batch, inputs, settings = _problem(*arrays, scale, causal)
-    gradients = [np.empty_like(x) for x in inputs]
-    kernel = _kernel("attention_back", query.dtype)
-    kernel(_heads(g, batch), *inputs, *settings, *saved, *gradients)
-    dq, dk, dv = (d.reshape(*batch, *d.shape[2:]) for d in gradients)
-    return dq, dk, dv
-
-
-def _fits(query: Any, key: Any, value: Any, mask: Any, factor: Any, *others: Any) -> bool:
+def _fits(query: Any, key: Any, value: Any, mask: Any, factor: Any) -> bool:
     """Whether the kernels take these: floats of one type, none empty; with OpenBLAS at hand."""
     dtype, rows, keys = query.dtype, query.shape[-2], key.shape[-2]
-    given = [a for a in (query, key, value, mask, factor, *others) if a is not None]
+    given = [a for a in (query, key, value, mask, factor) if a is not None]
     return (
         dtype.char in "fd"
         and dtype.isnative
@@ -318,7 +308,7 @@ def _problem(
     grain = max(1, PART // work)
     rows = min(max(CELLS // k.shape[2], 32), CAUSAL_ROWS if causal else ROWS)
     cost = grain * work // SPEED
-    settings = *masks, *factors, q.dtype.type(scale), causal, rows, grain, cost
+    settings = *masks, *factors, float(scale), causal, rows, grain, cost
     return batch, [q, k, v], settings
 
 

@@ -8,13 +8,15 @@ Each stands twice so, as a formula and as a kernel; `tests/test_twins.py` holds 
 `ops/normalization.py` makes operations of them.
 
 Throughout, `axes` are those that statistics are taken over; mean, variance and rate = 1 /
-sqrt(variance + eps) keep them as axes of length 1. weight and bias broadcast, or are None.
+sqrt(variance + eps) keep them as axes of length 1. weight and bias broadcast, or are None. A `pair`
+returns the value, and a function from its gradient to those of the arguments.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,69 +24,65 @@ import numpy as np
 from . import channel_norms, row_norms
 from .channel_norms import Layout
 
+Pair = tuple[Any, Callable[[Any], tuple[Any, ...]]]
+Axes = tuple[int, ...]
+
 # The formulas ------------------------------------------------------------------------------------
 
 
-def moments(space: Any, x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+def moments(space: Any, x: Any, axes: Axes) -> tuple[Any, Any]:
     """The mean and the (biased) variance over `axes`."""
     mean = _mean(space, x, axes)
     centred = x - mean
     return mean, _mean(space, centred * centred, axes)
 
 
-def standardize_step(
-    space: Any, x: Any, weight: Any, bias: Any, axes: tuple[int, ...], eps: float, known: Any
-) -> tuple[Any, Any, Any]:
-    """(z * weight + bias, mean, rate), where z = (x - mean) * rate; `known`: moments, or None."""
+def standardize_pair(
+    space: Any, x: Any, weight: Any, bias: Any, axes: Axes, eps: float, known: Any = None
+) -> Pair:
+    """z * weight + bias, where z = (x - mean) * rate; `known`: the moments, or None.
+
+    dz/dx: h -> (h - mean(h) - z mean(h z)) * rate.  Ioffe & Szegedy 2015, arXiv:1502.03167
+    """
     mean, variance = moments(space, x, axes) if known is None else known
     rate = 1 / space.sqrt(variance + eps)
     z = (x - mean) * rate
     y = z if weight is None else z * weight
-    return y if bias is None else y + bias, mean, rate
+    shapes = _shape(weight), _shape(bias)
+
+    def back(g: Any) -> tuple[Any, ...]:
+        h = g if weight is None else g * weight
+        dx = (h - _mean(space, h, axes) - z * _mean(space, h * z, axes)) * rate
+        return dx, *(_summed(space, *d) for d in zip((g * z, g), shapes, strict=True))
+
+    return y if bias is None else y + bias, back
 
 
-def standardize_back(
-    space: Any, g: Any, x: Any, weight: Any, bias: Any, mean: Any, rate: Any, axes: tuple[int, ...]
-) -> tuple[Any, Any, Any]:
-    """The gradients of x, weight and bias; None for those that are None.
+def rms_pair(space: Any, x: Any, weight: Any, axes: Axes, eps: float) -> Pair:
+    """z * weight, where z = x / sqrt(mean(x^2) + eps).
 
-    dz/dx: h -> (h - mean(h) - z mean(h z)) / s.  Ioffe & Szegedy 2015, arXiv:1502.03167
+    dz/dx: h -> (h - z mean(h z)) * rate.  Zhang & Sennrich 2019, arXiv:1910.07467
     """
-    z = (x - mean) * rate
-    h = g if weight is None else g * weight
-    dx = (h - _mean(space, h, axes) - z * _mean(space, h * z, axes)) * rate
-    return dx, _summed(space, g * z, weight), _summed(space, g, bias)
-
-
-def rms_step(space: Any, x: Any, weight: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any]:
-    """(x * rate * weight, rate), where rate = 1 / sqrt(mean(x^2) + eps)."""
     rate = 1 / space.sqrt(_mean(space, x * x, axes) + eps)
     z = x * rate
-    return z if weight is None else z * weight, rate
+
+    def back(g: Any) -> tuple[Any, ...]:
+        h = g if weight is None else g * weight
+        dx = (h - z * _mean(space, h * z, axes)) * rate
+        return dx, _summed(space, g * z, _shape(weight))
+
+    return z if weight is None else z * weight, back
 
 
-def rms_back(
-    space: Any, g: Any, x: Any, weight: Any, rate: Any, axes: tuple[int, ...]
-) -> tuple[Any, Any]:
-    """The gradients of x and weight.
-
-    dz/dx: h -> (h - z mean(h z)) / s.  Zhang & Sennrich 2019, arXiv:1910.07467
-    """
-    z = x * rate
-    h = g if weight is None else g * weight
-    return (h - z * _mean(space, h * z, axes)) * rate, _summed(space, g * z, weight)
-
-
-def affine_step(space: Any, x: Any, scale: Any, shift: Any) -> Any:
+def affine_pair(space: Any, x: Any, scale: Any, shift: Any) -> Pair:
     """x * scale + shift, of each channel: x (N, C, ...), scale and shift (C,)."""
-    return x * _columns(scale, x) + _columns(shift, x)
-
-
-def affine_back(space: Any, g: Any, x: Any, scale: Any) -> tuple[Any, Any, Any]:
-    """The gradients of x, scale and shift."""
     column = _columns(scale, x)
-    sums = (_summed(space, a, column).reshape(scale.shape) for a in (g * x, g))
-    return g * column, *sums
+
+    def back(g: Any) -> tuple[Any, ...]:
+        sums = (_summed(space, a, column.shape).reshape(scale.shape) for a in (g * x, g))
+        return g * column, *sums
+
+    return x * column + _columns(shift, x), back
 
 
 def _mean(space: Any, x: Any, axes: tuple[int, ...]) -> Any:
@@ -92,13 +90,17 @@ def _mean(space: Any, x: Any, axes: tuple[int, ...]) -> Any:
     return space.sum(x, axis=axes, keepdims=True) * (1 / max(n, 1))
 
 
-def _summed(space: Any, x: Any, like: Any) -> Any:
-    """x summed down to the shape of `like`, which broadcasts to that of x; None for None."""
-    if like is None:
+def _shape(x: Any) -> tuple[int, ...] | None:
+    return None if x is None else x.shape
+
+
+def _summed(space: Any, x: Any, shape: tuple[int, ...] | None) -> Any:
+    """x summed down to a shape that broadcasts to its own; None for None."""
+    if shape is None:
         return None
-    extra = len(x.shape) - len(like.shape)
-    axes = tuple(i for i, n in enumerate(x.shape) if i < extra or n != like.shape[i - extra])
-    return (space.sum(x, axis=axes, keepdims=True) if axes else x).reshape(like.shape)
+    extra = len(x.shape) - len(shape)
+    axes = tuple(i for i, n in enumerate(x.shape) if i < extra or n != shape[i - extra])
+    return (space.sum(x, axis=axes, keepdims=True) if axes else x).reshape(shape)
 
 
 def _columns(vector: Any, x: Any) -> Any:
@@ -194,7 +196,7 @@ def _filled(n: int, value: float, dtype: Any) -> Any:
 # On NumPy's arrays -------------------------------------------------------------------------------
 
 
-def fused_moments(space: Any, x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+def fused_moments(space: Any, x: Any, axes: Axes) -> tuple[Any, Any]:
     """`moments` on NumPy's arrays."""
     way = _find(x, axes)
     if way is None:
@@ -205,94 +207,66 @@ def fused_moments(space: Any, x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
     return mean.astype(x.dtype).reshape(way.kept), variance.astype(x.dtype).reshape(way.kept)
 
 
-def fused_standardize_step(
-    space: Any, x: Any, weight: Any, bias: Any, axes: tuple[int, ...], eps: float, known: Any
-) -> tuple[Any, Any, Any]:
-    """`standardize_step` on NumPy's arrays."""
+def fused_standardize_pair(
+    space: Any, x: Any, weight: Any, bias: Any, axes: Axes, eps: float, known: Any = None
+) -> Pair:
+    """`standardize_pair` on NumPy's arrays."""
     way = _find(x, axes, weight, bias)
     if way is None:
-        return standardize_step(space, x, weight, bias, axes, eps, known)
-    rows, n = _plain(x).reshape(way.shape), way.weights
+        return standardize_pair(space, x, weight, bias, axes, eps, known)
+    rows, n, layout = _plain(x).reshape(way.shape), way.weights, way.layout
+    shapes = _shape(weight), _shape(bias)
     w, b = _vector(weight, n, 1, x.dtype), _vector(bias, n, 0, x.dtype)
-    if way.layout is None:
+    if layout is None:
         y, mean, rate = row_norms.forward(rows, w, b, True, eps)
     else:
-        mean, variance = channel_norms.moments(rows, way.layout) if known is None else known
+        mean, variance = channel_norms.moments(rows, layout) if known is None else known
         mean, rate = (a.astype(x.dtype).reshape(-1) for a in (mean, 1 / np.sqrt(variance + eps)))
-        y = channel_norms.normalize(rows, mean, rate, w, b, way.layout)
-    return y.reshape(x.shape), mean.reshape(way.kept), rate.reshape(way.kept)
+        y = channel_norms.normalize(rows, mean, rate, w, b, layout)
+
+    def back(g: Any) -> tuple[Any, ...]:
+        g = _plain(g).reshape(way.shape)
+        if layout is None:
+            dx, dw, db = row_norms.backward(g, rows, mean, rate, w, True)
+        else:
+            dx, dw, db = channel_norms.backward(g, rows, mean, rate, w, layout)
+        return dx.reshape(x.shape), *(
+            d if shape is None else d.reshape(shape)
+            for d, shape in zip((dw, db), shapes, strict=True)
+        )
+
+    return y.reshape(x.shape), back
 
 
-def fused_standardize_back(
-    space: Any, g: Any, x: Any, weight: Any, bias: Any, mean: Any, rate: Any, axes: tuple[int, ...]
-) -> tuple[Any, Any, Any]:
-    """`standardize_back` on NumPy's arrays."""
-    way = _find(x, axes, weight, bias)
-    if way is None or g.dtype != x.dtype:
-        return standardize_back(space, g, x, weight, bias, mean, rate, axes)
-    g, rows = _plain(g).reshape(way.shape), _plain(x).reshape(way.shape)
-    known = mean.reshape(-1), rate.reshape(-1), _vector(weight, way.weights, 1, x.dtype)
-    if way.layout is None:
-        dx, dw, db = row_norms.backward(g, rows, *known, True)
-    else:
-        dx, dw, db = channel_norms.backward(g, rows, *known, way.layout)
-    return dx.reshape(x.shape), _like(dw, weight), _like(db, bias)
-
-
-def fused_rms_step(
-    space: Any, x: Any, weight: Any, axes: tuple[int, ...], eps: float
-) -> tuple[Any, Any]:
-    """`rms_step` on NumPy's arrays."""
+def fused_rms_pair(space: Any, x: Any, weight: Any, axes: Axes, eps: float) -> Pair:
+    """`rms_pair` on NumPy's arrays."""
     way = _find(x, axes, weight)
     if way is None or way.layout is not None:
-        return rms_step(space, x, weight, axes, eps)
-    n = way.weights
-    w, b = _vector(weight, n, 1, x.dtype), _filled(n, 0, x.dtype)
-    y, _, rate = row_norms.forward(_plain(x).reshape(way.shape), w, b, False, eps)
-    return y.reshape(x.shape), rate.reshape(way.kept)
+        return rms_pair(space, x, weight, axes, eps)
+    rows, n = _plain(x).reshape(way.shape), way.weights
+    w = _vector(weight, n, 1, x.dtype)
+    y, mean, rate = row_norms.forward(rows, w, _filled(n, 0, x.dtype), False, eps)
+
+    def back(g: Any) -> tuple[Any, ...]:
+        g = _plain(g).reshape(way.shape)
+        dx, dw, _ = row_norms.backward(g, rows, mean, rate, w, False)
+        return dx.reshape(x.shape), dw if weight is None else dw.reshape(weight.shape)
+
+    return y.reshape(x.shape), back
 
 
-def fused_rms_back(
-    space: Any, g: Any, x: Any, weight: Any, rate: Any, axes: tuple[int, ...]
-) -> tuple[Any, Any]:
-    """`rms_back` on NumPy's arrays."""
-    way = _find(x, axes, weight)
-    if way is None or way.layout is not None or g.dtype != x.dtype:
-        return rms_back(space, g, x, weight, rate, axes)
-    g, rows, rate = _plain(g).reshape(way.shape), _plain(x).reshape(way.shape), rate.reshape(-1)
-    known = np.zeros_like(rate), rate, _vector(weight, way.weights, 1, x.dtype)
-    dx, dw, _ = row_norms.backward(g, rows, *known, False)
-    return dx.reshape(x.shape), _like(dw, weight)
-
-
-def fused_affine_step(space: Any, x: Any, scale: Any, shift: Any) -> Any:
-    """`affine_step` on NumPy's arrays."""
-    way = _affine_way(x, scale, shift)
-    if way is None:
-        return affine_step(space, x, scale, shift)
-    zeros, scale = _filled(way.weights, 0, x.dtype), _plain(scale)
-    ones = _filled(way.weights, 1, x.dtype)
-    rows = _plain(x).reshape(way.shape)
-    y = channel_norms.normalize(rows, zeros, ones, scale, _plain(shift), way.layout)
-    return y.reshape(x.shape)
-
-
-def fused_affine_back(space: Any, g: Any, x: Any, scale: Any) -> tuple[Any, Any, Any]:
-    """`affine_back` on NumPy's arrays."""
-    way = _affine_way(x, scale, g)
-    if way is None:
-        return affine_back(space, g, x, scale)
+def fused_affine_pair(space: Any, x: Any, scale: Any, shift: Any) -> Pair:
+    """`affine_pair` on NumPy's arrays."""
+    way = _find(x, (0, *range(2, x.ndim))) if x.ndim > 1 else None
+    if way is None or scale.dtype != x.dtype or shift.dtype != x.dtype:
+        return affine_pair(space, x, scale, shift)
+    rows, w, b, layout = _plain(x).reshape(way.shape), _plain(scale), _plain(shift), way.layout
     zeros, ones = (_filled(way.weights, value, x.dtype) for value in (0, 1))
-    g, rows = _plain(g).reshape(way.shape), _plain(x).reshape(way.shape)
-    dx, dw, db = channel_norms.backward(g, rows, zeros, ones, _plain(scale), way.layout, True)
-    return dx.reshape(x.shape), dw, db
+    y = channel_norms.normalize(rows, zeros, ones, w, b, layout)
 
+    def back(g: Any) -> tuple[Any, ...]:
+        g = _plain(g).reshape(way.shape)
+        dx, dw, db = channel_norms.backward(g, rows, zeros, ones, w, layout, given=True)
+        return dx.reshape(x.shape), dw, db
 
-def _affine_way(x: Any, scale: Any, other: Any) -> _Way | None:
-    if x.ndim < 2 or scale.dtype != x.dtype or other.dtype != x.dtype:
-        return None
-    return _find(x, (0, *range(2, x.ndim)))
-
-
-def _like(gradient: Any, vector: Any) -> Any:
-    return None if vector is None else gradient.reshape(vector.shape)
+    return y.reshape(x.shape), back

@@ -17,11 +17,10 @@ class Layers:
     """Formulas, for any array library."""
 
     moments = normalization.moments
-    standardize_step = normalization.standardize_step
-    standardize_back = normalization.standardize_back
-    rms_step, rms_back = normalization.rms_step, normalization.rms_back
-    affine_step, affine_back = normalization.affine_step, normalization.affine_back
-    attention_step, attention_back = attention.attention_step, attention.attention_back
+    standardize_pair = normalization.standardize_pair
+    rms_pair = normalization.rms_pair
+    affine_pair = normalization.affine_pair
+    attention_pair = attention.attention_pair
     attention_weights = attention.attention_weights
     attention_scores_back = attention.attention_scores_back
     lstm_step, lstm_step_back = recurrent.lstm_step, recurrent.lstm_step_back
@@ -32,10 +31,9 @@ class FastLayers:
     """Kernels, for NumPy's arrays."""
 
     moments = normalization.fused_moments
-    standardize_step = normalization.fused_standardize_step
-    standardize_back = normalization.fused_standardize_back
-    rms_step, rms_back = normalization.fused_rms_step, normalization.fused_rms_back
-    affine_step, affine_back = normalization.fused_affine_step, normalization.fused_affine_back
-    attention_step, attention_back = attention.fused_attention_step, attention.fused_attention_back
+    standardize_pair = normalization.fused_standardize_pair
+    rms_pair = normalization.fused_rms_pair
+    affine_pair = normalization.fused_affine_pair
+    attention_pair = attention.fused_attention_pair
     lstm_step, lstm_step_back = recurrent.fused_lstm_step, recurrent.fused_lstm_step_back
     gru_step, gru_step_back = recurrent.fused_gru_step, recurrent.fused_gru_step_back

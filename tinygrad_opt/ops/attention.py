@@ -9,7 +9,7 @@ from typing import Any
 
 from ..arrays.xp import xp
 from ..core.record import op
-from .shared_work import shared
+from .shared_work import shared_entries
 
 __all__ = ["attention", "causal_mask"]
 
@@ -22,20 +22,13 @@ def attention(query, key, value, mask, factor, *, scale, causal=False):
     factor broadcast to (..., L, S), or are None. The factor is a constant: what dropout keeps.
     `causal`: query i looks at keys 0 to i; then without mask.
     """
-    inputs = query, key, value, mask, factor, scale, causal
-    y, saved = xp(query).attention_step(*inputs)
+    y, back = xp(query).attention_pair(query, key, value, mask, factor, scale, causal)
 
     def to_mask(g):
         p = xp(g).attention_weights(query, key, mask, scale, causal)
         return xp(g).attention_scores_back(g, p, value, factor)
 
-    to_query, to_key, to_value = shared(
-        lambda g: xp(g).attention_back(g, *inputs, saved),
-        lambda found: found[0],
-        lambda found: found[1],
-        lambda found: found[2],
-    )
-    return y, to_query, to_key, to_value, to_mask, None
+    return y, *shared_entries(back, 3), to_mask, None
 
 
 def causal_mask(query: Any, keys: int) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..arrays.xp import xp
 from ..core.node import Variable
 from ..core.record import op
-from .shared_work import shared
+from .shared_work import shared_entries
 
 __all__ = ["affine", "rms_normalize", "standardize"]
 
@@ -22,32 +22,19 @@ def standardize(x, weight, bias, *, axes, eps, known=None):
     caller has them already; a derivative of the derivative computes them again, from x.
     """
     known = None if isinstance(x, Variable) else known
-    y, mean, rate = xp(x).standardize_step(x, weight, bias, axes, eps, known)
-    return y, *shared(
-        lambda g: xp(g).standardize_back(g, x, weight, bias, mean, rate, axes),
-        lambda found: found[0],
-        lambda found: found[1],
-        lambda found: found[2],
-    )
+    y, back = xp(x).standardize_pair(x, weight, bias, axes, eps, known)
+    return y, *shared_entries(back, 3)
 
 
 @op
 def rms_normalize(x, weight=None, *, axes, eps):
     """x / sqrt(mean(x^2) + eps) over `axes`, then * weight, which is None or broadcast."""
-    y, rate = xp(x).rms_step(x, weight, axes, eps)
-    return y, *shared(
-        lambda g: xp(g).rms_back(g, x, weight, rate, axes),
-        lambda found: found[0],
-        lambda found: found[1],
-    )
+    y, back = xp(x).rms_pair(x, weight, axes, eps)
+    return y, *shared_entries(back, 2)
 
 
 @op
 def affine(x, scale, shift):
     """x * scale + shift of each channel: x (N, C, ...), scale and shift (C,)."""
-    return xp(x).affine_step(x, scale, shift), *shared(
-        lambda g: xp(g).affine_back(g, x, scale),
-        lambda found: found[0],
-        lambda found: found[1],
-        lambda found: found[2],
-    )
+    y, back = xp(x).affine_pair(x, scale, shift)
+    return y, *shared_entries(back, 3)
