@@ -23,6 +23,7 @@ import numpy as np
 
 from . import channel_norms, row_norms
 from .channel_norms import Layout
+from .layouts import plain
 
 Pair = tuple[Any, Callable[[Any], tuple[Any, ...]]]
 Axes = tuple[int, ...]
@@ -179,13 +180,8 @@ def _find(x: Any, axes: tuple[int, ...], *vectors: Any) -> _Way | None:
     return found
 
 
-def _plain(x: Any) -> Any:
-    """x as the kernels' signatures want it: contiguous, aligned, writable."""
-    return x if x.flags.carray else np.array(x, order="C")
-
-
 def _vector(vector: Any, n: int, default: float, dtype: Any) -> Any:
-    return _filled(n, default, dtype) if vector is None else _plain(vector.reshape(n))
+    return _filled(n, default, dtype) if vector is None else plain(vector.reshape(n))
 
 
 @functools.lru_cache(maxsize=64)
@@ -203,7 +199,7 @@ def fused_moments(space: Any, x: Any, axes: Axes) -> tuple[Any, Any]:
         return moments(space, x, axes)
     if way.layout is None:
         way = way._replace(shape=(way.shape[0], 1, way.shape[1]), layout=Layout(1, 1, 1))
-    mean, variance = channel_norms.moments(_plain(x).reshape(way.shape), way.layout)
+    mean, variance = channel_norms.moments(plain(x).reshape(way.shape), way.layout)
     return mean.astype(x.dtype).reshape(way.kept), variance.astype(x.dtype).reshape(way.kept)
 
 
@@ -214,7 +210,7 @@ def fused_standardize_pair(
     way = _find(x, axes, weight, bias)
     if way is None:
         return standardize_pair(space, x, weight, bias, axes, eps, known)
-    rows, n, layout = _plain(x).reshape(way.shape), way.weights, way.layout
+    rows, n, layout = plain(x).reshape(way.shape), way.weights, way.layout
     shapes = _shape(weight), _shape(bias)
     w, b = _vector(weight, n, 1, x.dtype), _vector(bias, n, 0, x.dtype)
     if layout is None:
@@ -225,7 +221,7 @@ def fused_standardize_pair(
         y = channel_norms.normalize(rows, mean, rate, w, b, layout)
 
     def back(g: Any) -> tuple[Any, ...]:
-        g = _plain(g).reshape(way.shape)
+        g = plain(g).reshape(way.shape)
         if layout is None:
             dx, dw, db = row_norms.backward(g, rows, mean, rate, w, True)
         else:
@@ -243,12 +239,12 @@ def fused_rms_pair(space: Any, x: Any, weight: Any, axes: Axes, eps: float) -> P
     way = _find(x, axes, weight)
     if way is None or way.layout is not None:
         return rms_pair(space, x, weight, axes, eps)
-    rows, n = _plain(x).reshape(way.shape), way.weights
+    rows, n = plain(x).reshape(way.shape), way.weights
     w = _vector(weight, n, 1, x.dtype)
     y, mean, rate = row_norms.forward(rows, w, _filled(n, 0, x.dtype), False, eps)
 
     def back(g: Any) -> tuple[Any, ...]:
-        g = _plain(g).reshape(way.shape)
+        g = plain(g).reshape(way.shape)
         dx, dw, _ = row_norms.backward(g, rows, mean, rate, w, False)
         return dx.reshape(x.shape), dw if weight is None else dw.reshape(weight.shape)
 
@@ -260,12 +256,12 @@ def fused_affine_pair(space: Any, x: Any, scale: Any, shift: Any) -> Pair:
     way = _find(x, (0, *range(2, x.ndim))) if x.ndim > 1 else None
     if way is None or scale.dtype != x.dtype or shift.dtype != x.dtype:
         return affine_pair(space, x, scale, shift)
-    rows, w, b, layout = _plain(x).reshape(way.shape), _plain(scale), _plain(shift), way.layout
+    rows, w, b, layout = plain(x).reshape(way.shape), plain(scale), plain(shift), way.layout
     zeros, ones = (_filled(way.weights, value, x.dtype) for value in (0, 1))
     y = channel_norms.normalize(rows, zeros, ones, w, b, layout)
 
     def back(g: Any) -> tuple[Any, ...]:
-        g = _plain(g).reshape(way.shape)
+        g = plain(g).reshape(way.shape)
         dx, dw, db = channel_norms.backward(g, rows, zeros, ones, w, layout, given=True)
         return dx.reshape(x.shape), dw, db
 

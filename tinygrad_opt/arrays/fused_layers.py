@@ -1,14 +1,14 @@
 """The inner steps of layers, as a namespace offers them: norms, attention, recurrent layers.
 
-`Layers` has the formulas of `kernels/fused/normalization.py`, `kernels/fused/attention.py` and
-`kernels/fused/recurrent.py`: they take the namespace as their first argument, as methods do. On
-NumPy's arrays `FastLayers` puts the kernels that stand beside them in their place;
-`tests/test_twins.py` holds both equal.
+`Layers` has the formulas of `normalization.py`, `attention.py`, `recurrent.py` and `passages.py` in
+`kernels/fused/`: they take the namespace as their first argument, as methods do. On NumPy's arrays
+`FastLayers` puts the kernels that stand beside them in their place. `tests/test_twins.py` holds
+both equal.
 """
 
 from __future__ import annotations
 
-from ..kernels.fused import attention, normalization, recurrent
+from ..kernels.fused import attention, normalization, passages, recurrent
 
 __all__ = ["FastLayers", "Layers"]
 
@@ -25,6 +25,7 @@ class Layers:
     attention_scores_back = attention.attention_scores_back
     lstm_step, lstm_step_back = recurrent.lstm_step, recurrent.lstm_step_back
     gru_step, gru_step_back = recurrent.gru_step, recurrent.gru_step_back
+    rnn_pair, gru_pair, lstm_pair = passages.rnn_pair, passages.gru_pair, passages.lstm_pair
 
 
 class FastLayers:
@@ -37,3 +38,5 @@ class FastLayers:
     attention_pair = attention.fused_attention_pair
     lstm_step, lstm_step_back = recurrent.fused_lstm_step, recurrent.fused_lstm_step_back
     gru_step, gru_step_back = recurrent.fused_gru_step, recurrent.fused_gru_step_back
+    rnn_pair, gru_pair = passages.fused_rnn_pair, passages.fused_gru_pair
+    lstm_pair = passages.fused_lstm_pair
