@@ -17,8 +17,8 @@ from ..arrays.xp import xp
 from ..core.record import op
 
 __all__ = [
-    "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "relu_back", "sigmoid", "sqrt",
-    "sub", "tanh",
+    "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "relu_back", "sigmoid",
+    "sqrt", "sub", "tanh",
 ]  # fmt: skip
 
 # Arithmetic ---------------------------------------------------------------------------------------
