@@ -1,20 +1,23 @@
 """Convolution of up to three axes, and its two transposes, without a matrix of patches.
 
-Padded and laid out flat, an image x turns each tap of a filter into a shift: tap k of a filter
-sees x[offset[k] + m], where m runs over the positions of the output. So
+Each is sums of products, of a filter's taps w and cells of the image x that they see:
 
-    convolve           y[r, m]  = sum over k of w[r, k] x[offset[k] + m]
-    convolve_input     the same, of the gradient, with the shifts in the other direction
-    convolve_weight    dw[r, k] = sum over m of g[r, m] x[offset[k] + m]
+    convolve           y[r, m]  = bias[r] + sum over k of w[r, k] x[place[m] + shift[k]]
+    convolve_input     the same, of the gradient, with the taps in the other direction
+    convolve_weight    dw[r, k] = sum over m of g[r, m] x[place[m] + shift[k]]
 
-are two inner loops over contiguous memory. At the end of a row, m runs on into the padding: those
-positions are computed and thrown away. Small images of a batch are laid out one after the other, so
-that the loops stay long. A stride s splits the image into phases, every s-th cell;
-a tap sees one of them, and within it the shift is again contiguous.
+where m are the positions of windows, r the channels of the result, and k all taps of all channels.
+`layout.py` finds places and shifts in the padded image, `convolution_loops.py` adds up. What lies
+side by side in a vector register is chosen by a reckoning of what it would cost:
 
-A block of 4 filters by 6 taps keeps the vector units busy: 70 GFLOP/s in float32 on one core with
-AVX-512, where patches and a matrix product gave 25. The compiler may fuse products with sums
-(`contract`) and add up dot products in any order (`reassoc`); neither makes the error bound worse.
+    channels    of the result. No work is wasted on padding or strides; the image must be padded,
+                filters and result transposed, which pays for sums of many products.
+    positions   in a line of the result: nothing is transposed. For few channels, and short sums.
+    samples     of the batch: for small images with few channels, as in depthwise convolution.
+
+Filters of many channels are added up block by block, so that a block stays in the first cache. The
+weight's gradient is summed over sets of boxes, then over the sets in their order: so no result
+depends on the number of threads.
 
 The same with patches, in array code, is `Windows` in `arrays/windows.py`; `tests/test_twins.py`
 holds both equal.
@@ -22,68 +25,244 @@ holds both equal.
 
 from __future__ import annotations
 
-import itertools
 import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import threads
-from ..compiler import cache
+from .. import micro
+from . import convolution_loops as loops
+from .layout import Axis, Box, Sizes, box, boxes
 
-VECTOR = 16  # lengths are rounded up to it: a loop's last few elements would run one by one
-TILE = 512  # positions worked on at once: what they touch stays in the first two caches. So many
-# cells make a pack, too, of several samples if they are small.
-PARTS = 8  # the packs are split in so many groups, whose weight gradients are added in order
-_WORK_PER_ELEMENT = 16  # multiply-adds that take as long as one element of an optimizer's step
+CYCLES = 100_000  # of a part that one thread takes: 30 us
+PRODUCTS = 256  # in a block's sum: with a panel of filters they fill half of the first cache
+CACHE = 1 << 17  # bytes of what is packed at once
+SETS = 8  # of boxes, whose gradients are added up in order
 
-Sizes = tuple[int, ...]  # one for each of the three axes
+
+class Task(NamedTuple):
+    """A convolution: what is needed to plan it."""
+
+    batch: int
+    groups: int
+    channels: int  # of the image and of the result, in a group
+    rows: int
+    axes: tuple[Axis, ...]
+    back: bool  # image and result have changed places
+    dtype: str
+
+    @property
+    def kernel(self) -> Sizes:
+        return tuple(axis.kernel for axis in self.axes)
+
+    @property
+    def counts(self) -> Sizes:
+        """The lengths of the result."""
+        return tuple(axis.image if self.back else axis.output for axis in self.axes)
+
+    @property
+    def image(self) -> Sizes:
+        return tuple(axis.output if self.back else axis.image for axis in self.axes)
+
+    def box(self, line: int, lines: int, axis: int, together: bool) -> Box:
+        """The box of some lines along one axis."""
+        each = []
+        for a, (steps, count) in enumerate(zip(self.axes, self.counts, strict=True)):
+            part = (line, lines) if a == axis else (0, count)
+            each.append(steps.cells(*part) if self.back else
+                        steps.windows(*part, together and a == 2))  # fmt: skip
+        counts = tuple(lines if a == axis else n for a, n in enumerate(self.counts))
+        return box(each, counts, self.kernel)
 
 
 class Plan(NamedTuple):
-    """How images are packed, and where the taps find them: see `plan`."""
+    """What the loops read, as one table of 64-bit integers; how many boxes; how many at once."""
 
-    layout: Any  # int64, see _PACKING below
-    offset: Any  # (channels * taps) int64: where a tap starts in the packed channels
-    cells: int  # of a pack, with a margin for the last vector
-    length: int  # positions of the output, laid out flat, in whole vectors
-    packs: int  # how many packs the batch makes
+    table: Any
+    lanes: str
+    boxes: int
+    blocks: int
+    splits: int
+    grain: int
+
+
+def _up(n: int, multiple: int) -> int:
+    return -(-n // multiple) * multiple
+
+
+def _best(task: Task, lanes: int) -> str:
+    """What to put into the lanes: the least of the estimated cycles per sample."""
+    windows, across = math.prod(task.counts), task.counts[2]
+    strides = math.prod(axis.stride for axis in task.axes)
+    sums = task.channels * math.prod(task.kernel) / (strides if task.back else 1)
+    image, rows = task.channels * math.prod(task.image), task.rows
+    tall = 1.0 if rows >= 4 else 1.2 if rows > 1 else 1.5  # narrow blocks wait for the loads
+    samples = _up(task.batch, lanes) / task.batch
+    costs = {
+        "channels": _up(rows, lanes) * windows * (sums / lanes / 2 + 0.6) + image * 0.4,
+        "samples": samples * rows * windows * (sums * tall / lanes / 2 + 0.6) + samples * image * 0.6,
+    }
+    if across >= lanes and not (task.back and strides > 1):
+        whole = windows / across * _up(across, lanes)
+        costs["positions"] = rows * whole * (sums * tall / lanes / 2 + 0.2)
+        costs["positions"] += image * (2.0 if task.axes[2].stride > 1 else 0.4)
+    return min(costs, key=costs.__getitem__)
 
 
 @lru_cache(maxsize=256)
-def plan(
-    batch: int, channels: int, image: Sizes, low: Sizes, stride: Sizes, taps: tuple[Sizes, ...],
-    output: Sizes,
-) -> Plan:  # fmt: skip
-    """The layout for `taps`: along each axis, where they stand in the padded image.
-
-    The padding before a row, an image or a sample is the padding after the one before it.
-    """
-    phase = shift = np.zeros(1, np.int64)
-    size = []
-    for n, p, s, at, out in zip(image, low, stride, taps, output, strict=True):
-        after = (out - 1) * s + max(at) + 1 - p - n
-        size.append(max(-(-(n + max(p, after)) // s), out))
-        phase = (phase[:, None] * s + np.array(at) % s).ravel()
-        shift = (shift[:, None] * size[-1] + np.array(at) // s).ravel()
-    plane, phases = math.prod(size), math.prod(stride)
-    packs = -(-batch // max(1, TILE // plane)) or 1
-    together = -(-batch // packs)
-    block = together * plane + int(shift.max())  # what a tap of the last cell sees is zero, too
-    offset = (np.arange(channels)[:, None] * phases + phase) * block + shift
-    last = ((output[0] - 1) * size[1] + output[1] - 1) * size[2] + output[2]
-    length = -(-((together - 1) * plane + last) // VECTOR) * VECTOR
-    layout = np.array([*stride, *low, *size, together, block], np.int64)
-    return Plan(layout, offset.ravel(), channels * phases * block + VECTOR, length, packs)
+def plan(task: Task, slopes: bool = False) -> Plan:
+    """The plan for a convolution, or for the gradient of its filters."""
+    kind = micro.kind_of(task.dtype)
+    lanes, size, taps = _best(task, kind.lanes), kind.size, math.prod(task.kernel)
+    samples = lanes == "samples"
+    block = min(task.channels, max(1, PRODUCTS // taps))
+    width = kind.width if samples else size  # of a packed cell
+    strides = math.prod(axis.stride for axis in task.axes if axis.kernel > 1 and not task.back)
+    cells = CACHE // (block * width * strides)
+    if lanes == "channels":
+        cells = min(cells, max(64, 32768 // task.rows), 512)
+    elif samples:
+        cells = min(cells, max(16, CACHE // (task.rows * width)))
+    whole = max(axis.stride for axis in task.axes) if task.back else 1
+    batch = -(-task.batch // kind.lanes) if samples else task.batch
+    units = list(boxes(task.counts, batch, max(cells, 1), whole, 1 << 30 if lanes == "channels" else 1))
+    return _written(task, slopes, kind, lanes, block, units)
 
 
-def _forward_plan(
-    batch: int, channels: int, image: Sizes, kernel: Sizes, output: Sizes, stride: Sizes,
-    low: Sizes, dilation: Sizes,
-) -> Plan:  # fmt: skip
-    taps = tuple(tuple(range(0, k * d, d)) for k, d in zip(kernel, dilation, strict=True))
-    return plan(batch, channels, image, low, stride, taps, output)
+def _written(
+    task: Task, slopes: bool, kind: Any, lanes: str, block: int, units: list[tuple[int, ...]]
+) -> Plan:
+    size, taps, samples = kind.size, math.prod(task.kernel), lanes == "samples"
+    counts, image = task.counts, task.image
+    line_cells = [math.prod(counts[a + 1 :]) for a in range(3)]
+    kinds = list(dict.fromkeys((n, axis, lines) for _, n, axis, _, lines in units))
+    first = {k: next(u for u in units if (u[1], u[2], u[4]) == k) for k in kinds}
+    made = {k: task.box(first[k][3], k[2], k[1], lanes == "positions") for k in kinds}
+    largest = made[kinds[0]]
+    width = kind.width if samples else size
+    plane = math.prod(largest.packed) * width
+    together = kinds[0][0] if lanes == "channels" else 1
+    channel = _skewed(together * plane, kind.width)
+    cells = together * kinds[0][2] * line_cells[kinds[0][1]]
+    panel = 2 * kind.width
+    direct = lanes == "positions" and block * channel >= task.channels * channel
+
+    places, to, final, ranges, exact = [], [], [], [], []
+    for n, axis, lines in kinds:
+        for part in made[n, axis, lines].parts:
+            at, result = part.places * width, part.cells
+            if lanes == "channels":
+                each = lines * line_cells[axis]
+                at = (np.arange(n)[:, None] * plane + at).ravel()
+                result = (np.arange(n)[:, None] * each + result).ravel() * panel
+                spare, multiple = cells * panel, loops.tall()
+            elif samples:
+                result, spare, multiple = result * kind.width, cells * kind.width, loops.SPAN
+            else:
+                at, final_ = _vectors(at, counts[2], kind), _vectors(result * size, counts[2], kind)
+                spare, multiple = 0, loops.SPAN
+                more = np.full(-len(at) % multiple, final_[-1])
+                final_ = np.concatenate([final_, more])
+                result = final_ if direct else np.arange(len(final_)) * kind.width
+                final.append(final_)
+            exact.append(len(at))
+            more = -len(at) % multiple
+            start = sum(map(len, places))
+            places.append(np.concatenate([at, np.repeat(at[-1:], more)]))
+            to.append(np.concatenate([result, np.full(len(places[-1]) - len(result), spare)]))
+            ranges += [start, start + len(places[-1])]
+    shifts, sources, tap_table, before = [], [], [], 0
+    c_step, of_row = (task.rows * taps, taps) if task.back else (taps, task.channels * taps)
+    for part in largest.parts:
+        tap_table += [before, len(part.taps)]
+        before += len(part.taps)
+        shifts.append((np.arange(block)[:, None] * channel + part.shifts * width).ravel())
+        sources.append((np.arange(task.channels)[:, None] * c_step + part.taps).ravel() * size)
+    ones = [] if lanes == "channels" else [block * channel]
+    shifts.append(np.array(ones + [0] * 16))
+    if slopes:
+        slots = cells if samples else max(exact)
+    elif samples:
+        slots = cells + 1
+    else:
+        slots = 0 if direct or lanes == "channels" else max(map(len, places))
+    rows_of_units = []
+    for n0, n, axis, line, lines in units:
+        corner = [a.corner(line if i == axis else 0, task.back) for i, a in enumerate(task.axes)]
+        if samples:
+            n0, n_real = n0 * kind.lanes, min(kind.lanes, task.batch - n0 * kind.lanes)
+        else:
+            n_real = n
+        each = lines * line_cells[axis]
+        rows_of_units.append([n0, n_real, kinds.index((n, axis, lines)), *corner, line * line_cells[axis], each])
+    number_blocks = -(-task.channels // block)
+    work = task.batch * task.groups * task.rows * math.prod(counts) * task.channels * taps / kind.lanes / 1.5
+    splits = 1
+    if slopes and work > 4 * CYCLES:
+        splits = max(1, min(len(units), SETS // (task.groups * number_blocks), int(work // CYCLES)))
+    lines_packed = largest.packed
+    values = dict(
+        groups=task.groups, channels=task.channels, rows=task.rows, block=block, taps=before,
+        boxes=len(units), parts=len(largest.parts), splits=splits, row=of_row * size,
+        filters=task.rows * task.channels * taps * size,
+        run=1 if len(largest.parts) > 1 else taps if task.back else task.channels * taps,
+        image=math.prod(image) * size, result=math.prod(counts) * size, cells=cells,
+        depth=image[0], height=image[1], width=image[2],
+        deep=largest.size[0], high=largest.size[1], wide=largest.size[2],
+        over=largest.step[0], down=largest.step[1], along=largest.step[2],
+        groups_in_row=largest.groups[2], lines=lines_packed[1], line=lines_packed[2],
+        channel=channel, sample=plane, packed=block * channel,
+        turned=_up(math.prod(image[1:]), 8) * kind.width if samples else 0, slots=slots, across=counts[2],
+    )  # fmt: skip
+    tables = dict(unit=np.array(rows_of_units).ravel(), range=np.array(ranges), count=np.array(exact),
+                  tap=np.array(tap_table), place=np.concatenate(places), to=np.concatenate(to),
+                  final=np.concatenate(final) if final else np.zeros(0, int),
+                  shift=np.concatenate(shifts), source=np.concatenate(sources))  # fmt: skip
+    start = len(loops.NAMES)
+    for name, table in tables.items():
+        values[name], start = start, start + len(table)
+    head = np.array([values[name] for name in loops.NAMES])
+    table = np.concatenate([head, *tables.values()]).astype(np.int64)
+    parts = task.groups * (number_blocks * splits if slopes else len(units))
+    return Plan(table, lanes, len(units), number_blocks, splits, max(1, int(CYCLES * parts // max(work, 1))))
+
+
+def _skewed(size: int, width: int) -> int:
+    """A distance of channels at which they do not fall into the same few sets of a cache."""
+    size = _up(size, width)
+    return size + width if size % 1024 == 0 else size
+
+
+def _vectors(cells: Any, across: int, kind: Any) -> Any:
+    """Of each line's cells those where a vector starts; the last one ends with the line."""
+    starts = np.minimum(np.arange(0, across, kind.lanes), across - kind.lanes)
+    return cells.reshape(-1, across)[:, starts].ravel()
+
+
+def _axes(image: Sizes, kernel: Sizes, output: Sizes, stride: Sizes, low: Sizes, dilation: Sizes) -> Any:
+    return tuple(map(Axis, image, kernel, output, stride, low, dilation))
+
+
+def _correlate(task: Task, x: Any, w: Any, bias: Any) -> Any:
+    at, kind = plan(task), micro.kind_of(task.dtype)
+    y = np.empty((task.batch, task.groups, task.rows, *task.counts), x.dtype)
+    if at.lanes != "channels":
+        if bias is None:
+            bias = np.zeros((task.groups, task.rows), x.dtype)
+        micro.run(loops.positions, kind, task.groups * at.boxes, at.grain, at.table, x, w, bias, y)
+        return y
+    width = 2 * kind.lanes
+    number = -(-task.rows // width)
+    products = task.channels * math.prod(task.kernel)
+    panels = np.empty((task.groups * number, products, width), x.dtype)
+    start = np.zeros((task.groups, number * width), x.dtype)
+    if bias is not None:
+        start[:, : task.rows] = bias
+    count = max(1, CYCLES // (products * width))
+    micro.run(loops.panels, kind, task.groups * number, count, at.table, w, panels)
+    micro.run(loops.channels, kind, task.groups * at.boxes, at.grain, at.table, x, panels, start, y)
+    return y
 
 
 def convolve(
@@ -93,8 +272,8 @@ def convolve(
 
     Args:
         x: contiguous, float32 or float64.
-        w: of the same type.
-        bias: (groups, rows) or None.
+        w: of the same type, contiguous.
+        bias: (groups, rows), contiguous, or None.
         output: the result's three lengths; the padding after the image follows from them.
         stride: of the three axes, as the next two.
         low: padding before the image.
@@ -103,275 +282,27 @@ def convolve(
     Returns:
         (batch, groups, rows, *output).
     """
-    batch, groups, channels = x.shape[:3]
-    rows = w.shape[1]
-    y = np.empty((batch, groups, rows, *output), x.dtype)
-    if bias is None:
-        bias = np.zeros((groups, rows), x.dtype)
-    at = _forward_plan(batch, channels, x.shape[3:], w.shape[3:], output, stride, low, dilation)
-    place = np.array([0, 0, 0, 1, 1, 1], np.int64)
-    _correlate(x, np.ascontiguousarray(w.reshape(groups, rows, -1)), bias, at, place, y)
-    return y
+    axes = _axes(x.shape[3:], w.shape[3:], output, stride, low, dilation)
+    task = Task(*x.shape[:3], w.shape[1], axes, False, x.dtype.name)
+    return _correlate(task, x, w, bias)
 
 
 def convolve_input(g: Any, w: Any, image: Sizes, stride: Sizes, low: Sizes, dilation: Sizes) -> Any:
-    """The gradient of `convolve` for x: (batch, groups, channels, *image).
-
-    With a stride, the taps that meet a cell depend on its phase: each phase is a convolution of g
-    with its own taps, written to every stride-th cell.
-    """
-    batch, groups, rows = g.shape[:3]
-    channels, kernel = w.shape[2], w.shape[3:]
-    x = np.zeros((batch, groups, channels, *image), g.dtype)
-    bias = np.zeros((groups, channels), g.dtype)
-    filters = w.transpose(0, 2, 1, 3, 4, 5)
-    for phase in itertools.product(*map(_phases, image, kernel, stride, low, dilation)):
-        first, chosen, margin, taps, count = zip(*phase, strict=True)
-        at = plan(batch, rows, g.shape[3:], margin, (1, 1, 1), taps, count)
-        part = filters[(..., *np.ix_(*chosen))].reshape(groups, channels, -1)
-        place = np.array([*first, *stride], np.int64)
-        _correlate(g, np.ascontiguousarray(part), bias, at, place, x)
-    return x
-
-
-def _phases(n: int, kernel: int, stride: int, low: int, dilation: int) -> list[tuple[Any, ...]]:
-    """Along one axis of the image: for each phase that has cells and taps
-
-    its first cell, its taps, the padding that g needs, where the taps then stand, its cells.
-    """
-    found: list[tuple[Any, ...]] = []
-    for phase in range(stride):
-        first = (phase - low) % stride
-        taps = [t for t in range(kernel) if t * dilation % stride == phase]
-        if first >= n or not taps:
-            continue
-        start = (first + low) // stride  # g[start - t * dilation // stride] meets the first cell
-        shifts = [start - t * dilation // stride for t in taps]
-        margin = max(0, -min(shifts))
-        at = tuple(shift + margin for shift in shifts)
-        found.append((first, taps, margin, at, -(-(n - first) // stride)))
-    return found
+    """The gradient of `convolve` for x: (batch, groups, channels, *image)."""
+    axes = _axes(image, w.shape[3:], g.shape[3:], stride, low, dilation)
+    task = Task(*g.shape[:3], w.shape[2], axes, True, g.dtype.name)
+    return _correlate(task, g, w, None)
 
 
 def convolve_weight(
     g: Any, x: Any, kernel: Sizes, stride: Sizes, low: Sizes, dilation: Sizes
-) -> Any:
-    """The gradient of `convolve` for w: (groups, rows, channels, *kernel)."""
-    batch, groups, rows = g.shape[:3]
-    channels = x.shape[2]
-    at = _forward_plan(batch, channels, x.shape[3:], kernel, g.shape[3:], stride, low, dilation)
-    dw = np.zeros((min(at.packs, PARTS), groups, rows, len(at.offset)), x.dtype)
-    run("weight_slopes", at.packs * dw[0].size * at.length, g, x, *at, dw)
-    return dw.sum(axis=0).reshape(groups, rows, channels, *kernel)
-
-
-def _correlate(x: Any, w: Any, bias: Any, at: Plan, place: Any, y: Any) -> None:
-    run("correlate", at.packs * w.size * at.length, x, w, bias, *at, place, y)
-
-
-# Running ------------------------------------------------------------------------------------------
-
-_kernels: dict[tuple[str, str, bool], Any] = {}
-
-
-def run(name: str, work: int, x: Any, *arguments: Any) -> None:
-    """Run a kernel, on several threads if `work` multiply-adds are worth it."""
-    parallel = work >= _WORK_PER_ELEMENT * threads.threshold and threads.acquire()
-    try:
-        kernel = _kernels.get((name, x.dtype.char, parallel))
-        if kernel is None:
-            kernel = cache.load(
-                name, lambda on_disk: text(name, x.dtype.name, parallel, on_disk)
-            )  # fmt: skip
-            _kernels[name, x.dtype.char, parallel] = kernel
-        kernel(x, *arguments)
-    finally:
-        if parallel:
-            threads.release()
-
-
-# The text of the kernels --------------------------------------------------------------------------
-
-
-def text(name: str, dtype: str, parallel: bool, on_disk: bool) -> str:
-    """The module that defines the kernel `name`."""
-    inner = _sums() if name == "correlate" else _dots()
-    parts = "from numba import njit, prange\nimport numpy as np\n", _PACKING, inner, _DRIVERS[name]
-    settings = {
-        "settings": f'error_model="numpy", nogil=True, cache={on_disk}',
-        "parallel": parallel,
-        "range": "prange" if parallel else "range",
-        "dtype": dtype,
-        "tile": TILE,
-    }
-    head = "# Written by tinygrad_opt.kernels.fused.convolution.\n"
-    return head + "\n\n".join(parts).format(**settings)
-
-
-def _blocks(heights: tuple[int, ...], widths: tuple[int, ...], block: Any) -> str:
-    """Loops that cover R rows by K taps with blocks, the largest first."""
-    lines = ["    r = 0"]
-    for height in heights:
-        lines += [f"    while r + {height} <= R:", "        k = 0"]
-        for width in widths:
-            lines.append(f"        while k + {width} <= K:")
-            lines += [" " * 12 + line for line in block(height, width)]
-            lines.append(f"            k += {width}")
-        lines.append(f"        r += {height}")
-    return "\n".join(lines) + "\n"
-
-
-def _sums() -> str:
-    """out[r, start:stop] += sum over k of w[r, k] x[offset[k] + start...]."""
-
-    def block(height: int, width: int) -> list[str]:
-        rows, taps = range(height), range(width)
-        sums = ["".join(f" + w{i}_{j} * v{j}" for j in taps) for i in rows]
-        return [
-            *(f"y{i} = out[r + {i}][start:stop]" for i in rows),
-            *(f"x{j} = x[offset[k + {j}] + start : offset[k + {j}] + stop]" for j in taps),
-            *(f"w{i}_{j} = w[r + {i}, k + {j}]" for i in rows for j in taps),
-            "for m in range(stop - start):",
-            *(f"    v{j} = x{j}[m]" for j in taps),
-            *(f"    a{i} = y{i}[m]{sums[i]}" for i in rows),
-            *(f"    y{i}[m] = a{i}" for i in rows),
-        ]
-
-    return _SUMS_HEAD + _blocks((4, 1), (6, 3, 1), block)
-
-
-def _dots() -> str:
-    """out[r, k] += sum over m in start..stop of g[r, m] x[offset[k] + m]."""
-
-    def block(height: int, width: int) -> list[str]:
-        rows, taps = range(height), range(width)
-        pairs = [(i, j) for i in rows for j in taps]
-        return [
-            *(f"g{i} = g[r + {i}][start:stop]" for i in rows),
-            *(f"x{j} = x[offset[k + {j}] + start : offset[k + {j}] + stop]" for j in taps),
-            *(f"a{i}_{j} = np.{{dtype}}(0)" for i, j in pairs),
-            "for m in range(stop - start):",
-            *(f"    v{j} = x{j}[m]" for j in taps),
-            *(f"    h{i} = g{i}[m]" for i in rows),
-            *(f"    a{i}_{j} += h{i} * v{j}" for i, j in pairs),
-            *(f"out[r + {i}, k + {j}] += a{i}_{j}" for i, j in pairs),
-        ]
-
-    return _DOTS_HEAD + _blocks((4, 1), (4, 1), block)
-
-
-_SUMS_HEAD = """\
-@njit(fastmath={{"contract", "nsz"}}, {settings})
-def sums(w, x, offset, start, stop, out):
-    R, K = w.shape
-"""
-
-_DOTS_HEAD = """\
-@njit(fastmath={{"contract", "nsz", "reassoc"}}, {settings})
-def dots(g, x, offset, start, stop, out):
-    R, K = out.shape
-"""
-
-# layout: the strides, the padding before the image and the size of a phase, for each of three axes;
-# the samples in a pack; the cells of a phase of a channel, which holds those samples in turn.
-_PACKING = """\
-@njit({settings})
-def pack(x, layout, sample, packed):
-    # x (channels, depth, height, width) into the inside of packed (channels * phases * block)
-    sd, sh, sw, pd, ph, pw, qd, qh, qw, together, block = layout
-    C, D, H, W = x.shape
-    for c in range(C):
-        for d in range(D):
-            for h in range(H):
-                row = x[c, d, h]
-                z, y = d + pd, h + ph
-                phase = ((c * sd + z % sd) * sh + y % sh) * sw
-                line = ((sample * qd + z // sd) * qh + y // sh) * qw
-                if sw == 1:
-                    first = phase * block + line + pw
-                    to = packed[first : first + W]
-                    for i in range(W):
-                        to[i] = row[i]
-                else:
-                    for i in range(W):
-                        packed[(phase + (i + pw) % sw) * block + line + (i + pw) // sw] = row[i]
-
-
-@njit({settings})
-def widen(g, layout, sample, wide):
-    # g (rows, depth, height, width) laid out as the packed image is: wide (rows, length)
-    R, D, H, W = g.shape
-    for r in range(R):
-        for d in range(D):
-            for h in range(H):
-                row = g[r, d, h]
-                first = ((sample * layout[6] + d) * layout[7] + h) * layout[8]
-                to = wide[r][first : first + W]
-                for i in range(W):
-                    to[i] = row[i]
-
-
-@njit({settings})
-def crop(wide, layout, sample, place, y):
-    # the reverse of widen; to every step-th cell of y
-    zd, zh, zw, sd, sh, sw = place
-    R, D, H, W = y.shape
-    for r in range(R):
-        for d in range(zd, D, sd):
-            for h in range(zh, H, sh):
-                row = y[r, d, h]
-                line = (sample * layout[6] + (d - zd) // sd) * layout[7] + (h - zh) // sh
-                first = line * layout[8]
-                if sw == 1:
-                    source = wide[r][first : first + W]
-                    for i in range(W):
-                        row[i] = source[i]
-                else:
-                    for i in range(zw, W, sw):
-                        row[i] = wide[r, first + (i - zw) // sw]
-"""
-
-_CORRELATE = """\
-@njit("void({dtype}[:, :, :, :, :, ::1], {dtype}[:, :, ::1], {dtype}[:, ::1], int64[::1],"
-      "int64[::1], int64, int64, int64, int64[::1], {dtype}[:, :, :, :, :, ::1])",
-      parallel={parallel}, {settings})
-def correlate(x, w, bias, layout, offset, cells, length, packs, place, y):
-    N, G = x.shape[:2]
-    R = w.shape[1]
-    for p in {range}(packs):
-        packed = np.zeros(cells, np.{dtype})
-        wide = np.empty((R, length), np.{dtype})
-        first = p * layout[9]
-        samples = min(layout[9], N - first)
-        for g in range(G):
-            for n in range(samples):
-                pack(x[first + n, g], layout, n, packed)
-            for r in range(R):
-                wide[r] = bias[g, r]
-            for start in range(0, length, {tile}):
-                sums(w[g], packed, offset, start, min(start + {tile}, length), wide)
-            for n in range(samples):
-                crop(wide, layout, n, place, y[first + n, g])
-"""
-
-_WEIGHT_SLOPES = """\
-@njit("void({dtype}[:, :, :, :, :, ::1], {dtype}[:, :, :, :, :, ::1], int64[::1], int64[::1],"
-      "int64, int64, int64, {dtype}[:, :, :, ::1])", parallel={parallel}, {settings})
-def weight_slopes(g, x, layout, offset, cells, length, packs, dw):
-    N, G = x.shape[:2]
-    R, parts = g.shape[2], dw.shape[0]
-    for part in {range}(parts):
-        for p in range(part * packs // parts, (part + 1) * packs // parts):
-            packed = np.zeros(cells, np.{dtype})
-            wide = np.zeros((R, length), np.{dtype})
-            first = p * layout[9]
-            for group in range(G):
-                for n in range(min(layout[9], N - first)):
-                    pack(x[first + n, group], layout, n, packed)
-                    widen(g[first + n, group], layout, n, wide)
-                for start in range(0, length, {tile}):
-                    stop = min(start + {tile}, length)
-                    dots(wide, packed, offset, start, stop, dw[part, group])
-"""
-
-_DRIVERS = {"correlate": _CORRELATE, "weight_slopes": _WEIGHT_SLOPES}
+) -> tuple[Any, Any]:
+    """The gradients of `convolve` for w and for bias."""
+    axes = _axes(x.shape[3:], kernel, g.shape[3:], stride, low, dilation)
+    task = Task(*x.shape[:3], g.shape[2], axes, False, x.dtype.name)
+    at, kind = plan(task, True), micro.kind_of(task.dtype)
+    dw = np.empty((at.splits, task.groups, task.rows, task.channels, *kernel), x.dtype)
+    db = np.empty((at.splits, task.groups, task.rows), x.dtype)
+    write = loops.channel_slopes if at.lanes == "channels" else loops.position_slopes
+    micro.run(write, kind, at.splits * task.groups * at.blocks, at.grain, at.table, g, x, dw, db)
+    return (dw[0], db[0]) if at.splits == 1 else (dw.sum(axis=0), db.sum(axis=0))

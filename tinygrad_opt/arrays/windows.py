@@ -206,7 +206,7 @@ class FastWindows(Windows):
         if not _fits(g, x):
             return super().convolve_weight(g, x, at)
         three = at.on_three_axes
-        w = convolution.convolve_weight(
+        w, _ = convolution.convolve_weight(
             _split(g, at), _split(x, at), three.kernel, three.stride, three.low, three.dilation
         )  # fmt: skip
         return w.reshape(g.shape[1], x.shape[1] // at.groups, *at.kernel)

@@ -1,0 +1,139 @@
+"""Loops written instruction by instruction: where each cycle counts, and compiling must be short.
+
+`writer` has the language, `tiles` the blocks of sums in registers. `run` here compiles such loops,
+keeps the machine code on disk, and runs them on the threads of the pool.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache as remembered
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ..compiler import cache
+from .tiles import registers
+from .writer import WORD, Kind, Number, Writer
+
+__all__ = ["Kind", "Writer", "kind_of", "run", "written"]
+
+ARGUMENTS = 5  # addresses that a loop takes, besides the part of the range that it works on
+
+_TEXT = """\
+# Written by tinygrad_opt.kernels.micro. Of {source}.
+from numba import cfunc
+from {micro} import written
+
+loops = written("{module}", "{name}", "{dtype}", {lanes})
+
+
+@cfunc("void(int64, int64, int64, int64, int64, int64, int64)", nopython=True, cache={cache})
+def {name}(first, last, a, b, c, d, e):
+    loops(first, last, a, b, c, d, e)
+"""
+
+# One for all loops: it calls what stands at an address.
+_RUN = """\
+# Written by tinygrad_opt.kernels.micro. Of {source}.
+from numba import njit
+from {micro} import call
+from {kernels}.pool import split
+
+
+@njit(nogil=True, cache={cache}, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def part(first, last, body, a, b, c, d, e):
+    call(body, first, last, a, b, c, d, e)
+
+
+@njit("void(int64, int64, int64, int64, int64, int64, int64, int64)", nogil=True, cache={cache})
+def run(body, count, grain, a, b, c, d, e):
+    split(part, count, grain, body, a, b, c, d, e)
+"""
+
+
+def kind_of(dtype: str) -> Kind:
+    """Vectors of that type as this processor's registers hold them."""
+    return Kind(dtype, registers().width // Kind(dtype, 1).size)
+
+
+@intrinsic
+def call(typing, body, first, last, a, b, c, d, e):  # type: ignore[no-untyped-def]
+    """Calls what stands at the address `body`."""
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        kind = ir.FunctionType(ir.VoidType(), [WORD] * (ARGUMENTS + 2))
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), values[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * (ARGUMENTS + 3)), generate
+
+
+def written(module: str, name: str, dtype: str, lanes: int) -> Any:
+    """The loops that `module.name(f, kind, first, last, ...)` writes, for use within Numba."""
+    write = getattr(import_module(module), name)
+
+    @intrinsic
+    def loops(typing, first, last, a, b, c, d, e):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+            numbers = [Number(builder, value) for value in values]
+            write(Writer(context, builder), Kind(dtype, lanes), *numbers)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * (ARGUMENTS + 2)), generate
+
+    return loops
+
+
+@remembered
+def _source(module: str) -> str:
+    """A digest of all files that machine code is made from: they are part of its name."""
+    folder = Path(__file__).parent
+    files = [*sorted(folder.glob("*.py")), Path(str(import_module(module).__file__))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+@remembered
+def _address(write: Callable[..., None], dtype: str, lanes: int) -> int:
+    module, name = write.__module__, write.__name__
+    return cache.load(
+        name,
+        lambda on_disk: _TEXT.format(
+            source=_source(module), micro=__name__, module=module, name=name, dtype=dtype,
+            lanes=lanes, cache=on_disk,
+        ),
+    ).address  # fmt: skip
+
+
+@remembered
+def _runner() -> Any:
+    kernels = __name__.rpartition(".")[0]
+    return cache.load(
+        "run",
+        lambda on_disk: _RUN.format(
+            source=_source(__name__), micro=__name__, kernels=kernels, cache=on_disk
+        ),
+    )
+
+
+def run(
+    write: Callable[..., None], kind: Kind, count: int, grain: int, plan: Any, *arrays: Any
+) -> None:
+    """Run the loops that `write(f, kind, first, last, plan, ...)` writes, on all of range(count).
+
+    Args:
+        write: a function at the top of a module; it takes addresses, of `plan` and `arrays`.
+        kind: of the vectors.
+        count: of what the loops run over.
+        grain: so many at once on one thread.
+        plan: contiguous array of integers of 64 bits.
+        arrays: contiguous, up to four.
+    """
+    addresses = [a.ctypes.data for a in (plan, *arrays)]
+    addresses += [0] * (ARGUMENTS - len(addresses))
+    _runner()(_address(write, kind.dtype, kind.lanes), count, grain, *addresses)

@@ -1,0 +1,259 @@
+"""Writing loops in LLVM's intermediate code, with Python's operators.
+
+A function that takes a `Writer` and `Number`s does not compute: it writes down the instructions
+that will. `f.loop(0, n)` opens a loop in the code that is written, `a + b` an addition:
+
+    def total(f, table, count, to):
+        with f.loop(0, count) as i:
+            f.put(to, f.word(to, 0) + f.word(table, i))
+
+So Python's own `for` and `if` choose what is written, and `f.loop` and `f.when` what happens when
+it runs. Numba would compile the same loops from plain Python; but it takes ten times as long for
+loops of such length, seconds for one layer, and it keeps sums of products in memory.
+
+Numbers are integers of 64 bits, mostly addresses and byte offsets. Nothing is checked: whoever
+writes a loop answers for what lies at the addresses. Division rounds towards zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba.core import cgutils
+
+__all__ = ["Kind", "Number", "Writer", "WORD"]
+
+WORD, BYTE = ir.IntType(64), ir.IntType(8)
+_INDEX = ir.IntType(32)
+_FLOATS = {"float32": (ir.FloatType(), 4), "float64": (ir.DoubleType(), 8)}
+
+
+class Kind:
+    """Vectors of `lanes` numbers of type `dtype`, "float32" or "float64".
+
+    `size` and `width` are the bytes of a number and of a vector. `lanes` is a power of two; it need
+    not be what the processor's registers hold.
+    """
+
+    def __init__(self, dtype: str, lanes: int) -> None:
+        self.dtype, self.lanes = dtype, lanes
+        self.number, self.size = _FLOATS[dtype]
+        self.width = lanes * self.size
+        self.vector = ir.VectorType(self.number, lanes)
+        self.name = f"v{lanes}f{8 * self.size}"
+
+
+class Bit(NamedTuple):
+    """A condition."""
+
+    builder: Any
+    value: Any
+
+    def __and__(self, other: Bit) -> Bit:
+        return Bit(self.builder, self.builder.and_(self.value, other.value))
+
+
+class Number:
+    """An integer in the code that is written."""
+
+    __slots__ = ("builder", "value")
+
+    def __init__(self, builder: Any, value: Any) -> None:
+        self.builder, self.value = builder, value
+
+    def _with(self, operation: str, other: Any, swapped: bool = False) -> Number:
+        a, b = self.value, _value(other)
+        return Number(self.builder, getattr(self.builder, operation)(*((b, a) if swapped else (a, b))))
+
+    def __add__(self, other: Any) -> Number:
+        return self._with("add", other)
+
+    def __sub__(self, other: Any) -> Number:
+        return self._with("sub", other)
+
+    def __rsub__(self, other: Any) -> Number:
+        return self._with("sub", other, swapped=True)
+
+    def __mul__(self, other: Any) -> Number:
+        return self._with("mul", other)
+
+    def __floordiv__(self, other: Any) -> Number:
+        return self._with("sdiv", other)
+
+    def __rfloordiv__(self, other: Any) -> Number:
+        return self._with("sdiv", other, swapped=True)
+
+    def __mod__(self, other: Any) -> Number:
+        return self._with("srem", other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def _compared(self, how: str, other: Any) -> Bit:
+        return Bit(self.builder, self.builder.icmp_signed(how, self.value, _value(other)))
+
+    def __lt__(self, other: Any) -> Bit:
+        return self._compared("<", other)
+
+    def __gt__(self, other: Any) -> Bit:
+        return self._compared(">", other)
+
+    def __le__(self, other: Any) -> Bit:
+        return self._compared("<=", other)
+
+    def __ge__(self, other: Any) -> Bit:
+        return self._compared(">=", other)
+
+    def equals(self, other: Any) -> Bit:
+        """Whether both are the same (`==` compares the Python objects)."""
+        return self._compared("==", other)
+
+
+def _value(x: Any) -> Any:
+    return x.value if isinstance(x, Number) else ir.Constant(WORD, x)
+
+
+class Writer:
+    """Where instructions are written: at the end of what a builder of llvmlite holds so far."""
+
+    def __init__(self, context: Any, builder: Any) -> None:
+        self.context, self.builder = context, builder
+
+    def number(self, x: Any) -> Number:
+        return x if isinstance(x, Number) else Number(self.builder, ir.Constant(WORD, x))
+
+    # What happens when --------------------------------------------------------------------------
+
+    @contextmanager
+    def loop(self, start: Any, stop: Any, step: Any = 1) -> Iterator[Number]:
+        """What is written inside runs for start, start + step, ... below stop; step > 0."""
+        builder = self.builder
+        head, body, after = (builder.append_basic_block(n) for n in ("head", "body", "after"))
+        before = builder.block
+        builder.branch(head)
+        builder.position_at_end(head)
+        i = builder.phi(WORD)
+        i.add_incoming(_value(start), before)
+        builder.cbranch(builder.icmp_signed("<", i, _value(stop)), body, after)
+        builder.position_at_end(body)
+        yield Number(builder, i)
+        i.add_incoming(builder.add(i, _value(step)), builder.block)
+        builder.branch(head)
+        builder.position_at_end(after)
+
+    @contextmanager
+    def when(self, condition: Bit) -> Iterator[None]:
+        with self.builder.if_then(condition.value):
+            yield
+
+    @contextmanager
+    def either(self, condition: Bit) -> Iterator[tuple[Any, Any]]:
+        """Two contexts: for what is done if the condition holds, and if not."""
+        with self.builder.if_else(condition.value) as both:
+            yield both
+
+    def choose(self, condition: Bit, yes: Any, no: Any) -> Number:
+        return Number(self.builder, self.builder.select(condition.value, _value(yes), _value(no)))
+
+    def least(self, a: Any, b: Any) -> Number:
+        a = self.number(a)
+        return self.choose(a < b, a, b)
+
+    def most(self, a: Any, b: Any) -> Number:
+        a = self.number(a)
+        return self.choose(a > b, a, b)
+
+    # Memory -------------------------------------------------------------------------------------
+
+    def pointer(self, place: Number, kind: Any) -> Any:
+        return self.builder.inttoptr(place.value, kind.as_pointer())
+
+    def word(self, table: Number, i: Any) -> Number:
+        """The i-th integer of the table at an address."""
+        place = self.pointer(table + self.number(i) * 8, WORD)
+        return Number(self.builder, self.builder.load(place, align=8))
+
+    def set_word(self, table: Number, i: Any, value: Any) -> None:
+        place = self.pointer(table + self.number(i) * 8, WORD)
+        self.builder.store(_value(value), place, align=8)
+
+    def get(self, place: Number, kind: Kind) -> Any:
+        """The floating-point number at an address."""
+        return self.builder.load(self.pointer(place, kind.number), align=kind.size)
+
+    def put(self, place: Number, value: Any, kind: Kind) -> None:
+        self.builder.store(value, self.pointer(place, kind.number), align=kind.size)
+
+    def vector(self, place: Number, kind: Kind) -> Any:
+        """The vector at an address; it need not be aligned."""
+        return self.builder.load(self.pointer(place, kind.vector), align=kind.size)
+
+    def put_vector(self, place: Number, value: Any, kind: Kind) -> None:
+        self.builder.store(value, self.pointer(place, kind.vector), align=kind.size)
+
+    def spread(self, place: Number, kind: Kind) -> Any:
+        """The number at an address, in all lanes."""
+        empty = ir.Constant(kind.vector, ir.Undefined)
+        first = self.builder.insert_element(empty, self.get(place, kind), ir.Constant(_INDEX, 0))
+        lanes = ir.Constant(ir.VectorType(_INDEX, kind.lanes), [0] * kind.lanes)
+        return self.builder.shuffle_vector(first, empty, lanes)
+
+    def shuffled(self, a: Any, b: Any, lanes: list[int]) -> Any:
+        """The lanes of two vectors, counted through both."""
+        return self.builder.shuffle_vector(
+            a, b, ir.Constant(ir.VectorType(_INDEX, len(lanes)), lanes)
+        )
+
+    def multiply_add(self, a: Any, b: Any, c: Any, kind: Kind) -> Any:
+        """a * b + c of vectors: one instruction where the processor has it.
+
+        `llvm.fma` would be a call of the C library where it has not.
+        """
+        function = cgutils.get_or_insert_function(
+            self.builder.module,
+            ir.FunctionType(kind.vector, [kind.vector] * 3),
+            f"llvm.fmuladd.{kind.name}",
+        )
+        return self.builder.call(function, [a, b, c])
+
+    def constant(self, x: float, kind: Kind) -> Any:
+        return ir.Constant(kind.number, x)
+
+    def add(self, a: Any, b: Any) -> Any:
+        """The sum of two vectors or floating-point numbers."""
+        return self.builder.fadd(a, b)
+
+    def total(self, a: Any, kind: Kind) -> Any:
+        """The sum of a vector's lanes, halves first."""
+        lanes = kind.lanes
+        while lanes > 1:
+            lanes //= 2
+            halves = [list(range(lanes)), list(range(lanes, 2 * lanes))]
+            a = self.add(*(self.shuffled(a, a, half) for half in halves))
+        return self.builder.extract_element(a, ir.Constant(_INDEX, 0))
+
+    def copy(self, target: Number, source: Number, count: Any) -> None:
+        """Copies bytes; the places must not overlap."""
+        to, of = self.pointer(target, BYTE), self.pointer(source, BYTE)
+        cgutils.raw_memcpy(self.builder, to, of, _value(count), 1)
+
+    def clear(self, target: Number, count: Any) -> None:
+        """Sets bytes to zero."""
+        cgutils.memset(self.builder, self.pointer(target, BYTE), _value(count), 0)
+
+    @contextmanager
+    def scratch(self, *sizes: Any) -> Iterator[list[Number]]:
+        """Addresses of memory for so many bytes each, at multiples of 64, until the end."""
+        total = self.number(64)
+        for size in sizes:
+            total = total + (size + 63) // 64 * 64
+        start = self.context.nrt.allocate(self.builder, total.value)
+        place = Number(self.builder, self.builder.ptrtoint(start, WORD))
+        place, places = (place + 63) // 64 * 64, []
+        for size in sizes:
+            places.append(place)
+            place = place + (size + 63) // 64 * 64
+        yield places
+        self.context.nrt.free(self.builder, start)
