@@ -26,7 +26,7 @@ holds both equal.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +50,7 @@ class Task(NamedTuple):
     rows: int
     axes: tuple[Axis, ...]
     back: bool  # image and result have changed places
-    dtype: str
+    char: str
 
     @property
     def kernel(self) -> Sizes:
@@ -81,6 +81,11 @@ class Plan(NamedTuple):
 
     table: Any
     lanes: str
+    groups: int
+    rows: int
+    panel: int
+    panels: int
+    products: int
     boxes: int
     blocks: int
     splits: int
@@ -111,9 +116,14 @@ def _best(task: Task, lanes: int) -> str:
 
 
 @lru_cache(maxsize=256)
-def plan(task: Task, slopes: bool = False) -> Plan:
-    """The plan for a convolution, or for the gradient of its filters."""
-    kind = micro.kind_of(task.dtype)
+def plan(
+    batch: int, groups: int, channels: int, rows: int, image: Sizes, kernel: Sizes, output: Sizes,
+    stride: Sizes, low: Sizes, dilation: Sizes, char: str, back: bool = False, slopes: bool = False,
+) -> Plan:  # fmt: skip
+    """The plan of a convolution; `back`, of its input's gradient, `slopes`, of its filters'."""
+    axes = tuple(map(Axis, image, kernel, output, stride, low, dilation))
+    task = Task(batch, groups, channels, rows, axes, back, char)
+    kind = micro.kind_of(char)
     lanes, size, taps = _best(task, kind.lanes), kind.size, math.prod(task.kernel)
     samples = lanes == "samples"
     block = min(task.channels, max(1, PRODUCTS // taps))
@@ -225,7 +235,7 @@ def _written(
     head = np.array([values[name] for name in loops.NAMES])
     table = np.concatenate([head, *tables.values()]).astype(np.int64)
     parts = task.groups * (number_blocks * splits if slopes else len(units))
-    return Plan(table, lanes, len(units), number_blocks, splits, max(1, int(CYCLES * parts // max(work, 1))))
+    return Plan(table, lanes, task.groups, task.rows, 2 * kind.lanes, _up(task.rows, 2 * kind.lanes), task.channels * taps, len(units), number_blocks, splits, max(1, int(CYCLES * parts // max(work, 1))))
 
 
 def _skewed(size: int, width: int) -> int:
@@ -240,29 +250,27 @@ def _vectors(cells: Any, across: int, kind: Any) -> Any:
     return cells.reshape(-1, across)[:, starts].ravel()
 
 
-def _axes(image: Sizes, kernel: Sizes, output: Sizes, stride: Sizes, low: Sizes, dilation: Sizes) -> Any:
-    return tuple(map(Axis, image, kernel, output, stride, low, dilation))
-
-
-def _correlate(task: Task, x: Any, w: Any, bias: Any) -> Any:
-    at, kind = plan(task), micro.kind_of(task.dtype)
-    y = np.empty((task.batch, task.groups, task.rows, *task.counts), x.dtype)
+def _correlate(at: Plan, x: Any, w: Any, bias: Any, y: Any) -> None:
+    """Run what `at` plans on flat arrays."""
+    char = x.dtype.char
     if at.lanes != "channels":
         if bias is None:
-            bias = np.zeros((task.groups, task.rows), x.dtype)
-        micro.run(loops.positions, kind, task.groups * at.boxes, at.grain, at.table, x, w, bias, y)
-        return y
-    width = 2 * kind.lanes
-    number = -(-task.rows // width)
-    products = task.channels * math.prod(task.kernel)
-    panels = np.empty((task.groups * number, products, width), x.dtype)
-    start = np.zeros((task.groups, number * width), x.dtype)
+            bias = np.zeros(at.groups * at.rows, x.dtype)
+        micro.loops(loops.positions, char)(at.groups * at.boxes, at.grain, at.table, x, w, bias, y)
+        return
+    panels = np.empty(at.groups * at.panels * at.products, x.dtype)
+    start = np.zeros((at.groups, at.panels), x.dtype)
     if bias is not None:
-        start[:, : task.rows] = bias
-    count = max(1, CYCLES // (products * width))
-    micro.run(loops.panels, kind, task.groups * number, count, at.table, w, panels)
-    micro.run(loops.channels, kind, task.groups * at.boxes, at.grain, at.table, x, panels, start, y)
-    return y
+        start[:, : at.rows] = bias.reshape(at.groups, at.rows)
+    micro.loops(loops.panels, char)(
+        at.groups * at.panels // at.panel, max(1, CYCLES // (at.products * at.panel)), at.table, w, panels, bias_none(char), bias_none(char)
+    )
+    micro.loops(loops.channels, char)(at.groups * at.boxes, at.grain, at.table, x, panels, start.reshape(-1), y)
+
+
+@cache
+def bias_none(char):
+    return np.zeros(0, char)
 
 
 def convolve(
@@ -282,27 +290,35 @@ def convolve(
     Returns:
         (batch, groups, rows, *output).
     """
-    axes = _axes(x.shape[3:], w.shape[3:], output, stride, low, dilation)
-    task = Task(*x.shape[:3], w.shape[1], axes, False, x.dtype.name)
-    return _correlate(task, x, w, bias)
+    batch, groups, channels = x.shape[:3]
+    rows = w.shape[1]
+    at = plan(batch, groups, channels, rows, x.shape[3:], w.shape[3:], output, stride, low, dilation, x.dtype.char)
+    y = np.empty((batch, groups, rows, *output), x.dtype)
+    _correlate(at, x.reshape(-1), w.reshape(-1), None if bias is None else bias.reshape(-1), y.reshape(-1))
+    return y
 
 
 def convolve_input(g: Any, w: Any, image: Sizes, stride: Sizes, low: Sizes, dilation: Sizes) -> Any:
     """The gradient of `convolve` for x: (batch, groups, channels, *image)."""
-    axes = _axes(image, w.shape[3:], g.shape[3:], stride, low, dilation)
-    task = Task(*g.shape[:3], w.shape[2], axes, True, g.dtype.name)
-    return _correlate(task, g, w, None)
+    batch, groups, channels = g.shape[:3]
+    rows = w.shape[2]
+    at = plan(batch, groups, channels, rows, image, w.shape[3:], g.shape[3:], stride, low, dilation, g.dtype.char, back=True)
+    x = np.empty((batch, groups, rows, *image), g.dtype)
+    _correlate(at, g.reshape(-1), w.reshape(-1), None, x.reshape(-1))
+    return x
 
 
 def convolve_weight(
     g: Any, x: Any, kernel: Sizes, stride: Sizes, low: Sizes, dilation: Sizes
 ) -> tuple[Any, Any]:
     """The gradients of `convolve` for w and for bias."""
-    axes = _axes(x.shape[3:], kernel, g.shape[3:], stride, low, dilation)
-    task = Task(*x.shape[:3], g.shape[2], axes, False, x.dtype.name)
-    at, kind = plan(task, True), micro.kind_of(task.dtype)
-    dw = np.empty((at.splits, task.groups, task.rows, task.channels, *kernel), x.dtype)
-    db = np.empty((at.splits, task.groups, task.rows), x.dtype)
+    batch, groups, channels = x.shape[:3]
+    rows = g.shape[2]
+    at = plan(batch, groups, channels, rows, x.shape[3:], kernel, g.shape[3:], stride, low, dilation, x.dtype.char, slopes=True)
+    dw = np.empty((at.splits, groups, rows, channels, *kernel), x.dtype)
+    db = np.empty((at.splits, groups, rows), x.dtype)
     write = loops.channel_slopes if at.lanes == "channels" else loops.position_slopes
-    micro.run(write, kind, at.splits * task.groups * at.blocks, at.grain, at.table, g, x, dw, db)
+    micro.loops(write, x.dtype.char)(
+        at.splits * groups * at.blocks, at.grain, at.table, g.reshape(-1), x.reshape(-1), dw.reshape(-1), db.reshape(-1)
+    )
     return (dw[0], db[0]) if at.splits == 1 else (dw.sum(axis=0), db.sum(axis=0))

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import cache as remembered
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -21,7 +23,7 @@ from ..compiler import cache
 from .tiles import registers
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["Kind", "Writer", "kind_of", "run", "written"]
+__all__ = ["Kind", "Writer", "kind_of", "loops", "written"]
 
 ARGUMENTS = 5  # addresses that a loop takes, besides the part of the range that it works on
 
@@ -42,7 +44,7 @@ def {name}(first, last, a, b, c, d, e):
 _RUN = """\
 # Written by tinygrad_opt.kernels.micro. Of {source}.
 from numba import njit
-from {micro} import call
+from {micro} import address, call
 from {kernels}.pool import split
 
 
@@ -51,14 +53,17 @@ def part(first, last, body, a, b, c, d, e):
     call(body, first, last, a, b, c, d, e)
 
 
-@njit("void(int64, int64, int64, int64, int64, int64, int64, int64)", nogil=True, cache={cache})
-def run(body, count, grain, a, b, c, d, e):
-    split(part, count, grain, body, a, b, c, d, e)
+@njit("void(int64, int64, int64, int64[::1], {dtype}[::1], {dtype}[::1], {dtype}[::1],"
+      "{dtype}[::1])", nogil=True, cache={cache})
+def run(body, count, grain, plan, x, y, z, to):
+    split(part, count, grain, body, address(plan), address(x), address(y), address(z), address(to))
 """
 
 
-def kind_of(dtype: str) -> Kind:
-    """Vectors of that type as this processor's registers hold them."""
+@remembered
+def kind_of(char: str) -> Kind:
+    """Vectors of float32, "f", or float64, "d", as this processor's registers hold them."""
+    dtype = np.dtype(char).name
     return Kind(dtype, registers().width // Kind(dtype, 1).size)
 
 
@@ -72,6 +77,17 @@ def call(typing, body, first, last, a, b, c, d, e):  # type: ignore[no-untyped-d
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * (ARGUMENTS + 3)), generate
+
+
+@intrinsic
+def address(typing, array):  # type: ignore[no-untyped-def]
+    """Where an array's first element stands."""
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        made = context.make_array(signature.args[0])(context, builder, values[0])
+        return builder.ptrtoint(made.data, WORD)
+
+    return types.int64(array), generate
 
 
 def written(module: str, name: str, dtype: str, lanes: int) -> Any:
@@ -99,41 +115,34 @@ def _source(module: str) -> str:
 
 
 @remembered
-def _address(write: Callable[..., None], dtype: str, lanes: int) -> int:
-    module, name = write.__module__, write.__name__
-    return cache.load(
+def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
+    """The function (count, grain, plan, x, y, z, to) that runs loops on all of range(count).
+
+    Args:
+        write: a function (f, kind, first, last, plan, x, y, z, to) at the top of a module; its
+            numbers are a part of the range, and addresses.
+        char: "f" for float32, "d" for float64.
+
+    The function's arguments: `grain`, how much of the range one thread does at once; `plan`, an
+    array of integers of 64 bits; arrays of the type. All are contiguous and have one axis.
+    """
+    kind, module, name = kind_of(char), write.__module__, write.__name__
+    body = cache.load(
         name,
         lambda on_disk: _TEXT.format(
-            source=_source(module), micro=__name__, module=module, name=name, dtype=dtype,
-            lanes=lanes, cache=on_disk,
+            source=_source(module), micro=__name__, module=module, name=name, dtype=kind.dtype,
+            lanes=kind.lanes, cache=on_disk,
         ),
     ).address  # fmt: skip
+    return partial(_runner(kind.dtype), body)
 
 
 @remembered
-def _runner() -> Any:
+def _runner(dtype: str) -> Any:
     kernels = __name__.rpartition(".")[0]
     return cache.load(
         "run",
         lambda on_disk: _RUN.format(
-            source=_source(__name__), micro=__name__, kernels=kernels, cache=on_disk
+            source=_source(__name__), micro=__name__, kernels=kernels, dtype=dtype, cache=on_disk
         ),
     )
-
-
-def run(
-    write: Callable[..., None], kind: Kind, count: int, grain: int, plan: Any, *arrays: Any
-) -> None:
-    """Run the loops that `write(f, kind, first, last, plan, ...)` writes, on all of range(count).
-
-    Args:
-        write: a function at the top of a module; it takes addresses, of `plan` and `arrays`.
-        kind: of the vectors.
-        count: of what the loops run over.
-        grain: so many at once on one thread.
-        plan: contiguous array of integers of 64 bits.
-        arrays: contiguous, up to four.
-    """
-    addresses = [a.ctypes.data for a in (plan, *arrays)]
-    addresses += [0] * (ARGUMENTS - len(addresses))
-    _runner()(_address(write, kind.dtype, kind.lanes), count, grain, *addresses)

@@ -12,6 +12,7 @@ without a matrix of patches. The tables cost two loads in the time of twelve mul
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -29,6 +30,7 @@ class Registers(NamedTuple):
     count: int
 
 
+@cache
 def registers() -> Registers:
     """Those of the processor that Numba compiles for."""
     machine, _, features = cpu_target.target_context.codegen().magic_tuple()
@@ -87,7 +89,7 @@ def tile(
     ]:
         phi.add_incoming(first, before)
         phi.add_incoming(then, body)
-    builder.cbranch((following < count).value, body, after)
+    f.as_it_is(builder.cbranch((following < count).value, body, after))
     builder.position_at_end(after)
     found = [builder.phi(kind.vector) for _ in new]
     for phi, value in zip(found, new, strict=True):

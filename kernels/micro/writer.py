@@ -140,8 +140,19 @@ class Writer:
         builder.position_at_end(body)
         yield Number(builder, i)
         i.add_incoming(builder.add(i, _value(step)), builder.block)
-        builder.branch(head)
+        self.as_it_is(builder.branch(head))
         builder.position_at_end(after)
+
+    def as_it_is(self, branch: Any) -> None:
+        """Tells LLVM not to unroll the loop that `branch` closes: sums would lose their registers.
+
+        Loops are named by a list that begins with itself.
+        """
+        module = self.builder.module
+        unroll = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+        name = module.add_metadata([ir.MetaDataString(module, f"loop {id(branch)}"), unroll])
+        name.operands = (name, unroll)
+        branch.set_metadata("llvm.loop", name)
 
     @contextmanager
     def when(self, condition: Bit) -> Iterator[None]:
