@@ -199,13 +199,23 @@ def _written(
         slots = 0 if direct or lanes == "channels" else max(map(len, places))
     rows_of_units = []
     for n0, n, axis, line, lines in units:
-        corner = [a.corner(line if i == axis else 0, task.back) for i, a in enumerate(task.axes)]
         if samples:
             n0, n_real = n0 * kind.lanes, min(kind.lanes, task.batch - n0 * kind.lanes)
         else:
             n_real = n
-        each = lines * line_cells[axis]
-        rows_of_units.append([n0, n_real, kinds.index((n, axis, lines)), *corner, line * line_cells[axis], each])
+        copied = []
+        for a, steps in enumerate(task.axes):
+            start, step, most = steps.corner(line if a == axis else 0, task.back), largest.step[a], largest.size[a]
+            j0 = max(0, -(start // step))
+            j1 = max(j0, min(most, -(-(image[a] - start) // step)))
+            copied.append((j0, j1 - j0, start + j0 * step))
+        (z, planes, zi), (y, high, yi), (x, wide, xi) = copied
+        groups = largest.groups[2]
+        rows_of_units.append([
+            n0, n_real, kinds.index((n, axis, lines)), (zi * image[1] + yi) * image[2] + xi,
+            (z * largest.packed[1] + y) * largest.packed[2], x // groups, x % groups, planes, high, wide,
+            line * line_cells[axis], lines * line_cells[axis],
+        ])
     number_blocks = -(-task.channels // block)
     work = task.batch * task.groups * task.rows * math.prod(counts) * task.channels * taps / kind.lanes / 1.5
     splits = 1
@@ -218,11 +228,10 @@ def _written(
         filters=task.rows * task.channels * taps * size,
         run=1 if len(largest.parts) > 1 else taps if task.back else task.channels * taps,
         image=math.prod(image) * size, result=math.prod(counts) * size, cells=cells,
-        depth=image[0], height=image[1], width=image[2],
-        deep=largest.size[0], high=largest.size[1], wide=largest.size[2],
+        height=image[1], width=image[2],
         over=largest.step[0], down=largest.step[1], along=largest.step[2],
         groups_in_row=largest.groups[2], lines=lines_packed[1], line=lines_packed[2],
-        channel=channel, sample=plane, packed=block * channel,
+        channel=channel, sample=plane, packed=block * channel, cut=int(units[0][4] < counts[units[0][2]]),
         turned=_up(math.prod(image[1:]), 8) * kind.width if samples else 0, slots=slots, across=counts[2],
     )  # fmt: skip
     tables = dict(unit=np.array(rows_of_units).ravel(), range=np.array(ranges), count=np.array(exact),

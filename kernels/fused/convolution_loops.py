@@ -22,13 +22,13 @@ NAMES = (
     "run",  # so many products stand side by side in the filters
     "image", "result",  # from one channel of the image, or of the result, to the next
     "cells",  # of the result in the largest box; its positions
-    "depth", "height", "width",  # of the image
-    "deep", "high", "wide",  # how many cells of it are packed
+    "height", "width",  # of the image
     "over", "down", "along",  # cells of the image from one packed one to the next
     "groups_in_row",  # a packed row holds every so-many-th cell together
     "lines", "line",  # packed rows in a plane, packed cells in a row
     "channel", "sample",  # from one packed channel, or sample, to the next
     "packed", "turned",  # what is packed at once; and turned, if samples are lanes
+    "cut",  # not 0: boxes are parts of samples
     "slots",  # vectors that the block of results has for a row; 0: they go to the result at once
     "across",  # windows in a line of the result
     "unit", "range", "count", "tap", "place", "to", "final", "shift", "source",  # tables
@@ -53,14 +53,32 @@ class At:
 
 
 class Unit:
-    """A box: its samples, of which kind it is, where its image and its result begin."""
+    """A box, from a row of the table `unit`."""
+
+    NAMES = (
+        "n0", "samples", "kind",  # of which kind it is: see `Plan`
+        "source", "target",  # the first cell that is copied, counted in the image and in the box
+        "left", "group",  # of its packed row: how far from the start, in which group of cells
+        "planes", "lines", "cells",  # how many are copied
+        "start", "windows",  # the first cell of the result, and how many cells of each sample
+    )  # fmt: skip
+    n0: Number
+    samples: Number
+    kind: Number
+    source: Number
+    target: Number
+    left: Number
+    group: Number
+    planes: Number
+    lines: Number
+    cells: Number
+    start: Number
+    windows: Number
 
     def __init__(self, f: Writer, at: At, i: Number) -> None:
-        row = at.table("unit", i * 8)
-        self.n0, self.samples, self.kind, *start, self.start, self.cells = (
-            f.word(row, k) for k in range(8)
-        )
-        self.corner = start
+        row = at.table("unit", i * len(self.NAMES))
+        for k, name in enumerate(self.NAMES):
+            setattr(self, name, f.word(row, k))
 
 
 def _multiples(f: Writer, table: Number, count: Any, step: Any) -> None:
@@ -71,68 +89,55 @@ def _multiples(f: Writer, table: Number, count: Any, step: Any) -> None:
 # Packing ------------------------------------------------------------------------------------------
 
 
-def _inside(f: Writer, start: Number, step: Number, count: Number, length: Number) -> Any:
-    """The cells j of `count`, at start + j * step, that lie in the image: the first and the end."""
-    first = f.most(0, (step - 1 - start) // step)
-    return first, f.least(count, (length - start + step - 1) // step)
-
-
-def _lines(f: Writer, at: At, corner: list[Number], line: Callable[..., None]) -> None:
-    """Writes line(i, j, z, y) for each packed row (i, j), at (z, y) in the image."""
-    z, y, _ = corner
-    over, down = at.over, at.down
-    z0, z1 = _inside(f, z, over, at.deep, at.depth)
-    y0, y1 = _inside(f, y, down, at.high, at.height)
-    with f.loop(z0, z1) as i, f.loop(y0, y1) as j:
-        line(i, j, z + i * over, y + j * down)
+def _copy_line(f: Writer, kind: Kind, source: Number, target: Number, count: Number) -> None:
+    """Copies numbers; a call of the C library would take longer than most lines."""
+    with f.either(count >= kind.lanes) as (then, otherwise):
+        with then, f.loop(0, count, kind.lanes) as start:
+            k = f.least(start, count - kind.lanes) * kind.size  # the last vector begins earlier
+            f.put_vector(target + k, f.vector(source + k, kind), kind)
+        with otherwise, f.loop(0, count) as i:
+            f.put(target + i * kind.size, f.get(source + i * kind.size, kind), kind)
 
 
 def _pack_rows(
-    f: Writer, kind: Kind, at: At, source: Number, target: Number, corner: list[Number]
+    f: Writer, kind: Kind, at: At, unit: Unit, source: Number, target: Number
 ) -> None:
-    """Writes what a box holds of a channel's image, which begins at its cell `corner`."""
-    x, size = corner[2], kind.size
-    along, together = at.along, at.groups_in_row
-    x0, x1 = _inside(f, x, along, at.wide, at.width)
-
-    def line(i: Number, j: Number, z: Number, y: Number) -> None:
-        row = source + ((z * at.height + y) * at.width + x) * size
-        to = target + (i * at.lines + j) * at.line * size
-        with f.either((along * together).equals(1)) as (then, otherwise):
+    """Writes what a box holds of a channel's image."""
+    size, over, down, along, groups = kind.size, at.over, at.down, at.along, at.groups_in_row
+    height, width, lines, line = at.height, at.width, at.lines, at.line
+    each, plain = line // groups, (along * groups).equals(1)
+    with f.loop(0, unit.planes) as i, f.loop(0, unit.lines) as j:
+        row = source + ((i * over * height + j * down) * width + unit.source) * size
+        to = target + ((i * lines + j) * line + unit.target) * size
+        with f.either(plain) as (then, otherwise):
             with then:
-                f.copy(to + x0 * size, row + x0 * size, (x1 - x0) * size)
-            with otherwise:
-                each = at.line // together
-                with f.loop(x0, x1) as k:
-                    place = to + (k % together * each + k // together) * size
-                    f.put(place, f.get(row + k * along * size, kind), kind)
-
-    _lines(f, at, corner, line)
+                _copy_line(f, kind, row, to + unit.left * size, unit.cells)
+            with otherwise, f.loop(0, groups) as p:
+                group = unit.group + p  # from the first one's on, in a circle
+                first = f.choose(group >= groups, (group - groups) * each + 1, group * each)
+                place, count = to + (first + unit.left) * size, (unit.cells - p + groups - 1) // groups
+                with f.loop(0, count) as k:
+                    value = f.get(row + (k * groups + p) * along * size, kind)
+                    f.put(place + k * size, value, kind)
 
 
 def _pack_samples(
-    f: Writer, kind: Kind, at: At, source: Number, pitch: Number, count: Number, target: Number,
-    corner: list[Number], turned: Number, zeros: Number,
+    f: Writer, kind: Kind, at: At, unit: Unit, source: Number, pitch: Number, target: Number,
+    turned: Number, zeros: Number,
 ) -> None:  # fmt: skip
-    """The same of `count` samples side by side: each packed cell is a vector."""
-    z, y, x = corner
-    height, width, down, along = at.height, at.width, at.down, at.along
-    z0, z1 = _inside(f, z, at.over, at.deep, at.depth)
-    y0, y1 = _inside(f, y, down, at.high, height)
-    x0, x1 = _inside(f, x, along, at.wide, width)
-    top, cells = y + y0 * down, ((y1 - 1 - y0) * down + 1) * width
-    with f.when((y1 > y0) & (x1 > x0)), f.loop(z0, z1) as i:
-        plane = source + ((z + i * at.over) * height + top) * width * kind.size
-        gather(f, kind, plane, pitch, count, cells, turned, kind.width, zeros)
-        with f.loop(y0, y1) as j:
-            row = turned + ((j - y0) * down * width + x) * kind.width
-            to = target + (i * at.lines + j) * at.line * kind.width
-            with f.either(along.equals(1)) as (then, otherwise):
-                with then:
-                    f.copy(to + x0 * kind.width, row + x0 * kind.width, (x1 - x0) * kind.width)
-                with otherwise, f.loop(x0, x1) as k:
-                    value = f.vector(row + k * along * kind.width, kind)
-                    f.put_vector(to + k * kind.width, value, kind)
+    """The same of samples side by side: each packed cell is a vector."""
+    over, down, along = at.over * at.height, at.down * at.width, at.along
+    lines, line = at.lines, at.line
+    count = (unit.lines - 1) * down + (unit.cells - 1) * along + 1
+    with f.when(unit.lines * unit.cells > 0), f.loop(0, unit.planes) as i:
+        plane = source + (i * over * at.width + unit.source) * kind.size
+        gather(f, kind, plane, pitch, unit.samples, count, turned, kind.width, zeros)
+        with f.loop(0, unit.lines) as j:
+            row = turned + j * down * kind.width
+            to = target + ((i * lines + j) * line + unit.target + unit.left) * kind.width
+            with f.loop(0, unit.cells) as k:
+                value = f.vector(row + k * along * kind.width, kind)
+                f.put_vector(to + k * kind.width, value, kind)
 
 
 def _pack(
@@ -140,18 +145,19 @@ def _pack(
     packed: Number, turned: Any = None, zeros: Any = None,
 ) -> None:  # fmt: skip
     """Writes channels c0 to c0 + some of a box. `turned`: samples are lanes."""
-    f.clear(packed, some * at.channel)
     channels, image = at.groups * at.channels, at.image
+    channel, sample = at.channel, at.sample
+    with f.when(at.cut > 0):  # else all boxes have the same margins, and these are clear
+        f.clear(packed, some * channel)
     source = x + (unit.n0 * channels + group * at.channels + c0) * image
     with f.loop(0, some) as c:
-        start, target = source + c * image, packed + c * at.channel
+        start, target = source + c * image, packed + c * channel
         if turned is not None:
-            _pack_samples(f, kind, at, start, channels * image, unit.samples, target, unit.corner,
-                          turned, zeros)  # fmt: skip
+            _pack_samples(f, kind, at, unit, start, channels * image, target, turned, zeros)
         else:
             with f.loop(0, unit.samples) as n:
-                _pack_rows(f, kind, at, start + n * channels * image, target + n * at.sample,
-                           unit.corner)  # fmt: skip
+                from_n, to_n = start + n * channels * image, target + n * sample
+                _pack_rows(f, kind, at, unit, from_n, to_n)
 
 
 # Lanes are rows -----------------------------------------------------------------------------------
@@ -203,6 +209,7 @@ def channels(
     ) as (packed, wide, dense, across, spare):
         _multiples(f, dense, block * at.taps, panel)
         _multiples(f, across, 2, kind.width)
+        f.clear(packed, at.packed)
         with f.loop(first, last) as u:
             group, unit = u // at.boxes, Unit(f, at, u % at.boxes)
             with f.loop(0, at.channels, block) as c0:
@@ -235,8 +242,8 @@ def channels(
             with f.loop(0, unit.samples) as n, f.loop(0, rows, kind.lanes) as r:
                 row = ((unit.n0 + n) * at.groups + group) * rows + r
                 p, half = r // (2 * kind.lanes), r // kind.lanes % 2
-                source = wide + (p * (cells + 1) + n * unit.cells) * panel + half * kind.width
-                scatter(f, kind, source, panel, unit.cells, y + row * at.result + unit.start * kind.size,
+                source = wide + (p * (cells + 1) + n * unit.windows) * panel + half * kind.width
+                scatter(f, kind, source, panel, unit.windows, y + row * at.result + unit.start * kind.size,
                         at.result, f.least(kind.lanes, rows - r), spare)  # fmt: skip
 
 
@@ -288,6 +295,7 @@ def positions(
         _multiples(f, of_w, 4, at.row)
         _multiples(f, of_y, 4, to_row)
         f.clear(zeros, kind.width)
+        f.clear(packed, at.packed)
         with f.loop(first, last) as u:
             group, unit = u // at.boxes, Unit(f, at, u % at.boxes)
             result = y + (unit.n0 * at.groups + group) * rows * at.result + unit.start * kind.size
@@ -322,7 +330,7 @@ def positions(
                 source, row = wide + r * to_row, result + r * at.result
                 with f.either(turns > 0) as (then, otherwise):
                     with then:
-                        scatter(f, kind, source, kind.width, unit.cells, row,
+                        scatter(f, kind, source, kind.width, unit.windows, row,
                                 at.groups * rows * at.result, unit.samples, zeros)  # fmt: skip
                     with otherwise:
                         m0, m1 = at.entry("range", unit.kind * 2), at.entry("range", unit.kind * 2 + 1)
@@ -368,6 +376,7 @@ def channel_slopes(
         f.clear(zeros, kind.width)
         f.put(one, f.constant(1, kind), kind)
         b = Table(turned, across, dense)
+        f.clear(packed, at.packed)
         with f.loop(first, last) as u:
             task = _Task(f, at, u)
             f.clear(sums, number * height * panel)
@@ -378,7 +387,7 @@ def channel_slopes(
                 place = at.table("place", at.entry("range", unit.kind * 2))
                 with f.loop(0, number) as p:
                     _turn_gradient(f, kind, at, unit, g, task.group, p, turned, zeros)
-                    count, to = unit.samples * unit.cells, sums + p * height * panel
+                    count, to = unit.samples * unit.windows, sums + p * height * panel
                     with f.loop(0, task.some * at.taps, high) as k:
                         a = Table(packed, at.table("shift", k), place)
                         _sum_up(f, kind, tile(f, kind, (high, 2), a, b, count),
@@ -409,9 +418,9 @@ def _turn_gradient(
         for half in range(2):
             r = p * (2 * kind.lanes) + half * kind.lanes
             there = f.least(f.most(at.rows - r, 0), kind.lanes)
-            to = turned + n * unit.cells * panel + half * kind.width
+            to = turned + n * unit.windows * panel + half * kind.width
             gather(f, kind, source + r * at.result + unit.start * kind.size, at.result, there,
-                   unit.cells, to, panel, zeros)  # fmt: skip
+                   unit.windows, to, panel, zeros)  # fmt: skip
 
 
 def _sum_up(f: Writer, kind: Kind, sums: Any, place: Any) -> None:
@@ -438,6 +447,7 @@ def position_slopes(
         f.clear(zeros, kind.width)
         with f.loop(at.packed, at.packed + channel, kind.size) as place:
             f.put(packed + place, f.constant(1, kind), kind)
+        f.clear(packed, at.packed)
         with f.loop(first, last) as u:
             task = _Task(f, at, u)
             f.clear(sums, rows * columns * kind.width)
@@ -449,7 +459,7 @@ def position_slopes(
                     with then:
                         _pack(f, kind, at, unit, x, task.group, task.c0, task.some, packed, whole, zeros)
                         with f.loop(0, rows) as r:
-                            gather(f, kind, source + r * at.result, result, unit.samples, unit.cells,
+                            gather(f, kind, source + r * at.result, result, unit.samples, unit.windows,
                                    turned + r * cells * kind.width, kind.width, zeros)  # fmt: skip
                     with otherwise:
                         _pack(f, kind, at, unit, x, task.group, task.c0, task.some, packed)
@@ -486,7 +496,7 @@ def _vectors_of_lines(
     """Writes lines of the result in whole vectors: the last one has zeros, then the rest."""
     across, size = at.across, kind.size
     whole, rest = across // kind.lanes * kind.width, across % kind.lanes
-    with f.loop(0, unit.cells // across) as line:
+    with f.loop(0, unit.windows // across) as line:
         start = source + line * across * size
         to = target + line * ((across + (kind.lanes - 1)) // kind.lanes) * kind.width
         f.copy(to, start, whole)
