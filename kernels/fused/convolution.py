@@ -96,22 +96,28 @@ def _up(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
 
 
-def _best(task: Task, lanes: int) -> str:
-    """What to put into the lanes: the least of the estimated cycles per sample."""
+def _best(task: Task, lanes: int, slopes: bool = False) -> str:
+    """What to put into the lanes: the least of the estimated cycles per sample and group."""
     windows, across = math.prod(task.counts), task.counts[2]
     strides = math.prod(axis.stride for axis in task.axes)
-    sums = task.channels * math.prod(task.kernel) / (strides if task.back else 1)
-    image, rows = task.channels * math.prod(task.image), task.rows
-    tall = 1.0 if rows >= 4 else 1.2 if rows > 1 else 1.5  # narrow blocks wait for the loads
-    samples = _up(task.batch, lanes) / task.batch
+    sums = task.channels * math.prod(task.kernel) / (strides if task.back else 1) / 2
+    cells, rows = task.channels * math.prod(task.image), task.rows
+    few = 1.0 if rows >= 4 else 1.3 if rows > 1 else 1.7  # low blocks wait for their loads
+    vectors = windows * _up(rows, lanes) / lanes
+    half = 1.0 if rows % (2 * lanes) in (0, *range(lanes + 1, 2 * lanes)) else 1 + 0.5 * lanes / _up(rows, lanes)
+    samples = _up(task.batch, lanes) / task.batch / lanes
     costs = {
-        "channels": _up(rows, lanes) * windows * (sums / lanes / 2 + 0.6) + image * 0.4,
-        "samples": samples * rows * windows * (sums * tall / lanes / 2 + 0.6) + samples * image * 0.6,
+        "channels": vectors * (sums * half + (8 if not slopes else 5)) + cells * 0.5,
+        "samples": samples * (rows * windows * (sums * few + 6) + cells * 5),
     }
+    if slopes:
+        costs["samples"] += samples * rows * sums * 6
     if across >= lanes and not (task.back and strides > 1):
-        whole = windows / across * _up(across, lanes)
-        costs["positions"] = rows * whole * (sums * tall / lanes / 2 + 0.2)
-        costs["positions"] += image * (2.0 if task.axes[2].stride > 1 else 0.4)
+        whole = rows * _up(windows // across * -(-across // lanes), loops.SPAN)
+        costs["positions"] = whole * (sums * few + (4 if rows >= 4 else 6))
+        costs["positions"] += cells * (1.2 if task.axes[2].stride > 1 else 0.5)
+        if slopes:
+            costs["positions"] += rows * sums * 6
     return min(costs, key=costs.__getitem__)
 
 
@@ -124,7 +130,7 @@ def plan(
     axes = tuple(map(Axis, image, kernel, output, stride, low, dilation))
     task = Task(batch, groups, channels, rows, axes, back, char)
     kind = micro.kind_of(char)
-    lanes, size, taps = _best(task, kind.lanes), kind.size, math.prod(task.kernel)
+    lanes, size, taps = _best(task, kind.lanes, slopes), kind.size, math.prod(task.kernel)
     samples = lanes == "samples"
     block = min(task.channels, max(1, PRODUCTS // taps))
     width = kind.width if samples else size  # of a packed cell

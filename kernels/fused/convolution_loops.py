@@ -388,10 +388,18 @@ def channel_slopes(
                 with f.loop(0, number) as p:
                     _turn_gradient(f, kind, at, unit, g, task.group, p, turned, zeros)
                     count, to = unit.samples * unit.windows, sums + p * height * panel
-                    with f.loop(0, task.some * at.taps, high) as k:
-                        a = Table(packed, at.table("shift", k), place)
-                        _sum_up(f, kind, tile(f, kind, (high, 2), a, b, count),
-                                lambda i, j: to + (k + i) * panel + j * kind.width)  # fmt: skip
+
+                    def block_of(vectors: int) -> None:
+                        with f.loop(0, task.some * at.taps, high) as k:
+                            a = Table(packed, at.table("shift", k), place)
+                            _sum_up(f, kind, tile(f, kind, (high, vectors), a, b, count),
+                                    lambda i, j: to + (k + i) * panel + j * kind.width)  # fmt: skip
+
+                    with f.either(rows - p * (2 * kind.lanes) > kind.lanes) as (two, half):
+                        with two:
+                            block_of(2)
+                        with half:
+                            block_of(1)
                     with f.when(task.c0.equals(0)):
                         a = Table(one, still, still)
                         _sum_up(f, kind, tile(f, kind, (1, 2), a, b, count),
