@@ -32,7 +32,7 @@ _TEXT = """\
 from numba import cfunc
 from {micro} import written
 
-loops = written("{module}", "{name}", "{dtype}", {lanes})
+loops = written("{module}", "{name}", "{dtype}", {width}, {registers})
 
 
 @cfunc("void(int64, int64, int64, int64, int64, int64, int64)", nopython=True, cache={cache})
@@ -64,7 +64,7 @@ def run(body, count, grain, plan, x, y, z, to):
 def kind_of(char: str) -> Kind:
     """Vectors of float32, "f", or float64, "d", as this processor's registers hold them."""
     dtype = np.dtype(char).name
-    return Kind(dtype, registers().width // Kind(dtype, 1).size)
+    return Kind(dtype, *registers())
 
 
 @intrinsic
@@ -90,7 +90,7 @@ def address(typing, array):  # type: ignore[no-untyped-def]
     return types.int64(array), generate
 
 
-def written(module: str, name: str, dtype: str, lanes: int) -> Any:
+def written(module: str, name: str, dtype: str, width: int, registers: int) -> Any:
     """The loops that `module.name(f, kind, first, last, ...)` writes, for use within Numba."""
     write = getattr(import_module(module), name)
 
@@ -98,7 +98,7 @@ def written(module: str, name: str, dtype: str, lanes: int) -> Any:
     def loops(typing, first, last, a, b, c, d, e):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
             numbers = [Number(builder, value) for value in values]
-            write(Writer(context, builder), Kind(dtype, lanes), *numbers)
+            write(Writer(context, builder), Kind(dtype, width, registers), *numbers)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * (ARGUMENTS + 2)), generate
@@ -110,7 +110,8 @@ def written(module: str, name: str, dtype: str, lanes: int) -> Any:
 def _source(module: str) -> str:
     """A digest of all files that machine code is made from: they are part of its name."""
     folder = Path(__file__).parent
-    files = [*sorted(folder.glob("*.py")), Path(str(import_module(module).__file__))]
+    own = Path(str(import_module(module).__file__)).parent
+    files = sorted({*folder.glob("*.py"), *own.glob("*.py")})
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
@@ -131,7 +132,7 @@ def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
         name,
         lambda on_disk: _TEXT.format(
             source=_source(module), micro=__name__, module=module, name=name, dtype=kind.dtype,
-            lanes=kind.lanes, cache=on_disk,
+            width=kind.width, registers=kind.registers, cache=on_disk,
         ),
     ).address  # fmt: skip
     return partial(_runner(kind.dtype), body)

@@ -20,7 +20,7 @@ from numba.core.registry import cpu_target
 
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["Registers", "Table", "gather", "registers", "scatter", "tile"]
+__all__ = ["SPAN", "Registers", "Table", "gather", "registers", "scatter", "tile"]
 
 
 class Registers(NamedTuple):
@@ -42,6 +42,9 @@ def registers() -> Registers:
     if machine.partition("-")[0] in ("aarch64", "arm64"):
         return Registers(16, 32)
     return Registers(16, 16)
+
+
+SPAN = 6  # vectors: a multiple of the width of all blocks with few rows
 
 
 class Table(NamedTuple):

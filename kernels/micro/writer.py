@@ -32,18 +32,25 @@ _FLOATS = {"float32": (ir.FloatType(), 4), "float64": (ir.DoubleType(), 8)}
 
 
 class Kind:
-    """Vectors of `lanes` numbers of type `dtype`, "float32" or "float64".
+    """Vectors of numbers of one type, and the blocks of sums that fit into the registers.
 
-    `size` and `width` are the bytes of a number and of a vector. `lanes` is a power of two; it need
-    not be what the processor's registers hold.
+    dtype         "float32" or "float64"
+    size          bytes of a number
+    width, lanes  bytes and numbers of a vector: a register's, or any power of two
+    registers     how many there are
+    tall          rows of a block that is one or two vectors wide
+    flat          rows and vectors of blocks with few rows, the highest first
     """
 
-    def __init__(self, dtype: str, lanes: int) -> None:
-        self.dtype, self.lanes = dtype, lanes
+    def __init__(self, dtype: str, width: int, registers: int) -> None:
+        self.dtype, self.width, self.registers = dtype, width, registers
         self.number, self.size = _FLOATS[dtype]
-        self.width = lanes * self.size
-        self.vector = ir.VectorType(self.number, lanes)
-        self.name = f"v{lanes}f{8 * self.size}"
+        self.lanes = width // self.size
+        self.vector = ir.VectorType(self.number, self.lanes)
+        self.name = f"v{self.lanes}f{8 * self.size}"
+        many = registers >= 32
+        self.tall = 12 if many else 6
+        self.flat = [(4, 6 if many else 3), (2, 6), (1, 6)]
 
 
 class Bit(NamedTuple):

@@ -1,9 +1,9 @@
-"""Where a convolution finds its cells: which boxes it works on, and tables of offsets into them.
+"""Where a convolution finds its cells: boxes, and the places in them that windows and taps have.
 
 A box is a part of the result: some samples of a batch whole, or some lines of one. For it the part
-of the image that its windows see is copied (packed), padding and all; there each position of a
-window has a place, each tap a shift, and a tap sees the cell at place + shift. So it is along each
-of three axes, and places and shifts of the axes add up.
+of the image that its windows see is copied (packed), padding and all; there each window has a
+place, each tap a shift, and the tap sees the cell at place + shift. So it is along each of three
+axes, and places and shifts of the axes add up.
 
 Backwards in a convolution with strides, which taps see a cell depends on the cell's phase. The
 cells of one phase are a `Part`, with taps of their own; forwards there is one part.
@@ -35,16 +35,15 @@ class Part(NamedTuple):
 class Box(NamedTuple):
     """One axis of a box, or all three.
 
-    `packed`: cells of the packed image. `start`, `size`, `step`: it begins at `start` (in the
-    padding if negative) and holds so many cells of the image, every `step`-th. `groups`: in so many
-    groups, each of every groups-th cell, so that what a stride picks lies together.
+    `packed`: cells of the packed image; `size` of them are the image's every `step`-th. `phases`: they
+    stand in so many groups, each of every phases-th cell, so that what windows with a stride see
+    lies side by side.
     """
 
     packed: Any
-    start: Any
     size: Any
     step: Any
-    groups: Any
+    phases: Any
     parts: list[Part]
 
 
@@ -58,45 +57,54 @@ class Axis(NamedTuple):
     low: int
     dilation: int
 
-    def windows(self, first: int, count: int, together: bool = False) -> Box:
-        """The box of the windows from `first` on. `together`: see `groups` of Box."""
-        start, stride = self.corner(first, False), self.stride
-        cells = np.arange(count)
+    def windows(self, count: int, together: bool = False) -> Box:
+        """A box of `count` windows. `together`: see `phases` of Box."""
+        cells, stride = np.arange(count), self.stride
         if self.kernel == 1:  # what lies between the windows is left out
             part = Part(cells, cells, np.zeros(1, int), np.zeros(1, int))
-            return Box(count, start, count, stride, 1, [part])
+            return Box(count, count, stride, 1, [part])
         taps = np.arange(self.kernel)
         shifts = taps * self.dilation
         size = (count - 1) * stride + int(shifts[-1]) + 1
         if not together or stride == 1:
-            return Box(size, start, size, 1, 1, [Part(cells, cells * stride, taps, shifts)])
+            return Box(size, size, 1, 1, [Part(cells, cells * stride, taps, shifts)])
         group = -(-size // stride)
         part = Part(cells, cells, taps, shifts % stride * group + shifts // stride)
-        return Box(group * stride, start, size, 1, stride, [part])
+        return Box(group * stride, size, 1, stride, [part])
 
-    def cells(self, first: int, count: int) -> Box:
-        """The box of the image's cells from `first` on: what packs is the gradient of windows.
+    def cells(self, count: int) -> Box:
+        """A box of the image's first `count` cells: what packs is the gradient of windows.
 
         Cell i meets tap t in window (i + low - t * dilation) / stride, where that is whole.
         """
-        at = np.arange(first, first + count) + self.low
+        at = np.arange(count) + self.low
         taps = np.arange(self.kernel) * self.dilation
-        reach, start = int(taps[-1]) // self.stride, self.corner(first, True)
-        parts = []
+        start, reach, parts = self.corner(0, back=True), int(taps[-1]) // self.stride, []
         for phase in range(self.stride):
             cells = np.flatnonzero(at % self.stride == phase)
             seen = np.flatnonzero(taps % self.stride == phase)
             places = at[cells] // self.stride - start - reach
             parts.append(Part(cells, places, seen, reach - taps[seen] // self.stride))
         size = int(at[-1]) // self.stride - start + 1
-        return Box(size, start, size, 1, 1, parts)
+        return Box(size, size, 1, 1, parts)
 
     def corner(self, first: int, back: bool) -> int:
-        """Where the box from `first` on starts in the image that it packs."""
+        """Where what is packed for a box begins, whose first window (or cell) is `first`."""
         if not back:
             return first * self.stride - self.low
-        reach = (self.kernel - 1) * self.dilation // self.stride
-        return (first + self.low) // self.stride - reach
+        return (first + self.low) // self.stride - (self.kernel - 1) * self.dilation // self.stride
+
+    def inside(
+        self, length: int, size: int, step: int, first: int, back: bool
+    ) -> tuple[int, int, int]:
+        """Of what is packed of an image of that length, the part that is no padding.
+
+        Its first cell in the image, how many cells, the first among those that are packed.
+        """
+        start = self.corner(first, back)
+        before = max(0, -(start // step))
+        end = min(size, -(-(length - start) // step))
+        return start + before * step, max(0, end - before), before
 
 
 def box(axes: list[Box], counts: Sizes, kernel: Sizes) -> Box:
@@ -116,11 +124,13 @@ def box(axes: list[Box], counts: Sizes, kernel: Sizes) -> Box:
         )
         for three in itertools.product(*(axis.parts for axis in axes))
     ]
-    each = [tuple(getattr(axis, name) for axis in axes) for name in Box._fields[1:5]]
+    each = [tuple(getattr(axis, name) for axis in axes) for name in ("size", "step", "phases")]
     return Box(packed, *each, parts)
 
 
-def boxes(counts: Sizes, batch: int, cells: int, whole: int, most: int) -> Iterator[tuple[int, ...]]:
+def boxes(
+    counts: Sizes, batch: int, cells: int, whole: int, most: int
+) -> Iterator[tuple[int, int, int, int, int]]:
     """(first sample, samples, axis, first line, lines) of boxes of about `cells` cells.
 
     Several samples, if small, make a box; one that is large is cut along the first axis that has a

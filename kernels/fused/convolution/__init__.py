@@ -1,0 +1,146 @@
+"""Convolution of up to three axes, and its two transposes, without a matrix of patches.
+
+Each is sums of products, of a filter's taps w and the cells of the image x that they see:
+
+    convolve           y[r, m]  = bias[r] + sum over k of w[r, k] x[place[m] + shift[k]]
+    convolve_input     the same, of the gradient, with the taps in the other direction
+    convolve_weight    dw[r, k] = sum over m of g[r, m] x[place[m] + shift[k]]
+
+where m are the positions of windows, r the channels of the result, and k all taps of all channels.
+`layout.py` finds places and shifts in the padded image, `planning.py` writes them into tables, and
+`loops.py` and `slopes.py` add up. What lies side by side in a vector register, the plan chooses by
+a reckoning of what it would cost:
+
+    channels    of the result. No work is wasted on padding or strides; but filters and result are
+                transposed, which pays for sums of many products.
+    positions   in a line of the result: nothing is transposed. For few channels, and short sums.
+    samples     of the batch: for small images with few channels, as in depthwise convolution.
+
+Sums over many channels are added up block by block, so that a block stays in the first cache. The
+filters' gradient is added up over sets of boxes, then over the sets in their order: no result
+depends on the number of threads. Filters of one tap, without stride, are matrix products.
+
+The same with patches, in array code, is `Windows` in `arrays/windows.py`; `tests/test_twins.py`
+holds both equal.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import micro
+from . import loops, slopes
+from .layout import Sizes
+from .planning import CYCLES, Plan, plan
+
+__all__ = ["convolve", "convolve_input", "convolve_weight"]
+
+_FEW = 16  # channels, below which a library's product takes longer than the loops here
+_HELD = 1 << 18  # numbers of a result to which the bias is added while they are in the cache
+
+
+def convolve(
+    x: Any, w: Any, bias: Any, output: Sizes, stride: Sizes, low: Sizes, dilation: Sizes
+) -> Any:
+    """The convolution of x (batch, groups, channels, 3 axes) with w (groups, rows, channels, ...).
+
+    Args:
+        x: contiguous, float32 or float64.
+        w: of the same type, contiguous.
+        bias: (groups, rows), contiguous, or None.
+        output: the result's three lengths; the padding after the image follows from them.
+        stride: of the three axes, as the next two.
+        low: padding before the image.
+        dilation: distance of two taps.
+
+    Returns:
+        (batch, groups, rows, *output).
+    """
+    batch, groups, channels, *image = x.shape
+    rows, kernel = w.shape[1], w.shape[3:]
+    y = np.empty((batch, groups, rows, *output), x.dtype)
+    if _is_product(x, w, output, low):
+        _product(x, w[0].reshape(rows, channels), bias, y)
+        return y
+    at = plan(batch, groups, channels, rows, tuple(image), kernel, output, stride, low, dilation,
+              x.dtype.char)  # fmt: skip
+    _correlate(at, groups, rows, x, w, bias, y)
+    return y
+
+
+def convolve_input(g: Any, w: Any, image: Sizes, stride: Sizes, low: Sizes, dilation: Sizes) -> Any:
+    """The gradient of `convolve` for x: (batch, groups, channels, *image)."""
+    batch, groups, channels, *output = g.shape
+    rows, kernel = w.shape[2], w.shape[3:]
+    x = np.empty((batch, groups, rows, *image), g.dtype)
+    if _is_product(g, w, image, low):
+        _product(g, w[0].reshape(channels, rows).T, None, x)
+        return x
+    at = plan(batch, groups, channels, rows, image, kernel, tuple(output), stride, low, dilation,
+              g.dtype.char, back=True)  # fmt: skip
+    _correlate(at, groups, rows, g, w, None, x)
+    return x
+
+
+def convolve_weight(
+    g: Any, x: Any, kernel: Sizes, stride: Sizes, low: Sizes, dilation: Sizes
+) -> tuple[Any, Any]:
+    """The gradients of `convolve` for w, (groups, rows, channels, *kernel), and bias."""
+    batch, groups, channels, *image = x.shape
+    rows, output = g.shape[2], g.shape[3:]
+    at = plan(batch, groups, channels, rows, tuple(image), kernel, output, stride, low, dilation,
+              x.dtype.char, slopes=True)  # fmt: skip
+    dw = np.empty((at.splits, groups, rows, channels, *kernel), x.dtype)
+    db = np.empty((at.splits, groups, rows), x.dtype)
+    write = slopes.channel_slopes if at.lanes == "channels" else slopes.position_slopes
+    micro.loops(write, x.dtype.char)(at.count, at.grain, at.table, *map(np.ravel, (g, x, dw, db)))
+    return (dw[0], db[0]) if at.splits == 1 else (dw.sum(axis=0), db.sum(axis=0))
+
+
+def _correlate(at: Plan, groups: int, rows: int, x: Any, w: Any, bias: Any, y: Any) -> None:
+    """Run what is planned."""
+    x, w, y, char = x.reshape(-1), w.reshape(-1), y.reshape(-1), x.dtype.char
+    if at.lanes != "channels":
+        start = np.zeros(groups * rows, x.dtype) if bias is None else bias.reshape(-1)
+        micro.loops(loops.positions, char)(at.count, at.grain, at.table, x, w, start, y)
+        return
+    start = np.zeros((groups, at.panels * at.panel), x.dtype)
+    if bias is not None:
+        start[:, :rows] = bias
+    products = w.size // (groups * rows)
+    panels = np.empty(start.size * products, x.dtype)
+    grain = max(1, CYCLES // (products * at.panel))
+    nothing = panels[:0]
+    micro.loops(loops.panels, char)(
+        groups * at.panels, grain, at.table, w, panels, nothing, nothing
+    )  # fmt: skip
+    micro.loops(loops.channels, char)(
+        at.count, at.grain, at.table, x, panels, start.reshape(-1), y
+    )  # fmt: skip
+
+
+# Matrix products ----------------------------------------------------------------------------------
+
+
+def _is_product(x: Any, w: Any, result: Sizes, low: Sizes) -> bool:
+    """Whether a result of the same lengths as x has one tap, and enough channels."""
+    return (
+        w.shape[0] == 1
+        and min(w.shape[1:3]) >= _FEW
+        and w[0, 0, 0].size == 1
+        and x.shape[3:] == result
+        and not any(low)
+    )
+
+
+def _product(x: Any, w: Any, bias: Any, y: Any) -> None:
+    """y[n] = w x[n] + bias."""
+    x, y = x.reshape(len(x), w.shape[1], -1), y.reshape(len(y), len(w), -1)
+    some = max(1, _HELD // max(1, y[0].size)) if bias is not None else len(y)
+    for n in range(0, len(y), some):
+        part = y[n : n + some]
+        np.matmul(w, x[n : n + some], out=part)
+        if bias is not None:
+            part += bias.reshape(-1, 1)
