@@ -2,7 +2,7 @@
 
 `Window` describes windows that are all alike, as convolution has them. `Windows` is what a
 `Namespace` of the backend offers for them, in array code that NumPy and CuPy share;
-`FastWindows` puts the kernels of the CPU, `kernels/fused/convolution.py` and
+`FastWindows` puts the kernels of the CPU, `kernels/fused/convolution` and
 `kernels/fused/pooling.py`, in its place where they fit; `tests/test_twins.py` holds both equal.
 """
 
@@ -84,6 +84,7 @@ class Windows:
     """Convolution, patches and maxima of windows, for arrays (batch, channels, *image)."""
 
     module: Any
+    sum: Any
 
     def columns(self, x: Any, at: Window) -> Any:
         """The patches under the windows: (batch, channels, taps, *output)."""
@@ -118,6 +119,10 @@ class Windows:
         columns = self._grouped(self.columns(x, at), at)
         w = (self._grouped(g, at) @ columns.swapaxes(-1, -2)).sum(axis=0)
         return w.reshape(g.shape[1], x.shape[1] // at.groups, *at.kernel)
+
+    def convolve_slopes(self, g: Any, x: Any, at: Window) -> tuple[Any, Any]:
+        """The transposes of `convolve` in w and in the bias."""
+        return self.convolve_weight(g, x, at), self.sum(g, axis=(0, *range(2, g.ndim)))
 
     def _grouped(self, x: Any, at: Window) -> Any:
         """(batch, channels..., *output) as (batch, groups, channels / groups, positions)."""
@@ -205,11 +210,16 @@ class FastWindows(Windows):
     def convolve_weight(self, g: Any, x: Any, at: Window) -> Any:
         if not _fits(g, x):
             return super().convolve_weight(g, x, at)
+        return self.convolve_slopes(g, x, at)[0]
+
+    def convolve_slopes(self, g: Any, x: Any, at: Window) -> tuple[Any, Any]:
+        if not _fits(g, x):
+            return super().convolve_slopes(g, x, at)
         three = at.on_three_axes
-        w, _ = convolution.convolve_weight(
+        w, bias = convolution.convolve_weight(
             _split(g, at), _split(x, at), three.kernel, three.stride, three.low, three.dilation
-        )  # fmt: skip
-        return w.reshape(g.shape[1], x.shape[1] // at.groups, *at.kernel)
+        )
+        return w.reshape(g.shape[1], x.shape[1] // at.groups, *at.kernel), bias.reshape(-1)
 
     def window_argmax(self, x: Any, spans: tuple[Spans, ...]) -> Any:
         if not _fits(x, x):

@@ -5,27 +5,33 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any, NamedTuple
 
+from ..arrays.windows import Window
 from ..arrays.xp import array_namespace, xp
 from ..core.record import op
+from .shared_work import shared
 
 __all__ = [
-    "columns", "convolve", "convolve_input", "convolve_weight", "pick", "resample", "spread",
-    "uncolumns",
+    "columns", "convolve", "convolve_input", "convolve_slopes", "convolve_weight", "pick",
+    "resample", "spread", "uncolumns",
 ]  # fmt: skip
 
 
 @op
 def convolve(x, w, bias, *, at):
     # y[n, o, p] = b[o] + sum over channel c and tap t of w[o, c, t] x[n, c, p * stride + t]
-    axes = (0, *range(2, len(x.shape)))
-    return (
-        xp(x).convolve(x, w, bias, at=at),
-        lambda g: xp(g).convolve_input(g, w, at=at),
-        lambda g: xp(g).convolve_weight(g, x, at=at),
-        lambda g: xp(g).sum(g, axis=axes),
+    to_w, to_bias = shared(
+        lambda g: xp(g).convolve_slopes(g, x, at=at), itemgetter(0), itemgetter(1)
     )
+    y = xp(x).convolve(x, w, bias, at=at)
+    return y, lambda g: xp(g).convolve_input(g, w, at=at), to_w, to_bias
+
+
+def convolve_slopes(g: Any, x: Any, at: Window) -> tuple[Any, Any]:
+    """The gradients of a convolution's filters and bias, from that of its result."""
+    return convolve_weight(g, x, at=at), xp(g).sum(g, axis=(0, *range(2, len(g.shape))))
 
 
 @op
