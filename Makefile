@@ -11,7 +11,7 @@ BOUNDS := $(addprefix tests/kernels/test_,$(addsuffix .py,convolution denormals 
 	conv ctc embedding losses more_losses packing pooling rnn))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-bounds test-kernels test-peers test-interruption bench docs golden lint \
+.PHONY: help demo test test-bounds test-kernels test-peers test-interruption bench gpu-check docs golden lint \
 	format clean
 
 help: ## list these commands
@@ -39,6 +39,10 @@ test-peers: $(VENV)/.test $(VENV)/.peers ## the comparisons with PyTorch, which 
 
 test-interruption: $(VENV)/.test ## kill a training run at 50 random moments, and resume it
 	$(BIN)/python -m pytest tests/interruption
+
+# On a machine with a GPU; in an environment with CuPy at hand, `python -m benchmarks.gpu` does too.
+gpu-check: $(VENV)/.test ## device tests and benchmarks on a real GPU, into benchmarks/results/
+	$(BIN)/python -m benchmarks.gpu --out benchmarks/results
 
 bench: $(VENV)/.peers ## time against PyTorch and JAX, into benchmarks/results/
 	$(BIN)/python -m benchmarks

@@ -8,9 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from . import threads
+from . import pool, threads
 from .compiler import cache
-from .compiler.arguments import check_launch, checked_dtype, refuse_other_byte_order
+from .compiler.arguments import (
+    check_launch,
+    checked_dtype,
+    is_device_array,
+    refuse_other_byte_order,
+)
 from .compiler.codegen import Target, function_name, render
 from .compiler.lower import lower
 from .compiler.oracle import frozen, on_numpy_scalars
@@ -49,7 +54,8 @@ class UpdateRule:
         self._coefficient_count = len(self.coefficients)
         # One dict per target, from dtype to kernel, filled at first use.
         self._serial: dict[np.dtype[Any], Any] = {}
-        self._kernels = {"serial": self._serial, "parallel": {}, "cuda": {}}
+        self._parallel: dict[np.dtype[Any], Any] = {}
+        self._kernels = {"serial": self._serial, "parallel": self._parallel, "cuda": {}}
         self._inspected: dict[np.dtype[Any], Any] = {}
         self._compiling = threading.Lock()
 
@@ -93,14 +99,11 @@ class UpdateRule:
             self._launch_on_device(arrays, coefficients)
             return
         try:
-            if first.size >= threads.threshold and threads.acquire():
-                try:
-                    self._kernel("parallel", first.dtype)(*arrays, *coefficients)
-                finally:
-                    threads.release()
+            if first.size >= threads.threshold:
+                kernel = self._parallel.get(first.dtype) or self._kernel("parallel", first.dtype)
             else:
                 kernel = self._serial.get(first.dtype) or self._kernel("serial", first.dtype)
-                kernel(*arrays, *coefficients)
+            kernel(*arrays, *coefficients)
         except (TypeError, ValueError):  # from Numba: no matching definition, sizes differ
             self._check(arrays, coefficients)  # says which argument it means
             raise
@@ -170,9 +173,11 @@ class UpdateRule:
         kernels = self._kernels[target]
         with self._compiling:
             if dtype not in kernels:
-                kernel = cache.load(
+                load = pool.load if target == "parallel" else cache.load
+                kernel = load(
                     function_name(self._rule, target),
                     lambda on_disk: render(self._rule, target, dtype.name, on_disk),
+                    _cuda_compiler() if target == "cuda" else "",
                 )
                 if target != "cuda":
                     counts = self._array_count, self._coefficient_count
@@ -181,15 +186,28 @@ class UpdateRule:
             return kernels[dtype]
 
     def _launch_on_device(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
-        self._check(arrays, coefficients)
+        if not is_device_array(arrays[0]):
+            self._check(arrays, coefficients)
         from .compiler import cuda
 
+        if not cuda.fit(arrays, coefficients):
+            self._check(arrays, coefficients)
         dtype = arrays[0].dtype
         kernel = self._kernels["cuda"].get(dtype) or self._kernel("cuda", dtype)
-        cuda.launch(kernel, arrays, coefficients, dtype)
+        try:
+            cuda.launch(kernel, arrays, coefficients, dtype)
+        except OverflowError:  # an int beyond float64
+            self._check(arrays, coefficients)
+            raise
 
     def _check(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
         check_launch(self.name, self._array_names, arrays, self.coefficients, coefficients)
+
+
+def _cuda_compiler() -> str:
+    from .compiler import cuda
+
+    return cuda.made_by()
 
 
 def update_rule(function: Callable[..., Any]) -> UpdateRule:

@@ -110,6 +110,7 @@ from .tensors.creation import (  # fmt: skip
     zeros,
     zeros_like,
 )
+from .tensors.interchange import from_dlpack
 from .tensors.memory import sparse_coo, strided
 from .tensors.printing import set_printoptions
 from .tensors.sampling import *

@@ -25,8 +25,8 @@ def refuse_other_byte_order(kernel: Any, arrays: int, scalars: int, dtype: Any) 
 
 
 def is_device_array(array: Any) -> bool:
-    """Return whether `array` lies on a GPU, or in numba-cuda's simulator of one."""
-    return hasattr(array, "__cuda_array_interface__") or type(array).__name__ == "FakeCUDAArray"
+    """Return whether `array` is CuPy's or numba-cuda's, its simulator's included."""
+    return type(array).__module__.partition(".")[0] in ("cupy", "numba", "numba_cuda")
 
 
 def checked_dtype(rule: str, dtype: Any) -> np.dtype[Any]:

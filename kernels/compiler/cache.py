@@ -7,10 +7,12 @@ per process, and one warning says so.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import linecache
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -25,6 +27,9 @@ from numba import config
 
 _warned = False
 
+# What a text imports from the kernels' own rooms is compiled into its machine code.
+_ROOMS = re.compile(r"^from tinygrad_opt\.kernels\.([\w.]+) import", re.MULTILINE)
+
 
 def folder() -> Path:
     """Return the folder for generated kernels; it need not exist yet.
@@ -38,23 +43,26 @@ def folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "tinygrad_opt"
 
 
-def load(function: str, render: Callable[[bool], str]) -> Any:
+def load(function: str, render: Callable[[bool], str], compiler: str = "") -> Any:
     """Return the object named `function` from the kernel text that `render` writes.
 
     `render(True)` gives the text with Numba's disk cache asked for, `render(False)` without.
+    `compiler`: what compiles it beside Numba, with its version.
     """
     try:
-        return _load_from_disk(function, render(True))
+        return _load_from_disk(function, render(True), compiler)
     except Exception as problem:  # a full disk, a damaged index, no folder: none may stop a step
         kernel = compile_text(function, render(False))  # an error in the text itself is raised
         _warn_once(problem)
         return kernel
 
 
-def _load_from_disk(function: str, text: str) -> Any:
-    # Numba's version is part of the name, so two environments do not evict each other's code; and
-    # so is the one setting that changes the machine code and that Numba's own index does not know.
-    made_by = f"{numba.__version__} {bool(getattr(config, 'BOUNDSCHECK', 0))}"
+def _load_from_disk(function: str, text: str, compiler: str = "") -> Any:
+    # The compilers' versions are part of the name, so two environments do not evict each other's
+    # code; and so is the one setting that changes the machine code and that Numba's own index does
+    # not know.
+    made_by = f"{numba.__version__} {bool(getattr(config, 'BOUNDSCHECK', 0))}{compiler}"
+    made_by += "".join(_digest_of_room(name) for name in sorted(set(_ROOMS.findall(text))))
     digest = hashlib.sha256(f"{made_by}\n{text}".encode()).hexdigest()[:20]
     path = _usable_folder() / f"{function}_{digest}.py"
     _write(path, text)
@@ -66,6 +74,14 @@ def _load_from_disk(function: str, text: str) -> Any:
     sys.modules[name] = module  # Numba looks the kernel's module up by name
     spec.loader.exec_module(module)
     return getattr(module, function)
+
+
+@functools.lru_cache
+def _digest_of_room(name: str) -> str:
+    """Return a digest of the kernels' module `name`, or of all modules in that folder."""
+    place = Path(__file__).parent.parent.joinpath(*name.split("."))
+    files = sorted(place.glob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    return hashlib.sha256(b"\n".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def compile_text(function: str, text: str) -> Any:

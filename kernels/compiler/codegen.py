@@ -17,7 +17,7 @@ from .syntax import Rule
 Target = Literal["serial", "parallel", "cuda"]
 
 
-CHUNK = 16_384  # elements that a thread updates at a time, within its first two caches
+CHUNK = 16_384  # elements of a part: what a thread updates at a time, within its first two caches
 
 
 _SERIAL = """\
@@ -43,32 +43,36 @@ def {function}({parameters}):
     {leave}
 """
 
-# The floating-point mode belongs to a thread, so each chunk sets and restores it.
+# The floating-point mode belongs to a thread, so each part sets and restores it.
 _PARALLEL = """\
 # Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
 import math
 
-from numba import njit, prange
-from numpy import {dtype}, uint32, uint64
+from numba import njit
+from numpy import {dtype}, uint32
+
+from tinygrad_opt.kernels.pool import split
 
 {prelude}
+@njit(error_model="numpy", nogil=True)  # 1/0 is inf, not an exception
+def {part}({begin}, {end}, {parameters}):
+{slices}
+    {enter}
+    for {i} in range({first}.shape[0]):
+{body}
+    {leave}
+
+
 @njit(
 {signature}
-    error_model="numpy",  # 1/0 is inf, not an exception: a check would keep SIMD away
-    parallel=True,
+    error_model="numpy",
     nogil=True,
     cache={cache},
 )
 def {function}({parameters}):
     if not {sizes}:
         raise ValueError("sizes differ")  # or the loop would write past an array's end
-    {size} = {first}.shape[0]
-    for {step} in prange(({size} + {chunk} - 1) // {chunk}):
-        {enter}
-        # Unsigned, so that no array access tests for a negative index.
-        for {i} in range(uint64({step} * {chunk}), uint64(min(({step} + 1) * {chunk}, {size}))):
-{body}
-        {leave}
+    split({part}, {first}.shape[0], {chunk}, {parameters})
 """
 
 # The index is unsigned, so that no array access tests for a negative one: with a signed index that
@@ -81,7 +85,7 @@ from numba import cuda
 from numpy import {dtype}, uint64
 
 
-@cuda.jit
+@cuda.jit(cache={cache})
 def {function}({parameters}):
     {i} = uint64(cuda.grid(1))
     {size} = uint64({first}.shape[0])
@@ -115,6 +119,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         return name
 
     index, size, step, mode = map(new, ("i", "size", "step", "mode"))
+    part, begin, end = map(new, ("part", "begin", "end"))
     elements = rule.arguments[: 2 + len(rule.states)]
     array = {name: new(f"{name}_array") for name in elements}
     # What a rule assigns must not outlive the element: it gets its own copy of such a coefficient.
@@ -134,7 +139,6 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
     lines += [f"{array[n]}[{index}] = {r}" for n, r in zip(written, results, strict=True)]
 
     scalars = [given[name] for name in rule.coefficients]
-    indent = " " * (12 if target == "parallel" else 8)
     return _TEXTS[target].format(
         origin=rule.origin,
         dtype=dtype,
@@ -151,7 +155,11 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         step=step,
         chunk=CHUNK,
         first=array[rule.arguments[0]],
-        body="\n".join(f"{indent}{line}" for line in lines),
+        part=part,
+        begin=begin,
+        end=end,
+        slices="\n".join(f"    {name} = {name}[{begin}:{end}]" for name in array.values()),
+        body="\n".join(f"        {line}" for line in lines),
     )
 
 

@@ -1,13 +1,15 @@
 """The thin adapter between rules and CUDA.
 
 numba-cuda is in maintenance mode and may be replaced, so this file alone touches it, and only
-`jit`, `grid`, `gridsize`, scalars, one-dimensional arrays and `compile_ptx`. Memory and streams
-are CuPy's. It is imported when the first device array or `rule.ptx` asks for it, never before.
+`jit`, `grid`, `gridsize`, scalars, one-dimensional arrays and `compile_ptx`. What it compiled is
+launched by `launch.py`, where that is possible. Memory and streams are CuPy's. It is imported when
+the first device array or `rule.ptx` asks for it, never before.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
 import warnings
 import weakref
@@ -18,6 +20,9 @@ from typing import Any
 
 import numba
 import numpy as np
+
+from .arguments import DTYPES
+from .launch import BLOCK, Packed, prepare
 
 if importlib.util.find_spec("numba_cuda") is None:  # Numba's own numba.cuda is deprecated
     raise ImportError('CUDA kernels need numba-cuda: pip install "tinygrad_opt[cuda]"')
@@ -47,10 +52,32 @@ with _numpy_as_numba_cuda_knows_it():
 
     importlib.import_module("numba.cuda.np.arrayobj")  # or the first compilation would do it
 
-BLOCK = 256  # threads per block
 BLOCKS_PER_MULTIPROCESSOR = 32  # four times what is resident: enough to even out the last wave
 
 _handles: dict[int, tuple[weakref.ref[Any], Any]] = {}
+_packed: dict[tuple[Any, Any], Packed | None] = {}  # by kernel and dtype; None: Numba launches it
+
+
+def made_by() -> str:
+    """Return what compiled a kernel: kernels in the cache folder are of this version alone."""
+    return f"numba-cuda {importlib.metadata.version('numba-cuda')}"
+
+
+def fit(arrays: Sequence[Any], coefficients: Sequence[Any]) -> bool:
+    """Return whether a launch may take these as they are: 1 us, where `check_launch` takes 20."""
+    first = arrays[0]
+    kind, dtype, size = type(first), first.dtype, first.size
+    if not kind.__module__.startswith("cupy") or dtype not in DTYPES:
+        return False
+    for a in arrays:
+        if type(a) is not kind or a.dtype != dtype or a.size != size or a.ndim != 1:
+            return False
+        if not a.flags.c_contiguous:
+            return False
+    return _NUMBERS.issuperset(map(type, coefficients))
+
+
+_NUMBERS = frozenset((float, int, np.float32, np.float64))
 
 
 def launch(
@@ -61,25 +88,45 @@ def launch(
     Coefficients are cast to `dtype` here: a Python float would arrive as a double, and with it
     the arithmetic of the whole kernel.
     """
-    size = int(np.prod(arrays[0].shape))
+    size = arrays[0].size
     if size == 0:
         return  # an empty grid is an error in CUDA
+    if type(arrays[0]).__module__.startswith("cupy") and not _is_simulated(arrays[0]):
+        try:
+            packed = _packed[kernel, dtype]
+        except KeyError:
+            packed = _prepare(kernel, len(arrays), len(coefficients), dtype)
+        if packed is not None:
+            packed(arrays, coefficients, _current_stream())
+            return
     scalars = [dtype.type(c) for c in coefficients]
     if _is_simulated(arrays[0]):
         kernel[1, min(size, 4)](*arrays, *scalars)  # few threads: each is a Python thread
         return
-    blocks = min(-(-size // BLOCK), _multiprocessors() * BLOCKS_PER_MULTIPROCESSOR)
+    blocks = min(-(-size // BLOCK), _grid())
     kernel[blocks, BLOCK, _stream(arrays[0])](*(_handle(a) for a in arrays), *scalars)
+
+
+def _prepare(kernel: Any, arrays: int, scalars: int, dtype: np.dtype[Any]) -> Packed | None:
+    """Compile `kernel`; return how the driver launches it, None if Numba has to."""
+    packed = prepare(kernel, _types(arrays, scalars, dtype), (arrays, scalars), dtype, _grid())
+    if packed is None:  # for models below about 34,000 parameters Numba would warn of each launch
+        config: Any = numba.cuda.config
+        config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+    _packed[kernel, dtype] = packed
+    return packed
+
+
+def _types(arrays: int, scalars: int, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    element = numba.from_dtype(dtype)
+    return (element[::1],) * arrays + (element,) * scalars
 
 
 def ptx(function: Any, count: int, scalars: int, dtype: np.dtype[Any], cc: tuple[int, int]) -> str:
     """Return the PTX of a kernel of `count` arrays for compute capability `cc`; needs no GPU."""
     if getattr(cuda, "compile_ptx", None) is None:  # the simulator
         raise RuntimeError("ptx needs the real compiler: unset NUMBA_ENABLE_CUDASIM")
-    element = numba.from_dtype(dtype)
-    text, _ = cuda.compile_ptx(
-        function.py_func, (element[::1],) * count + (element,) * scalars, cc=cc
-    )
+    text, _ = cuda.compile_ptx(function.py_func, _types(count, scalars, dtype), cc=cc)
     return str(text)
 
 
@@ -112,17 +159,23 @@ def _is_simulated(array: Any) -> bool:
 
 
 @cache
-def _multiprocessors() -> int:
-    return int(cuda.get_current_device().MULTIPROCESSOR_COUNT)
+def _grid() -> int:
+    """Return the most blocks of a launch."""
+    return int(cuda.get_current_device().MULTIPROCESSOR_COUNT) * BLOCKS_PER_MULTIPROCESSOR
+
+
+def _current_stream() -> int:
+    """Return the pointer of CuPy's current stream."""
+    import cupy
+
+    return int(cupy.cuda.get_current_stream().ptr)
 
 
 def _stream(array: Any) -> Any:
     """Return CuPy's current stream for its arrays, Numba's default for Numba's own."""
     if not type(array).__module__.startswith("cupy"):
         return 0
-    import cupy
-
-    return _external_stream(cupy.cuda.get_current_stream().ptr)
+    return _external_stream(_current_stream())
 
 
 @cache

@@ -29,7 +29,7 @@ RESERVED = frozenset(
         "min",
         "max",
         "range",
-        "prange",
+        "split",
         "njit",
         "cuda",
         "float32",

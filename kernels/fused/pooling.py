@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import threads
 from ..compiler import cache
 
 _ELEMENTS_PER_CELL = 8  # elements of an optimizer's step in the time of looking at one cell
@@ -128,13 +127,8 @@ def window_argmax(x: Any, spans: Any) -> Any:
     steps = [1] * missing + [s.step for s in spans]
     rows = x.shape[0] * x.shape[1]
     place = np.empty((rows, *(1,) * missing, *output), np.int64)
-    parallel = _ELEMENTS_PER_CELL * x.size >= threads.threshold and threads.acquire()
-    try:
-        kernel = _kernel("argmax", _ARGMAX, x.dtype, parallel)
-        inside = kernel(x.reshape(rows, *(1,) * missing, *image), *edges, *steps, place)
-    finally:
-        if parallel:
-            threads.release()
+    kernel = _kernel("argmax", _ARGMAX, x.dtype)
+    inside = kernel(x.reshape(rows, *(1,) * missing, *image), *edges, *steps, place)
     if not inside:
         raise IndexError(f"a window begins or ends outside the image of {image}: {spans}")
     return place.reshape(*x.shape[:2], *output)

@@ -1,7 +1,7 @@
 """Norms, products and finite checks of vectors: float64 accumulation, the same bits every time.
 
-A vector is added up in chunks of fixed size, and the chunks' sums in their order: neither the
-number of threads nor the choice between the serial and the parallel kernel can change a bit.
+A vector is added up in chunks of fixed size, and the chunks' sums in their order: the number of
+threads cannot change a bit.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import threads
-from ..compiler import cache
+from .. import pool
 from ..compiler.arguments import check_array, is_device_array, refuse_other_byte_order
 
 CHUNK = 32_768  # elements per partial sum, a multiple of the block below
@@ -26,15 +25,14 @@ _SUM = """\
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from tinygrad_opt.kernels.pool import split
 
 
-@njit("float64({dtype}[::1], {second})", error_model="numpy", parallel={parallel}, nogil=True,
-      cache={cache})
-def {function}(x, {argument}):
-    chunks = (x.shape[0] + {chunk} - 1) // {chunk}
-    partial = np.empty(chunks)
-    for c in {range}(chunks):
+@njit(error_model="numpy", nogil=True)
+def part(first_chunk, last_chunk, partial, x, {argument}):
+    for c in range(first_chunk, last_chunk):
         start = c * {chunk}
         stop = min(start + {chunk}, x.shape[0])
         whole = stop - (stop - start) % 128
@@ -59,6 +57,13 @@ def {function}(x, {argument}):
                 lanes[lane] += lanes[lane + width]
             width //= 2
         partial[c] = lanes[0]
+
+
+@njit("float64({dtype}[::1], {second})", error_model="numpy", nogil=True, cache={cache})
+def {function}(x, {argument}):
+    chunks = (x.shape[0] + {chunk} - 1) // {chunk}
+    partial = np.empty(chunks)
+    split(part, chunks, 2, partial, x, {argument})
     total = 0.0
     for c in range(chunks):
         total += partial[c]
@@ -69,14 +74,30 @@ def {function}(x, {argument}):
 # infinity. So one integer maximum, which needs no care with NaN, finds all three.
 _LARGEST = """\
 # Written by tinygrad_opt.kernels.fused.reduce.
-from numba import njit, prange
+import numpy as np
+from numba import njit
+
+from tinygrad_opt.kernels.pool import split
 
 
-@njit("int64({dtype}[::1])", parallel={parallel}, nogil=True, cache={cache})
+@njit(nogil=True)
+def part(first_chunk, last_chunk, partial, bits):
+    for c in range(first_chunk, last_chunk):
+        block = bits[c * {chunk} : min((c + 1) * {chunk}, bits.shape[0])]
+        largest = 0
+        for i in range(block.shape[0]):
+            largest = max(largest, block[i] & {mask})
+        partial[c] = largest
+
+
+@njit("int64({dtype}[::1])", nogil=True, cache={cache})
 def {function}(bits):
+    chunks = (bits.shape[0] + {chunk} - 1) // {chunk}
+    partial = np.empty(chunks, np.int64)
+    split(part, chunks, 2, partial, bits)
     largest = 0
-    for i in {range}(bits.shape[0]):
-        largest = max(largest, bits[i] & {mask})
+    for c in range(chunks):
+        largest = max(largest, partial[c])
     return largest
 """
 
@@ -91,10 +112,7 @@ _TERMS = {
 _INTEGER = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 _INFINITY = {4: 0x7F800000, 8: 0x7FF0000000000000}
 
-# A reduction does about a fourth of an update's work per element.
-_PARALLEL_FACTOR = 4
-
-_kernels: dict[tuple[str, str, bool], Callable[..., Any]] = {}
+_kernels: dict[tuple[str, str], Callable[..., Any]] = {}
 
 
 def sum_of_squares(x: Any) -> float:
@@ -200,45 +218,34 @@ def _on_device(what: str, x: Any) -> Any:
 
 
 def _run(kind: str, x: np.ndarray[Any, Any], *arguments: Any) -> Any:
-    """Run the kernel for `kind`, serial or parallel by the size of `x`."""
-    parallel = x.size >= _PARALLEL_FACTOR * threads.threshold and threads.acquire()
+    """Run the kernel for `kind`."""
+    kernel = _kernels.get((kind, x.dtype.char))
+    if kernel is None:
+        check_array("x", x)
+        kernel = _load(kind, x.dtype)
     try:
-        kernel = _kernels.get((kind, x.dtype.char, parallel))
-        if kernel is None:
-            check_array("x", x)
-            kernel = _load(kind, x.dtype, parallel)
-        try:
-            return kernel(*arguments)
-        except TypeError:  # Numba's "no matching definition": say what is wrong with x, if it is
-            check_array("x", x)
-            # Read-only and unaligned memory can be read: through a copy, which is neither.
-            return kernel(*(a.copy() if isinstance(a, np.ndarray) else a for a in arguments))
-    finally:
-        if parallel:
-            threads.release()
+        return kernel(*arguments)
+    except TypeError:  # Numba's "no matching definition": say what is wrong with x, if it is
+        check_array("x", x)
+        # Read-only and unaligned memory can be read: through a copy, which is neither.
+        return kernel(*(a.copy() if isinstance(a, np.ndarray) else a for a in arguments))
 
 
-def _load(kind: str, dtype: np.dtype[Any], parallel: bool) -> Any:
-    function = f"{kind}_{'parallel' if parallel else 'serial'}"
-    kernel = cache.load(function, lambda on_disk: _text(kind, dtype, parallel, on_disk))
+def _load(kind: str, dtype: np.dtype[Any]) -> Any:
+    kernel = pool.load(kind, lambda on_disk: _text(kind, dtype, on_disk))
     if kind != "largest":  # which is checked at each call, before it sees integers
         arrays = 2 if kind == "products" else 1
         refuse_other_byte_order(kernel, arrays, 2 - arrays, dtype)
-    _kernels[kind, dtype.char, parallel] = kernel
+    _kernels[kind, dtype.char] = kernel
     return kernel
 
 
-def _text(kind: str, dtype: np.dtype[Any], parallel: bool, on_disk: bool) -> str:
-    common = {
-        "function": f"{kind}_{'parallel' if parallel else 'serial'}",
-        "range": "prange" if parallel else "range",
-        "parallel": parallel,
-        "cache": on_disk,
-    }
+def _text(kind: str, dtype: np.dtype[Any], on_disk: bool) -> str:
+    common = {"function": kind, "cache": on_disk, "chunk": CHUNK}
     if kind == "largest":
         bits = 8 * dtype.itemsize
         return _LARGEST.format(dtype=f"int{bits}", mask=2 ** (bits - 1) - 1, **common)
-    return _SUM.format(chunk=CHUNK, **_terms(kind, dtype.name), **common)
+    return _SUM.format(**_terms(kind, dtype.name), **common)
 
 
 def _terms(kind: str, dtype: str) -> dict[str, str]:

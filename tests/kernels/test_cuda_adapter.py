@@ -65,14 +65,16 @@ def conversions(monkeypatch):
     stream = SimpleNamespace(get_current_stream=lambda: SimpleNamespace(ptr=7))
     monkeypatch.setattr(adapter, "cuda", fake)
     monkeypatch.setattr(adapter, "_handles", {})
+    monkeypatch.setattr(adapter, "_packed", {})  # Numba launches: the kernel below is none of its
+    monkeypatch.setattr(adapter.numba.cuda.config, "CUDA_LOW_OCCUPANCY_WARNINGS", 0)
     numpy_as_cupy = SimpleNamespace(cuda=stream)
     for name in ("sum", "square", "abs", "max", "float64"):
         setattr(numpy_as_cupy, name, getattr(np, name))
     monkeypatch.setitem(sys.modules, "cupy", numpy_as_cupy)
-    for cached in (adapter._multiprocessors, adapter._external_stream):
+    for cached in (adapter._grid, adapter._external_stream):
         cached.cache_clear()
     yield converted
-    for cached in (adapter._multiprocessors, adapter._external_stream):
+    for cached in (adapter._grid, adapter._external_stream):
         cached.cache_clear()
 
 

@@ -7,6 +7,7 @@ import pytest
 from tinygrad_opt import kernels
 from tinygrad_opt.kernels import threads
 from tinygrad_opt.kernels.compiler import codegen, denormals
+from tinygrad_opt.kernels.pool import split
 
 pytestmark = pytest.mark.skipif(not denormals.X86, reason="only on x86 are denormals slow")
 
@@ -27,12 +28,17 @@ def filled(dtype, *values):
     return [np.full(SIZE, value, dtype) for value in values]
 
 
-@numba.njit(parallel=True)
+@numba.njit
+def part_of_squares(first, last, x, y):
+    for i in range(first, last):
+        y[i] = x[i] * x[i]
+
+
+@numba.njit
 def squares(x):
     """Return x * x, computed by the threads that ran the kernel before."""
     y = np.empty_like(x)
-    for i in numba.prange(x.size):
-        y[i] = x[i] * x[i]
+    split(part_of_squares, x.size, 100, x, y)
     return y
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from local_rules import LOCAL_RULES, coefficients
 from rules import arrays, copies
 
-from tinygrad_opt.kernels import RuleError
+from tinygrad_opt.kernels import RuleError, pool
 from tinygrad_opt.kernels.compiler import denormals
 
 every_rule = pytest.mark.parametrize("rule", LOCAL_RULES.values(), ids=LOCAL_RULES)
@@ -39,6 +39,11 @@ def test_compiled_kernels_equal_the_plain_function(rule):
             np.testing.assert_array_equal(a, b, err_msg=target)
 
 
+def split(body, count, grain, *arguments):
+    for first in range(0, count, grain):
+        body(first, min(first + grain, count), *arguments)
+
+
 def interpreted(rule, target, monkeypatch):
     """The kernel's text run by Python: no compiler, so that hundreds of rules can be tried."""
     with monkeypatch.context() as patch:
@@ -46,7 +51,7 @@ def interpreted(rule, target, monkeypatch):
         patch.setattr(denormals, "ENTER", "pass")
         patch.setattr(denormals, "LEAVE", "pass")
         patch.setattr(numba, "njit", lambda *_, **__: lambda function: function)
-        patch.setattr(numba, "prange", range)
+        patch.setattr(pool, "split", split)
         grid = {"grid": lambda _: 0, "gridsize": lambda _: 1}
         cuda = types.SimpleNamespace(jit=lambda function: function, **grid)
         patch.setattr(numba, "cuda", cuda, raising=False)

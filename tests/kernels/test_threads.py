@@ -1,4 +1,4 @@
-"""Threading policy: the traps that `kernels.threads` keeps away."""
+"""How many threads kernels use, and from what size on; and that none of it changes a bit."""
 
 import multiprocessing
 import os
@@ -7,11 +7,12 @@ import sys
 import threading
 import warnings
 
+import numba
 import numpy as np
 import pytest
 from rules import arrays, coefficients, copies
 
-from tinygrad_opt.kernels import adam, norm, threads
+from tinygrad_opt.kernels import adam, norm, pool, threads
 
 SIZE = 10_000
 
@@ -26,7 +27,7 @@ def run(code, **environment):
         capture_output=True,
         text=True,
         check=False,
-        env={**{k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}, **environment},
+        env={**os.environ, **environment},
     )
     return done.stdout.strip() or done.stderr
 
@@ -45,10 +46,26 @@ def test_threshold_decides():
         assert not adam._kernels["parallel"]
         threads.set_parallel_threshold(SIZE)
         step(vectors)
-        assert bool(adam._kernels["parallel"]) == threads.acquire()
-        threads.release()
+        assert adam._kernels["parallel"]
     finally:
         threads.set_parallel_threshold(before)
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.5, True, "two"])
+def test_number_of_threads_is_checked(bad):
+    with pytest.raises(ValueError, match="set_num_threads expects a positive whole number, got"):
+        threads.set_num_threads(bad)
+
+
+def test_number_of_threads_is_set():
+    most = threads.get_num_threads()
+    try:
+        threads.set_num_threads(1)
+        assert threads.get_num_threads() == 1
+        threads.set_num_threads(10**6)
+        assert threads.get_num_threads() == most == numba.config.NUMBA_NUM_THREADS
+    finally:
+        threads.set_num_threads(most)
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1.5, True, "many"])
@@ -69,13 +86,6 @@ def test_bad_threshold_in_the_environment(monkeypatch):
     monkeypatch.setenv("TINYGRAD_OPT_PARALLEL_THRESHOLD", "-3")
     with pytest.raises(ValueError, match="TINYGRAD_OPT_PARALLEL_THRESHOLD must be a positive"):
         threads._threshold_from_environment()
-
-
-def test_wait_policy_is_passive_unless_the_user_chose():
-    code = "import os, tinygrad_opt.kernels; print(os.environ.get('OMP_WAIT_POLICY'))"
-    assert run(code) == "PASSIVE"
-    assert run(code, OMP_WAIT_POLICY="ACTIVE") == "ACTIVE"
-    assert run(code, GOMP_SPINCOUNT="7") == "None"
 
 
 @pytest.mark.usefixtures("_parallel_always")
@@ -99,23 +109,14 @@ def test_two_python_threads_at_once():
         np.testing.assert_array_equal(result[0], expected[0])
 
 
-@pytest.mark.usefixtures("_parallel_always")
-def test_lock_is_free_after_a_failed_launch():
-    vectors = arrays(adam, "float32", SIZE)
-    with pytest.raises(TypeError, match="coefficient sign must be a number"):
-        adam.launch(vectors, ["x"] * len(adam.coefficients))
-    assert not threads._lock.locked()
-
-
 def _in_child(queue, vectors):
     step(vectors)
-    queue.put((vectors[0], norm(vectors[0]), threads.acquire()))
+    queue.put((vectors[0], norm(vectors[0]), pool.state.words[pool.state.ENTRY]))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
 @pytest.mark.usefixtures("_parallel_always")
-def test_forked_child_runs_serial_kernels():
-    """GNU OpenMP would hang or abort in the child."""
+def test_forked_child_goes_on_without_workers():
     vectors = arrays(adam, "float32", SIZE)
     step(copies(vectors))  # the parent's pool is running
     expected = copies(vectors)
@@ -126,9 +127,9 @@ def test_forked_child_runs_serial_kernels():
         warnings.simplefilter("ignore", DeprecationWarning)  # forking a process with threads
         child = context.Process(target=_in_child, args=(queue, vectors))
         child.start()
-    result, length, parallel = queue.get(timeout=60)
+    result, length, entry = queue.get(timeout=60)
     child.join(timeout=60)
     assert child.exitcode == 0
-    assert not parallel
+    assert not entry
     assert length == norm(expected[0])
     np.testing.assert_array_equal(result, expected[0])

@@ -255,8 +255,9 @@ def test_launch_checks_its_arguments():
 
 
 class FakeDeviceArray:
-    __cuda_array_interface__ = ()
+    __module__ = "cupy"
     dtype, ndim, size, shape, strides = np.dtype(np.float32), 1, 4, (4,), (4,)
+    flags = np.zeros(4).flags
 
 
 def test_mixed_devices_are_refused():

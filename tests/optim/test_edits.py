@@ -296,7 +296,8 @@ def test_edits_of_every_class_are_seen(row, edit):
     other = successor(row, case)
     for one in (case, other):
         one.go_on(range(6, 12))
-    np.testing.assert_array_equal(case.values(), other.values())
+    # Prodigy adds up over runs, and what ran as one run may run as two: the last bit.
+    np.testing.assert_allclose(case.values(), other.values(), rtol=1e-15)
 
 
 @every_class

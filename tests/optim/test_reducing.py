@@ -7,7 +7,6 @@ import inspect
 import json
 from pathlib import Path
 
-import numba
 import numpy as np
 import problem
 import pytest
@@ -229,14 +228,14 @@ def test_the_same_bits_for_any_number_of_threads(name, monkeypatch):
     monkeypatch.setattr(threads, "threshold", 1)
     row = next(row for row in FIRST if row.name == name)
     size, ends = 70_001, []
-    available = numba.get_num_threads()
-    for count in {1, available}:
-        numba.set_num_threads(count)
+    available = threads.get_num_threads()
+    for count in (1, available):
+        threads.set_num_threads(count)
         p = tg.tensor(np.sin(np.arange(size)).astype(np.float32)).requires_grad_()
         optimizer = row.cls([p], **row.settings)
         for step in range(3):
             p.grad = tg.tensor(np.cos(np.arange(size) + step).astype(np.float32))
             optimizer.step()
         ends.append(p.detach().numpy())
-    numba.set_num_threads(available)
+    threads.set_num_threads(available)
     np.testing.assert_array_equal(ends[0], ends[-1])

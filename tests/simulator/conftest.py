@@ -1,7 +1,6 @@
 """numba-cuda is first imported as the library does it: NumPy 2.5 has lost a name that it reads."""
 
 import importlib.util
-import os
 
-if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" and importlib.util.find_spec("numba_cuda"):
+if importlib.util.find_spec("numba_cuda"):
     import tinygrad_opt.kernels.compiler.cuda  # noqa: F401

@@ -70,7 +70,8 @@ METHODS = {
     "argmin": "axis out dtype keepdims", "astype": "dtype order casting subok copy",
     "clip": "min max out", "copy": "order", "cumsum": "axis dtype out", "dot": "b out",
     "max": "axis out keepdims", "mean": "axis dtype out keepdims", "min": "axis out keepdims",
-    "nonzero": "", "prod": "axis dtype out keepdims", "ravel": "order", "reshape": "order copy",
+    "nonzero": "", "prod": "axis dtype out keepdims", "ravel": "order",
+    "repeat": "repeats axis", "reshape": "order copy",
     "squeeze": "axis", "sum": "axis dtype out keepdims", "swapaxes": "axis1 axis2",
     "transpose": "", "view": "dtype type",
 }  # fmt: skip
@@ -188,6 +189,14 @@ def _axes(part):
     return part.ndim if dtype is not None and dtype.kind == "b" else 1
 
 
+class PooledMemory:
+    """Memory that CuPy took from its own pool."""
+
+
+class UnownedMemory:
+    """Memory that belongs to another library."""
+
+
 class FakeCUDAArray(devicearray.FakeCUDAArray):
     """`cupy.ndarray`, on NumPy memory that views share."""
 
@@ -195,9 +204,9 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
     __array_priority__ = 100
     __hash__ = None
 
-    def __init__(self, ary, base=None):
+    def __init__(self, ary, base=None, foreign=False):
         super().__init__(ary)
-        self.base = base
+        self.base, self.foreign = base, foreign
 
     def __getattr__(self, name):  # the simulator's class would pass on anything NumPy has
         raise AttributeError(f"'cupy.ndarray' object has no attribute {name!r}")
@@ -213,6 +222,13 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
     device = property(lambda self: SimpleNamespace(id=0))
 
     @property
+    def data(self):
+        """The memory: an address, and who owns it (another library's: `UnownedMemory`)."""
+        owner = self if self.base is None else self.base
+        mem = UnownedMemory() if owner.foreign else PooledMemory()
+        return SimpleNamespace(ptr=self._ary.ctypes.data, mem=mem)
+
+    @property
     def flags(self):
         flags = self._ary.flags
         return SimpleNamespace(
@@ -222,6 +238,12 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
     @property
     def __cuda_array_interface__(self):
         return {**self._ary.__array_interface__, "version": 3, "stream": 1}
+
+    def __dlpack__(self, **how):
+        return self._ary.__dlpack__(**{**how, "stream": None, "dl_device": None})
+
+    def __dlpack_device__(self):
+        return (2, 0)  # kDLCUDA
 
     def get(self):
         return self._ary.copy()
@@ -361,12 +383,21 @@ def asarray(a, dtype=None):
     """The one way in: a copy of host memory, or the device array itself."""
     if isinstance(a, FakeCUDAArray):
         return a if dtype in (None, a.dtype) else a.astype(dtype)
+    if hasattr(a, "__cuda_array_interface__"):
+        interface = SimpleNamespace(__array_interface__=a.__cuda_array_interface__, owner=a)
+        return asarray(FakeCUDAArray(np.asarray(interface), foreign=True), dtype)
     return FakeCUDAArray(np.array(a, dtype))
 
 
 def asnumpy(a):
     """The one way out, beside `get`: a copy in host memory."""
     return a.get() if isinstance(a, FakeCUDAArray) else np.asarray(a)
+
+
+def from_dlpack(array):
+    """Another library's array on the device, its memory shared."""
+    host = SimpleNamespace(__dlpack__=array.__dlpack__, __dlpack_device__=lambda: (1, 0))
+    return FakeCUDAArray(np.from_dlpack(host), foreign=True)
 
 
 def _broadcast_to(array, shape):
@@ -382,6 +413,13 @@ def _special(function):
         return _device(function(*map(_raw, args)))
 
     return on_device
+
+
+def _number(n):
+    """The order of polygamma: CuPy compares it with 0 and selects by that, so an array."""
+    if not isinstance(n, np.ndarray):
+        raise AttributeError(f"{type(n).__name__!r} object has no attribute 'astype'")
+    return int(n)
 
 
 def _as_strided(x, shape=None, strides=None):
@@ -412,6 +450,7 @@ def install():
     vars(cupy).update({name: Ufunc(name) for name in UFUNCS})
     vars(cupy).update(
         ndarray=FakeCUDAArray, asarray=asarray, asnumpy=asnumpy, broadcast_to=_broadcast_to,
+        from_dlpack=from_dlpack,
         float32=np.float32, float64=np.float64,
         lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided)),
         linalg=SimpleNamespace(**{name: _linear_algebra(name) for name in LINALG}),
@@ -424,7 +463,7 @@ def install():
     special = ModuleType("cupyx.scipy.special")
     special.erf, special.erfc = _special(host.erf), _special(host.erfc)
     special.erfinv, special.gammaln = _special(host.erfinv), _special(host.lgamma)
-    special.polygamma = _special(lambda n, x: host.polygamma(x, n))
+    special.polygamma = _special(lambda n, x: host.polygamma(x, _number(n)))
     sys.modules["cupy"] = cupy
     for name in ("cupyx", "cupyx.scipy"):
         sys.modules[name] = ModuleType(name)

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import ops_table
 import pytest
-from on_device import CUDA, cupy, host
+from on_device import CUDA, SIMULATED, cupy, host
 from op_rows import rows
 
 import tinygrad_opt as tg
@@ -44,6 +44,11 @@ def results(row, module, tensors):
     return values
 
 
+# A GPU's own exp, tanh and sums: where it counts most, CPU and GPU are equally far from float64.
+TOLERANCE = {} if SIMULATED else {"standardize": 5e-5, "rnn": 5e-5}
+USUAL = 4e-6 if SIMULATED else 1e-5
+
+
 @pytest.mark.parametrize("row", ops_table.OPS, ids=lambda row: row.name)
 def test_operations_give_what_they_give_on_the_cpu(row, monkeypatch):
     expected = results(row, tg, on("cpu", row.inputs()))
@@ -52,7 +57,8 @@ def test_operations_give_what_they_give_on_the_cpu(row, monkeypatch):
     for ours, cpu in zip(results(row, OnCuda(), on("cuda", row.inputs())), expected, strict=True):
         assert ours.dtype == cpu.dtype
         scale = np.abs(cpu.array).max(initial=1)
-        np.testing.assert_allclose(host(ours), cpu.detach().numpy(), rtol=0, atol=4e-6 * scale)
+        atol = TOLERANCE.get(row.name.split(":")[0], USUAL) * scale
+        np.testing.assert_allclose(host(ours), cpu.detach().numpy(), rtol=0, atol=atol)
 
 
 LOSSES = {
@@ -151,8 +157,12 @@ def test_numpy_is_refused():
 
 
 def test_a_device_that_is_not_there():
-    with pytest.raises(RuntimeError, match="invalid device ordinal"):
+    with pytest.raises(
+        RuntimeError, match="cuda:3: invalid device ordinal: tensors lie on one GPU"
+    ):
         tg.ones(1).to("cuda:3")
+    with pytest.raises(RuntimeError, match="CUDA_VISIBLE_DEVICES=1"):
+        tg.ones(1, device=tg.device("cuda", 1))
 
 
 def test_copies_stay_on_the_device():

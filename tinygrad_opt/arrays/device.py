@@ -6,7 +6,10 @@ import functools
 import sys
 from typing import Any
 
-__all__ = ["Device", "device_of", "is_available", "to_device"]
+import numpy as np
+
+__all__ = ["Device", "check_device", "device_of", "is_available", "is_foreign", "shared",
+           "to_device"]  # fmt: skip
 
 
 class Device:
@@ -94,6 +97,36 @@ def device_of(array: Any) -> Device:
     return CPU
 
 
+def check_device(device: Device) -> None:
+    """Raise RuntimeError for a GPU that tensors cannot lie on: any but the first."""
+    if device.index:
+        raise RuntimeError(
+            f"{device}: invalid device ordinal: tensors lie on one GPU, cuda:0. To use another, "
+            f"start the program with CUDA_VISIBLE_DEVICES={device.index}"
+        )
+
+
+def shared(data: Any) -> Any:
+    """The CuPy array over the memory of any object with `__cuda_array_interface__`."""
+    array = data if type(data).__module__.partition(".")[0] == "cupy" else cupy().asarray(data)
+    check_device(device_of(array))
+    return array
+
+
+# How CuPy calls the memory that it took itself; that of others is UnownedMemory or the like.
+_OWN_MEMORY = {"Memory", "PooledMemory", "MemoryAsync", "ManagedMemory"}
+
+
+def is_foreign(array: Any) -> bool:
+    """Whether something else than the array library owns the memory: a file, another library."""
+    if type(array) is not np.ndarray:
+        return type(array.data.mem).__name__ not in _OWN_MEMORY
+    owner = array.base
+    while type(owner) is np.ndarray:
+        owner = owner.base
+    return owner is not None
+
+
 def to_device(array: Any, device: Device | str) -> Any:
     """The raw array on `device`: itself if it is there already, else a copy."""
     device = Device(device)
@@ -101,8 +134,10 @@ def to_device(array: Any, device: Device | str) -> Any:
         return array
     if device.type == "cpu":
         return cupy().asnumpy(array)
-    with cupy().cuda.Device(device.index or 0):
-        return cupy().asarray(array)
+    library = cupy()
+    check_device(device)
+    with library.cuda.Device(0):
+        return library.asarray(array)
 
 
 def synchronize() -> None:

@@ -13,11 +13,11 @@ holds each pair equal.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
 
+from ..kernels import blas
 from ..kernels.fused import recurrent, softmax, special
 from .allocator import keep_freed_memory
 from .device import to_device
@@ -171,6 +171,9 @@ class _NumpyNamespace(Sums, FastWindows, Namespace):
     lgamma = staticmethod(special.in_own_type(special.lgamma))
     polygamma = staticmethod(special.in_own_type(special.polygamma))
 
+    dot = staticmethod(blas.multiply)
+    matmul = staticmethod(blas.multiply_stacks)
+
     def put_product(self, x: Any, values: Any, index: Any) -> Any:
         y = x.copy()
         np.multiply.at(y, index, values)
@@ -186,23 +189,6 @@ class _NumpyNamespace(Sums, FastWindows, Namespace):
         if bad >= 0:
             check_classes(index, z.shape[1])
         return loss, slope
-
-
-class _CupyNamespace(Namespace):
-    def erf(self, x: Any) -> Any:
-        return _cupy_special("erf")(x)
-
-    def erfc(self, x: Any) -> Any:
-        return _cupy_special("erfc")(x)
-
-    def erfinv(self, x: Any) -> Any:
-        return _cupy_special("erfinv")(x)
-
-    def lgamma(self, x: Any) -> Any:
-        return _cupy_special("gammaln")(x)
-
-    def polygamma(self, x: Any, n: int) -> Any:
-        return _cupy_special("polygamma")(n, x)
 
 
 def check_classes(index: Any, classes: int) -> None:
@@ -224,10 +210,6 @@ def _occurrences(places: Any) -> Any:
     turns = np.empty_like(position)
     turns[order] = position - np.maximum.accumulate(np.where(new, position, 0))
     return turns
-
-
-def _cupy_special(name: str) -> Any:
-    return getattr(importlib.import_module("cupyx.scipy.special"), name)
 
 
 keep_freed_memory()  # before the first large array is freed

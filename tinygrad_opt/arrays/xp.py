@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from .device import cupy
-from .namespace import Namespace, _CupyNamespace, _NumpyNamespace
+from .gpu import CupyNamespace
+from .namespace import Namespace, _NumpyNamespace
 
 __all__ = ["array_namespace", "xp", "xp_of"]
 
@@ -24,7 +25,7 @@ _NUMPY = _NumpyNamespace(np)
 
 @functools.cache
 def _cupy_namespace() -> Namespace:
-    return _CupyNamespace(cupy())
+    return CupyNamespace(cupy())
 
 
 def xp(x: Any) -> Any:

@@ -19,7 +19,8 @@ def _t(x: Any) -> Any:
 
 @op
 def _matmul(x, y):  # both at least 2-D; leading axes broadcast
-    return x @ y, lambda g: g @ _t(y), lambda g: _t(x) @ g
+    z = xp(x).matmul(x, y)
+    return z, lambda g: xp(g).matmul(g, _t(y)), lambda g: xp(g).matmul(_t(x), g)
 
 
 def matmul(x: Any, y: Any) -> Any:

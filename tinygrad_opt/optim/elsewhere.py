@@ -1,7 +1,7 @@
 """Runs of a group that is not as one: parameters or gradients that lie elsewhere, rows, guests.
 
-A parameter whose array or gradient is not in the flat buffers (because somebody replaced it, shares
-its memory, or kept the gradient) is stepped where it lies, by a kernel call of its own. Of a
+A parameter whose array is not in the flat buffer (because somebody replaced it, or shares its
+memory), or whose gradient cannot be, is stepped where it lies, by a kernel call of its own. Of a
 row-sparse gradient the rows are gathered, stepped as any others, and put back.
 """
 
@@ -47,7 +47,7 @@ def _end_of_run(flat: FlatGroup, start: int) -> int:
     ):
         if stop in flat.guests:
             break
-        if p.array is not view or slot is None or not slot.holds(p._grad):
+        if p.array is not view or slot is None or not slot.gather(p._grad):
             break
         if any(n[stop] != n[start] for n in (flat.steps, *flat.scalars.values())):
             break

@@ -90,7 +90,7 @@ class FlatGroup:
         self.start_over({})
         self.views: list[Any] = [None] * len(params)  # None: somebody else holds the memory
         self.slots: list[GradSlot | None] = [None] * len(params)
-        self._homes: list[tuple[Tensor, Any, GradSlot]] = []  # those that have one, for the check
+        self._homes: list[tuple[Any, ...]] = []  # of those that have one: what lies where
         self.shown: tuple[str, ...] = ()
         self.at_home = False
         self._gather()
@@ -120,7 +120,7 @@ class FlatGroup:
             p.array = self.views[i] = view
             slot = self.slots[i] = GradSlot(self.gradient, a, b, view.shape)
             p._home = slot
-            self._homes.append((p, view, slot))
+            self._homes.append((p, view, slot.tensor, slot.view, slot))
             if type(p._grad) is Tensor and not p._grad.requires_grad and gradient_held_alone(p):
                 p._grad = slot.receive(p._grad.array)
 
@@ -179,10 +179,11 @@ class FlatGroup:
     def _all_at_home(self) -> bool:
         if len(self._homes) < len(self.params):
             return False
-        for p, view, slot in self._homes:
-            tensor = slot.tensor
-            if p.array is not view or p._grad is not tensor or tensor.array is not slot.view:
+        for p, view, tensor, place, slot in self._homes:
+            if p.array is not view:
                 return False
+            if (p._grad is not tensor or tensor.array is not place) and not slot.gather(p._grad):
+                return False  # there is none, or it is kept, or of rows
         return True
 
     def _alike(self) -> bool:

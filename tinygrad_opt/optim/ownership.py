@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.device import is_foreign
 from ..arrays.namespace import is_writable
 from ..arrays.xp import same_library
 from ..core.tensor import Tensor, wrap_plain
@@ -33,6 +34,7 @@ _probe = _Probe()
 _probe.array = np.zeros(2)[:1]
 _ALONE = _references(_probe.array)  # held by one attribute
 _IN_SLOT = _ALONE + 1  # held by a GradSlot and its tensor
+_IN_USE, _VIEW_IN_USE = _ALONE + 2, _IN_SLOT + 2  # by the group's list, too, and a local name
 _OWNER_ALONE = _references(_probe.array.base)  # held by one view
 
 
@@ -55,21 +57,30 @@ class GradSlot:
 
     def receive(self, g: Any) -> Tensor:
         """A Tensor that holds `g`: the slot's own, or another if this one is taken or unfit."""
-        if _references(self.tensor) > _ALONE:
-            return wrap_plain(g.copy())  # somebody kept the last gradient
-        self.tensor.array = self.view
-        if _references(self.view) > _IN_SLOT:
-            return wrap_plain(g.copy())  # or its memory
+        return self.tensor if self._write(g) else wrap_plain(g.copy())
+
+    def gather(self, g: Any) -> bool:
+        """Copy a gradient that was assigned here, for a step; False where that cannot be."""
+        if self.holds(g):
+            return True
+        return type(g) is Tensor and self._write(g.array)
+
+    def _write(self, g: Any) -> bool:
         tensor, view = self.tensor, self.view
+        if _references(tensor) > _IN_USE:
+            return False  # somebody kept the last gradient
+        tensor.array = view
+        if _references(view) > _VIEW_IN_USE:
+            return False  # or its memory
         if g.shape != view.shape or g.dtype != view.dtype or not same_library(g, view):
-            return wrap_plain(g.copy())
+            return False
         view[...] = g
-        return tensor
+        return True
 
 
 def gradient_held_alone(p: Tensor) -> bool:
     """Whether nobody but the parameter holds its gradient."""
-    return _references(p._grad) <= _ALONE
+    return _references(p._grad) <= _ALONE and not is_foreign(p._grad.array)
 
 
 def held_alone(params: list[Tensor]) -> list[bool]:
@@ -80,12 +91,10 @@ def held_alone(params: list[Tensor]) -> list[bool]:
             views_of[id(p.array.base)] = views_of.get(id(p.array.base), 0) + 1
 
     def alone(p: Tensor) -> bool:
-        if _references(p.array) > _ALONE or not is_writable(p.array):
+        if _references(p.array) > _ALONE or not is_writable(p.array) or is_foreign(p.array):
             return False
         if p.array.base is None:
             return True
-        if type(p.array.base) is not type(p.array):
-            return False  # memory of something else: a file, a buffer
         others = views_of[id(p.array.base)] - 1
         return _references(p.array.base) <= _OWNER_ALONE + others
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..arrays import dtypes
-from ..arrays.device import Device, device_of, to_device
+from ..arrays.device import Device, device_of, shared, to_device
 from ..arrays.quiet import quiet, quiet_cast
+from ..arrays.xp import array_namespace, same_library
 from ..core.promote import fitted
 from ..core.public import publish
 from ..core.tensor import Tensor, wrap_plain
@@ -65,7 +66,7 @@ def tensor(
 
 def _from_python(data: Any, dtype: Any) -> Any:
     if hasattr(data, "__cuda_array_interface__"):
-        return data.copy()
+        return shared(data).copy()
     if isinstance(data, (np.ndarray, np.generic)):
         return np.array(dtypes.held(data if data.ndim else np.asanyarray(data), "tensor", dtype))
     if isinstance(data, (list, tuple)) and _holds_tensors(data):
@@ -100,6 +101,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if isinstance(data, np.ndarray):
         held = dtypes.held(data, "as_tensor", dtype)
         return wrap_plain(held).to(dtype=dtype, device=device)
+    if hasattr(data, "__cuda_array_interface__"):
+        return wrap_plain(shared(data)).to(dtype=dtype, device=device)
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -115,12 +118,19 @@ def asarray(
         made = tensor(obj, dtype=dtype, device=device)
     else:
         made = as_tensor(obj, dtype=dtype, device=device)
-        given = getattr(obj, "array", obj)
-        if copy is False and not (
-            isinstance(given, np.ndarray) and np.may_share_memory(given, made.array)
-        ):
+        if copy is False and not _shares(obj, made.array):
             raise ValueError("asarray: can't alias memory: the result needs a copy of obj")
     return made.detach().requires_grad_() if requires_grad else made
+
+
+def _shares(obj: Any, array: Any) -> builtins.bool:
+    """Whether a Tensor, NumPy's array or one on a GPU lies in the memory of `array`."""
+    given = obj.array if isinstance(obj, Tensor) else obj
+    if not isinstance(given, np.ndarray) and hasattr(given, "__cuda_array_interface__"):
+        given = shared(given)
+    if not (hasattr(given, "shape") and same_library(given, array)):
+        return False
+    return builtins.bool(array_namespace(array).may_share_memory(given, array))
 
 
 def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None,

@@ -17,6 +17,7 @@ from .container import Container
 from .conversion import Conversions
 from .gradients import Gradients
 from .inplace import InPlace
+from .interchange import Interchange
 from .memory import Description
 from .operators import Operators
 from .typed import Constructor
@@ -33,7 +34,8 @@ NOT_METHODS = {
     "trapezoid", "trapz", "vander", "var_mean", "vstack", "where",
 }  # fmt: skip
 
-METHODS = (Operators, Gradients, Conversions, Container, InPlace, Description, Constructor)
+METHODS = (Operators, Gradients, Conversions, Container, InPlace, Description, Interchange,
+           Constructor)  # fmt: skip
 
 
 class _Empty:

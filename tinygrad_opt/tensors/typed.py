@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import dtypes
-from ..arrays.device import Device
+from ..arrays.device import Device, shared
 from ..arrays.quiet import quiet_cast
 from ..arrays.size import Size
 from ..core.tensor import Tensor, wrap_plain
@@ -68,7 +68,7 @@ def _converted(name: str, data: Any, dtype: Any) -> Tensor:
     if isinstance(data, Size):
         return empty(data, dtype=dtype)
     if hasattr(data, "__cuda_array_interface__"):
-        return wrap_plain(data.astype(dtype, copy=False))
+        return wrap_plain(shared(data).astype(dtype, copy=False))
     if isinstance(data, np.ndarray):
         array = dtypes.held(data, name)
         return wrap_plain(array if array.dtype == dtype else quiet_cast(array, dtype))

@@ -1,0 +1,221 @@
+"""Matrix products on the pool's threads: NumPy's own OpenBLAS, called by pointer, part by part.
+
+OpenBLAS has threads of its own. They spin for milliseconds after a product, on the cores that
+kernels want next, and where another process holds one of these cores each product waits for it. So
+a product large enough for several threads is cut into parts of its rows or columns here, each is
+one call on one thread, and the pool decides who does which. The parts depend on the shape alone,
+and with them the bits. Meanwhile OpenBLAS is told to use one thread, and told back afterwards:
+NumPy's own products are as they were.
+
+Where NumPy was built with another library (Accelerate, MKL), `multiply` and `multiply_stacks` are
+NumPy's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from . import pool
+
+__all__ = ["multiply", "multiply_stacks"]
+
+# Multiply-adds. Below the first OpenBLAS uses one thread by itself, and NumPy's call is cheapest.
+WORTH_CUTTING = 300_000
+_SYMBOLS = {
+    "tinygrad_opt_sgemm": "cblas_sgemm",
+    "tinygrad_opt_dgemm": "cblas_dgemm",
+    "tinygrad_opt_blas_threads": "openblas_get_num_threads",
+    "tinygrad_opt_set_blas_threads": "openblas_set_num_threads",
+}
+
+_TEXT = """\
+# Written by tinygrad_opt.kernels.blas.
+from numba import njit, types
+from numpy import {dtype}
+
+from tinygrad_opt.kernels.pool import share
+from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
+
+ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
+SIZE = {size}
+read = {{n: types.Array(types.{dtype}, n, "A", readonly=True) for n in (2, 3)}}
+gemm = types.ExternalFunction(
+    "tinygrad_opt_{letter}gemm",
+    types.void(
+        *[types.int32] * 3, *[types.int64] * 3,
+        types.{dtype}, types.intp, types.int64, types.intp, types.int64,
+        types.{dtype}, types.intp, types.int64,
+    ),
+)
+
+
+@njit(nogil=True)
+def direction(rows, columns, down, right):
+    # How a matrix lies: (PLAIN or TRANSPOSED, distance of its lines), or (0, 0) for neither.
+    if (right == SIZE or columns == 1) and down % SIZE == 0 and down >= columns * SIZE:
+        return PLAIN, down // SIZE
+    if (down == SIZE or rows == 1) and right % SIZE == 0 and right >= rows * SIZE:
+        return TRANSPOSED, right // SIZE
+    return 0, 0
+
+
+@njit(nogil=True)
+def part_of_rows(first, last, x, x_way, x_line, y, y_way, y_line, n, k, out):
+    start = first * x_line if x_way == PLAIN else first
+    gemm(
+        ROW_MAJOR, x_way, y_way, last - first, n, k, {dtype}(1), x + start * SIZE, x_line,
+        y, y_line, {dtype}(0), out + first * n * SIZE, n,
+    )
+
+
+@njit(nogil=True)
+def part_of_columns(first, last, x, x_way, x_line, y, y_way, y_line, m, n, k, out):
+    start = first if y_way == PLAIN else first * y_line
+    gemm(
+        ROW_MAJOR, x_way, y_way, m, last - first, k, {dtype}(1), x, x_line,
+        y + start * SIZE, y_line, {dtype}(0), out + first * SIZE, n,
+    )
+
+
+@njit(types.boolean(read[2], read[2], types.{dtype}[:, ::1]), nogil=True, cache={cache})
+def product_of_matrices(x, y, out):
+    m, k = x.shape
+    n = y.shape[1]
+    if y.shape[0] != k or out.shape[0] != m or out.shape[1] != n:
+        return False
+    x_way, x_line = direction(m, k, x.strides[0], x.strides[1])
+    y_way, y_line = direction(k, n, y.strides[0], y.strides[1])
+    if x_way == 0 or y_way == 0:
+        return False
+    a, b, c = x.ctypes.data, y.ctypes.data, out.ctypes.data
+    parts = 2 if m * n * k < {few} else 4 if m * n * k < {many} else 16
+    longer = max(m, n)
+    grain = max((longer + parts - 1) // parts, {least})
+    grain += -grain % {least}
+    cost = m * n * k // {speed} * grain // longer
+    take_blas()
+    if m >= n:
+        share(part_of_rows, m, grain, cost, a, x_way, x_line, b, y_way, y_line, n, k, c)
+    else:
+        share(part_of_columns, n, grain, cost, a, x_way, x_line, b, y_way, y_line, m, n, k, c)
+    give_back_blas()
+    return True
+
+
+@njit(nogil=True)
+def part_of_stack(first, last, x, x_way, x_line, x_step, y, y_way, y_line, y_step, m, n, k, out):
+    for i in range(first, last):
+        gemm(
+            ROW_MAJOR, x_way, y_way, m, n, k, {dtype}(1), x + i * x_step, x_line,
+            y + i * y_step, y_line, {dtype}(0), out + i * m * n * SIZE, n,
+        )
+
+
+@njit(types.boolean(read[3], read[3], types.{dtype}[:, :, ::1]), nogil=True, cache={cache})
+def product_of_stacks(x, y, out):
+    count, m, k = x.shape
+    n = y.shape[2]
+    if y.shape[0] != count or y.shape[1] != k:
+        return False
+    if out.shape[0] != count or out.shape[1] != m or out.shape[2] != n:
+        return False
+    x_way, x_line = direction(m, k, x.strides[1], x.strides[2])
+    y_way, y_line = direction(k, n, y.strides[1], y.strides[2])
+    if x_way == 0 or y_way == 0:
+        return False
+    grain = max(1, {part} // (m * n * k))
+    take_blas()
+    share(
+        part_of_stack, count, grain, grain * m * n * k // {speed}, x.ctypes.data, x_way, x_line,
+        x.strides[0], y.ctypes.data, y_way, y_line, y.strides[0], m, n, k, out.ctypes.data,
+    )
+    give_back_blas()
+    return True
+"""
+_FIGURES = {
+    "few": 4_000_000,  # multiply-adds below which two parts are enough
+    "many": 100_000_000,  # and four
+    "least": 16,  # rows or columns of a part: OpenBLAS's tiles
+    "part": 1_500_000,  # multiply-adds of a stack's part
+    "speed": 40,  # multiply-adds in a nanosecond, about
+}
+
+_KINDS = np.dtype(np.float32), np.dtype(np.float64)
+_dot = np.dot
+_kernels: dict[tuple[str, str], Any] = {}
+_available: bool | None = None  # whether OpenBLAS was found; looked for at the first product
+
+
+def multiply(x: Any, y: Any) -> Any:
+    """The product of two matrices, as np.dot."""
+    if x.size * y.shape[-1] < WORTH_CUTTING:
+        return _dot(x, y)
+    if x.ndim == 2 and y.ndim == 2 and x.dtype is y.dtype and x.dtype in _KINDS:
+        kernel = _kernels.get((x.dtype.char, "matrices")) or _load(x.dtype, "matrices")
+        if kernel is not None and x.flags.aligned and y.flags.aligned:
+            out = np.empty((x.shape[0], y.shape[1]), x.dtype)
+            if kernel(x, y, out):
+                return out
+    return np.dot(x, y)
+
+
+def multiply_stacks(x: Any, y: Any) -> Any:
+    """The product of two stacks of matrices, as np.matmul."""
+    if x.ndim == 2 and y.ndim == 2:
+        return multiply(x, y)
+    shape = x.shape[:-2]
+    if x.ndim > 2 and y.shape[:-2] == shape and x.dtype is y.dtype and x.dtype in _KINDS:
+        (m, k), n = x.shape[-2:], y.shape[-1]
+        if x.size * n >= WORTH_CUTTING and y.shape[-2] == k:
+            kernel = _kernels.get((x.dtype.char, "stacks")) or _load(x.dtype, "stacks")
+            if kernel is not None and x.flags.aligned and y.flags.aligned:
+                out = np.empty((*shape, m, n), x.dtype)
+                stacks = (a.reshape(-1, *a.shape[-2:]) for a in (x, y, out))
+                if kernel(*stacks):
+                    return out
+    return np.matmul(x, y)
+
+
+def _load(dtype: np.dtype[Any], kind: str) -> Any:
+    """Return the kernel of this dtype, "matrices" or "stacks"; None where there is no OpenBLAS."""
+    if not _is_available():
+        return None
+    letter = {"f": "s", "d": "d"}[dtype.char]
+    fields = {"dtype": dtype.name, "size": dtype.itemsize, "letter": letter, **_FIGURES}
+    kernel = pool.load(
+        f"product_of_{kind}", lambda on_disk: _TEXT.format(cache=on_disk, **fields)
+    )  # fmt: skip
+    _kernels[dtype.char, kind] = kernel
+    return kernel
+
+
+def _is_available() -> bool:
+    """Find OpenBLAS's functions in the library that NumPy brought, and bind our names to them."""
+    global _available
+    if _available is None:
+        addresses = _addresses()
+        for symbol, address in addresses.items():
+            llvm.add_symbol(symbol, address)
+        _available = bool(addresses)
+    return _available
+
+
+def _addresses() -> dict[str, int]:
+    numpy = Path(np.__file__).parent
+    places = [*numpy.parent.glob("numpy.libs/*openblas64*"), *numpy.glob(".dylibs/*openblas64*")]
+    for place in places:
+        try:
+            library = ctypes.CDLL(str(place))
+            return {
+                symbol: ctypes.cast(getattr(library, f"scipy_{name}64_"), ctypes.c_void_p).value
+                or 0
+                for symbol, name in _SYMBOLS.items()
+            }
+        except (OSError, AttributeError):  # not loadable, or built with other names
+            continue
+    return {}

@@ -1,0 +1,225 @@
+"""The one pool of threads on which kernels and products run.
+
+Inside a kernel, `split(body, count, grain, *arguments)` calls `body(first, last, *arguments)` for
+parts of `range(count)`, `grain` items each, the last part shorter. Who does which part is decided
+as they go: the caller claims one after the other, and workers that are awake do the same. So a job
+never waits for a thread that has not begun, and costs what it costs on one thread at most. The
+parts are the same whoever does them: sums that are kept per part, and added in order, have the same
+bits on any number of threads.
+
+Why not Numba's `prange`: its OpenMP threads either sleep between jobs, and waking them costs more
+than most jobs, or spin, beside the spinning threads of NumPy's OpenBLAS. Here the products run on
+the same threads (`kernels/blas.py`), idle ones look out for 0.3 ms and then sleep, and a forked
+child may go on: it has no workers and does its parts itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from llvmlite import ir
+from numba import config, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ..compiler import cache
+from . import state
+from .state import words
+
+__all__ = ["load", "resize", "share", "size", "split", "start", "stop"]
+
+SPIN = 300e-6  # seconds for which an idle worker looks out for the next job
+PATIENCE = 100e-6  # seconds that a caller waits for the last part before it gives way
+WAKE = 300_000  # nanoseconds of work; waking a worker costs about 20,000, and it comes 50,000 late
+USUAL = 30_000  # nanoseconds that a part takes
+
+_limit = sys.maxsize  # of threads, as the user set it
+_workers: list[threading.Thread] = []
+_lock = threading.Lock()
+_WORD = ir.IntType(64)
+
+
+@njit(forceinline=True)
+def split(body, count, grain, *arguments):  # type: ignore[no-untyped-def]
+    """Call body(first, last, *arguments) for all parts of range(count), on the pool's threads.
+
+    Args:
+        body: an `@njit` function; it must neither raise nor split. What it returns is dropped.
+        count: items.
+        grain: items of a part, 1 or more: as many as take 20 to 50 us.
+        arguments: arrays and numbers.
+    """
+    _share(body, count, grain, USUAL, arguments)
+
+
+@njit(forceinline=True)
+def share(body, count, grain, cost, *arguments):  # type: ignore[no-untyped-def]
+    """Do what `split` does, for parts that take about `cost` nanoseconds each."""
+    _share(body, count, grain, cost, arguments)
+
+
+@intrinsic
+def _share(typing, body, count, grain, cost, arguments):  # type: ignore[no-untyped-def]
+    inner = typing.resolve_function_type(body, (types.int64, types.int64, *arguments), {})
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        _, count, grain, cost, packed = values
+        slot = builder.ptrtoint(cgutils.alloca_once_value(builder, packed), _WORD)
+        entry = _entry_point(context, builder, body, inner, packed.type)
+        body_address = builder.ptrtoint(entry, _WORD)
+        run = builder.load_atomic(
+            state.place(builder.module, builder, ir.Constant(_WORD, state.ENTRY)), "acquire", 8
+        )
+        alone = builder.or_(
+            builder.icmp_signed("<=", count, grain), builder.icmp_signed("==", run, _WORD(0))
+        )
+        with builder.if_else(alone) as (then, otherwise):
+            with then, cgutils.for_range_slice(builder, _WORD(0), count, grain) as (first, _):
+                end = builder.add(first, grain)
+                last = builder.select(builder.icmp_signed("<", end, count), end, count)
+                builder.call(entry, [slot, first, last])
+            with otherwise:
+                kind = ir.FunctionType(ir.VoidType(), [_WORD] * 5)
+                run = builder.inttoptr(run, kind.as_pointer())
+                builder.call(run, [body_address, slot, count, grain, cost])
+        return context.get_dummy_value()
+
+    return types.void(body, types.int64, types.int64, types.int64, arguments), generate
+
+
+def _entry_point(context: Any, builder: Any, body: Any, inner: Any, packed: Any) -> Any:
+    """Write the function (address of the packed arguments, first, last) that calls `body`."""
+    kind = ir.FunctionType(ir.VoidType(), [_WORD] * 3)
+    name = builder.module.get_unique_name(f"part_of_{builder.function.name[-40:]}")
+    function = ir.Function(builder.module, kind, name)
+    function.linkage = "internal"
+    inside = ir.IRBuilder(function.append_basic_block())
+    values = inside.load(inside.inttoptr(function.args[0], packed.as_pointer()))
+    arguments = [inside.extract_value(values, i) for i in range(len(packed.elements))]
+    compiled = body.dispatcher.get_compile_result(inner)
+    context.call_internal_no_propagate(
+        inside, compiled.fndesc, inner, [*function.args[1:], *arguments]
+    )
+    context.active_code_library.add_linking_library(compiled.library)
+    inside.ret_void()
+    return function
+
+
+def load(function: str, render: Callable[[bool], str], compiler: str = "") -> Any:
+    """Do what `cache.load` does, for the text of a kernel that splits: start the workers, too."""
+    kernel = cache.load(function, render, compiler)
+    start()
+    return kernel
+
+
+def start() -> None:
+    """Start the workers, unless they run: one for each processor beside the caller's.
+
+    Returns at once. Kernels run on the caller's thread alone until the workers are there.
+    """
+    with _lock:
+        if _workers or size() == 1:
+            return
+        words[state.STOP] = 0
+        for number in range(_most() - 1):
+            name = f"tinygrad_opt worker {number}"
+            _workers.append(threading.Thread(target=_work, args=(number,), name=name, daemon=True))
+        for worker in _workers:
+            worker.start()
+
+
+def size() -> int:
+    """Return how many threads take part in a job at most, the caller's among them."""
+    return min(_limit, _most())
+
+
+def resize(threads: int) -> None:
+    """Let so many threads take part, the caller's among them; from the next job on."""
+    global _limit
+    with _lock:
+        _limit = threads
+        words[state.WORKERS] = size() - 1
+
+
+def _most() -> int:
+    return getattr(config, "NUMBA_NUM_THREADS", 1)  # the simulator of CUDA has no such setting
+
+
+def stop() -> None:
+    """End the workers; kernels go on, on the caller's thread."""
+    with _lock:
+        words[state.ENTRY] = 0
+        words[state.STOP] = 1
+        if _crew:
+            _crew["rouse"]()
+        for worker in _workers:
+            worker.join()
+        _workers.clear()
+
+
+_crew: dict[str, Any] = {}  # the functions of crew.py, compiled
+_compiling = threading.Lock()
+
+
+def _work(number: int) -> None:
+    try:
+        with _compiling:
+            if not _crew:
+                _crew.update(_compile())
+            _open()
+    except Exception as problem:
+        warnings.warn(f"tinygrad_opt: kernels run on one thread ({problem})", RuntimeWarning, 2)
+        return
+    _crew["work"](number)  # until `stop`
+
+
+def _compile() -> dict[str, Any]:
+    text = Path(__file__).with_name("crew.py").read_text(encoding="utf-8")
+    work = cache.load(
+        "work", lambda on_disk: text if on_disk else text.replace("cache=True", "cache=False")
+    )
+    functions: dict[str, Any] = work.py_func.__globals__
+    pauses = _pauses_per_second(functions["spin"])
+    words[state.SPINS] = int(SPIN * pauses)
+    words[state.PATIENCE] = int(PATIENCE * pauses)
+    return functions
+
+
+def _open() -> None:
+    """Set the block's figures, and let callers in."""
+    words[state.WAKE] = WAKE
+    words[state.GAP] = int(SPIN * 1e9)
+    words[state.PENALTY] = 500_000
+    words[state.WORKERS] = size() - 1
+    words[state.ENTRY] = _crew["run"].address
+
+
+def _pauses_per_second(spin: Any) -> float:
+    best = 0.0
+    for _ in range(5):
+        begin = time.perf_counter()
+        spin(2000)
+        best = max(best, 2000 / (time.perf_counter() - begin))
+    return best
+
+
+def _after_fork() -> None:
+    # The workers stayed in the parent, in the middle of a job maybe; so may have the locks.
+    global _lock, _compiling
+    words[:] = 0
+    _workers.clear()
+    _crew.clear()
+    _lock, _compiling = threading.Lock(), threading.Lock()
+
+
+atexit.register(stop)  # machine code must not be running when it is unloaded
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

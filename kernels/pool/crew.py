@@ -1,0 +1,183 @@
+"""What the threads of the pool do; compiled as `run`, which a caller enters, and `work`.
+
+A job is a number of parts. Whoever takes part, the caller first of all, claims the next part by
+counting LEFT down, until none is left. So the caller never waits for a worker that has not begun,
+and a job with a late helper costs no more than without one. A worker without a job looks out for
+one during SPINS pauses, then it sleeps.
+"""
+
+import numba
+
+from tinygrad_opt.kernels.pool.state import (
+    ALONE,
+    ARGUMENTS,
+    ASLEEP,
+    BODY,
+    BUSY,
+    COUNT,
+    DONE,
+    GAP,
+    GRAIN,
+    HELPED,
+    LAST,
+    LEFT,
+    MISSED,
+    PARTS,
+    PATIENCE,
+    PENALTY,
+    SPINS,
+    STOP,
+    TURN,
+    WAKE,
+    WORKERS,
+    add,
+    call_body,
+    exchange,
+    give_way,
+    load,
+    now,
+    pause,
+    sleep,
+    store,
+    wake,
+)
+
+SHORTEST_ALONE, LONGEST_ALONE = 500_000, 64_000_000  # nanoseconds
+FOREVER = 1 << 62
+
+
+@numba.njit(nogil=True)
+def do_parts():
+    """Claim parts and do them until none is left; return how many, and the shortest time of one."""
+    mine, shortest = 0, FOREVER
+    while True:
+        left = add(LEFT, -1)
+        if left <= 0:
+            return mine, shortest
+        grain, count = load(GRAIN), load(COUNT)
+        first = (load(PARTS) - left) * grain
+        last = min(first + grain, count)
+        begin = now()
+        call_body(load(BODY), load(ARGUMENTS), first, last)
+        if last - first == grain:
+            shortest = min(shortest, now() - begin)
+        add(DONE, 1)
+        mine += 1
+
+
+@numba.njit(nogil=True)
+def do_alone(body, arguments, count, grain):
+    for first in range(0, count, grain):
+        call_body(body, arguments, first, min(first + grain, count))
+
+
+@numba.njit(nogil=True)
+def wait_for(parts):
+    pauses = 0
+    patience = load(PATIENCE)
+    while load(DONE) < parts:
+        if pauses < patience:
+            pauses += 1
+            pause()
+        else:  # whoever has the last part may be waiting for this core
+            give_way()
+
+
+@numba.njit(nogil=True)
+def judge(end, took, alone, waking):
+    """Where help came to nothing, leave the workers be: twice as long each time it is so."""
+    penalty = load(PENALTY)
+    if took > alone + alone // 16 or (took > alone - alone // 16 and not waking):
+        store(ALONE, end + penalty)
+        store(PENALTY, min(2 * penalty, LONGEST_ALONE))
+    elif took < alone - alone // 16:
+        store(PENALTY, max(penalty // 2, SHORTEST_ALONE))
+
+
+@numba.njit(nogil=True)
+def is_worth_waking(work, begin):
+    """Whether this job and those just before it are long enough to pay for a wake-up."""
+    missed = work
+    if begin - load(LAST) < load(GAP):
+        missed += load(MISSED)
+    enough = missed >= load(WAKE)
+    store(MISSED, 0 if enough else missed)
+    return enough
+
+
+@numba.cfunc("void(int64, int64, int64, int64, int64)", cache=True)
+def run(body, arguments, count, grain, cost):
+    """Call body(arguments, first, last) for all parts of range(count), with who comes to help.
+
+    A part takes about `cost` nanoseconds.
+    """
+    parts = (count + grain - 1) // grain
+    if load(WORKERS) == 0 or exchange(BUSY, 1) != 0:  # no one to help, or they help another thread
+        do_alone(body, arguments, count, grain)
+        return
+    begin, sleepers = now(), load(ASLEEP)
+    waking = sleepers > 0 and is_worth_waking(parts * cost, begin)
+    if begin < load(ALONE) or (sleepers >= load(WORKERS) and not waking):
+        do_alone(body, arguments, count, grain)
+        store(LAST, now())
+        store(BUSY, 0)
+        return
+    store(BODY, body)
+    store(ARGUMENTS, arguments)
+    store(COUNT, count)
+    store(GRAIN, grain)
+    store(PARTS, parts)
+    store(DONE, 0)
+    store(LEFT, parts)  # from here on, it can be claimed
+    if waking:
+        add(TURN, 1)
+        wake()
+    _, shortest = do_parts()
+    wait_for(parts)
+    end = now()
+    if shortest < FOREVER:
+        judge(end, end - begin, parts * shortest, waking)
+    store(LAST, end)
+    store(BUSY, 0)
+
+
+@numba.njit(nogil=True)
+def is_wanted(number):
+    return load(LEFT) > 0 and number < load(WORKERS)
+
+
+@numba.njit("void(int64)", nogil=True, cache=True)
+def work(number):
+    """Do parts of every job, as worker `number`, until STOP."""
+    while load(STOP) == 0:
+        spins = 0
+        limit = load(SPINS)
+        while spins < limit and not is_wanted(number):
+            pause()
+            spins += 1
+        if is_wanted(number):
+            parts, _ = do_parts()
+            add(HELPED, parts)
+        else:
+            turn = load(TURN)
+            add(ASLEEP, 1)
+            if not is_wanted(number) and load(STOP) == 0:
+                sleep(turn)
+            add(ASLEEP, -1)
+
+
+@numba.njit("int64(int64)", nogil=True, cache=True)
+def spin(pauses):
+    """Pause so many times: how long that takes tells how long a pause is."""
+    done = 0
+    while done < pauses:
+        pause()
+        done += 1
+    return done
+
+
+@numba.njit("void()", nogil=True, cache=True)
+def rouse():
+    """Wake all workers."""
+    add(TURN, 1)
+    wake()

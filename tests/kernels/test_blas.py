@@ -1,0 +1,121 @@
+"""Products on the pool's threads: NumPy's, whatever the shapes, the layout and the threads."""
+
+import ctypes
+import threading
+
+import numpy as np
+import pytest
+
+from tinygrad_opt.kernels import blas, threads
+
+SHAPES = [
+    (64, 784, 128), (784, 64, 128), (1024, 128, 384), (1, 700, 700), (700, 700, 1), (300, 1, 2000),
+    (17, 1000, 33), (1000, 3, 1000), (129, 130, 131),
+]  # fmt: skip
+
+
+def matrix(rows, columns, layout, dtype):
+    random = np.random.default_rng(rows * 10_007 + columns)
+    x = random.standard_normal((2 * rows + 1, 2 * columns + 1)).astype(dtype)
+    return {
+        "rows": lambda: np.ascontiguousarray(x[:rows, :columns]),
+        "columns": lambda: np.asfortranarray(x[:rows, :columns]),
+        "part": lambda: x[:rows, 1 : columns + 1],
+        "part of columns": lambda: np.asfortranarray(x)[1 : rows + 1, :columns],
+        "every second": lambda: x[: 2 * rows : 2, : 2 * columns : 2],
+        "backwards": lambda: x[:rows, :columns][::-1],
+    }[layout]()
+
+
+LAYOUTS = ["rows", "columns", "part", "part of columns", "every second", "backwards"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("right", LAYOUTS)
+@pytest.mark.parametrize("left", LAYOUTS)
+def test_any_layout(left, right, dtype):
+    for m, k, n in SHAPES:
+        x, y = matrix(m, k, left, dtype), matrix(k, n, right, dtype)
+        exact = x.astype(np.longdouble) @ y.astype(np.longdouble) if m * k * n < 5e6 else x @ y
+        scale = np.abs(x).astype(float) @ np.abs(y).astype(float)
+        error = np.abs(blas.multiply(x, y) - exact) / scale
+        assert error.max() < 20 * np.finfo(dtype).eps
+
+
+def test_a_large_product_does_not_go_to_numpy(monkeypatch):
+    if not blas._is_available():
+        pytest.skip("NumPy brought no OpenBLAS")
+    x = matrix(200, 200, "rows", "float32")
+    expected = x @ x.T
+    monkeypatch.setattr(np, "dot", None)
+    monkeypatch.setattr(np, "matmul", None)
+    np.testing.assert_allclose(blas.multiply(x, x.T), expected, atol=1e-4)
+    stacks = np.stack([x, x, x])
+    np.testing.assert_allclose(
+        blas.multiply_stacks(stacks, stacks.swapaxes(1, 2)), np.stack([expected] * 3), atol=1e-4
+    )
+
+
+def test_without_openblas_numpy_multiplies(monkeypatch):
+    monkeypatch.setattr(blas, "_available", None)
+    monkeypatch.setattr(blas, "_addresses", dict)
+    monkeypatch.setattr(blas, "_kernels", {})
+    x = matrix(200, 200, "rows", "float32")
+    np.testing.assert_array_equal(blas.multiply(x, x), np.dot(x, x))
+    np.testing.assert_array_equal(blas.multiply_stacks(x[None], x[None]), np.dot(x, x)[None])
+
+
+@pytest.mark.parametrize("stack", [(7,), (2, 5)])
+def test_stacks(stack):
+    random = np.random.default_rng(0)
+    x = random.standard_normal((*stack, 40, 64)).astype("f")
+    y = random.standard_normal((*stack, 64, 48)).astype("f")
+    z = random.standard_normal((*stack, 48, 64)).astype("f")
+    np.testing.assert_allclose(blas.multiply_stacks(x, y), np.matmul(x, y), atol=1e-4)
+    turned = z.swapaxes(-1, -2)
+    np.testing.assert_allclose(blas.multiply_stacks(x, turned), np.matmul(x, turned), atol=1e-4)
+    broadcast = np.broadcast_to(y[..., :1, :, :], y.shape)
+    np.testing.assert_allclose(
+        blas.multiply_stacks(x, broadcast), np.matmul(x, broadcast), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("shapes", [((200, 300), (299, 200)), ((3, 99, 80), (3, 79, 99))])
+def test_shapes_that_do_not_fit_are_refused_as_numpy_does(shapes):
+    x, y = (np.ones(shape, "f") for shape in shapes)
+    with pytest.raises(ValueError, match=r"not aligned|mismatch in its core dimension"):
+        blas.multiply_stacks(x, y)
+
+
+def test_the_same_bits_for_any_number_of_threads():
+    x, y = matrix(900, 300, "rows", "float32"), matrix(300, 500, "columns", "float32")
+    before = threads.get_num_threads()
+    try:
+        results = []
+        for count in range(1, before + 1):
+            threads.set_num_threads(count)
+            results += [blas.multiply(x, y) for _ in range(10)]
+    finally:
+        threads.set_num_threads(before)
+    for result in results:
+        np.testing.assert_array_equal(result, results[0])
+
+
+def test_numpy_keeps_its_threads():
+    addresses = blas._addresses()
+    if not addresses:
+        pytest.skip("NumPy brought no OpenBLAS")
+    count = ctypes.CFUNCTYPE(ctypes.c_int)(addresses["tinygrad_opt_blas_threads"])
+    before = count()
+    x = matrix(300, 300, "rows", "float32")
+
+    def work():
+        for _ in range(100):
+            blas.multiply(x, x)
+
+    callers = [threading.Thread(target=work) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert count() == before

@@ -1,0 +1,149 @@
+"""The pool of threads: each part once, no matter who does it, and no way to hang."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import numba
+import numpy as np
+import pytest
+
+from tinygrad_opt.kernels import pool, threads
+from tinygrad_opt.kernels.pool import split, state
+
+several = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one processor")
+
+
+@numba.njit(nogil=True)
+def count(first, last, visits, sizes):
+    for i in range(first, last):
+        visits[i] += 1
+    sizes[first] = last - first
+
+
+@numba.njit(nogil=True)
+def count_all(visits, sizes, grain):
+    split(count, visits.shape[0], grain, visits, sizes)
+
+
+@numba.njit(nogil=True)
+def work(first, last, x):
+    for i in range(first, last):
+        for _ in range(200):
+            x[i] = x[i] * 0.5 + 1
+
+
+@numba.njit(nogil=True)
+def work_all(x):
+    split(work, x.shape[0], 100, x)
+
+
+def wait_until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def _pool():
+    """The workers run, and have helped: they are awake."""
+    pool.start()
+    wait_until(lambda: state.words[state.ENTRY])
+    before = state.words[state.HELPED]
+    x = np.zeros(10_000)
+
+    def helped():
+        work_all(x)
+        return state.words[state.HELPED] > before
+
+    wait_until(helped)
+
+
+@several
+@pytest.mark.usefixtures("_pool")
+@pytest.mark.parametrize("grain", [1, 7, 100, 999, 1000, 1001, 10**9])
+def test_every_part_is_done_once_and_is_of_the_grain(grain):
+    for size in (0, 1, 99, 1000):
+        for _ in range(50):
+            visits, sizes = np.zeros(size, np.int64), np.zeros(max(size, 1), np.int64)
+            count_all(visits, sizes, grain)
+            assert (visits == 1).all()
+            starts = np.arange(0, size, min(grain, max(size, 1)))
+            np.testing.assert_array_equal(np.flatnonzero(sizes), starts)
+            assert (sizes[starts[:-1]] == grain).all()
+
+
+@several
+@pytest.mark.usefixtures("_pool")
+def test_many_callers_at_once():
+    results = []
+
+    def call():
+        visits, sizes = np.zeros(5000, np.int64), np.zeros(5000, np.int64)
+        for _ in range(500):
+            count_all(visits, sizes, 50)
+        results.append(visits)
+
+    callers = [threading.Thread(target=call) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    assert len(results) == 4
+    assert all((visits == 500).all() for visits in results)
+
+
+@several
+@pytest.mark.usefixtures("_pool")
+def test_one_thread_means_no_help():
+    x, before = np.zeros(10_000), threads.get_num_threads()
+    try:
+        threads.set_num_threads(1)
+        helped = state.words[state.HELPED]
+        for _ in range(20):
+            work_all(x)
+        assert state.words[state.HELPED] == helped
+    finally:
+        threads.set_num_threads(before)
+
+
+@several
+@pytest.mark.usefixtures("_pool")
+def test_after_a_stop_the_caller_goes_on_and_a_start_brings_help_again():
+    pool.stop()
+    assert not state.words[state.ENTRY]
+    visits, sizes = np.zeros(1000, np.int64), np.zeros(1000, np.int64)
+    count_all(visits, sizes, 10)
+    assert (visits == 1).all()
+    pool.start()
+    wait_until(lambda: state.words[state.ENTRY])
+
+
+@several
+@pytest.mark.usefixtures("_pool")
+def test_idle_workers_sleep():
+    wait_until(lambda: state.words[state.ASLEEP] == numba.config.NUMBA_NUM_THREADS - 1, 10)
+
+
+def test_a_process_ends_while_workers_look_out():
+    code = (
+        "import numpy as np; from tinygrad_opt.kernels import norm, pool\n"
+        "x = np.ones(10_000_000, np.float32)\n"
+        "for _ in range(300): norm(x)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_pool_that_cannot_be_compiled_is_told_once(monkeypatch):
+    def fail(*_):
+        raise OSError("no room")
+
+    monkeypatch.setattr(pool.cache, "load", fail)
+    monkeypatch.setattr(pool, "_crew", {})
+    with pytest.warns(RuntimeWarning, match="kernels run on one thread.*no room"):
+        pool._work(0)

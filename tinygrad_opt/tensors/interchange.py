@@ -1,0 +1,91 @@
+"""Sharing memory with other libraries: DLPack, and the interface of arrays on a GPU.
+
+NumPy, CuPy, PyTorch and JAX speak DLPack; both sides then see what either writes. What was handed
+in stays where it is: an optimizer steps it there (`optim/ownership.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..arrays import dtypes
+from ..arrays.device import Device, check_device, cupy, to_device
+from ..core.tensor import Tensor, wrap_plain
+
+__all__ = ["Interchange", "from_dlpack"]
+
+_CUDA = (2, 13)  # DLPack's numbers for CUDA's memory and its managed memory
+
+
+class Interchange(Tensor):
+    """Methods; `methods.py` binds them to Tensor."""
+
+    __slots__ = ()
+
+    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None,
+                   copy: bool | None = None) -> Any:  # fmt: skip
+        how = dict(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+        given = {name: value for name, value in how.items() if value is not None}
+        return _exported(self).__dlpack__(**given)  # NumPy 2.0 knows `stream` alone
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        """How CuPy, Numba and PyTorch see memory on a GPU; AttributeError for main memory."""
+        if not self.is_cuda:
+            raise AttributeError(
+                f"Can't get __cuda_array_interface__ on non-CUDA tensor type: {self.type()}. If "
+                "CUDA data is required use tensor.cuda() to copy tensor to device memory."
+            )
+        return _exported(self).__cuda_array_interface__
+
+
+def _exported(tensor: Tensor) -> Any:
+    """The raw array, for others to write to; BufferError where autograd would not see that."""
+    if tensor.requires_grad:
+        raise BufferError(
+            "Can't export tensors that require gradient, use tensor.detach() to share the memory"
+        )
+    return tensor.array
+
+
+def from_dlpack(
+    ext_tensor: Any, *, device: Device | str | None = None, copy: bool | None = None
+) -> Tensor:
+    """A Tensor over the memory of another library's array: NumPy's, CuPy's, PyTorch's, JAX's.
+
+    ext_tensor   an object with `__dlpack__` and `__dlpack_device__`
+    device       where the result shall lie; elsewhere than `ext_tensor` it is a copy
+    copy         True: always a copy; False: never; None: only for another device
+
+    What the other library says is read-only (JAX's arrays) cannot be written to in place. Raises
+    TypeError for anything else and for types that tensors do not have, ValueError if `copy=False`
+    and only a copy would do.
+
+    >>> a = np.arange(3.0)
+    >>> from_dlpack(a).mul_(2)
+    tensor([0., 2., 4.], dtype=torch.float64)
+    >>> a
+    array([0., 2., 4.])
+    """
+    if not (hasattr(ext_tensor, "__dlpack__") and hasattr(ext_tensor, "__dlpack_device__")):
+        raise TypeError(
+            "from_dlpack: expected an array with __dlpack__ and __dlpack_device__, got "
+            f"{type(ext_tensor).__name__}; tensor(data) takes lists and numbers"
+        )
+    kind, number = ext_tensor.__dlpack_device__()
+    if int(kind) in _CUDA:
+        check_device(Device("cuda", int(number)))
+        array = cupy().from_dlpack(ext_tensor)
+    else:
+        array = np.from_dlpack(ext_tensor)
+    if array.dtype not in dtypes.NAMES:
+        raise TypeError(f"from_dlpack: tensors have no type {array.dtype}; convert it first")
+    moved = array if device is None else to_device(array, device)
+    if copy is False and moved is not array:
+        raise ValueError(f"from_dlpack: only a copy can lie on {device}, and copy=False")
+    return wrap_plain(moved.copy() if copy and moved is array else moved)
