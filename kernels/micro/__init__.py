@@ -19,6 +19,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from .. import pool
 from ..compiler import cache
 from .tiles import registers
 from .writer import WORD, Kind, Number, Writer
@@ -141,7 +142,7 @@ def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
 @remembered
 def _runner(dtype: str) -> Any:
     kernels = __name__.rpartition(".")[0]
-    return cache.load(
+    return pool.load(
         "run",
         lambda on_disk: _RUN.format(
             source=_source(__name__), micro=__name__, kernels=kernels, dtype=dtype, cache=on_disk

@@ -26,11 +26,12 @@ holds both equal.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ... import micro
+from ... import blas, micro
 from . import loops, slopes
 from .layout import Sizes
 from .planning import CYCLES, Plan, plan
@@ -38,7 +39,6 @@ from .planning import CYCLES, Plan, plan
 __all__ = ["convolve", "convolve_input", "convolve_weight"]
 
 _FEW = 16  # channels, below which a library's product takes longer than the loops here
-_HELD = 1 << 18  # numbers of a result to which the bias is added while they are in the cache
 
 
 def convolve(
@@ -60,12 +60,11 @@ def convolve(
     """
     batch, groups, channels, *image = x.shape
     rows, kernel = w.shape[1], w.shape[3:]
-    y = np.empty((batch, groups, rows, *output), x.dtype)
     if _is_product(x, w, output, low):
-        _product(x, w[0].reshape(rows, channels), bias, y)
-        return y
+        return _product(x, w.reshape(rows, channels), bias)
     at = plan(batch, groups, channels, rows, tuple(image), kernel, output, stride, low, dilation,
               x.dtype.char)  # fmt: skip
+    y = np.empty((batch, groups, rows, *output), x.dtype)
     _correlate(at, groups, rows, x, w, bias, y)
     return y
 
@@ -74,12 +73,11 @@ def convolve_input(g: Any, w: Any, image: Sizes, stride: Sizes, low: Sizes, dila
     """The gradient of `convolve` for x: (batch, groups, channels, *image)."""
     batch, groups, channels, *output = g.shape
     rows, kernel = w.shape[2], w.shape[3:]
-    x = np.empty((batch, groups, rows, *image), g.dtype)
     if _is_product(g, w, image, low):
-        _product(g, w[0].reshape(channels, rows).T, None, x)
-        return x
+        return _product(g, w.reshape(channels, rows).T, None)
     at = plan(batch, groups, channels, rows, image, kernel, tuple(output), stride, low, dilation,
               g.dtype.char, back=True)  # fmt: skip
+    x = np.empty((batch, groups, rows, *image), g.dtype)
     _correlate(at, groups, rows, g, w, None, x)
     return x
 
@@ -95,7 +93,7 @@ def convolve_weight(
     dw = np.empty((at.splits, groups, rows, channels, *kernel), x.dtype)
     db = np.empty((at.splits, groups, rows), x.dtype)
     write = slopes.channel_slopes if at.lanes == "channels" else slopes.position_slopes
-    micro.loops(write, x.dtype.char)(at.count, at.grain, at.table, *map(np.ravel, (g, x, dw, db)))
+    micro.loops(write, x.dtype.char)(at.count, at.grain, at.table, *(a.reshape(-1) for a in (g, x, dw, db)))
     return (dw[0], db[0]) if at.splits == 1 else (dw.sum(axis=0), db.sum(axis=0))
 
 
@@ -135,12 +133,10 @@ def _is_product(x: Any, w: Any, result: Sizes, low: Sizes) -> bool:
     )
 
 
-def _product(x: Any, w: Any, bias: Any, y: Any) -> None:
-    """y[n] = w x[n] + bias."""
-    x, y = x.reshape(len(x), w.shape[1], -1), y.reshape(len(y), len(w), -1)
-    some = max(1, _HELD // max(1, y[0].size)) if bias is not None else len(y)
-    for n in range(0, len(y), some):
-        part = y[n : n + some]
-        np.matmul(w, x[n : n + some], out=part)
-        if bias is not None:
-            part += bias.reshape(-1, 1)
+def _product(x: Any, w: Any, bias: Any) -> Any:
+    """y[n] = w x[n] + bias, with a group axis."""
+    flat = x.reshape(len(x), w.shape[1], math.prod(x.shape[3:]))
+    y = blas.multiply_stacks(np.broadcast_to(w, (len(x), *w.shape)), flat)
+    if bias is not None:
+        y += bias.reshape(-1, 1)
+    return y.reshape(len(x), 1, len(w), *x.shape[3:])
