@@ -93,15 +93,15 @@ def convolve_weight(
     dw = np.empty((at.splits, groups, rows, channels, *kernel), x.dtype)
     db = np.empty((at.splits, groups, rows), x.dtype)
     write = slopes.channel_slopes if at.lanes == "channels" else slopes.position_slopes
-    micro.loops(write, x.dtype.char)(at.count, at.grain, at.table, *(a.reshape(-1) for a in (g, x, dw, db)))
+    micro.loops(write, x.dtype.char)(at.count, at.grain, at.table, g, x, dw, db)
     return (dw[0], db[0]) if at.splits == 1 else (dw.sum(axis=0), db.sum(axis=0))
 
 
 def _correlate(at: Plan, groups: int, rows: int, x: Any, w: Any, bias: Any, y: Any) -> None:
     """Run what is planned."""
-    x, w, y, char = x.reshape(-1), w.reshape(-1), y.reshape(-1), x.dtype.char
+    char = x.dtype.char
     if at.lanes != "channels":
-        start = np.zeros(groups * rows, x.dtype) if bias is None else bias.reshape(-1)
+        start = np.zeros((groups, rows), x.dtype) if bias is None else bias
         micro.loops(loops.positions, char)(at.count, at.grain, at.table, x, w, start, y)
         return
     start = np.zeros((groups, at.panels * at.panel), x.dtype)
@@ -110,13 +110,8 @@ def _correlate(at: Plan, groups: int, rows: int, x: Any, w: Any, bias: Any, y: A
     products = w.size // (groups * rows)
     panels = np.empty(start.size * products, x.dtype)
     grain = max(1, CYCLES // (products * at.panel))
-    nothing = panels[:0]
-    micro.loops(loops.panels, char)(
-        groups * at.panels, grain, at.table, w, panels, nothing, nothing
-    )  # fmt: skip
-    micro.loops(loops.channels, char)(
-        at.count, at.grain, at.table, x, panels, start.reshape(-1), y
-    )  # fmt: skip
+    micro.loops(loops.panels, char)(groups * at.panels, grain, at.table, w, panels)
+    micro.loops(loops.channels, char)(at.count, at.grain, at.table, x, panels, start, y)
 
 
 # Matrix products ----------------------------------------------------------------------------------
