@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 from numba.core.registry import cpu_target
 
-from .writer import WORD, Kind, Number, Writer
+from .writer import Kind, Number, Writer
 
 __all__ = ["SPAN", "Registers", "Table", "gather", "registers", "scatter", "tile"]
 
@@ -72,33 +72,17 @@ def tile(
         spread: False: a holds vectors, too, and products are added up lane by lane.
     """
     rows, vectors = shape
-    builder, count = f.builder, f.number(count)
     left = [a.start + f.word(a.places, i) for i in range(rows)]
     right = [b.start + f.word(b.places, j) for j in range(vectors)]
+
+    def products(k: Number, sums: list[Any]) -> list[Any]:
+        to_left, to_right = f.word(a.steps, k), f.word(b.steps, k)
+        places = [p + to_left for p in left], [p + to_right for p in right]
+        return _products(f, kind, *places, sums, spread)
+
     zero = ir.Constant(kind.vector, [0] * kind.lanes)
-    before, body, after = builder.block, *(builder.append_basic_block(n) for n in ("sum", "summed"))
-    builder.cbranch((count > 0).value, body, after)
-    builder.position_at_end(body)
-    k, sums = builder.phi(WORD), [builder.phi(kind.vector) for _ in range(rows * vectors)]
-    this = Number(builder, k)
-    to_left, to_right = f.word(a.steps, this), f.word(b.steps, this)
-    new = _products(
-        f, kind, [p + to_left for p in left], [p + to_right for p in right], sums, spread
-    )
-    following = this + 1
-    for phi, first, then in [
-        (k, ir.Constant(WORD, 0), following.value),
-        *((s, zero, n) for s, n in zip(sums, new, strict=True)),
-    ]:
-        phi.add_incoming(first, before)
-        phi.add_incoming(then, body)
-    f.as_it_is(builder.cbranch((following < count).value, body, after))
-    builder.position_at_end(after)
-    found = [builder.phi(kind.vector) for _ in new]
-    for phi, value in zip(found, new, strict=True):
-        phi.add_incoming(zero, before)
-        phi.add_incoming(value, body)
-    return [found[i * vectors : (i + 1) * vectors] for i in range(rows)]
+    sums = f.fold(f.number(count), [zero] * (rows * vectors), products)
+    return [sums[i * vectors : (i + 1) * vectors] for i in range(rows)]
 
 
 def _products(

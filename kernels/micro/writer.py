@@ -17,7 +17,7 @@ writes a loop answers for what lies at the addresses. Division rounds towards ze
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -47,6 +47,7 @@ class Kind:
         self.number, self.size = _FLOATS[dtype]
         self.lanes = width // self.size
         self.vector = ir.VectorType(self.number, self.lanes)
+        self.integers = ir.VectorType(ir.IntType(8 * self.size), self.lanes)
         self.name = f"v{self.lanes}f{8 * self.size}"
         many = registers >= 32
         self.tall = 12 if many else 6
@@ -150,6 +151,32 @@ class Writer:
         self.as_it_is(builder.branch(head))
         builder.position_at_end(after)
 
+    def fold(
+        self, count: Number, start: list[Any], body: Callable[[Number, list[Any]], list[Any]]
+    ) -> list[Any]:
+        """What becomes of the values `start`: values = body(k, values) for each k below `count`.
+
+        `body` writes no loop and no condition: the values stay in registers.
+        """
+        builder, before = self.builder, self.builder.block
+        inside, after = (builder.append_basic_block(n) for n in ("fold", "folded"))
+        builder.cbranch((count > 0).value, inside, after)
+        builder.position_at_end(inside)
+        k, values = builder.phi(WORD), [builder.phi(value.type) for value in start]
+        this = Number(builder, k)
+        new, following = body(this, list(values)), this + 1
+        steps = [(k, ir.Constant(WORD, 0), following.value), *zip(values, start, new, strict=True)]
+        for phi, first, then in steps:
+            phi.add_incoming(first, before)
+            phi.add_incoming(then, inside)
+        self.as_it_is(builder.cbranch((following < count).value, inside, after))
+        builder.position_at_end(after)
+        found = [builder.phi(value.type) for value in start]
+        for phi, first, then in zip(found, start, new, strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(then, inside)
+        return found
+
     def as_it_is(self, branch: Any) -> None:
         """Tells LLVM not to unroll the loop that `branch` closes: sums would lose their registers.
 
@@ -242,6 +269,45 @@ class Writer:
     def add(self, a: Any, b: Any) -> Any:
         """The sum of two vectors or floating-point numbers."""
         return self.builder.fadd(a, b)
+
+    def times(self, a: Any, b: Any) -> Any:
+        """The product of two vectors or floating-point numbers."""
+        return self.builder.fmul(a, b)
+
+    # Comparing vectors, lane by lane; in `bytes` and `all` a lane is an integer.
+
+    def larger(self, a: Any, b: Any) -> Any:
+        """Whether a > b; a NaN is not, nor is anything larger than one."""
+        return self.builder.fcmp_ordered(">", a, b)
+
+    def is_nan(self, a: Any) -> Any:
+        return self.builder.fcmp_unordered("uno", a, a)
+
+    def same(self, a: Any, b: Any) -> Any:
+        return self.builder.icmp_signed("==", a, b)
+
+    def either_of(self, a: Any, b: Any) -> Any:
+        return self.builder.or_(a, b)
+
+    def select(self, condition: Any, yes: Any, no: Any) -> Any:
+        return self.builder.select(condition, yes, no)
+
+    def all(self, x: Number, kind: Kind) -> Any:
+        """An integer in all lanes."""
+        lane = kind.integers.element
+        number = self.builder.trunc(x.value, lane) if lane.width < 64 else x.value
+        empty = ir.Constant(kind.integers, ir.Undefined)
+        first = self.builder.insert_element(empty, number, ir.Constant(_INDEX, 0))
+        return self.shuffled(first, empty, [0] * kind.lanes)
+
+    def bytes(self, place: Number, kind: Kind) -> Any:
+        """As many bytes as a vector has lanes, from 0 to 255."""
+        narrow = self.pointer(place, ir.VectorType(BYTE, kind.lanes))
+        return self.builder.zext(self.builder.load(narrow, align=1), kind.integers)
+
+    def put_bytes(self, place: Number, value: Any, kind: Kind) -> None:
+        narrow = ir.VectorType(BYTE, kind.lanes)
+        self.builder.store(self.builder.trunc(value, narrow), self.pointer(place, narrow), align=1)
 
     def total(self, a: Any, kind: Kind) -> Any:
         """The sum of a vector's lanes, halves first."""

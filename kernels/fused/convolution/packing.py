@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...micro.lines import deal
 from ...micro.tiles import gather
 from ...micro.writer import Kind, Number, Writer
 
@@ -78,33 +79,19 @@ def multiples(f: Writer, table: Number, count: Any, step: Any) -> None:
         f.set_word(table, i, i * step)
 
 
-def _copy_line(f: Writer, kind: Kind, source: Number, target: Number, count: Number) -> None:
-    """Copies numbers; a call of the C library would take longer than most lines."""
-    with f.either(count >= kind.lanes) as (then, otherwise):
-        with then, f.loop(0, count, kind.lanes) as start:
-            k = f.least(start, count - kind.lanes) * kind.size  # the last vector begins earlier
-            f.put_vector(target + k, f.vector(source + k, kind), kind)
-        with otherwise, f.loop(0, count) as i:
-            f.put(target + i * kind.size, f.get(source + i * kind.size, kind), kind)
-
-
 def _pack_rows(f: Writer, kind: Kind, at: At, unit: Unit, source: Number, target: Number) -> None:
     """Writes what a box holds of a channel's image."""
     size, over, down, along, phases = kind.size, at.over, at.down, at.along, at.phases
     height, width, lines, line = at.height, at.width, at.lines, at.line
-    each, plain = line // phases, (along * phases).equals(1)
+    apart = line // phases * size
     with f.loop(0, unit.planes) as i, f.loop(0, unit.lines) as j:
         row = source + ((i * over * height + j * down) * width + unit.source) * size
         to = target + ((i * lines + j) * line + unit.target + unit.left) * size
-        with f.either(plain) as (then, otherwise):
+        with f.either(along.equals(1)) as (then, otherwise):
             with then:
-                _copy_line(f, kind, row, to, unit.cells)
-            with otherwise, f.loop(0, phases) as p:
-                phase = unit.phase + p  # after the last one the first again, one cell on
-                first = f.choose(phase >= phases, (phase - phases) * each + 1, phase * each)
-                with f.loop(0, (unit.cells - p + phases - 1) // phases) as k:
-                    value = f.get(row + (k * phases + p) * along * size, kind)
-                    f.put(to + (first + k) * size, value, kind)
+                deal(f, kind, row, to, unit.cells, unit.phase, phases, apart)
+            with otherwise, f.loop(0, unit.cells) as k:
+                f.put(to + k * size, f.get(row + k * along * size, kind), kind)
 
 
 def _pack_samples(
