@@ -34,12 +34,26 @@ class _Phases:
         self.f, self.kind, self.line = f, kind, line
         self.first, self.ways, self.apart = first, ways, apart
 
-    def phase(self, p: Number) -> Number:
-        """The address of number p, for p below `ways`; number p + ways follows it."""
-        at = self.first + p  # after the last phase comes the first again, one place on
-        around = at >= self.ways
-        place = self.f.choose(around, (at - self.ways) * self.apart + self.kind.size, at * self.apart)
-        return self.line + place
+    def start(self, p: int) -> Number:
+        """The address of number p, 0 or 1; number p + ways follows it."""
+        at = self.first + p
+        return self.line + self.f.choose(
+            at >= self.ways, (at - self.ways) * self.apart + self.kind.size, at * self.apart
+        )
+
+    def each(self, begin: Number, count: Number, one: Any) -> None:
+        """Writes one(k, place) for numbers from `begin`, a multiple of ways, to `count`."""
+
+        def step(j: Number, state: list[Any]) -> list[Any]:
+            place, phase = (Number(self.f.builder, value) for value in state)
+            one(begin + j, place)
+            last = phase + 1 >= self.ways  # then comes the first phase again, one place on
+            back = place - (self.ways - 1) * self.apart + self.kind.size
+            following = self.f.choose(last, back, place + self.apart)
+            return [following.value, self.f.choose(last, 0, phase + 1).value]
+
+        place = self.line + self.first * self.apart + begin // self.ways * self.kind.size
+        self.f.fold(count - begin, [place.value, self.first.value], step)
 
 
 def deal(
@@ -57,7 +71,7 @@ def deal(
         value = f.vector(source + k * size, kind)
         for p in range(2):
             part = f.shuffled(value, value, list(range(p, kind.lanes, 2)))
-            place = f.pointer(to.phase(f.number(p)) + k // 2 * size, narrow)
+            place = f.pointer(to.start(p) + k // 2 * size, narrow)
             f.builder.store(part, place, align=size)
 
     def one(k: Number, place: Number) -> None:
@@ -76,7 +90,7 @@ def collect(
 
     def two(k: Number) -> None:
         parts = [
-            f.builder.load(f.pointer(of.phase(f.number(p)) + k // 2 * size, narrow), align=size)
+            f.builder.load(f.pointer(of.start(p) + k // 2 * size, narrow), align=size)
             for p in range(2)
         ]
         lanes = [p * half + i for i in range(half) for p in range(2)]
@@ -96,14 +110,6 @@ def _in_phases(
     one: Any, plain: Any,
 ) -> None:  # fmt: skip
     """Writes two(k) for vectors of a line in two phases, one(k, place) for numbers in more."""
-
-    def by_numbers(begin: Any) -> None:
-        ways = phases.ways
-        with f.loop(0, ways) as p:
-            place = phases.phase(p)
-            with f.loop(begin // ways, (count - p + ways - 1) // ways) as k:
-                one(k * ways + p, place + k * kind.size)
-
     with f.either(phases.ways.equals(1)) as (then, otherwise):
         with then:
             plain(f, kind, line, start + phases.first * phases.apart, count)
@@ -112,6 +118,6 @@ def _in_phases(
                 last = (count - kind.lanes) // 2 * 2  # so that phase 0 comes first
                 with f.loop(0, count, kind.lanes) as k:
                     two(f.least(k, last))
-                by_numbers(last + kind.lanes)
+                phases.each(last + kind.lanes, count, one)
             with else_:
-                by_numbers(f.number(0))
+                phases.each(f.number(0), count, one)

@@ -300,6 +300,10 @@ class Writer:
         first = self.builder.insert_element(empty, number, ir.Constant(_INDEX, 0))
         return self.shuffled(first, empty, [0] * kind.lanes)
 
+    def byte(self, place: Number) -> Number:
+        """The byte at an address, from 0 to 255."""
+        return Number(self.builder, self.builder.zext(self.builder.load(self.pointer(place, BYTE)), WORD))
+
     def bytes(self, place: Number, kind: Kind) -> Any:
         """As many bytes as a vector has lanes, from 0 to 255."""
         narrow = self.pointer(place, ir.VectorType(BYTE, kind.lanes))

@@ -27,9 +27,8 @@ class _At:
     def __getattr__(self, name: str) -> Number:
         return self._f.word(self._plan, NAMES.index(name))
 
-    def tap(self, t: Number) -> Number:
-        """Where tap t stands, from a window's slot."""
-        return self._f.word(self._plan, self.shift + t)
+    def entry(self, table: str, i: Number) -> Number:
+        return self._f.word(self._plan, getattr(self, table) + i)
 
 
 # Lines of images, and of results ------------------------------------------------------------------
@@ -40,17 +39,12 @@ def _image_lines(
     move: Callable[..., None],
 ) -> None:  # fmt: skip
     """Writes move(line of an image, line in the slots, ...) for all lines of `there` images."""
-    depth, height, width, over, down, along = (
-        getattr(at, name) for name in ("depth", "height", "width", "over", "down", "along")
-    )
-    before_z, before_y, before_x, phase = at.before_z, at.before_y, at.before_x, at.phase
-    image, high, wide, size = at.image, at.high, at.wide, kind.size
-    with f.loop(0, there) as i, f.loop(0, depth) as z, f.loop(0, height) as y:
-        line = images + (((n + i) * depth + z) * height + y) * width * size
-        in_z, in_y = z + before_z, y + before_y
-        slot = i * image + (in_z // over * high + in_y // down) * wide + before_x // along
-        slot = slot + (in_z % over * down + in_y % down) * along * phase
-        move(f, kind, line, packed + slot * size, width, before_x % along, along, phase * size)
+    rows, width, along, apart = at.rows, at.width, at.along, at.phase * kind.size
+    first, image, size = at.left, at.image * kind.size, kind.size
+    with f.loop(0, there) as i, f.loop(0, rows) as row:
+        line = images + ((n + i) * rows + row) * width * size
+        slot = packed + i * image + at.entry("row", row)
+        move(f, kind, line, slot, width, first, along, apart)
 
 
 def _result_lines(
@@ -80,6 +74,10 @@ def _batches(f: Writer, at: _At, first: Number, last: Number, body: Any) -> None
         body(u * together, f.least(together, images - u * together))
 
 
+def _collect(f: Writer, kind: Kind, line: Number, slot: Number, *phases: Number) -> None:
+    collect(f, kind, slot, line, *phases)
+
+
 # Maxima -------------------------------------------------------------------------------------------
 
 
@@ -103,7 +101,7 @@ def maxima(
                 places = [m, m + kind.lanes]
 
                 def larger(t: Number, values: list[Any]) -> list[Any]:
-                    new, tap = [], at.tap(t)
+                    new, tap = [], at.entry("shift", t)
                     for i, place in enumerate(places):
                         now, which = values[2 * i], values[2 * i + 1]
                         seen = f.vector(cells + place * size + tap, kind)
@@ -126,45 +124,73 @@ def maxima(
         _batches(f, at, first, last, body)
 
 
-def _spread(
-    f: Writer, kind: Kind, at: _At, n: Number, there: Number, cells: Number, dx: Number,
-    part: Callable[[Number, Number], Any],
-) -> None:  # fmt: skip
-    """Writes images that are the sums of part(m, t), a vector for the cells that taps t see."""
-    f.clear(cells, at.packed * kind.size)
-    slots = at.slots
-    with f.loop(0, at.taps) as t:
-        place = cells + at.tap(t)
-        with f.loop(0, slots, kind.lanes) as m:
-            where = place + m * kind.size
-            f.put_vector(where, f.add(f.vector(where, kind), part(m, t)), kind)
-    _image_lines(f, kind, at, n, there, dx, cells, lambda f, kind, line, slot, *more: collect(f, kind, slot, line, *more))
-
-
 def spread_maxima(
     f: Writer, kind: Kind, first: Number, last: Number, plan: Number, g: Number, choice: Number,
     dx: Number, _: Number,
 ) -> None:  # fmt: skip
     """Images of zeros, where each window's gradient is added to the cell that was chosen."""
-    at, size = _At(f, plan), kind.size
+    at = _At(f, plan)
+    cells, each = at.rows * at.width, at.planes * at.lines * at.line
+
+    def body(n: Number, there: Number) -> None:
+        with f.either(at.pairs > 0) as (then, otherwise):
+            with then, f.loop(n, n + there) as i:
+                _spread_pairs(f, kind, at, g + i * each * kind.size, choice + i * each, dx + i * cells * kind.size)
+            with otherwise, f.loop(n, n + there) as i:
+                _add_chosen(f, kind, at, g + i * each * kind.size, choice + i * each, dx + i * cells * kind.size)
+
+    _batches(f, at, first, last, body)
+
+
+def _add_chosen(
+    f: Writer, kind: Kind, at: _At, g: Number, choice: Number, dx: Number
+) -> None:
+    """Writes one image, window by window."""
+    size, line, along, taps = kind.size, at.line, at.along, at.taps
+    f.clear(dx, at.rows * at.width * size)
+    with f.loop(0, at.planes * at.lines) as i:
+        corner = dx + at.entry("corner", i)
+        with f.loop(0, line) as x:
+            m = i * line + x
+            t = f.byte(choice + m)
+            with f.when(t < taps):  # else it has no cell
+                place = corner + x * along * size + at.entry("cell", t)
+                f.put(place, f.add(f.get(place, kind), f.get(g + m * size, kind)), kind)
+
+
+def _spread_pairs(
+    f: Writer, kind: Kind, at: _At, g: Number, choice: Number, dx: Number
+) -> None:
+    """The same of windows that lie side by side and are two cells wide: whole vectors of them."""
+    size, line, width = kind.size, at.line, at.width
     zero = ir.Constant(kind.vector, [0] * kind.lanes)
-    with f.scratch(at.packed * size, at.slots * size, at.slots) as (cells, gradients, chosen):
-        f.clear(gradients, at.slots * size)  # where there is no window it stays so
-        f.clear(chosen, at.slots)
+    f.clear(dx, at.rows * width * size)
 
-        def body(n: Number, there: Number) -> None:
-            def move(cell: Number, slot: Number, count: Number) -> None:
-                copy_line(f, kind, g + cell * size, gradients + slot * size, count)
-                f.copy(chosen + slot, choice + cell, count)
+    def pairs(m: Number, t: Number, to: Number) -> None:
+        """Writes the cells of `lanes` windows in one line of the image."""
+        value, which = f.vector(g + m * size, kind), f.bytes(choice + m, kind)
+        left, right = (f.select(f.same(which, f.all(t + i, kind)), value, zero) for i in range(2))
+        for half in range(2):
+            start = half * kind.lanes // 2
+            lanes = [start + i // 2 + i % 2 * kind.lanes for i in range(kind.lanes)]
+            f.put_vector(to + half * kind.width, f.shuffled(left, right, lanes), kind)
 
-            def part(m: Number, t: Number) -> Any:
-                this = f.same(f.bytes(chosen + m, kind), f.all(t, kind))
-                return f.select(this, f.vector(gradients + m * size, kind), zero)
+    def pair(m: Number, t: Number, to: Number) -> None:
+        # As integers: LLVM makes jumps of choices between numbers, which nobody can predict.
+        bits, which = kind.integers.element, f.byte(choice + m)
+        value = f.builder.load(f.pointer(g + m * size, bits), align=size)
+        for i in range(2):
+            kept = f.select(f.same(which.value, (t + i).value), value, ir.Constant(bits, 0))
+            f.builder.store(kept, f.pointer(to + i * size, bits), align=size)
 
-            _result_lines(f, at, n, there, move)
-            _spread(f, kind, at, n, there, cells, dx, part)
-
-        _batches(f, at, first, last, body)
+    with f.loop(0, at.rows) as row:
+        i, t, to = at.entry("above", row), at.entry("tap", row), dx + row * width * size
+        with f.when(i >= 0), f.either(line >= kind.lanes) as (then, otherwise):
+            with then, f.loop(0, line, kind.lanes) as start:
+                x = f.least(start, line - kind.lanes)
+                pairs(i * line + x, t, to + x * 2 * size)
+            with otherwise, f.loop(0, line) as x:
+                pair(i * line + x, t, to + x * 2 * size)
 
 
 # Means --------------------------------------------------------------------------------------------
@@ -187,7 +213,7 @@ def means(
                 places = [cells + m * size, cells + (m + kind.lanes) * size]
 
                 def more(t: Number, values: list[Any]) -> list[Any]:
-                    tap = at.tap(t)
+                    tap = at.entry("shift", t)
                     return [f.add(v, f.vector(p + tap, kind)) for v, p in zip(values, places, strict=True)]
 
                 found = f.fold(taps, [zero, zero], more)
@@ -216,6 +242,12 @@ def spread_means(
                 place = gradients + m * size
                 value = f.times(f.vector(place, kind), f.vector(weight + m * size, kind))
                 f.put_vector(place, value, kind)
-            _spread(f, kind, at, n, there, cells, dx, lambda m, t: f.vector(gradients + m * size, kind))
+            f.clear(cells, at.packed * size)
+            with f.loop(0, at.taps) as t:
+                place, slots = cells + at.entry("shift", t), at.slots
+                with f.loop(0, slots, kind.lanes) as m:
+                    where, value = place + m * size, f.vector(gradients + m * size, kind)
+                    f.put_vector(where, f.add(f.vector(where, kind), value), kind)
+            _image_lines(f, kind, at, n, there, dx, cells, _collect)
 
         _batches(f, at, first, last, body)

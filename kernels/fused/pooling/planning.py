@@ -33,11 +33,16 @@ NAMES = (
     "image",  # slots of one
     "planes", "lines", "line",  # of the result, in windows
     "high", "wide",  # slots of a plane's lines, and of a line
-    "depth", "height", "width",  # of an image
-    "over", "down", "along",  # strides
-    "before_z", "before_y", "before_x",  # padding
+    "rows", "width",  # lines of an image, and their cells
+    "along", "left",  # stride in a line; the phase of its first cell
     "phase", "packed",  # slots from one phase to the next; of all phases
-    "taps", "shift",  # how many, and where their table begins
+    "taps",  # of a window
+    "pairs",  # 1: windows lie side by side, two cells wide
+    # Tables. By the image's lines: where they begin in the slots; and if windows lie side by side,
+    "row", "above", "tap",  # which line of windows sees them (-1: none), with which tap first.
+    # By taps: where they stand from a window's slot; where in the image, from the window's corner.
+    "shift", "cell",
+    "corner",  # by lines of windows: the first one's corner in the image
 )  # fmt: skip
 
 
@@ -82,19 +87,45 @@ def plan(
     step = 2 * kind.lanes
     slots = -(-together * one // step) * step
     phase = slots + -(-max(ahead) // step) * step
-    shifts = [
-        _flat([t % s for t, s in zip(tap, stride, strict=True)], stride) * phase + shift
-        for tap, shift in zip(taps, ahead, strict=True)
+
+    def phase_of(place: Any) -> int:
+        return _flat([t % s for t, s in zip(place, stride, strict=True)], stride) * phase
+
+    rows = list(itertools.product(range(low[0], low[0] + image[0]), range(low[1], low[1] + image[1])))
+    at_row = [
+        phase_of((z, y, 0)) + _flat([z // stride[0], y // stride[1], low[2] // stride[2]], size)
+        for z, y in rows
     ]
+    pairs = kernel[2] == stride[2] == 2 and low[2] == 0 and all(
+        d == 1 or k == 1 for k, d in zip(kernel, dilation, strict=True)
+    ) and all(k <= s for k, s in zip(kernel, stride, strict=True))  # fmt: skip
+    tables = {
+        "row": [kind.size * i for i in at_row],
+        "above": [-1] * len(rows),
+        "tap": [0] * len(rows),
+        "shift": [kind.size * (phase_of(t) + a) for t, a in zip(taps, ahead, strict=True)],
+        "cell": [kind.size * _flat(tap, image) for tap in taps],
+        "corner": [
+            kind.size * _flat([z * stride[0] - low[0], y * stride[1] - low[1], -low[2]], image)
+            for z, y in itertools.product(*map(range, output[:2]))
+        ],
+    }
+    if pairs:
+        for i, (z, y) in enumerate(rows):
+            (a, tap_z), (b, tap_y) = divmod(z, stride[0]), divmod(y, stride[1])
+            if tap_z < kernel[0] and tap_y < kernel[1] and a < output[0] and b < output[1]:
+                tables["above"][i] = a * output[1] + b
+                tables["tap"][i] = (tap_z * kernel[1] + tap_y) * 2
     numbers = dict(
         images=images, together=together, slots=slots, image=one, planes=output[0],
-        lines=output[1], line=output[2], high=size[1], wide=size[2], depth=image[0],
-        height=image[1], width=image[2], over=stride[0], down=stride[1], along=stride[2],
-        before_z=low[0], before_y=low[1], before_x=low[2], phase=phase, packed=phase * phases,
-        taps=len(taps), shift=len(NAMES),
+        lines=output[1], line=output[2], high=size[1], wide=size[2], rows=len(rows),
+        width=image[2], along=stride[2], left=low[2] % stride[2], phase=phase,
+        packed=phase * phases, taps=len(taps), pairs=int(pairs),
     )  # fmt: skip
+    start = len(NAMES)
+    for name, table in tables.items():
+        numbers[name], start = start, start + len(table)
     head = [numbers[name] for name in NAMES]
-    table = np.array([*head, *(shift * kind.size for shift in shifts)], np.int64)
     windows = np.full(size, -1)
     windows[tuple(map(slice, output))] = np.arange(math.prod(output)).reshape(output)
     every = np.full(slots, -1)
@@ -102,8 +133,8 @@ def plan(
     first = first_taps(image, kernel, output, stride, low, dilation).ravel()
     cycles = slots * (len(taps) * 5 + phases * 4) / kind.lanes
     return Plan(
-        table, -(-images // together), max(1, int(CYCLES // cycles)), every,
-        np.where(every < 0, np.uint8(NONE), first[every]),
+        np.array([*head, *itertools.chain(*tables.values())], np.int64), -(-images // together),
+        max(1, int(CYCLES // cycles)), every, np.where(every < 0, np.uint8(NONE), first[every]),
     )  # fmt: skip
 
 
