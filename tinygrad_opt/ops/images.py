@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -14,8 +15,9 @@ from ..core.record import op
 from .shared_work import shared
 
 __all__ = [
-    "columns", "convolve", "convolve_input", "convolve_slopes", "convolve_weight", "pick",
-    "resample", "spread", "uncolumns",
+    "columns", "convolve", "convolve_input", "convolve_slopes", "convolve_weight", "maxima",
+    "means", "pick", "pick_maxima", "resample", "spread", "spread_maxima", "spread_means",
+    "uncolumns", "window_maxima",
 ]  # fmt: skip
 
 
@@ -64,7 +66,49 @@ def uncolumns(patches, *, at):
     return xp(patches).uncolumns(patches, at=at), lambda g: xp(g).columns(g, at=at)
 
 
-# Picking cells of images by place, and weighted sums along an axis: what pooling is made of -------
+# Maxima and means of windows ----------------------------------------------------------------------
+
+
+@op
+def maxima(x, *, at):
+    """The largest cell of each window: the first of equal ones, which alone gets the gradient."""
+    y, choice = xp(x).window_maxima(x, at=at)
+    return y, lambda g: xp(g).spread_maxima(g, choice=choice, at=at)
+
+
+def window_maxima(x: Any, at: Window) -> tuple[Any, Any]:
+    """What `maxima` takes from its namespace, on Tensors: the maxima, and which taps they are."""
+    _, choice = xp(x.array).window_maxima(x.array, at)
+    return pick_maxima(x, choice=choice, at=at, missing=-math.inf), choice
+
+
+@op
+def spread_maxima(g_out, *, choice, at):
+    y = xp(g_out).spread_maxima(g_out, choice=choice, at=at)
+    return y, lambda g: xp(g).pick_maxima(g, choice=choice, at=at)
+
+
+@op
+def pick_maxima(x, *, choice, at, missing=0.0):
+    """The chosen cells of x; `missing` where a window has none."""
+    y = xp(x).pick_maxima(x, choice=choice, at=at, missing=missing)
+    return y, lambda g: xp(g).spread_maxima(g, choice=choice, at=at)
+
+
+@op
+def means(x, *, at, weights):
+    """The sum of each window's cells, times its weight; `weights` is for each axis of windows."""
+    y = xp(x).means(x, at=at, weights=weights)
+    return y, lambda g: xp(g).spread_means(g, at=at, weights=weights)
+
+
+@op
+def spread_means(g_out, *, at, weights):
+    y = xp(g_out).spread_means(g_out, at=at, weights=weights)
+    return y, lambda g: xp(g).means(g, at=at, weights=weights)
+
+
+# Picking cells of images by place, and weighted sums along an axis --------------------------------
 
 
 @op
