@@ -56,6 +56,7 @@ class UpdateRule:
         self._serial: dict[np.dtype[Any], Any] = {}
         self._parallel: dict[np.dtype[Any], Any] = {}
         self._kernels = {"serial": self._serial, "parallel": self._parallel, "cuda": {}}
+        self._on_device: dict[int, Any] = {}  # by the id of a launch's first array: the same again
         self._inspected: dict[np.dtype[Any], Any] = {}
         self._compiling = threading.Lock()
 
@@ -186,6 +187,9 @@ class UpdateRule:
             return kernels[dtype]
 
     def _launch_on_device(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
+        known = self._on_device.get(id(arrays[0]))  # of a step over the arrays of the last one
+        if known is not None and known(arrays, coefficients):
+            return
         if not is_device_array(arrays[0]):
             self._check(arrays, coefficients)
         from .compiler import cuda
@@ -195,7 +199,9 @@ class UpdateRule:
         dtype = arrays[0].dtype
         kernel = self._kernels["cuda"].get(dtype) or self._kernel("cuda", dtype)
         try:
-            cuda.launch(kernel, arrays, coefficients, dtype)
+            again = cuda.launch(kernel, arrays, coefficients, dtype)
+            if again is not None:
+                cuda.hold(self._on_device, arrays, again)
         except OverflowError:  # an int beyond float64
             self._check(arrays, coefficients)
             raise

@@ -90,6 +90,36 @@ class Namespace(Windows):
         slope[rows, index] -= 1
         return loss, slope
 
+    def mean_cross_entropy_rows(self, z: Any, index: Any, ignore: int) -> tuple[Any, Any, Any]:
+        """The mean of `cross_entropy_rows` over the rows whose class is not `ignore`.
+
+        Also the slope of their sum, 0 for the others, and one over their number.
+        """
+        kept = index != ignore
+        loss, slope = self.cross_entropy_rows(z, self.module.where(kept, index, 0))
+        kept = kept.astype(z.dtype)
+        share = 1 / self.module.sum(kept)
+        return self.module.sum(loss * kept) * share, slope * kept[:, None], share
+
+    def softmax_back(self, p: Any, g: Any) -> Any:
+        """The gradient of x from that of p = softmax(x) over the last axis."""
+        return p * (g - self.sum(g * p, axis=-1, keepdims=True))
+
+    def relu_back(self, g: Any, x: Any) -> Any:
+        """The gradient of x from that of max(x, 0)."""
+        return g * (x > 0)
+
+    def checks_rows(self, table: Any, index: Any) -> bool:
+        """Whether `rows` itself sees to it that the index lies within the table."""
+        return False
+
+    def rows(self, table: Any, index: Any) -> Any:
+        return table[index]
+
+    def fused_standardize(self, *inputs: Any) -> tuple[Any, ...] | None:
+        """What `ops.standardize` returns, by a kernel; None where there is none that fits."""
+        return None
+
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         """Zeros of `shape` with `g` added at `index`; repeated positions add up."""
         y = self.module.zeros(shape, g.dtype)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..arrays.xp import xp
 from ..core.record import op
 from .shared_work import shared
 
-__all__ = ["attention"]
+__all__ = ["attention", "softmax_back"]
+
+
+def softmax_back(p: Any, g: Any) -> Any:
+    """The gradient of x from that of p = softmax(x) over the last axis."""
+    return p * (g - xp(g).sum(g * p, axis=-1, keepdims=True))
 
 
 @op
@@ -28,7 +35,7 @@ def attention(query, key, value, mask, factor, *, scale):
         dp = g @ xp(g).swapaxes(value, -1, -2)
         if factor is not None:
             dp = dp * factor
-        return p * (dp - xp(g).sum(dp * p, axis=-1, keepdims=True))
+        return xp(g).softmax_back(p, dp)
 
     to_query, to_key, to_mask = shared(
         to_scores,

@@ -32,6 +32,10 @@ def standardize(x, weight, bias, *, axes, eps, known=None):
     caller has them already; a derivative of the derivative computes them again, from x.
     """
     # dz/dx: g -> (g - mean(g) - z mean(g z)) / s.  Ioffe & Szegedy 2015, arXiv:1502.03167
+    if known is None and not isinstance(x, Variable):
+        fused = xp(x).fused_standardize(x, weight, bias, axes, eps)
+        if fused is not None:
+            return fused
     mean, variance = moments(x, axes) if known is None or isinstance(x, Variable) else known
     rate = 1 / xp(x).sqrt(variance + eps)
     z = (x - mean) * rate

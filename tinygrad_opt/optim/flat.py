@@ -59,6 +59,10 @@ class Run:
         for p, a, b in zip(self.params, self.offsets, self.offsets[1:], strict=False):
             yield p, tuple(array[a - first : b - first] for array in arrays)
 
+    def bounds(self) -> list[int]:
+        """Where each parameter's part begins in `arrays`, and the end."""
+        return [offset - self.offsets[0] for offset in self.offsets]
+
     def finish(self, t: int) -> None:
         """Count the step, write back what was done on a copy, and tell older graphs of it."""
         self.steps.fill(t)
