@@ -66,7 +66,10 @@ def channel_slopes(
             with f.loop(task.first, task.end) as i:
                 unit = Unit(f, at, i)
                 pack(f, kind, at, unit, x, task.group, task.c0, task.some, packed)
-                place, count = at.table("place", at.entry("range", unit.kind * 2)), at.entry("count", unit.kind)
+                place, count = (
+                    at.table("place", at.entry("range", unit.kind * 2)),
+                    at.entry("count", unit.kind),
+                )
                 with f.loop(0, number) as p:
                     _turn(f, kind, at, unit, g, task.group, p, turned, zeros)
                     to = sums + p * height
@@ -143,7 +146,10 @@ def position_slopes(
                 def block_of(r: Number, shape: tuple[int, int]) -> None:
                     a = Table(gradients + r * each, down, dense)
                     with f.loop(0, columns, shape[1]) as k:
-                        b, count = Table(packed, at.table("shift", k), place), at.entry("count", unit.kind)
+                        b, count = (
+                            Table(packed, at.table("shift", k), place),
+                            at.entry("count", unit.kind),
+                        )
                         to = sums + (r * columns + k) * kind.width
                         _add(f, kind, tile(f, kind, shape, a, b, count, spread=False),
                              lambda i, j: to + (columns * i + j) * kind.width)  # fmt: skip
