@@ -21,7 +21,6 @@ from typing import Any
 import numba
 import numpy as np
 
-from ..fused import sums_on_device
 from .arguments import DTYPES
 from .codegen import ahead
 from .launch import BLOCK, MOST_BLOCKS, Held, Packed, prepare
@@ -190,16 +189,8 @@ def sum_of_powers(array: Any, order: float) -> float:
     """Return the sum of |x|^order of a CuPy array, added up in float64; waits for the GPU."""
     import cupy
 
-    if order in (1, 2) and array.size:
-        kind = "squares" if order == 2 else "magnitudes"
-        return sums_on_device.sums(kind, array, array, (0, array.size))[0]
     # CuPy's reductions split the work by size alone, so the result is the same every time.
     return float(cupy.sum(cupy.abs(array.astype(cupy.float64)) ** order))
-
-
-def dot(x: Any, y: Any) -> float:
-    """Return the sum of x * y of two CuPy arrays, in float64; waits for the GPU."""
-    return sums_on_device.sums("products", x, y, (0, x.size))[0] if x.size else 0.0
 
 
 def largest(array: Any) -> float:
