@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..arrays.partial import Part, joined
 from ..arrays.quiet import SETTINGS, restore, silence
 from ..arrays.rowsparse import RowSparse, added
 from ..arrays.xp import xp
@@ -159,10 +160,10 @@ def propagate(
             if gx is None:
                 continue
             array = x.array
-            if gx.shape != array.shape or gx.dtype is not array.dtype:
-                gx = _fitted(gx, array, node)
+            if gx.dtype is not array.dtype or gx.shape != array.shape:
+                gx = gx if type(gx) is Part and key in pending else _fitted(gx, array, node)
             if key in pending:
-                pending[key] = pending[key] + gx
+                pending[key] = joined(pending[key], gx)
             else:
                 pending[key] = gx
                 if key is x:
@@ -194,6 +195,7 @@ def _preparation(create_graph: bool) -> Callable[[Node], tuple[Any, ...]] | None
 
 def _fitted(g: Any, array: Any, node: Node) -> Any:
     """A pullback's result in the shape and dtype of the input that it belongs to."""
+    g = g.whole() if type(g) is Part else g
     if g.shape != array.shape:
         g = reduce_to(g, array.shape, node.op.__name__)
     return g if g.dtype == array.dtype else xp(g).cast(g, dtype=array.dtype)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.partial import part_or_none
 from ..arrays.rowsparse import RowSparse
 from ..arrays.xp import xp, xp_of
 from ..core.node import Variable
@@ -22,7 +23,11 @@ def getitem(x, *, index):
     y = x[index]
     if isinstance(y, np.generic):  # of a single element NumPy makes a copy, unless asked like this
         y = x[(*index, ...)] if isinstance(index, tuple) else x[index, ...]
-    return y, lambda g: scatter_add(g, shape=x.shape, index=index)
+    return y, lambda g: _put_back(g, x.shape, index)
+
+
+def _put_back(g: Any, shape: tuple[int, ...], index: Any) -> Any:
+    return part_or_none(g, shape, index) or scatter_add(g, shape=shape, index=index)
 
 
 @op
