@@ -225,9 +225,7 @@ class UpdateRule:
         dtype = arrays[0].dtype
         kernel = self._kernels["cuda"].get(dtype) or self._kernel("cuda", dtype)
         try:
-            again = cuda.launch(kernel, arrays, coefficients, dtype)
-            if again is not None:
-                cuda.hold(self._on_device, arrays, again)
+            cuda.launch(kernel, arrays, coefficients, dtype, self._on_device)
         except OverflowError:  # an int beyond float64
             self._check(arrays, coefficients)
             raise

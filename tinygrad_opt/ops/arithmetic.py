@@ -17,8 +17,8 @@ from ..arrays.xp import xp
 from ..core.record import op
 
 __all__ = [
-    "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "relu_back", "sigmoid",
-    "sqrt", "sub", "tanh",
+    "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "sigmoid", "sqrt", "sub",
+    "tanh",
 ]  # fmt: skip
 
 # Arithmetic ---------------------------------------------------------------------------------------
@@ -138,7 +138,3 @@ def sigmoid(x):
 def relu(x):
     """max(x, 0), with slope 0 at 0."""
     return xp(x).maximum(x, 0), lambda g: xp(g).relu_back(g, x)
-
-
-def relu_back(g, x):
-    return g * (x > 0)

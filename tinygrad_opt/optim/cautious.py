@@ -44,7 +44,7 @@ def launch(rule: kernels.UpdateRule, run: Run, coefficients: tuple[float, ...]) 
     sign, wd, decay = known.get("sign", 1.0), known.get("wd", 0.0), known.get("decay", 1.0)
     p, g = run.arrays[:2]
     kernels.cautious.launch((p, g, before), (sign, wd, decay))
-    bounds = run.bounds()
+    bounds = run.offsets
     kept = reduce.nonzeros(before, bounds)
     for a, b, count in zip(bounds, bounds[1:], kept, strict=False):
         if a == b:

@@ -76,7 +76,7 @@ class LAMB(Optimizer):
         if not group["adapt"]:
             kernels.step_along.launch((values, direction), (1.0, lr))
             return
-        bounds, limit = run.bounds(), group["trust_clip"]
+        bounds, limit = run.offsets, group["trust_clip"]
         norms = zip(reduce.norms(values, bounds), reduce.norms(direction, bounds), strict=True)
         for (_, (p, *_, u)), (size, length) in zip(run.parts(direction), norms, strict=True):
             kernels.step_along.launch((p, u), (1.0, lr * _trust_ratio(size, length, limit)))
@@ -130,7 +130,7 @@ class LARS(Optimizer):
         if not group["adapt"]:
             rule.launch(run.arrays, self.usual(group, t, lr=lr))
             return
-        norms = (reduce.norms(array, run.bounds()) for array in run.arrays[:2])
+        norms = (reduce.norms(array, run.offsets) for array in run.arrays[:2])
         for (_, arrays), size, slope in zip(run.parts(), *norms, strict=True):
             rate = lr * _rate_ratio(size, slope, group)
             rule.launch(arrays, self.usual(group, t, lr=rate))
