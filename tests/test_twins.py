@@ -33,12 +33,12 @@ SAY_WHERE = {
     "tinygrad_opt/ops/activation.py": ["kernels/fused/elementwise.py"],
     "tinygrad_opt/ops/mathematics.py": ["kernels/fused/elementwise.py"],
     "tinygrad_opt/ops/reduce.py": ["kernels/fused/softmax.py"],
-    "kernels/fused/convolution.py": ["arrays/windows.py"],
+    "kernels/fused/convolution/__init__.py": ["arrays/windows.py"],
     "kernels/fused/pooling.py": ["arrays/windows.py"],
     "kernels/fused/rows.py": ["arrays/sums.py"],
     "tinygrad_opt/ops/recurrent.py": ["kernels/fused/recurrent.py"],
     "tinygrad_opt/ops/loss.py": ["arrays/namespace.py", "kernels/fused/softmax.py"],
-    "tinygrad_opt/arrays/windows.py": ["kernels/fused/convolution.py", "kernels/fused/pooling.py"],
+    "tinygrad_opt/arrays/windows.py": ["kernels/fused/convolution", "kernels/fused/pooling.py"],
     "tinygrad_opt/arrays/sums.py": ["arrays/namespace.py", "kernels/fused/rows.py"],
     "tinygrad_opt/arrays/namespace.py": ["kernels/fused/softmax.py", "kernels/fused/recurrent.py"],
 }  # fmt: skip
@@ -69,7 +69,7 @@ def convolutions(kind):
             x, g = normal(batch, channels, *at.image), normal(batch, filters, *at.output)
             w, bias = normal(filters, channels // at.groups, *at.kernel), normal(filters)
             yield {"convolve": (x, w, bias, at), "convolve_input": (g, w, at),
-                   "convolve_weight": (g, x, at)}[kind]  # fmt: skip
+                   "convolve_weight": (g, x, at), "convolve_slopes": (g, x, at)}[kind]  # fmt: skip
 
     return sample
 
@@ -124,6 +124,7 @@ TWINS = {
     "convolve": convolutions("convolve"),
     "convolve_input": convolutions("convolve_input"),
     "convolve_weight": convolutions("convolve_weight"),
+    "convolve_slopes": convolutions("convolve_slopes"),
     "window_argmax": lambda normal: ((normal(n, 2, 6, 6), SPANS) for n in (1, 3)),
     "pick": lambda normal: ((normal(n, 2, 6, 6), places(normal, n), -1.5) for n in (1, 3)),
     "spread": lambda normal: ((normal(n, 2, 3, 2), places(normal, n), (6, 6)) for n in (1, 3)),

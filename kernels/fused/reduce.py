@@ -6,8 +6,9 @@ threads cannot change a bit.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,8 @@ def sum_of_powers(x: Any, order: float) -> float:
     if not 0 < order < math.inf:
         raise ValueError(f"sum_of_powers: order must be positive and finite, got {order}")
     if not isinstance(x, np.ndarray):
+        if order in (1, 2):
+            return _parts("squares" if order == 2 else "magnitudes", x, x, (0, x.size))[0]
         return _on_device("sum_of_powers", x).sum_of_powers(x, order)
     kind = "squares" if order == 2 else "magnitudes" if order == 1 else "powers"
     return float(_run(kind, x, x, float(order)))
@@ -166,7 +169,7 @@ def dot(x: Any, y: Any) -> float:
     if x.dtype != y.dtype or is_device_array(x) != is_device_array(y):
         raise TypeError("dot: x and y must be of one dtype, on one device")
     if not isinstance(x, np.ndarray):
-        return _on_device("dot", x).dot(x, y)
+        return _parts("products", x, y, (0, x.size))[0]
     return float(_run("products", x, x, y))
 
 
@@ -189,6 +192,44 @@ def norm(x: Any, order: float = 2.0) -> float:
         return _largest(x)
     total = sum_of_powers(x, order)
     return math.sqrt(total) if order == 2 else total ** (1.0 / order)
+
+
+def norms(x: Any, offsets: Sequence[int]) -> list[float]:
+    """Return the norm of each part of `x`, from one offset to the next; of CuPy's with one wait."""
+    if not isinstance(x, np.ndarray):
+        return [math.sqrt(total) for total in _parts("squares", x, x, offsets)]
+    return [norm(x[a:b]) for a, b in itertools.pairwise(offsets)]
+
+
+def magnitudes(x: Any, offsets: Sequence[int]) -> list[float]:
+    """Return the sum of |x| in each part of `x`, as `norms`."""
+    if not isinstance(x, np.ndarray):
+        return _parts("magnitudes", x, x, offsets)
+    return [norm(x[a:b], 1) for a, b in itertools.pairwise(offsets)]
+
+
+def dots(x: Any, y: Any, offsets: Sequence[int]) -> list[float]:
+    """Return the sum of x * y in each part of the two, as `norms`."""
+    if not isinstance(x, np.ndarray):
+        return _parts("products", x, y, offsets)
+    return [dot(x[a:b], y[a:b]) for a, b in itertools.pairwise(offsets)]
+
+
+def nonzeros(x: Any, offsets: Sequence[int]) -> list[int]:
+    """Return how many elements of each part of `x` are not 0, as `norms`."""
+    if not isinstance(x, np.ndarray):
+        return [int(count) for count in _parts("nonzeros", x, x, offsets)]
+    return [int((x[a:b] != 0).sum()) for a, b in itertools.pairwise(offsets)]
+
+
+def _parts(kind: str, x: Any, y: Any, offsets: Sequence[int]) -> list[float]:
+    check_array("x", x)
+    check_array("y", y)
+    if not 0 <= min(offsets, default=0) <= max(offsets, default=0) <= x.size == y.size:
+        raise ValueError(f"offsets must lie within the vectors, got {x.size} and {y.size} elements")
+    from . import sums_on_device
+
+    return sums_on_device.sums(kind, x, y, offsets)
 
 
 def all_finite(x: Any) -> bool:

@@ -36,7 +36,7 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
         row.part, row.saves_result, row.slope, row.least_slope,
     )  # fmt: skip
 
-    def run(x: Any, *settings: float) -> tuple[Any, Any]:
+    def run(x: Any, *settings: Any) -> tuple[Any, Any]:
         shape, kind, size = x.shape, x.dtype, x.size
         large = size > part
         y = _empty(shape, kind)

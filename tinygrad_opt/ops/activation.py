@@ -14,8 +14,13 @@ from .fused import fused_op
 
 __all__ = [
     "elu", "gelu", "gelu_tanh", "hardshrink", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid",
-    "mish", "prelu", "silu", "softplus", "softshrink", "softsign", "threshold",
+    "mish", "prelu", "relu_back", "silu", "softplus", "softshrink", "softsign", "threshold",
 ]  # fmt: skip
+
+
+def relu_back(g, x):
+    """The gradient of x from that of relu(x), which stands in `arithmetic`."""
+    return g * (x > 0)
 
 
 @fused_op

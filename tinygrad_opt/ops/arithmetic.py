@@ -131,4 +131,4 @@ def sigmoid(x):
 @fused_op
 def relu(x):
     """max(x, 0), with slope 0 at 0."""
-    return xp(x).maximum(x, 0), lambda g: g * (x > 0)
+    return xp(x).maximum(x, 0), lambda g: xp(g).relu_back(g, x)

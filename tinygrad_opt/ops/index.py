@@ -13,7 +13,7 @@ from ..core.node import Variable
 from ..core.record import op
 
 __all__ = [
-    "diagonal", "getitem", "lookup", "put", "put_extremum", "put_product", "scatter_add",
+    "diagonal", "getitem", "lookup", "put", "put_extremum", "put_product", "rows", "scatter_add",
     "take_along_axis", "windows",
 ]  # fmt: skip
 
@@ -162,4 +162,8 @@ def lookup(weight, *, index, padding_idx=None, shares=None, sparse=False):
             return RowSparse(at.reshape(-1), g.reshape(-1, *features), weight.shape)
         return xp(g).scatter_add(g, shape=weight.shape, index=at)
 
-    return weight[index], scatter
+    return xp(weight).rows(weight, index), scatter
+
+
+def rows(table: Any, index: Any) -> Any:
+    return getitem(table, index=index)

@@ -20,7 +20,7 @@ from ..arrays.xp import array_namespace
 from ..core.tensor import Tensor
 from ..core.versions import note_write
 from ..tensors.sparse import SparseTensor
-from .ownership import GradSlot, gradient_held_alone, held_alone
+from .ownership import GradSlot, gather, gradient_held_alone, held_alone
 
 __all__ = ["FlatGroup", "Run", "flatten"]
 
@@ -45,7 +45,8 @@ class Run:
         self.start, self.stop = start, stop  # parameters start <= i < stop of the group
         self.host: FlatGroup | None = None  # of a guest: whose numbers start and stop are
         self.params = flat.params[start:stop]
-        self.offsets = flat.offsets[start : stop + 1]
+        first = flat.offsets[start]
+        self.offsets = [offset - first for offset in flat.offsets[start : stop + 1]]
         self.arrays = arrays
         self.steps = flat.steps[start:stop]
         self.taken = int(self.steps[0])
@@ -54,10 +55,9 @@ class Run:
 
     def parts(self, *others: Any) -> Iterator[tuple[Tensor, tuple[Any, ...]]]:
         """Each parameter with its own part of `arrays`, and of `others` that are as long; flat."""
-        first = self.offsets[0]
         arrays = (*self.arrays, *others)
         for p, a, b in zip(self.params, self.offsets, self.offsets[1:], strict=False):
-            yield p, tuple(array[a - first : b - first] for array in arrays)
+            yield p, tuple(array[a:b] for array in arrays)
 
     def finish(self, t: int) -> None:
         """Count the step, write back what was done on a copy, and tell older graphs of it."""
@@ -177,14 +177,21 @@ class FlatGroup:
         return self._whole
 
     def _all_at_home(self) -> bool:
+        """Whether all lies here; gradients that were assigned are copied here."""
         if len(self._homes) < len(self.params):
             return False
+        away = self._gradients_away()
+        return away is not None and not (away and gather(away))
+
+    def _gradients_away(self) -> list[tuple[GradSlot, Any]] | None:
+        """The gradients that do not lie here, with their slots; None where a parameter does not."""
+        away = []
         for p, view, tensor, place, slot in self._homes:
             if p.array is not view:
-                return False
-            if (p._grad is not tensor or tensor.array is not place) and not slot.gather(p._grad):
-                return False  # there is none, or it is kept, or of rows
-        return True
+                return None
+            if p._grad is not tensor or tensor.array is not place:
+                away.append((slot, p._grad))
+        return away
 
     def _alike(self) -> bool:
         """Whether all parameters have taken the same number of steps, and have equal scalars."""
