@@ -227,7 +227,7 @@ def fused_standardize_pair(
         else:
             dx, dw, db = channel_norms.backward(g, rows, mean, rate, w, layout)
         return dx.reshape(x.shape), *(
-            d if shape is None else d.reshape(shape)
+            None if shape is None else d.reshape(shape)
             for d, shape in zip((dw, db), shapes, strict=True)
         )
 
@@ -246,7 +246,7 @@ def fused_rms_pair(space: Any, x: Any, weight: Any, axes: Axes, eps: float) -> P
     def back(g: Any) -> tuple[Any, ...]:
         g = plain(g).reshape(way.shape)
         dx, dw, _ = row_norms.backward(g, rows, mean, rate, w, False)
-        return dx.reshape(x.shape), dw if weight is None else dw.reshape(weight.shape)
+        return dx.reshape(x.shape), None if weight is None else dw.reshape(weight.shape)
 
     return y.reshape(x.shape), back
 
