@@ -141,10 +141,11 @@ _compiled = njit(**OPTIONS)
 
 
 @_compiled
-def _quotient(a: Any, b: Any, e: Any) -> Any:
+def _quotient(one: Any, a: Any, b: Any, e: Any) -> Any:
     """a / (b + e), where b + e is a sum and its rounding error; the error enters to first order."""
-    y = a / b
-    return y + (fma(-y, b, a) - y * e) / b
+    inverse = one / b
+    y = a * inverse
+    return fma(fma(-y, b, a) - y * e, inverse, y)
 
 
 def exp(c: Constants) -> Formula:
@@ -199,14 +200,14 @@ def expm1(c: Constants) -> Formula:
 
 def tanh(c: Constants) -> Formula:
     """tanh(x) = t / (t + 2) with t = e^(2|x|) - 1, and the sign of x."""
-    power, two, top = _compiled(expm1(c)), c.typed(2.0), c.typed(c.flat / 2)
+    power, one, two, top = _compiled(expm1(c)), *map(c.typed, (1.0, 2.0, c.flat / 2))
 
     def tanh(x: Any) -> Any:
         size = abs(x)
         t = power(two * select(size > top, top, size))
         below = t + two
         lost = select(t < two, t - (below - two), two - (below - t))
-        return copysign(_quotient(t, below, lost), x)
+        return copysign(_quotient(one, t, below, lost), x)
 
     return tanh
 
@@ -218,7 +219,7 @@ def sigmoid(c: Constants) -> Formula:
     def sigmoid(x: Any) -> Any:
         z = power(-abs(x))
         below = one + z
-        return _quotient(select(x < zero, z, one), below, z - (below - one))
+        return _quotient(one, select(x < zero, z, one), below, z - (below - one))
 
     return sigmoid
 

@@ -12,7 +12,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["copysign", "fma", "polynomial", "power_of_two", "select", "split"]
+__all__ = [
+    "add", "copysign", "fma", "maximum", "polynomial", "power_of_two", "select", "split",
+]  # fmt: skip
 
 instruction: Any = (
     intrinsic  # its type takes what is decorated for a function of two arguments more
@@ -51,18 +53,34 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     return a(a, b, c), generate
 
 
+_LONG = 7
+
+
+def _horner(builder: Any, x: Any, coefficients: Any) -> Any:
+    total, *rest = coefficients
+    for coefficient in rest:
+        total = _fmuladd(builder, total, x, coefficient)
+    return total
+
+
 @instruction
 def polynomial(typing: Any, x: Any, coefficients: Any) -> Any:
-    """c[0] x^n + c[1] x^(n-1) + ... + c[n], by Horner's rule without a loop."""
+    """c[0] x^n + c[1] x^(n-1) + ... + c[n], by Horner's rule without a loop.
+
+    Long ones in two halves of x^2 that do not wait for one another.
+    """
     if not isinstance(coefficients, types.UniTuple) or not _same_floats(x, coefficients.dtype):
         return None
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         value, packed = values
-        total = builder.extract_value(packed, 0)
-        for i in range(1, coefficients.count):
-            total = _fmuladd(builder, total, value, builder.extract_value(packed, i))
-        return total
+        parts = [builder.extract_value(packed, i) for i in range(coefficients.count)]
+        if len(parts) < _LONG:
+            return _horner(builder, value, parts)
+        square = builder.fmul(value, value)
+        first, second = (_horner(builder, square, parts[start::2]) for start in (0, 1))
+        odd, even = (second, first) if len(parts) % 2 else (first, second)
+        return _fmuladd(builder, odd, value, even)
 
     return x(x, coefficients), generate
 
@@ -134,3 +152,31 @@ def split(typing: Any, x: Any) -> Any:
         return context.make_tuple(builder, signature.return_type, [k, m])
 
     return types.UniTuple(x, 2)(x), generate
+
+
+@instruction
+def maximum(typing: Any, a: Any, b: Any) -> Any:
+    """The larger of the two, NaN if one is. A loop of it is SIMD code, which no `if` would be."""
+    if not _same_floats(a, b):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = values[0].type
+        function = builder.module.declare_intrinsic(
+            "llvm.maximum", [kind], ir.FunctionType(kind, [kind, kind])
+        )
+        return builder.call(function, values, fastmath=("nsz",))  # either zero will do
+
+    return a(a, b), generate
+
+
+@instruction
+def add(typing: Any, total: Any, x: Any) -> Any:
+    """total + x, in a loop with several sums under way: in any order, but always in the same."""
+    if not _same_floats(total, x):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.fadd(*values, flags=("reassoc", "nsz"))
+
+    return total(total, x), generate

@@ -69,7 +69,7 @@ def attention_scores_back(space: Any, g: Any, p: Any, value: Any, factor: Any) -
     """The gradient of the scores, and so of the mask: p (dp - sum of dp p)."""
     dp = g @ space.swapaxes(value, -1, -2)
     dp = dp if factor is None else dp * factor
-    return p * (dp - space.sum(dp * p, axis=-1, keepdims=True))
+    return space.softmax_back(p, dp, -1)
 
 
 # The kernels -------------------------------------------------------------------------------------

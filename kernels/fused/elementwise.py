@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from .. import functions, pool
 from ..compiler.codegen import functions_import
 from ..compiler.lower import lower
 from ..compiler.syntax import parse_element
+from .loops import Loop
 
-__all__ = ["ROWS", "Row", "kernel"]
+__all__ = ["ROWS", "Row", "loop"]
 
 
 class Row(NamedTuple):
@@ -32,8 +31,14 @@ class Row(NamedTuple):
     slope: Callable[..., float]  # of g, of x or y, and of the settings: the gradient of x
     settings: tuple[str, ...] = ()  # names and order of further arguments
     saves_result: bool = False  # the slope takes y instead of x
-    least: int = 0  # elements, below which NumPy's calls are as fast
-    part: int = 16_384  # elements that take 20 to 50 us
+    least: int = 0  # elements, below which the value is NumPy's: one of its calls, and as fast
+    least_slope: int = 0  # the same of the slope, which then runs on arrays as it stands here
+    light: bool = False  # whether its arithmetic takes no longer than its memory
+
+    @property
+    def part(self) -> int:
+        """Elements that a thread takes at a time."""
+        return 65_536 if self.light else 16_384
 
 
 # Exponentials and logarithms ----------------------------------------------------------------------
@@ -92,7 +97,7 @@ def log_sigmoid(x):
 
 
 def log_sigmoid_slope(g, x):
-    return g * functions.sigmoid(-x)
+    return g / (1 + functions.exp(x))
 
 
 _ERF_SLOPE = 2 / math.sqrt(math.pi)
@@ -157,6 +162,8 @@ def softsign_slope(g, x):
 
 
 # Bent ---------------------------------------------------------------------------------------------
+#
+# 1 / (1 + e^-x) is what `sigmoid` is, but for numbers below 1e-38, which are 0.
 
 
 def elu(x, alpha, scale, rate):
@@ -177,16 +184,16 @@ def softplus(x, beta, threshold):
 
 
 def softplus_slope(g, x, beta, threshold):
-    s = functions.sigmoid(beta * x)
-    return g * (1.0 if beta * x > threshold else s)
+    bend = g / (1 + functions.exp(-(beta * x)))
+    return g if beta * x > threshold else bend
 
 
 def silu(x):
-    return x * functions.sigmoid(x)
+    return x / (1 + functions.exp(-x))
 
 
 def silu_slope(g, x):
-    s = functions.sigmoid(x)
+    s = 1 / (1 + functions.exp(-x))
     return g * (s * (1 + x * (1 - s)))
 
 
@@ -229,97 +236,52 @@ def gelu_tanh_slope(g, x):
 ROWS = {
     "elu": Row(elu, elu_slope, ("alpha", "scale", "rate")),
     "erf": Row(erf, erf_slope),
-    "exp": Row(exp, exp_slope, saves_result=True),
+    "exp": Row(exp, exp_slope, saves_result=True, least=1024, least_slope=32_768),
     "expm1": Row(expm1, expm1_slope),
     "gelu": Row(gelu, gelu_slope),
     "gelu_tanh": Row(gelu_tanh, gelu_tanh_slope),
-    "hardswish": Row(hardswish, hardswish_slope),
-    "hardtanh": Row(hardtanh, hardtanh_slope, ("low", "high")),
-    "leaky_relu": Row(leaky_relu, leaky_relu_slope, ("negative_slope",)),
-    "log": Row(log, log_slope),
+    "hardswish": Row(hardswish, hardswish_slope, light=True),
+    "hardtanh": Row(hardtanh, hardtanh_slope, ("low", "high"), least=1024, light=True),
+    "leaky_relu": Row(leaky_relu, leaky_relu_slope, ("negative_slope",), light=True),
+    "log": Row(log, log_slope, least=1024, least_slope=32_768),
     "log1p": Row(log1p, log1p_slope),
     "log_sigmoid": Row(log_sigmoid, log_sigmoid_slope),
     "mish": Row(mish, mish_slope),
-    "relu": Row(relu, relu_slope),
+    "relu": Row(relu, relu_slope, least=512, light=True),
     "sigmoid": Row(sigmoid, sigmoid_slope, saves_result=True),
     "silu": Row(silu, silu_slope),
     "softplus": Row(softplus, softplus_slope, ("beta", "threshold")),
-    "softsign": Row(softsign, softsign_slope),
-    "tanh": Row(tanh, tanh_slope, saves_result=True),
+    "softsign": Row(softsign, softsign_slope, light=True),
+    "tanh": Row(tanh, tanh_slope, saves_result=True, least=512),
 }
 
 
 # From a row to kernels ----------------------------------------------------------------------------
 
-_TEXT = """\
-# Written by tinygrad_opt.kernels.fused.elementwise from {origin}; change that, not this.
-import math
 
-from numba import njit
-from numpy import {dtype}
-{functions}
-from tinygrad_opt.kernels.pool import split  # the parts that threads take
-
-
-@njit(error_model="numpy", nogil=True)
-def part(begin, end, {parameters}):
-{slices}
-    for i in range(result_.shape[0]):
-{body}
-
-
-@njit("{signature}", error_model="numpy", nogil=True, cache={cache})
-def {function}({parameters}):
-    if not {sizes}:
-        raise ValueError("sizes differ")  # or the loop would write past an array's end
-    split(part, result_.shape[0], {part}, {parameters})
-"""
-
-_kernels: dict[tuple[str, str, str], Any] = {}
-
-
-def kernel(name: str, way: str, dtype: np.dtype[Any]) -> Any:
-    """The kernel of a row: flat arrays of `dtype` in, then the result's, then the settings.
+def loop(name: str, way: str, dtype: str) -> Loop:
+    """The loop of a row over flat arrays: what it takes, the result, then the settings.
 
     Args:
         name: of the row.
         way: "value", which takes x, or "slope", which takes g and what is saved.
-        dtype: float32 or float64.
+        dtype: "float32" or "float64".
     """
-    key = name, way, dtype.name
-    if key not in _kernels:
-        row = ROWS[name]
-        element = row.value if way == "value" else row.slope
-        _kernels[key] = pool.load(
-            f"{name}_{way}",
-            lambda on_disk: _rendered(element, f"{name}_{way}", row, dtype.name, on_disk),
-        )
-    return _kernels[key]
-
-
-def _rendered(
-    element: Callable[..., float], function: str, row: Row, dtype: str, on_disk: bool
-) -> str:
-    """The text of one kernel."""
-    rule = parse_element(element, function)
+    row = ROWS[name]
+    rule = parse_element(row.value if way == "value" else row.slope, f"{name}_{way}")
     lowered = lower(rule, dtype)
-    count = len(rule.arguments) - len(row.settings)
-    elements = [lowered.names[name] for name in rule.arguments[:count]]
-    settings = [lowered.names[name] for name in rule.arguments[count:]]
-    arrays = [*(f"{name}_" for name in elements), "result_"]
-    lines = [f"{name} = {name}_[i]" for name in elements]
+    names = [lowered.names[argument] for argument in rule.arguments]
+    count = len(names) - len(row.settings)
+    lines = [f"{x} = {x}_[i]" for x in names[:count]]
     lines += [*lowered.lines, f"result_[i] = {lowered.outputs[0]}"]
-    types = [f"{dtype}[::1]"] * len(arrays) + [dtype] * len(settings)
-    return _TEXT.format(
-        origin=rule.origin,
-        dtype=dtype,
+    return Loop(
+        name=rule.name,
+        origin=f"tinygrad_opt.kernels.fused.elementwise from {rule.origin}",
+        arrays=dict.fromkeys([*(f"{x}_" for x in names[:count]), "result_"], "{dtype}[::1]"),
+        scalars=dict.fromkeys(names[count:], "{dtype}"),
+        body="    for i in range(result_.shape[0]):\n" + "".join(f"        {x}\n" for x in lines),
+        part=str(row.part),
+        cost=10_000 if row.light else pool.USUAL,
+        imports="import math\n\nfrom numpy import {dtype}\n",
         functions=functions_import(lines),
-        parameters=", ".join([*arrays, *settings]),
-        slices="\n".join(f"    {name} = {name}[begin:end]" for name in arrays),
-        body="\n".join(f"        {line}" for line in lines),
-        signature=f"void({', '.join(types)})",
-        cache=on_disk,
-        function=function,
-        sizes=" == ".join(f"{name}.shape[0]" for name in arrays),
-        part=row.part,
     )

@@ -6,8 +6,9 @@ threads cannot change a bit.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,41 @@ def norm(x: Any, order: float = 2.0) -> float:
         return _largest(x)
     total = sum_of_powers(x, order)
     return math.sqrt(total) if order == 2 else total ** (1.0 / order)
+
+
+def norms(x: Any, offsets: Sequence[int]) -> list[float]:
+    """Return the norm of each part of `x`, from one offset to the next; of CuPy's with one wait."""
+    if not isinstance(x, np.ndarray):
+        return [math.sqrt(total) for total in _parts("squares", x, x, offsets)]
+    return [norm(x[a:b]) for a, b in itertools.pairwise(offsets)]
+
+
+def magnitudes(x: Any, offsets: Sequence[int]) -> list[float]:
+    """Return the sum of |x| in each part of `x`, as `norms`."""
+    if not isinstance(x, np.ndarray):
+        return _parts("magnitudes", x, x, offsets)
+    return [norm(x[a:b], 1) for a, b in itertools.pairwise(offsets)]
+
+
+def dots(x: Any, y: Any, offsets: Sequence[int]) -> list[float]:
+    """Return the sum of x * y in each part of the two, as `norms`."""
+    if not isinstance(x, np.ndarray):
+        return _parts("products", x, y, offsets)
+    return [dot(x[a:b], y[a:b]) for a, b in itertools.pairwise(offsets)]
+
+
+def nonzeros(x: Any, offsets: Sequence[int]) -> list[int]:
+    """Return how many elements of each part of `x` are not 0, as `norms`."""
+    if not isinstance(x, np.ndarray):
+        return [int(count) for count in _parts("nonzeros", x, x, offsets)]
+    return [int((x[a:b] != 0).sum()) for a, b in itertools.pairwise(offsets)]
+
+
+def _parts(kind: str, x: Any, y: Any, offsets: Sequence[int]) -> list[float]:
+    check_array("x", x)
+    from . import sums_on_device
+
+    return sums_on_device.sums(kind, x, y, offsets)
 
 
 def all_finite(x: Any) -> bool:

@@ -34,11 +34,11 @@ from ..compiler import cache
 from . import state
 from .state import words
 
-__all__ = ["load", "resize", "share", "size", "split", "start", "stop"]
+__all__ = ["info", "load", "resize", "share", "size", "split", "start", "stop"]
 
 SPIN = 300e-6  # seconds for which an idle worker looks out for the next job
 PATIENCE = 100e-6  # seconds that a caller waits for the last part before it gives way
-WAKE = 300_000  # nanoseconds of work; waking a worker costs about 20,000, and it comes 50,000 late
+CALL, DELAY, WAKE = 20_000, 50_000, 180_000  # nanoseconds, until they are measured: see crew.py
 USUAL = 30_000  # nanoseconds that a part takes
 
 _limit = sys.maxsize  # of threads, as the user set it
@@ -162,6 +162,19 @@ def resize(threads: int) -> None:
         words[state.WORKERS] = size() - 1
 
 
+def info() -> dict[str, int]:
+    """Return what the pool has measured: nanoseconds, and how many parts its workers have done."""
+    return {
+        "threads": size(),
+        "workers started": len(_workers),
+        "parts that workers did": int(words[state.HELPED]),
+        "ns that a wake-up costs the caller": int(words[state.CALL]),
+        "ns until a worker is awake": int(words[state.DELAY]),
+        "ns of work that pay for a wake-up": int(words[state.WAKE]),
+        "ns that workers are left alone for when the machine is busy": int(words[state.PENALTY]),
+    }
+
+
 def _most() -> int:
     return getattr(config, "NUMBA_NUM_THREADS", 1)  # the simulator of CUDA has no such setting
 
@@ -208,7 +221,7 @@ def _compile() -> dict[str, Any]:
 
 def _open() -> None:
     """Set the block's figures, and let callers in."""
-    words[state.WAKE] = WAKE
+    words[[state.CALL, state.DELAY, state.WAKE]] = CALL, DELAY, WAKE
     words[state.GAP] = int(SPIN * 1e9)
     words[state.PENALTY] = 500_000
     words[state.WORKERS] = size() - 1

@@ -10,6 +10,7 @@ import functools
 import sys
 
 from ..arrays.fused_layers import Layers
+from ..kernels.fused import softmax as softmax_formulas
 from . import linalg
 from .activation import *
 from .arithmetic import *
@@ -25,7 +26,11 @@ from .recurrent import *
 from .reduce import *
 from .shape import *
 
-# The formulas of layers, with this package as their namespace.
+# The formulas of layers, and of what follows softmax, with this package as their namespace.
 for _name, _formula in vars(Layers).items():
     if not _name.startswith("_"):
         globals()[_name] = functools.partial(_formula, sys.modules[__name__])
+softmax_back, log_softmax_back = (
+    functools.partial(formula, sys.modules[__name__])
+    for formula in (softmax_formulas.softmax_back, softmax_formulas.log_softmax_back)
+)

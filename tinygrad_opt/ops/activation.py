@@ -1,6 +1,7 @@
 """Activations beyond the everyday ones of `arithmetic`.
 
 At a kink each takes the slope that PyTorch takes: that of the flat side, or of the negative one.
+What is `@fused` has a twin in `kernels/fused/elementwise.py`, which runs on NumPy's arrays.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Sixth of the reading path; next: `ops/products.py`. An operation is one function
 value, then a pullback for each input, from the gradient `g` of the result to the gradient of that
 input. More of them: `mathematics.py`, `choice.py`, `activation.py`.
 
-Convention at kinks: relu'(0) = 0.
+Convention at kinks: relu'(0) = 0. What is `@fused` runs on NumPy's arrays as the kernels of
+`kernels/fused/elementwise.py`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from ..arrays.xp import xp
 from ..core.record import op
 
 __all__ = [
-    "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "sigmoid", "sqrt", "sub",
-    "tanh",
+    "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "relu_back", "sigmoid",
+    "sqrt", "sub", "tanh",
 ]  # fmt: skip
 
 # Arithmetic ---------------------------------------------------------------------------------------
@@ -136,4 +137,8 @@ def sigmoid(x):
 @fused
 def relu(x):
     """max(x, 0), with slope 0 at 0."""
-    return xp(x).maximum(x, 0), lambda g: g * (x > 0)
+    return xp(x).maximum(x, 0), lambda g: xp(g).relu_back(g, x)
+
+
+def relu_back(g, x):
+    return g * (x > 0)

@@ -13,7 +13,7 @@ from ..core.node import Variable
 from ..core.record import op
 
 __all__ = [
-    "diagonal", "getitem", "lookup", "put", "put_extremum", "put_product", "scatter_add",
+    "diagonal", "getitem", "lookup", "put", "put_extremum", "put_product", "rows", "scatter_add",
     "take_along_axis", "windows",
 ]  # fmt: skip
 
@@ -166,6 +166,8 @@ def lookup(weight, *, index, padding_idx=None, shares=None, sparse=False):
             found[padding_idx] = 0
         return found
 
-    if isinstance(weight, Variable):
-        return weight[index], scatter
-    return xp(weight).take(weight, index, axis=0), scatter
+    return xp(weight).rows(weight, index), scatter
+
+
+def rows(table: Any, index: Any) -> Any:
+    return getitem(table, index=index)

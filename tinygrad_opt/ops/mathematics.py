@@ -1,4 +1,7 @@
-"""Functions of numbers: circular, hyperbolic, exponential, error and gamma functions, rounding."""
+"""Functions of numbers: circular, hyperbolic, exponential, error and gamma functions, rounding.
+
+What is `@fused` has a twin in `kernels/fused/elementwise.py`, which runs on NumPy's arrays.
+"""
 
 from __future__ import annotations
 

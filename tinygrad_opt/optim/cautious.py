@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import kernels
+from ..kernels.fused import reduce
 from .flat import Run
 
 _LEAST_SHARE = 1e-3
@@ -43,12 +44,10 @@ def launch(rule: kernels.UpdateRule, run: Run, coefficients: tuple[float, ...]) 
     sign, wd, decay = known.get("sign", 1.0), known.get("wd", 0.0), known.get("decay", 1.0)
     p, g = run.arrays[:2]
     kernels.cautious.launch((p, g, before), (sign, wd, decay))
-    start = run.offsets[0]
-    for a, b in zip(run.offsets, run.offsets[1:], strict=False):
-        step = before[a - start : b - start]
-        if not step.size:
+    bounds = run.bounds()
+    kept = reduce.nonzeros(before, bounds)
+    for a, b, count in zip(bounds, bounds[1:], kept, strict=False):
+        if a == b:
             continue
-        share = int((step != 0).sum()) / step.size
-        kernels.step_along.launch(
-            (p[a - start : b - start], step), (1.0, 1.0 / max(share, _LEAST_SHARE))
-        )
+        share = count / (b - a)
+        kernels.step_along.launch((p[a:b], before[a:b]), (1.0, 1.0 / max(share, _LEAST_SHARE)))

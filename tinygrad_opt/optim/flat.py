@@ -20,7 +20,7 @@ from ..arrays.xp import array_namespace
 from ..core.tensor import Tensor
 from ..core.versions import note_write
 from ..tensors.sparse import SparseTensor
-from .ownership import GradSlot, gradient_held_alone, held_alone
+from .ownership import GradSlot, gather, gradient_held_alone, held_alone
 
 __all__ = ["FlatGroup", "Run", "flatten"]
 
@@ -58,6 +58,10 @@ class Run:
         arrays = (*self.arrays, *others)
         for p, a, b in zip(self.params, self.offsets, self.offsets[1:], strict=False):
             yield p, tuple(array[a - first : b - first] for array in arrays)
+
+    def bounds(self) -> list[int]:
+        """Where each parameter's part begins in `arrays`, and the end."""
+        return [offset - self.offsets[0] for offset in self.offsets]
 
     def finish(self, t: int) -> None:
         """Count the step, write back what was done on a copy, and tell older graphs of it."""
@@ -177,14 +181,21 @@ class FlatGroup:
         return self._whole
 
     def _all_at_home(self) -> bool:
+        """Whether all lies here; gradients that were assigned are copied here."""
         if len(self._homes) < len(self.params):
             return False
+        away = self._gradients_away()
+        return away is not None and not (away and gather(away))
+
+    def _gradients_away(self) -> list[tuple[GradSlot, Any]] | None:
+        """The gradients that do not lie here, with their slots; None where a parameter does not."""
+        away = []
         for p, view, tensor, place, slot in self._homes:
             if p.array is not view:
-                return False
-            if (p._grad is not tensor or tensor.array is not place) and not slot.gather(p._grad):
-                return False  # there is none, or it is kept, or of rows
-        return True
+                return None
+            if p._grad is not tensor or tensor.array is not place:
+                away.append((slot, p._grad))
+        return away
 
     def _alike(self) -> bool:
         """Whether all parameters have taken the same number of steps, and have equal scalars."""

@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY
 from typing import Annotated, Any
 
 from .. import kernels
+from ..kernels.fused import reduce
 from .flat import Run
 from .optimizer import Optimizer
 from .settings import (
@@ -72,14 +73,17 @@ class LAMB(Optimizer):
         direction = values.copy()  # the rule reads p here, and leaves u
         rule.launch((direction, *rest), self.coefficients_of(group, run, t))
         lr = float(group["lr"])
-        for _, (p, *_, u) in run.parts(direction):
-            ratio = _trust_ratio(p, u, group["trust_clip"]) if group["adapt"] else 1.0
-            kernels.step_along.launch((p, u), (1.0, lr * ratio))
+        if not group["adapt"]:
+            kernels.step_along.launch((values, direction), (1.0, lr))
+            return
+        bounds, limit = run.bounds(), group["trust_clip"]
+        norms = zip(reduce.norms(values, bounds), reduce.norms(direction, bounds), strict=True)
+        for (_, (p, *_, u)), (size, length) in zip(run.parts(direction), norms, strict=True):
+            kernels.step_along.launch((p, u), (1.0, lr * _trust_ratio(size, length, limit)))
 
 
-def _trust_ratio(p: Any, u: Any, limit: float | None) -> float:
+def _trust_ratio(size: float, length: float, limit: float | None) -> float:
     """|p| / |u|, or 1 where that says nothing."""
-    size, length = kernels.norm(p), kernels.norm(u)
     ratio = size / length if size > 0 and length > 0 else 1.0
     return ratio if limit is None else min(ratio, limit)
 
@@ -122,14 +126,18 @@ class LARS(Optimizer):
     maximize: Maximize = False
 
     def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:
-        for _, (p, g, b) in run.parts():
-            rate = float(group["lr"]) * (_rate_ratio(p, g, group) if group["adapt"] else 1.0)
-            rule.launch((p, g, b), self.usual(group, t, lr=rate))
+        lr = float(group["lr"])
+        if not group["adapt"]:
+            rule.launch(run.arrays, self.usual(group, t, lr=lr))
+            return
+        norms = (reduce.norms(array, run.bounds()) for array in run.arrays[:2])
+        for (_, arrays), size, slope in zip(run.parts(), *norms, strict=True):
+            rate = lr * _rate_ratio(size, slope, group)
+            rule.launch(arrays, self.usual(group, t, lr=rate))
 
 
-def _rate_ratio(p: Any, g: Any, group: dict[str, Any]) -> float:
+def _rate_ratio(size: float, slope: float, group: dict[str, Any]) -> float:
     """Equation 6, or 1 where that says nothing."""
-    size, slope = kernels.norm(p), kernels.norm(g)
     if not (size > 0 and slope > 0):
         return 1.0
     scale = slope + group["weight_decay"] * size + group["eps"]
