@@ -268,6 +268,7 @@ _kernels: dict[tuple[str, bool, str], Any] = {}
 def _kernel(kind: str, back: bool, dtype: Any) -> Any:
     kernel = _kernels.get((kind, back, dtype.char))
     if kernel is None:
+        blas.is_available()  # binds the names that the text calls
         name = f"{kind}_back" if back else kind
         cell, driver = (_CELLS_BACK, _BACKWARD) if back else (_CELLS, _FORWARD)
         settings = {
