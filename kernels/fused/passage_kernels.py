@@ -74,7 +74,7 @@ def tanh(x):
     v = v if not (v > NEAR) else NEAR
     t = v * v
     p = (((((P6 * t + P5) * t + P4) * t + P3) * t + P2) * t + P1) * t + P0
-    y = v * p / (((Q3 * t + Q2) * t + Q1) * t + Q0)
+    y = v * (p / (((Q3 * t + Q2) * t + Q1) * t + Q0))
     y = y if not (x > FAR) else one
     return y if not (x < -FAR) else -one
 
