@@ -61,7 +61,8 @@ class Run:
 
     def bounds(self) -> list[int]:
         """Where each parameter's part begins in `arrays`, and the end."""
-        return [offset - self.offsets[0] for offset in self.offsets]
+        first = self.offsets[0]
+        return [offset - first for offset in self.offsets] if first else self.offsets
 
     def finish(self, t: int) -> None:
         """Count the step, write back what was done on a copy, and tell older graphs of it."""
