@@ -189,7 +189,7 @@ def multiply_stacks(x: Any, y: Any) -> Any:
 
 def _load(dtype: np.dtype[Any], kind: str) -> Any:
     """Return the kernel of this dtype, "matrices" or "stacks"; None where there is no OpenBLAS."""
-    if not _is_available():
+    if not is_available():
         return None
     letter = {"f": "s", "d": "d"}[dtype.char]
     fields = {"dtype": dtype.name, "size": dtype.itemsize, "letter": letter, **_FIGURES}
@@ -199,7 +199,7 @@ def _load(dtype: np.dtype[Any], kind: str) -> Any:
     return kernel
 
 
-def _is_available() -> bool:
+def is_available() -> bool:
     """Find OpenBLAS's functions in the library that NumPy brought, and bind our names to them."""
     global _available
     if _available is None:

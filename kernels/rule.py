@@ -32,6 +32,13 @@ _TARGETS: dict[str, Target] = {
 }
 
 
+_PACKAGE = __name__.rpartition(".")[0] + "."
+_READ = {
+    "_array_count", "_array_names", "_coefficient_count", "_rule", "coefficients", "function",
+    "states",
+}  # fmt: skip
+
+
 class UpdateRule:
     """An update rule that runs fused over whole vectors; made by `update_rule`.
 
@@ -41,20 +48,17 @@ class UpdateRule:
         coefficients: names of the scalars.
     """
 
+    states: tuple[str, ...]
+    coefficients: tuple[str, ...]
+    function: Callable[..., Any]
+
     def __init__(self, function: Callable[..., Any]) -> None:
         """Read and check the source of `function`; nothing is compiled yet."""
-        self._rule, plain = parse(function)
-        lower(self._rule, "float32")  # so a fault shows here and not at the first launch
-        self.function = frozen(plain, self._rule)
-        self.name = self.__name__ = self._rule.name
-        self.states = self._rule.states
-        self.coefficients = self._rule.coefficients
+        self._source = function
+        self.name = self.__name__ = function.__name__
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
         self.__qualname__ = function.__qualname__
-        self._array_names = self._rule.arguments[: 2 + len(self.states)]
-        self._array_count = len(self._array_names)
-        self._coefficient_count = len(self.coefficients)
         # One dict per target, from dtype to kernel, filled at first use.
         self._serial: dict[np.dtype[Any], Any] = {}
         self._parallel: dict[np.dtype[Any], Any] = {}
@@ -65,6 +69,28 @@ class UpdateRule:
         self._on_device: dict[int, Any] = {}  # by the id of a launch's first array: the same again
         self._inspected: dict[np.dtype[Any], Any] = {}
         self._compiling = threading.Lock()
+        if not (function.__module__ or "").startswith(_PACKAGE):
+            self._read()
+
+    def _read(self) -> None:
+        self._rule, plain = parse(self._source)
+        lower(self._rule, "float32")  # so a fault shows here and not at the first launch
+        self.function = frozen(plain, self._rule)
+        self.states = self._rule.states
+        self.coefficients = self._rule.coefficients
+        self._array_names = self._rule.arguments[: 2 + len(self.states)]
+        self._array_count = len(self._array_names)
+        self._coefficient_count = len(self.coefficients)
+
+    def __getattr__(self, name: str) -> Any:
+        """Read a rule of the package's own when something of it is first asked for.
+
+        There are many; to read them all took a fifth of the time that the package's import takes.
+        """
+        if name in _READ and "_rule" not in vars(self):
+            self._read()
+            return getattr(self, name)
+        raise AttributeError(f"update rule {self.name!r} has no attribute {name!r}")
 
     def __repr__(self) -> str:
         """Show the rule's signature, as in `<update rule adam(p, g, m, v, lr) -> p, m, v>`."""
@@ -248,9 +274,7 @@ class UpdateRule:
         dtype = arrays[0].dtype
         kernel = self._kernels["cuda"].get(dtype) or self._kernel("cuda", dtype)
         try:
-            again = cuda.launch(kernel, arrays, coefficients, dtype)
-            if again is not None:
-                cuda.hold(self._on_device, arrays, again)
+            cuda.launch(kernel, arrays, coefficients, dtype, self._on_device)
         except OverflowError:  # an int beyond float64
             self._check(arrays, coefficients)
             raise
@@ -271,10 +295,10 @@ def update_rule(function: Callable[..., Any]) -> UpdateRule:
     The function takes parameter, gradient, states... and coefficients..., and returns the
     parameter and the states: as many states as it returns values beyond the first. It may assign,
     branch, compare, compute (+ - * / **) and call sqrt, exp, log, abs, min, max and the like, from
-    `math` or NumPy. What it assigns, to a coefficient or to `g` too, ends with the element: only
-    the returned values are written. Numbers in it, and numeric constants from outside as they are
-    now, are cast to the dtype of the arrays. Loops, early returns, indexing and calls of your own
-    functions are not possible.
+    `math`, NumPy or `kernels.functions`. What it assigns, to a coefficient or to `g` too, ends with
+    the element: only the returned values are written. Numbers in it, and numeric constants from
+    outside as they are now, are cast to the dtype of the arrays. Loops, early returns, indexing and
+    calls of your own functions are not possible.
 
     Raises:
         RuleError: the function cannot become a kernel; the text says why. A ValueError.

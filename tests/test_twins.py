@@ -16,6 +16,7 @@ from tinygrad_opt import ops
 from tinygrad_opt.arrays import xp as spaces
 from tinygrad_opt.arrays.namespace import Namespace
 from tinygrad_opt.arrays.windows import Spans, Window
+from tinygrad_opt.kernels.fused import elementwise
 
 ROOT = Path(__file__).parents[1]
 PLAIN, FAST = Namespace(np), spaces.xp(np.zeros(1))
@@ -24,16 +25,23 @@ TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
 # Which file names which others as the place of its twin.
 SAY_WHERE = {
     "kernels/fused/recurrent.py": ["ops/recurrent.py"],
-    "kernels/fused/softmax.py": ["arrays/namespace.py"],
-    "kernels/fused/convolution.py": ["arrays/windows.py"],
+    "kernels/fused/softmax.py": ["arrays/namespace.py", "arrays/fused.py"],
+    "kernels/fused/elementwise.py": ["ops/arithmetic.py", "ops/activation.py",
+                                     "ops/mathematics.py", "arrays/fused.py"],
+    "tinygrad_opt/arrays/fused.py": ["kernels/fused/elementwise.py", "kernels/fused/softmax.py"],
+    "tinygrad_opt/ops/arithmetic.py": ["kernels/fused/elementwise.py"],
+    "tinygrad_opt/ops/activation.py": ["kernels/fused/elementwise.py"],
+    "tinygrad_opt/ops/mathematics.py": ["kernels/fused/elementwise.py"],
+    "tinygrad_opt/ops/reduce.py": ["kernels/fused/softmax.py"],
+    "kernels/fused/convolution/__init__.py": ["arrays/windows.py"],
     "kernels/fused/pooling.py": ["arrays/windows.py"],
     "kernels/fused/rows.py": ["arrays/sums.py"],
     "tinygrad_opt/ops/recurrent.py": ["kernels/fused/recurrent.py"],
     "tinygrad_opt/ops/loss.py": ["arrays/namespace.py", "kernels/fused/softmax.py"],
-    "tinygrad_opt/arrays/windows.py": ["kernels/fused/convolution.py", "kernels/fused/pooling.py"],
+    "tinygrad_opt/arrays/windows.py": ["kernels/fused/convolution", "kernels/fused/pooling.py"],
     "tinygrad_opt/arrays/sums.py": ["arrays/namespace.py", "kernels/fused/rows.py"],
     "tinygrad_opt/arrays/namespace.py": ["kernels/fused/softmax.py", "kernels/fused/recurrent.py"],
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("path", SAY_WHERE)
@@ -61,7 +69,7 @@ def convolutions(kind):
             x, g = normal(batch, channels, *at.image), normal(batch, filters, *at.output)
             w, bias = normal(filters, channels // at.groups, *at.kernel), normal(filters)
             yield {"convolve": (x, w, bias, at), "convolve_input": (g, w, at),
-                   "convolve_weight": (g, x, at)}[kind]  # fmt: skip
+                   "convolve_weight": (g, x, at), "convolve_slopes": (g, x, at)}[kind]  # fmt: skip
 
     return sample
 
@@ -76,8 +84,19 @@ def recurrent_steps(widths, gates=False):
 
 
 def cross_entropies(normal):
-    for rows, classes in ((4, 3), (1, 1), (7, 50)):
+    for rows, classes in ((4, 3), (1, 1), (7, 50), (40, 1500)):
         yield 3 * normal(rows, classes), np.arange(rows) % classes
+
+
+def last_axes(arrays):
+    """Samples of so many arrays and an axis: the last one, which kernels take, and another."""
+
+    def sample(normal):
+        for shape in ((5, 7), (2, 3, 4), (9,), (30, 1100)):
+            yield (*(normal(*shape) for _ in range(arrays)), -1)
+        yield (*(normal(4, 3) for _ in range(arrays)), 0)
+
+    return sample
 
 
 SPANS = (Spans(np.array([0, 2, 4]), np.array([3, 5, 6]), 1),
@@ -98,9 +117,14 @@ TWINS = {
     "gru_step": recurrent_steps((3, 3, 1)),
     "gru_step_back": recurrent_steps((3, 3, 1, 1), gates=True),
     "cross_entropy_rows": cross_entropies,
+    "softmax": last_axes(1),
+    "log_softmax": last_axes(1),
+    "softmax_back": last_axes(2),
+    "log_softmax_back": last_axes(2),
     "convolve": convolutions("convolve"),
     "convolve_input": convolutions("convolve_input"),
     "convolve_weight": convolutions("convolve_weight"),
+    "convolve_slopes": convolutions("convolve_slopes"),
     "window_argmax": lambda normal: ((normal(n, 2, 6, 6), SPANS) for n in (1, 3)),
     "pick": lambda normal: ((normal(n, 2, 6, 6), places(normal, n), -1.5) for n in (1, 3)),
     "spread": lambda normal: ((normal(n, 2, 3, 2), places(normal, n), (6, 6)) for n in (1, 3)),
@@ -162,6 +186,48 @@ def test_a_thousandth_is_found(name, dtype):
         if wrong[i].any():
             with pytest.raises(AssertionError):
                 assert_equal(wrong, expected, dtype)
+
+
+# Functions of one element: pairs that `@fused` has given kernels ----------------------------------
+
+SETTINGS = {
+    "elu": {"alpha": 1.5, "scale": 0.7, "rate": 2.0},
+    "hardtanh": {"low": -0.5, "high": 0.75},
+    "leaky_relu": {"negative_slope": 0.1},
+    "softplus": {"beta": 1.5, "threshold": 4.0},
+}
+
+
+def value_and_slope(pair, name, dtype, size):
+    rng = np.random.default_rng(0)
+    x = 3 * rng.standard_normal((size // 8, 8)).astype(dtype)
+    x = np.abs(x) + x.dtype.type(0.01) if name in ("log", "log1p") else x
+    y, back = pair(x, **SETTINGS.get(name, {}))
+    return [y, back(rng.standard_normal(x.shape).astype(dtype))]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"),
+    [("float32", 16), ("float32", 1600), ("float32", 100_000), ("float64", 16), ("float64", 1600)],
+)
+@pytest.mark.parametrize("name", elementwise.ROWS)
+def test_elementwise_twins_are_equal(name, size, dtype):
+    pair = getattr(ops, name).pair
+    fast = value_and_slope(pair, name, dtype, size)
+    plain = value_and_slope(pair.__wrapped__, name, dtype, size)
+    assert_equal(fast, plain, dtype)
+    for i in range(2):
+        wrong = [*fast]
+        wrong[i] = fast[i] * fast[i].dtype.type(1.001)
+        with pytest.raises(AssertionError):
+            assert_equal(wrong, plain, dtype)
+
+
+def test_all_settings_of_a_row_are_tried():
+    rows = elementwise.ROWS
+    assert {n: set(row.settings) for n, row in rows.items() if row.settings} == {
+        name: set(settings) for name, settings in SETTINGS.items()
+    }
 
 
 # Whole operations: values and gradients -----------------------------------------------------------

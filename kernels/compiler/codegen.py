@@ -2,12 +2,15 @@
 
 Text and not closures, because a jitted function that captures another one never hits Numba's disk
 cache, and one that lives in another file is no part of the cache key (stale machine code after an
-edit). A self-contained text has neither fault, compiles to PTX without a GPU, and can be read.
+edit). A self-contained text has neither fault, compiles to PTX without a GPU, and can be read. What
+a text imports from `kernels.functions` is part of the key: see `cache`.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
+from collections.abc import Sequence
 from typing import Literal
 
 from . import denormals
@@ -26,7 +29,7 @@ import math
 
 from numba import njit
 from numpy import {dtype}, uint32
-
+{functions}
 {prelude}
 @njit(
 {signature}
@@ -50,7 +53,7 @@ import math
 
 from numba import njit
 from numpy import {dtype}, uint32
-
+{functions}
 from tinygrad_opt.kernels.pool import split
 
 {prelude}
@@ -164,6 +167,15 @@ def ahead(dtype: str) -> int:
     return 4 if dtype == "float32" else 2
 
 
+def functions_import(lines: Sequence[str]) -> str:
+    """Return the line that imports the vectorised functions which `lines` call, or nothing."""
+    names = sorted(set(re.findall(r"\bvector_(\w+)\(", "\n".join(lines))))
+    if not names:
+        return ""
+    imported = ", ".join(f"{name} as vector_{name}" for name in names)
+    return f"\nfrom tinygrad_opt.kernels.functions import {imported}\n"
+
+
 def function_name(rule: Rule, target: Target) -> str:
     """Return the name of the function in the text, and of its file: `adam_parallel`."""
     return f"{rule.name}_{target}"
@@ -175,7 +187,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
     The kernel takes one array per parameter, gradient and state, then the coefficients. `cache`
     asks Numba for its disk cache, which needs the text to lie in a file.
     """
-    lowered = lower(rule, dtype)
+    lowered = lower(rule, dtype, target == "cuda")
     taken = rule.variables | set(lowered.names.values()) | RESERVED
 
     def new(name: str) -> str:
@@ -223,6 +235,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         dtype=dtype,
         signature=_signature(dtype, len(array), len(scalars), target),
         cache=cache,
+        functions=functions_import(lines),
         prelude=denormals.PRELUDE if denormals.X86 else "",
         function=function_name(rule, target),
         parameters=", ".join([*array.values(), *scalars]),

@@ -117,6 +117,8 @@ def sum_of_powers(x: Any, order: float) -> float:
     if not 0 < order < math.inf:
         raise ValueError(f"sum_of_powers: order must be positive and finite, got {order}")
     if not isinstance(x, np.ndarray):
+        if order in (1, 2):
+            return _parts("squares" if order == 2 else "magnitudes", x, x, (0, x.size))[0]
         return _on_device("sum_of_powers", x).sum_of_powers(x, order)
     kind = "squares" if order == 2 else "magnitudes" if order == 1 else "powers"
     return float(_run(kind, x, x, float(order)))
@@ -140,7 +142,7 @@ def dot(x: Any, y: Any) -> float:
     if x.dtype != y.dtype or is_device_array(x) != is_device_array(y):
         raise TypeError("dot: x and y must be of one dtype, on one device")
     if not isinstance(x, np.ndarray):
-        return _on_device("dot", x).dot(x, y)
+        return _parts("products", x, y, (0, x.size))[0]
     return float(_run("products", x, x, y))
 
 
@@ -198,6 +200,9 @@ def _parts(kind: str, x: Any, y: Any, offsets: Sequence[int]) -> Any:
     if isinstance(x, np.ndarray):
         return sums.sums(kind, x, y, offsets)
     check_array("x", x)
+    check_array("y", y)
+    if not 0 <= min(offsets, default=0) <= max(offsets, default=0) <= x.size == y.size:
+        raise ValueError(f"offsets must lie within the vectors, got {x.size} and {y.size} elements")
     from . import sums_on_device
 
     return np.array(sums_on_device.sums(kind, x, y, offsets))

@@ -24,6 +24,10 @@ __all__ = ["CupyNamespace"]
 class CupyNamespace(Namespace):
     """CuPy, with the special functions of `cupyx`."""
 
+    def __init__(self, module: Any) -> None:
+        super().__init__(module)
+        self._masks: dict[Any, Any] = {}
+
     def erf(self, x: Any) -> Any:
         return _special("erf")(x)
 
@@ -49,13 +53,22 @@ class CupyNamespace(Namespace):
         on_device.over_rows("softmax", x.size // n, n, (x, y), n)
         return y
 
-    def softmax_back(self, p: Any, g: Any) -> Any:
-        if p.shape != g.shape or not p.ndim or not on_device.fits(p, g):
-            return super().softmax_back(p, g)
+    def softmax_back(self, p: Any, g: Any, axis: int) -> Any:
+        last = p.ndim and axis in (-1, p.ndim - 1)
+        if not last or p.shape != g.shape or not on_device.fits(p, g):
+            return super().softmax_back(p, g, axis)
         dx = self.module.empty(p.shape, p.dtype)
         n = p.shape[-1]
         on_device.over_rows("softmax_back", p.size // n, n, (p, g, dx), n)
         return dx
+
+    def causal_mask(self, query: Any, keys: int) -> Any:
+        """Made once: layers and steps have the same one."""
+        key = query.shape[-2], keys, query.dtype.char
+        if key not in self._masks:
+            self._masks.clear()
+            self._masks[key] = super().causal_mask(query, keys)
+        return self._masks[key]
 
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
         if not _classes_fit(z, index):
@@ -90,43 +103,42 @@ class CupyNamespace(Namespace):
         on_device.over_elements("rows_of", y.size, arrays, width, rows)
         return y
 
-    def fused_standardize(
-        self, x: Any, weight: Any, bias: Any, axes: tuple[int, ...], eps: float
-    ) -> tuple[Any, ...] | None:
+    def standardize_pair(
+        self, x: Any, weight: Any, bias: Any, axes: tuple[int, ...], eps: float, known: Any = None
+    ) -> tuple[Any, Any]:
         shape = x.shape[x.ndim - len(axes) :]
         last_axes = tuple(range(x.ndim - len(axes), x.ndim))
         given = [a for a in (weight, bias) if a is not None]
-        if tuple(axis % x.ndim for axis in axes) != last_axes or not on_device.fits(x, *given):
-            return None
-        if any(a.shape != shape for a in given):
-            return None
+        if (
+            known is not None
+            or tuple(axis % x.ndim for axis in axes) != last_axes
+            or not on_device.fits(x, *given)
+            or any(a.shape != shape for a in given)
+        ):
+            return super().standardize_pair(x, weight, bias, axes, eps, known)
         n = math.prod(shape)
         rows = x.size // n
         empty, dtype = self.module.empty, x.dtype
         y, z, rate = empty(x.shape, dtype), empty(x.shape, dtype), empty(rows, dtype)
-        arrays = x, x if weight is None else weight, x if bias is None else bias, y, z, rate
+        scale = x if weight is None else weight  # a kernel's argument is an array in any case
         flags = int(weight is not None), int(bias is not None)
+        arrays = x, scale, x if bias is None else bias, y, z, rate
         on_device.over_rows("layer_norm", rows, n, arrays, float(eps), n, *flags)
 
-        def to_x(g: Any) -> Any:
+        def sums(g: Any) -> tuple[Any, Any]:
+            if x.size > _SMALL:  # then columns are better added up by who goes along the rows
+                leading = tuple(range(x.ndim - len(axes)))
+                return self.sum(g * z, axis=leading), self.sum(g, axis=leading)
+            of_weight, of_bias = empty(shape, dtype), empty(shape, dtype)
+            on_device.over_rows("column_sums", n, rows, (g, z, of_weight, of_bias), rows, n)
+            return of_weight, of_bias
+
+        def back(g: Any) -> tuple[Any, Any, Any]:
             g, dx = self.module.ascontiguousarray(g), empty(x.shape, dtype)
-            arrays = g, arrays_weight, z, rate, dx
-            on_device.over_rows("layer_norm_back", rows, n, arrays, n, flags[0])
-            return dx
+            on_device.over_rows("layer_norm_back", rows, n, (g, scale, z, rate, dx), n, flags[0])
+            return dx, *(sums(g) if given else (None, None))
 
-        arrays_weight = arrays[1]
-        last: list[Any] = [None, None, None]  # g, and the gradients of weight and bias
-
-        def sums(g: Any) -> Any:
-            if last[0] is not g:
-                flat = self.module.ascontiguousarray(g)
-                last[:] = g, empty(shape, dtype), empty(shape, dtype)
-                on_device.over_rows("column_sums", n, rows, (flat, z, *last[1:]), rows, n)
-            return last
-
-        if x.size > _SMALL:  # then columns are better added up by who goes along the rows
-            return y, to_x, lambda g: g * z, lambda g: g
-        return y, to_x, lambda g: sums(g)[1], lambda g: sums(g)[2]
+        return y, back
 
     def lstm_step(self, z: Any, u: Any, c: Any) -> tuple[Any, Any, Any, Any]:
         if not on_device.fits(z, u, c):

@@ -2,7 +2,7 @@
 
 `Window` describes windows that are all alike, as convolution has them. `Windows` is what a
 `Namespace` of the backend offers for them, in array code that NumPy and CuPy share;
-`FastWindows` puts the kernels of the CPU, `kernels/fused/convolution.py` and
+`FastWindows` puts the kernels of the CPU, `kernels/fused/convolution` and
 `kernels/fused/pooling.py`, in its place where they fit; `tests/test_twins.py` holds both equal.
 """
 
@@ -21,6 +21,7 @@ from ..kernels.fused import convolution, pooling
 __all__ = ["FastWindows", "Spans", "Window", "Windows"]
 
 Sizes = tuple[int, ...]  # one for each axis of the image
+Weights = tuple[tuple[float, ...], ...]
 
 
 class _Window(NamedTuple):
@@ -64,6 +65,11 @@ class Window(_Window):
                           zip(starts, self.output, self.stride, strict=True)))  # fmt: skip
 
     @cached_property
+    def first_taps(self) -> Any:
+        """For each window the first of its taps that lies in the image, or `pooling.NONE`."""
+        return pooling.first_taps(*self[:6])
+
+    @cached_property
     def on_three_axes(self) -> _Window:
         """The same with axes of length 1 in front: kernels know three axes."""
         ones = (1,) * (3 - len(self.image))
@@ -84,6 +90,7 @@ class Windows:
     """Convolution, patches and maxima of windows, for arrays (batch, channels, *image)."""
 
     module: Any
+    sum: Any
 
     def columns(self, x: Any, at: Window) -> Any:
         """The patches under the windows: (batch, channels, taps, *output)."""
@@ -119,6 +126,10 @@ class Windows:
         w = (self._grouped(g, at) @ columns.swapaxes(-1, -2)).sum(axis=0)
         return w.reshape(g.shape[1], x.shape[1] // at.groups, *at.kernel)
 
+    def convolve_slopes(self, g: Any, x: Any, at: Window) -> tuple[Any, Any]:
+        """The transposes of `convolve` in w and in the bias."""
+        return self.convolve_weight(g, x, at), self.sum(g, axis=(0, *range(2, g.ndim)))
+
     def _grouped(self, x: Any, at: Window) -> Any:
         """(batch, channels..., *output) as (batch, groups, channels / groups, positions)."""
         rows = math.prod(x.shape[1 : x.ndim - len(at.output)])
@@ -153,6 +164,60 @@ class Windows:
             place = self.module.where(better, index, place)
         cells = functools.reduce(np.minimum, np.ix_(*(s.stop - s.start for s in spans)))
         return self.module.where(self.module.asarray(cells < 1), -1, place)
+
+    def window_maxima(self, x: Any, at: Window) -> tuple[Any, Any]:
+        """The first maximum of each window, or its last NaN, and the number of its tap.
+
+        Of floating-point images, and windows of fewer than 255 taps. A window without a cell is
+        minus infinity, and its tap `pooling.NONE`.
+        """
+        padded = self.module.full((*x.shape[:2], *at.padded), -math.inf, x.dtype)
+        padded[at.inside] = x
+        best = self.module.full((*x.shape[:2], *at.output), -math.inf, x.dtype)
+        choice = self.module.broadcast_to(self.module.asarray(at.first_taps), best.shape)
+        for t, tap in enumerate(at.taps()):
+            value = padded[tap]
+            better = (value > best) | (value != value)
+            best = self.module.where(better, value, best)
+            choice = self.module.where(better, np.uint8(t), choice)
+        return best, choice
+
+    def spread_maxima(self, g: Any, choice: Any, at: Window) -> Any:
+        """g added up at the cells that `window_maxima` chose, in an image of zeros."""
+        padded = self.module.zeros((*g.shape[:2], *at.padded), g.dtype)
+        for t, tap in enumerate(at.taps()):
+            padded[tap] += self.module.where(choice == t, g, 0)
+        return padded[at.inside]
+
+    def pick_maxima(self, x: Any, choice: Any, at: Window, missing: float = 0.0) -> Any:
+        """The transpose of `spread_maxima`: the chosen cells of x, `missing` for none."""
+        padded = self.module.zeros((*x.shape[:2], *at.padded), x.dtype)
+        padded[at.inside] = x
+        y = self.module.full(choice.shape, missing, x.dtype)
+        for t, tap in enumerate(at.taps()):
+            y = self.module.where(choice == t, padded[tap], y)
+        return y
+
+    def means(self, x: Any, at: Window, weights: Weights) -> Any:
+        """The sum of each window's cells, times its weight.
+
+        weights: for each axis those of the windows along it, whose product is a window's weight.
+        """
+        padded = self.module.zeros((*x.shape[:2], *at.padded), x.dtype)
+        padded[at.inside] = x
+        return sum(padded[tap] for tap in at.taps()) * self._weight(weights, x.dtype)
+
+    def spread_means(self, g: Any, at: Window, weights: Weights) -> Any:
+        """The transpose of `means`."""
+        padded = self.module.zeros((*g.shape[:2], *at.padded), g.dtype)
+        part = g * self._weight(weights, g.dtype)
+        for tap in at.taps():
+            padded[tap] += part
+        return padded[at.inside]
+
+    def _weight(self, weights: Weights, dtype: Any) -> Any:
+        product = functools.reduce(np.multiply.outer, map(np.array, weights))
+        return self.module.asarray(product, dtype)
 
     def pick(self, x: Any, place: Any, missing: float = 0.0) -> Any:
         """The cells of x (batch, channels, *image) at `place` in the flat image.
@@ -205,11 +270,56 @@ class FastWindows(Windows):
     def convolve_weight(self, g: Any, x: Any, at: Window) -> Any:
         if not _fits(g, x):
             return super().convolve_weight(g, x, at)
+        return self.convolve_slopes(g, x, at)[0]
+
+    def convolve_slopes(self, g: Any, x: Any, at: Window) -> tuple[Any, Any]:
+        if not _fits(g, x):
+            return super().convolve_slopes(g, x, at)
         three = at.on_three_axes
-        w = convolution.convolve_weight(
+        w, bias = convolution.convolve_weight(
             _split(g, at), _split(x, at), three.kernel, three.stride, three.low, three.dilation
+        )
+        return w.reshape(g.shape[1], x.shape[1] // at.groups, *at.kernel), bias.reshape(-1)
+
+    def window_maxima(self, x: Any, at: Window) -> tuple[Any, Any]:
+        if not _fits(x, x):
+            return super().window_maxima(x, at)
+        three = at.on_three_axes
+        y, choice = pooling.window_maxima(
+            _on_three_axes(x), three.kernel, three.output, three.stride, three.low, three.dilation
+        )
+        shape = (*x.shape[:2], *at.output)
+        return y.reshape(shape), choice.reshape(shape)
+
+    def spread_maxima(self, g: Any, choice: Any, at: Window) -> Any:
+        if not _fits(g, g):
+            return super().spread_maxima(g, choice, at)
+        three = at.on_three_axes
+        x = pooling.spread_maxima(
+            _on_three_axes(g), _plain(choice), three.image, three.kernel, three.stride, three.low,
+            three.dilation,
         )  # fmt: skip
-        return w.reshape(g.shape[1], x.shape[1] // at.groups, *at.kernel)
+        return x.reshape(*g.shape[:2], *at.image)
+
+    def means(self, x: Any, at: Window, weights: Weights) -> Any:
+        if not _fits(x, x):
+            return super().means(x, at, weights)
+        three = at.on_three_axes
+        y = pooling.window_means(
+            _on_three_axes(x), weights, three.kernel, three.output, three.stride, three.low,
+            three.dilation,
+        )  # fmt: skip
+        return y.reshape(*x.shape[:2], *at.output)
+
+    def spread_means(self, g: Any, at: Window, weights: Weights) -> Any:
+        if not _fits(g, g):
+            return super().spread_means(g, at, weights)
+        three = at.on_three_axes
+        x = pooling.spread_means(
+            _on_three_axes(g), weights, three.image, three.kernel, three.stride, three.low,
+            three.dilation,
+        )  # fmt: skip
+        return x.reshape(*g.shape[:2], *at.image)
 
     def window_argmax(self, x: Any, spans: tuple[Spans, ...]) -> Any:
         if not _fits(x, x):
@@ -240,6 +350,11 @@ def _fits(x: Any, y: Any) -> bool:
 def _plain(x: Any) -> Any:
     """x as the kernels take it: contiguous and writable (they do not write)."""
     return x if x.flags.carray else x.copy()
+
+
+def _on_three_axes(x: Any) -> Any:
+    """(batch, channels, *image) with axes of length 1 before the image's, contiguous."""
+    return _plain(x).reshape(*x.shape[:2], *(1,) * (5 - x.ndim), *x.shape[2:])
 
 
 def _split(x: Any, at: Window) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import functions, ops
 from ..arrays.quiet import quiet_cast
-from ..arrays.windows import Spans
+from ..arrays.windows import Spans, Window
 from ..core.half import widened
 from ..core.public import publish
 from ..core.tensor import Tensor
@@ -19,6 +20,7 @@ from .pooling_windows import (
     Settings,
     Sizes,
     adaptive_span,
+    even_window,
     output_sizes,
     sizes,
     with_batch,
@@ -69,34 +71,50 @@ def avg_pool3d(
 def _means(input: Tensor, window: Settings, count_include_pad: bool, divisor: int | None) -> Tensor:
     if divisor == 0:
         raise RuntimeError(f"{window.name}: divisor must be not zero")
-    x = y = with_batch(window.name, window.axes, input)
-    for i, n in enumerate(x.shape[2:]):
-        span = window.span(i, n)
-        if divisor is not None:
-            count: Any = np.ones(len(span.start))
-        elif count_include_pad:
-            count = window.padded_counts(i, n)
-        else:
-            count = span.stop - span.start
-        y = ops.resample(y, axis=i + 2, taps=_mean_taps(span, n, count, x.dtype))
+    x = with_batch(window.name, window.axes, input)
+    image, axes = tuple(x.shape[2:]), range(window.axes)
+    at = window.window(image)
+    if divisor is not None:
+        counts = [np.ones(n) for n in at.output]
+    else:
+        count = window.padded_counts if count_include_pad else window.counts
+        counts = list(map(count, axes, image))
+    if _is_small(x, at):
+        y = ops.means(x, at=at, weights=tuple(tuple((1 / c).tolist()) for c in counts))
+    else:
+        y = _along_axes(x, [window.span(i, n) for i, n in enumerate(image)], counts)
     if divisor is not None:
         y = y / divisor
     return y if x is input else y[0]
+
+
+def _is_small(x: Tensor, at: Window) -> bool:
+    """Whether to add up whole windows of floats, not axis by axis."""
+    return x.dtype.kind == "f" and math.prod(at.kernel) <= 64
+
+
+def _along_axes(x: Tensor, spans: Sequence[Spans], counts: Sequence[Any]) -> Tensor:
+    for i, (span, count) in enumerate(zip(spans, counts, strict=True)):
+        taps = _mean_taps(span, x.shape[i + 2], count, x.dtype)
+        x = ops.resample(x, axis=i + 2, taps=taps)
+    return x
 
 
 def _adaptive_avg_pool(axes: int) -> Any:
     name = f"adaptive_avg_pool{axes}d"
 
     def adaptive_avg_pool(input: Tensor, output_size: Any) -> Tensor:
-        x = y = with_batch(name, axes, input, channels=False)
-        wanted = output_sizes(name, output_size, x)
+        x = with_batch(name, axes, input, channels=False)
+        image, wanted = tuple(x.shape[2:]), output_sizes(name, output_size, x)
+        at = even_window(image, wanted)
         if wanted == (1,) * axes:
             y = ops.mean(x, axis=tuple(range(2, axes + 2)), keepdims=True)
+        elif at is not None and _is_small(x, at):
+            weights = tuple((1 / k,) * o for k, o in zip(at.kernel, wanted, strict=True))
+            y = ops.means(x, at=at, weights=weights)
         else:
-            for i, (n, out) in enumerate(zip(x.shape[2:], wanted, strict=True)):
-                span = adaptive_span(n, out)
-                taps = _mean_taps(span, n, span.stop - span.start, x.dtype)
-                y = ops.resample(y, axis=i + 2, taps=taps)
+            spans = list(map(adaptive_span, image, wanted))
+            y = _along_axes(x, spans, [span.stop - span.start for span in spans])
         return y if x is input else y[0]
 
     adaptive_avg_pool.__name__ = adaptive_avg_pool.__qualname__ = name

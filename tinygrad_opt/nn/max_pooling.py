@@ -9,11 +9,20 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arrays.windows import Spans
+from ..arrays.windows import Spans, Window
 from ..arrays.xp import xp
 from ..core.public import publish
 from ..core.tensor import Tensor, wrap_plain
-from .pooling_windows import Pooling, Settings, Sizes, adaptive_span, output_sizes, with_batch
+from ..kernels.fused.pooling import NONE
+from .pooling_windows import (
+    Pooling,
+    Settings,
+    Sizes,
+    adaptive_span,
+    even_window,
+    output_sizes,
+    with_batch,
+)
 
 __all__ = [
     "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d", "MaxPool1d", "MaxPool2d",
@@ -32,8 +41,11 @@ def _max_pool(axes: int) -> Any:
     ) -> Any:  # fmt: skip
         window = Settings(name, axes, kernel_size, stride, padding, dilation, ceil_mode)
         x = with_batch(name, axes, input)
-        spans = tuple(window.span(i, n) for i, n in enumerate(x.shape[2:]))
-        return _maxima(input, x, spans, return_indices)
+        image = tuple(x.shape[2:])
+        at = window.window(image)
+        if not return_indices and _is_small(x, at):
+            return _largest(input, x, at)
+        return _maxima(input, x, tuple(map(window.span, range(axes), image)), return_indices)
 
     max_pool.__name__ = max_pool.__qualname__ = name
     max_pool.__doc__ = f"""The maximum of each window: (batch, channels, *image), batch optional.
@@ -53,8 +65,11 @@ def _adaptive_max_pool(axes: int) -> Any:
 
     def adaptive_max_pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
         x = with_batch(name, axes, input, channels=False)
-        spans = tuple(map(adaptive_span, x.shape[2:], output_sizes(name, output_size, x)))
-        return _maxima(input, x, spans, return_indices)
+        image, output = tuple(x.shape[2:]), output_sizes(name, output_size, x)
+        at = even_window(image, output)
+        if not return_indices and at is not None and _is_small(x, at):
+            return _largest(input, x, at)
+        return _maxima(input, x, tuple(map(adaptive_span, image, output)), return_indices)
 
     adaptive_max_pool.__name__ = adaptive_max_pool.__qualname__ = name
     adaptive_max_pool.__doc__ = f"""The maxima of `output_size` windows that cover the image.
@@ -63,6 +78,16 @@ def _adaptive_max_pool(axes: int) -> Any:
     for each axis, None to keep a size. `return_indices`: the pair (maxima, their places).
     """
     return adaptive_max_pool
+
+
+def _is_small(x: Tensor, at: Window) -> bool:
+    """Whether the choice among a window's cells, which are floats, is a byte."""
+    return x.dtype.kind == "f" and math.prod(at.kernel) < NONE
+
+
+def _largest(input: Tensor, x: Tensor, at: Window) -> Tensor:
+    y = ops.maxima(x, at=at)
+    return y if x is input else y[0]
 
 
 def _maxima(input: Tensor, x: Tensor, spans: tuple[Spans, ...], return_indices: bool) -> Any:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..arrays.windows import Spans
+from ..arrays.windows import Spans, Window
 from ..core.tensor import Tensor
 from .module import Module
 
 __all__ = [
-    "Pooling", "Settings", "Sizes", "adaptive_span", "output_sizes", "sizes", "with_batch",
+    "Pooling", "Settings", "Sizes", "adaptive_span", "even_window", "output_sizes", "sizes",
+    "with_batch",
 ]  # fmt: skip
 
 Sizes = int | Sequence[int]
@@ -57,8 +59,8 @@ class Settings:
                     f"negative, but got pad={p}, kernel_size={k} and dilation={d}"
                 )
 
-    def _first(self, i: int, n: int) -> Any:
-        """Where the windows begin along axis i of length n, padding below 0."""
+    def _count(self, i: int, n: int) -> int:
+        """How many windows there are along axis i of length n."""
         k, s, p, d = self.kernel[i], self.stride[i], self.padding[i], self.dilation[i]
         room = n + 2 * p - d * (k - 1) - 1
         count = (-(-room // s) if self.ceil_mode else room // s) + 1
@@ -69,13 +71,27 @@ class Settings:
                 f"{self.name}: Given input size: {n} along axis {i} of the image. Calculated "
                 f"output size: {count}. Output size is too small"
             )
-        return np.arange(count) * s - p
+        return count
+
+    def _first(self, i: int, n: int) -> Any:
+        """Where the windows begin along axis i of length n, padding below 0."""
+        return np.arange(self._count(i, n)) * self.stride[i] - self.padding[i]
+
+    def window(self, image: tuple[int, ...]) -> Window:
+        """The windows on an image of these lengths."""
+        output = tuple(self._count(i, n) for i, n in enumerate(image))
+        return _window(image, self.kernel, output, self.stride, self.padding, self.dilation)
 
     def span(self, i: int, n: int) -> Spans:
         """The part of each window that lies in the image."""
         first, d = self._first(i, n), self.dilation[i]
         stop = np.minimum(first + (self.kernel[i] - 1) * d + 1, n)
         return Spans(first + np.maximum(-(first // d), 0) * d, stop, d)
+
+    def counts(self, i: int, n: int) -> Any:
+        """How many cells of the image each window has."""
+        span = self.span(i, n)
+        return span.stop - span.start
 
     def padded_counts(self, i: int, n: int) -> Any:
         """How many cells each window has, in the image and its padding."""
@@ -147,6 +163,18 @@ def output_sizes(name: str, output_size: Any, x: Tensor) -> tuple[int, ...]:
             f"{chosen}"
         )
     return chosen
+
+
+def even_window(image: tuple[int, ...], output: tuple[int, ...]) -> Window | None:
+    """The windows that cover an image, if all are alike: where its lengths are multiples."""
+    if 0 in output or any(n % o for n, o in zip(image, output, strict=True)):
+        return None
+    sizes, ones = tuple(n // o for n, o in zip(image, output, strict=True)), (1,) * len(image)
+    return _window(image, sizes, output, sizes, (0,) * len(image), ones)
+
+
+# The same windows are asked for at each step, and keep what was derived from them.
+_window = lru_cache(maxsize=256)(Window)
 
 
 def adaptive_span(n: int, out: int) -> Spans:

@@ -4,19 +4,21 @@ Sixth of the reading path; next: `ops/products.py`. An operation is one function
 value, then a pullback for each input, from the gradient `g` of the result to the gradient of that
 input. More of them: `mathematics.py`, `choice.py`, `activation.py`.
 
-Convention at kinks: relu'(0) = 0.
+Convention at kinks: relu'(0) = 0. What is `@fused` runs on NumPy's arrays as the kernels of
+`kernels/fused/elementwise.py`.
 """
 
 from __future__ import annotations
 
 import math
 
+from ..arrays.fused import fused
 from ..arrays.xp import xp
 from ..core.record import op
 
 __all__ = [
-    "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "relu_back", "sigmoid", "sqrt",
-    "sub", "tanh",
+    "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "sigmoid", "sqrt", "sub",
+    "tanh",
 ]  # fmt: skip
 
 # Arithmetic ---------------------------------------------------------------------------------------
@@ -91,6 +93,7 @@ power = pow  # NumPy's name
 
 
 @op
+@fused
 def exp(x):
     """e^x."""
     y = xp(x).exp(x)
@@ -98,6 +101,7 @@ def exp(x):
 
 
 @op
+@fused
 def log(x):
     """The natural logarithm of x."""
     return xp(x).log(x), lambda g: g / x
@@ -114,6 +118,7 @@ def sqrt(x):
 
 
 @op
+@fused
 def tanh(x):
     """tanh(x), the hyperbolic tangent."""
     y = xp(x).tanh(x)
@@ -121,6 +126,7 @@ def tanh(x):
 
 
 @op
+@fused
 def sigmoid(x):
     """1 / (1 + e^-x)."""
     y = xp(x).sigmoid(x)
@@ -128,10 +134,7 @@ def sigmoid(x):
 
 
 @op
+@fused
 def relu(x):
     """max(x, 0), with slope 0 at 0."""
     return xp(x).maximum(x, 0), lambda g: xp(g).relu_back(g, x)
-
-
-def relu_back(g, x):
-    return g * (x > 0)

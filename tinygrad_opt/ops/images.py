@@ -5,27 +5,35 @@
 
 from __future__ import annotations
 
+import math
+from operator import itemgetter
 from typing import Any, NamedTuple
 
+from ..arrays.windows import Window
 from ..arrays.xp import array_namespace, xp
 from ..core.record import op
+from .shared_work import shared
 
 __all__ = [
-    "columns", "convolve", "convolve_input", "convolve_weight", "pick", "resample", "spread",
-    "uncolumns",
+    "columns", "convolve", "convolve_input", "convolve_slopes", "convolve_weight", "maxima",
+    "means", "pick", "pick_maxima", "resample", "spread", "spread_maxima", "spread_means",
+    "uncolumns", "window_maxima",
 ]  # fmt: skip
 
 
 @op
 def convolve(x, w, bias, *, at):
     # y[n, o, p] = b[o] + sum over channel c and tap t of w[o, c, t] x[n, c, p * stride + t]
-    axes = (0, *range(2, len(x.shape)))
-    return (
-        xp(x).convolve(x, w, bias, at=at),
-        lambda g: xp(g).convolve_input(g, w, at=at),
-        lambda g: xp(g).convolve_weight(g, x, at=at),
-        lambda g: xp(g).sum(g, axis=axes),
+    to_w, to_bias = shared(
+        lambda g: xp(g).convolve_slopes(g, x, at=at), itemgetter(0), itemgetter(1)
     )
+    y = xp(x).convolve(x, w, bias, at=at)
+    return y, lambda g: xp(g).convolve_input(g, w, at=at), to_w, to_bias
+
+
+def convolve_slopes(g: Any, x: Any, at: Window) -> tuple[Any, Any]:
+    """The gradients of a convolution's filters and bias, from that of its result."""
+    return convolve_weight(g, x, at=at), xp(g).sum(g, axis=(0, *range(2, len(g.shape))))
 
 
 @op
@@ -58,7 +66,49 @@ def uncolumns(patches, *, at):
     return xp(patches).uncolumns(patches, at=at), lambda g: xp(g).columns(g, at=at)
 
 
-# Picking cells of images by place, and weighted sums along an axis: what pooling is made of -------
+# Maxima and means of windows ----------------------------------------------------------------------
+
+
+@op
+def maxima(x, *, at):
+    """The largest cell of each window: the first of equal ones, which alone gets the gradient."""
+    y, choice = xp(x).window_maxima(x, at=at)
+    return y, lambda g: xp(g).spread_maxima(g, choice=choice, at=at)
+
+
+def window_maxima(x: Any, at: Window) -> tuple[Any, Any]:
+    """What `maxima` takes from its namespace, on Tensors: the maxima, and which taps they are."""
+    _, choice = xp(x.array).window_maxima(x.array, at)
+    return pick_maxima(x, choice=choice, at=at, missing=-math.inf), choice
+
+
+@op
+def spread_maxima(g_out, *, choice, at):
+    y = xp(g_out).spread_maxima(g_out, choice=choice, at=at)
+    return y, lambda g: xp(g).pick_maxima(g, choice=choice, at=at)
+
+
+@op
+def pick_maxima(x, *, choice, at, missing=0.0):
+    """The chosen cells of x; `missing` where a window has none."""
+    y = xp(x).pick_maxima(x, choice=choice, at=at, missing=missing)
+    return y, lambda g: xp(g).spread_maxima(g, choice=choice, at=at)
+
+
+@op
+def means(x, *, at, weights):
+    """The sum of each window's cells, times its weight; `weights` is for each axis of windows."""
+    y = xp(x).means(x, at=at, weights=weights)
+    return y, lambda g: xp(g).spread_means(g, at=at, weights=weights)
+
+
+@op
+def spread_means(g_out, *, at, weights):
+    y = xp(g_out).spread_means(g_out, at=at, weights=weights)
+    return y, lambda g: xp(g).means(g, at=at, weights=weights)
+
+
+# Picking cells of images by place, and weighted sums along an axis --------------------------------
 
 
 @op

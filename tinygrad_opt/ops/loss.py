@@ -1,7 +1,7 @@
 """Losses that are operations of their own, because training steps spend their time there.
 
-The cross-entropy of classes has three twins: array code in `arrays/namespace.py`, the kernel for
-small batches in `kernels/fused/softmax.py`, and that for recorded gradients in `ops/__init__.py`.
+The cross-entropy of classes has three twins: array code in `arrays/namespace.py`, the kernel in
+`kernels/fused/softmax.py`, and that for recorded gradients at the end of this file.
 `tests/test_twins.py` holds them equal.
 """
 

@@ -46,7 +46,7 @@ def launch(rule: kernels.UpdateRule, run: Run, coefficients: tuple[float, ...]) 
     sign, wd, decay = known.get("sign", 1.0), known.get("wd", 0.0), known.get("decay", 1.0)
     p, g = run.arrays[:2]
     kernels.cautious.launch((p, g, before), (sign, wd, decay))
-    bounds = run.bounds()
+    bounds = run.offsets
     kept, sizes = reduce.nonzeros(before, bounds), np.maximum(np.diff(bounds), 1)
     stretch = 1.0 / np.maximum(kept / sizes, _LEAST_SHARE)
     kernels.step_along.launch_parts((p, before), bounds, (1.0, stretch))

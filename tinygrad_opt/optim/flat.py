@@ -45,7 +45,8 @@ class Run:
         self.start, self.stop = start, stop  # parameters start <= i < stop of the group
         self.host: FlatGroup | None = None  # of a guest: whose numbers start and stop are
         self.params = flat.params[start:stop]
-        self.offsets = flat.offsets[start : stop + 1]
+        first = flat.offsets[start]
+        self.offsets = [offset - first for offset in flat.offsets[start : stop + 1]]
         self.arrays = arrays
         self.steps = flat.steps[start:stop]
         self.taken = int(self.steps[0])
@@ -54,15 +55,9 @@ class Run:
 
     def parts(self, *others: Any) -> Iterator[tuple[Tensor, tuple[Any, ...]]]:
         """Each parameter with its own part of `arrays`, and of `others` that are as long; flat."""
-        first = self.offsets[0]
         arrays = (*self.arrays, *others)
         for p, a, b in zip(self.params, self.offsets, self.offsets[1:], strict=False):
-            yield p, tuple(array[a - first : b - first] for array in arrays)
-
-    def bounds(self) -> list[int]:
-        """Where each parameter's part begins in `arrays`, and the end."""
-        first = self.offsets[0]
-        return [offset - first for offset in self.offsets] if first else self.offsets
+            yield p, tuple(array[a:b] for array in arrays)
 
     def finish(self, t: int) -> None:
         """Count the step, write back what was done on a copy, and tell older graphs of it."""

@@ -79,7 +79,7 @@ class LAMB(Optimizer):
         if not group["adapt"]:
             kernels.step_along.launch((values, direction), (1.0, lr))
             return
-        bounds = run.bounds()
+        bounds = run.offsets
         sizes, lengths = reduce.norms(values, bounds), reduce.norms(direction, bounds)
         ratios = _trust_ratios(sizes, lengths, group["trust_clip"])
         kernels.step_along.launch_parts((values, direction), bounds, (1.0, lr * ratios))
@@ -134,7 +134,7 @@ class LARS(Optimizer):
         if not group["adapt"]:
             rule.launch(run.arrays, self.usual(group, t, lr=lr))
             return
-        bounds = run.bounds()
+        bounds = run.offsets
         sizes, slopes = (reduce.norms(array, bounds) for array in run.arrays[:2])
         rates = lr * _rate_ratios(sizes, slopes, group)
         rule.launch_parts(run.arrays, bounds, self.usual(group, t, lr=rates))

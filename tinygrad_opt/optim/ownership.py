@@ -81,7 +81,9 @@ def gather(away: list[tuple[GradSlot, Any]]) -> list[GradSlot]:
     buffer = away[0][0].buffer
     kind, dtype = type(buffer), buffer.dtype
     left: list[GradSlot] = []
-    pieces: list[tuple[int, int, list[Any]]] = []  # start and stop in the buffer, and what goes there
+    pieces: list[
+        tuple[int, int, list[Any]]
+    ] = []  # start and stop in the buffer, and what goes there
     start = stop = 0
     arrays: list[Any] = []
     for slot, g in away:

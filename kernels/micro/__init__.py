@@ -1,0 +1,156 @@
+"""Loops written instruction by instruction: where each cycle counts, and compiling must be short.
+
+`writer.py` has the language, `tiles.py` blocks of sums in registers. `loops` here compiles such
+loops, keeps the machine code on disk, and runs them on the threads of the pool.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache as remembered
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from .. import pool
+from ..compiler import cache
+from .tiles import registers
+from .writer import WORD, Kind, Number, Writer
+
+__all__ = ["Kind", "Number", "Writer", "kind_of", "loops"]
+
+ARRAYS = 4  # that loops take beside their plan
+
+# A cached kernel does not know what else it was made from: a digest of the files tells.
+_TEXT = """\
+# Written by tinygrad_opt.kernels.micro. Of {source}.
+from numba import cfunc
+from tinygrad_opt.kernels.micro import written
+
+loops = written("{module}", "{name}", "{dtype}", {width}, {registers})
+
+
+@cfunc("void(int64, int64, int64, int64, int64, int64, int64)", nopython=True, cache={cache})
+def {name}(first, last, plan, x, y, z, to):
+    loops(first, last, plan, x, y, z, to)
+"""
+
+# One for all loops, which it calls by their address: so none of them is compiled twice.
+_RUN = """\
+# Written by tinygrad_opt.kernels.micro. Of {source}.
+from numba import njit
+from tinygrad_opt.kernels.micro import address, call
+from tinygrad_opt.kernels.pool import split
+
+
+@njit(nogil=True, cache={cache}, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def part(first, last, body, plan, x, y, z, to):
+    call(body, first, last, plan, x, y, z, to)
+
+
+@njit("void(int64, int64, int64, int64[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1])",
+      nogil=True, cache={cache})
+def run(body, count, grain, plan, x, y, z, to):
+    split(part, count, grain, body, address(plan), address(x), address(y), address(z), address(to))
+"""
+
+_BYTE = np.dtype(np.uint8)
+_NOTHING = np.empty(0, _BYTE)
+
+
+@remembered
+def kind_of(char: str) -> Kind:
+    """Vectors of float32, "f", or float64, "d", as this processor's registers hold them."""
+    return Kind(np.dtype(char).name, *registers())
+
+
+@remembered
+def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
+    """The function (count, grain, plan, *arrays) that runs loops on all of range(count).
+
+    Args:
+        write: a function (f, kind, first, last, plan, x, y, z, to) at the top of a module; its
+            numbers are a part of the range, and addresses.
+        char: of `kind`: "f" for float32, "d" for float64.
+
+    The function's arguments: `grain`, how much of the range one thread does at once; `plan`, one
+    axis of integers of 64 bits; up to four arrays, all contiguous, of any type and shape.
+    """
+    kind, module, name = kind_of(char), write.__module__, write.__name__
+    body = cache.load(
+        name,
+        lambda on_disk: _TEXT.format(
+            source=_source(module), module=module, name=name, dtype=kind.dtype, width=kind.width,
+            registers=kind.registers, cache=on_disk,
+        ),
+    ).address  # fmt: skip
+    run = _runner()
+
+    def launch(count: int, grain: int, plan: Any, *arrays: Any) -> None:
+        flat = [a.reshape(-1).view(_BYTE) for a in arrays]
+        run(body, count, grain, plan, *flat, *(_NOTHING,) * (ARRAYS - len(flat)))
+
+    return launch
+
+
+@remembered
+def _runner() -> Any:
+    return pool.load(
+        "run", lambda on_disk: _RUN.format(source=_source(__name__), cache=on_disk)
+    )  # fmt: skip
+
+
+@remembered
+def _source(module: str) -> str:
+    """A digest of the files in this folder and in the module's."""
+    folders = {Path(__file__).parent, Path(str(import_module(module).__file__)).parent}
+    files = sorted(file for folder in folders for file in folder.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+# For the texts above ------------------------------------------------------------------------------
+
+
+@intrinsic
+def call(typing, body, first, last, plan, x, y, z, to):  # type: ignore[no-untyped-def]
+    """Calls what stands at the address `body`."""
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        kind = ir.FunctionType(ir.VoidType(), [WORD] * 7)
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), values[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 8), generate
+
+
+@intrinsic
+def address(typing, array):  # type: ignore[no-untyped-def]
+    """Where an array's first element stands."""
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        made = context.make_array(signature.args[0])(context, builder, values[0])
+        return builder.ptrtoint(made.data, WORD)
+
+    return types.int64(array), generate
+
+
+def written(module: str, name: str, dtype: str, width: int, registers: int) -> Any:
+    """The loops that `module.name(f, kind, first, last, ...)` writes, for use within Numba."""
+    write = getattr(import_module(module), name)
+
+    @intrinsic
+    def loops(typing, first, last, plan, x, y, z, to):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+            numbers = [Number(builder, value) for value in values]
+            write(Writer(context, builder), Kind(dtype, width, registers), *numbers)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 7), generate
+
+    return loops

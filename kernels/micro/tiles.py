@@ -1,0 +1,169 @@
+"""Blocks of sums of products in registers, and rows turned into columns.
+
+`tile` holds a block of sums in registers until all products are added up:
+
+    C[i, j] = sum over k of A[i, k] B[k, j]     i: a few rows, j: a few vectors
+
+Where rows, columns and products stand is read from tables of byte offsets: an element of A at
+`row[i] + step_a[k]`, a vector of B at `column[j] + step_b[k]`. With the right tables the sum is a
+matrix product, a convolution with any stride, padding and dilation, or one of its gradients,
+without a matrix of patches. The tables cost two loads in the time of twelve multiplications.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba.core.registry import cpu_target
+
+from .writer import Kind, Number, Writer
+
+__all__ = ["SPAN", "Registers", "Table", "gather", "registers", "scatter", "tile"]
+
+
+class Registers(NamedTuple):
+    """The vector registers of a processor: how many bytes each holds, and how many there are."""
+
+    width: int
+    count: int
+
+
+@cache
+def registers() -> Registers:
+    """Those of the processor that Numba compiles for."""
+    machine, _, features = cpu_target.target_context.codegen().magic_tuple()
+    has = set(features.split(","))
+    if "+avx512f" in has:
+        return Registers(64, 32)
+    if "+avx2" in has:
+        return Registers(32, 16)
+    if machine.partition("-")[0] in ("aarch64", "arm64"):
+        return Registers(16, 32)
+    return Registers(16, 16)
+
+
+SPAN = 6  # vectors: a multiple of the width of all blocks with few rows
+
+
+class Table(NamedTuple):
+    """An array, and the byte offsets of what is read of it: one table by place, one by product."""
+
+    start: Number
+    places: Number
+    steps: Number
+
+
+def tile(
+    f: Writer, kind: Kind, shape: tuple[int, int], a: Table, b: Table, count: Any,
+    spread: bool = True,
+) -> list[list[Any]]:  # fmt: skip
+    """Writes a block's sums of `count` products; returns them, row by row.
+
+    Args:
+        f: where to write.
+        kind: of the vectors.
+        shape: rows and vectors of the block, so that the sums and the fewer of both, and one more,
+            have room in the registers.
+        a: for each row and product a number, for all lanes; or a vector, see `spread`.
+        b: for each column and product a vector.
+        count: how many products are added up; 0 or more.
+        spread: False: a holds vectors, too, and products are added up lane by lane.
+    """
+    rows, vectors = shape
+    left = [a.start + f.word(a.places, i) for i in range(rows)]
+    right = [b.start + f.word(b.places, j) for j in range(vectors)]
+
+    def products(k: Number, sums: list[Any]) -> list[Any]:
+        to_left, to_right = f.word(a.steps, k), f.word(b.steps, k)
+        places = [p + to_left for p in left], [p + to_right for p in right]
+        return _products(f, kind, *places, sums, spread)
+
+    zero = ir.Constant(kind.vector, [0] * kind.lanes)
+    sums = f.fold(f.number(count), [zero] * (rows * vectors), products)
+    return [sums[i * vectors : (i + 1) * vectors] for i in range(rows)]
+
+
+def _products(
+    f: Writer, kind: Kind, a: list[Number], b: list[Number], sums: list[Any], spread: bool
+) -> list[Any]:
+    """The sums with the next products. Of the operands the fewer are held in registers."""
+    new = list(sums)
+    load_a = f.spread if spread else f.vector
+    if len(b) <= len(a):
+        held = [f.vector(place, kind) for place in b]
+        for i, place in enumerate(a):
+            value = load_a(place, kind)
+            for j, other in enumerate(held):
+                n = i * len(b) + j
+                new[n] = f.multiply_add(value, other, new[n], kind)
+    else:
+        held = [load_a(place, kind) for place in a]
+        for j, place in enumerate(b):
+            value = f.vector(place, kind)
+            for i, other in enumerate(held):
+                n = i * len(b) + j
+                new[n] = f.multiply_add(other, value, new[n], kind)
+    return new
+
+
+def _turn(f: Writer, kind: Kind, source: list[Number], target: list[Number]) -> None:
+    """Writes the columns of the rows at `source` to the rows at `target`, through registers."""
+    block = [f.vector(place, kind) for place in source]
+    # Blocks of 2^n x 2^n change places across the diagonal, the largest first.
+    lanes, half = kind.lanes, kind.lanes // 2
+    while half:
+        low = [c if not c & half else lanes + c - half for c in range(lanes)]
+        high = [c + half if not c & half else lanes + c for c in range(lanes)]
+        for i in range(lanes):
+            if not i & half:
+                a, b = block[i], block[i + half]
+                block[i], block[i + half] = f.shuffled(a, b, low), f.shuffled(a, b, high)
+        half //= 2
+    for place, value in zip(target, block, strict=True):
+        f.put_vector(place, value, kind)
+
+
+def gather(
+    f: Writer, kind: Kind, source: Number, pitch: Any, rows: Any, count: Any, target: Number,
+    to_pitch: Any, zeros: Number,
+) -> None:  # fmt: skip
+    """Writes target[k, lane] = source[lane, k] for k below `count`; lanes from `rows` on get zeros.
+
+    `pitch` and `to_pitch` are the bytes from one row to the next; at `zeros` stands a vector of
+    them.
+    """
+    rows, count = f.number(rows), f.number(count)
+    lanes = range(kind.lanes)
+    from_rows = [f.choose(rows > i, source + i * f.number(pitch), zeros) for i in lanes]
+    with f.either(count >= kind.lanes) as (then, otherwise):
+        with then, f.loop(0, count, kind.lanes) as start:
+            k = f.least(start, count - kind.lanes)  # the last block begins earlier
+            shift = [f.choose(rows > i, k * kind.size, 0) for i in lanes]
+            _turn(f, kind, [p + s for p, s in zip(from_rows, shift, strict=True)],
+                  [target + (k + i) * to_pitch for i in lanes])  # fmt: skip
+        with otherwise, f.loop(0, count) as k:
+            for lane, row in enumerate(from_rows):
+                value = f.get(row + f.choose(rows > lane, k * kind.size, 0), kind)
+                f.put(target + k * to_pitch + lane * kind.size, value, kind)
+
+
+def scatter(
+    f: Writer, kind: Kind, source: Number, pitch: Any, count: Any, target: Number, to_pitch: Any,
+    rows: Any, spare: Number,
+) -> None:  # fmt: skip
+    """Writes target[lane, k] = source[k, lane] for k below `count` and lanes below `rows`.
+
+    `spare` is the address of a vector that may be overwritten.
+    """
+    rows, count = f.number(rows), f.number(count)
+    with f.either(count >= kind.lanes) as (then, otherwise):
+        with then, f.loop(0, count, kind.lanes) as start:
+            k = f.least(start, count - kind.lanes)
+            to_rows = [target + f.number(to_pitch) * i + k * kind.size for i in range(kind.lanes)]
+            _turn(f, kind, [source + (k + i) * pitch for i in range(kind.lanes)],
+                  [f.choose(rows > i, p, spare) for i, p in enumerate(to_rows)])  # fmt: skip
+        with otherwise, f.loop(0, rows) as lane, f.loop(0, count) as k:
+            value = f.get(source + k * pitch + lane * kind.size, kind)
+            f.put(target + lane * to_pitch + k * kind.size, value, kind)
