@@ -34,8 +34,8 @@ class LAMB(Optimizer):
 
     u = Adam's direction + weight_decay * p;  p = p - lr * |p| / |u| * u
     The ratio |p| / |u| is 1 where one of the norms is 0, and everywhere in a group with adapt=False
-    (for biases and norms: then it is Adam). A step is Adam's averages and u, all norms, and the step
-    along u: a few launches, however many parameters there are.
+    (for biases and norms: then it is Adam). A step is Adam's averages and u, all norms, then the
+    step along u: a few launches, however many parameters there are.
 
     {settings}
     state: `step`, `exp_avg` (m), `exp_avg_sq` (v).  Raises ValueError for settings out of range.
@@ -144,6 +144,4 @@ class LARS(Optimizer):
 def _rate_ratios(sizes: Any, slopes: Any, group: dict[str, Any]) -> Any:
     """Equation 6 for each parameter, or 1 where that says nothing."""
     scales = slopes + group["weight_decay"] * sizes + group["eps"]
-    return np.where(
-        (sizes > 0) & (slopes > 0), group["trust_coefficient"] * sizes / scales, 1.0
-    )
+    return np.where((sizes > 0) & (slopes > 0), group["trust_coefficient"] * sizes / scales, 1.0)

@@ -140,9 +140,9 @@ def gather(away: list[tuple[GradSlot, Any]]) -> list[GradSlot]:
         arrays.append(array)
         stop = slot.stop
     concatenate = array_namespace(buffer).concatenate
-    for start, stop, arrays in (*pieces, (start, stop, arrays)):
-        if arrays:
-            concatenate(arrays, None, out=buffer[start:stop])
+    for a, b, piece in (*pieces, (start, stop, arrays)):
+        if piece:
+            concatenate(piece, None, out=buffer[a:b])
     return left
 
 
