@@ -139,7 +139,7 @@ class Prodigy(Optimizer):
         # must not change a bit.
         change = size = 0.0
         products, lengths = reduce.dots(g, way, run.offsets), reduce.magnitudes(s, run.offsets)
-        for product, length in zip(products, lengths, strict=True):
+        for product, length in zip(products.tolist(), lengths.tolist(), strict=True):
             change += growth * rate * product
             size += length
         return change, size
