@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 from numba.core import cgutils
 
-__all__ = ["Kind", "Number", "Writer", "WORD"]
+__all__ = ["WORD", "Kind", "Number", "Writer"]
 
 WORD, BYTE = ir.IntType(64), ir.IntType(8)
 _INDEX = ir.IntType(32)
@@ -74,7 +74,9 @@ class Number:
 
     def _with(self, operation: str, other: Any, swapped: bool = False) -> Number:
         a, b = self.value, _value(other)
-        return Number(self.builder, getattr(self.builder, operation)(*((b, a) if swapped else (a, b))))
+        return Number(
+            self.builder, getattr(self.builder, operation)(*((b, a) if swapped else (a, b)))
+        )
 
     def __add__(self, other: Any) -> Number:
         return self._with("add", other)
@@ -302,7 +304,9 @@ class Writer:
 
     def byte(self, place: Number) -> Number:
         """The byte at an address, from 0 to 255."""
-        return Number(self.builder, self.builder.zext(self.builder.load(self.pointer(place, BYTE)), WORD))
+        return Number(
+            self.builder, self.builder.zext(self.builder.load(self.pointer(place, BYTE)), WORD)
+        )
 
     def bytes(self, place: Number, kind: Kind) -> Any:
         """As many bytes as a vector has lanes, from 0 to 255."""

@@ -113,7 +113,9 @@ WEIGHTS = (0.5, 2.0), (1.0, -1.0, 0.25)
 
 def np_weighted(x):
     """The sums of APART's windows times WEIGHTS."""
-    return np_windows(x, lambda cells, count: cells.sum(-1), 2, 2, 1)[:, :, :2, :3] * np.outer(*WEIGHTS)
+    return np_windows(x, lambda cells, count: cells.sum(-1), 2, 2, 1)[:, :, :2, :3] * np.outer(
+        *WEIGHTS
+    )
 
 
 def np_spread(g):

@@ -13,7 +13,7 @@ from ...micro.lines import deal
 from ...micro.tiles import gather
 from ...micro.writer import Kind, Number, Writer
 
-__all__ = ["NAMES", "At", "Unit", "multiples", "pack"]
+__all__ = ["NAMES", "At", "Unit", "pack"]
 
 NAMES = (
     "groups", "channels", "rows",  # channels of the image and of the result, in a group
@@ -71,12 +71,6 @@ class Unit:
 
     def __getattr__(self, name: str) -> Number:
         return self._numbers[name]
-
-
-def multiples(f: Writer, table: Number, count: Any, step: Any) -> None:
-    """Writes 0, step, 2 step, ... into a table."""
-    with f.loop(0, count) as i:
-        f.set_word(table, i, i * step)
 
 
 def _pack_rows(f: Writer, kind: Kind, at: At, unit: Unit, source: Number, target: Number) -> None:

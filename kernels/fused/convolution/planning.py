@@ -186,11 +186,16 @@ class _Draft:
         height, width = task.image[1:]
         for n0, n, axis, line, lines in self.units:
             if self.samples:
-                n0, there = n0 * self.kind.lanes, min(self.kind.lanes, task.batch - n0 * self.kind.lanes)
+                n0, there = (
+                    n0 * self.kind.lanes,
+                    min(self.kind.lanes, task.batch - n0 * self.kind.lanes),
+                )
             else:
                 there = n
             (z, planes, i), (y, high, j), (x, wide, k) = (
-                steps.inside(task.image[a], packed.size[a], packed.step[a], line * (a == axis), task.back)
+                steps.inside(
+                    task.image[a], packed.size[a], packed.step[a], line * (a == axis), task.back
+                )
                 for a, steps in enumerate(task.axes)
             )
             yield dict(
@@ -211,7 +216,9 @@ class _Draft:
                     place = np.add.outer(np.arange(n) * (self.plane // self.width), place).ravel()
                     cell = np.add.outer(np.arange(n) * windows, cell).ravel()
                 elif self.lanes == "positions":
-                    place, cell = (_vectors(a, self.task.counts[2], self.kind.lanes) for a in (place, cell))
+                    place, cell = (
+                        _vectors(a, self.task.counts[2], self.kind.lanes) for a in (place, cell)
+                    )
                 exact.append(len(place))
                 repeated = self._whole(len(place))
                 ranges += [start, start + len(repeated)]
@@ -244,7 +251,9 @@ class _Draft:
         for part in self.largest.parts:
             tap += [before, len(part.taps)]
             before += len(part.taps)
-            shifts.append(np.add.outer(np.arange(self.block) * self.channel, part.shifts * self.width))
+            shifts.append(
+                np.add.outer(np.arange(self.block) * self.channel, part.shifts * self.width)
+            )
             sources.append(np.add.outer(np.arange(task.channels) * step, part.taps))
         ones = [] if self.lanes == "channels" else [self.block * self.channel]  # see `slopes.py`
         margin = [0] * (self.kind.tall + SPAN)  # read by the last blocks, which are not full
@@ -265,7 +274,11 @@ class _Draft:
         elif task.slopes:
             slots = max(tables["count"])
         else:
-            slots = 0 if self.direct or self.lanes == "channels" else len(self._whole(max(tables["count"])))
+            slots = (
+                0
+                if self.direct or self.lanes == "channels"
+                else len(self._whole(max(tables["count"])))
+            )
         parts, size = len(largest.parts), kind.size
         blocks, splits, work = -(-task.channels // self.block), 1, self._work()
         if task.slopes:

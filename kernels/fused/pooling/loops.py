@@ -106,7 +106,10 @@ def maxima(
                         now, which = values[2 * i], values[2 * i + 1]
                         seen = f.vector(cells + place * size + tap, kind)
                         better = f.either_of(f.larger(seen, now), f.is_nan(seen))
-                        new += [f.select(better, seen, now), f.select(better, f.all(t, kind), which)]
+                        new += [
+                            f.select(better, seen, now),
+                            f.select(better, f.all(t, kind), which),
+                        ]
                     return new
 
                 begin = [v for p in places for v in (least, f.bytes(start + p, kind))]
@@ -135,16 +138,28 @@ def spread_maxima(
     def body(n: Number, there: Number) -> None:
         with f.either(at.pairs > 0) as (then, otherwise):
             with then, f.loop(n, n + there) as i:
-                _spread_pairs(f, kind, at, g + i * each * kind.size, choice + i * each, dx + i * cells * kind.size)
+                _spread_pairs(
+                    f,
+                    kind,
+                    at,
+                    g + i * each * kind.size,
+                    choice + i * each,
+                    dx + i * cells * kind.size,
+                )
             with otherwise, f.loop(n, n + there) as i:
-                _add_chosen(f, kind, at, g + i * each * kind.size, choice + i * each, dx + i * cells * kind.size)
+                _add_chosen(
+                    f,
+                    kind,
+                    at,
+                    g + i * each * kind.size,
+                    choice + i * each,
+                    dx + i * cells * kind.size,
+                )
 
     _batches(f, at, first, last, body)
 
 
-def _add_chosen(
-    f: Writer, kind: Kind, at: _At, g: Number, choice: Number, dx: Number
-) -> None:
+def _add_chosen(f: Writer, kind: Kind, at: _At, g: Number, choice: Number, dx: Number) -> None:
     """Writes one image, window by window."""
     size, line, along, taps = kind.size, at.line, at.along, at.taps
     f.clear(dx, at.rows * at.width * size)
@@ -158,9 +173,7 @@ def _add_chosen(
                 f.put(place, f.add(f.get(place, kind), f.get(g + m * size, kind)), kind)
 
 
-def _spread_pairs(
-    f: Writer, kind: Kind, at: _At, g: Number, choice: Number, dx: Number
-) -> None:
+def _spread_pairs(f: Writer, kind: Kind, at: _At, g: Number, choice: Number, dx: Number) -> None:
     """The same of windows that lie side by side and are two cells wide: whole vectors of them."""
     size, line, width = kind.size, at.line, at.width
     zero = ir.Constant(kind.vector, [0] * kind.lanes)
@@ -214,7 +227,10 @@ def means(
 
                 def more(t: Number, values: list[Any]) -> list[Any]:
                     tap = at.entry("shift", t)
-                    return [f.add(v, f.vector(p + tap, kind)) for v, p in zip(values, places, strict=True)]
+                    return [
+                        f.add(v, f.vector(p + tap, kind))
+                        for v, p in zip(values, places, strict=True)
+                    ]
 
                 found = f.fold(taps, [zero, zero], more)
                 for i, value in enumerate(found):

@@ -61,7 +61,9 @@ def first_taps(
 ) -> Any:
     """For each window the first of its taps that lies in the image, or NONE: (*output) uint8."""
     first, outside = np.zeros((1,) * len(image), np.int64), np.zeros((1,) * len(image), bool)
-    for a, (n, k, o, s, p, d) in enumerate(zip(image, kernel, output, stride, low, dilation, strict=True)):
+    for a, (n, k, o, s, p, d) in enumerate(
+        zip(image, kernel, output, stride, low, dilation, strict=True)
+    ):
         shape = [1] * len(image)
         shape[a] = o
         start = np.arange(o) * s - p
@@ -91,7 +93,9 @@ def plan(
     def phase_of(place: Any) -> int:
         return _flat([t % s for t, s in zip(place, stride, strict=True)], stride) * phase
 
-    rows = list(itertools.product(range(low[0], low[0] + image[0]), range(low[1], low[1] + image[1])))
+    rows = list(
+        itertools.product(range(low[0], low[0] + image[0]), range(low[1], low[1] + image[1]))
+    )
     at_row = [
         phase_of((z, y, 0)) + _flat([z // stride[0], y // stride[1], low[2] // stride[2]], size)
         for z, y in rows
