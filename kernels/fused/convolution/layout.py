@@ -35,9 +35,9 @@ class Part(NamedTuple):
 class Box(NamedTuple):
     """One axis of a box, or all three.
 
-    `packed`: cells of the packed image; `size` of them are the image's every `step`-th. `phases`: they
-    stand in so many groups, each of every phases-th cell, so that what windows with a stride see
-    lies side by side.
+    `packed`: cells of the packed image; `size` of them are the image's every `step`-th. `phases`:
+    they stand in so many groups, each of every phases-th cell, so that what windows with a stride
+    see lies side by side.
     """
 
     packed: Any
@@ -129,12 +129,12 @@ def box(axes: list[Box], counts: Sizes, kernel: Sizes) -> Box:
 
 
 def boxes(
-    counts: Sizes, batch: int, cells: int, whole: int, most: int
+    counts: Sizes, batch: int, cells: int, whole: Sizes, most: int
 ) -> Iterator[tuple[int, int, int, int, int]]:
     """(first sample, samples, axis, first line, lines) of boxes of about `cells` cells.
 
     Several samples, if small, make a box; one that is large is cut along the first axis that has a
-    length. `whole`: lines in a box are a multiple of it. `most`: samples in a box.
+    length. `whole`: along each axis, lines in a box are a multiple of it. `most`: samples in a box.
     """
     axis = next((a for a, n in enumerate(counts) if n > 1), 2)
     plane = math.prod(counts)
@@ -146,7 +146,7 @@ def boxes(
         return
     lines = max(1, cells // (plane // counts[axis]))
     lines = -(-counts[axis] // -(-counts[axis] // lines))  # all of about one length
-    lines = -(-lines // whole) * whole
+    lines = -(-lines // whole[axis]) * whole[axis]
     for sample in range(batch):
         for first in range(0, counts[axis], lines):
             yield sample, 1, axis, first, min(lines, counts[axis] - first)

@@ -157,7 +157,7 @@ class _Draft:
         work, windows = self._work() / task.groups / SETS, batch * math.prod(task.counts)
         if work > CYCLES and not task.slopes:  # so that several threads have something to do
             cells = min(cells, max(24, windows // SETS))
-        whole = max(axis.stride for axis in task.axes) if task.back else 1
+        whole = tuple(axis.stride if task.back else 1 for axis in task.axes)
         return boxes(task.counts, batch, max(1, cells), whole, most)
 
     def _work(self) -> float:
