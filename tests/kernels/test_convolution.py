@@ -17,7 +17,7 @@ from tinygrad_opt.arrays.windows import Window
 from tinygrad_opt.kernels import micro, threads
 from tinygrad_opt.kernels.fused import convolution
 from tinygrad_opt.kernels.fused.convolution import loops, planning, slopes
-from tinygrad_opt.kernels.fused.convolution.layout import Axis, box, boxes
+from tinygrad_opt.kernels.fused.convolution.layout import Axis, box, strips
 
 WAYS = ["channels", "positions", "samples"]
 ONES, ZEROS = (1, 1, 1), (0, 0, 0)
@@ -82,16 +82,19 @@ def test_places_and_shifts_of_three_axes_add_up():
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (((1, 4, 4), 5, 40, ONES, 99), [(0, 2, 1, 0, 4), (2, 2, 1, 0, 4), (4, 1, 1, 0, 4)]),
-        (((1, 4, 4), 2, 40, ONES, 1), [(0, 1, 1, 0, 4), (1, 1, 1, 0, 4)]),
-        (((1, 7, 4), 1, 13, ONES, 9), [(0, 1, 1, 0, 3), (0, 1, 1, 3, 3), (0, 1, 1, 6, 1)]),
-        (((1, 7, 4), 1, 8, (1, 2, 3), 9), [(0, 1, 1, 0, 2), (0, 1, 1, 2, 2), (0, 1, 1, 4, 2),
-                                   (0, 1, 1, 6, 1)]),
-        (((1, 1, 9), 1, 5, ONES, 9), [(0, 1, 2, 0, 5), (0, 1, 2, 5, 4)]),
+        (((1, 4, 4), 40, ONES), (1, [(0, 4)])),
+        (((1, 7, 4), 13, ONES), (1, [(0, 3), (3, 3), (6, 1)])),
+        (((1, 7, 4), 8, (1, 2, 3)), (1, [(0, 2), (2, 2), (4, 2), (6, 1)])),
+        (((3, 2, 2), 5, ONES), (0, [(0, 1), (1, 1), (2, 1)])),
+        (((1, 1, 9), 5, ONES), (2, [(0, 5), (5, 4)])),
+        (((1, 1, 9), 4, ONES, 4), (2, [(0, 5), (5, 4)])),
+        (((1, 1, 17), 2, ONES, 8), (2, [(0, 9), (9, 8)])),
+        (((1, 1, 7), 2, ONES, 8), (2, [(0, 7)])),
+        (((1, 1, 1), 5, ONES), (2, [(0, 1)])),
     ],
-)  # fmt: skip
-def test_boxes(arguments, expected):
-    assert list(boxes(*arguments)) == expected
+)
+def test_strips(arguments, expected):
+    assert strips(*arguments) == expected
 
 
 # The three ways -----------------------------------------------------------------------------------
@@ -108,6 +111,8 @@ SIDES = {  # image, kernel, stride, padding, dilation of the last two axes; batc
     "one tap": ((6, 17), (1, 1), (1, 1), (0, 0), (1, 1), 5, 1, 20),
     "more padding than image": ((2, 9), (1, 3), (1, 1), (3, 4), (1, 1), 2, 1, 2),
     "small": ((2, 2), (2, 2), (1, 1), (1, 1), (1, 1), 17, 2, 3),
+    "a long line": ((1, 5001), (1, 3), (1, 2), (0, 1), (1, 1), 2, 1, 40),
+    "a long column": ((3000, 1), (3, 1), (1, 1), (1, 0), (1, 1), 2, 1, 9),
 }
 
 

@@ -60,10 +60,8 @@ def channel_slopes(
             with f.loop(task.first, task.end) as i:
                 unit = Unit(f, at, i)
                 pack(f, kind, at, unit, x, task.group, task.c0, task.some, packed)
-                place, count = (
-                    at.table("place", at.entry("range", unit.kind * 2)),
-                    at.entry("count", unit.kind),
-                )
+                place = at.table("place", at.entry("range", unit.kind * 2))
+                count = unit.samples * unit.windows
                 with f.loop(0, number) as p:
                     _turn(f, kind, at, unit, g, task.group, p, turned, zeros)
                     to = sums + p * height
@@ -163,7 +161,8 @@ def _spread_out(
 
     The last vector of a line overlaps the one before it, and has zeros there.
     """
-    image, across, size = at.groups * at.rows * at.result, at.across, kind.size
+    image, size = at.groups * at.rows * at.result, kind.size
+    across = f.least(at.across, unit.windows)
     source = g + unit.n0 * image + (group * at.rows + r) * at.result + unit.start * size
     whole, rest = across // kind.lanes * kind.width, across % kind.lanes
     with f.either(at.turned > 0) as (then, otherwise):
