@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,15 +17,17 @@ from .compiler.arguments import (
     is_device_array,
     refuse_other_byte_order,
 )
-from .compiler.codegen import Target, function_name, render
+from .compiler.codegen import CHUNK, Target, function_name, render
 from .compiler.lower import lower
 from .compiler.oracle import frozen, on_numpy_scalars
 from .compiler.syntax import parse
+from .fused.sums import bounds_of
 
 _TARGETS: dict[str, Target] = {
     "cpu": "serial",
     "serial": "serial",
     "parallel": "parallel",
+    "parts": "parts",
     "cuda": "cuda",
 }
 
@@ -59,7 +62,10 @@ class UpdateRule:
         # One dict per target, from dtype to kernel, filled at first use.
         self._serial: dict[np.dtype[Any], Any] = {}
         self._parallel: dict[np.dtype[Any], Any] = {}
-        self._kernels = {"serial": self._serial, "parallel": self._parallel, "cuda": {}}
+        self._parts: dict[np.dtype[Any], Any] = {}
+        self._kernels = {
+            "serial": self._serial, "parallel": self._parallel, "parts": self._parts, "cuda": {},
+        }  # fmt: skip
         self._on_device: dict[int, Any] = {}  # by the id of a launch's first array: the same again
         self._inspected: dict[np.dtype[Any], Any] = {}
         self._compiling = threading.Lock()
@@ -135,6 +141,47 @@ class UpdateRule:
             self._check(arrays, coefficients)  # says which argument it means
             raise
 
+    def launch_parts(
+        self, arrays: Sequence[Any], offsets: Sequence[int], coefficients: Sequence[Any]
+    ) -> None:
+        """As `launch`, with coefficients that may differ from part to part of the arrays.
+
+        Args:
+            arrays: as for `launch`.
+            offsets: where each part begins, and the end of the last: from 0 to the arrays' size.
+            coefficients: for each a float, or a sequence with a float for each part.
+
+        Raises:
+            TypeError, ValueError: as `launch`, and ValueError where the offsets do not fit.
+        """
+        first, parts = arrays[0], len(offsets) - 1
+        if len(arrays) != self._array_count or len(coefficients) != self._coefficient_count:
+            self._check(arrays, coefficients)
+        if not isinstance(first, np.ndarray):
+            self._launch_each(arrays, offsets, coefficients)
+            return
+        grain = CHUNK if first.size >= threads.threshold else max(first.size, 1)
+        try:
+            table = np.empty((parts, self._coefficient_count), first.dtype)
+            for j, value in enumerate(coefficients):
+                table[:, j] = value
+            kernel = self._parts.get(first.dtype) or self._kernel("parts", first.dtype)
+            kernel(*arrays, bounds_of(tuple(offsets)), table, grain)
+        except (TypeError, ValueError):
+            self._check(arrays, [0.0] * self._coefficient_count)
+            raise ValueError(
+                f"{self.name}: offsets must rise from 0 to the arrays' size, {first.size}, and a "
+                f"coefficient be a number or {parts} of them; got offsets from {offsets[:1]} to "
+                f"{offsets[-1:]}"
+            ) from None
+
+    def _launch_each(
+        self, arrays: Sequence[Any], offsets: Sequence[int], coefficients: Sequence[Any]
+    ) -> None:
+        for k, (a, b) in enumerate(itertools.pairwise(offsets)):
+            own = [float(c[k]) if hasattr(c, "__len__") else c for c in coefficients]
+            self.launch([array[a:b] for array in arrays], own)
+
     def reference(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
         """Do what `launch` does in plain Python, element by element: the oracle of the tests.
 
@@ -158,7 +205,7 @@ class UpdateRule:
         """Return the text of the generated kernel.
 
         Args:
-            target: "cpu" or "serial" (the same), "parallel", or "cuda".
+            target: "cpu" or "serial" (the same), "parallel", "parts" or "cuda".
             dtype: float32 or float64.
 
         Raises:
@@ -200,15 +247,17 @@ class UpdateRule:
         kernels = self._kernels[target]
         with self._compiling:
             if dtype not in kernels:
-                load = pool.load if target == "parallel" else cache.load
+                load = pool.load if target in ("parallel", "parts") else cache.load
                 kernel = load(
                     function_name(self._rule, target),
                     lambda on_disk: render(self._rule, target, dtype.name, on_disk),
                     _cuda_compiler() if target == "cuda" else "",
                 )
                 if target != "cuda":
-                    counts = self._array_count, self._coefficient_count
-                    refuse_other_byte_order(kernel, *counts, dtype)
+                    count, rest = self._coefficient_count, [0.0] * self._coefficient_count
+                    if target == "parts":
+                        rest = [bounds_of((0,)), np.empty((0, count), dtype), 1]
+                    refuse_other_byte_order(kernel, self._array_count, rest, dtype)
                 kernels[dtype] = kernel
             return kernels[dtype]
 
@@ -225,9 +274,7 @@ class UpdateRule:
         dtype = arrays[0].dtype
         kernel = self._kernels["cuda"].get(dtype) or self._kernel("cuda", dtype)
         try:
-            again = cuda.launch(kernel, arrays, coefficients, dtype)
-            if again is not None:
-                cuda.hold(self._on_device, arrays, again)
+            cuda.launch(kernel, arrays, coefficients, dtype, self._on_device)
         except OverflowError:  # an int beyond float64
             self._check(arrays, coefficients)
             raise

@@ -254,7 +254,7 @@ def test_a_thousandth_is_found(name, dtype):
                 assert_equal(wrong, expected, dtype)
 
 
-# Functions of one element: pairs that `@fused` has given kernels ----------------------------------
+# Functions of one element: pairs that have kernels ----------------------------------------------
 
 SETTINGS = {
     "elu": {"alpha": 1.5, "scale": 0.7, "rate": 2.0},

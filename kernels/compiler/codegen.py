@@ -17,7 +17,7 @@ from . import denormals
 from .lower import RESERVED, fresh, lower
 from .syntax import Rule
 
-Target = Literal["serial", "parallel", "cuda"]
+Target = Literal["serial", "parallel", "parts", "cuda"]
 
 
 CHUNK = 16_384  # elements of a part: what a thread updates at a time, within its first two caches
@@ -78,6 +78,58 @@ def {function}({parameters}):
     split({part}, {first}.shape[0], {chunk}, {parameters})
 """
 
+# Coefficients that differ from part to part of the vectors: a row of the table for each part. What
+# a thread takes, from `begin` to `end`, may be a piece of a part, or several.
+_PARTS = """\
+# Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
+import math
+
+from numba import njit
+from numpy import {dtype}, uint32
+
+from tinygrad_opt.kernels.pool import split
+
+{prelude}
+@njit(error_model="numpy", nogil=True)  # 1/0 is inf, not an exception
+def {update}({parameters}):
+    for {i} in range({first}.shape[0]):
+{body}
+
+
+@njit(error_model="numpy", nogil=True)
+def {part}({begin}, {end}, {bounds}, {table}, {arrays}):
+    {enter}
+    {k} = 0
+    while {begin} < {end}:
+        {stop} = min({bounds}[{k} + 1], {end})
+        if {begin} < {stop}:
+            {update}(
+{piece}
+            )
+            {begin} = {stop}
+        {k} += 1
+    {leave}
+
+
+@njit(
+{signature}
+    error_model="numpy",
+    nogil=True,
+    cache={cache},
+)
+def {function}({arrays}, {bounds}, {table}, {grain}):
+    if not {sizes}:
+        raise ValueError("sizes differ")  # or the loop would write past an array's end
+    if {bounds}.shape[0] != {table}.shape[0] + 1 or {table}.shape[1] != {count}:
+        raise ValueError("sizes differ")
+    for {k} in range({table}.shape[0]):
+        if {bounds}[{k}] > {bounds}[{k} + 1]:
+            raise ValueError("sizes differ")
+    if {bounds}[0] != 0 or {bounds}[-1] != {first}.shape[0]:
+        raise ValueError("sizes differ")
+    split({part}, {first}.shape[0], {grain}, {bounds}, {table}, {arrays})
+"""
+
 # The index is unsigned, so that no array access tests for a negative one: with a signed index that
 # test and its arithmetic were most of the loop's instructions.
 #
@@ -107,7 +159,7 @@ def {function}({parameters}):
 """
 
 
-_TEXTS = {"serial": _SERIAL, "parallel": _PARALLEL, "cuda": _CUDA}
+_TEXTS = {"serial": _SERIAL, "parallel": _PARALLEL, "parts": _PARTS, "cuda": _CUDA}
 
 
 def ahead(dtype: str) -> int:
@@ -144,7 +196,8 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         return name
 
     index, size, step, mode, threads = map(new, ("i", "size", "step", "mode", "threads"))
-    part, begin, end = map(new, ("part", "begin", "end"))
+    part, begin, end, update = map(new, ("part", "begin", "end", "update"))
+    bounds, table, grain, stop, k = map(new, ("bounds", "table", "grain", "stop", "k"))
     elements = rule.arguments[: 2 + len(rule.states)]
     array = {name: new(f"{name}_array") for name in elements}
     # What a rule assigns must not outlive the element: it gets its own copy of such a coefficient.
@@ -180,7 +233,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
     return _TEXTS[target].format(
         origin=rule.origin,
         dtype=dtype,
-        signature=_signature(dtype, len(array), len(scalars)),
+        signature=_signature(dtype, len(array), len(scalars), target),
         cache=cache,
         functions=functions_import(lines),
         prelude=denormals.PRELUDE if denormals.X86 else "",
@@ -202,13 +255,26 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         end=end,
         slices="\n".join(f"    {name} = {name}[{begin}:{end}]" for name in array.values()),
         body=_indented(body),
+        update=update,
+        bounds=bounds,
+        table=table,
+        grain=grain,
+        stop=stop,
+        k=k,
+        count=len(scalars),
+        arrays=", ".join(array.values()),
+        piece="\n".join(
+            [f"{' ' * 16}{name}[{begin}:{stop}]," for name in array.values()]
+            + [f"{' ' * 16}{table}[{k}, {j}]," for j in range(len(scalars))]
+        ),
     )
 
 
-def _signature(dtype: str, arrays: int, scalars: int) -> str:
+def _signature(dtype: str, arrays: int, scalars: int, target: Target) -> str:
     """Return `"void(float32[::1], float32)",` in lines of at most 100 columns."""
     # The C-contiguous `::1` lets the compiler load and store whole SIMD registers.
-    types = ", ".join([f"{dtype}[::1]"] * arrays + [dtype] * scalars)
+    rest = ["int64[::1]", f"{dtype}[:, ::1]", "int64"] if target == "parts" else [dtype] * scalars
+    types = ", ".join([f"{dtype}[::1]"] * arrays + rest)
     lines = textwrap.wrap(f"void({types})", 90)
     return "\n".join(f'    "{line} "' for line in lines).removesuffix(' "') + '",'
 

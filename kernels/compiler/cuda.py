@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import threading
 import warnings
 import weakref
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,6 @@ from typing import Any
 import numba
 import numpy as np
 
-from ..fused import sums_on_device
 from .arguments import DTYPES
 from .codegen import ahead
 from .launch import BLOCK, MOST_BLOCKS, Held, Packed, prepare
@@ -81,18 +81,19 @@ _NUMBERS = frozenset((float, int, np.float32, np.float64))
 
 
 def launch(
-    kernel: Any, arrays: Sequence[Any], coefficients: Sequence[float], dtype: np.dtype[Any]
-) -> Packed | None:
+    kernel: Any, arrays: Sequence[Any], coefficients: Sequence[float], dtype: np.dtype[Any],
+    held: dict[int, Any] | None = None,
+) -> None:  # fmt: skip
     """Run `kernel` over 1-D device arrays of one size on CuPy's current stream, asynchronously.
 
-    Returns what launched it, where that is worth to be held: see `hold`.
+    held: takes up what launches over the same arrays again, where that is likely: see `hold`.
     Coefficients are cast to `dtype` here: a Python float would arrive as a double, and with it
     the arithmetic of the whole kernel.
     """
     first = arrays[0]
     size = first.size
     if size == 0:
-        return None  # an empty grid is an error in CUDA
+        return  # an empty grid is an error in CUDA
     blocks = _blocks(first)
     if type(first).__module__.startswith("cupy") and not _is_simulated(first):
         try:
@@ -101,13 +102,14 @@ def launch(
             packed = _prepare(kernel, len(arrays), len(coefficients), dtype)
         if packed is not None:
             packed(arrays, coefficients, blocks, BLOCK, current_stream())
-            return packed if first.base is None else None  # parts of vectors are seldom the same
+            if held is not None and first.base is None:  # parts of vectors are seldom the same
+                hold(held, arrays, packed)
+            return
     scalars = [dtype.type(c) for c in coefficients]
     if _is_simulated(first):
         kernel[1, min(size, 4)](*arrays, *scalars)  # few threads: each is a Python thread
-        return None
+        return
     kernel[blocks, BLOCK, _stream(first)](*(_handle(a) for a in arrays), *scalars)
-    return None
 
 
 def launch_over(
@@ -133,7 +135,8 @@ def launch_over(
     except KeyError:
         signature = *(_TYPES[c][::1] for c in letters), *(_TYPES[c] for c in kinds)
         itemsizes = tuple(np.dtype(c).itemsize for c in letters)
-        packed = _packed[key] = prepare(kernel, signature, itemsizes, kinds)
+        with _preparing:
+            packed = _packed[key] = prepare(kernel, signature, itemsizes, kinds)
     if packed is not None:
         packed(arrays, scalars, blocks, threads, current_stream())
         return
@@ -162,10 +165,14 @@ def _blocks(array: Any) -> int:
     return min(-(-array.size // per_block), MOST_BLOCKS)
 
 
+_preparing = threading.Lock()  # numba-cuda does not load one library from two threads
+
+
 def _prepare(kernel: Any, arrays: int, scalars: int, dtype: np.dtype[Any]) -> Packed | None:
     """Compile `kernel`; return how the driver launches it, None if Numba has to."""
     itemsizes = (dtype.itemsize,) * arrays
-    packed = prepare(kernel, _types(arrays, scalars, dtype), itemsizes, dtype.char * scalars)
+    with _preparing:
+        packed = prepare(kernel, _types(arrays, scalars, dtype), itemsizes, dtype.char * scalars)
     if packed is None:  # for models below about 34,000 parameters Numba would warn of each launch
         config: Any = numba.cuda.config
         config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
@@ -190,16 +197,8 @@ def sum_of_powers(array: Any, order: float) -> float:
     """Return the sum of |x|^order of a CuPy array, added up in float64; waits for the GPU."""
     import cupy
 
-    if order in (1, 2) and array.size:
-        kind = "squares" if order == 2 else "magnitudes"
-        return sums_on_device.sums(kind, array, array, (0, array.size))[0]
     # CuPy's reductions split the work by size alone, so the result is the same every time.
     return float(cupy.sum(cupy.abs(array.astype(cupy.float64)) ** order))
-
-
-def dot(x: Any, y: Any) -> float:
-    """Return the sum of x * y of two CuPy arrays, in float64; waits for the GPU."""
-    return sums_on_device.sums("products", x, y, (0, x.size))[0] if x.size else 0.0
 
 
 def largest(array: Any) -> float:

@@ -87,6 +87,8 @@ def sums(kind: str, x: Any, z: Any, offsets: Sequence[int]) -> list[float]:
 
     from ..compiler import cuda
 
+    if not x.size:
+        return [0.0] * (len(offsets) - 1)
     pieces, firsts = _pieces(tuple(offsets))
     if not len(firsts):
         return []

@@ -1,4 +1,4 @@
-"""Gradients that were assigned: copied into the flat buffer for a step, or stepped where they lie."""
+"""Gradients that were assigned: copied into the flat buffer, or stepped where they lie."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_some_assigned_and_some_from_backward(launches):
         optimizer.zero_grad()
         for i in kept:
             (params[i] * grads[i]).sum().backward()
-        given = [p.grad if i in kept else g for i, (p, g) in enumerate(zip(params, grads))]
+        given = [p.grad if i in kept else grads[i] for i, p in enumerate(params)]
         check(step(optimizer, params, given), grads)
         del given
     assert launches[1:] == [13] * 3

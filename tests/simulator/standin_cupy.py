@@ -46,7 +46,7 @@ FUNCTIONS = {
     "tril": "m k", "triu": "m k", "take": "a indices axis out",
     "take_along_axis": "a indices axis", "transpose": "a axes",
     "unique": "ar return_index return_inverse return_counts axis",
-    "where": "condition x y", "zeros": "shape dtype order",
+    "tri": "N M k dtype", "where": "condition x y", "zeros": "shape dtype order",
     "zeros_like": "a dtype order subok shape",
 }  # fmt: skip
 LINALG = {

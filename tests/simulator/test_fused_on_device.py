@@ -35,7 +35,7 @@ def sigmoid(x):
 # What a namespace is called with; each has a kernel on the device.
 CALLS = {
     "softmax": lambda normal: [(normal(2, 3, 5), -1), (normal(4, 1), 1), (normal(130), 0)],
-    "softmax_back": lambda normal: [(normal(3, 5), normal(3, 5)), (normal(70), normal(70))],
+    "softmax_back": lambda normal: [(normal(3, 5), normal(3, 5), -1), (normal(70), normal(70), 0)],
     "cross_entropy_rows": lambda normal: [(3 * normal(4, 70), classes(4, 70))],
     "mean_cross_entropy_rows": lambda normal: [
         (3 * normal(5, 3), classes(5, 3), -100),

@@ -126,3 +126,10 @@ def test_norms_of_device_vectors(order):
     on_device = tg.tensor(x, device=CUDA).array
     assert kernels.norm(on_device, order) == pytest.approx(kernels.norm(x, order), rel=1e-12)
     assert kernels.norm(on_device[:0], order) == 0.0
+
+
+def test_parts_must_lie_within_the_vectors():
+    x = tg.ones(4, device=CUDA).array
+    for y, offsets in ((x, (0, 5)), (x, (-1, 4)), (x[:3], (0, 3))):
+        with pytest.raises(ValueError, match="offsets must lie within the vectors, got 4 and"):
+            reduce.dots(x, y, offsets)

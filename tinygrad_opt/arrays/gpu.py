@@ -24,6 +24,10 @@ __all__ = ["CupyNamespace"]
 class CupyNamespace(Namespace):
     """CuPy, with the special functions of `cupyx`."""
 
+    def __init__(self, module: Any) -> None:
+        super().__init__(module)
+        self._masks: dict[Any, Any] = {}
+
     def erf(self, x: Any) -> Any:
         return _special("erf")(x)
 
@@ -57,6 +61,14 @@ class CupyNamespace(Namespace):
         n = p.shape[-1]
         on_device.over_rows("softmax_back", p.size // n, n, (p, g, dx), n)
         return dx
+
+    def causal_mask(self, query: Any, keys: int) -> Any:
+        """Made once: layers and steps have the same one."""
+        key = query.shape[-2], keys, query.dtype.char
+        if key not in self._masks:
+            self._masks.clear()
+            self._masks[key] = super().causal_mask(query, keys)
+        return self._masks[key]
 
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
         if not _classes_fit(z, index):

@@ -17,7 +17,7 @@ from ..arrays.namespace import is_writable
 from ..arrays.xp import array_namespace, same_library
 from ..core.tensor import Tensor, wrap_plain
 
-__all__ = ["GradSlot", "gather", "gradient_held_alone", "held_alone"]
+__all__ = ["GradSlot", "Homes", "gather", "gradient_held_alone", "held_alone"]
 
 _references = sys.getrefcount
 
@@ -33,7 +33,7 @@ class _Probe:
 _probe = _Probe()
 _probe.array = np.zeros(2)[:1]
 _ALONE = _references(_probe.array)  # held by one attribute
-_HELD = _ALONE + 1  # held by a GradSlot and the list of its FlatGroup
+_HELD = _ALONE + 1  # held by a GradSlot and by Homes
 _VIEW_HELD = _HELD + 1  # by the slot's tensor, too
 _OWNER_ALONE = _references(_probe.array.base)  # held by one view
 
@@ -72,6 +72,40 @@ class GradSlot:
         return True
 
 
+class Homes:
+    """Parameters with their places in a FlatGroup: what is looked at before each step."""
+
+    __slots__ = ("_all",)
+
+    def __init__(self) -> None:
+        self._all: list[tuple[Any, Any, Any, Any, GradSlot]] = []
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, p: Any, view: Any, slot: GradSlot) -> None:
+        """One more: the parameter, its place, and that of its gradient."""
+        self._all.append((p, view, slot.tensor, slot.view, slot))
+
+    def hold_all(self) -> bool:
+        """Whether all lies in its place; gradients that were assigned are copied there."""
+        away = self._away()
+        return away is not None and not (away and gather(away))
+
+    def _away(self) -> list[tuple[GradSlot, Any]] | None:
+        """Slots with gradients that lie elsewhere; None where a parameter does.
+
+        By itself: what its names hold at the end of the loop must not count as held.
+        """
+        away = []
+        for p, view, tensor, place, slot in self._all:
+            if p.array is not view:
+                return None
+            if p._grad is not tensor or tensor.array is not place:
+                away.append((slot, p._grad))
+        return away
+
+
 def gather(away: list[tuple[GradSlot, Any]]) -> list[GradSlot]:
     """Copy gradients that were assigned into their slots, neighbours in one call.
 
@@ -106,9 +140,9 @@ def gather(away: list[tuple[GradSlot, Any]]) -> list[GradSlot]:
         arrays.append(array)
         stop = slot.stop
     concatenate = array_namespace(buffer).concatenate
-    for start, stop, arrays in (*pieces, (start, stop, arrays)):
-        if arrays:
-            concatenate(arrays, None, out=buffer[start:stop])
+    for a, b, piece in (*pieces, (start, stop, arrays)):
+        if piece:
+            concatenate(piece, None, out=buffer[a:b])
     return left
 
 

@@ -138,10 +138,8 @@ class Prodigy(Optimizer):
         # Added up parameter by parameter: how many a run holds depends on where memory lies, and
         # must not change a bit.
         change = size = 0.0
-        bounds = run.bounds()
-        for product, length in zip(
-            reduce.dots(g, way, bounds), reduce.magnitudes(s, bounds), strict=True
-        ):
+        products, lengths = reduce.dots(g, way, run.offsets), reduce.magnitudes(s, run.offsets)
+        for product, length in zip(products.tolist(), lengths.tolist(), strict=True):
             change += growth * rate * product
             size += length
         return change, size
