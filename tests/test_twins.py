@@ -24,7 +24,13 @@ TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
 
 # Which file names which others as the place of its twin.
 SAY_WHERE = {
-    "kernels/fused/recurrent.py": ["ops/recurrent.py"],
+    "kernels/fused/recurrent.py": ["kernels/fused/passages.py"],
+    "kernels/fused/passages.py": ["ops/recurrent.py"],
+    "kernels/fused/normalization.py": ["ops/normalization.py"],
+    "kernels/fused/attention.py": ["ops/attention.py"],
+    "tinygrad_opt/arrays/fused_layers.py": ["kernels/fused/"],
+    "tinygrad_opt/ops/normalization.py": ["kernels/fused/normalization.py"],
+    "tinygrad_opt/ops/attention.py": ["kernels/fused/attention.py"],
     "kernels/fused/softmax.py": ["arrays/namespace.py", "arrays/fused.py"],
     "kernels/fused/elementwise.py": ["ops/arithmetic.py", "ops/activation.py",
                                      "ops/mathematics.py", "arrays/fused.py"],
@@ -36,11 +42,11 @@ SAY_WHERE = {
     "kernels/fused/convolution/__init__.py": ["arrays/windows.py"],
     "kernels/fused/pooling.py": ["arrays/windows.py"],
     "kernels/fused/rows.py": ["arrays/sums.py"],
-    "tinygrad_opt/ops/recurrent.py": ["kernels/fused/recurrent.py"],
+    "tinygrad_opt/ops/recurrent.py": ["kernels/fused/passages.py"],
     "tinygrad_opt/ops/loss.py": ["arrays/namespace.py", "kernels/fused/softmax.py"],
     "tinygrad_opt/arrays/windows.py": ["kernels/fused/convolution", "kernels/fused/pooling.py"],
     "tinygrad_opt/arrays/sums.py": ["arrays/namespace.py", "kernels/fused/rows.py"],
-    "tinygrad_opt/arrays/namespace.py": ["kernels/fused/softmax.py", "kernels/fused/recurrent.py"],
+    "tinygrad_opt/arrays/namespace.py": ["kernels/fused/softmax.py"],
 }  # fmt: skip
 
 
@@ -83,6 +89,43 @@ def recurrent_steps(widths, gates=False):
     return sample
 
 
+def norms(normal):
+    """Of rows, of channels, of single cells, of groups; then of what has no kernel."""
+    for shape, axes, vector in (
+        ((5, 7), (1,), (7,)), ((2, 3, 4), (1, 2), (3, 4)), ((4, 3, 5), (0, 2), (3, 1)),
+        ((200, 3), (0,), (3,)), ((2, 2, 3, 5), (2, 3), (2, 3, 1)), ((4, 3, 5), (1,), (1,)),
+    ):  # fmt: skip
+        yield normal(*shape), normal(*vector), normal(*vector), axes, 0.1
+
+
+def attentions(normal):
+    """Causal, masked, with dropped weights; with shared keys."""
+    q, k, v = normal(2, 3, 5, 4), normal(2, 3, 6, 4), normal(2, 3, 6, 2)
+    kept = (normal(2, 3, 5, 6) > 0).astype(q.dtype)
+    yield q, k, v, None, None, 0.5, True
+    yield q, k, v, normal(5, 6), None, 0.5, False
+    yield q, k, v, normal(2, 1, 1, 6), 1.25 * kept, 0.5, False
+    yield normal(70, 3), normal(1, 150, 3), normal(4, 150, 3), None, None, 0.7, True
+
+
+def passages(kind):
+    """Through time of a whole batch, and of sequences that end early; in both directions."""
+
+    def sample(normal):
+        for sizes, hidden in (((5, 5), 3), ((40, 33, 2), 7), ((1,), 1)):
+            n, gates = sizes[0], {"lstm": 4, "gru": 3, "rnn": 1}[kind] * hidden
+            z, b, d, h, c = (normal(*s) for s in (
+                (sum(sizes), gates), (gates,), (gates,), (n, hidden), (n, hidden),
+            ))  # fmt: skip
+            w = normal(gates, hidden)
+            for way in (False, True):
+                yield {"lstm": (z.copy(), b, h, c, w, None, sizes, way),
+                       "gru": (z.copy(), b, d, h, w, sizes, way),
+                       "rnn": (z.copy(), b, h, w, sizes, way, n > 5)}[kind]  # fmt: skip
+
+    return sample
+
+
 def cross_entropies(normal):
     for rows, classes in ((4, 3), (1, 1), (7, 50), (40, 1500)):
         yield 3 * normal(rows, classes), np.arange(rows) % classes
@@ -112,6 +155,24 @@ def places(normal, rows):
 
 # Each twin, and samples of what it is called with.
 TWINS = {
+    "moments": lambda normal: (
+        (normal(*shape), axes)
+        for shape, axes in (
+            ((5, 7), (1,)),
+            ((4, 3, 5), (0, 2)),
+            ((200, 3), (0,)),
+            ((4, 3, 5), (1,)),
+        )
+    ),
+    "standardize_pair": norms,
+    "rms_pair": lambda normal: ((x, w, axes, eps) for x, w, _, axes, eps in norms(normal)),
+    "affine_pair": lambda normal: (
+        (normal(*shape), normal(3), normal(3)) for shape in ((5, 3), (2, 3, 4), (2, 3, 4, 5))
+    ),
+    "attention_pair": attentions,
+    "lstm_pair": passages("lstm"),
+    "gru_pair": passages("gru"),
+    "rnn_pair": passages("rnn"),
     "lstm_step": recurrent_steps((4, 4, 1)),
     "lstm_step_back": recurrent_steps((4, 1, 1, 1, 1), gates=True),
     "gru_step": recurrent_steps((3, 3, 1)),
@@ -130,6 +191,7 @@ TWINS = {
     "spread": lambda normal: ((normal(n, 2, 3, 2), places(normal, n), (6, 6)) for n in (1, 3)),
     "sum": lambda normal: ((normal(300, 4), axis) for axis in (None, 0, 1, (0, 1))),
     "sum_rows": lambda normal: ((normal(*shape),) for shape in ((3, 4), (700, 3), (500,))),
+    "rows": lambda normal: ((normal(5, 3), np.array([[0, 4], [4, 1]])),),
     "scatter_add": lambda normal: (
         (normal(*index.shape, 3), (5, 3), index) for index in (np.array([0, 2, 2]), np.arange(5))
     ),
@@ -151,6 +213,10 @@ def results(space, name, dtype):
     found = []
     for arguments in TWINS[name](sampler(dtype)):
         made = getattr(space, name)(*arguments)
+        if name.endswith("_pair"):
+            y, back = made
+            seed = np.cos(np.arange(y.size)).reshape(y.shape).astype(y.dtype)
+            made = y, *(d for d in back(seed) if d is not None)
         found += made if isinstance(made, tuple) else [made]
     return found
 
@@ -188,7 +254,7 @@ def test_a_thousandth_is_found(name, dtype):
                 assert_equal(wrong, expected, dtype)
 
 
-# Functions of one element: pairs that `@fused` has given kernels ----------------------------------
+# Functions of one element: pairs that have kernels ----------------------------------------------
 
 SETTINGS = {
     "elu": {"alpha": 1.5, "scale": 0.7, "rate": 2.0},
@@ -252,6 +318,18 @@ def lstm(width_of):
     return lambda *args: run(*args, *[None] * (8 - len(args))), inputs
 
 
+def rnn():
+    def run(x, *rest):
+        n = x.shape[0] // 2
+        return ops.rnn(x, *rest, sizes=(n + 1, n), reverse=n > 1, relu=n > 2)
+
+    def inputs(normal, n, hidden):
+        return [normal(2 * n + 1, 3), normal(n + 1, hidden), normal(hidden, 3),
+                normal(hidden, hidden), normal(hidden), normal(hidden)]  # fmt: skip
+
+    return run, inputs
+
+
 def gru():
     def run(x, *rest):
         n = x.shape[0] // 2
@@ -287,6 +365,7 @@ def convolution(kind):
 
 
 OPERATIONS = {
+    "rnn": rnn(),
     "lstm": lstm(lambda hidden: hidden),
     "lstm with a projection": lstm(lambda hidden: hidden + 1),
     "gru": gru(),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import threading
 import warnings
 import weakref
 from collections.abc import Iterator, Sequence
@@ -134,7 +135,8 @@ def launch_over(
     except KeyError:
         signature = *(_TYPES[c][::1] for c in letters), *(_TYPES[c] for c in kinds)
         itemsizes = tuple(np.dtype(c).itemsize for c in letters)
-        packed = _packed[key] = prepare(kernel, signature, itemsizes, kinds)
+        with _preparing:
+            packed = _packed[key] = prepare(kernel, signature, itemsizes, kinds)
     if packed is not None:
         packed(arrays, scalars, blocks, threads, current_stream())
         return
@@ -163,10 +165,14 @@ def _blocks(array: Any) -> int:
     return min(-(-array.size // per_block), MOST_BLOCKS)
 
 
+_preparing = threading.Lock()  # numba-cuda does not load one library from two threads
+
+
 def _prepare(kernel: Any, arrays: int, scalars: int, dtype: np.dtype[Any]) -> Packed | None:
     """Compile `kernel`; return how the driver launches it, None if Numba has to."""
     itemsizes = (dtype.itemsize,) * arrays
-    packed = prepare(kernel, _types(arrays, scalars, dtype), itemsizes, dtype.char * scalars)
+    with _preparing:
+        packed = prepare(kernel, _types(arrays, scalars, dtype), itemsizes, dtype.char * scalars)
     if packed is None:  # for models below about 34,000 parameters Numba would warn of each launch
         config: Any = numba.cuda.config
         config.CUDA_LOW_OCCUPANCY_WARNINGS = 0

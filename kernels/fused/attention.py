@@ -243,6 +243,7 @@ _kernels: dict[tuple[str, str], Any] = {}
 def _kernel(name: str, dtype: Any) -> Any:
     kernel = _kernels.get((name, dtype.char))
     if kernel is None:
+        blas.is_available()  # binds the names that the text calls
         text = _HEAD + (_FORWARD if name == "attention" else _BACKWARD)
         settings = {
             "dtype": dtype.name, "four": f"{dtype.name}[:, :, :, :]", "size": dtype.itemsize,

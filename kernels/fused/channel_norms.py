@@ -36,12 +36,14 @@ class Layout(NamedTuple):
 
 _HEAD = """\
 # Written by tinygrad_opt.kernels.fused.channel_norms.
-import numpy as np
+from math import sqrt
+
 from numba import njit
+from numpy import {dtype} as number
 
 from tinygrad_opt.kernels.pool import split
 
-number, zero = np.{dtype}, np.{dtype}(0)
+zero = number(0)
 part = njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True,
             no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
@@ -69,17 +71,19 @@ def some_moments(first, last, x, means, squares):
         means[s], squares[s] = total / n, square / n
 
 
-@njit("void({matrix}, int64[::1], int64[::1], int64, float64[::1], float64[::1],"
-      "float64[::1], float64[::1])", error_model="numpy", nogil=True, cache={cache})
-def moments(x, owner, channel, grain, means, squares, mean, variance):
-    count = x.shape[0]
-    split(some_moments, count, grain, x, means, squares)
-    share = mean.shape[0] / count
+@njit("void({matrix}, int64[::1], int64[::1], int64, float64[:, ::1], float64[:, ::1], {matrix})",
+      error_model="numpy", nogil=True, cache={cache})
+def moments(x, owner, channel, grain, found, sums, out):
+    count, sets = x.shape[0], out.shape[1]
+    split(some_moments, count, grain, x, found[0], found[1])
     for s in range(count):
-        mean[owner[s]] += means[s] * share
+        sums[0, owner[s]] += found[0, s] * sets / count
     for s in range(count):
-        away = means[s] - mean[owner[s]]
-        variance[owner[s]] += (squares[s] + away * away) * share
+        away = found[0, s] - sums[0, owner[s]]
+        sums[1, owner[s]] += (found[1, s] + away * away) * sets / count
+    for i in range(2):
+        for k in range(sets):
+            out[i, k] = sums[i, k]
 """,
     "normalize": """\
 @part
@@ -92,16 +96,18 @@ def some_results(first, last, x, owner, channel, mean, rate, weight, bias, y):
             to[j] = (row[j] - m) * times + plus
 
 
-@njit("void({matrix}, int64[::1], int64[::1], int64, {vector}, {vector},"
+@njit("void({matrix}, int64[::1], int64[::1], int64, {vector}, {vector}, float64, {vector},"
       "{vector}, {vector}, {matrix})", error_model="numpy", nogil=True, cache={cache})
-def normalize(x, owner, channel, grain, mean, rate, weight, bias, y):
+def normalize(x, owner, channel, grain, mean, variance, eps, weight, bias, rate, y):
+    for k in range(rate.shape[0]):
+        rate[k] = 1 / sqrt(variance[k] + eps)
     split(some_results, x.shape[0], grain, x, owner, channel, mean, rate, weight, bias, y)
 """,
     # h = g weight;  dx = rate (h - mean(h) - z mean(h z)), where z = (x - mean) rate; with given
     # statistics, dx = rate h. The two means are a, and b / rate for z without its rate.
-    "sums": """\
+    "normalize_back": """\
 @part
-def some_sums(first, last, g, x, owner, channel, mean, sum_g, sum_z):
+def some_sums(first, last, g, x, owner, mean, sum_g, sum_z):
     n = x.shape[1]
     for s in range(first, last):
         m = mean[owner[s]]
@@ -116,24 +122,6 @@ def some_sums(first, last, g, x, owner, channel, mean, sum_g, sum_z):
         sum_g[s], sum_z[s] = total_g, total_z
 
 
-@njit("void({matrix}, {matrix}, int64[::1], int64[::1], int64, {vector},"
-      "{vector}, {vector}, float64[::1], float64[::1], float64[::1], float64[::1],"
-      "float64[::1], float64[::1])", error_model="numpy", nogil=True, cache={cache})
-def sums(g, x, owner, channel, grain, mean, rate, weight, sum_g, sum_z, dw, db, a, b):
-    count = x.shape[0]
-    split(some_sums, count, grain, g, x, owner, channel, mean, sum_g, sum_z)
-    for s in range(count):
-        k, c = owner[s], channel[s]
-        db[c] += sum_g[s]
-        dw[c] += sum_z[s] * rate[k]
-        a[k] += sum_g[s] * weight[c]
-        b[k] += sum_z[s] * weight[c]
-    share = a.shape[0] / (count * x.shape[1])
-    for k in range(a.shape[0]):
-        a[k] *= share
-        b[k] *= share * rate[k] * rate[k]
-""",
-    "gradients": """\
 @part
 def some_gradients(first, last, g, x, owner, channel, mean, rate, weight, a, b, dx):
     for s in range(first, last):
@@ -144,12 +132,23 @@ def some_gradients(first, last, g, x, owner, channel, mean, rate, weight, a, b, 
             to[j] = (gr[j] * w - ak - (row[j] - m) * bk) * r
 
 
-@njit("void({matrix}, {matrix}, int64[::1], int64[::1], int64, {vector},"
-      "{vector}, {vector}, float64[::1], float64[::1], {matrix})",
-      error_model="numpy", nogil=True, cache={cache})
-def gradients(g, x, owner, channel, grain, mean, rate, weight, a, b, dx):
-    split(some_gradients, x.shape[0], grain, g, x, owner, channel, mean, rate, weight,
-          a, b, dx)
+@njit("void({matrix}, {matrix}, int64[::1], int64[::1], int64, {vector}, {vector}, {vector},"
+      "boolean, float64[:, ::1], float64[:, ::1], float64[:, ::1], {matrix})", error_model="numpy",
+      nogil=True, cache={cache})
+def normalize_back(g, x, owner, channel, grain, mean, rate, weight, given, found, means, sums, dx):
+    count, sets = x.shape[0], means.shape[1]
+    split(some_sums, count, grain, g, x, owner, mean, found[0], found[1])
+    for s in range(count):
+        k, c = owner[s], channel[s]
+        sums[0, c] += found[1, s] * rate[k]
+        sums[1, c] += found[0, s]
+        means[0, k] += found[0, s] * weight[c]
+        means[1, k] += found[1, s] * weight[c] * rate[k] * rate[k]
+    for i in range(2):
+        for k in range(sets):
+            means[i, k] *= 0 if given else sets / (count * x.shape[1])
+    split(some_gradients, count, grain, g, x, owner, channel, mean, rate, weight, means[0],
+          means[1], dx)
 """,
     # The same of single cells: s stands for a block of rows, and loops run along the channels.
     "column_moments": """\
@@ -173,20 +172,23 @@ def some_moments(first, last, x, sums, means, squares):
             squared[j] = square[j] / (stop - start)
 
 
-@njit("void({matrix}, int64, {dtype}[:, :, ::1], float64[:, ::1], float64[:, ::1],"
-      "float64[::1], float64[::1])", error_model="numpy", nogil=True, cache={cache})
-def column_moments(x, grain, sums, means, squares, mean, variance):
+@njit("void({matrix}, int64, {dtype}[:, :, ::1], float64[:, :, ::1], float64[:, ::1], {matrix})",
+      error_model="numpy", nogil=True, cache={cache})
+def column_moments(x, grain, blocks, found, sums, out):
     n = x.shape[0]
-    split(some_moments, means.shape[0], grain, x, sums, means, squares)
-    for s in range(means.shape[0]):
+    split(some_moments, blocks.shape[0], grain, x, blocks, found[0], found[1])
+    for s in range(blocks.shape[0]):
         share = min({rows}, n - s * {rows}) / n
-        for j in range(mean.shape[0]):
-            mean[j] += means[s, j] * share
-    for s in range(means.shape[0]):
+        for j in range(x.shape[1]):
+            sums[0, j] += found[0, s, j] * share
+    for s in range(blocks.shape[0]):
         share = min({rows}, n - s * {rows}) / n
-        for j in range(mean.shape[0]):
-            away = means[s, j] - mean[j]
-            variance[j] += (squares[s, j] + away * away) * share
+        for j in range(x.shape[1]):
+            away = found[0, s, j] - sums[0, j]
+            sums[1, j] += (found[1, s, j] + away * away) * share
+    for i in range(2):
+        for j in range(x.shape[1]):
+            out[i, j] = sums[i, j]
 """,
     "column_normalize": """\
 @part
@@ -197,16 +199,19 @@ def some_results(first, last, x, mean, times, bias, y):
             to[j] = (row[j] - mean[j]) * times[j] + bias[j]
 
 
-@njit("void({matrix}, int64, {vector}, {vector}, {vector}, {matrix})",
-      error_model="numpy", nogil=True, cache={cache})
-def column_normalize(x, grain, mean, times, bias, y):
+@njit("void({matrix}, int64, {vector}, {vector}, float64, {vector}, {vector}, {vector}, {vector},"
+      "{matrix})", error_model="numpy", nogil=True, cache={cache})
+def column_normalize(x, grain, mean, variance, eps, weight, bias, rate, times, y):
+    for j in range(rate.shape[0]):
+        rate[j] = 1 / sqrt(variance[j] + eps)
+        times[j] = rate[j] * weight[j]
     split(some_results, x.shape[0], grain, x, mean, times, bias, y)
 """,
-    "column_sums": """\
+    "column_normalize_back": """\
 @part
-def some_sums(first, last, g, x, mean, sums):
+def some_sums(first, last, g, x, mean, blocks):
     for s in range(first, last):
-        sum_g, sum_z = sums[s, 0], sums[s, 1]
+        sum_z, sum_g = blocks[s, 0], blocks[s, 1]
         for r in range(s * {rows}, min((s + 1) * {rows}, x.shape[0])):
             gr, row = g[r], x[r]
             for j in range(x.shape[1]):
@@ -215,16 +220,6 @@ def some_sums(first, last, g, x, mean, sums):
                 sum_z[j] += gr[j] * (row[j] - mean[j])
 
 
-@njit("void({matrix}, {matrix}, int64, {vector}, {dtype}[:, :, ::1],"
-      "float64[:, ::1])", error_model="numpy", nogil=True, cache={cache})
-def column_sums(g, x, grain, mean, sums, total):
-    split(some_sums, sums.shape[0], grain, g, x, mean, sums)
-    for s in range(sums.shape[0]):
-        for k in range(2):
-            for j in range(x.shape[1]):
-                total[k, j] += sums[s, k, j]
-""",
-    "column_gradients": """\
 @part
 def some_gradients(first, last, g, x, mean, times, a, b, dx):
     for r in range(first, last):
@@ -233,10 +228,24 @@ def some_gradients(first, last, g, x, mean, times, a, b, dx):
             to[j] = gr[j] * times[j] - a[j] - (row[j] - mean[j]) * b[j]
 
 
-@njit("void({matrix}, {matrix}, int64, {vector}, {vector},"
-      "{vector}, {vector}, {matrix})", error_model="numpy", nogil=True, cache={cache})
-def column_gradients(g, x, grain, mean, times, a, b, dx):
-    split(some_gradients, x.shape[0], grain, g, x, mean, times, a, b, dx)
+@njit("void({matrix}, {matrix}, int64, int64, {vector}, {vector}, {vector}, boolean,"
+      "{dtype}[:, :, ::1], {matrix}, float64[:, ::1], {matrix})", error_model="numpy", nogil=True,
+      cache={cache})
+def column_normalize_back(g, x, grain, rows_grain, mean, rate, weight, given, blocks, factors, sums,
+                          dx):
+    split(some_sums, blocks.shape[0], grain, g, x, mean, blocks)
+    for s in range(blocks.shape[0]):
+        for i in range(2):
+            for j in range(x.shape[1]):
+                sums[i, j] += blocks[s, i, j]
+    share = 0 if given else 1 / x.shape[0]
+    for j in range(x.shape[1]):
+        sums[0, j] *= rate[j]
+        factors[0, j] = rate[j] * weight[j]
+        factors[1, j] = sums[1, j] * share * factors[0, j]
+        factors[2, j] = sums[0, j] * share * factors[0, j] * rate[j]
+    split(some_gradients, x.shape[0], rows_grain, g, x, mean, factors[0], factors[1], factors[2],
+          dx)
 """,
 }
 
@@ -262,51 +271,53 @@ def _kernel(name: str, dtype: Any) -> Any:
 # Running them -----------------------------------------------------------------------------------
 
 
-def moments(x: Any, layout: Layout) -> tuple[Any, Any]:
-    """The mean and the (biased) variance of each set of stretches, in float64.
+def moments(x: Any, layout: Layout) -> Any:
+    """The mean and the (biased) variance of each set of stretches: (2, sets).
 
     Args:
         x: (batch, channels, cells), contiguous, float32 or float64, not empty.
         layout: which stretches make a set.
     """
     batch, channels, cells = x.shape
-    mean, variance = np.zeros((2, batch * layout.per_sample or channels))
+    out = np.empty((2, batch * layout.per_sample or channels), x.dtype)
+    sums = np.zeros(out.shape)
     if _by_columns(x, layout):
-        blocks = -(-batch // ROWS)
-        sums, found = np.zeros((blocks, 2, channels), x.dtype), np.empty((2, blocks, channels))
+        count = -(-batch // ROWS)
+        blocks, found = np.zeros((count, 2, channels), x.dtype), np.empty((2, count, channels))
         kernel = _kernel("column_moments", x.dtype)
-        kernel(x.reshape(batch, channels), _blocks(channels), sums, *found, mean, variance)
+        kernel(x.reshape(batch, channels), _blocks(channels), blocks, found, sums, out)
     else:
-        stretches = x.reshape(batch * channels, cells)
-        found = np.empty((2, len(stretches)))
-        _kernel("moments", x.dtype)(
-            stretches, *_owners(batch, layout), _grain(cells), *found, mean, variance
-        )
-    return mean, variance
+        found, kernel = np.empty((2, batch * channels)), _kernel("moments", x.dtype)
+        kernel(x.reshape(-1, cells), *_owners(batch, layout), _grain(cells), found, sums, out)
+    return out
 
 
-def normalize(x: Any, mean: Any, rate: Any, weight: Any, bias: Any, layout: Layout) -> Any:
-    """(x - mean) * rate * weight + bias.
+def normalize(
+    x: Any, mean: Any, variance: Any, eps: float, weight: Any, bias: Any, layout: Layout
+) -> tuple[Any, Any]:
+    """((x - mean) * rate * weight + bias, rate), where rate = 1 / sqrt(variance + eps).
 
     Args:
         x: as for `moments`.
-        mean: one for each set of stretches, as `rate`.
-        rate: one over the root of variance + eps.
+        mean: one for each set of stretches, as `variance`.
+        variance: of x's type, as all.
+        eps: added to the variance.
         weight: (channels,), as `bias`.
-        bias: of x's type, as all.
+        bias: what is added in the end.
         layout: as for `moments`.
     """
     batch, channels, cells = x.shape
-    y = np.empty_like(x)
+    y, rate = np.empty_like(x), np.empty_like(mean)
+    given = mean, variance, eps, weight, bias, rate
     if _by_columns(x, layout):
         rows, to = x.reshape(batch, channels), y.reshape(batch, channels)
         kernel = _kernel("column_normalize", x.dtype)
-        kernel(rows, _grain(channels), mean, rate * weight, bias, to)
+        kernel(rows, _grain(channels), *given, np.empty_like(rate), to)
     else:
         rows, to = x.reshape(-1, cells), y.reshape(-1, cells)
         kernel = _kernel("normalize", x.dtype)
-        kernel(rows, *_owners(batch, layout), _grain(cells), mean, rate, weight, bias, to)
-    return y
+        kernel(rows, *_owners(batch, layout), _grain(cells), *given, to)
+    return y, rate
 
 
 def backward(
@@ -317,29 +328,19 @@ def backward(
     `given`: mean and rate do not depend on x. The rest as for `normalize`.
     """
     batch, channels, cells = x.shape
-    dx = np.empty_like(x)
+    dx, sums = np.empty_like(x), np.zeros((2, channels))
     if _by_columns(x, layout):
         g, rows, to = (a.reshape(batch, channels) for a in (g, x, dx))
-        sums, total = np.zeros((-(-batch // ROWS), 2, channels), x.dtype), np.zeros((2, channels))
-        _kernel("column_sums", x.dtype)(g, rows, _blocks(channels), mean, sums, total)
-        db, dw, times = total[0], total[1] * rate, rate * weight
-        share = 0 if given else 1 / batch
-        a, b = (db * times * share).astype(x.dtype), (dw * times * rate * share).astype(x.dtype)
-        kernel = _kernel("column_gradients", x.dtype)
-        kernel(g, rows, _grain(channels), mean, times, a, b, to)
+        blocks = np.zeros((-(-batch // ROWS), 2, channels), x.dtype)
+        factors, grains = np.empty((3, channels), x.dtype), (_blocks(channels), _grain(channels))
+        kernel = _kernel("column_normalize_back", x.dtype)
+        kernel(g, rows, *grains, mean, rate, weight, given, blocks, factors, sums, to)
     else:
         g, rows, to = (a.reshape(-1, cells) for a in (g, x, dx))
-        found, (dw, db), means = (
-            np.empty((2, len(rows))),
-            np.zeros((2, channels)),
-            np.zeros((2, len(mean))),
-        )
-        settings = (*_owners(batch, layout), _grain(cells), mean, rate, weight)
-        _kernel("sums", x.dtype)(g, rows, *settings, *found, dw, db, *means)
-        if given:
-            means[...] = 0
-        _kernel("gradients", x.dtype)(g, rows, *settings, *means, to)
-    return dx, dw.astype(x.dtype), db.astype(x.dtype)
+        found, means = np.empty((2, len(rows))), np.zeros((2, len(mean)))
+        settings = *_owners(batch, layout), _grain(cells), mean, rate, weight, given
+        _kernel("normalize_back", x.dtype)(g, rows, *settings, found, means, sums, to)
+    return dx, *sums.astype(x.dtype)
 
 
 @functools.lru_cache(maxsize=64)

@@ -200,7 +200,7 @@ def fused_moments(space: Any, x: Any, axes: Axes) -> tuple[Any, Any]:
     if way.layout is None:
         way = way._replace(shape=(way.shape[0], 1, way.shape[1]), layout=Layout(1, 1, 1))
     mean, variance = channel_norms.moments(plain(x).reshape(way.shape), way.layout)
-    return mean.astype(x.dtype).reshape(way.kept), variance.astype(x.dtype).reshape(way.kept)
+    return mean.reshape(way.kept), variance.reshape(way.kept)
 
 
 def fused_standardize_pair(
@@ -216,9 +216,11 @@ def fused_standardize_pair(
     if layout is None:
         y, mean, rate = row_norms.forward(rows, w, b, True, eps)
     else:
-        mean, variance = channel_norms.moments(rows, layout) if known is None else known
-        mean, rate = (a.astype(x.dtype).reshape(-1) for a in (mean, 1 / np.sqrt(variance + eps)))
-        y = channel_norms.normalize(rows, mean, rate, w, b, layout)
+        if known is None:
+            mean, variance = channel_norms.moments(rows, layout)
+        else:
+            mean, variance = (plain(a.astype(x.dtype, copy=False)).reshape(-1) for a in known)
+        y, rate = channel_norms.normalize(rows, mean, variance, eps, w, b, layout)
 
     def back(g: Any) -> tuple[Any, ...]:
         g = plain(g).reshape(way.shape)
@@ -227,7 +229,7 @@ def fused_standardize_pair(
         else:
             dx, dw, db = channel_norms.backward(g, rows, mean, rate, w, layout)
         return dx.reshape(x.shape), *(
-            d if shape is None else d.reshape(shape)
+            None if shape is None else d.reshape(shape)
             for d, shape in zip((dw, db), shapes, strict=True)
         )
 
@@ -246,7 +248,7 @@ def fused_rms_pair(space: Any, x: Any, weight: Any, axes: Axes, eps: float) -> P
     def back(g: Any) -> tuple[Any, ...]:
         g = plain(g).reshape(way.shape)
         dx, dw, _ = row_norms.backward(g, rows, mean, rate, w, False)
-        return dx.reshape(x.shape), dw if weight is None else dw.reshape(weight.shape)
+        return dx.reshape(x.shape), None if weight is None else dw.reshape(weight.shape)
 
     return y.reshape(x.shape), back
 
@@ -258,11 +260,11 @@ def fused_affine_pair(space: Any, x: Any, scale: Any, shift: Any) -> Pair:
         return affine_pair(space, x, scale, shift)
     rows, w, b, layout = plain(x).reshape(way.shape), plain(scale), plain(shift), way.layout
     zeros, ones = (_filled(way.weights, value, x.dtype) for value in (0, 1))
-    y = channel_norms.normalize(rows, zeros, ones, w, b, layout)
+    y, rate = channel_norms.normalize(rows, zeros, ones, 0.0, w, b, layout)
 
     def back(g: Any) -> tuple[Any, ...]:
         g = plain(g).reshape(way.shape)
-        dx, dw, db = channel_norms.backward(g, rows, zeros, ones, w, layout, given=True)
+        dx, dw, db = channel_norms.backward(g, rows, zeros, rate, w, layout, given=True)
         return dx.reshape(x.shape), dw, db
 
     return y.reshape(x.shape), back

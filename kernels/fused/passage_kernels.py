@@ -74,7 +74,7 @@ def tanh(x):
     v = v if not (v > NEAR) else NEAR
     t = v * v
     p = (((((P6 * t + P5) * t + P4) * t + P3) * t + P2) * t + P1) * t + P0
-    y = v * p / (((Q3 * t + Q2) * t + Q1) * t + Q0)
+    y = v * (p / (((Q3 * t + Q2) * t + Q1) * t + Q0))
     y = y if not (x > FAR) else one
     return y if not (x < -FAR) else -one
 
@@ -268,6 +268,7 @@ _kernels: dict[tuple[str, bool, str], Any] = {}
 def _kernel(kind: str, back: bool, dtype: Any) -> Any:
     kernel = _kernels.get((kind, back, dtype.char))
     if kernel is None:
+        blas.is_available()  # binds the names that the text calls
         name = f"{kind}_back" if back else kind
         cell, driver = (_CELLS_BACK, _BACKWARD) if back else (_CELLS, _FORWARD)
         settings = {

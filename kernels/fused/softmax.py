@@ -11,7 +11,6 @@ The same in array code: `Namespace.softmax`, `log_softmax` and `cross_entropy_ro
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -146,8 +145,16 @@ _BACK = {"x": _ROWS, "g": _ROWS, "y": _ROWS}
 _LOSS = {"x": _ROWS, "index": "int64[::1]", "loss": "{dtype}[::1]", "y": _ROWS}
 
 
-@functools.cache
-def _kernel(name: str, dtype: str, large: bool) -> Any:
+_kernels: dict[tuple[str, str, bool], Any] = {}
+
+
+def _kernel(name: str, x: Any) -> Any:
+    """The kernel for rows of the type and number of those of x."""
+    key = name, x.dtype.char, x.size > PART
+    return _kernels.get(key) or _kernels.setdefault(key, _loop(name).load(x.dtype.name, key[2]))
+
+
+def _loop(name: str) -> Loop:
     loss = name == "cross_entropy"
     return Loop(
         name=name,
@@ -161,7 +168,7 @@ def _kernel(name: str, dtype: str, large: bool) -> Any:
         before=_CHECK if loss else "",
         after="    return -1\n" if loss else "",
         result="int64" if loss else "void",
-    ).load(dtype, large)
+    )
 
 
 _IMPORTS = """
@@ -170,28 +177,28 @@ from tinygrad_opt.kernels.functions.primitives import add, maximum
 """
 
 
-def fits(*arrays: Any) -> bool:
+def fits(x: Any, *others: Any) -> bool:
     """Whether the kernels take these: rows of floats of one type and shape, with something in them.
 
     Contiguous and writable, as the signatures of the kernels want them.
     """
-    x = arrays[0]
-    kind, shape = x.dtype, x.shape
-    return (
-        kind.char in "fd"
-        and kind.isnative
-        and x.size > 0
-        and all(a.dtype is kind and a.shape == shape and a.flags.carray for a in arrays)
-    )
+    kind = x.dtype
+    if kind.char not in "fd" or not (kind.isnative and x.size and x.flags.carray):
+        return False
+    for y in others:
+        if y.dtype is not kind or y.shape != x.shape or not y.flags.carray:
+            return False
+    return True
 
 
 def fits_loss(z: Any, index: Any) -> bool:
     """Whether `cross_entropy` takes these: rows of scores, and an int64 class for each."""
+    kind = index.dtype
     return (
         fits(z)
+        and kind.char in "lq"
+        and kind.isnative
         and z.ndim == 2
-        and index.dtype.char in "lq"
-        and index.dtype.isnative
         and index.shape == z.shape[:1]
         and index.flags.carray
     )
@@ -202,7 +209,7 @@ def _run(name: str, *arrays: Any) -> Any:
     y = np.empty(x.shape, x.dtype)
     rows = arrays if x.ndim == 2 else [a.reshape(-1, x.shape[-1]) for a in arrays]
     result = y if x.ndim == 2 else y.reshape(-1, x.shape[-1])
-    _kernel(name, x.dtype.name, x.size > PART)(*rows, result)
+    _kernel(name, x)(*rows, result)
     return y
 
 
@@ -237,5 +244,4 @@ def cross_entropy(z: Any, index: Any) -> tuple[Any, Any, int]:
     the arrays are unfinished.
     """
     loss, slope = np.empty(len(z), z.dtype), np.empty(z.shape, z.dtype)
-    kernel = _kernel("cross_entropy", z.dtype.name, z.size > PART)
-    return loss, slope, kernel(z, index, loss, slope)
+    return loss, slope, _kernel("cross_entropy", z)(z, index, loss, slope)

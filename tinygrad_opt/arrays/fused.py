@@ -1,7 +1,6 @@
-"""`@fused`: operations of one element that run as kernels on NumPy's arrays.
+"""Operations of one element, and softmax, as kernels on NumPy's arrays.
 
-    @op
-    @fused
+    @fused_op
     def silu(x):
         s = xp(x).sigmoid(x)
         return x * s, lambda g: g * (s * (1 + x * (1 - s)))
@@ -33,17 +32,19 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
     name, row = pair.__name__, elementwise.ROWS[pair.__name__]
     values, large_values = _Kernels(name, "value", False), _Kernels(name, "value", True)
     slopes, large_slopes = _Kernels(name, "slope", False), _Kernels(name, "slope", True)
-    least, part, saves_result = row.least, row.part, row.saves_result
-    array_slope, least_slope = row.slope, row.least_slope
+    part, saves_result, array_slope, least_slope = (
+        row.part, row.saves_result, row.slope, row.least_slope,
+    )  # fmt: skip
 
-    def run(x: Any, *settings: float) -> tuple[Any, Any]:
-        shape, kind, large = x.shape, x.dtype, x.size > part
+    def run(x: Any, *settings: Any) -> tuple[Any, Any]:
+        shape, kind, size = x.shape, x.dtype, x.size
+        large = size > part
         y = _empty(shape, kind)
         (large_values if large else values)[kind](x.ravel(), y.ravel(), *settings)
         saved = y if saves_result else x
 
         def back(g: Any) -> Any:
-            if saved.size < least_slope:
+            if size < least_slope:
                 return array_slope(g, saved, *settings)
             if type(g) is not _ndarray or g.dtype is not kind or not g.flags.carray:
                 g = np.array(np.broadcast_to(g, shape), kind, order="C")
@@ -54,15 +55,21 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
 
         return y, back
 
+    least, small = row.least, row.small
+
     @functools.wraps(pair)
     def plain(x: Any) -> tuple[Any, Any]:
-        if type(x) is not _ndarray or x.size < least or not _fits(x):
+        kind = x.dtype if type(x) is _ndarray else None
+        if kind is not _FLOAT32 and kind is not _FLOAT64:
             return pair(x)
-        return run(x)
+        if x.size < least:
+            return small(x)  # type: ignore[misc]
+        return run(x) if x.flags.carray else pair(x)
 
     @functools.wraps(pair)
     def with_settings(x: Any, **settings: Any) -> tuple[Any, Any]:
-        if type(x) is not _ndarray or x.size < least or not _fits(x):
+        kind = x.dtype if type(x) is _ndarray else None
+        if (kind is not _FLOAT32 and kind is not _FLOAT64) or not x.flags.carray:
             return pair(x, **settings)
         numbers = tuple(settings.get(name, default) for name, default in defaults)
         if not all(type(number) in (int, float) for number in numbers):
@@ -71,11 +78,6 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
 
     defaults = [(name, (pair.__kwdefaults__ or {}).get(name)) for name in row.settings]
     return with_settings if row.settings else plain
-
-
-def _fits(x: Any) -> bool:
-    kind = x.dtype
-    return (kind is _FLOAT32 or kind is _FLOAT64) and x.flags.carray
 
 
 class _Kernels(dict[Any, Any]):

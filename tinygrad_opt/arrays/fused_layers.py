@@ -8,6 +8,8 @@ both equal.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..kernels.fused import attention, normalization, passages, recurrent
 
 __all__ = ["FastLayers", "Layers"]
@@ -40,3 +42,6 @@ class FastLayers:
     gru_step, gru_step_back = recurrent.fused_gru_step, recurrent.fused_gru_step_back
     rnn_pair, gru_pair = passages.fused_rnn_pair, passages.fused_gru_pair
     lstm_pair = passages.fused_lstm_pair
+
+    def rows(self, table: Any, index: Any) -> Any:
+        return table.take(index, axis=0)  # half the time of table[index]

@@ -154,13 +154,17 @@ def lookup(weight, *, index, padding_idx=None, shares=None, sparse=False):
         at = index
         if shares is not None:
             g = g * shares[..., None]
-        if padding_idx is not None:
+        dense = not sparse and not isinstance(g, Variable)
+        if padding_idx is not None and not dense:
             kept = index != padding_idx
             g, at = g[kept], index[kept]
         if sparse and not isinstance(g, Variable):
             features = weight.shape[1:]
             return RowSparse(at.reshape(-1), g.reshape(-1, *features), weight.shape)
-        return xp(g).scatter_add(g, shape=weight.shape, index=at)
+        found = xp(g).scatter_add(g, shape=weight.shape, index=at)
+        if padding_idx is not None and dense:
+            found[padding_idx] = 0
+        return found
 
     return xp(weight).rows(weight, index), scatter
 
