@@ -9,10 +9,11 @@ NAMES = (
     "optimizer_step",
     "scheduler_step",
     "denormals",
-    "training_step",
+    "networks",
+    "widths",
+    "start",
     "convolution",
     "op_overhead",
-    "sequence_step",
 )
 
 

@@ -2,9 +2,10 @@
 
 Every library runs in a process of its own, because the thread pools of Numba, PyTorch and JAX
 slow each other down. The processes take short turns in many rounds: what disturbs the machine for
-a while disturbs them all. One turn gives the median of its samples. A time is the median of the
-turns, a ratio the median of the ratios within each round. Python's garbage collector stays on, as
-it does in training.
+a while disturbs them all. One turn gives the least and the median of its samples. A time is the
+median of the turns' medians, beside it the least of all; a ratio is the median of the ratios within
+each round, beside it that of the leasts. Python's garbage collector stays on, as it does in
+training.
 
 A benchmark is a module with `prepare(library, case)`, which returns the work as a function, or None
 where the library does not have it. Work that finishes in the background carries a `wait`
@@ -21,11 +22,12 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 MICRO = 1e6  # microseconds in a second
@@ -42,12 +44,16 @@ class Effort:
 FULL = Effort(rounds=15, seconds=0.1)
 QUICK = Effort(rounds=1, seconds=0.01)
 
-# Variables that a worker starts with, for "libraries" that are ours with a policy switched off.
-ENVIRONMENTS = {"ours, malloc as it is": {"TINYGRAD_OPT_MALLOC": "default"}}
+# Variables that a worker starts with, by what follows the library's name and a comma.
+ONE_THREAD = "one thread"
+ENVIRONMENTS = {
+    "malloc as it is": {"TINYGRAD_OPT_MALLOC": "default"},
+    ONE_THREAD: {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "NUMBA", "OMP", "MKL")},
+}
 
 
-def sample(work: Callable, seconds: float) -> float:
-    """Return the seconds that one call of `work` takes: the median of batches of calls."""
+def sample(work: Callable, seconds: float) -> tuple[float, float]:
+    """Return the seconds that one call of `work` takes: the least and the median of batches."""
     wait = getattr(work, "wait", lambda: None)
 
     def batch(calls: int) -> float:
@@ -62,7 +68,7 @@ def sample(work: Callable, seconds: float) -> float:
     times, end = [], time.perf_counter() + seconds
     while len(times) < 3 or time.perf_counter() < end:
         times.append(batch(calls))
-    return median(times)
+    return min(times), median(times)
 
 
 class Worker(contextlib.AbstractContextManager):
@@ -77,11 +83,11 @@ class Worker(contextlib.AbstractContextManager):
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[1],
-            env=os.environ | ENVIRONMENTS.get(library, {}),
+            env=os.environ | ENVIRONMENTS.get(library.partition(", ")[2], {}),
         )
 
-    def ask(self, case: object, seconds: float) -> float | None:
-        """Return the seconds that one call takes, None where the library has no such work."""
+    def ask(self, case: object, seconds: float) -> list[float] | None:
+        """Return the seconds that a call takes, as `sample`; None where the library has no such."""
         print(json.dumps([case, seconds]), file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
@@ -95,6 +101,7 @@ class Worker(contextlib.AbstractContextManager):
 
 def serve(benchmark: str, library: str) -> None:
     """Be a worker: answer each line of [case, seconds] with the seconds that one call takes."""
+    library = library.partition(", ")[0]
     prepare = import_module(f"benchmarks.{benchmark}").prepare
     last = work = None
     for line in sys.stdin:
@@ -105,16 +112,24 @@ def serve(benchmark: str, library: str) -> None:
         print(json.dumps(work and sample(work, seconds)), flush=True)
 
 
-class Times(dict[str, list[float]]):
-    """For each library the seconds of one call, round by round."""
+class Times(dict[str, list[list[float]]]):
+    """For each library the seconds of one call, round by round: the least and the median."""
 
     def micro(self, library: str) -> float:
         """Return the microseconds of one call: the median of the rounds."""
-        return median(self[library]) * MICRO
+        return median(middle for _, middle in self[library]) * MICRO
+
+    def least(self, library: str) -> float:
+        """Return the microseconds of the quickest call."""
+        return min(least for least, _ in self[library]) * MICRO
 
     def ratio(self, library: str, peer: str) -> float:
         """Return how many times the peer's time a call takes: the median over the rounds."""
-        return median(a / b for a, b in zip(self[library], self[peer], strict=True))
+        return median(a / b for (_, a), (_, b) in zip(self[library], self[peer], strict=True))
+
+    def least_ratio(self, library: str, peer: str) -> float:
+        """Return the same of the quickest calls."""
+        return self.least(library) / self.least(peer)
 
 
 def compare(
@@ -133,6 +148,21 @@ def compare(
             have = [name for name in workers if turns[0][name] is not None]
             results.append(Times({name: [turn[name] for turn in turns] for name in have}))
     return results
+
+
+@contextlib.contextmanager
+def busy_cores() -> Iterator[None]:
+    """Have as many other processes as there are cores compute all the time."""
+    others = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(os.cpu_count() or 1)
+    ]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def verdict(value: float, aim: float | None) -> tuple[str, str]:
@@ -170,6 +200,33 @@ def report(benchmark: str, effort: Effort, *parts: str) -> None:
     if effort == FULL:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{benchmark}.md").write_text(text)
+
+
+def picture(benchmark: str, effort: Effort, draw: Callable[[Any], None], height: float = 4) -> None:
+    """Have `draw` fill the axes of a picture; a full effort keeps it in benchmarks/results/."""
+    if effort != FULL:
+        return
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, height), layout="constrained")
+    draw(axes)
+    RESULTS.mkdir(exist_ok=True)
+    figure.savefig(RESULTS / f"{benchmark}.png", dpi=110)
+    pyplot.close(figure)
+
+
+def draw_ratios(axes: Any, ratios: dict[str, float], aims: dict[str, float | None]) -> None:
+    """Draw a bar for each ratio to the peer's time, and a mark at its aim."""
+    names = list(ratios)[::-1]
+    axes.barh(names, [ratios[name] for name in names], color="#4878a8")
+    aimed = [name for name in names if aims.get(name) is not None]
+    axes.plot([aims[name] for name in aimed], aimed, "|", color="black", markersize=16, label="aim")
+    axes.axvline(1, color="#c04040", linewidth=1, label="PyTorch's time")
+    axes.set_xlabel("times PyTorch's time: shorter is quicker")
+    axes.legend()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Fused update kernels: arrays and scalars in, arrays changed in place; no Tensor is known here.
 
 `update_rule` turns one scalar function into all kernels. The rules of an optimizer are in the
-file of its name, `textbook` holds the forms of the textbooks. Norms are in `reduce`, the
-cross-entropy of small batches in `softmax`, the steps of recurrent layers in `recurrent`,
-convolutions in `convolution`, maxima of windows in `pooling`.
+file of its name, `textbook` holds the forms of the textbooks. `functions` has exp, tanh and the
+like for `@njit` code. In `fused`: norms in `reduce`, softmax and the cross-entropy in `softmax`,
+activations in `elementwise`, the steps of recurrent layers in `recurrent`, convolutions in
+`convolution`, maxima of windows in `pooling`.
 
 The letters, in all rules:
 

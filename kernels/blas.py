@@ -33,7 +33,7 @@ _SYMBOLS = {
     "tinygrad_opt_set_blas_threads": "openblas_set_num_threads",
 }
 
-_TEXT = """\
+_COMMON = """\
 # Written by tinygrad_opt.kernels.blas.
 from numba import njit, types
 from numpy import {dtype}
@@ -62,6 +62,9 @@ def direction(rows, columns, down, right):
     if (down == SIZE or rows == 1) and right % SIZE == 0 and right >= rows * SIZE:
         return TRANSPOSED, right // SIZE
     return 0, 0
+"""
+
+_MATRICES = """
 
 
 @njit(nogil=True)
@@ -105,6 +108,9 @@ def product_of_matrices(x, y, out):
         share(part_of_columns, n, grain, cost, a, x_way, x_line, b, y_way, y_line, m, n, k, c)
     give_back_blas()
     return True
+"""
+
+_STACKS = """
 
 
 @njit(nogil=True)
@@ -183,18 +189,17 @@ def multiply_stacks(x: Any, y: Any) -> Any:
 
 def _load(dtype: np.dtype[Any], kind: str) -> Any:
     """Return the kernel of this dtype, "matrices" or "stacks"; None where there is no OpenBLAS."""
-    if not _is_available():
+    if not is_available():
         return None
     letter = {"f": "s", "d": "d"}[dtype.char]
     fields = {"dtype": dtype.name, "size": dtype.itemsize, "letter": letter, **_FIGURES}
-    kernel = pool.load(
-        f"product_of_{kind}", lambda on_disk: _TEXT.format(cache=on_disk, **fields)
-    )  # fmt: skip
+    text = _COMMON + {"matrices": _MATRICES, "stacks": _STACKS}[kind]
+    kernel = pool.load(f"product_of_{kind}", lambda on_disk: text.format(cache=on_disk, **fields))
     _kernels[dtype.char, kind] = kernel
     return kernel
 
 
-def _is_available() -> bool:
+def is_available() -> bool:
     """Find OpenBLAS's functions in the library that NumPy brought, and bind our names to them."""
     global _available
     if _available is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,17 +17,26 @@ from .compiler.arguments import (
     is_device_array,
     refuse_other_byte_order,
 )
-from .compiler.codegen import Target, function_name, render
+from .compiler.codegen import CHUNK, Target, function_name, render
 from .compiler.lower import lower
 from .compiler.oracle import frozen, on_numpy_scalars
 from .compiler.syntax import parse
+from .fused.sums import bounds_of
 
 _TARGETS: dict[str, Target] = {
     "cpu": "serial",
     "serial": "serial",
     "parallel": "parallel",
+    "parts": "parts",
     "cuda": "cuda",
 }
+
+
+_PACKAGE = __name__.rpartition(".")[0] + "."
+_READ = {
+    "_array_count", "_array_names", "_coefficient_count", "_rule", "coefficients", "function",
+    "states",
+}  # fmt: skip
 
 
 class UpdateRule:
@@ -38,26 +48,49 @@ class UpdateRule:
         coefficients: names of the scalars.
     """
 
+    states: tuple[str, ...]
+    coefficients: tuple[str, ...]
+    function: Callable[..., Any]
+
     def __init__(self, function: Callable[..., Any]) -> None:
         """Read and check the source of `function`; nothing is compiled yet."""
-        self._rule, plain = parse(function)
-        lower(self._rule, "float32")  # so a fault shows here and not at the first launch
-        self.function = frozen(plain, self._rule)
-        self.name = self.__name__ = self._rule.name
-        self.states = self._rule.states
-        self.coefficients = self._rule.coefficients
+        self._source = function
+        self.name = self.__name__ = function.__name__
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
         self.__qualname__ = function.__qualname__
-        self._array_names = self._rule.arguments[: 2 + len(self.states)]
-        self._array_count = len(self._array_names)
-        self._coefficient_count = len(self.coefficients)
         # One dict per target, from dtype to kernel, filled at first use.
         self._serial: dict[np.dtype[Any], Any] = {}
         self._parallel: dict[np.dtype[Any], Any] = {}
-        self._kernels = {"serial": self._serial, "parallel": self._parallel, "cuda": {}}
+        self._parts: dict[np.dtype[Any], Any] = {}
+        self._kernels = {
+            "serial": self._serial, "parallel": self._parallel, "parts": self._parts, "cuda": {},
+        }  # fmt: skip
+        self._on_device: dict[int, Any] = {}  # by the id of a launch's first array: the same again
         self._inspected: dict[np.dtype[Any], Any] = {}
         self._compiling = threading.Lock()
+        if not (function.__module__ or "").startswith(_PACKAGE):
+            self._read()
+
+    def _read(self) -> None:
+        self._rule, plain = parse(self._source)
+        lower(self._rule, "float32")  # so a fault shows here and not at the first launch
+        self.function = frozen(plain, self._rule)
+        self.states = self._rule.states
+        self.coefficients = self._rule.coefficients
+        self._array_names = self._rule.arguments[: 2 + len(self.states)]
+        self._array_count = len(self._array_names)
+        self._coefficient_count = len(self.coefficients)
+
+    def __getattr__(self, name: str) -> Any:
+        """Read a rule of the package's own when something of it is first asked for.
+
+        There are many; to read them all took a fifth of the time that the package's import takes.
+        """
+        if name in _READ and "_rule" not in vars(self):
+            self._read()
+            return getattr(self, name)
+        raise AttributeError(f"update rule {self.name!r} has no attribute {name!r}")
 
     def __repr__(self) -> str:
         """Show the rule's signature, as in `<update rule adam(p, g, m, v, lr) -> p, m, v>`."""
@@ -108,6 +141,47 @@ class UpdateRule:
             self._check(arrays, coefficients)  # says which argument it means
             raise
 
+    def launch_parts(
+        self, arrays: Sequence[Any], offsets: Sequence[int], coefficients: Sequence[Any]
+    ) -> None:
+        """As `launch`, with coefficients that may differ from part to part of the arrays.
+
+        Args:
+            arrays: as for `launch`.
+            offsets: where each part begins, and the end of the last: from 0 to the arrays' size.
+            coefficients: for each a float, or a sequence with a float for each part.
+
+        Raises:
+            TypeError, ValueError: as `launch`, and ValueError where the offsets do not fit.
+        """
+        first, parts = arrays[0], len(offsets) - 1
+        if len(arrays) != self._array_count or len(coefficients) != self._coefficient_count:
+            self._check(arrays, coefficients)
+        if not isinstance(first, np.ndarray):
+            self._launch_each(arrays, offsets, coefficients)
+            return
+        grain = CHUNK if first.size >= threads.threshold else max(first.size, 1)
+        try:
+            table = np.empty((parts, self._coefficient_count), first.dtype)
+            for j, value in enumerate(coefficients):
+                table[:, j] = value
+            kernel = self._parts.get(first.dtype) or self._kernel("parts", first.dtype)
+            kernel(*arrays, bounds_of(tuple(offsets)), table, grain)
+        except (TypeError, ValueError):
+            self._check(arrays, [0.0] * self._coefficient_count)
+            raise ValueError(
+                f"{self.name}: offsets must rise from 0 to the arrays' size, {first.size}, and a "
+                f"coefficient be a number or {parts} of them; got offsets from {offsets[:1]} to "
+                f"{offsets[-1:]}"
+            ) from None
+
+    def _launch_each(
+        self, arrays: Sequence[Any], offsets: Sequence[int], coefficients: Sequence[Any]
+    ) -> None:
+        for k, (a, b) in enumerate(itertools.pairwise(offsets)):
+            own = [float(c[k]) if hasattr(c, "__len__") else c for c in coefficients]
+            self.launch([array[a:b] for array in arrays], own)
+
     def reference(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
         """Do what `launch` does in plain Python, element by element: the oracle of the tests.
 
@@ -131,7 +205,7 @@ class UpdateRule:
         """Return the text of the generated kernel.
 
         Args:
-            target: "cpu" or "serial" (the same), "parallel", or "cuda".
+            target: "cpu" or "serial" (the same), "parallel", "parts" or "cuda".
             dtype: float32 or float64.
 
         Raises:
@@ -173,19 +247,24 @@ class UpdateRule:
         kernels = self._kernels[target]
         with self._compiling:
             if dtype not in kernels:
-                load = pool.load if target == "parallel" else cache.load
+                load = pool.load if target in ("parallel", "parts") else cache.load
                 kernel = load(
                     function_name(self._rule, target),
                     lambda on_disk: render(self._rule, target, dtype.name, on_disk),
                     _cuda_compiler() if target == "cuda" else "",
                 )
                 if target != "cuda":
-                    counts = self._array_count, self._coefficient_count
-                    refuse_other_byte_order(kernel, *counts, dtype)
+                    count, rest = self._coefficient_count, [0.0] * self._coefficient_count
+                    if target == "parts":
+                        rest = [bounds_of((0,)), np.empty((0, count), dtype), 1]
+                    refuse_other_byte_order(kernel, self._array_count, rest, dtype)
                 kernels[dtype] = kernel
             return kernels[dtype]
 
     def _launch_on_device(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
+        known = self._on_device.get(id(arrays[0]))  # of a step over the arrays of the last one
+        if known is not None and known(arrays, coefficients):
+            return
         if not is_device_array(arrays[0]):
             self._check(arrays, coefficients)
         from .compiler import cuda
@@ -195,7 +274,7 @@ class UpdateRule:
         dtype = arrays[0].dtype
         kernel = self._kernels["cuda"].get(dtype) or self._kernel("cuda", dtype)
         try:
-            cuda.launch(kernel, arrays, coefficients, dtype)
+            cuda.launch(kernel, arrays, coefficients, dtype, self._on_device)
         except OverflowError:  # an int beyond float64
             self._check(arrays, coefficients)
             raise
@@ -216,10 +295,10 @@ def update_rule(function: Callable[..., Any]) -> UpdateRule:
     The function takes parameter, gradient, states... and coefficients..., and returns the
     parameter and the states: as many states as it returns values beyond the first. It may assign,
     branch, compare, compute (+ - * / **) and call sqrt, exp, log, abs, min, max and the like, from
-    `math` or NumPy. What it assigns, to a coefficient or to `g` too, ends with the element: only
-    the returned values are written. Numbers in it, and numeric constants from outside as they are
-    now, are cast to the dtype of the arrays. Loops, early returns, indexing and calls of your own
-    functions are not possible.
+    `math`, NumPy or `kernels.functions`. What it assigns, to a coefficient or to `g` too, ends with
+    the element: only the returned values are written. Numbers in it, and numeric constants from
+    outside as they are now, are cast to the dtype of the arrays. Loops, early returns, indexing and
+    calls of your own functions are not possible.
 
     Raises:
         RuleError: the function cannot become a kernel; the text says why. A ValueError.

@@ -31,12 +31,12 @@ def set_parallel_threshold(elements: int) -> None:
 
 
 def get_num_threads() -> int:
-    """Return how many threads kernels and products use at most, the caller's among them."""
+    """The number of threads that kernels and products use at most, the caller's among them."""
     return pool.size()
 
 
 def set_num_threads(threads: int) -> None:
-    """Let kernels and products use so many threads, the caller's among them.
+    """Lets kernels and products use so many threads, the caller's among them.
 
     More than there are processors for this process (or than NUMBA_NUM_THREADS) is taken as that
     many. The results have the same bits for any number.

@@ -19,3 +19,17 @@ def test_report_for_bugs(tmp_path):
     assert f"kernel cache {tmp_path}" in lines
     assert "CUDA devices 0" in lines or tinygrad_opt.cuda.is_available()
     assert any(line.startswith(f"tinygrad_opt {tinygrad_opt.__version__}, in ") for line in lines)
+
+
+def test_what_was_measured_of_the_threads():
+    lines = tinygrad_opt.__config__.parallel_info().splitlines()
+    facts = dict(line.rsplit(None, 1) for line in lines)
+    assert int(facts["threads"]) == tinygrad_opt.get_num_threads()
+    assert int(facts["elements from which updates are shared"]) > 0
+    assert {int(value) >= 0 for value in facts.values()} == {True}
+
+
+def test_the_configuration_is_what_the_command_prints():
+    said = tinygrad_opt.__config__.show()
+    assert tinygrad_opt.__version__ in said
+    assert f"numpy         {np.__version__}" in said

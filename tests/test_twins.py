@@ -16,6 +16,7 @@ from tinygrad_opt import ops
 from tinygrad_opt.arrays import xp as spaces
 from tinygrad_opt.arrays.namespace import Namespace
 from tinygrad_opt.arrays.windows import Spans, Window
+from tinygrad_opt.kernels.fused import elementwise
 
 ROOT = Path(__file__).parents[1]
 PLAIN, FAST = Namespace(np), spaces.xp(np.zeros(1))
@@ -23,18 +24,31 @@ TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
 
 # Which file names which others as the place of its twin.
 SAY_WHERE = {
-    "kernels/fused/recurrent.py": ["ops/recurrent.py"],
-    "kernels/fused/softmax.py": ["arrays/namespace.py"],
+    "kernels/fused/recurrent.py": ["kernels/fused/passages.py"],
+    "kernels/fused/passages.py": ["ops/recurrent.py"],
+    "kernels/fused/normalization.py": ["ops/normalization.py"],
+    "kernels/fused/attention.py": ["ops/attention.py"],
+    "tinygrad_opt/arrays/fused_layers.py": ["kernels/fused/"],
+    "tinygrad_opt/ops/normalization.py": ["kernels/fused/normalization.py"],
+    "tinygrad_opt/ops/attention.py": ["kernels/fused/attention.py"],
+    "kernels/fused/softmax.py": ["arrays/namespace.py", "arrays/fused.py"],
+    "kernels/fused/elementwise.py": ["ops/arithmetic.py", "ops/activation.py",
+                                     "ops/mathematics.py", "arrays/fused.py"],
+    "tinygrad_opt/arrays/fused.py": ["kernels/fused/elementwise.py", "kernels/fused/softmax.py"],
+    "tinygrad_opt/ops/arithmetic.py": ["kernels/fused/elementwise.py"],
+    "tinygrad_opt/ops/activation.py": ["kernels/fused/elementwise.py"],
+    "tinygrad_opt/ops/mathematics.py": ["kernels/fused/elementwise.py"],
+    "tinygrad_opt/ops/reduce.py": ["kernels/fused/softmax.py"],
     "kernels/fused/convolution/__init__.py": ["arrays/windows.py"],
     "kernels/fused/pooling/__init__.py": ["arrays/windows.py"],
     "kernels/fused/pooling/places.py": ["arrays/windows.py"],
     "kernels/fused/rows.py": ["arrays/sums.py"],
-    "tinygrad_opt/ops/recurrent.py": ["kernels/fused/recurrent.py"],
+    "tinygrad_opt/ops/recurrent.py": ["kernels/fused/passages.py"],
     "tinygrad_opt/ops/loss.py": ["arrays/namespace.py", "kernels/fused/softmax.py"],
     "tinygrad_opt/arrays/windows.py": ["kernels/fused/convolution", "kernels/fused/pooling"],
     "tinygrad_opt/arrays/sums.py": ["arrays/namespace.py", "kernels/fused/rows.py"],
-    "tinygrad_opt/arrays/namespace.py": ["kernels/fused/softmax.py", "kernels/fused/recurrent.py"],
-}
+    "tinygrad_opt/arrays/namespace.py": ["kernels/fused/softmax.py"],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("path", SAY_WHERE)
@@ -100,9 +114,57 @@ def recurrent_steps(widths, gates=False):
     return sample
 
 
+def norms(normal):
+    """Of rows, of channels, of single cells, of groups; then of what has no kernel."""
+    for shape, axes, vector in (
+        ((5, 7), (1,), (7,)), ((2, 3, 4), (1, 2), (3, 4)), ((4, 3, 5), (0, 2), (3, 1)),
+        ((200, 3), (0,), (3,)), ((2, 2, 3, 5), (2, 3), (2, 3, 1)), ((4, 3, 5), (1,), (1,)),
+    ):  # fmt: skip
+        yield normal(*shape), normal(*vector), normal(*vector), axes, 0.1
+
+
+def attentions(normal):
+    """Causal, masked, with dropped weights; with shared keys."""
+    q, k, v = normal(2, 3, 5, 4), normal(2, 3, 6, 4), normal(2, 3, 6, 2)
+    kept = (normal(2, 3, 5, 6) > 0).astype(q.dtype)
+    yield q, k, v, None, None, 0.5, True
+    yield q, k, v, normal(5, 6), None, 0.5, False
+    yield q, k, v, normal(2, 1, 1, 6), 1.25 * kept, 0.5, False
+    yield normal(70, 3), normal(1, 150, 3), normal(4, 150, 3), None, None, 0.7, True
+
+
+def passages(kind):
+    """Through time of a whole batch, and of sequences that end early; in both directions."""
+
+    def sample(normal):
+        for sizes, hidden in (((5, 5), 3), ((40, 33, 2), 7), ((1,), 1)):
+            n, gates = sizes[0], {"lstm": 4, "gru": 3, "rnn": 1}[kind] * hidden
+            z, b, d, h, c = (normal(*s) for s in (
+                (sum(sizes), gates), (gates,), (gates,), (n, hidden), (n, hidden),
+            ))  # fmt: skip
+            w = normal(gates, hidden)
+            for way in (False, True):
+                yield {"lstm": (z.copy(), b, h, c, w, None, sizes, way),
+                       "gru": (z.copy(), b, d, h, w, sizes, way),
+                       "rnn": (z.copy(), b, h, w, sizes, way, n > 5)}[kind]  # fmt: skip
+
+    return sample
+
+
 def cross_entropies(normal):
-    for rows, classes in ((4, 3), (1, 1), (7, 50)):
+    for rows, classes in ((4, 3), (1, 1), (7, 50), (40, 1500)):
         yield 3 * normal(rows, classes), np.arange(rows) % classes
+
+
+def last_axes(arrays):
+    """Samples of so many arrays and an axis: the last one, which kernels take, and another."""
+
+    def sample(normal):
+        for shape in ((5, 7), (2, 3, 4), (9,), (30, 1100)):
+            yield (*(normal(*shape) for _ in range(arrays)), -1)
+        yield (*(normal(4, 3) for _ in range(arrays)), 0)
+
+    return sample
 
 
 SPANS = (Spans(np.array([0, 2, 4]), np.array([3, 5, 6]), 1),
@@ -118,11 +180,33 @@ def places(normal, rows):
 
 # Each twin, and samples of what it is called with.
 TWINS = {
+    "moments": lambda normal: (
+        (normal(*shape), axes)
+        for shape, axes in (
+            ((5, 7), (1,)),
+            ((4, 3, 5), (0, 2)),
+            ((200, 3), (0,)),
+            ((4, 3, 5), (1,)),
+        )
+    ),
+    "standardize_pair": norms,
+    "rms_pair": lambda normal: ((x, w, axes, eps) for x, w, _, axes, eps in norms(normal)),
+    "affine_pair": lambda normal: (
+        (normal(*shape), normal(3), normal(3)) for shape in ((5, 3), (2, 3, 4), (2, 3, 4, 5))
+    ),
+    "attention_pair": attentions,
+    "lstm_pair": passages("lstm"),
+    "gru_pair": passages("gru"),
+    "rnn_pair": passages("rnn"),
     "lstm_step": recurrent_steps((4, 4, 1)),
     "lstm_step_back": recurrent_steps((4, 1, 1, 1, 1), gates=True),
     "gru_step": recurrent_steps((3, 3, 1)),
     "gru_step_back": recurrent_steps((3, 3, 1, 1), gates=True),
     "cross_entropy_rows": cross_entropies,
+    "softmax": last_axes(1),
+    "log_softmax": last_axes(1),
+    "softmax_back": last_axes(2),
+    "log_softmax_back": last_axes(2),
     "convolve": convolutions("convolve"),
     "convolve_input": convolutions("convolve_input"),
     "convolve_weight": convolutions("convolve_weight"),
@@ -133,6 +217,7 @@ TWINS = {
     "spread": lambda normal: ((normal(n, 2, 3, 2), places(normal, n), (6, 6)) for n in (1, 3)),
     "sum": lambda normal: ((normal(300, 4), axis) for axis in (None, 0, 1, (0, 1))),
     "sum_rows": lambda normal: ((normal(*shape),) for shape in ((3, 4), (700, 3), (500,))),
+    "rows": lambda normal: ((normal(5, 3), np.array([[0, 4], [4, 1]])),),
     "scatter_add": lambda normal: (
         (normal(*index.shape, 3), (5, 3), index) for index in (np.array([0, 2, 2]), np.arange(5))
     ),
@@ -154,6 +239,10 @@ def results(space, name, dtype):
     found = []
     for arguments in TWINS[name](sampler(dtype)):
         made = getattr(space, name)(*arguments)
+        if name.endswith("_pair"):
+            y, back = made
+            seed = np.cos(np.arange(y.size)).reshape(y.shape).astype(y.dtype)
+            made = y, *(d for d in back(seed) if d is not None)
         found += made if isinstance(made, tuple) else [made]
     return found
 
@@ -194,6 +283,48 @@ def test_a_thousandth_is_found(name, dtype):
                 assert_equal(wrong, expected, dtype)
 
 
+# Functions of one element: pairs that have kernels ----------------------------------------------
+
+SETTINGS = {
+    "elu": {"alpha": 1.5, "scale": 0.7, "rate": 2.0},
+    "hardtanh": {"low": -0.5, "high": 0.75},
+    "leaky_relu": {"negative_slope": 0.1},
+    "softplus": {"beta": 1.5, "threshold": 4.0},
+}
+
+
+def value_and_slope(pair, name, dtype, size):
+    rng = np.random.default_rng(0)
+    x = 3 * rng.standard_normal((size // 8, 8)).astype(dtype)
+    x = np.abs(x) + x.dtype.type(0.01) if name in ("log", "log1p") else x
+    y, back = pair(x, **SETTINGS.get(name, {}))
+    return [y, back(rng.standard_normal(x.shape).astype(dtype))]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"),
+    [("float32", 16), ("float32", 1600), ("float32", 100_000), ("float64", 16), ("float64", 1600)],
+)
+@pytest.mark.parametrize("name", elementwise.ROWS)
+def test_elementwise_twins_are_equal(name, size, dtype):
+    pair = getattr(ops, name).pair
+    fast = value_and_slope(pair, name, dtype, size)
+    plain = value_and_slope(pair.__wrapped__, name, dtype, size)
+    assert_equal(fast, plain, dtype)
+    for i in range(2):
+        wrong = [*fast]
+        wrong[i] = fast[i] * fast[i].dtype.type(1.001)
+        with pytest.raises(AssertionError):
+            assert_equal(wrong, plain, dtype)
+
+
+def test_all_settings_of_a_row_are_tried():
+    rows = elementwise.ROWS
+    assert {n: set(row.settings) for n, row in rows.items() if row.settings} == {
+        name: set(settings) for name, settings in SETTINGS.items()
+    }
+
+
 # Whole operations: values and gradients -----------------------------------------------------------
 
 
@@ -214,6 +345,18 @@ def lstm(width_of):
         ]  # fmt: skip
 
     return lambda *args: run(*args, *[None] * (8 - len(args))), inputs
+
+
+def rnn():
+    def run(x, *rest):
+        n = x.shape[0] // 2
+        return ops.rnn(x, *rest, sizes=(n + 1, n), reverse=n > 1, relu=n > 2)
+
+    def inputs(normal, n, hidden):
+        return [normal(2 * n + 1, 3), normal(n + 1, hidden), normal(hidden, 3),
+                normal(hidden, hidden), normal(hidden), normal(hidden)]  # fmt: skip
+
+    return run, inputs
 
 
 def gru():
@@ -251,6 +394,7 @@ def convolution(kind):
 
 
 OPERATIONS = {
+    "rnn": rnn(),
     "lstm": lstm(lambda hidden: hidden),
     "lstm with a projection": lstm(lambda hidden: hidden + 1),
     "gru": gru(),

@@ -14,6 +14,7 @@ from ._checkout import find_kernels as _find_kernels
 _find_kernels(__path__)
 
 from . import (
+    __config__,
     autograd,
     backend,
     cuda,
@@ -70,6 +71,7 @@ from .autograd import (
 from .core.tensor import Size, Tensor
 from .functions import *
 from .functions import return_types
+from .kernels.threads import get_num_threads, set_num_threads
 from .nn.functional import (
     adaptive_avg_pool1d,
     adaptive_max_pool1d,

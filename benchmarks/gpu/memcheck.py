@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 import shutil
 import subprocess
 import sys
@@ -33,9 +34,29 @@ def run(report: Report, quick: bool) -> None:
     if not tool:
         report.put("compute-sanitizer", None, "not found")
         return
-    command = [tool, "--tool", "memcheck", "--error-exitcode", "99", sys.executable, "-c", TINY]
+    command = [
+        tool, "--tool", "memcheck", "--error-exitcode", "99",
+        "--report-api-errors", "no",  # libraries ask the driver for functions it may not have
+        sys.executable, "-c", TINY,
+    ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=75)
-    lines = [line for line in done.stdout.splitlines() if "ERROR SUMMARY" in line]
-    summary = "; ".join(lines) or f"exit status {done.returncode}"
-    tail = done.stdout[-800:]
-    report.put("compute-sanitizer memcheck", done.returncode == 0, summary, tail)
+    lines = [line.removeprefix("=========").strip() for line in done.stdout.splitlines()]
+    summary = "; ".join(line for line in lines if "ERROR SUMMARY" in line)
+    report.put("compute-sanitizer memcheck", done.returncode == 0,
+               summary or f"exit status {done.returncode}", done.stdout[-800:])  # fmt: skip
+    for kind, found in _by_kind(lines).items():
+        frames = [line for line in found[0] if "in " in line and "Host Frame" in line]
+        ours = " < ".join(line.removeprefix("Host Frame:").strip() for line in frames[:12])
+        report.put(f"{len(found)} of", False, kind, f"{found[0][:6]} ... {ours}")
+
+
+def _by_kind(lines: list[str]) -> dict[str, list[list[str]]]:
+    """The errors, each as its lines, by their first line without numbers that differ."""
+    errors: dict[str, list[list[str]]] = {}
+    for line in lines:
+        if re.match(r"(Program hit|Invalid|Out-of-range|Misaligned|Unknown|Leaked|Race)", line):
+            errors.setdefault(re.sub(r"0x[0-9a-f]+", "0x...", line), []).append([])
+            last = errors[re.sub(r"0x[0-9a-f]+", "0x...", line)][-1]
+        elif errors:
+            last.append(line)
+    return errors

@@ -12,8 +12,10 @@ _LARGEST = int(np.finfo(np.float64).max)
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def refuse_other_byte_order(kernel: Any, arrays: int, scalars: int, dtype: Any) -> None:
+def refuse_other_byte_order(kernel: Any, arrays: int, rest: Sequence[Any], dtype: Any) -> None:
     """Have a freshly loaded `kernel` refuse arrays of the other byte order, once and for all.
+
+    It takes so many arrays, and after them what `rest` has values for.
 
     Numba tells arrays that are not quite plain apart by a fingerprint that knows no byte order,
     and keeps for ever what it first found out. Had it met an unaligned array first, it would take
@@ -21,7 +23,7 @@ def refuse_other_byte_order(kernel: Any, arrays: int, scalars: int, dtype: Any) 
     """
     other = np.empty(0, np.dtype(dtype).newbyteorder())
     with contextlib.suppress(TypeError):  # "no matching definition", as it should be
-        kernel(*[other] * arrays, *[0.0] * scalars)
+        kernel(*[other] * arrays, *rest)
 
 
 def is_device_array(array: Any) -> bool:

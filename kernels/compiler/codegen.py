@@ -2,19 +2,22 @@
 
 Text and not closures, because a jitted function that captures another one never hits Numba's disk
 cache, and one that lives in another file is no part of the cache key (stale machine code after an
-edit). A self-contained text has neither fault, compiles to PTX without a GPU, and can be read.
+edit). A self-contained text has neither fault, compiles to PTX without a GPU, and can be read. What
+a text imports from `kernels.functions` is part of the key: see `cache`.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
+from collections.abc import Sequence
 from typing import Literal
 
 from . import denormals
 from .lower import RESERVED, fresh, lower
 from .syntax import Rule
 
-Target = Literal["serial", "parallel", "cuda"]
+Target = Literal["serial", "parallel", "parts", "cuda"]
 
 
 CHUNK = 16_384  # elements of a part: what a thread updates at a time, within its first two caches
@@ -26,7 +29,7 @@ import math
 
 from numba import njit
 from numpy import {dtype}, uint32
-
+{functions}
 {prelude}
 @njit(
 {signature}
@@ -50,7 +53,7 @@ import math
 
 from numba import njit
 from numpy import {dtype}, uint32
-
+{functions}
 from tinygrad_opt.kernels.pool import split
 
 {prelude}
@@ -75,8 +78,64 @@ def {function}({parameters}):
     split({part}, {first}.shape[0], {chunk}, {parameters})
 """
 
+# Coefficients that differ from part to part of the vectors: a row of the table for each part. What
+# a thread takes, from `begin` to `end`, may be a piece of a part, or several.
+_PARTS = """\
+# Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
+import math
+
+from numba import njit
+from numpy import {dtype}, uint32
+
+from tinygrad_opt.kernels.pool import split
+
+{prelude}
+@njit(error_model="numpy", nogil=True)  # 1/0 is inf, not an exception
+def {update}({parameters}):
+    for {i} in range({first}.shape[0]):
+{body}
+
+
+@njit(error_model="numpy", nogil=True)
+def {part}({begin}, {end}, {bounds}, {table}, {arrays}):
+    {enter}
+    {k} = 0
+    while {begin} < {end}:
+        {stop} = min({bounds}[{k} + 1], {end})
+        if {begin} < {stop}:
+            {update}(
+{piece}
+            )
+            {begin} = {stop}
+        {k} += 1
+    {leave}
+
+
+@njit(
+{signature}
+    error_model="numpy",
+    nogil=True,
+    cache={cache},
+)
+def {function}({arrays}, {bounds}, {table}, {grain}):
+    if not {sizes}:
+        raise ValueError("sizes differ")  # or the loop would write past an array's end
+    if {bounds}.shape[0] != {table}.shape[0] + 1 or {table}.shape[1] != {count}:
+        raise ValueError("sizes differ")
+    for {k} in range({table}.shape[0]):
+        if {bounds}[{k}] > {bounds}[{k} + 1]:
+            raise ValueError("sizes differ")
+    if {bounds}[0] != 0 or {bounds}[-1] != {first}.shape[0]:
+        raise ValueError("sizes differ")
+    split({part}, {first}.shape[0], {grain}, {bounds}, {table}, {arrays})
+"""
+
 # The index is unsigned, so that no array access tests for a negative one: with a signed index that
 # test and its arithmetic were most of the loop's instructions.
+#
+# A block goes through tiles of several elements for each thread. All loads of a thread's elements
+# come before its first store: then enough bytes are on their way to keep the memory busy. Threads
+# next to each other take elements next to each other, so every access is of whole lines.
 _CUDA = """\
 # Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
 import math
@@ -87,16 +146,34 @@ from numpy import {dtype}, uint64
 
 @cuda.jit(cache={cache})
 def {function}({parameters}):
-    {i} = uint64(cuda.grid(1))
     {size} = uint64({first}.shape[0])
-    {step} = uint64(cuda.gridsize(1))
-    while {i} < {size}:
-{body}
+    {threads} = uint64(cuda.blockDim.x)
+    {i} = uint64(cuda.blockIdx.x) * (uint64({ahead}) * {threads}) + uint64(cuda.threadIdx.x)
+    {step} = uint64(cuda.gridDim.x) * (uint64({ahead}) * {threads})
+    while {i} + uint64({ahead} - 1) * {threads} < {size}:
+{tile}
         {i} += {step}
+    while {i} < {size}:  # the rest of the last tile: fewer elements for this thread
+{body}
+        {i} += {threads}
 """
 
 
-_TEXTS = {"serial": _SERIAL, "parallel": _PARALLEL, "cuda": _CUDA}
+_TEXTS = {"serial": _SERIAL, "parallel": _PARALLEL, "parts": _PARTS, "cuda": _CUDA}
+
+
+def ahead(dtype: str) -> int:
+    """Return how many elements a thread of a GPU loads at a time: 16 bytes of each array."""
+    return 4 if dtype == "float32" else 2
+
+
+def functions_import(lines: Sequence[str]) -> str:
+    """Return the line that imports the vectorised functions which `lines` call, or nothing."""
+    names = sorted(set(re.findall(r"\bvector_(\w+)\(", "\n".join(lines))))
+    if not names:
+        return ""
+    imported = ", ".join(f"{name} as vector_{name}" for name in names)
+    return f"\nfrom tinygrad_opt.kernels.functions import {imported}\n"
 
 
 def function_name(rule: Rule, target: Target) -> str:
@@ -110,7 +187,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
     The kernel takes one array per parameter, gradient and state, then the coefficients. `cache`
     asks Numba for its disk cache, which needs the text to lie in a file.
     """
-    lowered = lower(rule, dtype)
+    lowered = lower(rule, dtype, target == "cuda")
     taken = rule.variables | set(lowered.names.values()) | RESERVED
 
     def new(name: str) -> str:
@@ -118,8 +195,9 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         taken.add(name)
         return name
 
-    index, size, step, mode = map(new, ("i", "size", "step", "mode"))
-    part, begin, end = map(new, ("part", "begin", "end"))
+    index, size, step, mode, threads = map(new, ("i", "size", "step", "mode", "threads"))
+    part, begin, end, update = map(new, ("part", "begin", "end", "update"))
+    bounds, table, grain, stop, k = map(new, ("bounds", "table", "grain", "stop", "k"))
     elements = rule.arguments[: 2 + len(rule.states)]
     array = {name: new(f"{name}_array") for name in elements}
     # What a rule assigns must not outlive the element: it gets its own copy of such a coefficient.
@@ -127,8 +205,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
     given = lowered.names | {name: new(f"{name}_given") for name in changed}
 
     written = (rule.arguments[0], *rule.states)
-    lines = [f"{lowered.names[name]} = {array[name]}[{index}]" for name in elements]
-    lines += [f"{lowered.names[name]} = {given[name]}" for name in changed]
+    lines = [f"{lowered.names[name]} = {given[name]}" for name in changed]
     lines += lowered.lines
     if not all(_is_name(text) for text in lowered.outputs):
         # Values first, stores after: an expression must not see an array that is half written.
@@ -136,14 +213,29 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         lines += [f"{r} = {text}" for r, text in zip(results, lowered.outputs, strict=True)]
     else:
         results = list(lowered.outputs)
-    lines += [f"{array[n]}[{index}] = {r}" for n, r in zip(written, results, strict=True)]
+
+    def loads(place: str, into: dict[str, str]) -> list[str]:
+        return [f"{into[name]} = {array[name]}[{place}]" for name in elements]
+
+    def stores(place: str) -> list[str]:
+        return [f"{array[n]}[{place}] = {r}" for n, r in zip(written, results, strict=True)]
+
+    first, rest = [], []  # of a tile: its loads, then the update of each of its elements
+    for k in range(ahead(dtype) if target == "cuda" else 0):
+        place = f"{index} + uint64({k}) * {threads}"
+        loaded = {name: new(f"{name}_{k}") for name in elements}
+        first += loads(place, loaded)
+        rest += [f"{lowered.names[name]} = {loaded[name]}" for name in elements]
+        rest += lines + stores(place)
+    body = loads(index, lowered.names) + lines + stores(index)
 
     scalars = [given[name] for name in rule.coefficients]
     return _TEXTS[target].format(
         origin=rule.origin,
         dtype=dtype,
-        signature=_signature(dtype, len(array), len(scalars)),
+        signature=_signature(dtype, len(array), len(scalars), target),
         cache=cache,
+        functions=functions_import(lines),
         prelude=denormals.PRELUDE if denormals.X86 else "",
         function=function_name(rule, target),
         parameters=", ".join([*array.values(), *scalars]),
@@ -153,22 +245,42 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         size=size,
         sizes=" == ".join(f"{name}.shape[0]" for name in array.values()),
         step=step,
+        threads=threads,
+        ahead=ahead(dtype),
+        tile=_indented(first + rest),
         chunk=CHUNK,
         first=array[rule.arguments[0]],
         part=part,
         begin=begin,
         end=end,
         slices="\n".join(f"    {name} = {name}[{begin}:{end}]" for name in array.values()),
-        body="\n".join(f"        {line}" for line in lines),
+        body=_indented(body),
+        update=update,
+        bounds=bounds,
+        table=table,
+        grain=grain,
+        stop=stop,
+        k=k,
+        count=len(scalars),
+        arrays=", ".join(array.values()),
+        piece="\n".join(
+            [f"{' ' * 16}{name}[{begin}:{stop}]," for name in array.values()]
+            + [f"{' ' * 16}{table}[{k}, {j}]," for j in range(len(scalars))]
+        ),
     )
 
 
-def _signature(dtype: str, arrays: int, scalars: int) -> str:
+def _signature(dtype: str, arrays: int, scalars: int, target: Target) -> str:
     """Return `"void(float32[::1], float32)",` in lines of at most 100 columns."""
     # The C-contiguous `::1` lets the compiler load and store whole SIMD registers.
-    types = ", ".join([f"{dtype}[::1]"] * arrays + [dtype] * scalars)
+    rest = ["int64[::1]", f"{dtype}[:, ::1]", "int64"] if target == "parts" else [dtype] * scalars
+    types = ", ".join([f"{dtype}[::1]"] * arrays + rest)
     lines = textwrap.wrap(f"void({types})", 90)
     return "\n".join(f'    "{line} "' for line in lines).removesuffix(' "') + '",'
+
+
+def _indented(lines: list[str]) -> str:
+    return "\n".join(f"        {line}" for line in lines)
 
 
 def _is_name(text: str) -> bool:

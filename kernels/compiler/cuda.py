@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import threading
 import warnings
 import weakref
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,8 @@ import numba
 import numpy as np
 
 from .arguments import DTYPES
-from .launch import BLOCK, Packed, prepare
+from .codegen import ahead
+from .launch import BLOCK, MOST_BLOCKS, Held, Packed, prepare
 
 if importlib.util.find_spec("numba_cuda") is None:  # Numba's own numba.cuda is deprecated
     raise ImportError('CUDA kernels need numba-cuda: pip install "tinygrad_opt[cuda]"')
@@ -52,8 +54,6 @@ with _numpy_as_numba_cuda_knows_it():
 
     importlib.import_module("numba.cuda.np.arrayobj")  # or the first compilation would do it
 
-BLOCKS_PER_MULTIPROCESSOR = 32  # four times what is resident: enough to even out the last wave
-
 _handles: dict[int, tuple[weakref.ref[Any], Any]] = {}
 _packed: dict[tuple[Any, Any], Packed | None] = {}  # by kernel and dtype; None: Numba launches it
 
@@ -81,35 +81,98 @@ _NUMBERS = frozenset((float, int, np.float32, np.float64))
 
 
 def launch(
-    kernel: Any, arrays: Sequence[Any], coefficients: Sequence[float], dtype: np.dtype[Any]
-) -> None:
+    kernel: Any, arrays: Sequence[Any], coefficients: Sequence[float], dtype: np.dtype[Any],
+    held: dict[int, Any] | None = None,
+) -> None:  # fmt: skip
     """Run `kernel` over 1-D device arrays of one size on CuPy's current stream, asynchronously.
 
+    held: takes up what launches over the same arrays again, where that is likely: see `hold`.
     Coefficients are cast to `dtype` here: a Python float would arrive as a double, and with it
     the arithmetic of the whole kernel.
     """
-    size = arrays[0].size
+    first = arrays[0]
+    size = first.size
     if size == 0:
         return  # an empty grid is an error in CUDA
-    if type(arrays[0]).__module__.startswith("cupy") and not _is_simulated(arrays[0]):
+    blocks = _blocks(first)
+    if type(first).__module__.startswith("cupy") and not _is_simulated(first):
         try:
             packed = _packed[kernel, dtype]
         except KeyError:
             packed = _prepare(kernel, len(arrays), len(coefficients), dtype)
         if packed is not None:
-            packed(arrays, coefficients, _current_stream())
+            packed(arrays, coefficients, blocks, BLOCK, current_stream())
+            if held is not None and first.base is None:  # parts of vectors are seldom the same
+                hold(held, arrays, packed)
             return
     scalars = [dtype.type(c) for c in coefficients]
-    if _is_simulated(arrays[0]):
+    if _is_simulated(first):
         kernel[1, min(size, 4)](*arrays, *scalars)  # few threads: each is a Python thread
         return
-    blocks = min(-(-size // BLOCK), _grid())
-    kernel[blocks, BLOCK, _stream(arrays[0])](*(_handle(a) for a in arrays), *scalars)
+    kernel[blocks, BLOCK, _stream(first)](*(_handle(a) for a in arrays), *scalars)
+
+
+def launch_over(
+    kernel: Any, letters: str, kinds: str, arrays: Sequence[Any], scalars: Sequence[Any],
+    blocks: int | None, threads: int,
+) -> None:  # fmt: skip
+    """Run a kernel that takes arrays as vectors, then scalars, on CuPy's current stream.
+
+    letters, kinds: the types of the arrays' elements and of the scalars, as of `struct`.
+    blocks: None for as many as give a thread to each element, of which the first scalar tells.
+    """
+    simulated = _is_simulated(arrays[0])
+    if simulated:
+        threads = 4  # few: each is a Python thread
+    if blocks is None:
+        blocks = -(-scalars[0] // threads)
+    if simulated:
+        kernel[blocks, threads](*(a.reshape(-1) for a in arrays), *scalars)
+        return
+    key = kernel, letters
+    try:
+        packed = _packed[key]
+    except KeyError:
+        signature = *(_TYPES[c][::1] for c in letters), *(_TYPES[c] for c in kinds)
+        itemsizes = tuple(np.dtype(c).itemsize for c in letters)
+        with _preparing:
+            packed = _packed[key] = prepare(kernel, signature, itemsizes, kinds)
+    if packed is not None:
+        packed(arrays, scalars, blocks, threads, current_stream())
+        return
+    types = (np.dtype(c).type for c in kinds)
+    given = [make(scalar) for make, scalar in zip(types, scalars, strict=True)]
+    flat = (_handle(a.reshape(-1)) for a in arrays)
+    kernel[blocks, threads, _stream(arrays[0])](*flat, *given)
+
+
+_TYPES: dict[str, Any] = {"f": numba.float32, "d": numba.float64, "q": numba.int64}
+
+
+def hold(held: dict[int, Any], arrays: Sequence[Any], packed: Packed) -> None:
+    """Put into `held`, by the id of the first array, what launches over these arrays again.
+
+    It takes (arrays, coefficients), and returns False, with nothing done, for other arrays.
+    """
+    key = id(arrays[0])
+    again = Held(packed, arrays, _blocks(arrays[0]), lambda _: held.pop(key, None))
+    stream = _streams()
+    held[key] = lambda arrays, scalars: again(arrays, scalars, stream().ptr)
+
+
+def _blocks(array: Any) -> int:
+    per_block = BLOCK * ahead(array.dtype.name)
+    return min(-(-array.size // per_block), MOST_BLOCKS)
+
+
+_preparing = threading.Lock()  # numba-cuda does not load one library from two threads
 
 
 def _prepare(kernel: Any, arrays: int, scalars: int, dtype: np.dtype[Any]) -> Packed | None:
     """Compile `kernel`; return how the driver launches it, None if Numba has to."""
-    packed = prepare(kernel, _types(arrays, scalars, dtype), (arrays, scalars), dtype, _grid())
+    itemsizes = (dtype.itemsize,) * arrays
+    with _preparing:
+        packed = prepare(kernel, _types(arrays, scalars, dtype), itemsizes, dtype.char * scalars)
     if packed is None:  # for models below about 34,000 parameters Numba would warn of each launch
         config: Any = numba.cuda.config
         config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
@@ -135,16 +198,7 @@ def sum_of_powers(array: Any, order: float) -> float:
     import cupy
 
     # CuPy's reductions split the work by size alone, so the result is the same every time.
-    if order == 2:
-        return float(cupy.sum(cupy.square(array, dtype=cupy.float64)))
     return float(cupy.sum(cupy.abs(array.astype(cupy.float64)) ** order))
-
-
-def dot(x: Any, y: Any) -> float:
-    """Return the sum of x * y of two CuPy arrays, in float64; waits for the GPU."""
-    import cupy
-
-    return float(cupy.sum(x.astype(cupy.float64) * y.astype(cupy.float64)))
 
 
 def largest(array: Any) -> float:
@@ -159,23 +213,23 @@ def _is_simulated(array: Any) -> bool:
 
 
 @cache
-def _grid() -> int:
-    """Return the most blocks of a launch."""
-    return int(cuda.get_current_device().MULTIPROCESSOR_COUNT) * BLOCKS_PER_MULTIPROCESSOR
-
-
-def _current_stream() -> int:
-    """Return the pointer of CuPy's current stream."""
+def _streams() -> Any:
+    """Return CuPy's function that gives the current stream."""
     import cupy
 
-    return int(cupy.cuda.get_current_stream().ptr)
+    return cupy.cuda.get_current_stream
+
+
+def current_stream() -> int:
+    """Return the pointer of CuPy's current stream."""
+    return int(_streams()().ptr)
 
 
 def _stream(array: Any) -> Any:
     """Return CuPy's current stream for its arrays, Numba's default for Numba's own."""
     if not type(array).__module__.startswith("cupy"):
         return 0
-    return _external_stream(_current_stream())
+    return _external_stream(current_stream())
 
 
 @cache

@@ -17,6 +17,7 @@ from typing import Any, Literal, NoReturn, cast
 
 import numpy as np
 
+from .. import functions
 from .syntax import FUNCTIONS, Rule, RuleError
 
 Kind = Literal["number", "bool", "constant"]
@@ -39,7 +40,7 @@ RESERVED = frozenset(
         "exchange_mode",
         "ValueError",
     }
-)
+) | {f"vector_{name}" for name in functions.__all__}
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -53,6 +54,16 @@ _MULTIPLIED = 8  # the largest whole exponent that is computed by products: 3 of
 # The C library takes these apart by their bits, and goes astray at a denormal that the processor
 # then counts as zero (see denormals.py): in float32, log(1e-40) came out as -104. They get a zero.
 _READ_BITS = frozenset({"math.log", "math.log2", "math.log10", "math.pow"})
+# Of those on the CPU: our own, which become SIMD code and take such a number for zero themselves.
+_VECTORISED = {
+    f"math.{name}" if hasattr(math, name) else name: f"vector_{name}" for name in functions.__all__
+}
+# Those that devices do not have. What would be denormal is 0, as in kernels for the CPU.
+_ON_DEVICES = {
+    "sigmoid": "1 / (1 + math.exp(-x))",
+    "normal_cdf": "0.5 * math.erfc(x * -0.7071067811865476)",
+    "normal_density": "0.3989422804014327 * math.exp(-0.5 * x * x)",
+}
 _MOVED = frozenset({"abs", "min", "max", "math.fabs", "math.copysign"})  # hand their bits on
 _HINTS: dict[type[ast.AST], str] = {
     ast.For: "loops are not possible: the kernel is the loop, a rule sees one element",
@@ -78,12 +89,13 @@ class Lowered:
     names: dict[str, str]
 
 
-def lower(rule: Rule, dtype: str) -> Lowered:
+def lower(rule: Rule, dtype: str, cuda: bool = False) -> Lowered:
     """Return the rule's body and returned values with every number cast to `dtype`.
 
+    On the CPU exp, log and the like are those of `kernels.functions`, with `cuda` the device's own.
     Raises RuleError where the body holds what a kernel cannot run.
     """
-    return _Lowering(rule, dtype).run()
+    return _Lowering(rule, dtype, cuda).run()
 
 
 def fresh(name: str, taken: set[str] | frozenset[str]) -> str:
@@ -100,8 +112,8 @@ def fresh(name: str, taken: set[str] | frozenset[str]) -> str:
 class _Lowering:
     """Walks one rule; every node it does not know is an error that names the rule."""
 
-    def __init__(self, rule: Rule, dtype: str) -> None:
-        self.rule, self.dtype = rule, dtype
+    def __init__(self, rule: Rule, dtype: str, cuda: bool) -> None:
+        self.rule, self.dtype, self.cuda = rule, dtype, cuda
         variables = rule.variables
         self.names = {v: fresh(v, (variables - {v}) | RESERVED) for v in variables}
         self.kinds: dict[str, Kind] = dict.fromkeys(rule.arguments, "number")
@@ -322,7 +334,12 @@ class _Lowering:
         return self.call(name, [self.number(a) for a in node.args]), "number"
 
     def call(self, name: str, arguments: list[ast.expr]) -> ast.expr:
-        if name in _READ_BITS:
+        if self.cuda and name in _ON_DEVICES:
+            formula = ast.parse(_ON_DEVICES[name], mode="eval").body
+            return _Filled(arguments[0], self.cast).visit(formula)
+        if not self.cuda and name in _VECTORISED:
+            name = _VECTORISED[name]
+        elif name in _READ_BITS:
             arguments = [self.zeroed(a) for a in arguments]
         return ast.Call(ast.parse(name, mode="eval").body, arguments, [])
 
@@ -334,3 +351,16 @@ class _Lowering:
         # A sum is never one. A plain 0 would turn -0.0 into 0.0.
         zero = self.call("math.copysign", [self.cast(ast.Constant(0)), x])
         return ast.BinOp(x, ast.Add(), zero)
+
+
+class _Filled(ast.NodeTransformer):
+    """Puts an expression in the place of `x`, and casts all numbers."""
+
+    def __init__(self, x: ast.expr, cast: Callable[[ast.expr], ast.expr]) -> None:
+        self.x, self.cast = x, cast
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.x if node.id == "x" else node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        return self.cast(node)

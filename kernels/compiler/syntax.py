@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from .. import functions
 from . import source
 
 
@@ -106,6 +107,24 @@ def parse(function: Callable[..., Any]) -> tuple[Rule, FunctionType]:
     return Rule(definition.name, origin, arguments, states, body, outputs, scope), plain
 
 
+def parse_element(function: Callable[..., Any], name: str) -> Rule:
+    """Read a function from numbers to one number: none of its arguments has a rule's role."""
+
+    def fail(message: str) -> NoReturn:
+        raise RuleError(f"{name}: {message}")
+
+    plain = _plain(function, fail)
+    definition = source.definition(plain, fail)
+    arguments = tuple(a.arg for a in definition.args.args)
+    *body, last = definition.body
+    if body and isinstance(body[0], ast.Expr):
+        del body[0]  # the docstring
+    if not isinstance(last, ast.Return) or last.value is None:
+        fail("must end with a return of one number")
+    origin = f"{plain.__module__}.{plain.__qualname__}"
+    return Rule(name, origin, arguments, (), tuple(body), (last.value,), _scope(plain, fail))
+
+
 def _plain(function: Any, fail: Callable[[str], NoReturn]) -> FunctionType:
     """Return `function` if it is one written with def that nothing has been wrapped around."""
     if hasattr(function, "py_func"):
@@ -163,3 +182,7 @@ for _name in ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "tanh", "
 
 
 FUNCTIONS |= _same("fabs", 1) | _same("copysign", 2) | _same("hypot", 2)
+FUNCTIONS |= {
+    getattr(functions, _name): (f"math.{_name}" if hasattr(math, _name) else _name, 1)
+    for _name in functions.__all__
+}

@@ -6,7 +6,8 @@ formulas take a dozen calls; tanh stays NumPy's, whose loop is vectorised. There
 sigmoid(z) = (1 + tanh(z / 2)) / 2.
 
 Each formula stands here twice, in array code and as a kernel; `tests/test_twins.py` holds the two
-equal. `ops/recurrent.py` takes the steps through time.
+equal. `kernels/fused/passages.py` takes the steps through time; where it has a kernel for all of
+them, these are not called.
 
 Shapes: n sequences, H hidden features. Gates stand side by side, as in PyTorch's weights: i, f, g,
 o of the LSTM in (n, 4H), r, z, n of the GRU in (n, 3H).

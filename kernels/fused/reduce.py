@@ -7,20 +7,18 @@ threads cannot change a bit.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import pool
 from ..compiler.arguments import check_array, is_device_array, refuse_other_byte_order
+from . import sums
+from .sums import CHUNK, PIECE, terms
 
-CHUNK = 32_768  # elements per partial sum, a multiple of the block below
-
-# The compiler may not reorder float additions, so the order is written in a way that it can map to
-# SIMD as it stands: 32 independent sums, each of every 32nd element. The slice `block`, with
-# indices that are provably not negative, made this 7 times faster than `x[row + lane]`.
-_SUM = """\
+_SUM = (
+    """\
 # Written by tinygrad_opt.kernels.fused.reduce.
 import math
 
@@ -30,33 +28,15 @@ from numba import njit
 from tinygrad_opt.kernels.pool import split
 
 
+"""
+    + PIECE
+    + """
+
 @njit(error_model="numpy", nogil=True)
 def part(first_chunk, last_chunk, partial, x, {argument}):
     for c in range(first_chunk, last_chunk):
-        start = c * {chunk}
-        stop = min(start + {chunk}, x.shape[0])
-        whole = stop - (stop - start) % 128
-        lanes = np.zeros(32)
-        for row in range(start, whole, 128):
-            block = x[row : row + 128]
-            {other_block}
-            for lane in range(32):
-                y0 = {load0}
-                y1 = {load1}
-                y2 = {load2}
-                y3 = {load3}
-                lanes[lane] += ({term0} + {term1}) + ({term2} + {term3})
-        block = x[whole:stop]
-        {other_rest}
-        for lane in range(block.shape[0]):
-            y0 = {load0}
-            lanes[lane % 32] += {term0}
-        width = 16
-        while width > 0:
-            for lane in range(width):
-                lanes[lane] += lanes[lane + width]
-            width //= 2
-        partial[c] = lanes[0]
+        start, stop = c * {chunk}, min((c + 1) * {chunk}, x.shape[0])
+        partial[c] = piece(x[start:stop], {slice})
 
 
 @njit("float64({dtype}[::1], {second})", error_model="numpy", nogil=True, cache={cache})
@@ -69,6 +49,7 @@ def {function}(x, {argument}):
         total += partial[c]
     return total
 """
+)
 
 # The bits of |x|, read as an integer, grow with |x|: infinity is above every number and NaN above
 # infinity. So one integer maximum, which needs no care with NaN, finds all three.
@@ -100,13 +81,6 @@ def {function}(bits):
         largest = max(largest, partial[c])
     return largest
 """
-
-_TERMS = {
-    "squares": "{y} * {y}",
-    "magnitudes": "abs({y})",
-    "powers": "math.pow(abs({y}), order)",
-    "products": "{y}",  # y is loaded as a product
-}
 
 # By bytes per element: the integers that overlay a float, and infinity read as one of them.
 _INTEGER = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}
@@ -143,6 +117,8 @@ def sum_of_powers(x: Any, order: float) -> float:
     if not 0 < order < math.inf:
         raise ValueError(f"sum_of_powers: order must be positive and finite, got {order}")
     if not isinstance(x, np.ndarray):
+        if order in (1, 2):
+            return _parts("squares" if order == 2 else "magnitudes", x, x, (0, x.size))[0]
         return _on_device("sum_of_powers", x).sum_of_powers(x, order)
     kind = "squares" if order == 2 else "magnitudes" if order == 1 else "powers"
     return float(_run(kind, x, x, float(order)))
@@ -166,7 +142,7 @@ def dot(x: Any, y: Any) -> float:
     if x.dtype != y.dtype or is_device_array(x) != is_device_array(y):
         raise TypeError("dot: x and y must be of one dtype, on one device")
     if not isinstance(x, np.ndarray):
-        return _on_device("dot", x).dot(x, y)
+        return _parts("products", x, y, (0, x.size))[0]
     return float(_run("products", x, x, y))
 
 
@@ -189,6 +165,47 @@ def norm(x: Any, order: float = 2.0) -> float:
         return _largest(x)
     total = sum_of_powers(x, order)
     return math.sqrt(total) if order == 2 else total ** (1.0 / order)
+
+
+def norms(x: Any, offsets: Sequence[int]) -> Any:
+    """Return the norm of each part of `x`, from one offset to the next, as a float64 array.
+
+    Args:
+        x: 1-D, contiguous, float32 or float64; NumPy, or CuPy (then it waits for the GPU, once).
+        offsets: not falling, from 0 to the size of `x` at most.
+
+    Raises:
+        TypeError: `x` is not such an array.
+        ValueError: the offsets lie outside of it.
+    """
+    return np.sqrt(_parts("squares", x, x, offsets))
+
+
+def magnitudes(x: Any, offsets: Sequence[int]) -> Any:
+    """Return the sum of |x| in each part of `x`, as `norms`."""
+    return _parts("magnitudes", x, x, offsets)
+
+
+def dots(x: Any, y: Any, offsets: Sequence[int]) -> Any:
+    """Return the sum of x * y in each part of the two, as `norms`."""
+    return _parts("products", x, y, offsets)
+
+
+def nonzeros(x: Any, offsets: Sequence[int]) -> Any:
+    """Return how many elements of each part of `x` are not 0, as `norms`."""
+    return _parts("nonzeros", x, x, offsets)
+
+
+def _parts(kind: str, x: Any, y: Any, offsets: Sequence[int]) -> Any:
+    if isinstance(x, np.ndarray):
+        return sums.sums(kind, x, y, offsets)
+    check_array("x", x)
+    check_array("y", y)
+    if not 0 <= min(offsets, default=0) <= max(offsets, default=0) <= x.size == y.size:
+        raise ValueError(f"offsets must lie within the vectors, got {x.size} and {y.size} elements")
+    from . import sums_on_device
+
+    return np.array(sums_on_device.sums(kind, x, y, offsets))
 
 
 def all_finite(x: Any) -> bool:
@@ -235,7 +252,7 @@ def _load(kind: str, dtype: np.dtype[Any]) -> Any:
     kernel = pool.load(kind, lambda on_disk: _text(kind, dtype, on_disk))
     if kind != "largest":  # which is checked at each call, before it sees integers
         arrays = 2 if kind == "products" else 1
-        refuse_other_byte_order(kernel, arrays, 2 - arrays, dtype)
+        refuse_other_byte_order(kernel, arrays, [0.0] * (2 - arrays), dtype)
     _kernels[kind, dtype.char] = kernel
     return kernel
 
@@ -245,22 +262,4 @@ def _text(kind: str, dtype: np.dtype[Any], on_disk: bool) -> str:
     if kind == "largest":
         bits = 8 * dtype.itemsize
         return _LARGEST.format(dtype=f"int{bits}", mask=2 ** (bits - 1) - 1, **common)
-    return _SUM.format(**_terms(kind, dtype.name), **common)
-
-
-def _terms(kind: str, dtype: str) -> dict[str, str]:
-    """Return the parts of `_SUM` that say what is added up: terms of one vector, or of two."""
-    two = kind == "products"
-    parts = {
-        "dtype": dtype,
-        "argument": "z" if two else "order",
-        "second": f"{dtype}[::1]" if two else "float64",
-        "other_block": "other = z[row : row + 128]" if two else "",
-        "other_rest": "other = z[whole:stop]" if two else "",
-    }
-    for k in range(4):
-        place = f"[lane + {32 * k}]" if k else "[lane]"
-        other = f" * np.float64(other{place})" if two else ""
-        parts[f"load{k}"] = f"np.float64(block{place}){other}"
-        parts[f"term{k}"] = _TERMS[kind].format(y=f"y{k}")
-    return parts
+    return _SUM.format(**terms(kind, dtype.name), **common)

@@ -1,8 +1,10 @@
 """Adding rows into a table at given places: the backward pass of an embedding.
 
-NumPy's `add.at` takes the elements one by one through its indexing machinery; here a row is added
-in one go, in the order of the list, so the result is the same on every run. What goes to one place
-very often is added up in float64: the gradient of a frequent word is as exact as any.
+NumPy's `add.at` takes the elements one by one through its indexing machinery. Here the list is
+sorted by place first, by counting, so that each row of the table is made once, from all that goes
+to it, in the order of the list: the result is the same on every run, on any number of threads. What
+goes to one place very often is added up in float64: the gradient of a frequent word is as exact as
+any.
 
 The same in array code is `scatter_add` in `arrays/sums.py`; `tests/test_twins.py` holds both equal.
 """
@@ -13,31 +15,65 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler import cache
+from .. import pool
+from .layouts import plain
 
 _TEXT = """\
 # Written by tinygrad_opt.kernels.fused.rows.
 import numpy as np
 from numba import njit
 
+from tinygrad_opt.kernels.pool import split
 
-@njit("void({dtype}[:, ::1], float64[:, ::1], int64[::1], int64[::1], {dtype}[:, ::1])",
-      error_model="numpy", nogil=True, cache={cache})
-def add_rows(table, sums, slot, index, rows):
-    n = table.shape[0]
-    for i in range(index.shape[0]):
-        k = index[i]
-        if k < 0:
-            k += n
-        if sums.shape[0] > 0 and slot[k] >= 0:
-            for j in range(table.shape[1]):
-                sums[slot[k], j] += rows[i, j]
+zero = np.{dtype}(0)
+
+
+@njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def some_places(first, last, grain, table, start, order, rows, wide, fresh):
+    n, total = table.shape[1], wide[first // grain]
+    for k in range(first, last):
+        to, begin, end = table[k], start[k], start[k + 1]
+        if fresh:
+            for j in range(n):
+                to[j] = zero
+        if end - begin <= {often}:
+            for p in range(begin, end):
+                row = rows[order[p]]
+                for j in range(n):
+                    to[j] += row[j]
         else:
-            for j in range(table.shape[1]):
-                table[k, j] += rows[i, j]
+            for j in range(n):
+                total[j] = to[j]
+            for p in range(begin, end):
+                row = rows[order[p]]
+                for j in range(n):
+                    total[j] += row[j]
+            for j in range(n):
+                to[j] = total[j]
+
+
+# start (places + 2) zeros: in the end, where in `order` the rows of each place begin.
+@njit("boolean({dtype}[:, ::1], int64[::1], {dtype}[:, ::1], boolean, int64, int64[::1],"
+      "int64[::1], float64[:, ::1])", error_model="numpy", nogil=True, cache={cache})
+def add_rows(table, index, rows, fresh, grain, start, order, wide):
+    places = table.shape[0]
+    for i in range(index.shape[0]):
+        k = index[i] if index[i] >= 0 else index[i] + places
+        if k < 0 or k >= places:
+            return False
+        start[k + 2] += 1
+    for k in range(places):
+        start[k + 2] += start[k + 1]
+    for i in range(index.shape[0]):
+        k = index[i] if index[i] >= 0 else index[i] + places
+        order[start[k + 1]] = i
+        start[k + 1] += 1
+    split(some_places, places, grain, grain, table, start, order, rows, wide, fresh)
+    return True
 """
 
-_OFTEN = 128  # additions in float32, of which the rounding errors do no harm
+OFTEN = 128  # additions in float32, of which the rounding errors do no harm
+PART = 32_768  # elements that a thread adds at a time, about
 
 _kernels: dict[str, Any] = {}
 
@@ -58,29 +94,27 @@ def fits(table: Any, index: Any, rows: Any) -> bool:
     )
 
 
-def add(table: Any, index: Any, rows: Any) -> None:
-    """table[index[i]] += rows[i] for each i; the index must lie within the table."""
+def add(table: Any, index: Any, rows: Any, fresh: bool = False) -> None:
+    """table[index[i]] += rows[i] for each i.
+
+    Args:
+        table: (places, ...), floats.
+        index: integers of any shape, negative ones from the end; IndexError if they lie outside.
+        rows: (*index.shape, ...) floats.
+        fresh: the table counts as zeros, whatever it holds.
+    """
     kernel = _kernels.get(table.dtype.char)
     if kernel is None:
-        dtype = table.dtype.name
-        kernel = cache.load("add_rows", lambda on_disk: _TEXT.format(dtype=dtype, cache=on_disk))
+        settings = {"dtype": table.dtype.name, "often": OFTEN}
+        kernel = pool.load("add_rows", lambda on_disk: _TEXT.format(cache=on_disk, **settings))
         _kernels[table.dtype.char] = kernel
-    n = len(table)
-    flat = np.ascontiguousarray(index).reshape(-1)
-    if ((flat < -n) | (flat >= n)).any():
-        raise IndexError(f"index out of range: rows 0 to {n - 1}, got {flat.min()} to {flat.max()}")
-    flat_table = table.reshape(n, -1)
-    often = _named_often(flat, n)
-    sums = flat_table[often].astype(np.float64)
-    slot = np.full(n if len(often) else 0, -1)
-    slot[often] = np.arange(len(often))
-    values = np.require(rows, requirements=["C", "W"]).reshape(len(flat), -1)
-    kernel(flat_table, sums, slot, flat, values)
-    flat_table[often] = sums
-
-
-def _named_often(index: Any, n: int) -> Any:
-    """The places that more than `_OFTEN` of the index name."""
-    if len(index) <= _OFTEN:
-        return np.empty(0, np.int64)
-    return np.flatnonzero(np.bincount(index % n, minlength=n) > _OFTEN)
+    flat_table, flat = table.reshape(len(table), -1), plain(index).reshape(-1)
+    places, n = flat_table.shape
+    parts = (len(flat) + places) * n // PART + 1
+    grain = -(-places // parts)
+    start, order = np.zeros(places + 2, np.int64), np.empty(len(flat), np.int64)
+    values, wide = plain(rows).reshape(len(flat), n), np.empty((-(-places // grain), n))
+    if not kernel(flat_table, flat, values, fresh, grain, start, order, wide):
+        raise IndexError(
+            f"index out of range: rows 0 to {places - 1}, got {flat.min()} to {flat.max()}"
+        )

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from llvmlite import ir
-from numba import config, njit, types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -34,11 +34,11 @@ from ..compiler import cache
 from . import state
 from .state import words
 
-__all__ = ["load", "resize", "share", "size", "split", "start", "stop"]
+__all__ = ["info", "load", "resize", "share", "size", "split", "start", "stop"]
 
 SPIN = 300e-6  # seconds for which an idle worker looks out for the next job
 PATIENCE = 100e-6  # seconds that a caller waits for the last part before it gives way
-WAKE = 300_000  # nanoseconds of work; waking a worker costs about 20,000, and it comes 50,000 late
+CALL, DELAY, WAKE = 20_000, 50_000, 180_000  # nanoseconds, until they are measured: see crew.py
 USUAL = 30_000  # nanoseconds that a part takes
 
 _limit = sys.maxsize  # of threads, as the user set it
@@ -47,31 +47,44 @@ _lock = threading.Lock()
 _WORD = ir.IntType(64)
 
 
-@njit(forceinline=True)
-def split(body, count, grain, *arguments):  # type: ignore[no-untyped-def]
+# These are intrinsics, and no `@njit` functions around one: each of those would be compiled, and
+# what it calls optimised once more, within every kernel.
+@intrinsic
+def split(typing, body, count, grain, *arguments):  # type: ignore[no-untyped-def]
     """Call body(first, last, *arguments) for all parts of range(count), on the pool's threads.
 
     Args:
+        typing: Numba's own.
         body: an `@njit` function; it must neither raise nor split. What it returns is dropped.
         count: items.
         grain: items of a part, 1 or more: as many as take 20 to 50 us.
         arguments: arrays and numbers.
     """
-    _share(body, count, grain, USUAL, arguments)
+    run = _job(typing, body, arguments)
 
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        _, count, grain, packed = values
+        return run(context, builder, count, grain, _WORD(USUAL), packed)
 
-@njit(forceinline=True)
-def share(body, count, grain, cost, *arguments):  # type: ignore[no-untyped-def]
-    """Do what `split` does, for parts that take about `cost` nanoseconds each."""
-    _share(body, count, grain, cost, arguments)
+    return types.void(body, *[types.int64] * 2, types.StarArgTuple(arguments)), generate
 
 
 @intrinsic
-def _share(typing, body, count, grain, cost, arguments):  # type: ignore[no-untyped-def]
-    inner = typing.resolve_function_type(body, (types.int64, types.int64, *arguments), {})
+def share(typing, body, count, grain, cost, *arguments):  # type: ignore[no-untyped-def]
+    """Do what `split` does, for parts that take about `cost` nanoseconds each."""
+    run = _job(typing, body, arguments)
 
     def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
         _, count, grain, cost, packed = values
+        return run(context, builder, count, grain, cost, packed)
+
+    return types.void(body, *[types.int64] * 3, types.StarArgTuple(arguments)), generate
+
+
+def _job(typing: Any, body: Any, arguments: Any) -> Callable[..., Any]:
+    inner = typing.resolve_function_type(body, (types.int64, types.int64, *arguments), {})
+
+    def generate(context: Any, builder: Any, count: Any, grain: Any, cost: Any, packed: Any) -> Any:
         slot = builder.ptrtoint(cgutils.alloca_once_value(builder, packed), _WORD)
         entry = _entry_point(context, builder, body, inner, packed.type)
         body_address = builder.ptrtoint(entry, _WORD)
@@ -92,7 +105,7 @@ def _share(typing, body, count, grain, cost, arguments):  # type: ignore[no-unty
                 builder.call(run, [body_address, slot, count, grain, cost])
         return context.get_dummy_value()
 
-    return types.void(body, types.int64, types.int64, types.int64, arguments), generate
+    return generate
 
 
 def _entry_point(context: Any, builder: Any, body: Any, inner: Any, packed: Any) -> Any:
@@ -149,6 +162,19 @@ def resize(threads: int) -> None:
         words[state.WORKERS] = size() - 1
 
 
+def info() -> dict[str, int]:
+    """Return what the pool has measured: nanoseconds, and how many parts its workers have done."""
+    return {
+        "threads": size(),
+        "workers started": len(_workers),
+        "parts that workers did": int(words[state.HELPED]),
+        "ns that a wake-up costs the caller": int(words[state.CALL]),
+        "ns until a worker is awake": int(words[state.DELAY]),
+        "ns of work that pay for a wake-up": int(words[state.WAKE]),
+        "ns that workers are left alone for when the machine is busy": int(words[state.PENALTY]),
+    }
+
+
 def _most() -> int:
     return getattr(config, "NUMBA_NUM_THREADS", 1)  # the simulator of CUDA has no such setting
 
@@ -195,7 +221,7 @@ def _compile() -> dict[str, Any]:
 
 def _open() -> None:
     """Set the block's figures, and let callers in."""
-    words[state.WAKE] = WAKE
+    words[[state.CALL, state.DELAY, state.WAKE]] = CALL, DELAY, WAKE
     words[state.GAP] = int(SPIN * 1e9)
     words[state.PENALTY] = 500_000
     words[state.WORKERS] = size() - 1

@@ -14,7 +14,10 @@ from tinygrad_opt.kernels.pool.state import (
     ASLEEP,
     BODY,
     BUSY,
+    CALL,
+    CALLED,
     COUNT,
+    DELAY,
     DONE,
     GAP,
     GRAIN,
@@ -42,8 +45,11 @@ from tinygrad_opt.kernels.pool.state import (
     wake,
 )
 
+SHORTEST_JUDGED = 100_000  # nanoseconds
 SHORTEST_ALONE, LONGEST_ALONE = 500_000, 64_000_000  # nanoseconds
 FOREVER = 1 << 62
+LONGEST_CALL, LONGEST_DELAY, SHORTEST_WAKE = 100_000, 200_000, 60_000  # nanoseconds
+SAFETY = 2
 
 
 @numba.njit(nogil=True)
@@ -86,6 +92,8 @@ def wait_for(parts):
 @numba.njit(nogil=True)
 def judge(end, took, alone, waking):
     """Where help came to nothing, leave the workers be: twice as long each time it is so."""
+    if alone < SHORTEST_JUDGED:  # a late start is most of it
+        return
     penalty = load(PENALTY)
     if took > alone + alone // 16 or (took > alone - alone // 16 and not waking):
         store(ALONE, end + penalty)
@@ -103,6 +111,31 @@ def is_worth_waking(work, begin):
     enough = missed >= load(WAKE)
     store(MISSED, 0 if enough else missed)
     return enough
+
+
+@numba.njit(nogil=True)
+def call_workers():
+    begin = now()
+    store(CALLED, begin)
+    add(TURN, 1)
+    wake()
+    store(CALL, mixed(load(CALL), min(now() - begin, LONGEST_CALL)))
+
+
+@numba.njit(nogil=True)
+def note_delay():
+    """Measure how late a wake-up is, and from what length on a job pays for one.
+
+    With a caller that spends c on it and a worker that comes d late, a job of length w takes
+    c + d + (w - d) / 2, which is less than w from w = 2 c + d on.
+    """
+    store(DELAY, mixed(load(DELAY), min(now() - load(CALLED), LONGEST_DELAY)))
+    store(WAKE, max(SAFETY * (2 * load(CALL) + load(DELAY)), SHORTEST_WAKE))
+
+
+@numba.njit(nogil=True)
+def mixed(before, now):
+    return (3 * before + now) // 4
 
 
 @numba.cfunc("void(int64, int64, int64, int64, int64)", cache=True)
@@ -130,8 +163,7 @@ def run(body, arguments, count, grain, cost):
     store(DONE, 0)
     store(LEFT, parts)  # from here on, it can be claimed
     if waking:
-        add(TURN, 1)
-        wake()
+        call_workers()
     _, shortest = do_parts()
     wait_for(parts)
     end = now()
@@ -164,6 +196,8 @@ def work(number):
             if not is_wanted(number) and load(STOP) == 0:
                 sleep(turn)
             add(ASLEEP, -1)
+            if load(TURN) != turn and number == 0:
+                note_delay()
 
 
 @numba.njit("int64(int64)", nogil=True, cache=True)

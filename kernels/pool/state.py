@@ -25,7 +25,7 @@ ENTRY = 0  # address of `run`; 0 while there is no pool: then the caller does al
 WORKERS = 1  # threads beside the caller's that a job may use
 SPINS = 2  # pauses for which an idle worker looks out for a job before it sleeps
 PATIENCE = 3  # pauses that a caller waits for the last part before it lets others have its core
-WAKE = 4  # nanoseconds of work that pay for waking the workers
+WAKE = 4  # nanoseconds of work that pay for waking the workers, as measured
 STOP = 5  # workers end
 LEFT = 8  # parts that nobody has claimed; at or below 0: none
 DONE = 16  # parts that are finished
@@ -39,6 +39,8 @@ PENALTY = 57  # nanoseconds for which they will the next time
 MISSED = 58  # work of the last jobs, one soon after the other, that no worker was awake for
 LAST = 59  # when the last job ended
 GAP = 60  # nanoseconds after which a job is no longer one soon after the other
+CALL, DELAY = 61, 62  # nanoseconds: what a wake-up costs the caller; until a worker is there
+CALLED = 63  # when workers were last woken
 BLAS_LOCK, BLAS_USERS, BLAS_THREADS = 9, 10, 11  # see borrow.py
 WORDS = 64
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tinygrad_opt.kernels import pool
 from tinygrad_opt.kernels.compiler import cache
 
 
@@ -10,6 +11,14 @@ def _cache_folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
         yield
+
+
+@pytest.fixture
+def _whole_pool():
+    """The test may resize the pool; then it is what it was."""
+    before = pool._limit
+    yield
+    pool.resize(before)
 
 
 @pytest.fixture(autouse=True)

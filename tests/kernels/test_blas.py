@@ -43,7 +43,7 @@ def test_any_layout(left, right, dtype):
 
 
 def test_a_large_product_does_not_go_to_numpy(monkeypatch):
-    if not blas._is_available():
+    if not blas.is_available():
         pytest.skip("NumPy brought no OpenBLAS")
     x = matrix(200, 200, "rows", "float32")
     expected = x @ x.T

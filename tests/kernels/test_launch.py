@@ -59,6 +59,13 @@ class Driver:
     def cuKernelGetFunction(self, kernel):
         return Result.CUDA_SUCCESS, "function of the kernel"
 
+    def cuKernelGetParamInfo(self, kernel, index):
+        """Where an argument lies: eight bytes for a word, then the scalars."""
+        itemsize = self.dtype.itemsize
+        assert index == 7 * self.arrays + self.scalars - 1  # one more would be an error to tracers
+        offset = 56 * self.arrays + (self.scalars - 1) * itemsize
+        return Result.CUDA_SUCCESS, offset + getattr(kernel, "moved", 0), itemsize
+
     def cuLaunchKernel(self, function, *configuration):
         *grid_block_shared, stream, parameters, extra = configuration
         assert extra == 0
@@ -102,7 +109,7 @@ class Dispatcher:
         return lambda *arguments: self.launched.append(arguments)
 
 
-KERNEL = SimpleNamespace(kernel=SimpleNamespace(handle=CUkernel()), handle=5)  # no num_arguments
+KERNEL = SimpleNamespace(kernel=SimpleNamespace(handle=CUkernel()), handle=5)
 
 
 @pytest.fixture
@@ -124,9 +131,12 @@ def emulated(monkeypatch):
     )
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda))
     monkeypatch.setattr(adapter, "_packed", {})
-    monkeypatch.setattr(adapter, "_grid", lambda: 64)
+    adapter._streams.cache_clear()
     use.entered = entered
-    return use
+    yield use
+    adapter._streams.cache_clear()
+    for rule in (adam, sgd):
+        rule._on_device.clear()
 
 
 def run(rule):
@@ -147,15 +157,16 @@ def test_a_launch_gives_what_the_rule_gives(emulated, dtype, size):
         adam.reference(plain, coefficients)
     for ours, expected in zip(device, plain, strict=True):
         np.testing.assert_array_equal(ours.values, expected)
-    blocks = -(-size // launch.BLOCK)
+    blocks = -(-size // (launch.BLOCK * 16 // dtype.itemsize))
     assert driver.configurations == [([blocks, 1, 1, launch.BLOCK, 1, 1, 0], 7)] * 2
     assert {function for function, _ in driver.calls} == {"function of the kernel"}
     assert len(dispatcher.signature) == len(plain) + len(coefficients)
     assert dispatcher.launched == []
 
 
-def test_large_grids_are_capped_and_empty_ones_skipped(emulated):
+def test_large_grids_are_capped_and_empty_ones_skipped(emulated, monkeypatch):
     driver, _ = emulated(sgd)
+    monkeypatch.setattr(adapter, "MOST_BLOCKS", 64)
     sgd.launch([CupyArray(np.zeros(10**5))] * 2, (1.0, 0.0, 0.1))
     assert driver.configurations[0][0][0] == 64
     sgd.launch([CupyArray([])] * 2, (1.0, 0.0, 0.1))
@@ -180,7 +191,24 @@ def test_errors_of_the_driver_are_raised(emulated):
         sgd.launch([CupyArray([1.0])] * 2, (1.0, 0.0, 0.1))
 
 
-LONGER = SimpleNamespace(kernel=SimpleNamespace(handle=CUkernel(), num_arguments=99), handle=5)
+def test_the_same_arrays_again(emulated):
+    driver, _ = emulated(sgd, function=run(sgd))
+    p, g, q = CupyArray([8.0] * 300), CupyArray([1.0] * 300), CupyArray([2.0] * 300)
+    for grads, lr in ((g, 1.0), (g, 0.5), (q, 1.0), (g, 0.25), (g, 2)):
+        sgd.launch([p, grads], (1.0, 0.0, lr))
+    assert p.values.tolist() == [2.25] * 300
+    assert len(sgd._on_device) == 1
+    sgd.launch([p, g], (1.0, -1e300, 0.5))  # more than the block holds
+    assert driver.calls[-1][1] == [1.0, -math.inf, 0.5]
+    with pytest.raises(TypeError, match="coefficient wd must be a number"):
+        sgd.launch([p, g], (1.0, "0", 0.1))
+    assert len(driver.calls) == 6
+    del p
+    assert not sgd._on_device
+
+
+LONGER = SimpleNamespace(kernel=SimpleNamespace(handle=CUkernel()), handle=5)
+LONGER.kernel.handle.moved = 8
 
 
 @pytest.mark.parametrize(

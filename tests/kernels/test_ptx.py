@@ -1,4 +1,4 @@
-"""PTX of every rule for two generations of GPU; needs numba-cuda, but no GPU."""
+"""PTX of every rule for three generations of GPU; needs numba-cuda, but no GPU."""
 
 import os
 import re
@@ -16,15 +16,18 @@ needs_compiler = pytest.mark.skipif(
 
 
 @needs_compiler
-@pytest.mark.parametrize("cc", [(8, 0), (9, 0)])
+@pytest.mark.parametrize("cc", [(8, 0), (9, 0), (10, 0)])
 @every_rule
 def test_float32_ptx_has_no_double_arithmetic(rule, cc):
     pytest.importorskip("numba_cuda")
     text = rule.ptx("float32", cc)
     assert f".target sm_{cc[0]}{cc[1]}" in text
     assert ".f64" not in text
-    assert len(re.findall(r"\bld\.global\.f32\b", text)) == 2 + len(rule.states)
-    assert len(re.findall(r"\bst\.global\.f32\b", text)) == 1 + len(rule.states)
+    accesses = re.findall(r"\b(ld|st)\.global\.[bf]32\b", text)
+    loads, stores = 2 + len(rule.states), 1 + len(rule.states)
+    assert accesses.count("ld") == (4 + 1) * loads  # of a tile, and of the rest
+    assert accesses.count("st") == (4 + 1) * stores
+    assert ("ld," * 4 * loads + "st,").rstrip(",") in ",".join(accesses)  # all loads come first
     # A signed index would be tested for a negative value at every access.
     assert not re.search(r"\bshr\.s64\b", text)
 

@@ -52,8 +52,9 @@ def interpreted(rule, target, monkeypatch):
         patch.setattr(denormals, "LEAVE", "pass")
         patch.setattr(numba, "njit", lambda *_, **__: lambda function: function)
         patch.setattr(pool, "split", split)
-        grid = {"grid": lambda _: 0, "gridsize": lambda _: 1}
-        cuda = types.SimpleNamespace(jit=lambda function: function, **grid)
+        first, one = types.SimpleNamespace(x=0), types.SimpleNamespace(x=1)
+        grid = dict(blockIdx=first, threadIdx=first, gridDim=one, blockDim=one)
+        cuda = types.SimpleNamespace(jit=lambda **_: lambda function: function, **grid)
         patch.setattr(numba, "cuda", cuda, raising=False)
         names = {}
         exec(rule.source(target, "float64"), names)

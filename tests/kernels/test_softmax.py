@@ -1,11 +1,16 @@
-"""The fused cross-entropy of small batches against float64 NumPy."""
+"""Softmax, its logarithm and the cross-entropy of rows against float64 NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from tinygrad_opt.arrays.namespace import Namespace
+from tinygrad_opt.arrays.xp import xp
+from tinygrad_opt.kernels import pool
 from tinygrad_opt.kernels.fused import softmax
+
+PLAIN = Namespace(np)
 
 
 def formula(z, index):
@@ -20,7 +25,7 @@ def test_loss_and_slope(dtype, tolerance):
     rng = np.random.default_rng(0)
     z = (rng.standard_normal((7, 5)) * 4).astype(dtype)
     index = rng.integers(5, size=7)
-    assert softmax.fits(z, index)
+    assert softmax.fits_loss(z, index)
     loss, slope, bad = softmax.cross_entropy(z, index)
     expected_loss, expected_slope = formula(z, index)
     assert bad == -1
@@ -51,11 +56,94 @@ def test_the_first_class_out_of_bounds_is_named(wrong):
 
 def test_what_fits():
     z, index = np.zeros((4, 3), np.float32), np.zeros(4, np.int64)
-    assert softmax.fits(z, index)
-    assert not softmax.fits(z.T, index[:3])
-    assert not softmax.fits(z.astype(np.float16), index)
-    assert not softmax.fits(z, index.astype(np.int32))
-    assert not softmax.fits(np.zeros((2, softmax.LARGEST), np.float32), index[:2])
-    assert not softmax.fits(np.zeros((4, 0), np.float32), index)
+    assert softmax.fits_loss(z, index)
+    assert not softmax.fits_loss(z.T, index[:3])
+    assert not softmax.fits_loss(z.astype(np.float16), index)
+    assert not softmax.fits_loss(z.astype(">f4"), index)
+    assert not softmax.fits_loss(z, index.astype(np.int32))
+    assert not softmax.fits_loss(z, index[:3])
+    assert not softmax.fits_loss(z[None], index[:1])
+    assert not softmax.fits_loss(np.zeros((4, 0), np.float32), index)
+    assert softmax.fits(z, z.copy())
+    assert not softmax.fits(z, z.astype(np.float64))
+    assert not softmax.fits(z, z[:3])
     z.flags.writeable = False
-    assert not softmax.fits(z, index)
+    assert not softmax.fits_loss(z, index)
+
+
+# Sizes on either side of a block of a sum, and of a part of the threads.
+SHAPES = [
+    (1, 1),
+    (3, 1),
+    (5, 7),
+    (2, 1023),
+    (2, 1024),
+    (2, 1025),
+    (3, 4, 5),
+    (40, 1000),
+    (2, 40_000),
+]
+NAMES = ["softmax", "log_softmax", "softmax_back", "log_softmax_back"]
+
+
+def arguments(name, shape, dtype):
+    rng = np.random.default_rng(0)
+    x, g = (4 * rng.standard_normal(shape)).astype(dtype), rng.standard_normal(shape).astype(dtype)
+    return (getattr(PLAIN, name.removesuffix("_back"))(x, -1), g) if "back" in name else (x,)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(("dtype", "digits"), [("float32", 2e-6), ("float64", 4e-15)])
+@pytest.mark.parametrize("name", NAMES)
+def test_along_the_last_axis(name, shape, dtype, digits):
+    given = arguments(name, shape, dtype)
+    assert softmax.fits(*given)
+    y = getattr(xp(given[0]), name)(*given, -1)
+    assert (y.dtype, y.shape) == (dtype, shape)
+    expected = getattr(PLAIN, name)(*(a.astype(np.longdouble) for a in given), -1)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=digits * max(abs(expected).max(), 0.1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_axes_and_layouts(name):
+    given = arguments(name, (4, 5, 6), "float32")
+    for axis in (0, 1, -2, 2):
+        expected = getattr(PLAIN, name)(*given, axis)
+        np.testing.assert_allclose(getattr(xp(given[0]), name)(*given, axis), expected, atol=1e-6)
+    turned = [a.transpose(2, 0, 1) for a in given]
+    expected = getattr(PLAIN, name)(*turned, -1)
+    np.testing.assert_allclose(getattr(xp(given[0]), name)(*turned, -1), expected, atol=1e-6)
+    stretched = [*given[:-1], np.broadcast_to(given[-1][:1], given[-1].shape)]
+    expected = getattr(PLAIN, name)(*stretched, -1)
+    np.testing.assert_allclose(getattr(xp(given[0]), name)(*stretched, -1), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_infinities_and_nan_are_those_of_the_formula(name, dtype):
+    inf, nan = np.inf, np.nan
+    rows = [[1, nan, 2], [inf, 0, 1], [-inf, 0, 1], [-inf] * 3, [1e30, -1e30, 0], [nan, inf, 0]]
+    x = np.array(rows, dtype)
+    with np.errstate(all="ignore"):
+        expected = getattr(PLAIN, name)(x, -1)
+    np.testing.assert_array_equal(np.isnan(getattr(softmax, name)(x)), np.isnan(expected))
+    np.testing.assert_allclose(getattr(softmax, name)(x), expected, rtol=1e-6)
+
+
+@pytest.mark.usefixtures("_whole_pool")
+def test_one_thread_and_two_give_the_same_bits():
+    rng = np.random.default_rng(0)
+    z, index = rng.standard_normal((600, 100)).astype(np.float32), rng.integers(100, size=600)
+    found = []
+    for threads in (1, 2):
+        pool.resize(threads)
+        loss, slope, _ = softmax.cross_entropy(z, index)
+        found.append((softmax.softmax(z), softmax.log_softmax(z), loss, slope))
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_long_rows_keep_their_digits():
+    x = np.zeros((1, 3_000_000), np.float32)
+    np.testing.assert_allclose(softmax.softmax(x), 1 / x.size, rtol=1e-6)
+    np.testing.assert_allclose(softmax.log_softmax(x), -np.log(x.size), rtol=1e-6)

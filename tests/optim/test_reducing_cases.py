@@ -87,10 +87,13 @@ def test_muon_steps_along_the_nearest_orthogonal_matrix(shape):
     u = np.random.default_rng(1).standard_normal(shape)
     left, sizes, right = np.linalg.svd(u, full_matrices=False)
     coefficients = (2.0, -1.5, 0.5)  # these converge
-    near = _orthogonal(u, dict(ns_coefficients=coefficients, ns_steps=60, eps=1e-7))
+    stack, size = np.stack([u, 2.0 * u]), np.linalg.norm(u)
+    settings = dict(ns_coefficients=coefficients, ns_steps=60, eps=1e-7)
+    near, same = _orthogonal(stack, np.array([size, 2.0 * size]), settings)
     np.testing.assert_allclose(near, left @ right, atol=1e-12)
-    usual = _orthogonal(u, dict(ns_coefficients=(3.4445, -4.775, 2.0315), ns_steps=5, eps=1e-7))
-    found = np.linalg.svd(usual)[1]
+    np.testing.assert_allclose(same, near, atol=1e-12)
+    usual = dict(ns_coefficients=(3.4445, -4.775, 2.0315), ns_steps=5, eps=1e-7)
+    found = np.linalg.svd(_orthogonal(u[None], np.array([size]), usual)[0])[1]
     assert 0.6 < found.min() < found.max() < 1.25
     assert sizes.max() / sizes.min() > 2
 

@@ -46,7 +46,7 @@ FUNCTIONS = {
     "tril": "m k", "triu": "m k", "take": "a indices axis out",
     "take_along_axis": "a indices axis", "transpose": "a axes",
     "unique": "ar return_index return_inverse return_counts axis",
-    "where": "condition x y", "zeros": "shape dtype order",
+    "tri": "N M k dtype", "where": "condition x y", "zeros": "shape dtype order",
     "zeros_like": "a dtype order subok shape",
 }  # fmt: skip
 LINALG = {
@@ -400,6 +400,12 @@ def from_dlpack(array):
     return FakeCUDAArray(np.from_dlpack(host), foreign=True)
 
 
+def _where(condition, *choices):
+    if isinstance(condition, bool):
+        raise AttributeError("'bool' object has no attribute 'astype'")
+    return _called(np.where, FUNCTIONS["where"], (condition, *choices), {})
+
+
 def _broadcast_to(array, shape):
     view = np.broadcast_to(_raw(array), shape)
     writable = np.lib.stride_tricks.as_strided(array._ary, view.shape, view.strides)
@@ -450,7 +456,7 @@ def install():
     vars(cupy).update({name: Ufunc(name) for name in UFUNCS})
     vars(cupy).update(
         ndarray=FakeCUDAArray, asarray=asarray, asnumpy=asnumpy, broadcast_to=_broadcast_to,
-        from_dlpack=from_dlpack,
+        from_dlpack=from_dlpack, where=_where,
         float32=np.float32, float64=np.float64,
         lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided)),
         linalg=SimpleNamespace(**{name: _linear_algebra(name) for name in LINALG}),

@@ -44,8 +44,8 @@ def results(row, module, tensors):
     return values
 
 
-# A GPU's own exp, tanh and sums: where it counts most, CPU and GPU are equally far from float64.
-TOLERANCE = {} if SIMULATED else {"standardize": 5e-5, "rnn": 5e-5}
+# Kernels of their own on each side: where it counts most, both are equally far from float64.
+TOLERANCE = {"standardize": 5e-5, "rnn": 5e-5}
 USUAL = 4e-6 if SIMULATED else 1e-5
 
 
@@ -94,7 +94,7 @@ def test_functional(loss):
         assert x.grad.device == out.device == tg.device(device)
         found.append((out.item(), x.grad.cpu().numpy()))
     np.testing.assert_allclose(found[1][0], found[0][0], rtol=2e-6)
-    np.testing.assert_allclose(found[1][1], found[0][1], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found[1][1], found[0][1], rtol=2e-6, atol=2e-6)
 
 
 def test_where_of_numbers_is_float32():
@@ -228,6 +228,6 @@ def test_errors_are_those_of_the_cpu():
     with pytest.raises(IndexError, match="Dimension out of range"):
         x.sum(2)
     with pytest.raises(IndexError, match=r"Target 3 is out of bounds"):
-        F.cross_entropy(x, tg.tensor([0, 3], device="cuda"))
+        F.cross_entropy(x, tg.tensor([0, 3], device="cuda")).item()  # told at the next wait
     with pytest.raises(IndexError, match="index out of range in self: 2 with 2 rows"):
-        F.embedding(tg.tensor([0, 2], device="cuda"), x)
+        F.embedding(tg.tensor([0, 2], device="cuda"), x).tolist()

@@ -41,6 +41,14 @@ def test_kernel_equals_plain_python(rule, dtype):
         np.testing.assert_array_equal(ours.copy_to_host(), oracle)
 
 
+@pytest.mark.parametrize("size", [*range(1, 40), 63, 64, 65, 255, 1030])
+def test_every_element_is_stepped_once(size):
+    g = np.arange(size, dtype=np.float32) % 7 + 1
+    p, gradient = cuda.to_device(np.zeros(size, np.float32)), cuda.to_device(g)
+    kernels.sgd.launch((p, gradient), (1.0, 0.0, 0.25))
+    np.testing.assert_array_equal(p.copy_to_host(), -0.25 * g)
+
+
 def test_empty_arrays():
     kernels.sgd.launch([cuda.to_device(np.zeros(0, np.float32))] * 2, (1.0, 0.0, 0.1))
 

@@ -26,7 +26,7 @@ def launches(monkeypatch):
     """The sizes of the arrays of every kernel launch."""
     sizes, launch = [], adapter.launch
 
-    def counted(kernel, arrays, coefficients, dtype):
+    def counted(kernel, arrays, coefficients, dtype, held=None):
         sizes.append(arrays[0].size)
         launch(kernel, arrays, coefficients, dtype)
 
@@ -63,7 +63,7 @@ def train(model, optimizer, steps=5, clip=None):
     return losses
 
 
-def assert_same(model, expected, atol=1e-6 if SIMULATED else 3e-6):
+def assert_same(model, expected, atol=2e-6 if SIMULATED else 3e-6):
     for p, q in zip(model.parameters(), expected.parameters(), strict=True):
         np.testing.assert_allclose(host(p), q.detach().numpy(), rtol=0, atol=atol)
 

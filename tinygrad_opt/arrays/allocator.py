@@ -3,7 +3,7 @@
 A training step allocates the same few megabytes as the one before and frees them all. By default
 glibc returns such memory to the operating system at once; the next step gets it back one page fault
 at a time, and with several threads each return interrupts the other processors. On 2 cores that
-made steps of the 784-256-256-10 network in `benchmarks/training_step.py` 1.7 times slower, and of
+made steps of the 784-256-256-10 network in `benchmarks/networks.py` 1.7 times slower, and of
 784-128-10 up to 3 times. So the thresholds are raised: up to 256 MB of freed memory stay with the
 process, and arrays up to 32 MB (glibc's limit) come from there.
 

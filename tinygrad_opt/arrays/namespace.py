@@ -1,33 +1,37 @@
 """Array namespaces: NumPy and CuPy, each with the extras that the operations call by name.
 
 `xp(x)` finds the namespace of an array. Beside NumPy's own names it offers what NumPy lacks:
-`cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax`, `cross_entropy_rows`, `scatter_add`,
-`put`, `windows`, the steps of recurrent layers (`lstm_step`, `gru_step` and their `_back`), and the
-special functions `erf`, `erfc`, `erfinv`, `lgamma` and `polygamma`. Those for convolution and
-pooling stand in `windows.py`.
+`cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax` (and their `_back`), `cross_entropy_rows`,
+`scatter_add`, `put`, `windows`, and the special functions `erf`, `erfc`, `erfinv`, `lgamma` and
+`polygamma`. Those for convolution and pooling stand in `windows.py`, those for norms, attention and
+recurrent layers in `fused_layers.py`.
 
 `Namespace` has them in array code. On NumPy's arrays `_NumpyNamespace` puts twins in their place,
-for instance `kernels/fused/softmax.py` and `kernels/fused/recurrent.py`; `tests/test_twins.py`
-holds each pair equal.
+for instance `kernels/fused/softmax.py` (through `fused.py`); `tests/test_twins.py` holds each pair
+equal.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..kernels import blas
-from ..kernels.fused import recurrent, softmax, special
+from ..kernels.fused import softmax as softmaxes
+from ..kernels.fused import special
 from .allocator import keep_freed_memory
 from .device import to_device
+from .fused import Softmaxes, check_classes
+from .fused_layers import FastLayers, Layers
 from .sums import Sums, names_none_twice
 from .windows import FastWindows, Windows
 
 __all__ = ["Namespace", "is_writable"]
 
 
-class Namespace(Windows):
+class Namespace(Layers, Windows):
     """An array module (NumPy or CuPy) plus the extras that op bodies call by name."""
 
     def __init__(self, module: Any) -> None:
@@ -90,6 +94,28 @@ class Namespace(Windows):
         slope[rows, index] -= 1
         return loss, slope
 
+    def mean_cross_entropy_rows(self, z: Any, index: Any, ignore: int) -> tuple[Any, Any, Any]:
+        """The mean of `cross_entropy_rows` over the rows whose class is not `ignore`.
+
+        Also the slope of their sum, 0 for the others, and one over their number.
+        """
+        kept = index != ignore
+        loss, slope = self.cross_entropy_rows(z, self.module.where(kept, index, 0))
+        kept = kept.astype(z.dtype)
+        share = 1 / self.module.sum(kept)
+        return self.module.sum(loss * kept) * share, slope * kept[:, None], share
+
+    def relu_back(self, g: Any, x: Any) -> Any:
+        """The gradient of x from that of max(x, 0)."""
+        return g * (x > 0)
+
+    def checks_rows(self, table: Any, index: Any) -> bool:
+        """Whether `rows` itself sees to it that the index lies within the table."""
+        return False
+
+    def rows(self, table: Any, index: Any) -> Any:
+        return table[index]
+
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         """Zeros of `shape` with `g` added at `index`; repeated positions add up."""
         y = self.module.zeros(shape, g.dtype)
@@ -148,6 +174,11 @@ class Namespace(Windows):
     def logcumsumexp(self, x: Any, axis: int) -> Any:
         return self.accumulate(x, "logaddexp", axis % x.ndim)
 
+    def causal_mask(self, query: Any, keys: int) -> Any:
+        """(queries, keys): 0 where a query may look, -inf at the keys after its own place."""
+        seen = self.module.tri(query.shape[-2], keys, dtype=bool)
+        return self.module.where(seen, 0, -math.inf).astype(query.dtype)
+
     def windows(self, x: Any, size: int, step: int) -> Any:
         """The stretches of `size` elements of the last axis that start every `step`: a view."""
         stride = x.strides[-1]
@@ -158,13 +189,10 @@ class Namespace(Windows):
         return self.module.lib.stride_tricks.as_strided(x, shape, strides)
 
     # The formulas take the namespace as their first argument, as methods do.
-    lstm_step, lstm_step_back = recurrent.lstm_step, recurrent.lstm_step_back
-    gru_step, gru_step_back = recurrent.gru_step, recurrent.gru_step_back
+    softmax_back, log_softmax_back = softmaxes.softmax_back, softmaxes.log_softmax_back
 
 
-class _NumpyNamespace(Sums, FastWindows, Namespace):
-    lstm_step, lstm_step_back = recurrent.fused_lstm_step, recurrent.fused_lstm_step_back
-    gru_step, gru_step_back = recurrent.fused_gru_step, recurrent.fused_gru_step_back
+class _NumpyNamespace(Softmaxes, Sums, FastLayers, FastWindows, Namespace):
     erf = staticmethod(special.in_own_type(special.erf))
     erfc = staticmethod(special.in_own_type(special.erfc))
     erfinv = staticmethod(special.in_own_type(special.erfinv))
@@ -181,24 +209,6 @@ class _NumpyNamespace(Sums, FastWindows, Namespace):
 
     def accumulate(self, x: Any, ufunc: str, axis: int) -> Any:
         return getattr(np, ufunc).accumulate(x, axis=axis)
-
-    def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
-        if not softmax.fits(z, index):
-            return super().cross_entropy_rows(z, index)
-        loss, slope, bad = softmax.cross_entropy(z, index)
-        if bad >= 0:
-            check_classes(index, z.shape[1])
-        return loss, slope
-
-
-def check_classes(index: Any, classes: int) -> None:
-    """Raise IndexError unless all of `index`, integers, lie in [0, classes)."""
-    outside = (index < 0) | (index >= classes)
-    if outside.any():
-        raise IndexError(
-            f"Target {int(index[outside][0])} is out of bounds: there are {classes} classes, 0 to "
-            f"{classes - 1}."
-        )
 
 
 def _occurrences(places: Any) -> Any:

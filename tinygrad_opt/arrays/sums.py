@@ -63,9 +63,9 @@ class Sums:
                 np.add.at(y, index, g)
             return y
         wide = g.astype(_FLOAT32) if g.itemsize == 2 else g
-        y = np.zeros(shape, wide.dtype)
+        y = np.empty(shape, wide.dtype)
         if rows.fits(y, index, wide):
-            rows.add(y, index, wide)
+            rows.add(y, index, wide, fresh=True)
             return _rounded(y, g)
         places = _places(index, shape)
         values = np.broadcast_to(g, places.shape).reshape(-1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -50,15 +49,13 @@ def scaled_dot_product_attention(
         return ops.matmul(ops.matmul(query, ops.swapaxes(key, -1, -2)), value)  # zeros
     factor = None
     mask: Any = None
-    if is_causal:
-        mask = to_device(_causal(length, keys, query.dtype), device_of(query.array))
-    elif attn_mask is not None:
+    if attn_mask is not None:
         mask, factor = _additive(attn_mask, query.dtype)
     if dropout_p:
         batch = np.broadcast_shapes(query.shape[:-2], key.shape[:-2])
         kept = dropout_factor((*batch, length, keys), query, dropout_p)
         factor = kept if factor is None else kept * factor
-    return ops.attention(query, key, value, mask, factor, scale=scale)
+    return ops.attention(query, key, value, mask, factor, scale=scale, causal=is_causal)
 
 
 def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Any, causal: bool) -> None:
@@ -127,14 +124,6 @@ def _spread_heads(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Te
         shape = (*batch, few, heads // few, length, width)
         spread.append(ops.broadcast_to(each, shape=shape).reshape((*batch, heads, length, width)))
     return spread[0], spread[1]
-
-
-@functools.lru_cache(maxsize=32)
-def _causal(length: int, keys: int, dtype: Any) -> Any:
-    """(length, keys): 0 where a query may look, -inf at the keys after its own place."""
-    mask = np.where(np.tri(length, keys, dtype=bool), 0, -math.inf).astype(dtype)
-    mask.flags.writeable = False  # shared by all calls of this shape
-    return mask
 
 
 def _additive(mask: Tensor, dtype: Any) -> tuple[Any, Any]:

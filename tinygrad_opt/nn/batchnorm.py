@@ -8,10 +8,10 @@ from typing import Any
 
 from .. import ops
 from ..arrays.quiet import quiet
+from ..arrays.xp import xp
 from ..core.half import HALF
 from ..core.public import publish
 from ..core.tensor import Tensor
-from ..ops.normalization import moments
 from ..tensors.creation import ones, tensor, zeros
 from .normalization import (
     _Affine,
@@ -296,8 +296,7 @@ def _by_running(input: Tensor, mean: Any, var: Any, weight: Any, bias: Any, eps:
     scale = scale if weight is None else scale * weight
     shift = -mean * scale
     shift = shift if bias is None else shift + bias
-    shape = input.array.shape
-    return input * _columns(scale, shape) + _columns(shift, shape)
+    return ops.affine(input, scale, shift)
 
 
 @quiet
@@ -308,13 +307,14 @@ def _by_batch(
     """Normalised by the statistics of the input itself over `axes`; updates the running ones."""
     x, known = input.array, None
     if (running_mean is not None or running_var is not None) and x.size:
-        known = moments(x.astype("float32") if x.dtype is HALF else x, axes)
+        known = xp(x).moments(x.astype("float32") if x.dtype is HALF else x, axes)
         n = math.prod(x.shape[a] for a in axes)
         for running, new, factor in zip(
             (running_mean, running_var), known, (1.0, n / max(n - 1, 1)), strict=True
         ):
             if running is not None:  # without recording, as all that is done to buffers
-                mean = new.reshape(-1, x.shape[1]).mean(axis=0)
+                mean = new.reshape(-1, x.shape[1])
+                mean = mean[0] if len(mean) == 1 else mean.mean(axis=0)
                 running.array[...] += momentum * (factor * mean - running.array)
     weight, bias = _columns(weight, x.shape), _columns(bias, x.shape)
     return _standardized(input, weight, bias, axes, eps, known)

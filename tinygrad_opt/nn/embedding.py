@@ -43,7 +43,11 @@ def embedding(
     if weight.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got shape {tuple(weight.shape)}")
     rows = weight.shape[0]
-    outside = outside_of(index, rows)
+    plain = max_norm is None and not scale_grad_by_freq
+    if plain and xp(index).checks_rows(weight.array, index):
+        outside = None  # or the GPU would have to be waited for
+    else:
+        outside = outside_of(index, rows)
     if outside is not None:
         raise IndexError(f"embedding: index out of range in self: {outside[1]} with {rows} rows")
     if padding_idx is not None:

@@ -85,7 +85,7 @@ def rms_norm(
     """
     axes = _last_axes("rms_norm", input, normalized_shape, {"weight": weight})
     eps = float(np.finfo(input.array.dtype).eps) if eps is None else eps
-    return _in_type_of_input(_rms_normalized, input, weight, axes, eps)
+    return _in_type_of_input(ops.rms_normalize, input, weight, axes=axes, eps=eps)
 
 
 @widened
@@ -133,22 +133,14 @@ def _columns(vector: Any, shape: Shape) -> Any:
 def _standardized(
     input: Tensor, weight: Any, bias: Any, axes: tuple[int, ...], eps: float, known: Any = None
 ) -> Tensor:
-    if input.array.dtype is HALF:
-        settings = {"axes": axes, "eps": eps, "known": known}
-        return in_float32(ops.standardize, (input, weight, bias), settings)
-    return ops.standardize(input, weight, bias, axes=axes, eps=eps, known=known)
+    return _in_type_of_input(ops.standardize, input, weight, bias, axes=axes, eps=eps, known=known)
 
 
-def _in_type_of_input(function: Any, input: Tensor, *rest: Any) -> Tensor:
+def _in_type_of_input(function: Any, input: Tensor, *rest: Any, **settings: Any) -> Tensor:
     """function(input, *rest); float16 stays float16, also beside float32 weights."""
     if input.array.dtype is HALF:
-        return in_float32(function, (input, *rest), {})
-    return function(input, *rest)
-
-
-def _rms_normalized(input: Tensor, weight: Any, axes: tuple[int, ...], eps: float) -> Tensor:
-    z = ops.rms_normalize(input, axes=axes, eps=eps)
-    return z if weight is None else ops.mul(z, weight)
+        return in_float32(function, (input, *rest), settings)
+    return function(input, *rest, **settings)
 
 
 def _last_axes(

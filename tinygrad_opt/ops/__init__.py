@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import sys
 
-from ..kernels.fused import recurrent as recurrent_steps
+from ..arrays.fused_layers import Layers
+from ..kernels.fused import softmax as softmax_formulas
 from . import linalg
 from .activation import *
 from .arithmetic import *
@@ -25,13 +26,11 @@ from .recurrent import *
 from .reduce import *
 from .shape import *
 
-# The formulas of recurrent layers, with this package as their namespace.
-lstm_step, lstm_step_back, gru_step, gru_step_back = (
+# The formulas of layers, and of what follows softmax, with this package as their namespace.
+for _name, _formula in vars(Layers).items():
+    if not _name.startswith("_"):
+        globals()[_name] = functools.partial(_formula, sys.modules[__name__])
+softmax_back, log_softmax_back = (
     functools.partial(formula, sys.modules[__name__])
-    for formula in (
-        recurrent_steps.lstm_step,
-        recurrent_steps.lstm_step_back,
-        recurrent_steps.gru_step,
-        recurrent_steps.gru_step_back,
-    )
+    for formula in (softmax_formulas.softmax_back, softmax_formulas.log_softmax_back)
 )

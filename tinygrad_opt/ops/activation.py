@@ -1,6 +1,7 @@
 """Activations beyond the everyday ones of `arithmetic`.
 
 At a kink each takes the slope that PyTorch takes: that of the flat side, or of the negative one.
+What is `@fused_op` has a twin in `kernels/fused/elementwise.py`, which runs on NumPy's arrays.
 """
 
 from __future__ import annotations
@@ -9,14 +10,20 @@ import math
 
 from ..arrays.xp import xp
 from ..core.record import op
+from .fused import fused_op
 
 __all__ = [
     "elu", "gelu", "gelu_tanh", "hardshrink", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid",
-    "mish", "prelu", "silu", "softplus", "softshrink", "softsign", "threshold",
+    "mish", "prelu", "relu_back", "silu", "softplus", "softshrink", "softsign", "threshold",
 ]  # fmt: skip
 
 
-@op
+def relu_back(g, x):
+    """The gradient of x from that of relu(x), which stands in `arithmetic`."""
+    return g * (x > 0)
+
+
+@fused_op
 def elu(x, *, alpha=1.0, scale=1.0, rate=1.0):
     # scale x where x > 0, else scale alpha (exp(rate x) - 1): ELU, CELU and SELU are all this
     height = scale * alpha
@@ -37,13 +44,13 @@ def prelu(x, weight):
     return xp(x).where(x > 0, x, weight * x), to_x, lambda g: xp(g).where(x > 0, 0, g * x)
 
 
-@op
+@fused_op
 def hardtanh(x, *, low=-1.0, high=1.0):
     y = xp(x).minimum(xp(x).maximum(x, low), high)
     return y, lambda g: xp(g).where((x <= low) | (x >= high), 0, g)
 
 
-@op
+@fused_op
 def hardswish(x):
     # x relu6(x + 3) / 6
     gate = xp(x).minimum(xp(x).maximum(x + 3, 0), 6) / 6
@@ -72,26 +79,26 @@ def threshold(x, *, threshold, value):
     return xp(x).where(x <= threshold, value, x), lambda g: xp(g).where(x <= threshold, 0, g)
 
 
-@op
+@fused_op
 def softsign(x):
     d = 1 + xp(x).abs(x)
     return x / d, lambda g: g / (d * d)
 
 
-@op
+@fused_op
 def log_sigmoid(x):
     # -log(1 + exp(-x)) = min(x, 0) - log1p(exp(-|x|))
     y = xp(x).minimum(x, 0) - xp(x).log1p(xp(x).exp(-xp(x).abs(x)))
     return y, lambda g: g * xp(x).sigmoid(-x)
 
 
-@op
+@fused_op
 def mish(x):
     t = xp(x).tanh(softplus(x, threshold=math.inf))
     return x * t, lambda g: g * (t + x * (1 - t * t) * xp(x).sigmoid(x))
 
 
-@op
+@fused_op
 def leaky_relu(x, *, negative_slope=0.01):
     def slope(g):
         return xp(g).where(x > 0, g, g * negative_slope)
@@ -99,7 +106,7 @@ def leaky_relu(x, *, negative_slope=0.01):
     return xp(x).where(x > 0, x, negative_slope * x), slope
 
 
-@op
+@fused_op
 def softplus(x, *, beta=1.0, threshold=20.0):
     # log(1 + exp(bx)) / b = max(x, 0) + log1p(exp(-|bx|)) / b; linear above the threshold
     bx = beta * x
@@ -108,13 +115,13 @@ def softplus(x, *, beta=1.0, threshold=20.0):
     return xp(x).where(linear, x, soft), lambda g: g * xp(x).where(linear, 1, xp(x).sigmoid(bx))
 
 
-@op
+@fused_op
 def silu(x):
     s = xp(x).sigmoid(x)
     return x * s, lambda g: g * (s * (1 + x * (1 - s)))
 
 
-@op
+@fused_op
 def gelu(x):
     # x * Phi(x), Phi the normal distribution function; Hendrycks & Gimpel 2016, arXiv:1606.08415
     cdf = 0.5 * xp(x).erfc(x * -math.sqrt(0.5))  # 1 + erf would cancel on the left
@@ -122,7 +129,7 @@ def gelu(x):
     return x * cdf, lambda g: g * (cdf + x * (density * xp(x).exp(-0.5 * x * x)))
 
 
-@op
+@fused_op
 def gelu_tanh(x):
     # 0.5 x (1 + tanh(u)) with u = sqrt(2/pi) (x + 0.044715 x^3); as 1 + tanh(u) = 2 sigmoid(2u)
     # cancels nothing on the left, x sigmoid(2u)

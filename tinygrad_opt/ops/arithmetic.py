@@ -4,7 +4,7 @@ Sixth of the reading path; next: `ops/products.py`. An operation is one function
 value, then a pullback for each input, from the gradient `g` of the result to the gradient of that
 input. More of them: `mathematics.py`, `choice.py`, `activation.py`.
 
-Convention at kinks: relu'(0) = 0.
+Convention at kinks: relu'(0) = 0. `@fused_op`: has a twin in `kernels/fused/elementwise.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import math
 
 from ..arrays.xp import xp
 from ..core.record import op
+from .fused import fused_op
 
 __all__ = [
     "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "sigmoid", "sqrt", "sub",
@@ -90,14 +91,14 @@ power = pow  # NumPy's name
 # Exponentials and roots --------------------------------------------------------------------------
 
 
-@op
+@fused_op
 def exp(x):
     """e^x."""
     y = xp(x).exp(x)
     return y, lambda g: g * y
 
 
-@op
+@fused_op
 def log(x):
     """The natural logarithm of x."""
     return xp(x).log(x), lambda g: g / x
@@ -113,21 +114,21 @@ def sqrt(x):
 # Activations --------------------------------------------------------------------------------------
 
 
-@op
+@fused_op
 def tanh(x):
     """tanh(x), the hyperbolic tangent."""
     y = xp(x).tanh(x)
     return y, lambda g: g * (1 - y * y)
 
 
-@op
+@fused_op
 def sigmoid(x):
     """1 / (1 + e^-x)."""
     y = xp(x).sigmoid(x)
     return y, lambda g: g * (y * (1 - y))
 
 
-@op
+@fused_op
 def relu(x):
     """max(x, 0), with slope 0 at 0."""
-    return xp(x).maximum(x, 0), lambda g: g * (x > 0)
+    return xp(x).maximum(x, 0), lambda g: xp(g).relu_back(g, x)

@@ -1,46 +1,36 @@
-"""Scaled dot-product attention as one operation."""
+"""Scaled dot-product attention as one operation.
+
+The formula and its derivative stand in `kernels/fused/attention.py`, as array code and as kernels.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..arrays.xp import xp
 from ..core.record import op
-from .shared_work import shared
+from .shared_work import shared_entries
 
-__all__ = ["attention"]
+__all__ = ["attention", "causal_mask"]
 
 
 @op
-def attention(query, key, value, mask, factor, *, scale):
+def attention(query, key, value, mask, factor, *, scale, causal=False):
     """(softmax(scale query key^T + mask) * factor) value. Vaswani et al. 2017, arXiv:1706.03762.
 
     query (..., L, E), key (..., S, E), value (..., S, V) -> (..., L, V), S at least 1; mask and
     factor broadcast to (..., L, S), or are None. The factor is a constant: what dropout keeps.
+    `causal`: query i looks at keys 0 to i; then without mask.
     """
-    space = xp(query)
-    scores = (query * scale) @ space.swapaxes(key, -1, -2)
-    if mask is not None:
-        scores = scores + mask
-    p = space.softmax(scores, axis=-1)
-    used = p if factor is None else p * factor
+    y, back = xp(query).attention_pair(query, key, value, mask, factor, scale, causal)
 
-    def to_scores(g):
-        # d softmax: p (dp - sum of dp p)
-        dp = g @ xp(g).swapaxes(value, -1, -2)
-        if factor is not None:
-            dp = dp * factor
-        return p * (dp - xp(g).sum(dp * p, axis=-1, keepdims=True))
+    def to_mask(g):
+        p = xp(g).attention_weights(query, key, mask, scale, causal)
+        return xp(g).attention_scores_back(g, p, value, factor)
 
-    to_query, to_key, to_mask = shared(
-        to_scores,
-        lambda ds: (ds @ key) * scale,
-        lambda ds: space.swapaxes(ds, -1, -2) @ (query * scale),
-        lambda ds: ds,
-    )
-    return (
-        used @ value,
-        to_query,
-        to_key,
-        lambda g: xp(g).swapaxes(used, -1, -2) @ g,
-        to_mask,
-        None,
-    )
+    return y, *shared_entries(back, 3), to_mask, None
+
+
+def causal_mask(query: Any, keys: int) -> Any:
+    """`Namespace.causal_mask` of a Tensor: an array."""
+    return xp(query.array).causal_mask(query.array, keys)

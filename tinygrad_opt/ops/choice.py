@@ -122,5 +122,8 @@ def lerp(x, y, weight):
     # x + weight (y - x), from the nearer end: exactly x at weight 0 and y at 1, as PyTorch
     d, rest = y - x, 1 - weight
     near = weight < 0.5
-    z = xp(d).where(near, x + weight * d, y - rest * d)
+    if isinstance(near, bool):  # of a number
+        z = x + weight * d if near else y - rest * d
+    else:
+        z = xp(d).where(near, x + weight * d, y - rest * d)
     return z, lambda g: g * rest, lambda g: g * weight, lambda g: g * d

@@ -13,7 +13,7 @@ from ..core.node import Variable
 from ..core.record import op
 
 __all__ = [
-    "diagonal", "getitem", "lookup", "put", "put_extremum", "put_product", "scatter_add",
+    "diagonal", "getitem", "lookup", "put", "put_extremum", "put_product", "rows", "scatter_add",
     "take_along_axis", "windows",
 ]  # fmt: skip
 
@@ -154,12 +154,20 @@ def lookup(weight, *, index, padding_idx=None, shares=None, sparse=False):
         at = index
         if shares is not None:
             g = g * shares[..., None]
-        if padding_idx is not None:
+        dense = not sparse and not isinstance(g, Variable)
+        if padding_idx is not None and not dense:
             kept = index != padding_idx
             g, at = g[kept], index[kept]
         if sparse and not isinstance(g, Variable):
             features = weight.shape[1:]
             return RowSparse(at.reshape(-1), g.reshape(-1, *features), weight.shape)
-        return xp(g).scatter_add(g, shape=weight.shape, index=at)
+        found = xp(g).scatter_add(g, shape=weight.shape, index=at)
+        if padding_idx is not None and dense:
+            found[padding_idx] = 0
+        return found
 
-    return weight[index], scatter
+    return xp(weight).rows(weight, index), scatter
+
+
+def rows(table: Any, index: Any) -> Any:
+    return getitem(table, index=index)

@@ -1,7 +1,7 @@
 """Losses that are operations of their own, because training steps spend their time there.
 
-The cross-entropy of classes has three twins: array code in `arrays/namespace.py`, the kernel for
-small batches in `kernels/fused/softmax.py`, and that for recorded gradients in `ops/__init__.py`.
+The cross-entropy of classes has three twins: array code in `arrays/namespace.py`, the kernel in
+`kernels/fused/softmax.py`, and that for recorded gradients at the end of this file.
 `tests/test_twins.py` holds them equal.
 """
 
@@ -15,7 +15,8 @@ from ..core.record import op
 from .reduce import softmax
 
 __all__ = [
-    "cross_entropy", "cross_entropy_rows", "huber", "mean_squared_error", "softmax_cross_entropy",
+    "cross_entropy", "cross_entropy_rows", "huber", "mean_cross_entropy", "mean_cross_entropy_rows",
+    "mean_squared_error", "softmax_cross_entropy",
 ]  # fmt: skip
 
 
@@ -30,6 +31,16 @@ def cross_entropy(logits, *, index, scale=None):
     if scale is None:
         return loss, lambda g: slope * g.reshape((-1, 1))
     return xp(loss).sum_rows(loss) * scale, lambda g: slope * (g * scale)
+
+
+@op
+def mean_cross_entropy(logits, *, index, ignore):
+    """The mean of `cross_entropy` over the rows whose class is not `ignore`; NaN if there are none.
+
+    No wait for the GPU: how many rows count stays there.
+    """
+    loss, slope, share = xp(logits).mean_cross_entropy_rows(logits, index, ignore)
+    return loss, lambda g: slope * (g * share)
 
 
 @op
@@ -75,6 +86,14 @@ def mean_squared_error(x, y):
         return d * (g * (2 / n))
 
     return xp(d).sum(d * d) / n, half, lambda g: -half(g)
+
+
+def mean_cross_entropy_rows(z: Any, index: Any, ignore: int) -> tuple[Any, Any, Any]:
+    kept = index != ignore
+    loss, slope = cross_entropy_rows(z, xp(index).where(kept, index, 0))
+    kept = kept.astype(z.array.dtype)
+    share = 1 / kept.sum()
+    return (loss * kept).sum() * share, slope * kept[:, None], share
 
 
 def cross_entropy_rows(z: Any, index: Any) -> tuple[Any, Any]:

@@ -1,4 +1,7 @@
-"""Functions of numbers: circular, hyperbolic, exponential, error and gamma functions, rounding."""
+"""Functions of numbers: circular, hyperbolic, exponential, error and gamma functions, rounding.
+
+What is `@fused_op` has a twin in `kernels/fused/elementwise.py`, which runs on NumPy's arrays.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import numpy as np
 
 from ..arrays.xp import xp, xp_of
 from ..core.record import op
+from .fused import fused_op
 
 __all__ = [
     "acos",
@@ -250,7 +254,7 @@ def nan_to_num(x, *, nan, posinf, neginf):
 _SLOPE = 2 / math.sqrt(math.pi)  # of erf at 0
 
 
-@op
+@fused_op
 def erf(x):
     """The error function: 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x."""
     return xp(x).erf(x), lambda g: g * (_SLOPE * xp(x).exp(-x * x))
@@ -351,13 +355,13 @@ def copysign(x, y):
 # Exponentials and logarithms of other kinds -------------------------------------------------------
 
 
-@op
+@fused_op
 def expm1(x):
     """e^x - 1, exact for small x as well."""
     return xp(x).expm1(x), lambda g: g * xp(x).exp(x)  # y + 1 has lost the digits of a small exp
 
 
-@op
+@fused_op
 def log1p(x):
     """log(1 + x), exact for small x as well."""
     return xp(x).log1p(x), lambda g: g / (x + 1)

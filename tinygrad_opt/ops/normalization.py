@@ -1,27 +1,17 @@
-"""Subtracting means and dividing by deviations: what all normalising layers come down to."""
+"""Subtracting means and dividing by deviations: what all normalising layers come down to.
+
+The formulas, and their derivatives, stand in `kernels/fused/normalization.py`, as array code and as
+kernels.
+"""
 
 from __future__ import annotations
-
-import math
-from typing import Any
 
 from ..arrays.xp import xp
 from ..core.node import Variable
 from ..core.record import op
+from .shared_work import shared_entries
 
-__all__ = ["rms_normalize", "standardize"]
-
-
-def moments(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
-    """The mean and the (biased) variance over `axes`, which stay as axes of length 1."""
-    mean = _mean(x, axes)
-    centred = x - mean
-    return mean, _mean(centred * centred, axes)
-
-
-def _mean(x: Any, axes: tuple[int, ...]) -> Any:
-    n = math.prod(x.shape[a] for a in axes)
-    return xp(x).sum(x, axis=axes, keepdims=True) * (1 / max(n, 1))
+__all__ = ["affine", "rms_normalize", "standardize"]
 
 
 @op
@@ -31,23 +21,20 @@ def standardize(x, weight, bias, *, axes, eps, known=None):
     `weight`, `bias`: None, or broadcast. `known`: (mean, variance) of x as raw arrays, where the
     caller has them already; a derivative of the derivative computes them again, from x.
     """
-    # dz/dx: g -> (g - mean(g) - z mean(g z)) / s.  Ioffe & Szegedy 2015, arXiv:1502.03167
-    mean, variance = moments(x, axes) if known is None or isinstance(x, Variable) else known
-    rate = 1 / xp(x).sqrt(variance + eps)
-    z = (x - mean) * rate
-
-    def to_x(g):
-        g = g if weight is None else g * weight
-        return (g - _mean(g, axes) - z * _mean(g * z, axes)) * rate
-
-    y = z if weight is None else z * weight
-    return y if bias is None else y + bias, to_x, lambda g: g * z, lambda g: g
+    known = None if isinstance(x, Variable) else known
+    y, back = xp(x).standardize_pair(x, weight, bias, axes, eps, known)
+    return y, *shared_entries(back, 3)
 
 
 @op
-def rms_normalize(x, *, axes, eps):
-    # z = x / s, s = sqrt(mean(x^2) + eps);  g -> (g - z mean(g z)) / s.
-    # Zhang & Sennrich 2019, arXiv:1910.07467
-    rate = 1 / xp(x).sqrt(_mean(x * x, axes) + eps)
-    z = x * rate
-    return z, lambda g: (g - z * _mean(g * z, axes)) * rate
+def rms_normalize(x, weight=None, *, axes, eps):
+    """x / sqrt(mean(x^2) + eps) over `axes`, then * weight, which is None or broadcast."""
+    y, back = xp(x).rms_pair(x, weight, axes, eps)
+    return y, *shared_entries(back, 2)
+
+
+@op
+def affine(x, scale, shift):
+    """x * scale + shift of each channel: x (N, C, ...), scale and shift (C,)."""
+    y, back = xp(x).affine_pair(x, scale, shift)
+    return y, *shared_entries(back, 3)

@@ -1,6 +1,7 @@
 """Reductions and softmax; products and running sums are in `cumulative`.
 
-Ties in amax and amin share the gradient equally.
+Ties in amax and amin share the gradient equally. What follows softmax and log_softmax backwards
+stands in `kernels/fused/softmax.py`, as a formula and as kernels.
 """
 
 from __future__ import annotations
@@ -186,13 +187,13 @@ amin = _extremum("amin")
 @op
 def softmax(x, *, axis):
     y = xp(x).softmax(x, axis=axis)
-    return y, lambda g: y * (g - xp(g).sum(g * y, axis=axis, keepdims=True))
+    return y, lambda g: xp(g).softmax_back(y, g, axis)
 
 
 @op
 def log_softmax(x, *, axis):
     y = xp(x).log_softmax(x, axis=axis)
-    return y, lambda g: g - xp(y).exp(y) * xp(g).sum(g, axis=axis, keepdims=True)
+    return y, lambda g: xp(g).log_softmax_back(y, g, axis)
 
 
 @op

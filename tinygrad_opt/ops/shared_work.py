@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["shared"]
+__all__ = ["shared", "shared_entries"]
 
 
 class _Pass:
@@ -37,3 +38,8 @@ def shared(work: Callable[[Any], Any], *finishes: Callable[[Any], Any]) -> list[
         return pull
 
     return [pullback(i, finish) for i, finish in enumerate(finishes)]
+
+
+def shared_entries(work: Callable[[Any], Any], count: int) -> list[Callable[..., Any]]:
+    """A pullback for each of the `count` gradients that `work` returns together."""
+    return shared(work, *(operator.itemgetter(i) for i in range(count)))

@@ -13,6 +13,7 @@ from . import (
     prodigy,
     schedule_free,
     sgd,
+    soap,
     swa_utils,
     textbook,
 )
@@ -27,9 +28,11 @@ from .parameters import *
 from .prodigy import *
 from .schedule_free import *
 from .sgd import *
+from .soap import *
 
 _FILES = (
     adam, adam_relatives, adaptive, layerwise, matrix, parameters, prodigy, schedule_free, sgd,
+    soap,
 )  # fmt: skip
 __all__ = [name for file in _FILES for name in file.__all__]
 __all__ += ("LBFGS", "Optimizer", "lr_scheduler", "swa_utils", "textbook")

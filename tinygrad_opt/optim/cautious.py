@@ -5,8 +5,8 @@ each parameter, the elements whose step goes against the gradient are taken back
 are stretched by size / count of those kept, at most a thousandfold. Decoupled weight decay stays
 as it was. The gradient is the one that the rule sees, a coupled weight decay included.
 
-It costs a copy of the parameters, and the time of another step: two passes over the vectors, and a
-count and a launch for each parameter.
+It costs a copy of the parameters, and the time of another step: three passes over the vectors, one
+of them a count in each parameter.
 
 Source: Liang et al. 2024, arXiv:2411.16085v2, Algorithm 1, with the clamp of the authors' code,
 mask / max(mean(mask), 0.001).
@@ -16,7 +16,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import kernels
+from ..kernels.fused import reduce
 from .flat import Run
 
 _LEAST_SHARE = 1e-3
@@ -43,12 +46,7 @@ def launch(rule: kernels.UpdateRule, run: Run, coefficients: tuple[float, ...]) 
     sign, wd, decay = known.get("sign", 1.0), known.get("wd", 0.0), known.get("decay", 1.0)
     p, g = run.arrays[:2]
     kernels.cautious.launch((p, g, before), (sign, wd, decay))
-    start = run.offsets[0]
-    for a, b in zip(run.offsets, run.offsets[1:], strict=False):
-        step = before[a - start : b - start]
-        if not step.size:
-            continue
-        share = int((step != 0).sum()) / step.size
-        kernels.step_along.launch(
-            (p[a - start : b - start], step), (1.0, 1.0 / max(share, _LEAST_SHARE))
-        )
+    bounds = run.offsets
+    kept, sizes = reduce.nonzeros(before, bounds), np.maximum(np.diff(bounds), 1)
+    stretch = 1.0 / np.maximum(kept / sizes, _LEAST_SHARE)
+    kernels.step_along.launch_parts((p, before), bounds, (1.0, stretch))

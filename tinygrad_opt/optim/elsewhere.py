@@ -13,6 +13,7 @@ from typing import Any
 from ..arrays.namespace import is_writable
 from ..arrays.rowsparse import RowSparse
 from .flat import FlatGroup, Run
+from .ownership import gather
 
 __all__ = ["broken_runs"]
 
@@ -25,9 +26,10 @@ def broken_runs(flat: FlatGroup, names: tuple[str, ...], by_rows: bool = False) 
     names: letters of the states.  by_rows: of row-sparse gradients only the rows are stepped; else
     they are made dense.
     """
+    stops = _ends_of_runs(flat)
     start = 0
     while start < len(flat.params):
-        stop = _end_of_run(flat, start)
+        stop = stops[start]
         if stop > start:
             a, b = flat.offsets[start], flat.offsets[stop]
             states = (flat.state(name)[a:b] for name in names)
@@ -39,20 +41,33 @@ def broken_runs(flat: FlatGroup, names: tuple[str, ...], by_rows: bool = False) 
             start += 1
 
 
-def _end_of_run(flat: FlatGroup, start: int) -> int:
-    """Where the run that begins at `start` ends; there too, if that parameter is no part of one."""
-    stop = start
-    for p, view, slot in zip(
-        flat.params[start:], flat.views[start:], flat.slots[start:], strict=True
-    ):
-        if stop in flat.guests:
-            break
-        if p.array is not view or slot is None or not slot.gather(p._grad):
-            break
-        if any(n[stop] != n[start] for n in (flat.steps, *flat.scalars.values())):
-            break
-        stop += 1
-    return stop
+def _ends_of_runs(flat: FlatGroup) -> list[int]:
+    """Where the run that begins at each parameter ends; there too, if it is no part of one.
+
+    Gradients that were assigned are copied into the flat gradient before.
+    """
+    here = _lie_here(flat)
+    per_parameter = (flat.steps, *flat.scalars.values())
+    numbers = list(zip(*(n.tolist() for n in per_parameter), strict=True))
+    stops = list(range(len(here)))
+    for i in reversed(range(len(here))):
+        if here[i]:
+            goes_on = i + 1 < len(here) and here[i + 1] and numbers[i + 1] == numbers[i]
+            stops[i] = stops[i + 1] if goes_on else i + 1
+    return stops
+
+
+def _lie_here(flat: FlatGroup) -> list[bool]:
+    """For each parameter whether it, its gradient and its state lie in the group's own buffers."""
+    slots = [
+        slot if p.array is view and i not in flat.guests else None
+        for i, (p, view, slot) in enumerate(zip(flat.params, flat.views, flat.slots, strict=True))
+    ]
+    grads = [p._grad for p in flat.params]
+    pairs = zip(slots, grads, strict=True)
+    away = [(slot, g) for slot, g in pairs if slot is not None and not slot.holds(g)]
+    left = set(gather(away)) if away else set()
+    return [slot is not None and slot not in left for slot in slots]
 
 
 def _alone(flat: FlatGroup, i: int, names: tuple[str, ...], by_rows: bool) -> Run:

@@ -10,7 +10,6 @@ what somebody else looks at is left where it is (`ownership.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,53 +17,11 @@ import numpy as np
 from ..arrays.dtypes import get_default_dtype
 from ..arrays.xp import array_namespace
 from ..core.tensor import Tensor
-from ..core.versions import note_write
 from ..tensors.sparse import SparseTensor
-from .ownership import GradSlot, gradient_held_alone, held_alone
+from .ownership import GradSlot, Homes, gradient_held_alone, held_alone
+from .run import Run
 
 __all__ = ["FlatGroup", "Run", "flatten"]
-
-
-class Run:
-    """Neighbouring parameters that take a step together: their arrays, flat, and their numbers.
-
-    arrays: values, gradient, then states.  steps, scalars: one number per parameter, views.
-    taken: how many steps they have taken, all of them the same number.
-    copy_back: (array, index, copy), for each array of which the step is done on a copy of a part.
-    """
-
-    __slots__ = (
-        "arrays", "copy_back", "host", "offsets", "params", "scalars", "start", "steps", "stop",
-        "taken",
-    )  # fmt: skip
-
-    def __init__(
-        self, flat: FlatGroup, start: int, stop: int, arrays: tuple[Any, ...],
-        copy_back: tuple[Any, ...] = (),
-    ) -> None:  # fmt: skip
-        self.start, self.stop = start, stop  # parameters start <= i < stop of the group
-        self.host: FlatGroup | None = None  # of a guest: whose numbers start and stop are
-        self.params = flat.params[start:stop]
-        self.offsets = flat.offsets[start : stop + 1]
-        self.arrays = arrays
-        self.steps = flat.steps[start:stop]
-        self.taken = int(self.steps[0])
-        self.scalars = {name: values[start:stop] for name, values in flat.scalars.items()}
-        self.copy_back = copy_back
-
-    def parts(self, *others: Any) -> Iterator[tuple[Tensor, tuple[Any, ...]]]:
-        """Each parameter with its own part of `arrays`, and of `others` that are as long; flat."""
-        first = self.offsets[0]
-        arrays = (*self.arrays, *others)
-        for p, a, b in zip(self.params, self.offsets, self.offsets[1:], strict=False):
-            yield p, tuple(array[a - first : b - first] for array in arrays)
-
-    def finish(self, t: int) -> None:
-        """Count the step, write back what was done on a copy, and tell older graphs of it."""
-        self.steps.fill(t)
-        for array, index, stepped in self.copy_back:
-            array[index] = stepped
-        note_write(self.copy_back[0][0] if self.copy_back else self.arrays[0])
 
 
 class FlatGroup:
@@ -90,7 +47,7 @@ class FlatGroup:
         self.start_over({})
         self.views: list[Any] = [None] * len(params)  # None: somebody else holds the memory
         self.slots: list[GradSlot | None] = [None] * len(params)
-        self._homes: list[tuple[Any, ...]] = []  # of those that have one: what lies where
+        self._homes = Homes()  # of those that have one
         self.shown: tuple[str, ...] = ()
         self.at_home = False
         self._gather()
@@ -120,7 +77,7 @@ class FlatGroup:
             p.array = self.views[i] = view
             slot = self.slots[i] = GradSlot(self.gradient, a, b, view.shape)
             p._home = slot
-            self._homes.append((p, view, slot.tensor, slot.view, slot))
+            self._homes.add(p, view, slot)
             if type(p._grad) is Tensor and not p._grad.requires_grad and gradient_held_alone(p):
                 p._grad = slot.receive(p._grad.array)
 
@@ -129,7 +86,7 @@ class FlatGroup:
 
         That is when a parameter went to another dtype or device, or changed its shape.
         """
-        self.at_home = self._all_at_home()
+        self.at_home = len(self._homes) == len(self.params) and self._homes.hold_all()
         return self.at_home or all(
             p.array.dtype == self.dtype and p.device == self.device and p.array.shape == shape
             for p, shape in zip(self.params, self.shapes, strict=True)
@@ -175,16 +132,6 @@ class FlatGroup:
             self._whole_names = names
         self._whole.taken = int(self.steps.item(0))
         return self._whole
-
-    def _all_at_home(self) -> bool:
-        if len(self._homes) < len(self.params):
-            return False
-        for p, view, tensor, place, slot in self._homes:
-            if p.array is not view:
-                return False
-            if (p._grad is not tensor or tensor.array is not place) and not slot.gather(p._grad):
-                return False  # there is none, or it is kept, or of rows
-        return True
 
     def _alike(self) -> bool:
         """Whether all parameters have taken the same number of steps, and have equal scalars."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 from typing import Annotated, Any
 
+import numpy as np
+
 from .. import kernels
+from ..arrays.quiet import quiet
+from ..kernels.fused import reduce
 from .flat import Run
 from .optimizer import Optimizer
 from .settings import (
@@ -30,8 +34,8 @@ class LAMB(Optimizer):
 
     u = Adam's direction + weight_decay * p;  p = p - lr * |p| / |u| * u
     The ratio |p| / |u| is 1 where one of the norms is 0, and everywhere in a group with adapt=False
-    (for biases and norms: then it is Adam). A step needs both norms: Adam's averages and u are one
-    launch, the norms follow for each parameter, then the step along u.
+    (for biases and norms: then it is Adam). A step is Adam's averages and u, all norms, then the
+    step along u: a few launches, however many parameters there are.
 
     {settings}
     state: `step`, `exp_avg` (m), `exp_avg_sq` (v).  Raises ValueError for settings out of range.
@@ -72,16 +76,20 @@ class LAMB(Optimizer):
         direction = values.copy()  # the rule reads p here, and leaves u
         rule.launch((direction, *rest), self.coefficients_of(group, run, t))
         lr = float(group["lr"])
-        for _, (p, *_, u) in run.parts(direction):
-            ratio = _trust_ratio(p, u, group["trust_clip"]) if group["adapt"] else 1.0
-            kernels.step_along.launch((p, u), (1.0, lr * ratio))
+        if not group["adapt"]:
+            kernels.step_along.launch((values, direction), (1.0, lr))
+            return
+        bounds = run.offsets
+        sizes, lengths = reduce.norms(values, bounds), reduce.norms(direction, bounds)
+        ratios = _trust_ratios(sizes, lengths, group["trust_clip"])
+        kernels.step_along.launch_parts((values, direction), bounds, (1.0, lr * ratios))
 
 
-def _trust_ratio(p: Any, u: Any, limit: float | None) -> float:
-    """|p| / |u|, or 1 where that says nothing."""
-    size, length = kernels.norm(p), kernels.norm(u)
-    ratio = size / length if size > 0 and length > 0 else 1.0
-    return ratio if limit is None else min(ratio, limit)
+@quiet
+def _trust_ratios(sizes: Any, lengths: Any, limit: float | None) -> Any:
+    """|p| / |u| of each parameter, or 1 where that says nothing."""
+    ratios = np.where((sizes > 0) & (lengths > 0), sizes / lengths, 1.0)
+    return ratios if limit is None else np.minimum(ratios, limit)
 
 
 # LARS ---------------------------------------------------------------------------------------------
@@ -94,7 +102,7 @@ class LARS(Optimizer):
     rate = lr * trust_coefficient * |p| / (|g| + weight_decay * |p| + eps)
     b = momentum * b + rate * (g + weight_decay * p);  p = p - b
     The rate is lr alone where |p| or |g| is 0, and everywhere in a group with adapt=False (for
-    biases and norms). A step needs both norms first, so each parameter is a launch of its own.
+    biases and norms). A step is all norms, then one launch with a rate for each parameter.
 
     {settings}
     state: `momentum_buffer` (b), which holds steps, not gradients.
@@ -122,15 +130,18 @@ class LARS(Optimizer):
     maximize: Maximize = False
 
     def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:
-        for _, (p, g, b) in run.parts():
-            rate = float(group["lr"]) * (_rate_ratio(p, g, group) if group["adapt"] else 1.0)
-            rule.launch((p, g, b), self.usual(group, t, lr=rate))
+        lr = float(group["lr"])
+        if not group["adapt"]:
+            rule.launch(run.arrays, self.usual(group, t, lr=lr))
+            return
+        bounds = run.offsets
+        sizes, slopes = (reduce.norms(array, bounds) for array in run.arrays[:2])
+        rates = lr * _rate_ratios(sizes, slopes, group)
+        rule.launch_parts(run.arrays, bounds, self.usual(group, t, lr=rates))
 
 
-def _rate_ratio(p: Any, g: Any, group: dict[str, Any]) -> float:
-    """Equation 6, or 1 where that says nothing."""
-    size, slope = kernels.norm(p), kernels.norm(g)
-    if not (size > 0 and slope > 0):
-        return 1.0
-    scale = slope + group["weight_decay"] * size + group["eps"]
-    return float(group["trust_coefficient"] * size / scale)
+@quiet
+def _rate_ratios(sizes: Any, slopes: Any, group: dict[str, Any]) -> Any:
+    """Equation 6 for each parameter, or 1 where that says nothing."""
+    scales = slopes + group["weight_decay"] * sizes + group["eps"]
+    return np.where((sizes > 0) & (slopes > 0), group["trust_coefficient"] * sizes / scales, 1.0)

@@ -1,4 +1,4 @@
-"""Muon."""
+"""Muon and Adafactor, which see the matrices that parameters are."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ import numpy as np
 from .. import kernels
 from ..arrays.quiet import quiet
 from ..arrays.xp import array_namespace
-from ..core.tensor import Tensor, wrap_plain
+from ..arrays.xp import xp as space
+from ..kernels.fused import reduce
 from .flat import Run
 from .optimizer import Optimizer
 from .settings import (
-    Betas,
-    Epsilon,
     Foreach,
-    LearningRate,
     Maximize,
     NewLearningRate,
     Params,
-    WeightDecay,
     declared,
 )
-from .state import bind, fitted, free_state
+from .stacks import Stack, stacked, stacks_of
+from .state import free_state
 
-__all__ = ["SOAP", "Adafactor", "Muon"]
+__all__ = ["Adafactor", "Muon"]
 
 
 @declared
@@ -37,8 +35,8 @@ class Muon(Optimizer):
     b = momentum * b + (1 - momentum) * g;  u = momentum * b + (1 - momentum) * g if nesterov else b
     o = `ns_steps` Newton-Schulz steps x = a x + (b (x x') + c (x x')^2) x from u / |u|
     p = (1 - lr * weight_decay) * p - ratio * lr * o
-    o is u with all singular values near 1. The average is one launch for all parameters; matrix
-    products and the step along o follow for each.
+    o is u with all singular values near 1. The average is one launch for all parameters, as the
+    step along o; the products are those of all matrices of one shape at once.
 
     {settings}
     adjust_lr_fn None or "original": ratio = sqrt(max(1, rows / columns)); "match_rms_adamw":
@@ -95,23 +93,20 @@ class Muon(Optimizer):
 
     @quiet
     def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:
-        _, g, b = run.arrays
+        values, g, b = run.arrays
         omb = (1.0 - group["momentum"],)
         rule.launch((b, g), omb)
         u = b
         if group["nesterov"]:
             u = b.copy()
             rule.launch((u, g), omb)
-        lr = float(group["lr"])
-        decay, ratio = (
-            1.0 - lr * group["weight_decay"],
-            _RATIOS[group["adjust_lr_fn"] or "original"],
-        )
-        for tensor, (p, _, _, part) in run.parts(u):
-            shape = tensor.array.shape
-            o = _orthogonal(part.reshape(shape), group)
-            o = array_namespace(o).ascontiguousarray(o).reshape(-1)
-            kernels.step_along.launch((p, o), (decay, lr * ratio(*shape)))
+        way, norms = array_namespace(u).empty_like(u), reduce.norms(u, run.offsets)
+        for stack in stacks_of(run):
+            stack.put(way, _orthogonal(stack.of(u), norms[stack.numbers], group))
+        lr, ratio = float(group["lr"]), _RATIOS[group["adjust_lr_fn"] or "original"]
+        ratios = np.array([ratio(*p.array.shape) for p in run.params])
+        decay = 1.0 - lr * group["weight_decay"]
+        kernels.step_along.launch_parts((values, way), run.offsets, (decay, lr * ratios))
 
 
 _RATIOS = {
@@ -120,182 +115,17 @@ _RATIOS = {
 }
 
 
-def _orthogonal(u: Any, group: dict[str, Any]) -> Any:
-    """The Newton-Schulz steps from `u`, a matrix; the shorter side first, which is less work."""
+def _orthogonal(u: Any, norms: Any, group: dict[str, Any]) -> Any:
+    """The Newton-Schulz steps from each matrix of `u`; the shorter side first: less work."""
     a, b, c = group["ns_coefficients"]
-    tall = u.shape[0] > u.shape[1]
-    x = u.T if tall else u
-    x = x / max(kernels.norm(u.reshape(-1)), group["eps"])
+    xp = space(u)
+    tall = u.shape[1] > u.shape[2]
+    x = u.swapaxes(1, 2) if tall else u
+    x = x / xp.asarray(np.maximum(norms, group["eps"]), dtype=u.dtype).reshape(-1, 1, 1)
     for _ in range(group["ns_steps"]):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
-    return x.T if tall else x
-
-
-# SOAP ---------------------------------------------------------------------------------------------
-
-
-Bases = list[Any]  # one orthogonal matrix for each axis; None: that axis is left as it is
-
-
-@declared
-class SOAP(Optimizer):
-    """SOAP: Adam in the eigenbasis of Shampoo's preconditioner.
-
-    L = beta * L + (1 - beta) * g g', R the same with g' g;  QL and QR are their eigenvectors
-    Adam's direction u for the rotated gradient QL' g QR, with m and v kept in that basis
-    p = (1 - lr * weight_decay) * (p - lr * QL u QR')
-    The first step only sets up L, R and their eigenvectors, so that no gradient is seen in a basis
-    made from itself. Later the bases follow by one power iteration and a QR decomposition, after
-    every `precondition_frequency`-th step. Rotations come first, per parameter; Adam is one launch.
-
-    {settings}
-    state: `step`, `exp_avg` and `exp_avg_sq` (rotated), `GG` and `Q`: lists with a matrix for each
-    axis, or None.  Raises ValueError for settings out of range.
-    Source: Vyas et al. 2024, arXiv:2409.11321v2, Alg. 3, as in the authors' code without merge_dims
-    and normalize_grads; differs: the QR decomposition is in the parameter's dtype.
-
-    >>> w = tensor([[3.0, 0.0], [0.0, 4.0]], requires_grad=True)
-    >>> optimizer = SOAP([w], lr=0.1, weight_decay=0)
-    >>> for _ in range(2):
-    ...     optimizer.zero_grad(); (w * w).sum().backward(); optimizer.step()
-    >>> w
-    tensor([[2.9000, 0.0000],
-            [0.0000, 3.9000]], requires_grad=True)
-    """
-
-    # The published code corrects the step, not the averages: eps is as small beside either v.
-    own_coefficients = {  # noqa: RUF012
-        "sign": "1.0",
-        "wd": "0.0",
-        "c1": "1.0 / (1.0 - beta1**t) / (1.0 / sqrt(1.0 - beta2**t)) if correct_bias else 1.0",
-        "c2": "1.0",
-    }
-    rule = kernels.adam_direction
-    state_names = {"m": "exp_avg", "v": "exp_avg_sq"}  # noqa: RUF012
-
-    params: Params
-    lr: LearningRate = 3e-3
-    betas: Betas = (0.95, 0.95)
-    shampoo_beta: Annotated[float, "beta of L and R, < 1; betas[1] if negative"] = -1
-    eps: Epsilon = 1e-8
-    weight_decay: WeightDecay = 0.01
-    precondition_frequency: Annotated[int, "steps from one change of the bases to the next"] = 10
-    max_precond_dim: Annotated[
-        int, "longer axes are not rotated: a matrix with one such axis has one basis"
-    ] = 10000
-    precondition_1d: Annotated[bool, "rotate vectors too (by default they get Adam)"] = False
-    correct_bias: Annotated[bool, "as Adam's"] = True
-
-    def check_settings(self, s: dict[str, Any]) -> None:
-        super().check_settings(s)
-        if not s["shampoo_beta"] < 1:
-            raise ValueError(f"SOAP: Invalid shampoo_beta value: {s['shampoo_beta']} (must be < 1)")
-        if not s["precondition_frequency"] >= 1:
-            raise ValueError(
-                "SOAP: Invalid precondition_frequency value: "
-                f"{s['precondition_frequency']} (must be at least 1)"
-            )
-
-    @quiet
-    def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:
-        if t == 1:
-            for p, (_, g, *_) in run.parts():
-                self._begin_bases(group, p, g)
-            return
-        values, g, m, v = run.arrays
-        rotated, u = g.copy(), values.copy()
-        for p, part in run.parts(rotated):
-            part[-1][...] = _rotated(part[-1], p, self._held(p, "Q", part[0]))
-        rule.launch((u, rotated, m, v), self.coefficients(group, t - 1))
-        lr = float(group["lr"])
-        decay = 1.0 - lr * group["weight_decay"]
-        for p, (value, gradient, average, square, direction) in run.parts(u):
-            way = _rotated(direction, p, self._held(p, "Q", value), back=True)
-            kernels.step_along.launch((value, way), (decay, lr * decay))
-            self._follow(group, p, gradient, average, square, t - 1)
-
-    def _held(self, p: Tensor, name: str, like: Any) -> Bases:
-        """The matrices of `state[p][name]`, fitted to the array `like`."""
-        held = self.state[p][name]
-        arrays = [None if x is None or len(x) == 0 else fitted(x, like) for x in held]
-        bind(self.state[p], name, [None if a is None else wrap_plain(a) for a in arrays])
-        return arrays
-
-    def _begin_bases(self, group: dict[str, Any], p: Tensor, g: Any) -> None:
-        xp, shape = array_namespace(g), p.array.shape
-        turned = len(shape) > 1 or group["precondition_1d"]
-        most = group["max_precond_dim"]
-        grams = [
-            wrap_plain(xp.zeros((n, n), g.dtype)) if turned and n <= most else None for n in shape
-        ]
-        bind(self.state[p], "GG", grams)
-        self._average_grams(group, p, g)
-        bases = [None if gram is None else xp.linalg.eigh(gram.array)[1] for gram in grams]
-        bind(self.state[p], "Q", [None if q is None else wrap_plain(_falling(q)) for q in bases])
-
-    def _average_grams(self, group: dict[str, Any], p: Tensor, g: Any) -> Bases:
-        beta = group["shampoo_beta"] if group["shampoo_beta"] >= 0 else group["betas"][1]
-        xp, grams = array_namespace(g), self._held(p, "GG", g)
-        for axis, gram in enumerate(grams):
-            if gram is not None:
-                rows = _rows(g.reshape(p.array.shape), axis)
-                # Products beyond the largest number say nothing of axes, and would stay.
-                change = (1.0 - beta) * (rows @ rows.T - gram)
-                gram += xp.where(xp.isfinite(change).all(), change, 0.0)
-        return grams
-
-    def _follow(
-        self, group: dict[str, Any], p: Tensor, g: Any, average: Any, square: Any, t: int
-    ) -> None:
-        """L and R move on; now and then the bases, and with them m and v."""
-        grams = self._average_grams(group, p, g)
-        if t % group["precondition_frequency"]:
-            return
-        old = self._held(p, "Q", g)
-        straight = _rotated(average, p, old, back=True)
-        new, squares = _power_iteration(grams, old, square.reshape(p.array.shape))
-        bind(self.state[p], "Q", [None if q is None else wrap_plain(q) for q in new])
-        square[...] = squares.reshape(-1)
-        average[...] = _rotated(straight, p, new)
-
-
-def _rows(x: Any, axis: int) -> Any:
-    """(the length of an axis, all else): the rows whose products make that axis's matrix."""
-    return x.swapaxes(0, axis).reshape(x.shape[axis], -1)
-
-
-def _falling(q: Any) -> Any:
-    """Eigenvectors by falling eigenvalues, where eigh has them rise."""
-    return array_namespace(q).ascontiguousarray(q[:, ::-1])
-
-
-def _rotated(flat: Any, p: Tensor, bases: Bases, back: bool = False) -> Any:
-    """Every axis of `flat`, taken in the shape of `p`, times its basis (its transpose for back)."""
-    xp = array_namespace(flat)
-    x = flat.reshape(p.array.shape)
-    for q in bases:  # each turn takes the first axis and puts it last: the order ends as it began
-        rest = x.shape[1:]
-        x = x.reshape(len(x), -1).T
-        if q is not None:
-            x = x @ (q.T if back else q)
-        x = x.reshape(*rest, -1)
-    return xp.ascontiguousarray(x).reshape(-1)
-
-
-def _power_iteration(grams: Bases, bases: Bases, square: Any) -> tuple[Bases, Any]:
-    """The bases after one power iteration, by falling eigenvalues, and v in that order."""
-    xp = array_namespace(square)
-    new: Bases = []
-    for axis, (gram, q) in enumerate(zip(grams, bases, strict=True)):
-        if gram is None:
-            new.append(None)
-            continue
-        product = gram @ q
-        order = xp.argsort(-xp.sum(q * product, 0))
-        square = xp.take(square, order, axis=axis)
-        new.append(xp.linalg.qr(product[:, order])[0])
-    return new, square
+        gram = xp.matmul(x, x.swapaxes(1, 2))
+        x = a * x + xp.matmul(b * gram + c * xp.matmul(gram, gram), x)
+    return x.swapaxes(1, 2) if tall else x
 
 
 # Adafactor ----------------------------------------------------------------------------------------
@@ -308,8 +138,8 @@ class Adafactor(Optimizer):
     beta = 1 - t^beta2_decay;  R = beta * R + (1 - beta) * mean(g^2 over columns), C over rows
     V = R C / max(mean(R), eps1);  u = g / sqrt(max(V, eps1^2));  u = u / max(1, rms(u) / d)
     p = (1 - lr * weight_decay) * p - max(eps2, rms(p)) * min(lr, 1 / sqrt(t)) * u
-    Vectors keep V itself; of Tensors with more dimensions the last two are rows and columns. The
-    norms and means of a parameter come first, then its element-wise launches.
+    Vectors keep V itself; of Tensors with more dimensions the last two are rows and columns. Means
+    are taken of all parameters of one shape at once; the rest is a few launches for all.
 
     {settings}
     state: `step`, and `row_var` and `col_var` (R, C) or `variance` (V).
@@ -353,33 +183,52 @@ class Adafactor(Optimizer):
 
     @quiet
     def update(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run, t: int) -> None:
+        values, g = run.arrays
         lr, eps = float(group["lr"]), group["eps"]
         decay, rate = 1.0 - lr * group["weight_decay"], min(lr, 1.0 / math.sqrt(t))
         omb = float(t) ** group["beta2_decay"]
         sign = -1.0 if group["maximize"] else 1.0
-        for tensor, (p, g) in run.parts():
-            floor = float(np.finfo(p.dtype).eps) if eps[0] is None else eps[0]
-            u = self._variance(self.state[tensor], g, tensor.array.shape, t, omb, floor)
-            kernels.scaled_direction.launch((u, g), (sign, floor * floor))
-            root = math.sqrt(p.size)
-            scale = max(eps[1], kernels.norm(p) / root)
-            clip = max(1.0, kernels.norm(u) / (root * group["d"]))
-            rule.launch((p, u), (decay, rate * scale / clip))
+        floor = float(np.finfo(values.dtype).eps) if eps[0] is None else eps[0]
+        u = array_namespace(g).empty_like(g)
+        for stack in stacks_of(run):
+            vectors = len(stack.shape) < 2
+            variance = self._variance if vectors else self._factored_variance
+            stack.put(u, variance(stack, stack.of(g), t, omb, floor))
+        kernels.scaled_direction.launch((u, g), (sign, floor * floor))
+        roots = np.sqrt(np.diff(run.offsets))
+        scales = np.maximum(eps[1], reduce.norms(values, run.offsets) / roots)
+        clips = np.maximum(1.0, reduce.norms(u, run.offsets) / (roots * group["d"]))
+        rule.launch_parts((values, u), run.offsets, (decay, rate * scales / clips))
 
-    def _variance(
-        self, entry: Any, g: Any, shape: tuple[int, ...], t: int, omb: float, floor: float
-    ) -> Any:
-        """The estimate V after this gradient, flat, in new memory; the state moves on."""
-        if len(shape) < 2:
-            variance = free_state(entry, "variance", shape, g, t).reshape(-1)
-            kernels.average_square.launch((variance, g), (1.0 - omb, omb))
-            return variance.copy()
-        xp = array_namespace(g)
-        square = (g * g).reshape(shape)
-        row = free_state(entry, "row_var", (*shape[:-1], 1), g, t)  # (..., rows, 1)
-        col = free_state(entry, "col_var", (*shape[:-2], 1, shape[-1]), g, t)  # (..., 1, columns)
-        row += omb * (xp.sum(square, -1, True) / shape[-1] - row)
-        col += omb * (xp.sum(square, -2, True) / shape[-2] - col)
+    def _variance(self, stack: Stack, g: Any, t: int, omb: float, floor: float) -> Any:
+        """The estimate V after these gradients; the state moves on."""
+        entries = [self.state[p] for p in stack.params]
+        like = g.reshape(-1)
+        held = [free_state(entry, "variance", stack.shape, like, t) for entry in entries]
+        variance = stacked(held).reshape(-1)
+        kernels.average_square.launch((variance, like), (1.0 - omb, omb))
+        variance = variance.reshape(g.shape)
+        for array, new in zip(held, variance, strict=True):
+            array[...] = new
+        return variance
+
+    def _factored_variance(self, stack: Stack, g: Any, t: int, omb: float, floor: float) -> Any:
+        """As `_variance`, from means over rows and columns."""
+        xp, shape = array_namespace(g), stack.shape
+        square = g * g
+        row_shape, col_shape = (*shape[:-1], 1), (*shape[:-2], 1, shape[-1])
+        row = self._moved("row_var", stack, row_shape, xp.sum(square, -1, True) / shape[-1], t, omb)
+        col = self._moved("col_var", stack, col_shape, xp.sum(square, -2, True) / shape[-2], t, omb)
         mean = xp.sum(row, -2, True) / shape[-2]
-        xp.multiply(row, col / xp.maximum(mean, floor), out=square)
-        return square.reshape(-1)
+        return xp.multiply(row, col / xp.maximum(mean, floor), out=square)
+
+    def _moved(
+        self, name: str, stack: Stack, shape: tuple[int, ...], mean: Any, t: int, omb: float
+    ) -> Any:
+        """An average in the state, after it moved towards `mean`; of all parameters, stacked."""
+        held = [free_state(self.state[p], name, shape, mean, t) for p in stack.params]
+        average = stacked(held)
+        average += omb * (mean - average)
+        for array, new in zip(held, average, strict=True):
+            array[...] = new
+        return average

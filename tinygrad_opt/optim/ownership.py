@@ -14,10 +14,10 @@ import numpy as np
 
 from ..arrays.device import is_foreign
 from ..arrays.namespace import is_writable
-from ..arrays.xp import same_library
+from ..arrays.xp import array_namespace, same_library
 from ..core.tensor import Tensor, wrap_plain
 
-__all__ = ["GradSlot", "gradient_held_alone", "held_alone"]
+__all__ = ["GradSlot", "Homes", "gather", "gradient_held_alone", "held_alone"]
 
 _references = sys.getrefcount
 
@@ -33,8 +33,8 @@ class _Probe:
 _probe = _Probe()
 _probe.array = np.zeros(2)[:1]
 _ALONE = _references(_probe.array)  # held by one attribute
-_IN_SLOT = _ALONE + 1  # held by a GradSlot and its tensor
-_IN_USE, _VIEW_IN_USE = _ALONE + 2, _IN_SLOT + 2  # by the group's list, too, and a local name
+_HELD = _ALONE + 1  # held by a GradSlot and by Homes
+_VIEW_HELD = _HELD + 1  # by the slot's tensor, too
 _OWNER_ALONE = _references(_probe.array.base)  # held by one view
 
 
@@ -59,23 +59,91 @@ class GradSlot:
         """A Tensor that holds `g`: the slot's own, or another if this one is taken or unfit."""
         return self.tensor if self._write(g) else wrap_plain(g.copy())
 
-    def gather(self, g: Any) -> bool:
-        """Copy a gradient that was assigned here, for a step; False where that cannot be."""
-        if self.holds(g):
-            return True
-        return type(g) is Tensor and self._write(g.array)
-
     def _write(self, g: Any) -> bool:
-        tensor, view = self.tensor, self.view
-        if _references(tensor) > _IN_USE:
+        if _references(self.tensor) > _HELD:
             return False  # somebody kept the last gradient
-        tensor.array = view
-        if _references(view) > _VIEW_IN_USE:
+        self.tensor.array = self.view
+        if _references(self.view) > _VIEW_HELD:
             return False  # or its memory
+        view = self.view
         if g.shape != view.shape or g.dtype != view.dtype or not same_library(g, view):
             return False
         view[...] = g
         return True
+
+
+class Homes:
+    """Parameters with their places in a FlatGroup: what is looked at before each step."""
+
+    __slots__ = ("_all",)
+
+    def __init__(self) -> None:
+        self._all: list[tuple[Any, Any, Any, Any, GradSlot]] = []
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, p: Any, view: Any, slot: GradSlot) -> None:
+        """One more: the parameter, its place, and that of its gradient."""
+        self._all.append((p, view, slot.tensor, slot.view, slot))
+
+    def hold_all(self) -> bool:
+        """Whether all lies in its place; gradients that were assigned are copied there."""
+        away = self._away()
+        return away is not None and not (away and gather(away))
+
+    def _away(self) -> list[tuple[GradSlot, Any]] | None:
+        """Slots with gradients that lie elsewhere; None where a parameter does.
+
+        By itself: what its names hold at the end of the loop must not count as held.
+        """
+        away = []
+        for p, view, tensor, place, slot in self._all:
+            if p.array is not view:
+                return None
+            if p._grad is not tensor or tensor.array is not place:
+                away.append((slot, p._grad))
+        return away
+
+
+def gather(away: list[tuple[GradSlot, Any]]) -> list[GradSlot]:
+    """Copy gradients that were assigned into their slots, neighbours in one call.
+
+    away: slots of one buffer, in order, with what `.grad` holds.  Returns the slots for which that
+    could not be done: there is no gradient, or one of rows, or somebody kept the last one.
+    """
+    buffer = away[0][0].buffer
+    kind, dtype = type(buffer), buffer.dtype
+    left: list[GradSlot] = []
+    pieces: list[
+        tuple[int, int, list[Any]]
+    ] = []  # start and stop in the buffer, and what goes there
+    start = stop = 0
+    arrays: list[Any] = []
+    for slot, g in away:
+        if (
+            type(g) is not Tensor
+            or (array := g.array).size != slot.stop - slot.start
+            or array.dtype != dtype
+            or type(array) is not kind
+            or _references(slot.tensor) > _HELD
+            or slot.tensor.array is not slot.view
+            or _references(slot.view) > _VIEW_HELD
+        ):
+            left.append(slot)
+            continue
+        if array.base is buffer:
+            return [slot for slot, _ in away]  # what is copied might overwrite what is to be copied
+        if slot.start != stop:
+            pieces.append((start, stop, arrays))
+            start, arrays = slot.start, []
+        arrays.append(array)
+        stop = slot.stop
+    concatenate = array_namespace(buffer).concatenate
+    for a, b, piece in (*pieces, (start, stop, arrays)):
+        if piece:
+            concatenate(piece, None, out=buffer[a:b])
+    return left
 
 
 def gradient_held_alone(p: Tensor) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from .. import kernels
 from ..autograd.modes import enable_grad
+from ..kernels.fused import reduce
 from .flat import Run
 from .optimizer import Optimizer
 from .settings import Betas, Decoupled, LearningRate, Params, WeightDecay, above_zero, declared
@@ -137,9 +138,10 @@ class Prodigy(Optimizer):
         # Added up parameter by parameter: how many a run holds depends on where memory lies, and
         # must not change a bit.
         change = size = 0.0
-        for _, (*_, total, _, gradient, distance) in run.parts(g, way):
-            change += growth * rate * kernels.dot(gradient, distance)
-            size += kernels.norm(total, 1)
+        products, lengths = reduce.dots(g, way, run.offsets), reduce.magnitudes(s, run.offsets)
+        for product, length in zip(products.tolist(), lengths.tolist(), strict=True):
+            change += growth * rate * product
+            size += length
         return change, size
 
     def _step_coefficients(self, group: dict[str, Any], d: float, rate: float) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arrays.device import no_faults
 from ..core.tensor import Tensor, wrap_as, wrap_plain
 from . import indexing, printing
 from .memory import own_attributes
@@ -67,7 +68,9 @@ class Container(Tensor):
                 "only one element tensors can be converted to Python scalars, got one of shape "
                 f"{tuple(self.array.shape)}"
             )
-        return self.array.item()
+        value = self.array.item()
+        no_faults.check()
+        return value
 
     def __bool__(self) -> Any:
         if self.array.size != 1:

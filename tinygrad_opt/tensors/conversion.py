@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import dtypes
-from ..arrays.device import CPU, Device, device_of
+from ..arrays.device import CPU, Device, device_of, no_faults
 from ..arrays.quiet import quiet_cast
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap_plain
@@ -102,7 +102,9 @@ class Conversions(Tensor):
             raise RuntimeError(
                 f"a Tensor with {self.array.size} elements cannot be converted to Scalar"
             )
-        return self.array.item()
+        value = self.array.item()
+        no_faults.check()
+        return value
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The NumPy array, sharing memory. Raises where a gradient or a device stands between."""
@@ -120,7 +122,9 @@ class Conversions(Tensor):
 
     def tolist(self) -> Any:
         """Nested Python lists of the elements; a number for a 0-d tensor."""
-        return self.array.tolist()
+        values = self.array.tolist()
+        no_faults.check()
+        return values
 
     def clone(self) -> Tensor:
         """A copy that gradients flow back through."""

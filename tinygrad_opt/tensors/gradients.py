@@ -8,6 +8,8 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
+
 from ..arrays import dtypes
 from ..autograd.hooks import KEEP_GRAD, KeepGrad, RemovableHandle, hooks_of
 from ..core import backward as engine
@@ -46,17 +48,20 @@ def check_grad(tensor: Any, value: Any) -> None:
     if not isinstance(value, Variable):
         raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type "
                         f"{type(value).__name__}")  # fmt: skip
-    if value.array.shape != tensor.array.shape:
+    given, array = value.array, tensor.array
+    if given.shape != array.shape:
         raise RuntimeError(
-            f"attempting to assign a gradient of size '{list(value.array.shape)}' to a tensor of "
-            f"size '{list(tensor.array.shape)}'. Please ensure that the gradient and the tensor "
+            f"attempting to assign a gradient of size '{list(given.shape)}' to a tensor of "
+            f"size '{list(array.shape)}'. Please ensure that the gradient and the tensor "
             "are the same size"
         )
-    if value.array.dtype != tensor.array.dtype:
+    if given.dtype != array.dtype:
         raise RuntimeError(
-            f"attempting to assign a gradient of type {dtypes.name_of(value.array.dtype)} to a "
-            f"tensor of type {dtypes.name_of(tensor.array.dtype)}; they must be the same"
+            f"attempting to assign a gradient of type {dtypes.name_of(given.dtype)} to a "
+            f"tensor of type {dtypes.name_of(array.dtype)}; they must be the same"
         )
+    if type(given) is type(array) is np.ndarray:
+        return
     device: Any = value.device  # type: ignore[attr-defined]
     if device != tensor.device:
         raise RuntimeError(

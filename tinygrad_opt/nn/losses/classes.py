@@ -53,6 +53,8 @@ def cross_entropy(
         and ignore_index < 0
         and reduction == "mean"
     ):
+        if type(scores) is not np.ndarray:
+            return ops.mean_cross_entropy(input, index=classes, ignore=ignore_index)
         try:
             return ops.cross_entropy(input, index=classes, scale=1 / len(classes))
         except IndexError:

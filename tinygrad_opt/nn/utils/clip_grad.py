@@ -62,10 +62,10 @@ def clip_grad_norm_(
     names, tensors = _named(parameters)
     order = float(norm_type)
     vectors = _gradients(tensors, join=order > 0)
-    norm = _norm_of(vectors, order)
-    if error_if_nonfinite and not math.isfinite(norm.item()):
-        raise RuntimeError(_nonfinite(order, norm.item()) + _culprits(names, tensors))
-    _scale(vectors, max_norm, norm.item())
+    norm, size = _norm_of(vectors, order)
+    if error_if_nonfinite and not math.isfinite(size):
+        raise RuntimeError(_nonfinite(order, size) + _culprits(names, tensors))
+    _scale(vectors, max_norm, size)
     return norm
 
 
@@ -103,9 +103,9 @@ def get_total_norm(
     """
     order = float(norm_type)
     given: Any = [tensors] if isinstance(tensors, Tensor) else tensors
-    norm = _norm_of([_elements(t) for t in given], order)
-    if error_if_nonfinite and not math.isfinite(norm.item()):
-        raise RuntimeError(_nonfinite(order, norm.item()))
+    norm, size = _norm_of([_elements(t) for t in given], order)
+    if error_if_nonfinite and not math.isfinite(size):
+        raise RuntimeError(_nonfinite(order, size))
     return norm
 
 
@@ -167,11 +167,12 @@ def _scale(arrays: list[Any], max_norm: float, norm: float) -> None:
 # Norms --------------------------------------------------------------------------------------------
 
 
-def _norm_of(arrays: list[Any], order: float) -> Tensor:
-    norm = _combined([_one_norm(a, order) for a in arrays], order)
+def _norm_of(arrays: list[Any], order: float) -> tuple[Tensor, float]:
+    """The norm as a tensor, and as a number: to ask a GPU for it again would be another wait."""
     dtype = np.result_type(*{a.dtype for a in arrays}) if arrays else np.dtype("float32")
+    norm = dtype.type(_combined([_one_norm(a, order) for a in arrays], order))
     space = array_namespace(arrays[0]) if arrays else np
-    return wrap_plain(space.asarray(norm, dtype=dtype))
+    return wrap_plain(space.asarray(norm, dtype=dtype)), float(norm)
 
 
 def _one_norm(array: Any, order: float) -> float:

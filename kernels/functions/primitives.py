@@ -1,0 +1,182 @@
+"""What the functions are made of: one or two machine instructions each, for @njit code.
+
+None of them branches, so a loop over them becomes SIMD code. A Python `a if c else b` around longer
+formulas would not always: LLVM may move the formulas into the branches.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+__all__ = [
+    "add", "copysign", "fma", "maximum", "polynomial", "power_of_two", "select", "split",
+]  # fmt: skip
+
+instruction: Any = (
+    intrinsic  # its type takes what is decorated for a function of two arguments more
+)
+
+# For each float type: its integer twin's width, the bits of the mantissa, the exponent's offset.
+_LAYOUT = {types.float32: (32, 23, 127), types.float64: (64, 52, 1023)}
+
+
+def _same_floats(*arguments: Any) -> bool:
+    return arguments[0] in _LAYOUT and all(a == arguments[0] for a in arguments)
+
+
+def _call(builder: Any, name: str, *values: Any) -> Any:
+    """A call of an LLVM intrinsic whose arguments and result are of one type."""
+    kind = values[0].type
+    signature = ir.FunctionType(kind, [kind] * len(values))
+    return builder.call(builder.module.declare_intrinsic(name, [kind], signature), values)
+
+
+def _fmuladd(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    # Not llvm.fma, which is a slow call of the C library where the processor has no such
+    # instruction; there this one is a product and a sum.
+    return _call(builder, "llvm.fmuladd", a, b, c)
+
+
+@instruction
+def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c, rounded once where the processor can."""
+    if not _same_floats(a, b, c):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return _fmuladd(builder, *values)
+
+    return a(a, b, c), generate
+
+
+_LONG = 7
+
+
+def _horner(builder: Any, x: Any, coefficients: Any) -> Any:
+    total, *rest = coefficients
+    for coefficient in rest:
+        total = _fmuladd(builder, total, x, coefficient)
+    return total
+
+
+@instruction
+def polynomial(typing: Any, x: Any, coefficients: Any) -> Any:
+    """c[0] x^n + c[1] x^(n-1) + ... + c[n], by Horner's rule without a loop.
+
+    Long ones in two halves of x^2 that do not wait for one another.
+    """
+    if not isinstance(coefficients, types.UniTuple) or not _same_floats(x, coefficients.dtype):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        value, packed = values
+        parts = [builder.extract_value(packed, i) for i in range(coefficients.count)]
+        if len(parts) < _LONG:
+            return _horner(builder, value, parts)
+        square = builder.fmul(value, value)
+        first, second = (_horner(builder, square, parts[start::2]) for start in (0, 1))
+        odd, even = (second, first) if len(parts) % 2 else (first, second)
+        return _fmuladd(builder, odd, value, even)
+
+    return x(x, coefficients), generate
+
+
+@instruction
+def select(typing: Any, condition: Any, a: Any, b: Any) -> Any:
+    """a where the condition holds, else b; both are computed."""
+    if condition != types.boolean or not _same_floats(a, b):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.select(*values)
+
+    return a(condition, a, b), generate
+
+
+@instruction
+def copysign(typing: Any, x: Any, sign: Any) -> Any:
+    """|x| with the sign of `sign`. (Numba's own is a call of the C library.)"""
+    if not _same_floats(x, sign):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return _call(builder, "llvm.copysign", *values)
+
+    return x(x, sign), generate
+
+
+@instruction
+def power_of_two(typing: Any, shifted: Any) -> Any:
+    """2^n from the float n + 1.5 * 2^m, m the bits of the mantissa, whose last bits hold n.
+
+    n must lie within the exponents of normal numbers; others give some number, or none.
+    """
+    if shifted not in _LAYOUT:
+        return None
+    width, mantissa, offset = _LAYOUT[shifted]
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        whole = ir.IntType(width)
+        bits = builder.add(builder.bitcast(values[0], whole), whole(offset))
+        return builder.bitcast(builder.shl(bits, whole(mantissa)), values[0].type)
+
+    return shifted(shifted), generate
+
+
+@instruction
+def split(typing: Any, x: Any) -> Any:
+    """(k, m) with x = 2^k m and m from sqrt(1/2) to sqrt(2), of a positive normal number x."""
+    if x not in _LAYOUT:
+        return None
+    width, mantissa, offset = _LAYOUT[x]
+    root = {32: 0x3F3504F3, 64: 0x3FE6A09E667F3BCD}[width]  # the bits of sqrt(1/2)
+    # An exponent e is made a float as 2^m + e less 2^m, m the bits of the mantissa: there is no
+    # SIMD conversion from 64 bits before AVX-512.
+    shift = float(2**mantissa)
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        whole, kind = ir.IntType(width), values[0].type
+        one = offset << mantissa
+        moved = builder.add(builder.bitcast(values[0], whole), whole(one - root))
+        exponent = builder.lshr(moved, whole(mantissa))
+        tagged = builder.bitcast(
+            builder.or_(exponent, whole((offset + mantissa) << mantissa)), kind
+        )
+        k = builder.fsub(tagged, ir.Constant(kind, shift + offset))
+        rest = builder.and_(moved, whole((1 << mantissa) - 1))
+        m = builder.bitcast(builder.add(rest, whole(root)), kind)
+        return context.make_tuple(builder, signature.return_type, [k, m])
+
+    return types.UniTuple(x, 2)(x), generate
+
+
+@instruction
+def maximum(typing: Any, a: Any, b: Any) -> Any:
+    """The larger of the two, NaN if one is. A loop of it is SIMD code, which no `if` would be."""
+    if not _same_floats(a, b):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = values[0].type
+        function = builder.module.declare_intrinsic(
+            "llvm.maximum", [kind], ir.FunctionType(kind, [kind, kind])
+        )
+        return builder.call(function, values, fastmath=("nsz",))  # either zero will do
+
+    return a(a, b), generate
+
+
+@instruction
+def add(typing: Any, total: Any, x: Any) -> Any:
+    """total + x, in a loop with several sums under way: in any order, but always in the same."""
+    if not _same_floats(total, x):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.fadd(*values, flags=("reassoc", "nsz"))
+
+    return total(total, x), generate

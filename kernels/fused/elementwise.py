@@ -1,0 +1,314 @@
+"""Activations and other functions of one element, forwards and backwards in one pass each.
+
+A row is a pair of scalar functions: the value, and the gradient `g` times the slope. Both become
+kernels as update rules do, so exp and its like are those of `kernels.functions`, and the loops run
+in SIMD registers, large arrays on several threads.
+
+Each row is the twin of the operation of its name in `ops/arithmetic.py`, `ops/activation.py` or
+`ops/mathematics.py`, whose array code runs on all other arrays and types; `tests/test_twins.py`
+holds them equal. `arrays/fused.py` chooses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import functions, pool
+from ..compiler.codegen import functions_import
+from ..compiler.lower import lower
+from ..compiler.syntax import parse_element
+from .loops import Loop
+
+__all__ = ["ROWS", "Row", "loop"]
+
+
+class Row(NamedTuple):
+    """A function of one element, and what its gradient is made of."""
+
+    value: Callable[..., float]  # of x and the settings
+    slope: Callable[..., float]  # of g, of x or y, and of the settings: the gradient of x
+    settings: tuple[str, ...] = ()  # names and order of further arguments
+    saves_result: bool = False  # the slope takes y instead of x
+    least: int = 0  # elements, from which on the kernels are the faster ones
+    small: Callable[[Any], Any] | None = None  # the pair for fewer elements
+    least_slope: int = 0  # elements, below which the slope runs on arrays as it stands here
+    light: bool = False  # whether its arithmetic takes no longer than its memory
+
+    @property
+    def part(self) -> int:
+        """Elements that a thread takes at a time."""
+        return 65_536 if self.light else 16_384
+
+
+# Exponentials and logarithms ----------------------------------------------------------------------
+
+
+def exp(x):
+    return functions.exp(x)
+
+
+def exp_slope(g, y):
+    return g * y
+
+
+def expm1(x):
+    return functions.expm1(x)
+
+
+def expm1_slope(g, x):
+    return g * functions.exp(x)  # y + 1 has lost the digits of a small exp
+
+
+def log(x):
+    return functions.log(x)
+
+
+def log_slope(g, x):
+    return g / x
+
+
+def log1p(x):
+    return functions.log1p(x)
+
+
+def log1p_slope(g, x):
+    return g / (x + 1)
+
+
+def tanh(x):
+    return functions.tanh(x)
+
+
+def tanh_slope(g, y):
+    return g * (1 - y * y)
+
+
+def sigmoid(x):
+    return functions.sigmoid(x)
+
+
+def sigmoid_slope(g, y):
+    return g * (y * (1 - y))
+
+
+def log_sigmoid(x):
+    return (0.0 if x > 0 else x) - functions.log1p(functions.exp(-abs(x)))
+
+
+def log_sigmoid_slope(g, x):
+    return g / (1 + functions.exp(x))
+
+
+_ERF_SLOPE = 2 / math.sqrt(math.pi)
+
+
+def erf(x):
+    return functions.erf(x)
+
+
+def erf_slope(g, x):
+    return g * (_ERF_SLOPE * functions.exp(-x * x))
+
+
+# Straight pieces ----------------------------------------------------------------------------------
+#
+# Comparisons with NaN are false: each is written so that a NaN comes through.
+
+
+def relu(x):
+    return 0.0 if x <= 0 else x
+
+
+def relu_slope(g, x):
+    return g * (1.0 if x > 0 else 0.0)
+
+
+def leaky_relu(x, negative_slope):
+    return x if x > 0 else negative_slope * x
+
+
+def leaky_relu_slope(g, x, negative_slope):
+    return g if x > 0 else g * negative_slope
+
+
+def hardtanh(x, low, high):
+    y = low if x < low else x
+    return high if y > high else y
+
+
+def hardtanh_slope(g, x, low, high):
+    return 0.0 if x <= low or x >= high else g
+
+
+def hardswish(x):
+    gate = 0.0 if x < -3 else x + 3
+    gate = 6.0 if gate > 6 else gate
+    return x * (gate / 6)
+
+
+def hardswish_slope(g, x):
+    inside = 0.0 if x <= -3 else g * (x / 3 + 0.5)
+    return g if x >= 3 else inside
+
+
+def softsign(x):
+    return x / (1 + abs(x))
+
+
+def softsign_slope(g, x):
+    d = 1 + abs(x)
+    return g / (d * d)
+
+
+# Bent ---------------------------------------------------------------------------------------------
+#
+# 1 / (1 + e^-x) is what `sigmoid` is, but for numbers below 1e-38, which are 0.
+
+
+def elu(x, alpha, scale, rate):
+    low = rate * (0.0 if x > 0 else x)
+    below = (scale * alpha) * functions.expm1(low)
+    return scale * x if x > 0 else below
+
+
+def elu_slope(g, x, alpha, scale, rate):
+    low = rate * (0.0 if x > 0 else x)
+    below = (rate * (scale * alpha)) * functions.exp(low)
+    return g * (scale if x > 0 else below)
+
+
+def softplus(x, beta, threshold):
+    soft = (0.0 if x <= 0 else x) + functions.log1p(functions.exp(-abs(beta * x))) / beta
+    return x if beta * x > threshold else soft
+
+
+def softplus_slope(g, x, beta, threshold):
+    bend = g / (1 + functions.exp(-(beta * x)))
+    return g if beta * x > threshold else bend
+
+
+def silu(x):
+    return x / (1 + functions.exp(-x))
+
+
+def silu_slope(g, x):
+    s = 1 / (1 + functions.exp(-x))
+    return g * (s * (1 + x * (1 - s)))
+
+
+def mish(x):
+    """x tanh(log(1 + w)) with w = e^x, which is x n / (n + 2) with n = w^2 + 2 w."""
+    w = functions.exp(40.0 if x > 40 else x)  # there the fraction is 1
+    n = w * (w + 2)
+    return x * (n / (n + 2))
+
+
+def mish_slope(g, x):
+    w = functions.exp(40.0 if x > 40 else x)
+    n = w * (w + 2)
+    t = n / (n + 2)
+    return g * (t + x * (1 - t * t) * (w / (1 + w)))
+
+
+def gelu(x):
+    return x * functions.normal_cdf(x)
+
+
+def gelu_slope(g, x):
+    return g * (functions.normal_cdf(x) + x * functions.normal_density(x))
+
+
+_A, _B = 2 * math.sqrt(2 / math.pi), 0.044715
+_3B = 3 * _B
+
+
+def gelu_tanh(x):
+    return x * functions.sigmoid(_A * (x + _B * x * x * x))
+
+
+def gelu_tanh_slope(g, x):
+    u = _A * (x + _B * x * x * x)
+    s = functions.sigmoid(u)
+    return g * (s + x * (s * functions.sigmoid(-u)) * (_A * (1 + _3B * x * x)))
+
+
+# Of small arrays the formula's few calls of NumPy are as fast as a kernel; here without looking up
+# NumPy in `xp(x)`, and without making an array of the number 0, which takes it 0.4 us.
+
+_ZERO = np.zeros((), np.float32)
+
+
+def small_exp(x):
+    y = np.exp(x)
+    return y, lambda g: g * y
+
+
+def small_log(x):
+    return np.log(x), lambda g: g / x
+
+
+def small_relu(x):
+    return np.maximum(x, _ZERO), lambda g: g * (x > 0)
+
+
+def small_tanh(x):
+    y = np.tanh(x)
+    return y, lambda g: g * (1 - y * y)
+
+
+ROWS = {
+    "elu": Row(elu, elu_slope, ("alpha", "scale", "rate")),
+    "erf": Row(erf, erf_slope),
+    "exp": Row(exp, exp_slope, saves_result=True, least=1024, small=small_exp, least_slope=32_768),
+    "expm1": Row(expm1, expm1_slope),
+    "gelu": Row(gelu, gelu_slope),
+    "gelu_tanh": Row(gelu_tanh, gelu_tanh_slope),
+    "hardswish": Row(hardswish, hardswish_slope, light=True),
+    "hardtanh": Row(hardtanh, hardtanh_slope, ("low", "high"), light=True),
+    "leaky_relu": Row(leaky_relu, leaky_relu_slope, ("negative_slope",), light=True),
+    "log": Row(log, log_slope, least=1024, small=small_log, least_slope=32_768),
+    "log1p": Row(log1p, log1p_slope),
+    "log_sigmoid": Row(log_sigmoid, log_sigmoid_slope),
+    "mish": Row(mish, mish_slope),
+    "relu": Row(relu, relu_slope, least=512, small=small_relu, light=True),
+    "sigmoid": Row(sigmoid, sigmoid_slope, saves_result=True),
+    "silu": Row(silu, silu_slope),
+    "softplus": Row(softplus, softplus_slope, ("beta", "threshold")),
+    "softsign": Row(softsign, softsign_slope, light=True),
+    "tanh": Row(tanh, tanh_slope, saves_result=True, least=512, small=small_tanh),
+}
+
+
+# From a row to kernels ----------------------------------------------------------------------------
+
+
+def loop(name: str, way: str, dtype: str) -> Loop:
+    """The loop of a row over flat arrays: what it takes, the result, then the settings.
+
+    Args:
+        name: of the row.
+        way: "value", which takes x, or "slope", which takes g and what is saved.
+        dtype: "float32" or "float64".
+    """
+    row = ROWS[name]
+    rule = parse_element(row.value if way == "value" else row.slope, f"{name}_{way}")
+    lowered = lower(rule, dtype)
+    names = [lowered.names[argument] for argument in rule.arguments]
+    count = len(names) - len(row.settings)
+    lines = [f"{x} = {x}_[i]" for x in names[:count]]
+    lines += [*lowered.lines, f"result_[i] = {lowered.outputs[0]}"]
+    return Loop(
+        name=rule.name,
+        origin=f"tinygrad_opt.kernels.fused.elementwise from {rule.origin}",
+        arrays=dict.fromkeys([*(f"{x}_" for x in names[:count]), "result_"], "{dtype}[::1]"),
+        scalars=dict.fromkeys(names[count:], "{dtype}"),
+        body="    for i in range(result_.shape[0]):\n" + "".join(f"        {x}\n" for x in lines),
+        part=str(row.part),
+        cost=10_000 if row.light else pool.USUAL,
+        imports="import math\n\nfrom numpy import {dtype}\n",
+        functions=functions_import(lines),
+    )

@@ -1,0 +1,98 @@
+"""The text of a kernel in two forms: one loop, and one whose parts the pool's threads take.
+
+The second takes three times as long to compile, and is left to arrays that are worth it. Both give
+the same bits: a part computes what the loop computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from .. import pool
+from ..compiler import cache
+
+__all__ = ["Loop"]
+
+_SERIAL = """\
+# Written by {origin}.
+{imports}from numba import njit
+{functions}
+
+@njit("{signature}", error_model="numpy", nogil=True, cache={cache})
+def {name}({parameters}):
+{before}{body}{after}"""
+
+_SPLIT = """\
+# Written by {origin}.
+{imports}from numba import njit
+{functions}
+from tinygrad_opt.kernels.pool import share
+
+
+@njit(error_model="numpy", nogil=True)
+def part(begin, end, {parameters}):
+{slices}
+{body}
+
+@njit("{signature}", error_model="numpy", nogil=True, cache={cache})
+def {name}({parameters}):
+{before}    share(part, {count}, {part}, {cost}, {parameters})
+{after}"""
+
+
+class Loop(NamedTuple):
+    """A kernel that does the same to each item of its arrays.
+
+    `{dtype}` in any of the texts is the arrays' type.
+    """
+
+    name: str
+    origin: str  # the module that writes it
+    arrays: dict[str, str]  # name -> Numba's type; all have as many items as the last one
+    scalars: dict[str, str]
+    body: str  # the loop over all items, indented by four
+    part: str  # items of a part, an expression: as many as take 20 to 50 us
+    cost: int = pool.USUAL  # nanoseconds that a part takes
+    imports: str = ""
+    functions: str = ""  # the import of the vectorised functions
+    before: str = ""  # checks, on the caller's thread; may return
+    after: str = ""
+    result: str = "void"
+
+    def load(self, dtype: str, large: bool) -> Any:
+        """The kernel; `large` is the form with parts."""
+        load: Callable[..., Any] = pool.load if large else cache.load
+        return load(self._form(large), lambda on_disk: self.text(dtype, large, on_disk))
+
+    def text(self, dtype: str, large: bool, on_disk: bool) -> str:
+        """The kernel's text; `on_disk` asks for Numba's cache."""
+        last = list(self.arrays)[-1]
+        types: Sequence[str] = [*self.arrays.values(), *self.scalars.values()]
+        form = (_SPLIT if large else _SERIAL).format(
+            origin=self.origin,
+            imports=self.imports,
+            functions=self.functions,
+            name=self._form(large),
+            parameters=", ".join([*self.arrays, *self.scalars]),
+            signature=f"{self.result}({', '.join(types)})",
+            slices="\n".join(f"    {name} = {name}[begin:end]" for name in self.arrays),
+            count=f"{last}.shape[0]",
+            part=self.part,
+            cost=self.cost,
+            before=self._checked() + self.before,
+            body=self.body,
+            after=self.after,
+            cache=on_disk,
+        )
+        return form.replace("{dtype}", dtype)
+
+    def _form(self, large: bool) -> str:
+        return f"{self.name}_{'split' if large else 'serial'}"
+
+    def _checked(self) -> str:
+        """An error where sizes differ, or the loop would leave an array."""
+        if len(self.arrays) < 2:
+            return ""
+        equal = " == ".join(f"{name}.shape[0]" for name in self.arrays)
+        return f'    if not {equal}:\n        raise ValueError("sizes differ")\n'

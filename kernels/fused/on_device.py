@@ -1,0 +1,312 @@
+"""Fused steps of networks as CUDA kernels: one launch where array code needs five to twenty.
+
+Each is a twin of a formula in array code: `arrays/namespace.py`, `ops/normalization.py` and
+`kernels/fused/recurrent.py`. `tests/simulator/test_fused_on_device.py` holds them equal. Arrays are
+CuPy's, contiguous, and go in as vectors. A kernel of rows has a block for each row, whose threads
+add up in an order that depends on their number alone: the same bits every time.
+
+A kernel that meets an index outside its table writes NaN, and what is wrong into `fault`: nothing
+waits for that. `arrays/faults.py` raises the error at the next wait.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..compiler import cache
+
+THREADS = 128  # of a row, at most; of elements, always
+
+_HEAD = """\
+# Written by tinygrad_opt.kernels.fused.on_device.
+import math
+
+from numba import cuda, int64
+from numpy import {dtype}
+
+zero, one = {dtype}(0), {dtype}(1)
+infinity, nan = {dtype}(math.inf), {dtype}(math.nan)
+
+
+@cuda.jit(cache={cache})
+"""
+
+# What the kernels of rows begin with: `add` leaves the sum of all threads' `part` in `total`.
+_ROW = """\
+    t, threads = int64(cuda.threadIdx.x), int64(cuda.blockDim.x)
+    row = int64(cuda.blockIdx.x)
+    start = row * n
+    shared = cuda.shared.array(128, {dtype})
+"""
+
+
+def _added(part: str, total: str, indent: int = 4) -> str:
+    """The lines that add up `part` of all threads of the block."""
+    lines = f"""\
+shared[t] = {part}
+cuda.syncthreads()
+width = threads >> 1
+while width > 0:
+    if t < width:
+        shared[t] += shared[t + width]
+    cuda.syncthreads()
+    width >>= 1
+{total} = shared[0]
+cuda.syncthreads()
+"""
+    return "".join(" " * indent + line + "\n" for line in lines.splitlines())
+
+
+_LARGEST = """\
+    top = -infinity
+    for j in range(t, n, threads):
+        top = max(top, x[start + j])
+    shared[t] = top
+    cuda.syncthreads()
+    width = threads >> 1
+    while width > 0:
+        if t < width:
+            shared[t] = max(shared[t], shared[t + width])
+        cuda.syncthreads()
+        width >>= 1
+    top = shared[0]
+    cuda.syncthreads()
+"""
+
+_EXPONENTIALS = (
+    _LARGEST
+    + """\
+    part = zero
+    for j in range(t, n, threads):
+        e = math.exp(x[start + j] - top)
+        y[start + j] = e
+        part += e
+"""
+    + _added("part", "total")
+)
+
+_ELEMENT = """\
+    k = int64(cuda.blockIdx.x) * int64(cuda.blockDim.x) + int64(cuda.threadIdx.x)
+    if k >= size:
+        return
+"""
+
+_SIGMOID = "one / (one + math.exp(-({})))"
+
+# Name: (kinds of the arrays, d for the dtype and i for int64; of the scalars, d and q; the text).
+_TEXTS = {
+    "softmax": ("dd", "q", "def softmax(x, y, n):\n" + _ROW + _EXPONENTIALS + """\
+    for j in range(t, n, threads):
+        y[start + j] /= total
+"""),
+    "softmax_back": ("ddd", "q", "def softmax_back(p, g, dx, n):\n" + _ROW + """\
+    part = zero
+    for j in range(t, n, threads):
+        part += g[start + j] * p[start + j]
+""" + _added("part", "total") + """\
+    for j in range(t, n, threads):
+        dx[start + j] = p[start + j] * (g[start + j] - total)
+"""),
+    # -log_softmax at the class, and softmax - onehot; both 0 for an ignored row
+    "cross_entropy": ("diddi", "qq", "def cross_entropy(x, index, loss, y, fault, n, ignore):\n"
+    + _ROW + """\
+    target = index[row]
+    if target == ignore:
+        for j in range(t, n, threads):
+            y[start + j] = zero
+        if t == 0:
+            loss[row] = zero
+        return
+    known = target >= 0 and target < n
+""" + _EXPONENTIALS + """\
+    if not known:
+        total = nan
+    for j in range(t, n, threads):
+        y[start + j] /= total
+    cuda.syncthreads()
+    if t == 0 and known:
+        loss[row] = math.log(total) - (x[start + target] - top)
+        y[start + target] -= one
+    if t == 0 and not known:
+        loss[row] = total
+        fault[1] = target
+        fault[2] = n
+        fault[0] = 1
+"""),
+    # the mean of the losses that are not ignored, and one over their number
+    "mean_of_kept": ("didd", "qq", "def mean_of_kept(x, index, mean, share, n, ignore):\n"
+    + _ROW + """\
+    part, kept = zero, zero
+    for j in range(t, n, threads):
+        part += x[j]
+        if index[j] != ignore:
+            kept += one
+""" + _added("part", "total") + _added("kept", "count") + """\
+    if t == 0:
+        factor = one / count if count > zero else nan
+        share[0] = factor
+        mean[0] = total * factor
+"""),
+    "rows_of": ("didi", "qqq", "def rows_of(table, index, y, fault, size, width, rows):\n"
+    + _ELEMENT + """\
+    i = index[k // width]
+    if i < 0 or i >= rows:
+        y[k] = nan
+        fault[1] = i
+        fault[2] = rows
+        fault[0] = 2
+    else:
+        y[k] = table[i * width + k % width]
+"""),
+    # z = (x - mean) / sqrt(variance + eps), rate = 1 / sqrt(...), y = z weight + bias
+    "layer_norm": ("dddddd", "dqqq",
+    "def layer_norm(x, weight, bias, y, z, rate, eps, n, weighted, biased):\n" + _ROW + """\
+    part = zero
+    for j in range(t, n, threads):
+        part += x[start + j]
+""" + _added("part", "total") + """\
+    share = one / {dtype}(n)
+    mean = total * share
+    part = zero
+    for j in range(t, n, threads):
+        d = x[start + j] - mean
+        part += d * d
+""" + _added("part", "total") + """\
+    factor = one / math.sqrt(total * share + eps)
+    for j in range(t, n, threads):
+        d = (x[start + j] - mean) * factor
+        z[start + j] = d
+        if weighted == 1:
+            d *= weight[j]
+        if biased == 1:
+            d += bias[j]
+        y[start + j] = d
+    if t == 0:
+        rate[row] = factor
+"""),
+    "layer_norm_back": ("ddddd", "qq",
+    "def layer_norm_back(g, weight, z, rate, dx, n, weighted):\n" + _ROW + """\
+    part, along = zero, zero
+    for j in range(t, n, threads):
+        d = g[start + j]
+        if weighted == 1:
+            d *= weight[j]
+        part += d
+        along += d * z[start + j]
+""" + _added("part", "total") + _added("along", "product") + """\
+    share = one / {dtype}(n)
+    for j in range(t, n, threads):
+        d = g[start + j]
+        if weighted == 1:
+            d *= weight[j]
+        dx[start + j] = (d - total * share - z[start + j] * (product * share)) * rate[row]
+"""),
+    # the sums of g z and of g over the rows: a block for each column
+    "column_sums": ("dddd", "qq", "def column_sums(g, z, dw, db, n, columns):\n" + _ROW + """\
+    part, along = zero, zero
+    for j in range(t, n, threads):
+        part += g[j * columns + row]
+        along += g[j * columns + row] * z[j * columns + row]
+""" + _added("part", "total") + _added("along", "product") + """\
+    if t == 0:
+        db[row] = total
+        dw[row] = product
+"""),
+    "lstm_step": ("ddddddd", "qq",
+    "def lstm_step(z, u, c, gates, squashed, after, h, size, n):\n" + _ELEMENT + f"""\
+    at = (k // n) * (4 * n) + k % n
+    i = {_SIGMOID.format("z[at] + u[at]")}
+    f = {_SIGMOID.format("z[at + n] + u[at + n]")}
+    g = math.tanh(z[at + 2 * n] + u[at + 2 * n])
+    o = {_SIGMOID.format("z[at + 3 * n] + u[at + 3 * n]")}
+    gates[at], gates[at + n], gates[at + 2 * n], gates[at + 3 * n] = i, f, g, o
+    new = f * c[k] + i * g
+    after[k] = new
+    new = math.tanh(new)
+    squashed[k] = new
+    h[k] = o * new
+"""),
+    "lstm_step_back": ("ddddddd", "qq",
+    "def lstm_step_back(gates, squashed, c, dh, dc, dz, before, size, n):\n" + _ELEMENT + """\
+    at = (k // n) * (4 * n) + k % n
+    i, f, g, o = gates[at], gates[at + n], gates[at + 2 * n], gates[at + 3 * n]
+    s = squashed[k]
+    d = dc[k] + dh[k] * o * (one - s * s)
+    dz[at] = d * g * i * (one - i)
+    dz[at + n] = d * c[k] * f * (one - f)
+    dz[at + 2 * n] = d * i * (one - g * g)
+    dz[at + 3 * n] = dh[k] * s * o * (one - o)
+    before[k] = d * f
+"""),
+    "gru_step": ("ddddd", "qq", "def gru_step(z, u, h, gates, after, size, n):\n" + _ELEMENT + f"""\
+    at = (k // n) * (3 * n) + k % n
+    r = {_SIGMOID.format("z[at] + u[at]")}
+    keep = {_SIGMOID.format("z[at + n] + u[at + n]")}
+    new = math.tanh(z[at + 2 * n] + r * u[at + 2 * n])
+    gates[at], gates[at + n], gates[at + 2 * n] = r, keep, new
+    after[k] = new + keep * (h[k] - new)
+"""),
+    "gru_step_back": ("ddddddd", "qq",
+    "def gru_step_back(gates, u, h, dh, dz, du, before, size, n):\n" + _ELEMENT + """\
+    at = (k // n) * (3 * n) + k % n
+    r, keep, new = gates[at], gates[at + n], gates[at + 2 * n]
+    dn = dh[k] * (one - keep) * (one - new * new)
+    dr = dn * u[at + 2 * n] * r * (one - r)
+    dk = dh[k] * (h[k] - new) * keep * (one - keep)
+    dz[at], dz[at + n], dz[at + 2 * n] = dr, dk, dn
+    du[at], du[at + n], du[at + 2 * n] = dr, dk, dn * r
+    before[k] = dh[k] * keep
+"""),
+    "relu_back": ("ddd", "q", "def relu_back(g, x, dx, size):\n" + _ELEMENT + """\
+    dx[k] = g[k] * (one if x[k] > zero else zero)
+"""),
+}  # fmt: skip
+
+_kernels: dict[tuple[str, str], Any] = {}
+
+
+def text(name: str, dtype: str, on_disk: bool) -> str:
+    """The whole text of a kernel."""
+    return (_HEAD + _TEXTS[name][2]).format(dtype=dtype, cache=on_disk)
+
+
+def kernel(name: str, dtype: np.dtype[Any]) -> tuple[Any, str, str]:
+    """A `@cuda.jit` function, and the kinds of its arrays and scalars as of `struct`."""
+    found = _kernels.get((name, dtype.char))
+    if found is None:
+        from ..compiler import cuda
+
+        arrays, scalars, _ = _TEXTS[name]
+        letters = arrays.replace("d", dtype.char).replace("i", "q")
+        compiled = cache.load(name, lambda on_disk: text(name, dtype.name, on_disk), cuda.made_by())
+        found = compiled, letters, scalars.replace("d", dtype.char)
+        _kernels[name, dtype.char] = found
+    return found
+
+
+def over_rows(name: str, rows: int, width: int, arrays: Any, *scalars: Any) -> None:
+    """Launch a kernel with a block for each row, and threads as a row of that width needs."""
+    threads = 32 if width <= 64 else THREADS
+    _launch(name, rows, threads, arrays, scalars)
+
+
+def over_elements(name: str, size: int, arrays: Any, *scalars: Any) -> None:
+    """Launch a kernel with a thread for each element; `size` is its first scalar."""
+    _launch(name, None, THREADS, arrays, (size, *scalars))
+
+
+def _launch(name: str, blocks: int | None, threads: int, arrays: Any, scalars: Any) -> None:
+    from ..compiler import cuda
+
+    dtype = arrays[0].dtype
+    cuda.launch_over(*kernel(name, dtype), arrays, scalars, blocks, threads)
+
+
+def fits(*arrays: Any) -> bool:
+    """Whether these are float32 or float64, all of one type, contiguous and not empty."""
+    dtype = arrays[0].dtype
+    return dtype.char in "fd" and all(
+        a.dtype is dtype and a.flags.c_contiguous and a.size > 0 for a in arrays
+    )

@@ -1,0 +1,138 @@
+"""Operations of one element, and softmax, as kernels on NumPy's arrays.
+
+    @fused_op
+    def silu(x):
+        s = xp(x).sigmoid(x)
+        return x * s, lambda g: g * (s * (1 + x * (1 - s)))
+
+The twin of the pair is the row of its name in `kernels/fused/elementwise.py`; that of `Softmaxes`
+is `kernels/fused/softmax.py`. The pair stays what runs on all else: other arrays and types, what is
+not contiguous, and Tensors, which is where higher derivatives come from.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..kernels.fused import elementwise, softmax
+
+__all__ = ["Softmaxes", "check_classes", "fused"]
+
+_ndarray = np.ndarray
+_FLOAT32, _FLOAT64 = np.dtype("float32"), np.dtype("float64")
+_empty = np.empty
+
+
+def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:
+    """The pair, with the kernels of its name in its place where they apply."""
+    name, row = pair.__name__, elementwise.ROWS[pair.__name__]
+    values, large_values = _Kernels(name, "value", False), _Kernels(name, "value", True)
+    slopes, large_slopes = _Kernels(name, "slope", False), _Kernels(name, "slope", True)
+    part, saves_result, array_slope, least_slope = (
+        row.part, row.saves_result, row.slope, row.least_slope,
+    )  # fmt: skip
+
+    def run(x: Any, *settings: Any) -> tuple[Any, Any]:
+        shape, kind, size = x.shape, x.dtype, x.size
+        large = size > part
+        y = _empty(shape, kind)
+        (large_values if large else values)[kind](x.ravel(), y.ravel(), *settings)
+        saved = y if saves_result else x
+
+        def back(g: Any) -> Any:
+            if size < least_slope:
+                return array_slope(g, saved, *settings)
+            if type(g) is not _ndarray or g.dtype is not kind or not g.flags.carray:
+                g = np.array(np.broadcast_to(g, shape), kind, order="C")
+            dx = _empty(shape, kind)
+            slope = (large_slopes if large else slopes)[kind]
+            slope(g.ravel(), saved.ravel(), dx.ravel(), *settings)
+            return dx
+
+        return y, back
+
+    least, small = row.least, row.small
+
+    @functools.wraps(pair)
+    def plain(x: Any) -> tuple[Any, Any]:
+        kind = x.dtype if type(x) is _ndarray else None
+        if kind is not _FLOAT32 and kind is not _FLOAT64:
+            return pair(x)
+        if x.size < least:
+            return small(x)  # type: ignore[misc]
+        return run(x) if x.flags.carray else pair(x)
+
+    @functools.wraps(pair)
+    def with_settings(x: Any, **settings: Any) -> tuple[Any, Any]:
+        kind = x.dtype if type(x) is _ndarray else None
+        if (kind is not _FLOAT32 and kind is not _FLOAT64) or not x.flags.carray:
+            return pair(x, **settings)
+        numbers = tuple(settings.get(name, default) for name, default in defaults)
+        if not all(type(number) in (int, float) for number in numbers):
+            return pair(x, **settings)
+        return run(x, *numbers)
+
+    defaults = [(name, (pair.__kwdefaults__ or {}).get(name)) for name in row.settings]
+    return with_settings if row.settings else plain
+
+
+class _Kernels(dict[Any, Any]):
+    """The kernels of a row of one direction and size, by type, fetched when first asked for."""
+
+    def __init__(self, name: str, way: str, large: bool) -> None:
+        self.what = name, way, large
+
+    def __missing__(self, kind: Any) -> Any:
+        name, way, large = self.what
+        kernel = self[kind] = elementwise.loop(name, way, kind.name).load(kind.name, large)
+        return kernel
+
+
+class Softmaxes:
+    """The part of NumPy's namespace that takes the softmax of the last axis with kernels."""
+
+    def softmax(self, x: Any, axis: int) -> Any:
+        if _is_last(x, axis) and softmax.fits(x):
+            return softmax.softmax(x)
+        return super().softmax(x, axis)  # type: ignore[misc]
+
+    def softmax_back(self, y: Any, g: Any, axis: int) -> Any:
+        if _is_last(y, axis) and softmax.fits(y, g):
+            return softmax.fused_softmax_back(y, g)
+        return super().softmax_back(y, g, axis)  # type: ignore[misc]
+
+    def log_softmax(self, x: Any, axis: int) -> Any:
+        if _is_last(x, axis) and softmax.fits(x):
+            return softmax.log_softmax(x)
+        return super().log_softmax(x, axis)  # type: ignore[misc]
+
+    def log_softmax_back(self, y: Any, g: Any, axis: int) -> Any:
+        if _is_last(y, axis) and softmax.fits(y, g):
+            return softmax.fused_log_softmax_back(y, g)
+        return super().log_softmax_back(y, g, axis)  # type: ignore[misc]
+
+    def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
+        if not softmax.fits_loss(z, index):
+            return super().cross_entropy_rows(z, index)  # type: ignore[misc]
+        loss, slope, bad = softmax.cross_entropy(z, index)
+        if bad >= 0:
+            check_classes(index, z.shape[1])
+        return loss, slope
+
+
+def _is_last(x: Any, axis: int) -> bool:
+    return x.ndim > 0 and axis in (-1, x.ndim - 1)
+
+
+def check_classes(index: Any, classes: int) -> None:
+    """Raise IndexError unless all of `index`, integers, lie in [0, classes)."""
+    outside = (index < 0) | (index >= classes)
+    if outside.any():
+        raise IndexError(
+            f"Target {int(index[outside][0])} is out of bounds: there are {classes} classes, 0 to "
+            f"{classes - 1}."
+        )

@@ -1,0 +1,53 @@
+"""Run: what one launch steps, parameters that lie end to end in a FlatGroup, or one elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..core.tensor import Tensor
+from ..core.versions import note_write
+
+__all__ = ["Run"]
+
+
+class Run:
+    """Neighbouring parameters that take a step together: their arrays, flat, and their numbers.
+
+    arrays: values, gradient, then states.  steps, scalars: one number per parameter, views.
+    taken: how many steps they have taken, all of them the same number.
+    copy_back: (array, index, copy), for each array of which the step is done on a copy of a part.
+    """
+
+    __slots__ = (
+        "arrays", "copy_back", "host", "offsets", "params", "scalars", "start", "steps", "stop",
+        "taken",
+    )  # fmt: skip
+
+    def __init__(
+        self, flat: Any, start: int, stop: int, arrays: tuple[Any, ...],
+        copy_back: tuple[Any, ...] = (),
+    ) -> None:  # fmt: skip
+        self.start, self.stop = start, stop  # parameters start <= i < stop of the group
+        self.host: Any = None  # of a guest: whose numbers start and stop are
+        self.params = flat.params[start:stop]
+        first = flat.offsets[start]
+        self.offsets = [offset - first for offset in flat.offsets[start : stop + 1]]
+        self.arrays = arrays
+        self.steps = flat.steps[start:stop]
+        self.taken = int(self.steps[0])
+        self.scalars = {name: values[start:stop] for name, values in flat.scalars.items()}
+        self.copy_back = copy_back
+
+    def parts(self, *others: Any) -> Iterator[tuple[Tensor, tuple[Any, ...]]]:
+        """Each parameter with its own part of `arrays`, and of `others` that are as long; flat."""
+        arrays = (*self.arrays, *others)
+        for p, a, b in zip(self.params, self.offsets, self.offsets[1:], strict=False):
+            yield p, tuple(array[a:b] for array in arrays)
+
+    def finish(self, t: int) -> None:
+        """Count the step, write back what was done on a copy, and tell older graphs of it."""
+        self.steps.fill(t)
+        for array, index, stepped in self.copy_back:
+            array[index] = stepped
+        note_write(self.copy_back[0][0] if self.copy_back else self.arrays[0])
