@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from .. import ops
@@ -73,17 +74,26 @@ def _convolve(
     check_weight(weight, axes, groups, f"groups={groups}", batched, shape[1] * groups)
     check_bias_and_types(input, weight, bias, shape[0])
     image = tuple(batched.shape[2:])
-    reach = [d * (k - 1) + 1 for d, k in zip(spread, kernel, strict=True)]
+    at = _window(image, kernel, steps, low, high, spread, groups)
+    y = ops.convolve(batched, weight, bias, at=at)
+    return y if batched is input else y[0]
+
+
+@lru_cache(maxsize=256)
+def _window(
+    image: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...],
+    low: tuple[int, ...], high: tuple[int, ...], dilation: tuple[int, ...], groups: int,
+) -> Window:  # fmt: skip
+    """The windows on an image: those of a layer are the same at each step."""
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
     padded = [n + a + b for n, a, b in zip(image, low, high, strict=True)]
     if any(n < r for n, r in zip(padded, reach, strict=True)):
         raise RuntimeError(
             f"Calculated padded input size per channel: ({by(padded)}). Kernel size: "
             f"({by(reach)}). Kernel size can't be greater than actual input size"
         )
-    output = tuple((n - r) // s + 1 for n, r, s in zip(padded, reach, steps, strict=True))
-    at = Window(image, kernel, output, steps, low, spread, groups)
-    y = ops.convolve(batched, weight, bias, at=at)
-    return y if batched is input else y[0]
+    output = tuple((n - r) // s + 1 for n, r, s in zip(padded, reach, stride, strict=True))
+    return Window(image, kernel, output, stride, low, dilation, groups)
 
 
 # Checks -------------------------------------------------------------------------------------------
