@@ -20,7 +20,7 @@ from numba.core.registry import cpu_target
 
 from .writer import Kind, Number, Writer
 
-__all__ = ["SPAN", "Registers", "Table", "gather", "registers", "scatter", "tile"]
+__all__ = ["SPAN", "Every", "Registers", "Table", "gather", "registers", "scatter", "tile"]
 
 
 class Registers(NamedTuple):
@@ -47,12 +47,33 @@ def registers() -> Registers:
 SPAN = 6  # vectors: a multiple of the width of all blocks with few rows
 
 
+class Every(NamedTuple):
+    """Offsets 0, step, 2 step, ..., where no table is needed."""
+
+    step: Any
+
+
 class Table(NamedTuple):
-    """An array, and the byte offsets of what is read of it: one table by place, one by product."""
+    """An array, and the byte offsets of what is read of it: by place, and by product.
+
+    Both are addresses of tables, or `Every`.
+    """
 
     start: Number
-    places: Number
-    steps: Number
+    places: Number | Every
+    steps: Number | Every
+
+    def place(self, f: Writer, i: int) -> Number:
+        return self.start + _offset(f, self.places, i)
+
+    def step(self, f: Writer, k: Number) -> Number:
+        return _offset(f, self.steps, k)
+
+
+def _offset(f: Writer, offsets: Number | Every, i: Any) -> Number:
+    if isinstance(offsets, Every):
+        return f.number(offsets.step) * i
+    return f.word(offsets, i)
 
 
 def tile(
@@ -72,11 +93,11 @@ def tile(
         spread: False: a holds vectors, too, and products are added up lane by lane.
     """
     rows, vectors = shape
-    left = [a.start + f.word(a.places, i) for i in range(rows)]
-    right = [b.start + f.word(b.places, j) for j in range(vectors)]
+    left = [a.place(f, i) for i in range(rows)]
+    right = [b.place(f, j) for j in range(vectors)]
 
     def products(k: Number, sums: list[Any]) -> list[Any]:
-        to_left, to_right = f.word(a.steps, k), f.word(b.steps, k)
+        to_left, to_right = a.step(f, k), b.step(f, k)
         places = [p + to_left for p in left], [p + to_right for p in right]
         return _products(f, kind, *places, sums, spread)
 

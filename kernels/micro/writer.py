@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 from numba.core import cgutils
 
-__all__ = ["Kind", "Number", "Writer", "WORD"]
+__all__ = ["WORD", "Kind", "Number", "Writer"]
 
 WORD, BYTE = ir.IntType(64), ir.IntType(8)
 _INDEX = ir.IntType(32)
@@ -50,7 +50,7 @@ class Kind:
         self.integers = ir.VectorType(ir.IntType(8 * self.size), self.lanes)
         self.name = f"v{self.lanes}f{8 * self.size}"
         many = registers >= 32
-        self.tall = 12 if many else 6
+        self.tall = 10 if many else 6  # of 12 LLVM would spill some
         self.flat = [(4, 6 if many else 3), (2, 6), (1, 6)]
 
 
@@ -221,10 +221,6 @@ class Writer:
         """The i-th integer of the table at an address."""
         place = self.pointer(table + self.number(i) * 8, WORD)
         return Number(self.builder, self.builder.load(place, align=8))
-
-    def set_word(self, table: Number, i: Any, value: Any) -> None:
-        place = self.pointer(table + self.number(i) * 8, WORD)
-        self.builder.store(_value(value), place, align=8)
 
     def get(self, place: Number, kind: Kind) -> Any:
         """The floating-point number at an address."""

@@ -45,6 +45,45 @@ def test_maxima_of_not_a_number_and_of_minus_infinity():
     assert place.tolist() == [[0, 2, 5]]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "arguments", [(2,), (2, 2, 1), (3, 2, 1), (3, 1, 1), ((1, 3), 2), (2, 3, 0, 2), (16, 1)]
+)
+def test_maxima_are_the_same_with_and_without_their_places(arguments, dtype):
+    rng = np.random.default_rng(0)
+    values = np.round(2 * rng.standard_normal((2, 3, 18, 17)))
+    for special in (math.nan, -math.inf, math.inf):
+        values[rng.random(values.shape) < 0.05] = special
+    found = []
+    for places in (False, True):
+        x = T.tensor(values.astype(dtype), requires_grad=True)
+        y = F.max_pool2d(x, *arguments, return_indices=places)
+        y = y[0] if places else y
+        order = T.arange(y.numel()).reshape(y.shape).to(y.dtype)
+        (y * order).nan_to_num(0, 0, 0).sum().backward()
+        found.append((y.array, x.grad.array))
+    (y, g), (other, other_g) = found
+    np.testing.assert_array_equal(y, other, strict=True)
+    np.testing.assert_allclose(g, other_g, rtol=1e-3 if dtype == "float16" else 1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 2, (2, 3), 6])
+def test_even_windows_are_those_that_cover_the_image(size):
+    x = T.tensor(numbers(2, 3, 6, 6), requires_grad=True)
+    cells = x.array.reshape(6, 6, 6)
+    rows, columns = (size, size) if isinstance(size, int) else size
+    parts = cells.reshape(6, rows, 6 // rows, columns, 6 // columns)
+    largest, mean = F.adaptive_max_pool2d(x, size), F.adaptive_avg_pool2d(x, size)
+    np.testing.assert_array_equal(largest.array, parts.max((2, 4)).reshape(largest.shape))
+    np.testing.assert_allclose(mean.array, parts.mean((2, 4)).reshape(mean.shape), rtol=1e-12)
+
+
+def test_windows_of_many_cells_and_whole_numbers_are_added_up_axis_by_axis():
+    x = numbers(1, 2, 20, 20)
+    expected = np.lib.stride_tricks.sliding_window_view(x, (9, 9), (2, 3)).mean((4, 5))
+    np.testing.assert_allclose(F.avg_pool2d(T.tensor(x), 9, 1).array, expected, rtol=1e-12)
+
+
 # input, kernel, stride, padding, dilation, maxima, places: PyTorch's maxima, written out
 NO_CELL = [
     ([[1.0]], 2, None, 1, 2, [[-math.inf]], [[-1]]),

@@ -8,6 +8,7 @@ from op_rows import rows
 from op_rows.rows import Row, apart, functional, of, positive
 
 from tinygrad_opt import ops
+from tinygrad_opt.arrays.windows import Window
 
 
 def np_windows(x, reduce, kernel, stride=None, padding=0, dilation=1, ceil=False):
@@ -101,6 +102,40 @@ def both(rows, columns):
     return lambda x: np.einsum("oi,ncij,pj->ncop", rows, x, columns)
 
 
+# Windows of 2 by 2 cells, two apart, on an image with padding. Which cell is chosen of each, 255 for
+# none; where these stand in the flat image.
+APART = Window((4, 6), (2, 2), (2, 3), (2, 2), (1, 1), (1, 1))
+CHOICE = np.array([[[[3, 2, 3], [1, 255, 0]]]], np.uint8)
+CHOSEN = np.array([[0, 1, 4], [6, 0, 9]])
+THERE = CHOICE[0, 0] < 255
+WEIGHTS = (0.5, 2.0), (1.0, -1.0, 0.25)
+
+
+def np_weighted(x):
+    """The sums of APART's windows times WEIGHTS."""
+    return np_windows(x, lambda cells, count: cells.sum(-1), 2, 2, 1)[:, :, :2, :3] * np.outer(
+        *WEIGHTS
+    )
+
+
+def np_spread(g):
+    cell = np.repeat(np.repeat(g * np.outer(*WEIGHTS), 2, 2), 2, 3)
+    y = np.zeros((1, 1, 4, 6))
+    y[:, :, :3, :5] = cell[:, :, 1:, 1:]
+    return y
+
+
+def torch_weighted(m, x):
+    weights = m.outer(*(m.tensor(w, dtype=x.dtype) for w in WEIGHTS))
+    return 4 * m.nn.functional.avg_pool2d(x, 2, 2, 1)[:, :, :2, :3] * weights
+
+
+def torch_spread(m, g):
+    weights = m.outer(*(m.tensor(w, dtype=g.dtype) for w in WEIGHTS))
+    wide = (g * weights).repeat_interleave(2, 2).repeat_interleave(2, 3)[:, :, 1:, 1:]
+    return m.nn.functional.pad(wide, (0, 1, 0, 1))
+
+
 IMAGE = of((2, 2, 5, 4), values=apart)
 PLAIN = of((2, 2, 5, 4))
 SMALL = of((1, 2, 4, 5))
@@ -113,14 +148,29 @@ POOLING = [
         lambda g: np.bincount(rows.PLACE.ravel(), g.ravel(), 12).reshape(1, 1, 3, 4),
         lambda m, g: m.zeros(12, dtype=g.dtype).index_add(
             0, m.tensor(rows.PLACE.ravel()), g.reshape(-1)).reshape(1, 1, 3, 4)),
-    Row("pick: max_pool1d", functional("max_pool1d", kernel_size=2), of((2, 2, 5), values=apart),
+    Row("spread_maxima", lambda m, g: ops.spread_maxima(g, choice=CHOICE, at=APART),
+        of((1, 1, 2, 3)),
+        lambda g: np.bincount(CHOSEN[THERE], g[0, 0][THERE], 24).reshape(1, 1, 4, 6),
+        lambda m, g: m.zeros(24, dtype=g.dtype).index_add(
+            0, m.tensor(CHOSEN[THERE]), g[0, 0][m.tensor(THERE)]).reshape(1, 1, 4, 6)),
+    Row("pick_maxima", lambda m, x: ops.pick_maxima(x, choice=CHOICE, at=APART),
+        of((1, 1, 4, 6)), lambda x: (x.ravel()[CHOSEN] * THERE)[None, None],
+        lambda m, x: (x.reshape(-1)[m.tensor(CHOSEN)] * m.tensor(THERE))[None, None]),
+    Row("window_maxima", lambda m, x: ops.window_maxima(x, APART)[0], of((1, 1, 4, 6), values=apart),
+        lambda x: np_windows(x, largest, 2, 2, 1)[:, :, :2, :3],
+        lambda m, x: m.nn.functional.max_pool2d(x, 2, 2, 1)[:, :, :2, :3]),
+    Row("means", lambda m, x: ops.means(x, at=APART, weights=WEIGHTS), of((1, 1, 4, 6)),
+        np_weighted, torch_weighted),
+    Row("spread_means", lambda m, g: ops.spread_means(g, at=APART, weights=WEIGHTS),
+        of((1, 1, 2, 3)), np_spread, torch_spread),
+    Row("maxima: max_pool1d", functional("max_pool1d", kernel_size=2), of((2, 2, 5), values=apart),
         lambda x: np_windows(x, largest, 2)),
-    Row("pick: max_pool2d", functional("max_pool2d", kernel_size=2), IMAGE,
+    Row("maxima: max_pool2d", functional("max_pool2d", kernel_size=2), IMAGE,
         lambda x: np_windows(x, largest, 2)),
-    Row("pick: max_pool2d, all settings",
+    Row("maxima: max_pool2d, all settings",
         functional("max_pool2d", kernel_size=3, stride=2, padding=1, dilation=2, ceil_mode=True),
         of((2, 2, 6, 7), values=apart), lambda x: np_windows(x, largest, 3, 2, 1, 2, ceil=True)),
-    Row("pick: max_pool3d", functional("max_pool3d", kernel_size=2, stride=1),
+    Row("maxima: max_pool3d", functional("max_pool3d", kernel_size=2, stride=1),
         of((1, 2, 3, 2, 3), values=apart), lambda x: np_windows(x, largest, 2, 1)),
     Row("pick: adaptive_max_pool1d", functional("adaptive_max_pool1d", output_size=3),
         of((2, 2, 5), values=apart), lambda x: np_adaptive(x, largest, (3,))),
@@ -128,20 +178,20 @@ POOLING = [
         IMAGE, lambda x: np_adaptive(x, largest, (2, 4))),
     Row("pick: adaptive_max_pool3d", functional("adaptive_max_pool3d", output_size=2),
         of((1, 2, 3, 2, 3), values=apart), lambda x: np_adaptive(x, largest, (2, 2, 2))),
-    Row("resample: avg_pool1d", functional("avg_pool1d", kernel_size=2), of((2, 2, 5)),
+    Row("means: avg_pool1d", functional("avg_pool1d", kernel_size=2), of((2, 2, 5)),
         lambda x: np_windows(x, mean, 2)),
-    Row("resample: avg_pool2d", functional("avg_pool2d", kernel_size=2), PLAIN,
+    Row("means: avg_pool2d", functional("avg_pool2d", kernel_size=2), PLAIN,
         lambda x: np_windows(x, mean, 2)),
-    Row("resample: avg_pool2d, padded",
+    Row("means: avg_pool2d, padded",
         functional("avg_pool2d", kernel_size=3, stride=2, padding=1, ceil_mode=True), PLAIN,
         lambda x: np_windows(x, padded_mean, 3, 2, 1, ceil=True)),
-    Row("resample: avg_pool2d, padding not counted",
+    Row("means: avg_pool2d, padding not counted",
         functional("avg_pool2d", kernel_size=3, stride=2, padding=1, count_include_pad=False),
         PLAIN, lambda x: np_windows(x, mean, 3, 2, 1)),
-    Row("resample: avg_pool2d, divisor",
+    Row("means: avg_pool2d, divisor",
         functional("avg_pool2d", kernel_size=3, stride=1, padding=1, divisor_override=5), PLAIN,
         lambda x: np_windows(x, lambda cells, n: cells.sum(-1) / 5, 3, 1, 1)),
-    Row("resample: avg_pool3d", functional("avg_pool3d", kernel_size=2, stride=1),
+    Row("means: avg_pool3d", functional("avg_pool3d", kernel_size=2, stride=1),
         of((1, 2, 3, 2, 3)), lambda x: np_windows(x, mean, 2, 1)),
     Row("resample: adaptive_avg_pool1d", functional("adaptive_avg_pool1d", output_size=3),
         of((2, 2, 5)), lambda x: np_adaptive(x, mean, (3,))),
@@ -151,11 +201,11 @@ POOLING = [
         PLAIN, lambda x: np_adaptive(x, mean, (1, 1))),
     Row("resample: adaptive_avg_pool3d", functional("adaptive_avg_pool3d", output_size=2),
         of((1, 2, 3, 2, 3)), lambda x: np_adaptive(x, mean, (2, 2, 2))),
-    Row("resample: lp_pool1d", functional("lp_pool1d", norm_type=2, kernel_size=2),
+    Row("means: lp_pool1d", functional("lp_pool1d", norm_type=2, kernel_size=2),
         of((2, 2, 5), values=positive), lambda x: np_windows(x, root, 2)),
-    Row("resample: lp_pool2d", functional("lp_pool2d", norm_type=2, kernel_size=2, stride=1),
+    Row("means: lp_pool2d", functional("lp_pool2d", norm_type=2, kernel_size=2, stride=1),
         of((2, 2, 3, 3), values=positive), lambda x: np_windows(x, root, 2, 1)),
-    Row("resample: lp_pool3d", functional("lp_pool3d", norm_type=2, kernel_size=2),
+    Row("means: lp_pool3d", functional("lp_pool3d", norm_type=2, kernel_size=2),
         of((1, 2, 2, 3, 2), values=positive), lambda x: np_windows(x, root, 2)),
 ]  # fmt: skip
 

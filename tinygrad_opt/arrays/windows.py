@@ -2,8 +2,8 @@
 
 `Window` describes windows that are all alike, as convolution has them. `Windows` is what a
 `Namespace` of the backend offers for them, in array code that NumPy and CuPy share;
-`FastWindows` puts the kernels of the CPU, `kernels/fused/convolution` and
-`kernels/fused/pooling.py`, in its place where they fit; `tests/test_twins.py` holds both equal.
+`FastWindows` puts the kernels of the CPU, `kernels/fused/convolution` and `kernels/fused/pooling`,
+in its place where they fit; `tests/test_twins.py` holds both equal.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Where a convolution finds its cells: boxes, and the places in them that windows and taps have.
 
-A box is a part of the result: some samples of a batch whole, or some lines of one. For it the part
-of the image that its windows see is copied (packed), padding and all; there each window has a
-place, each tap a shift, and the tap sees the cell at place + shift. So it is along each of three
-axes, and places and shifts of the axes add up.
+A box is a part of the result: some samples of a batch, or a strip of one, some of its lines. For it
+the part of the image that its windows see is copied (packed), padding and all; there each window
+has a place, each tap a shift, and the tap sees the cell at place + shift. So it is along each of
+three axes, and places and shifts of the axes add up.
 
 Backwards in a convolution with strides, which taps see a cell depends on the cell's phase. The
 cells of one phase are a `Part`, with taps of their own; forwards there is one part.
@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Axis", "Box", "Part", "Sizes", "box", "boxes"]
+__all__ = ["Axis", "Box", "Part", "Sizes", "Strip", "box", "strips"]
 
 Sizes = tuple[int, ...]  # one for each of the three axes
+Strip = tuple[int, int]  # the first line, and how many
 
 
 class Part(NamedTuple):
@@ -35,9 +35,9 @@ class Part(NamedTuple):
 class Box(NamedTuple):
     """One axis of a box, or all three.
 
-    `packed`: cells of the packed image; `size` of them are the image's every `step`-th. `phases`: they
-    stand in so many groups, each of every phases-th cell, so that what windows with a stride see
-    lies side by side.
+    `packed`: cells of the packed image; `size` of them are the image's every `step`-th. `phases`:
+    they stand in so many groups, each of every phases-th cell, so that what windows with a stride
+    see lies side by side.
     """
 
     packed: Any
@@ -128,25 +128,19 @@ def box(axes: list[Box], counts: Sizes, kernel: Sizes) -> Box:
     return Box(packed, *each, parts)
 
 
-def boxes(
-    counts: Sizes, batch: int, cells: int, whole: int, most: int
-) -> Iterator[tuple[int, int, int, int, int]]:
-    """(first sample, samples, axis, first line, lines) of boxes of about `cells` cells.
+def strips(counts: Sizes, cells: int, whole: Sizes, least: int = 1) -> tuple[int, list[Strip]]:
+    """The axis along which a result is cut into strips of about `cells` cells, and the strips.
 
-    Several samples, if small, make a box; one that is large is cut along the first axis that has a
-    length. `whole`: lines in a box are a multiple of it. `most`: samples in a box.
+    It is the first that has a length. `whole`: along each axis, strips begin at multiples of it;
+    `least`: the last axis is not cut into fewer cells.
     """
     axis = next((a for a, n in enumerate(counts) if n > 1), 2)
-    plane = math.prod(counts)
-    if plane <= cells:
-        number = -(-batch // max(1, min(most, cells // plane)))
-        together = -(-batch // number)
-        for first in range(0, batch, together):
-            yield first, min(together, batch - first), axis, 0, counts[axis]
-        return
-    lines = max(1, cells // (plane // counts[axis]))
-    lines = -(-counts[axis] // -(-counts[axis] // lines))  # all of about one length
-    lines = -(-lines // whole) * whole
-    for sample in range(batch):
-        for first in range(0, counts[axis], lines):
-            yield sample, 1, axis, first, min(lines, counts[axis] - first)
+    length = counts[axis]
+    lines = min(length, max(1, cells // (math.prod(counts) // length)))
+    lines = -(-length // -(-length // lines))  # all of about one length
+    lines = -(-lines // whole[axis]) * whole[axis]
+    if axis == 2:
+        lines = max(lines, least)
+        while lines < length and 0 < length % lines < least:
+            lines += whole[axis]
+    return axis, [(line, min(lines, length - line)) for line in range(0, length, lines)]

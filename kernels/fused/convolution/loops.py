@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...micro.tiles import Table, gather, scatter, tile
+from ...micro.tiles import Every, Table, gather, scatter, tile
 from ...micro.writer import Kind, Number, Writer
-from .packing import At, Unit, multiples, pack
+from .packing import At, Unit, pack
 
 __all__ = ["blocks", "channels", "panels", "positions"]
 
@@ -68,11 +68,8 @@ def channels(
     at, panel, wide = At(f, plan), 2 * kind.width, 2 * kind.lanes
     rows, block, each = at.rows, at.block, (at.cells + 1) * panel  # bytes of a panel's results
     number, products = (rows + (wide - 1)) // wide, at.channels * at.taps
-    with f.scratch(
-        at.packed, number * each, block * at.taps * 8, 16, kind.width
-    ) as (packed, results, dense, across, spare):  # fmt: skip
-        multiples(f, dense, block * at.taps, panel)
-        multiples(f, across, 2, kind.width)
+    sizes = at.packed, number * each, kind.width
+    with f.scratch(*sizes) as (packed, results, spare):
         f.clear(packed, at.packed)
         with f.loop(first, last) as u:
             group, unit = u // at.boxes, Unit(f, at, u % at.boxes)
@@ -83,7 +80,7 @@ def channels(
                     this, before = group * number + p, at.entry("tap", part * 2)
                     taps, here = at.entry("tap", part * 2 + 1), unit.kind * at.parts + part
                     w = this * products + at.channels * before + c0 * taps
-                    b = Table(panels + w * panel, across, dense)
+                    b = Table(panels + w * panel, Every(kind.width), Every(panel))
                     shift = at.table("shift", block * before)
 
                     def block_of(m: Number, vectors: int) -> None:
@@ -96,12 +93,11 @@ def channels(
                         )  # fmt: skip
 
                     m0, m1 = at.entry("range", here * 2), at.entry("range", here * 2 + 1)
-                    with f.loop(m0, m1, kind.tall) as m:
-                        with f.either(rows - p * wide > kind.lanes) as (then, otherwise):
-                            with then:
-                                block_of(m, 2)
-                            with otherwise:
-                                block_of(m, 1)
+                    with f.either(rows - p * wide > kind.lanes) as (then, otherwise):
+                        with then, f.loop(m0, m1, kind.tall) as m:
+                            block_of(m, 2)
+                        with otherwise, f.loop(m0, m1, kind.tall) as m:
+                            block_of(m, 1)
             with f.loop(0, unit.samples) as n, f.loop(0, rows, kind.lanes) as r:
                 row = ((unit.n0 + n) * at.groups + group) * rows + r
                 half = r // kind.lanes % 2 * kind.width
@@ -135,11 +131,8 @@ def positions(
     at = At(f, plan)
     rows, slots, block = at.rows, at.slots, at.block
     to_row = f.choose(slots > 0, slots * kind.width, at.result)
-    with f.scratch(
-        at.packed, rows * slots * kind.width, at.turned, 32, 32, kind.width, kind.width
-    ) as (packed, results, turned, of_w, of_y, zeros, spare):  # fmt: skip
-        multiples(f, of_w, 4, at.row)
-        multiples(f, of_y, 4, to_row)
+    sizes = at.packed, rows * slots * kind.width, at.turned, kind.width, kind.width
+    with f.scratch(*sizes) as (packed, results, turned, zeros, spare):
         f.clear(zeros, kind.width)
         f.clear(packed, at.packed)
         with f.loop(first, last) as u:
@@ -156,14 +149,14 @@ def positions(
                     m0, m1 = at.entry("range", here * 2), at.entry("range", here * 2 + 1)
 
                     def block_of(r: Number, shape: tuple[int, int]) -> None:
-                        a = Table(w + group * at.filters + r * at.row, of_w, source)
+                        a = Table(w + group * at.filters + r * at.row, Every(at.row), source)
                         base, start = target + r * to_row, bias + (group * rows + r) * kind.size
                         with f.loop(m0, m1, shape[1]) as m:
                             b, to = Table(packed, at.table("place", m), shift), at.table("to", m)
                             sums = tile(f, kind, shape, a, b, some * taps)
                             _add(
                                 f, kind, sums, c0 > 0,
-                                lambda i, j: base + f.word(of_y, i) + f.word(to, j),
+                                lambda i, j: base + to_row * i + f.word(to, j),
                                 lambda i, j: f.spread(start + i * kind.size, kind),
                             )  # fmt: skip
 

@@ -13,12 +13,14 @@ from ...micro.lines import deal
 from ...micro.tiles import gather
 from ...micro.writer import Kind, Number, Writer
 
-__all__ = ["NAMES", "At", "Unit", "multiples", "pack"]
+__all__ = ["NAMES", "At", "Unit", "pack"]
 
 NAMES = (
     "groups", "channels", "rows",  # channels of the image and of the result, in a group
     "block",  # channels packed at once
     "taps",  # of all parts together
+    "batch", "together",  # samples, and how many are worked on at once: a box has them all,
+    "strips",  # or is one of so many strips of one
     "boxes", "parts", "splits",  # splits: sets of boxes whose gradients are added up
     "row", "filters",  # from one row of the filters to the next; from one group of them
     "run",  # so many products stand side by side in the filters
@@ -29,11 +31,10 @@ NAMES = (
     "phases",  # a packed row holds every so-many-th cell together
     "lines", "line",  # packed rows in a plane, packed cells in a row
     "channel", "sample",  # from one packed channel, or sample, to the next
-    "packed", "turned",  # what is packed at once; a plane of samples side by side, if they are lanes
-    "cut",  # 1: boxes are parts of samples
+    "packed", "turned",  # what is packed at once; a plane of samples, if they are lanes
     "slots",  # vectors that a row's results have in a box; 0: they go to the end at once
     "across",  # windows in a line of the result
-    "unit", "range", "count", "tap", "place", "to", "final", "shift", "source",  # tables
+    "strip", "range", "count", "tap", "place", "to", "final", "shift", "source",  # tables
 )  # fmt: skip
 
 
@@ -55,10 +56,10 @@ class At:
 
 
 class Unit:
-    """A box, from a row of the table `unit`."""
+    """The i-th box: its samples, and its strip as the table tells."""
 
     NAMES = (
-        "n0", "samples", "kind",  # its samples; of which kind of box it is
+        "kind",  # of which kind it is
         "source", "target",  # where the first line is copied from and to, in cells
         "left", "phase",  # the first cell in its packed row: how far from the start, in which phase
         "planes", "lines", "cells",  # how many are copied; in a line
@@ -66,17 +67,14 @@ class Unit:
     )  # fmt: skip
 
     def __init__(self, f: Writer, at: At, i: Number) -> None:
-        row = at.table("unit", i * len(self.NAMES))
+        strips, together = at.strips, at.together
+        row = at.table("strip", i % strips * len(self.NAMES))
         self._numbers = {name: f.word(row, k) for k, name in enumerate(self.NAMES)}
+        self.n0 = i // strips * together
+        self.samples = f.least(together, at.batch - self.n0)
 
     def __getattr__(self, name: str) -> Number:
         return self._numbers[name]
-
-
-def multiples(f: Writer, table: Number, count: Any, step: Any) -> None:
-    """Writes 0, step, 2 step, ... into a table."""
-    with f.loop(0, count) as i:
-        f.set_word(table, i, i * step)
 
 
 def _pack_rows(f: Writer, kind: Kind, at: At, unit: Unit, source: Number, target: Number) -> None:
@@ -119,7 +117,7 @@ def pack(
 ) -> None:  # fmt: skip
     """Writes channels c0 to c0 + some of a box. `turned`: memory for it if samples are lanes."""
     channels, image, channel, sample = at.groups * at.channels, at.image, at.channel, at.sample
-    with f.when(at.cut > 0):  # else all boxes have the same margins, and these are clear
+    with f.when(at.strips > 1):  # else all boxes have the same margins, and these are clear
         f.clear(packed, some * channel)
 
     def rows(source: Number, target: Number) -> None:

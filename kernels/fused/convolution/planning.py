@@ -2,9 +2,9 @@
 
 A plan is one table of 64-bit integers: the numbers that `packing.NAMES` names, then the tables.
 
-    unit     for each box a row, see `packing.Unit`
-    range    for each kind of box and each part: where its positions begin and end in `place`
-    count    for each kind of box: how many positions it has
+    strip    for each strip of a sample a row, see `packing.Unit`
+    range    for each kind of strip and each part: where its positions begin and end in `place`
+    count    for each of these: how many positions there are
     tap      for each part: the taps of the parts before it, and its own
     place    for each position: where its window begins in what is packed
     to       for each position: where its result goes
@@ -12,8 +12,8 @@ A plan is one table of 64-bit integers: the numbers that `packing.NAMES` names, 
     shift    for each channel that is packed at once, and each tap: where it stands in a window
     source   for each channel and tap: where it stands in the filters
 
-All offsets are bytes. Boxes are of one or two kinds: the last ones may be smaller. Positions come in
-whole blocks, the last one again and again, with a place in `to` that nobody reads.
+All offsets are bytes. Strips are of one or two kinds: the last one may be smaller. Positions come
+in whole blocks: the last one again and again, with a place in `to` that nobody reads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 from ... import micro
 from ...micro.tiles import SPAN
-from .layout import Axis, Box, Sizes, box, boxes
+from .layout import Axis, Box, Sizes, box, strips
 from .packing import NAMES, Unit
 
 __all__ = ["CYCLES", "Plan", "Task", "best", "plan"]
@@ -128,185 +128,199 @@ class _Draft:
 
     def __init__(self, task: Task, lanes: str) -> None:
         self.task, self.lanes, self.kind = task, lanes, micro.kind_of(task.char)
-        self.samples = lanes == "samples"
+        self.channels, self.samples = lanes == "channels", lanes == "samples"
+        self.positions = lanes == "positions"
         self.width = self.kind.width if self.samples else self.kind.size  # of a packed cell
-        self.block = min(task.channels, max(1, PRODUCTS // task.taps))
-        self.units = list(self._units())
-        shapes = dict.fromkeys((n, axis, lines) for _, n, axis, _, lines in self.units)
-        self.made = {shape: self._box(*shape[1:]) for shape in shapes}
-        (self.together, self.axis, lines), self.largest = next(iter(self.made.items()))
-        self.cut = lines < task.counts[self.axis]
-        self.plane = math.prod(self.largest.packed) * self.width
-        self.channel = _skewed((1 if self.samples else self.together) * self.plane, self.kind.width)
-        self.line = [math.prod(task.counts[a + 1 :]) for a in range(3)]  # cells of the result
-        self.cells = self.together * lines * self.line[self.axis]
-        if lanes == "positions" and task.channels * self.channel <= 2 * CACHE:
-            self.block = task.channels
-        self.direct = lanes == "positions" and self.block == task.channels
         self.panel = 2 * self.kind.width
+        self.block = min(task.channels, max(1, PRODUCTS // task.taps))
+        self.together = self.kind.lanes if self.samples else 1
+        cells = self._cells()
+        if self.channels:
+            number = -(-task.batch // max(1, cells // math.prod(task.counts)))
+            self.together = -(-task.batch // number)
+        whole = tuple(axis.stride if task.back else 1 for axis in task.axes)
+        self.axis, self.strips = strips(
+            task.counts, cells, whole, self.kind.lanes if self.positions else 1
+        )
+        self.kinds = list(dict.fromkeys(lines for _, lines in self.strips))
+        self.made = [self._box(lines) for lines in self.kinds]  # the larger one first
+        self.line = math.prod(task.counts[self.axis + 1 :])  # windows of a line that is not cut
+        self.plane = math.prod(self.made[0].packed) * self.width
+        together = self.together if self.channels else 1
+        self.channel = _skewed(together * self.plane, self.kind.width)
+        self.slots = together * self.kinds[0] * self.line  # one more is for what nobody reads
+        if self.positions and task.channels * self.channel <= 2 * CACHE:
+            self.block = task.channels
+        self.direct = self.positions and self.block == task.channels
+        self.boxes = -(-task.batch // self.together) * len(self.strips)
 
-    def _units(self) -> Any:
-        """The boxes."""
-        task, most = self.task, 1 << 62 if self.lanes == "channels" else 1
-        batch = -(-task.batch // self.kind.lanes) if self.samples else task.batch
+    def _cells(self) -> int:
+        """How many windows to work on at once."""
+        task = self.task
         cells = CACHE // (self.block * self.width)
         if not task.back:
             cells //= math.prod(axis.stride for axis in task.axes if axis.kernel > 1)
-        if self.lanes != "positions":
+        if not self.positions:
             cells = min(cells, max(64, WIDE // task.rows), 512)
-        work, windows = self._work() / task.groups / SETS, batch * math.prod(task.counts)
-        if work > CYCLES and not task.slopes:  # so that several threads have something to do
+        if not task.slopes and self._cycles() > CYCLES * SETS * task.groups:
+            # Enough boxes for several threads, but not so few windows that filters fill the time.
+            windows = -(-task.batch // self.together) * math.prod(task.counts)
             cells = min(cells, max(24, windows // SETS))
-        whole = max(axis.stride for axis in task.axes) if task.back else 1
-        return boxes(task.counts, batch, max(1, cells), whole, most)
+        return max(1, cells)
 
-    def _work(self) -> float:
-        """About how many cycles the task takes."""
+    def _cycles(self) -> float:
+        """About how many the task takes."""
         task = self.task
-        rows = _up(task.rows, self.kind.lanes) if self.lanes == "channels" else task.rows
+        rows = _up(task.rows, self.kind.lanes) if self.channels else task.rows
         sums = task.channels * task.taps / (task.strides if task.back else 1)
         windows = task.batch * task.groups * math.prod(task.counts)
         return windows * rows * (sums / 2 + 8) / self.kind.lanes
 
-    def _box(self, cut: int, lines: int) -> Box:
-        """The box of the first lines along one axis."""
+    def _box(self, lines: int) -> Box:
+        """The box of the first lines of a sample."""
         task, each = self.task, []
-        counts = tuple(lines if a == cut else n for a, n in enumerate(task.counts))
+        counts = tuple(lines if a == self.axis else n for a, n in enumerate(task.counts))
         for a, (axis, count) in enumerate(zip(task.axes, counts, strict=True)):
             if task.back:
                 each.append(axis.cells(count))
             else:
-                each.append(axis.windows(count, self.lanes == "positions" and a == 2))
+                each.append(axis.windows(count, together=self.positions and a == 2))
         return box(each, counts, tuple(axis.kernel for axis in task.axes))
 
     # The tables -----------------------------------------------------------------------------------
 
-    def _unit_rows(self) -> Any:
-        task, packed, kinds = self.task, self.largest, list(self.made)
-        height, width = task.image[1:]
-        for n0, n, axis, line, lines in self.units:
-            if self.samples:
-                n0, there = (
-                    n0 * self.kind.lanes,
-                    min(self.kind.lanes, task.batch - n0 * self.kind.lanes),
-                )
-            else:
-                there = n
+    def _strip_rows(self) -> list[int]:
+        task, packed, rows = self.task, self.made[0], []
+        (_, height, width), (_, lines, cells) = task.image, packed.packed
+        for first, count in self.strips:
             (z, planes, i), (y, high, j), (x, wide, k) = (
-                steps.inside(
-                    task.image[a], packed.size[a], packed.step[a], line * (a == axis), task.back
+                axis.inside(length, size, step, first * (a == self.axis), task.back)
+                for a, (axis, length, size, step) in enumerate(
+                    zip(task.axes, task.image, packed.size, packed.step, strict=True)
                 )
-                for a, steps in enumerate(task.axes)
             )
-            yield dict(
-                n0=n0, samples=there, kind=kinds.index((n, axis, lines)),
-                source=(z * height + y) * width + x,
-                target=(i * packed.packed[1] + j) * packed.packed[2],
-                left=k // packed.phases[2], phase=k % packed.phases[2], planes=planes, lines=high,
-                cells=wide, start=line * self.line[axis], windows=lines * self.line[axis],
+            row = dict(
+                kind=self.kinds.index(count), source=(z * height + y) * width + x,
+                target=(i * lines + j) * cells, left=k // packed.phases[2],
+                phase=k % packed.phases[2], planes=planes, lines=high, cells=wide,
+                start=first * self.line, windows=count * self.line,
             )  # fmt: skip
+            rows += [row[name] for name in Unit.NAMES]
+        return rows
 
     def _positions(self) -> dict[str, Any]:
-        ranges, exact, places, to, final, start = [], [], [], [], [], 0
-        for (n, axis, lines), made in self.made.items():
-            windows = lines * self.line[axis]
+        tables: dict[str, list[Any]] = {"place": [], "to": [], "final": []}
+        ranges, exact, start = [], [], 0
+        for lines, made in zip(self.kinds, self.made, strict=True):
             for part in made.parts:
-                place, cell = part.places, part.cells
-                if self.lanes == "channels":
-                    place = np.add.outer(np.arange(n) * (self.plane // self.width), place).ravel()
-                    cell = np.add.outer(np.arange(n) * windows, cell).ravel()
-                elif self.lanes == "positions":
-                    place, cell = (
-                        _vectors(a, self.task.counts[2], self.kind.lanes) for a in (place, cell)
-                    )
-                exact.append(len(place))
+                place, cell = self._of_part(part.places, part.cells, lines)
                 repeated = self._whole(len(place))
+                exact.append(len(place))
                 ranges += [start, start + len(repeated)]
                 start += len(repeated)
-                places.append(place[repeated] * self.width)
-                to.append(self._to(cell, repeated))
-                final.append(cell[repeated] * self.kind.size)
-        return dict(
-            range=ranges, count=exact, place=np.concatenate(places), to=np.concatenate(to),
-            final=np.concatenate(final) if self.lanes == "positions" else [],
-        )  # fmt: skip
+                tables["place"].append(place[repeated] * self.width)
+                tables["to"].append(self._to(cell, repeated))
+                tables["final"].append(cell[repeated] * self.kind.size)
+        joined = {name: np.concatenate(parts) for name, parts in tables.items()}
+        return {"range": ranges, "count": exact, **joined}
+
+    def _of_part(self, place: Any, cell: Any, lines: int) -> tuple[Any, Any]:
+        """Places and cells of all samples that are worked on at once, or those where vectors start."""
+        if self.channels:
+            samples = np.arange(self.together)
+            return (
+                np.add.outer(samples * (self.plane // self.width), place).ravel(),
+                np.add.outer(samples * lines * self.line, cell).ravel(),
+            )
+        if self.positions:
+            across = lines if self.axis == 2 else self.task.counts[2]
+            return tuple(_vectors(a, across, self.kind.lanes) for a in (place, cell))  # type: ignore[return-value]
+        return place, cell
 
     def _whole(self, n: int) -> Any:
         """Indices of n positions in whole blocks: the last one is repeated."""
-        step = self.kind.tall if self.lanes == "channels" else SPAN
-        return np.minimum(np.arange(_up(n, step)), n - 1) if n else np.zeros(0, int)
+        step = self.kind.tall if self.channels else SPAN
+        return np.minimum(np.arange(_up(n, step)), n - 1)
 
     def _to(self, cell: Any, repeated: Any) -> Any:
         if self.direct:
             return cell[repeated] * self.kind.size
-        if self.lanes == "positions":
+        if self.positions:
             return np.arange(len(repeated)) * self.kind.width
-        to = np.full(len(repeated), self.cells)  # the slot that nobody reads
+        to = np.full(len(repeated), self.slots)
         to[: len(cell)] = cell
-        return to * (self.panel if self.lanes == "channels" else self.kind.width)
+        return to * (self.panel if self.channels else self.kind.width)
 
     def _taps(self) -> dict[str, Any]:
         task, tap, shifts, sources, before = self.task, [], [], [], 0
         step = task.rows * task.taps if task.back else task.taps  # from channel to channel
-        for part in self.largest.parts:
+        blocks, channels = np.arange(self.block) * self.channel, np.arange(task.channels) * step
+        for part in self.made[0].parts:
             tap += [before, len(part.taps)]
             before += len(part.taps)
-            shifts.append(
-                np.add.outer(np.arange(self.block) * self.channel, part.shifts * self.width)
-            )
-            sources.append(np.add.outer(np.arange(task.channels) * step, part.taps))
-        ones = [] if self.lanes == "channels" else [self.block * self.channel]  # see `slopes.py`
+            shifts.append(np.add.outer(blocks, part.shifts * self.width).ravel())
+            sources.append(np.add.outer(channels, part.taps).ravel() * self.kind.size)
+        ones = [] if self.channels else [self.block * self.channel]  # see `slopes.py`
         margin = [0] * (self.kind.tall + SPAN)  # read by the last blocks, which are not full
-        return dict(
-            tap=tap, shift=np.concatenate([*map(np.ravel, shifts), ones, margin]),
-            source=np.concatenate([*map(np.ravel, sources)]) * self.kind.size,
-        )  # fmt: skip
+        return {
+            "tap": tap,
+            "shift": np.concatenate([*shifts, ones, margin]),
+            "source": np.concatenate(sources),
+        }
+
+    # The numbers ----------------------------------------------------------------------------------
 
     def plan(self) -> Plan:
-        task, kind, largest = self.task, self.kind, self.largest
-        tables = {
-            "unit": [row[name] for row in self._unit_rows() for name in Unit.NAMES],
-            **self._positions(),
-            **self._taps(),
-        }
-        if self.samples:
-            slots = self.cells + (not task.slopes)
-        elif task.slopes:
-            slots = max(tables["count"])
-        else:
-            slots = (
-                0
-                if self.direct or self.lanes == "channels"
-                else len(self._whole(max(tables["count"])))
-            )
-        parts, size = len(largest.parts), kind.size
-        blocks, splits, work = -(-task.channels // self.block), 1, self._work()
+        task, cycles = self.task, self._cycles()
+        tables = {"strip": self._strip_rows(), **self._positions(), **self._taps()}
+        blocks, splits, count = -(-task.channels // self.block), 1, task.groups * self.boxes
         if task.slopes:
-            least = SETS // (task.groups * blocks), int(work // CYCLES), len(self.units)
-            splits = max(1, min(least))
-        numbers = dict(
-            groups=task.groups, channels=task.channels, rows=task.rows, block=self.block,
-            taps=sum(len(part.taps) for part in largest.parts), boxes=len(self.units), parts=parts,
-            splits=splits, row=(task.taps if task.back else task.channels * task.taps) * size,
-            filters=task.rows * task.channels * task.taps * size,
-            run=1 if parts > 1 else task.taps if task.back else task.channels * task.taps,
-            image=math.prod(task.image) * size, result=math.prod(task.counts) * size,
-            cells=self.cells, height=task.image[1], width=task.image[2], over=largest.step[0],
-            down=largest.step[1], along=largest.step[2], phases=largest.phases[2],
-            lines=largest.packed[1], line=largest.packed[2], channel=self.channel,
-            sample=self.plane, packed=self.block * self.channel, cut=self.cut, slots=slots,
-            turned=_up(math.prod(task.image[1:]), 8) * kind.width if self.samples else 0,
-            across=task.counts[2],
-        )  # fmt: skip
+            most = SETS // (task.groups * blocks), int(cycles // CYCLES), self.boxes
+            splits = max(1, min(most))
+            count = task.groups * blocks * splits
+        numbers = {**self._of_filters(), **self._of_boxes(max(tables["count"])), "splits": splits}
         start = len(NAMES)
-        for name, table in tables.items():
-            numbers[name], start = start, start + len(table)
+        for name, entries in tables.items():
+            numbers[name], start = start, start + len(entries)
         head = [numbers[name] for name in NAMES]
         table = np.concatenate([head, *tables.values()]).astype(np.int64)
-        count = task.groups * (splits * blocks if task.slopes else len(self.units))
-        grain = max(1, int(CYCLES * count // work))
-        rows = 2 * kind.lanes
-        return Plan(table, self.lanes, count, grain, -(-task.rows // rows), rows, splits)
+        grain = max(1, int(CYCLES * count // cycles))
+        panel = 2 * self.kind.lanes
+        return Plan(table, self.lanes, count, grain, -(-task.rows // panel), panel, splits)
+
+    def _of_filters(self) -> dict[str, int]:
+        task, size, parts = self.task, self.kind.size, self.made[0].parts
+        if len(parts) > 1:
+            run = 1
+        else:
+            run = task.taps if task.back else task.channels * task.taps
+        return dict(
+            groups=task.groups, channels=task.channels, rows=task.rows, block=self.block,
+            taps=sum(len(part.taps) for part in parts), parts=len(parts), run=run,
+            row=(task.taps if task.back else task.channels * task.taps) * size,
+            filters=task.rows * task.channels * task.taps * size,
+        )  # fmt: skip
+
+    def _of_boxes(self, most: int) -> dict[str, int]:
+        """`most`: positions of a part."""
+        task, size, packed = self.task, self.kind.size, self.made[0]
+        if self.samples:
+            slots = self.slots + (not task.slopes)
+        elif task.slopes:
+            slots = most
+        else:
+            slots = 0 if self.channels or self.direct else len(self._whole(most))
+        plane = _up(math.prod(task.image[1:]), self.kind.lanes)
+        return dict(
+            batch=task.batch, together=self.together, strips=len(self.strips), boxes=self.boxes,
+            image=math.prod(task.image) * size, result=math.prod(task.counts) * size,
+            cells=self.slots, height=task.image[1], width=task.image[2], over=packed.step[0],
+            down=packed.step[1], along=packed.step[2], phases=packed.phases[2],
+            lines=packed.packed[1], line=packed.packed[2], channel=self.channel,
+            sample=self.plane, packed=self.block * self.channel,
+            turned=plane * self.kind.width if self.samples else 0, slots=slots,
+            across=task.counts[2],
+        )  # fmt: skip
 
 
 def _skewed(size: int, width: int) -> int:

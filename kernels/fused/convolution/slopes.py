@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...micro.tiles import SPAN, Table, gather, scatter, tile
+from ...micro.tiles import SPAN, Every, Table, gather, scatter, tile
 from ...micro.writer import Kind, Number, Writer
 from .loops import blocks
-from .packing import At, Unit, multiples, pack
+from .packing import At, Unit, pack
 
 __all__ = ["channel_slopes", "position_slopes"]
 
@@ -47,18 +47,12 @@ def channel_slopes(
     at, panel, wide, tall = At(f, plan), 2 * kind.width, 2 * kind.lanes, kind.tall
     rows, cells, number = at.rows, at.cells, (at.rows + (wide - 1)) // wide
     height = (at.block * at.taps + tall) * panel  # of a panel's sums; the last come to nothing
-    with f.scratch(
-        at.packed, cells * panel, number * height, number * panel, cells * 8, cells * 8, tall * 8,
-        16, kind.width, kind.width, kind.size,
-    ) as (packed, turned, sums, totals, dense, still, down, across, zeros, spare, one):  # fmt: skip
-        multiples(f, dense, cells, panel)
-        multiples(f, still, cells, 0)
-        multiples(f, down, tall, panel)
-        multiples(f, across, 2, kind.width)
+    sizes = at.packed, cells * panel, number * height, number * panel, kind.width, kind.width, 8
+    with f.scratch(*sizes) as (packed, turned, sums, totals, zeros, spare, one):
         f.put(one, f.constant(1, kind), kind)
         f.clear(zeros, kind.width)
         f.clear(packed, at.packed)
-        b = Table(turned, across, dense)
+        b = Table(turned, Every(kind.width), Every(panel))
         with f.loop(first, last) as u:
             task = _Task(f, at, u)
             f.clear(sums, number * height)
@@ -66,10 +60,8 @@ def channel_slopes(
             with f.loop(task.first, task.end) as i:
                 unit = Unit(f, at, i)
                 pack(f, kind, at, unit, x, task.group, task.c0, task.some, packed)
-                place, count = (
-                    at.table("place", at.entry("range", unit.kind * 2)),
-                    at.entry("count", unit.kind),
-                )
+                place = at.table("place", at.entry("range", unit.kind * 2))
+                count = unit.samples * unit.windows
                 with f.loop(0, number) as p:
                     _turn(f, kind, at, unit, g, task.group, p, turned, zeros)
                     to = sums + p * height
@@ -86,7 +78,7 @@ def channel_slopes(
                         with otherwise:
                             block_of(1)
                     with f.when(task.c0.equals(0)):
-                        a = Table(one, still, still)
+                        a = Table(one, Every(0), Every(0))
                         _add(f, kind, tile(f, kind, (1, 2), a, b, count),
                              lambda i, j: totals + p * panel + j * kind.width)  # fmt: skip
             with f.loop(0, rows, kind.lanes) as r:
@@ -123,12 +115,8 @@ def position_slopes(
     at = At(f, plan)
     rows, products, each = at.rows, at.block * at.taps, at.slots * kind.width
     columns = (products + SPAN) // SPAN * SPAN  # those of the ones, too; the rest come to nothing
-    with f.scratch(
-        at.packed + at.channel, rows * each, at.turned, rows * columns * kind.width, at.slots * 8,
-        32, kind.width,
-    ) as (packed, gradients, turned, sums, dense, down, zeros):  # fmt: skip
-        multiples(f, dense, at.slots, kind.width)
-        multiples(f, down, 4, each)
+    sizes = at.packed + at.channel, rows * each, at.turned, rows * columns * kind.width, kind.width
+    with f.scratch(*sizes) as (packed, gradients, turned, sums, zeros):
         f.clear(zeros, kind.width)
         f.clear(packed, at.packed)
         with f.loop(at.packed, at.packed + at.channel, kind.size) as place:
@@ -144,7 +132,7 @@ def position_slopes(
                 place = at.table("place", at.entry("range", unit.kind * 2))
 
                 def block_of(r: Number, shape: tuple[int, int]) -> None:
-                    a = Table(gradients + r * each, down, dense)
+                    a = Table(gradients + r * each, Every(each), Every(kind.width))
                     with f.loop(0, columns, shape[1]) as k:
                         b, count = (
                             Table(packed, at.table("shift", k), place),
@@ -173,7 +161,8 @@ def _spread_out(
 
     The last vector of a line overlaps the one before it, and has zeros there.
     """
-    image, across, size = at.groups * at.rows * at.result, at.across, kind.size
+    image, size = at.groups * at.rows * at.result, kind.size
+    across = f.least(at.across, unit.windows)
     source = g + unit.n0 * image + (group * at.rows + r) * at.result + unit.start * size
     whole, rest = across // kind.lanes * kind.width, across % kind.lanes
     with f.either(at.turned > 0) as (then, otherwise):

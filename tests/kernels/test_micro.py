@@ -1,0 +1,164 @@
+"""Loops that are written in LLVM's code: operators, blocks of sums, rearranging, running."""
+
+from __future__ import annotations
+
+import micro_loops
+import numpy as np
+import pytest
+
+from tinygrad_opt.kernels import micro
+from tinygrad_opt.kernels.compiler import cache
+from tinygrad_opt.kernels.micro import tiles
+from tinygrad_opt.kernels.micro.tiles import Registers
+
+WIDTHS = {"own": None, "SSE": Registers(16, 16), "AVX-512": Registers(64, 32)}
+
+
+@pytest.fixture(params=WIDTHS)
+def _width(request, monkeypatch):
+    """Vectors of other widths: LLVM makes of them what this processor has."""
+    with pytest.MonkeyPatch.context() as patch:
+        if WIDTHS[request.param] is not None:
+            patch.setattr(micro, "registers", lambda: WIDTHS[request.param])
+        for remembered in (micro.kind_of, micro.loops):
+            remembered.cache_clear()
+        yield
+    for remembered in (micro.kind_of, micro.loops):
+        remembered.cache_clear()
+
+
+def run(write, dtype, plan, *arrays):
+    micro.loops(write, np.dtype(dtype).char)(1, 1, np.array(plan, np.int64).ravel(), *arrays)
+
+
+def normal(*shape, dtype):
+    return np.random.default_rng(0).standard_normal(shape).astype(dtype)
+
+
+def test_operators_write_what_they_say():
+    to = np.zeros(12, np.int64)
+    micro.loops(micro_loops.arithmetic, "f")(12, 5, np.array([4]), *[np.zeros(1)] * 3, to)
+    usual = [(3 + i * 5 - 2) // 4 + i % 4 + (100 - i) for i in range(12)]
+    expected = [usual[0], usual[1], -1, 500, 400, *(min(usual[i], 90) for i in (5, 6, 7))]
+    assert to.tolist() == [*expected, 6, 8, 8, 10]
+
+
+@pytest.mark.parametrize("count", [0, 1, 9])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["tall_tile", "flat_tile", "tile_of_vectors"])
+@pytest.mark.usefixtures("_width")
+def test_blocks_of_sums(name, dtype, count):
+    kind = micro.kind_of(np.dtype(dtype).char)
+    rows, vectors = {"tall_tile": (kind.tall, 2), "flat_tile": (2, 6), "tile_of_vectors": (4, 3)}[
+        name
+    ]
+    spread, rng = name != "tile_of_vectors", np.random.default_rng(1)
+    a = normal(500, dtype=dtype)
+    b = normal(500, dtype=dtype)
+    row, step_a, column, step_b = (
+        rng.integers(0, 200, n) for n in (rows, count, vectors, count)
+    )  # fmt: skip
+    to = np.full((rows, vectors, kind.lanes), np.nan, dtype)
+    offsets = np.concatenate([row, step_a, column, step_b]) * kind.size
+    run(getattr(micro_loops, name), dtype, [count, *offsets], a, b, to[:0], to)
+    lanes = np.arange(kind.lanes)
+    left = a[(row[:, None] + step_a)[:, :, None] + (0 * lanes if spread else lanes)]
+    right = b[(column[:, None] + step_b)[:, :, None] + lanes]
+    expected = np.einsum("ikl,jkl->ijl", left.astype(float), right.astype(float))
+    np.testing.assert_allclose(to, expected, rtol=0, atol=2e-6 if dtype == "float32" else 1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_of_matrices_need_no_tables(dtype):
+    lanes = micro.kind_of(np.dtype(dtype).char).lanes
+    a, b = normal(3, 7, dtype=dtype), normal(7, 2 * lanes, dtype=dtype)
+    to = np.empty((3, 2 * lanes), dtype)
+    run(micro_loops.even_tile, dtype, [7], a, b, to[:0], to)
+    np.testing.assert_allclose(to, a @ b, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 16, 21, 35])
+@pytest.mark.parametrize("missing", [0, 1, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.usefixtures("_width")
+def test_rows_become_columns_and_back(dtype, missing, count):
+    kind = micro.kind_of(np.dtype(dtype).char)
+    rows = max(1, kind.lanes - missing)
+    x, zeros = normal(rows, count + 2, dtype=dtype), np.zeros(kind.lanes, dtype)
+    to = np.full((count, kind.lanes + 3), 7, dtype)
+    plan = [x.strides[0], rows, count, to.strides[0]]
+    run(micro_loops.gathered, dtype, plan, x, zeros, to[:0], to)
+    np.testing.assert_array_equal(to[:, :rows], x[:, :count].T)
+    assert not to[:, rows : kind.lanes].any()
+    assert (to[:, kind.lanes :] == 7).all()
+    back = np.full((rows, count + 1), 7, dtype)
+    plan = [to.strides[0], rows, count, back.strides[0]]
+    run(micro_loops.scattered, dtype, plan, to, zeros, to[:0], back)
+    np.testing.assert_array_equal(back[:, :count], x[:, :count])
+    assert (back[:, count:] == 7).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 8, 9, 16, 23])
+@pytest.mark.parametrize(("ways", "first"), [(1, 0), (2, 0), (2, 1), (3, 0), (3, 2), (5, 4)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_lines_are_dealt_out_and_collected(dtype, ways, first, count):
+    x = normal(count, dtype=dtype)
+    to = np.full((ways, 30), 7, dtype)
+    expected = to.copy()
+    for k, value in enumerate(x):
+        expected[(first + k) % ways, (first + k) // ways] = value
+    plan = [count, first, ways, to.strides[0]]
+    run(micro_loops.dealt, dtype, plan, x, x[:0], x[:0], to)
+    np.testing.assert_array_equal(to, expected)
+    back = np.full(count + 1, 7, dtype)
+    run(micro_loops.collected, dtype, plan, to, x[:0], x[:0], back)
+    np.testing.assert_array_equal(back, [*x, 7])
+    back[:] = 7
+    run(micro_loops.copied, dtype, [count], x, x[:0], x[:0], back)
+    np.testing.assert_array_equal(back, [*x, 7])
+
+
+@pytest.mark.parametrize(
+    ("machine", "features", "expected"),
+    [
+        ("x86_64-unknown-linux-gnu", "+sse2,+avx2,+avx512f", (64, 32)),
+        ("x86_64-unknown-linux-gnu", "+sse2,+avx2,-avx512f", (32, 16)),
+        ("x86_64-apple-darwin", "", (16, 16)),
+        ("arm64-apple-darwin", "+neon", (16, 32)),
+        ("aarch64-unknown-linux-gnu", "", (16, 32)),
+        ("ppc64le-unknown-linux-gnu", "+altivec", (16, 16)),
+    ],
+)
+def test_registers_of_processors(machine, features, expected, monkeypatch):
+    class Codegen:
+        def magic_tuple(self):
+            return machine, "some", features
+
+    monkeypatch.setattr(tiles.cpu_target.target_context, "codegen", Codegen)
+    assert tiles.registers.__wrapped__() == expected
+
+
+@pytest.mark.parametrize("width", [16, 32, 64])
+@pytest.mark.parametrize("registers", [16, 32])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_blocks_have_room_in_the_registers(dtype, width, registers):
+    kind = micro.Kind(dtype, width, registers)
+    for rows, vectors in [(kind.tall, 2), (kind.tall, 1), (4, 3), *kind.flat]:
+        assert rows * vectors + min(rows, vectors) + 1 <= registers
+    assert all(tiles.SPAN % vectors == 0 for _, vectors in kind.flat)
+
+
+def test_a_change_of_the_source_is_another_kernel(monkeypatch):
+    texts = []
+    monkeypatch.setattr(cache, "load", lambda name, render: texts.append(render(True)) or Loaded)
+    for source in ("one", "two"):
+        monkeypatch.setattr(micro, "_source", lambda module, source=source: source)
+        micro.loops.__wrapped__(micro_loops.copied, "f")
+    assert texts[0] != texts[1]
+    assert texts[0].replace("Of one.", "Of two.") == texts[1]
+    assert "{" not in texts[0]
+    compile(texts[0], "copied", "exec")
+
+
+class Loaded:
+    address = 0
