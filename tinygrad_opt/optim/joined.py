@@ -1,4 +1,4 @@
-"""Two lists of tensors as few pairs of long vectors: what is done to each pair, done to all at once.
+"""Two lists of tensors as few pairs of long vectors: what is done to a pair, done to all at once.
 
 The parameters of a model lie end to end in its optimizer's buffers (`flat.py`). Those of a copy are
 laid in the same order here, where nobody looks at their memory.
