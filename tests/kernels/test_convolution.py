@@ -252,8 +252,9 @@ def test_what_is_chosen():
 
 
 def test_plans_do_not_depend_on_threads():
-    before, key = threads.get_num_threads(), (8, 1, 16, 16, (1, 30, 30), (1, 3, 3), (1, 28, 28), ONES,
-                                              ZEROS, ONES, "f")  # fmt: skip
+    before = threads.get_num_threads()
+    shape = 8, 1, 16, 16, (1, 30, 30), (1, 3, 3), (1, 28, 28)
+    key = *shape, ONES, ZEROS, ONES, "f"
     tables = []
     try:
         for number in (1, before):
