@@ -145,9 +145,9 @@ def _pairs(
     """The parameters (and buffers) of both; `memory`, if given, has looked at them."""
     mine, theirs = list(averaged.parameters()), list(model.parameters())
     if buffers:
-        mine += averaged.buffers()
-        theirs += model.buffers()
-    if memory is not None and len(mine) == len(theirs) and memory.are(mine, theirs):
+        mine += averaged.buffers()  # type: ignore[arg-type]
+        theirs += model.buffers()  # type: ignore[arg-type]
+    if memory is not None and len(mine) == len(theirs) and memory.are(mine, theirs):  # type: ignore[arg-type]
         return mine, theirs
     if [x.shape for x in mine] != [x.shape for x in theirs]:
         raise ValueError(
@@ -155,7 +155,7 @@ def _pairs(
             f"{len(theirs)} tensors against {len(mine)}, or of other shapes"
         )
     if memory is not None:
-        memory.look(mine, theirs)
+        memory.look(mine, theirs)  # type: ignore[arg-type]
     return mine, theirs
 
 

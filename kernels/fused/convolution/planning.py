@@ -77,7 +77,7 @@ class Plan(NamedTuple):
 
     table: Any
     lanes: str  # "channels", "positions" or "samples"
-    count: int  # what the loops run over
+    count: int  # what the loops run over  # type: ignore[assignment]
     grain: int  # how much of it at once
     panels: int  # of a group's filters, for "channels"
     panel: int  # rows of a panel
@@ -234,7 +234,7 @@ class _Draft:
             )
         if self.positions:
             across = lines if self.axis == 2 else self.task.counts[2]
-            return tuple(_vectors(a, across, self.kind.lanes) for a in (place, cell))  # type: ignore[return-value]
+            return tuple(_vectors(a, across, self.kind.lanes) for a in (place, cell))
         return place, cell
 
     def _whole(self, n: int) -> Any:

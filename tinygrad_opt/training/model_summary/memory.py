@@ -80,7 +80,8 @@ def _parts(value: Any) -> Iterable[Any]:
         return _captured(value)
     if isinstance(value, (Node, Module, ModuleType, type)):  # other Nodes come by themselves
         return ()
-    return getattr(value, "__dict__", {}).values()
+    held = getattr(value, "__dict__", None)  # some make up an attribute of any name
+    return held.values() if isinstance(held, dict) else ()
 
 
 def _captured(function: FunctionType) -> list[Any]:
