@@ -77,7 +77,7 @@ class Plan(NamedTuple):
 
     table: Any
     lanes: str  # "channels", "positions" or "samples"
-    count: int  # what the loops run over  # type: ignore[assignment]
+    count: int  # type: ignore[assignment]
     grain: int  # how much of it at once
     panels: int  # of a group's filters, for "channels"
     panel: int  # rows of a panel

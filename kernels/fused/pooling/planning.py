@@ -50,7 +50,7 @@ class Plan(NamedTuple):
     """A table for the loops, and what their caller needs of it."""
 
     table: Any
-    count: int  # of batches of images  # type: ignore[assignment]
+    count: int  # type: ignore[assignment]
     grain: int  # batches of what one thread does at once
     slots: Any  # for each slot, which window of an image it is; -1: none
     first: Any  # for each slot the first tap that lies in the image, or NONE

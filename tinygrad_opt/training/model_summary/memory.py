@@ -60,6 +60,8 @@ def _arrays(held: Any) -> Iterator[Any]:
         value = waiting.pop()
         if isinstance(value, Variable):
             value = value.array
+        if type(value).__module__.startswith(("llvmlite.", "numba.")):
+            continue  # a compiled kernel holds no results
         if hasattr(value, "strides") and hasattr(value, "nbytes"):
             yield value
         elif id(value) not in visited:
