@@ -42,7 +42,7 @@ is beyond the type's largest number may still leave v finite, and an infinite v 
 its steps zero, where `v + omb * (g * g - v)` would be infinity minus infinity, NaN for ever.
 """
 
-from . import textbook, threads
+from . import bfloat16, textbook, threads
 from .adam import adabelief, adam, adam_amsgrad, adamax, adan, adopt, nadam, radam_start
 from .adaptive import (
     adadelta,
@@ -93,6 +93,7 @@ __all__ = [
     "asgd",
     "average",
     "average_square",
+    "bfloat16",
     "cautious",
     "dot",
     "lars",

@@ -13,6 +13,7 @@ import numpy as np
 from . import pool, threads
 from .compiler import cache
 from .compiler.arguments import (
+    WORDS,
     check_launch,
     checked_dtype,
     is_device_array,
@@ -67,6 +68,7 @@ class UpdateRule:
         self._kernels = {
             "serial": self._serial, "parallel": self._parallel, "parts": self._parts, "cuda": {},
         }  # fmt: skip
+        self._narrow: dict[Target, Any] = {}  # with states of 16 bits
         self._on_device: dict[int, Any] = {}  # by the id of a launch's first array: the same again
         self._inspected: dict[np.dtype[Any], Any] = {}
         self._compiling = threading.Lock()
@@ -184,6 +186,43 @@ class UpdateRule:
             own = [float(c[k]) if hasattr(c, "__len__") else c for c in coefficients]
             self.launch([array[a:b] for array in arrays], own)
 
+    def launch_bfloat16(
+        self, arrays: Sequence[Any], coefficients: Sequence[float], key: int, origin: int = 0
+    ) -> None:
+        """As `launch`, with states of 16 bits, which are rounded at random: see `bfloat16`.
+
+        Args:
+            arrays: parameter and gradient, float32; states, uint16.
+            coefficients: as for `launch`.
+            key: 32 random bits of this step, from `bfloat16.key_of`.
+            origin: the place of the first element in the vector that these are a part of.
+
+        Raises:
+            TypeError, ValueError: as `launch`.
+        """
+        if len(arrays) != self._array_count or len(coefficients) != self._coefficient_count:
+            self._check(arrays, coefficients, narrow=True)
+        first = arrays[0]
+        if not isinstance(first, np.ndarray):
+            self._launch_bfloat16_on_device(arrays, coefficients, key, origin)
+            return
+        target: Target = "parallel" if first.size >= threads.threshold else "serial"
+        try:
+            kernel = self._narrow.get(target) or self._narrow_kernel(target)
+            kernel(*arrays, *coefficients, key, origin)
+        except (TypeError, ValueError):
+            self._check(arrays, coefficients, narrow=True)
+            raise
+
+    def _launch_bfloat16_on_device(
+        self, arrays: Sequence[Any], coefficients: Sequence[float], key: int, origin: int
+    ) -> None:
+        self._check(arrays, coefficients, narrow=True)
+        from .compiler import cuda
+
+        kernel = self._narrow.get("cuda") or self._narrow_kernel("cuda")
+        cuda.launch_words(kernel, arrays, coefficients, key, origin)
+
     def reference(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
         """Do what `launch` does in plain Python, element by element: the oracle of the tests.
 
@@ -203,21 +242,25 @@ class UpdateRule:
                 for array, value in zip(written, values, strict=True):
                     array[i] = value
 
-    def source(self, target: str = "cpu", dtype: Any = np.float32) -> str:
+    def source(self, target: str = "cpu", dtype: Any = np.float32, narrow: bool = False) -> str:
         """Return the text of the generated kernel.
 
         Args:
             target: "cpu" or "serial" (the same), "parallel", "parts" or "cuda".
             dtype: float32 or float64.
+            narrow: the kernel of `launch_bfloat16`, float32; not of "parts".
 
         Raises:
-            ValueError: `target` is none of these.
+            ValueError: `target` is none of these, or there is no such kernel of 16 bits.
         """
         if target not in _TARGETS:
             raise ValueError(
                 f"{self.name}: target must be one of {', '.join(_TARGETS)}, got {target!r}"
             )
-        return render(self._rule, _TARGETS[target], checked_dtype(self.name, dtype).name)
+        dtype = checked_dtype(self.name, dtype)
+        if narrow and (target == "parts" or dtype != np.float32):
+            raise ValueError(f"{self.name}: states of 16 bits go with float32, and not with parts")
+        return render(self._rule, _TARGETS[target], dtype.name, narrow=narrow)
 
     def llvm(self, dtype: Any = np.float32) -> str:
         """Return the optimised LLVM of the serial kernel."""
@@ -227,13 +270,16 @@ class UpdateRule:
         """Return the serial kernel in this processor's assembly."""
         return next(iter(self._inspectable(dtype).inspect_asm().values()))
 
-    def ptx(self, dtype: Any = np.float32, cc: tuple[int, int] = (8, 0)) -> str:
+    def ptx(
+        self, dtype: Any = np.float32, cc: tuple[int, int] = (8, 0), narrow: bool = False
+    ) -> str:
         """Return the PTX for compute capability `cc`; no GPU is needed, numba-cuda is."""
         from .compiler import cuda
 
         dtype = checked_dtype(self.name, dtype)
-        kernel = self._kernel("cuda", dtype)
-        return cuda.ptx(kernel, self._array_count, self._coefficient_count, dtype, cc)
+        kernel = self._narrow_kernel("cuda") if narrow else self._kernel("cuda", dtype)
+        counts = self._array_count, self._coefficient_count
+        return cuda.ptx(kernel, *counts, dtype, cc, narrow)
 
     def _inspectable(self, dtype: Any) -> Any:
         """Return the serial kernel compiled anew: what comes from the disk cache has no LLVM."""
@@ -263,6 +309,23 @@ class UpdateRule:
                 kernels[dtype] = kernel
             return kernels[dtype]
 
+    def _narrow_kernel(self, target: Target) -> Any:
+        """As `_kernel`, with states of 16 bits."""
+        with self._compiling:
+            if target not in self._narrow:
+                load = pool.load if target == "parallel" else cache.load
+                kernel = load(
+                    function_name(self._rule, target, narrow=True),
+                    lambda on_disk: render(self._rule, target, "float32", on_disk, narrow=True),
+                    _cuda_compiler() if target == "cuda" else "",
+                )
+                if target != "cuda":
+                    words = [np.empty(0, WORDS[0].newbyteorder()) for _ in self.states]
+                    rest = [*words, *[0.0] * self._coefficient_count, 0, 0]
+                    refuse_other_byte_order(kernel, 2, rest, np.float32)
+                self._narrow[target] = kernel
+            return self._narrow[target]
+
     def _launch_on_device(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
         known = self._on_device.get(id(arrays[0]))  # of a step over the arrays of the last one
         if known is not None and known(arrays, coefficients):
@@ -281,8 +344,10 @@ class UpdateRule:
             self._check(arrays, coefficients)
             raise
 
-    def _check(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
-        check_launch(self.name, self._array_names, arrays, self.coefficients, coefficients)
+    def _check(
+        self, arrays: Sequence[Any], coefficients: Sequence[float], narrow: bool = False
+    ) -> None:
+        check_launch(self.name, self._array_names, arrays, self.coefficients, coefficients, narrow)
 
 
 def _cuda_compiler() -> str:

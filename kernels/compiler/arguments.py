@@ -10,6 +10,7 @@ import numpy as np
 
 _LARGEST = int(np.finfo(np.float64).max)
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+WORDS = (np.dtype(np.uint16),)  # of bfloat16
 
 
 def refuse_other_byte_order(kernel: Any, arrays: int, rest: Sequence[Any], dtype: Any) -> None:
@@ -39,12 +40,12 @@ def checked_dtype(rule: str, dtype: Any) -> np.dtype[Any]:
     return dtype
 
 
-def check_array(what: str, array: Any) -> None:
-    """TypeError unless `array` is a 1-D, contiguous NumPy or device array of floats."""
+def check_array(what: str, array: Any, dtypes: tuple[np.dtype[Any], ...] = DTYPES) -> None:
+    """TypeError unless `array` is a 1-D, contiguous NumPy or device array of one of `dtypes`."""
     if not isinstance(array, np.ndarray) and not is_device_array(array):
         raise TypeError(f"{what} must be a NumPy or CuPy array, got {type(array).__name__}")
-    if array.dtype not in DTYPES:
-        raise TypeError(f"{what} must be float32 or float64, got {array.dtype}")
+    if array.dtype not in dtypes:
+        raise TypeError(f"{what} must be {' or '.join(map(str, dtypes))}, got {array.dtype}")
     if array.ndim != 1:
         raise TypeError(f"{what} must have one dimension, got shape {tuple(array.shape)}")
     if array.size > 1 and array.strides[0] != array.dtype.itemsize:
@@ -57,8 +58,12 @@ def check_launch(
     arrays: Sequence[Any],
     scalars: Sequence[str],
     coefficients: Sequence[Any],
+    narrow: bool = False,
 ) -> None:
-    """Raise the error that names the first fault in the arguments of a launch, if there is one."""
+    """Raise the error that names the first fault in the arguments of a launch, if there is one.
+
+    `narrow`: all arrays after the second are words of 16 bits, and the first two float32.
+    """
     if len(arrays) != len(names):
         raise ValueError(
             f"{rule}: expected {len(names)} arrays ({', '.join(names)}), got {len(arrays)}"
@@ -69,11 +74,12 @@ def check_launch(
             f"got {len(coefficients)}"
         )
     first = arrays[0]
-    for name, array in zip(names, arrays, strict=True):
-        check_array(f"{rule}: {name}", array)
+    kinds = [DTYPES[:1]] * 2 + [WORDS] * (len(arrays) - 2) if narrow else [DTYPES] * len(arrays)
+    for name, array, dtypes in zip(names, arrays, kinds, strict=True):
+        check_array(f"{rule}: {name}", array, dtypes)
         if is_device_array(array) != is_device_array(first):
             raise TypeError(f"{rule}: {names[0]} and {name} are on different devices")
-        if array.dtype != first.dtype:
+        if array.dtype != first.dtype and not narrow:
             raise TypeError(
                 f"{rule}: arrays must have one dtype, but {names[0]} is {first.dtype} "
                 f"and {name} is {array.dtype}"

@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Literal
 
-from . import denormals
+from . import denormals, words
 from .lower import RESERVED, fresh, lower
 from .syntax import Rule
 
@@ -28,7 +28,7 @@ _SERIAL = """\
 import math
 
 from numba import njit
-from numpy import {dtype}, uint32
+from numpy import {imported}
 {functions}
 {prelude}
 @njit(
@@ -52,7 +52,7 @@ _PARALLEL = """\
 import math
 
 from numba import njit
-from numpy import {dtype}, uint32
+from numpy import {imported}
 {functions}
 from tinygrad_opt.kernels.pool import split
 
@@ -85,7 +85,7 @@ _PARTS = """\
 import math
 
 from numba import njit
-from numpy import {dtype}, uint32
+from numpy import {imported}
 
 from tinygrad_opt.kernels.pool import split
 
@@ -141,8 +141,8 @@ _CUDA = """\
 import math
 
 from numba import cuda
-from numpy import {dtype}, uint64
-
+from numpy import {imported}
+{device}
 
 @cuda.jit(cache={cache})
 def {function}({parameters}):
@@ -176,18 +176,20 @@ def functions_import(lines: Sequence[str]) -> str:
     return f"\nfrom tinygrad_opt.kernels.functions import {imported}\n"
 
 
-def function_name(rule: Rule, target: Target) -> str:
+def function_name(rule: Rule, target: Target, narrow: bool = False) -> str:
     """Return the name of the function in the text, and of its file: `adam_parallel`."""
-    return f"{rule.name}_{target}"
+    return f"{rule.name}_bfloat16_{target}" if narrow else f"{rule.name}_{target}"
 
 
-def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
+def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: bool = False) -> str:
     """Return the whole text of one kernel; `dtype` is "float32" or "float64".
 
     The kernel takes one array per parameter, gradient and state, then the coefficients. `cache`
-    asks Numba for its disk cache, which needs the text to lie in a file.
+    asks Numba for its disk cache, which needs the text to lie in a file. `narrow`: the states are
+    bfloat16 words, and after the coefficients come a key and the place of the first element.
     """
-    lowered = lower(rule, dtype, target == "cuda")
+    on_device = target == "cuda"
+    lowered = lower(rule, dtype, on_device)
     taken = rule.variables | set(lowered.names.values()) | RESERVED
 
     def new(name: str) -> str:
@@ -197,7 +199,9 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
 
     index, size, step, mode, threads = map(new, ("i", "size", "step", "mode", "threads"))
     part, begin, end, update = map(new, ("part", "begin", "end", "update"))
-    bounds, table, grain, stop, k = map(new, ("bounds", "table", "grain", "stop", "k"))
+    bounds, table, grain, stop, which = map(new, ("bounds", "table", "grain", "stop", "k"))
+    key, origin = map(new, ("key", "origin"))
+    random = [new("random"), new("up")]
     elements = rule.arguments[: 2 + len(rule.states)]
     array = {name: new(f"{name}_array") for name in elements}
     # What a rule assigns must not outlive the element: it gets its own copy of such a coefficient.
@@ -214,30 +218,39 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
     else:
         results = list(lowered.outputs)
 
-    def loads(place: str, into: dict[str, str]) -> list[str]:
-        return [f"{into[name]} = {array[name]}[{place}]" for name in elements]
+    def read(name: str, value: str) -> str:
+        return words.load(value, on_device) if narrow and name in rule.states else value
 
     def stores(place: str) -> list[str]:
-        return [f"{array[n]}[{place}] = {r}" for n, r in zip(written, results, strict=True)]
+        targets = [f"{array[n]}[{place}]" for n in written]
+        if not narrow:
+            return [f"{t} = {r}" for t, r in zip(targets, results, strict=True)]
+        place = f"{origin} + {place}"
+        rounded = words.stores(targets[1:], results[1:], place, key, random, on_device)
+        return [f"{targets[0]} = {results[0]}", *rounded]
 
     first, rest = [], []  # of a tile: its loads, then the update of each of its elements
-    for k in range(ahead(dtype) if target == "cuda" else 0):  # type: ignore[assignment]
+    for k in range(ahead(dtype) if on_device else 0):
         place = f"{index} + uint64({k}) * {threads}"
         loaded = {name: new(f"{name}_{k}") for name in elements}
-        first += loads(place, loaded)
-        rest += [f"{lowered.names[name]} = {loaded[name]}" for name in elements]
+        first += [f"{loaded[name]} = {array[name]}[{place}]" for name in elements]
+        rest += [f"{lowered.names[name]} = {read(name, loaded[name])}" for name in elements]
         rest += lines + stores(place)
-    body = loads(index, lowered.names) + lines + stores(index)
+    body = [f"{lowered.names[n]} = {read(n, f'{array[n]}[{index}]')}" for n in elements]
+    body += lines + stores(index)
 
-    scalars = [given[name] for name in rule.coefficients]
+    scalars = [given[name] for name in rule.coefficients] + ([key, origin] if narrow else [])
+    slices = [f"    {name} = {name}[{begin}:{end}]" for name in array.values()]
+    slices += [f"    {origin} += {begin}"] if narrow else []
     return _TEXTS[target].format(
         origin=rule.origin,
-        dtype=dtype,
-        signature=_signature(dtype, len(array), len(scalars), target),
+        imported=_imported(dtype, target, narrow),
+        device=words.IMPORTS_ON_DEVICE if narrow else "",
+        signature=_signature(dtype, rule, target, narrow),
         cache=cache,
         functions=functions_import(lines),
         prelude=denormals.PRELUDE if denormals.X86 else "",
-        function=function_name(rule, target),
+        function=function_name(rule, target, narrow),
         parameters=", ".join([*array.values(), *scalars]),
         enter=denormals.ENTER.format(mode=mode),
         leave=denormals.LEAVE.format(mode=mode),
@@ -253,28 +266,39 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         part=part,
         begin=begin,
         end=end,
-        slices="\n".join(f"    {name} = {name}[{begin}:{end}]" for name in array.values()),
+        slices="\n".join(slices),
         body=_indented(body),
         update=update,
         bounds=bounds,
         table=table,
         grain=grain,
         stop=stop,
-        k=k,
-        count=len(scalars),
+        k=which,
+        count=len(rule.coefficients),
         arrays=", ".join(array.values()),
         piece="\n".join(
             [f"{' ' * 16}{name}[{begin}:{stop}]," for name in array.values()]
-            + [f"{' ' * 16}{table}[{k}, {j}]," for j in range(len(scalars))]
+            + [f"{' ' * 16}{table}[{which}, {j}]," for j in range(len(rule.coefficients))]
         ),
     )
 
 
-def _signature(dtype: str, arrays: int, scalars: int, target: Target) -> str:
+def _imported(dtype: str, target: Target, narrow: bool) -> str:
+    """Return the names of types in a text."""
+    if narrow:
+        return words.TYPES
+    return f"{dtype}, {'uint64' if target == 'cuda' else 'uint32'}"
+
+
+def _signature(dtype: str, rule: Rule, target: Target, narrow: bool) -> str:
     """Return `"void(float32[::1], float32)",` in lines of at most 100 columns."""
     # The C-contiguous `::1` lets the compiler load and store whole SIMD registers.
-    rest = ["int64[::1]", f"{dtype}[:, ::1]", "int64"] if target == "parts" else [dtype] * scalars
-    types = ", ".join([f"{dtype}[::1]"] * arrays + rest)
+    rest = [dtype] * len(rule.coefficients) + (["uint32", "int64"] if narrow else [])
+    if target == "parts":
+        rest = ["int64[::1]", f"{dtype}[:, ::1]", "int64"]
+    state = "uint16" if narrow else dtype
+    arrays = [dtype, dtype] + [state] * len(rule.states)
+    types = ", ".join([f"{element}[::1]" for element in arrays] + rest)
     lines = textwrap.wrap(f"void({types})", 90)
     return "\n".join(f'    "{line} "' for line in lines).removesuffix(' "') + '",'
 

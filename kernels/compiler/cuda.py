@@ -54,6 +54,19 @@ with _numpy_as_numba_cuda_knows_it():
 
     importlib.import_module("numba.cuda.np.arrayobj")  # or the first compilation would do it
 
+if cuda.config.ENABLE_CUDASIM:  # type: ignore[attr-defined]
+
+    def int_as_float(word: Any) -> Any:
+        """Return the float32 number of these bits."""
+        return np.uint32(word).view(np.float32)
+
+    def float_as_int(value: Any) -> Any:
+        """Return the bits of a float32 number."""
+        return np.float32(value).view(np.uint32)
+
+else:
+    from numba.cuda.libdevice import float_as_int, int_as_float  # noqa: F401  kernels import them
+
 _handles: dict[int, tuple[weakref.ref[Any], Any]] = {}
 _packed: dict[tuple[Any, Any], Packed | None] = {}  # by kernel and dtype; None: Numba launches it
 
@@ -146,7 +159,22 @@ def launch_over(
     kernel[blocks, threads, _stream(arrays[0])](*flat, *given)
 
 
-_TYPES: dict[str, Any] = {"f": numba.float32, "d": numba.float64, "q": numba.int64}
+def launch_words(
+    kernel: Any, arrays: Sequence[Any], coefficients: Sequence[float], key: int, origin: int
+) -> None:
+    """As `launch`, of a kernel whose states are words of 16 bits."""
+    first = arrays[0]
+    if first.size == 0:
+        return
+    letters, kinds = "ff" + "H" * (len(arrays) - 2), "f" * len(coefficients) + "IQ"
+    scalars = [*map(np.float32, coefficients), np.uint32(key), np.uint64(origin)]
+    launch_over(kernel, letters, kinds, arrays, scalars, _blocks(first), BLOCK)
+
+
+_TYPES: dict[str, Any] = {
+    "f": numba.float32, "d": numba.float64, "q": numba.int64,
+    "H": numba.uint16, "I": numba.uint32, "Q": numba.uint64,
+}  # fmt: skip
 
 
 def hold(held: dict[int, Any], arrays: Sequence[Any], packed: Packed) -> None:
@@ -185,11 +213,18 @@ def _types(arrays: int, scalars: int, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     return (element[::1],) * arrays + (element,) * scalars
 
 
-def ptx(function: Any, count: int, scalars: int, dtype: np.dtype[Any], cc: tuple[int, int]) -> str:
-    """Return the PTX of a kernel of `count` arrays for compute capability `cc`; needs no GPU."""
+def ptx(
+    function: Any, arrays: int, scalars: int, dtype: np.dtype[Any], cc: tuple[int, int],
+    narrow: bool = False,
+) -> str:  # fmt: skip
+    """Return the PTX of a kernel for compute capability `cc`; needs no GPU."""
     if getattr(cuda, "compile_ptx", None) is None:  # the simulator
         raise RuntimeError("ptx needs the real compiler: unset NUMBA_ENABLE_CUDASIM")
-    text, _ = cuda.compile_ptx(function.py_func, _types(count, scalars, dtype), cc=cc)
+    types = _types(arrays, scalars, dtype)
+    if narrow:
+        words = (numba.uint16[::1],) * (arrays - 2)
+        types = (*types[:2], *words, *types[arrays:], numba.uint32, numba.uint64)
+    text, _ = cuda.compile_ptx(function.py_func, types, cc=cc)
     return str(text)
 
 

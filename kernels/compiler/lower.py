@@ -18,29 +18,34 @@ from typing import Any, Literal, NoReturn, cast
 import numpy as np
 
 from .. import functions
+from . import words
 from .syntax import FUNCTIONS, Rule, RuleError
 
 Kind = Literal["number", "bool", "constant"]
 
 # Names that the generated text uses itself: a rule's variable of that name gets an underscore.
-RESERVED = frozenset(
-    {
-        "math",
-        "abs",
-        "min",
-        "max",
-        "range",
-        "split",
-        "njit",
-        "cuda",
-        "float32",
-        "float64",
-        "uint32",
-        "uint64",
-        "exchange_mode",
-        "ValueError",
-    }
-) | {f"vector_{name}" for name in functions.__all__}
+RESERVED = (
+    frozenset(
+        {
+            "math",
+            "abs",
+            "min",
+            "max",
+            "range",
+            "split",
+            "njit",
+            "cuda",
+            "float32",
+            "float64",
+            "uint32",
+            "uint64",
+            "exchange_mode",
+            "ValueError",
+        }
+    )
+    | words.NAMES
+    | {f"vector_{name}" for name in functions.__all__}
+)
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,

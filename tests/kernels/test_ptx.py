@@ -44,3 +44,13 @@ def test_without_numba_cuda_the_error_names_the_extra(monkeypatch):
     monkeypatch.delattr(kernels.compiler, "cuda", raising=False)
     with pytest.raises(ImportError, match=r'pip install "tinygrad_opt\[cuda\]"'):
         kernels.adam.ptx()
+
+
+@needs_compiler
+@pytest.mark.parametrize("rule", [kernels.adam, kernels.adan], ids=lambda rule: rule.name)
+def test_ptx_with_states_of_16_bits(rule):
+    pytest.importorskip("numba_cuda")
+    text = rule.ptx(narrow=True)
+    assert ".f64" not in text
+    assert len(re.findall(r"\bld\.global\.[bu]16\b", text)) == 5 * len(rule.states)
+    assert len(re.findall(r"\bst\.global\.[bu]16\b", text)) == 5 * len(rule.states)

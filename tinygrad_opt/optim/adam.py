@@ -23,6 +23,7 @@ from .settings import (
     Maximize,
     NotNegative,
     Params,
+    StateDtype,
     WeightDecay,
     declared,
 )
@@ -67,6 +68,7 @@ class Adam(Optimizer):
     fused: Fused = None
     decoupled_weight_decay: Decoupled = False
     cautious: Cautious = False
+    state_dtype: StateDtype = None
 
     def check_settings(self, s: dict[str, Any]) -> None:
         super().check_settings(s)
@@ -135,6 +137,7 @@ class Adamax(Optimizer):
     differentiable: Differentiable = False
     capturable: Capturable = False
     cautious: Cautious = False
+    state_dtype: StateDtype = None
 
 
 # NAdam --------------------------------------------------------------------------------------------
@@ -176,6 +179,7 @@ class NAdam(Optimizer):
     capturable: Capturable = False
     differentiable: Differentiable = False
     cautious: Cautious = False
+    state_dtype: StateDtype = None
 
     def coefficients(
         self, group: dict[str, Any], t: int, mu_product: Any = 1.0
@@ -231,6 +235,7 @@ class RAdam(Optimizer):
     capturable: Capturable = False
     differentiable: Differentiable = False
     cautious: Cautious = False
+    state_dtype: StateDtype = None
 
     def coefficients(self, group: dict[str, Any], t: int) -> tuple[float, ...]:
         beta2 = group["betas"][1]
@@ -285,3 +290,4 @@ class AdaBelief(Optimizer):
     _: KW_ONLY
     maximize: Maximize = False
     cautious: Cautious = False
+    state_dtype: StateDtype = None

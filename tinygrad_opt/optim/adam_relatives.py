@@ -18,6 +18,7 @@ from .settings import (
     LearningRate,
     Maximize,
     Params,
+    StateDtype,
     WeightDecay,
     below_one,
     declared,
@@ -67,6 +68,7 @@ class ADOPT(Optimizer):
     _: KW_ONLY
     maximize: Maximize = False
     cautious: Cautious = False
+    state_dtype: StateDtype = None
 
     def check_settings(self, s: dict[str, Any]) -> None:
         super().check_settings(s)
@@ -198,7 +200,8 @@ class Adan(Optimizer):
     _: KW_ONLY
     maximize: Maximize = False
     cautious: Cautious = False
+    state_dtype: StateDtype = None
 
     def begin(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run) -> None:
-        gradient, last = run.arrays[1], run.arrays[5]
-        last[...] = -gradient if group["maximize"] else gradient
+        gradient = run.arrays[1]
+        run.begin_with(5, -gradient if group["maximize"] else gradient)

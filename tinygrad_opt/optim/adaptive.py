@@ -24,6 +24,7 @@ from .settings import (
     Momentum,
     NotNegative,
     Params,
+    StateDtype,
     WeightDecay,
     declared,
 )
@@ -76,6 +77,7 @@ class RMSprop(Optimizer):
     differentiable: Differentiable = False
     _: KW_ONLY
     cautious: Cautious = False
+    state_dtype: StateDtype = None
 
     def rule_for(self, group: dict[str, Any]) -> kernels.UpdateRule:
         return _RULES[bool(group["centered"]), group["momentum"] > 0]
@@ -119,6 +121,7 @@ class Adagrad(Optimizer):
     maximize: Maximize = False
     differentiable: Differentiable = False
     fused: Fused = None
+    state_dtype: StateDtype = None
 
     def takes_rows(self, group: dict[str, Any]) -> bool:
         if group["weight_decay"]:
@@ -137,7 +140,7 @@ class Adagrad(Optimizer):
 
     def begin(self, group: dict[str, Any], rule: kernels.UpdateRule, run: Run) -> None:
         """Where the state was cleared, or the parameter exchanged."""
-        run.arrays[2][...] = self.defaults["initial_accumulator_value"]
+        run.begin_with(2, self.defaults["initial_accumulator_value"])
 
 
 # Adadelta -----------------------------------------------------------------------------------------
@@ -173,6 +176,7 @@ class Adadelta(Optimizer):
     capturable: Capturable = False
     maximize: Maximize = False
     differentiable: Differentiable = False
+    state_dtype: StateDtype = None
 
     def check_settings(self, s: dict[str, Any]) -> None:
         super().check_settings(s)

@@ -38,10 +38,10 @@ def refuse(name: str, settings: dict[str, Any]) -> None:
         )
 
 
-def launch(rule: kernels.UpdateRule, run: Run, coefficients: tuple[float, ...]) -> None:
-    """`rule.launch`, keeping of each parameter's step what goes the way of the gradient."""
+def launch(rule: kernels.UpdateRule, run: Run, coefficients: tuple[float, ...], t: int) -> None:
+    """`run.launch`, keeping of each parameter's step what goes the way of the gradient."""
     before = run.arrays[0].copy()
-    rule.launch(run.arrays, coefficients)
+    run.launch(rule, coefficients, t)
     known = dict(zip(rule.coefficients, coefficients, strict=True))
     sign, wd, decay = known.get("sign", 1.0), known.get("wd", 0.0), known.get("decay", 1.0)
     p, g = run.arrays[:2]

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from ..arrays.namespace import is_writable
 from ..core.tensor import Tensor
 from ..kernels import UpdateRule
 from .coefficients import check_coefficients
+from .settings import state_dtype
 
-__all__ = ["check_rule", "check_writable", "no_rule", "place_of", "refuse_rows"]
+__all__ = [
+    "check_float32", "check_rule", "check_state_dtype", "check_writable", "no_rule", "place_of",
+    "refuse_rows",
+]  # fmt: skip
 
 
 def check_rule(optimizer: Any, base: type) -> None:
@@ -68,4 +74,30 @@ def check_writable(optimizer: Any, params: Iterable[Tensor]) -> None:
                 f"{type(optimizer).__name__}: the memory of {place_of(optimizer, p)} may only be "
                 "read (a read-only array, or one that was expanded); give the parameter its own: "
                 "p.data = p.data.clone()"
+            )
+
+
+def check_state_dtype(name: str, declared: Any, settings: dict[str, Any]) -> None:
+    """Raise where states of 16 bits are asked for and cannot be.
+
+    declared: the settings of the optimizer's class; one that declares none may have any.
+    """
+    if settings.get("state_dtype") is None:
+        return
+    if declared and "state_dtype" not in declared:
+        raise ValueError(
+            f"{name}: state_dtype={settings['state_dtype']!r} is not possible: what it keeps must "
+            "not be rounded"
+        )
+    state_dtype(name, "state_dtype", settings["state_dtype"])
+    check_float32(name, settings.get("params", ()))
+
+
+def check_float32(name: str, params: Iterable[Any]) -> None:
+    """Raise TypeError unless states of 16 bits go with these parameters."""
+    for p in params:
+        if p.dtype != np.float32:
+            raise TypeError(
+                f"{name}: state_dtype='bfloat16' goes with float32 parameters, got one of "
+                f"{p.dtype}; leave it out of that group"
             )

@@ -17,6 +17,7 @@ import numpy as np
 from ..arrays.dtypes import get_default_dtype
 from ..arrays.xp import array_namespace
 from ..core.tensor import Tensor
+from ..kernels import bfloat16
 from ..tensors.sparse import SparseTensor
 from .ownership import GradSlot, Homes, gradient_held_alone, held_alone
 from .run import Run
@@ -31,8 +32,9 @@ class FlatGroup:
     steps: how many steps each parameter has taken (float32, as PyTorch's `step`; float64 if that is
     the default).  scalars: other numbers of an optimizer, one per parameter.
     shown: the letters of the states that `optimizer.state` has views of.  fresh: parameters that
-    have no state yet.  guests: parameters that share another's state, with its FlatGroup (None for
-    the same) and its number there.
+    have no state yet.  narrow: whether states are words of 16 bits (`kernels.bfloat16`).  number:
+    which of the optimizer's vectors this is.  guests: parameters that share another's state, with
+    its FlatGroup (None for the same) and its number there.
     """
 
     def __init__(self, params: list[Tensor]) -> None:
@@ -49,7 +51,8 @@ class FlatGroup:
         self.slots: list[GradSlot | None] = [None] * len(params)
         self._homes = Homes()  # of those that have one
         self.shown: tuple[str, ...] = ()
-        self.at_home = False
+        self.at_home = self.narrow = False
+        self.number = 0
         self._gather()
 
     def start_over(self, scalars: dict[str, float]) -> None:
@@ -100,7 +103,8 @@ class FlatGroup:
         """The flat buffer of one optimizer state, zeros at first."""
         buffer = self.states.get(name)
         if buffer is None:
-            buffer = self.states[name] = self.xp.zeros(self.offsets[-1], self.dtype)
+            dtype = bfloat16.WORD if self.narrow else self.dtype
+            buffer = self.states[name] = self.xp.zeros(self.offsets[-1], dtype)
         return buffer
 
     def state_view(self, name: str, i: int) -> Any:

@@ -23,7 +23,7 @@ from ..autograd.modes import enable_grad
 from ..core.tensor import Tensor
 from ..kernels import UpdateRule
 from . import cautious
-from .checks import check_rule, check_writable, no_rule, refuse_rows
+from .checks import check_rule, check_state_dtype, check_writable, no_rule, refuse_rows
 from .coefficients import Formula, formula_for, step_scalars
 from .elsewhere import broken_runs
 from .flat import FlatGroup, Run, flatten
@@ -151,9 +151,9 @@ class Optimizer(Saved):
         """
         coefficients = self.coefficients_of(group, run, t)
         if group.get("cautious"):
-            cautious.launch(rule, run, coefficients)
+            cautious.launch(rule, run, coefficients, t)
         else:
-            rule.launch(run.arrays, coefficients)
+            run.launch(rule, coefficients, t)
 
     # Groups ---------------------------------------------------------------------------------------
 
@@ -165,11 +165,13 @@ class Optimizer(Saved):
 
     def _group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
         """What groups hold by default: the declared settings as given, and what a class adds."""
-        return {k: v for k, v in settings.items() if k != "cautious" or v}  # off: as in PyTorch
+        off = {"cautious": False, "state_dtype": None}  # then they are left out: as in PyTorch
+        return {k: v for k, v in settings.items() if k not in off or v is not off[k]}
 
     def check_settings(self, settings: dict[str, Any]) -> None:
         """Raises for settings that make no sense; given the defaults, then every group."""
         check_declared(type(self).__name__, self._declared, settings)
+        check_state_dtype(type(self).__name__, self._declared, settings)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clears the gradients: sets them to None, or with `set_to_none=False` to zero."""
@@ -210,11 +212,12 @@ class Optimizer(Saved):
             group = groups[i]
             rule = self.rule_for(group)
             states, by_rows = rule.states + self.more_states, False
+            narrow = bool(rule.states and group.get("state_dtype"))
             for flat in flats:
                 if not flat.at_home:
                     check_writable(self, [p for p in flat.params if p._grad is not None])
                     by_rows = flat.has_rows() and self.takes_rows(group)
-                if flat.shown != states:  # settings brought in another rule, with other states
+                if flat.shown != states or flat.narrow != narrow:  # settings brought in others
                     edits.made = True
                 plans.append((group, rule, states, flat, by_rows))
         if edits.made or self.state is not edits.state or (edits.plain and edits.in_plain_dicts()):
@@ -240,8 +243,8 @@ class Optimizer(Saved):
             self._flat = None  # lets go of the old buffers, so that parameters may move again
             self._seen = [list(group["params"]) for group in self.param_groups]
             self._flat = [flatten(params) for params in self._seen]
-            for flats in self._flat:
-                for flat in flats:
-                    flat.ready()
+            for number, flat in enumerate(flat for flats in self._flat for flat in flats):
+                flat.number = number
+                flat.ready()
             self._edits.made = True
         return self._flat

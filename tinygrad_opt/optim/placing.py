@@ -15,7 +15,7 @@ from ..arrays.device import device_of
 from ..arrays.quiet import quiet
 from ..core.tensor import Tensor, wrap_plain
 from ..kernels import UpdateRule
-from .checks import place_of
+from .checks import check_float32, place_of
 from .flat import FlatGroup, Run
 from .state import Edits, StateView, array_of, bind, fitted
 
@@ -42,21 +42,29 @@ def all_as_left(
 class Names(NamedTuple):
     """The names in `state` that belong to an optimizer's class and a group's settings.
 
-    states: (letter, name) of the flat ones.  scalars: name -> start.  own: all that must be there.
+    states: (letter, name) of the flat ones.  scalars: name -> start.  own: all that must be there,
+    but for the late ones.  counts: whether "step" is one.  narrow: whether states are of 16 bits.
     """
 
     states: list[tuple[str, str]]
     scalars: dict[str, float]
     own: list[str]
     late: set[str]
+    counts: bool
+    narrow: bool
 
     @classmethod
     def of(cls, optimizer: Any, group: dict[str, Any]) -> Names:
-        states = _shown(optimizer, optimizer.rule_for(group))
-        own = ["step"] if optimizer.counts_steps else []
+        rule = optimizer.rule_for(group)
+        states = _shown(optimizer, rule)
+        narrow = bool(rule.states and group.get("state_dtype"))
+        counts = optimizer.counts_steps or narrow  # their rounding depends on the step
+        own = ["step"] if counts else []
         own += [*optimizer.scalar_states, *(name for _, name in states)]
         late = {name for letter, name in states if letter in optimizer.late_states}
-        return cls(states, optimizer.scalar_states, own, late)
+        if not optimizer.counts_steps:
+            late.add("step")  # where the states were wide when they were saved
+        return cls(states, optimizer.scalar_states, own, late, counts, narrow)
 
 
 def _shown(optimizer: Any, rule: UpdateRule) -> list[tuple[str, str]]:
@@ -82,6 +90,9 @@ def place_state(optimizer: Any, flat_groups: list[list[FlatGroup]], edits: Edits
         for number, flats in enumerate(flat_groups):
             names = Names.of(optimizer, optimizer.param_groups[number])
             for flat in flats:
+                if names.narrow:
+                    check_float32(type(optimizer).__name__, flat.params)
+                flat.narrow = names.narrow
                 flat.start_over(names.scalars)
                 flat.shown = tuple(letter for letter, _ in names.states)
                 for i, p in enumerate(flat.params):
@@ -122,9 +133,9 @@ def _place(
         *((name, flat.scalar_view(name, i)) for name in names.scalars),
         *((name, flat.state_view(letter, i)) for letter, name in names.states),
     ]
-    if optimizer.counts_steps:
+    if names.counts:
         places.insert(0, ("step", flat.step_view(i)))
-    else:
+    if "step" not in there:
         flat.steps[i] = 1  # that there is state means that a step was taken
     for name, view in places:
         _move(held, name, view, moved, edits)
@@ -197,7 +208,8 @@ def show_new_state(
         entry = optimizer.state.get(p)
         if entry is None:
             entry = StateView(edits)
-        views = [("step", flat.step_view(i))] if optimizer.counts_steps else []
+        counts = optimizer.counts_steps or flat.narrow
+        views = [("step", flat.step_view(i))] if counts else []
         views += [(name, flat.scalar_view(name, i)) for name in optimizer.scalar_states]
         views += [(name, flat.state_view(x, i)) for x, name in _shown(optimizer, rule)]
         for name, view in views:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
+from ..arrays.xp import array_namespace
 from ..core.tensor import Tensor
 from ..core.versions import note_write
+from ..kernels import UpdateRule, bfloat16
 
 __all__ = ["Run"]
 
@@ -17,11 +21,13 @@ class Run:
     arrays: values, gradient, then states.  steps, scalars: one number per parameter, views.
     taken: how many steps they have taken, all of them the same number.
     copy_back: (array, index, copy), for each array of which the step is done on a copy of a part.
+    narrow: whether the states are words of 16 bits, see `kernels.bfloat16`.  number, origin: of the
+    FlatGroup, and where the first parameter begins in it: with them their rounding is random.
     """
 
     __slots__ = (
-        "arrays", "copy_back", "host", "offsets", "params", "scalars", "start", "steps", "stop",
-        "taken",
+        "arrays", "copy_back", "host", "narrow", "number", "offsets", "origin", "params", "scalars",
+        "start", "steps", "stop", "taken",
     )  # fmt: skip
 
     def __init__(
@@ -31,7 +37,8 @@ class Run:
         self.start, self.stop = start, stop  # parameters start <= i < stop of the group
         self.host: Any = None  # of a guest: whose numbers start and stop are
         self.params = flat.params[start:stop]
-        first = flat.offsets[start]
+        self.narrow, self.number = flat.narrow, flat.number
+        first = self.origin = flat.offsets[start]
         self.offsets = [offset - first for offset in flat.offsets[start : stop + 1]]
         self.arrays = arrays
         self.steps = flat.steps[start:stop]
@@ -44,6 +51,21 @@ class Run:
         arrays = (*self.arrays, *others)
         for p, a, b in zip(self.params, self.offsets, self.offsets[1:], strict=False):
             yield p, tuple(array[a:b] for array in arrays)
+
+    def launch(self, rule: UpdateRule, coefficients: Sequence[float], t: int) -> None:
+        """One launch of a rule over all arrays, at step `t`."""
+        if self.narrow:
+            key = bfloat16.key_of(t, self.number)
+            rule.launch_bfloat16(self.arrays, coefficients, key, self.origin)
+        else:
+            rule.launch(self.arrays, coefficients)
+
+    def begin_with(self, state: int, values: Any) -> None:
+        """Fill `arrays[state]`, be it narrow or not, with a number or an array."""
+        array = self.arrays[state]
+        if self.narrow:
+            values = bfloat16.nearest(array_namespace(array).asarray(values, dtype=np.float32))
+        array[...] = values
 
     def finish(self, t: int) -> None:
         """Count the step, write back what was done on a copy, and tell older graphs of it."""

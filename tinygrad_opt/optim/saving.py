@@ -15,6 +15,7 @@ import numpy as np
 from ..arrays.device import to_device
 from ..arrays.xp import array_namespace
 from ..core.tensor import Tensor, wrap_plain
+from ..kernels import bfloat16
 from .hooks import Hooked
 from .state import Edits, State, StateView, bind
 
@@ -34,7 +35,8 @@ class Saved(Hooked):
     def state_dict(self) -> dict[str, Any]:
         """{"state": {index: state}, "param_groups": [settings, "params": indices]}, as PyTorch's.
 
-        The state Tensors are the live ones, not copies.
+        The state Tensors are the live ones, not copies; but states of 16 bits are float32 here, the
+        same numbers.
         """
         for before in tuple(self._hooks.before_state_dict.values()) if self._hooks else ():
             before(self)
@@ -98,10 +100,20 @@ def _exported(optimizer: Any) -> dict[str, Any]:
         packed["params"] = [index[p] for p in group["params"]]
         groups.append(packed)
     state = {
-        index.get(p, p): dict(entry) if isinstance(entry, dict) else entry
+        index.get(p, p): _as_numbers(entry) if isinstance(entry, dict) else entry
         for p, entry in optimizer.state.items()
     }
     return {"state": state, "param_groups": groups}
+
+
+def _as_numbers(entry: dict[Any, Any]) -> dict[Any, Any]:
+    """A copy of an entry in which words of 16 bits are the float32 numbers that they stand for."""
+    return {
+        name: wrap_plain(bfloat16.widened(value.array))
+        if isinstance(value, Tensor) and value.dtype == bfloat16.WORD
+        else value
+        for name, value in entry.items()
+    }
 
 
 # Loading an optimizer's state dict: matched, checked whole, then taken over -----------------------

@@ -137,12 +137,13 @@ def _listed(settings: dict[str, Setting]) -> str:
 def check_declared(owner: str, settings: dict[str, Setting], values: dict[str, Any]) -> None:
     """Raises for the first value that is out of the range declared for it."""
     for name, s in settings.items():
-        if not s.checks or values[name] is required:
+        value = values.get(name, s.default)
+        if not s.checks or value is required:
             continue  # nothing to check, or each group gives it
         if below_one in s.checks and get_origin(s.type) is tuple:
-            _check_length(owner, name, values[name], len(get_args(s.type)))
+            _check_length(owner, name, value, len(get_args(s.type)))
         for check in s.checks:
-            check(owner, name, values[name])
+            check(owner, name, value)
     if "fused" in settings and values["fused"] and values.get("foreach"):
         raise RuntimeError(f"{owner}: `fused` and `foreach` cannot be `True` together.")
 
@@ -211,6 +212,15 @@ def below_one(owner: str, name: str, betas: Any) -> None:
             )
 
 
+def state_dtype(owner: str, name: str, value: Any) -> None:
+    """Raises ValueError unless `value` is None or "bfloat16"."""
+    if value not in (None, "bfloat16"):
+        raise ValueError(
+            f"{owner}: Invalid state_dtype value: {value!r} (must be None, for states as the "
+            "parameters, or 'bfloat16')"
+        )
+
+
 def not_differentiable(owner: str, name: str, value: Any) -> None:
     """Raises RuntimeError if `value` is true."""
     if value:
@@ -243,6 +253,11 @@ Momentum: TypeAlias = Annotated[NotNegative, "share of the last step that is kep
 Maximize: TypeAlias = Annotated[bool, "climb instead"]
 Cautious: TypeAlias = Annotated[
     bool, "keep the part of a step that agrees with the gradient (`optim.cautious`)"
+]
+StateDtype: TypeAlias = Annotated[
+    str | None,
+    state_dtype,
+    '"bfloat16": states of half the size, rounded at random (`kernels.bfloat16`)',
 ]
 Foreach: TypeAlias = Annotated[bool | None, _NO_EFFECT]
 Fused: TypeAlias = Annotated[bool | None, _NO_EFFECT]

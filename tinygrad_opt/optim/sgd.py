@@ -20,6 +20,7 @@ from .settings import (
     Maximize,
     Momentum,
     Params,
+    StateDtype,
     WeightDecay,
     declared,
 )
@@ -62,6 +63,7 @@ class SGD(Optimizer):
     differentiable: Differentiable = False
     fused: Fused = None
     cautious: Cautious = False
+    state_dtype: StateDtype = None
 
     def check_settings(self, s: dict[str, Any]) -> None:
         super().check_settings(s)
@@ -171,6 +173,7 @@ class Lion(Optimizer):
     _: KW_ONLY
     maximize: Maximize = False
     cautious: Cautious = False
+    state_dtype: StateDtype = None
 
 
 # Rprop --------------------------------------------------------------------------------------------

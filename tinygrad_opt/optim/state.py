@@ -19,6 +19,7 @@ import numpy as np
 from ..arrays.device import device_of, to_device
 from ..arrays.xp import array_namespace
 from ..core.tensor import Tensor, wrap_plain
+from ..kernels import bfloat16
 
 __all__ = ["array_of", "fitted", "free_state"]
 
@@ -151,12 +152,21 @@ def array_of(value: Any) -> Any:
 
 
 def fitted(value: Any, like: Any) -> Any:
-    """The array of a Tensor, also of PyTorch's, in the dtype and on the device of `like`."""
+    """The array of a Tensor, also of PyTorch's, in the dtype and on the device of `like`.
+
+    States of 16 bits (`kernels.bfloat16`) stand for numbers, and become and come from them.
+    """
     if type(value) is Tensor and type(value.array) is type(like) is np.ndarray:
         array = value.array  # nearly always, and far quicker to ask
-        return array if array.dtype == like.dtype else array.astype(like.dtype)
+        return array if array.dtype == like.dtype else _converted(array, like.dtype)
     array = to_device(array_of(value), device_of(like))
-    return array if array.dtype == like.dtype else array.astype(like.dtype)
+    return array if array.dtype == like.dtype else _converted(array, like.dtype)
+
+
+def _converted(array: Any, dtype: Any) -> Any:
+    if dtype == bfloat16.WORD:
+        return bfloat16.nearest(array)
+    return (bfloat16.widened(array) if array.dtype == bfloat16.WORD else array).astype(dtype)
 
 
 def free_state(entry: Any, name: str, shape: tuple[int, ...], like: Any, t: int) -> Any:
