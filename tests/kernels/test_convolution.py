@@ -223,7 +223,7 @@ def test_threads_change_no_bit(monkeypatch):
             np.testing.assert_array_equal(a, b)
 
 
-def test_infinite_weights_do_not_reach_what_they_do_not_see():
+def test_an_infinite_cell_stays_where_it_is_seen():
     # No product with the padding of another sample, or with what was there before.
     x, w = np.zeros((1, 1, 1, 1, 1, 9), "f"), np.ones((1, 1, 1, 1, 1, 3), "f")
     x[..., 4] = np.inf
@@ -252,9 +252,8 @@ def test_what_is_chosen():
 
 
 def test_plans_do_not_depend_on_threads():
-    before, key = threads.get_num_threads(), (8, 1, 16, 16, (1, 30, 30), (1, 3, 3), (1, 28, 28), ONES,
-                                              ZEROS, ONES, "f")  # fmt: skip
-    tables = []
+    before, tables = threads.get_num_threads(), []
+    key = (8, 1, 16, 16, (1, 30, 30), (1, 3, 3), (1, 28, 28), ONES, ZEROS, ONES, "f")
     try:
         for number in (1, before):
             threads.set_num_threads(number)

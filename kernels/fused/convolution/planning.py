@@ -225,7 +225,7 @@ class _Draft:
         return {"range": ranges, "count": exact, **joined}
 
     def _of_part(self, place: Any, cell: Any, lines: int) -> tuple[Any, Any]:
-        """Places and cells of all samples that are worked on at once, or those where vectors start."""
+        """Those of all samples that are worked on at once; or those where vectors start."""
         if self.channels:
             samples = np.arange(self.together)
             return (
@@ -290,14 +290,12 @@ class _Draft:
 
     def _of_filters(self) -> dict[str, int]:
         task, size, parts = self.task, self.kind.size, self.made[0].parts
-        if len(parts) > 1:
-            run = 1
-        else:
-            run = task.taps if task.back else task.channels * task.taps
+        side_by_side = task.taps if task.back else task.channels * task.taps
         return dict(
             groups=task.groups, channels=task.channels, rows=task.rows, block=self.block,
-            taps=sum(len(part.taps) for part in parts), parts=len(parts), run=run,
-            row=(task.taps if task.back else task.channels * task.taps) * size,
+            taps=sum(len(part.taps) for part in parts), parts=len(parts),
+            run=side_by_side if len(parts) == 1 else 1,
+            row=side_by_side * size,
             filters=task.rows * task.channels * task.taps * size,
         )  # fmt: skip
 
