@@ -102,8 +102,8 @@ def both(rows, columns):
     return lambda x: np.einsum("oi,ncij,pj->ncop", rows, x, columns)
 
 
-# Windows of 2 by 2 cells, two apart, on an image with padding. Which cell is chosen of each (255 for
-# none), and where these stand in the flat image.
+# Windows of 2 by 2 cells, two apart, on an image with padding. Which cell is chosen of each, 255
+# for none; and where these stand in the flat image.
 APART = Window((4, 6), (2, 2), (2, 3), (2, 2), (1, 1), (1, 1))
 CHOICE = np.array([[[[3, 2, 3], [1, 255, 0]]]], np.uint8)
 CHOSEN = np.array([[0, 1, 4], [6, 0, 9]])
