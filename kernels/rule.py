@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -50,15 +51,15 @@ class UpdateRule:
 
     states: tuple[str, ...]
     coefficients: tuple[str, ...]
-    function: Callable[..., Any]
+    function: Any
 
     def __init__(self, function: Callable[..., Any]) -> None:
         """Read and check the source of `function`; nothing is compiled yet."""
         self._source = function
-        self.name = self.__name__ = function.__name__
+        self.name = self.__name__ = getattr(function, "__name__", "?")
         self.__doc__ = function.__doc__
-        self.__module__ = function.__module__
-        self.__qualname__ = function.__qualname__
+        self.__module__ = getattr(function, "__module__", "")
+        self.__qualname__ = getattr(function, "__qualname__", self.name)
         # One dict per target, from dtype to kernel, filled at first use.
         self._serial: dict[np.dtype[Any], Any] = {}
         self._parallel: dict[np.dtype[Any], Any] = {}
@@ -69,7 +70,8 @@ class UpdateRule:
         self._on_device: dict[int, Any] = {}  # by the id of a launch's first array: the same again
         self._inspected: dict[np.dtype[Any], Any] = {}
         self._compiling = threading.Lock()
-        if not (function.__module__ or "").startswith(_PACKAGE):
+        own = (self.__module__ or "").startswith(_PACKAGE)
+        if not own or type(function) is not FunctionType:
             self._read()
 
     def _read(self) -> None:
@@ -256,7 +258,7 @@ class UpdateRule:
                 if target != "cuda":
                     count, rest = self._coefficient_count, [0.0] * self._coefficient_count
                     if target == "parts":
-                        rest = [bounds_of((0,)), np.empty((0, count), dtype), 1]
+                        rest = [bounds_of((0,)), np.empty((0, count), dtype), 1]  # type: ignore[list-item]
                     refuse_other_byte_order(kernel, self._array_count, rest, dtype)
                 kernels[dtype] = kernel
             return kernels[dtype]

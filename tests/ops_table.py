@@ -25,7 +25,8 @@ from op_rows.sorting import CUMULATIVE, SORTING, STATISTICS
 NO_GRADIENT = {
     "all", "allclose", "any", "argmax", "argmin", "argsort", "argwhere", "bincount",
     "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
-    "bitwise_xor", "broadcast_shapes", "bucketize", "count_nonzero", "eq", "equal", "gcd", "ge",
+    "bitwise_xor", "broadcast_shapes", "bucketize", "causal_mask", "count_nonzero", "eq", "equal",
+    "gcd", "ge",
     "gt", "heaviside", "histc", "histogram", "is_floating_point", "is_nonzero", "is_same_size",
     "is_signed", "is_tensor", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf",
     "isposinf", "lcm", "le", "logical_and", "logical_not", "logical_or", "logical_xor", "lt",

@@ -221,7 +221,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True) -> str:
         return [f"{array[n]}[{place}] = {r}" for n, r in zip(written, results, strict=True)]
 
     first, rest = [], []  # of a tile: its loads, then the update of each of its elements
-    for k in range(ahead(dtype) if target == "cuda" else 0):
+    for k in range(ahead(dtype) if target == "cuda" else 0):  # type: ignore[assignment]
         place = f"{index} + uint64({k}) * {threads}"
         loaded = {name: new(f"{name}_{k}") for name in elements}
         first += loads(place, loaded)

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from .. import blas, pool
+from .layouts import gradient
 
 ROWS, CAUSAL_ROWS = 128, 64  # queries of a block; smaller ones can leave out more hidden keys
 CELLS = 262_144  # scores of a block at most, if it has not fewer than 32 queries
@@ -271,13 +272,17 @@ def fused_attention_pair(
     stats = np.empty((samples * heads, length, 2), q.dtype)
     _kernel("attention", q.dtype)(*inputs, *settings, o, stats)
 
+    shape = *batch, *o.shape[2:]
+
     def back(g: Any) -> tuple[Any, ...]:
+        if g.shape != shape or g.dtype is not q.dtype:
+            g = gradient(g, shape, q.dtype)
         gradients = [np.empty_like(x) for x in inputs]
         kernel = _kernel("attention_back", q.dtype)
         kernel(_heads(g, batch), *inputs, *settings, stats, *gradients)
         return tuple(d.reshape(*batch, *d.shape[2:]) for d in gradients)
 
-    return o.reshape(*batch, *o.shape[2:]), back
+    return o.reshape(shape), back
 
 
 def _fits(query: Any, key: Any, value: Any, mask: Any, factor: Any) -> bool:
@@ -288,6 +293,8 @@ def _fits(query: Any, key: Any, value: Any, mask: Any, factor: Any) -> bool:
         dtype.char in "fd"
         and dtype.isnative
         and all(a.dtype == dtype and a.size and a.ndim >= 2 for a in given)
+        and query.shape[-1] == key.shape[-1]
+        and keys == value.shape[-2]
         and all(
             a is None or (a.shape[-2] in (1, rows) and a.shape[-1] in (1, keys))
             for a in (mask, factor)

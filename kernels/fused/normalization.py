@@ -23,7 +23,7 @@ import numpy as np
 
 from . import channel_norms, row_norms
 from .channel_norms import Layout
-from .layouts import plain
+from .layouts import gradient, plain
 
 Pair = tuple[Any, Callable[[Any], tuple[Any, ...]]]
 Axes = tuple[int, ...]
@@ -115,7 +115,7 @@ class _Way(NamedTuple):
     """How kernels see x: as rows that are normalised, or as (batch, channels, cells)."""
 
     shape: tuple[int, ...]
-    layout: Layout | None
+    layout: Any  # Layout, or None for rows
     kept: tuple[int, ...]  # the shape of x with `axes` of length 1
 
     @property
@@ -208,7 +208,7 @@ def fused_standardize_pair(
 ) -> Pair:
     """`standardize_pair` on NumPy's arrays."""
     way = _find(x, axes, weight, bias)
-    if way is None:
+    if way is None or (known is not None and any(a.shape != way.kept for a in known)):
         return standardize_pair(space, x, weight, bias, axes, eps, known)
     rows, n, layout = plain(x).reshape(way.shape), way.weights, way.layout
     shapes = _shape(weight), _shape(bias)
@@ -223,7 +223,7 @@ def fused_standardize_pair(
         y, rate = channel_norms.normalize(rows, mean, variance, eps, w, b, layout)
 
     def back(g: Any) -> tuple[Any, ...]:
-        g = plain(g).reshape(way.shape)
+        g = gradient(g, x.shape, x.dtype).reshape(way.shape)
         if layout is None:
             dx, dw, db = row_norms.backward(g, rows, mean, rate, w, True)
         else:
@@ -246,7 +246,7 @@ def fused_rms_pair(space: Any, x: Any, weight: Any, axes: Axes, eps: float) -> P
     y, mean, rate = row_norms.forward(rows, w, _filled(n, 0, x.dtype), False, eps)
 
     def back(g: Any) -> tuple[Any, ...]:
-        g = plain(g).reshape(way.shape)
+        g = gradient(g, x.shape, x.dtype).reshape(way.shape)
         dx, dw, _ = row_norms.backward(g, rows, mean, rate, w, False)
         return dx.reshape(x.shape), None if weight is None else dw.reshape(weight.shape)
 
@@ -256,14 +256,14 @@ def fused_rms_pair(space: Any, x: Any, weight: Any, axes: Axes, eps: float) -> P
 def fused_affine_pair(space: Any, x: Any, scale: Any, shift: Any) -> Pair:
     """`affine_pair` on NumPy's arrays."""
     way = _find(x, (0, *range(2, x.ndim))) if x.ndim > 1 else None
-    if way is None or scale.dtype != x.dtype or shift.dtype != x.dtype:
+    if way is None or any(a.dtype != x.dtype or a.shape != x.shape[1:2] for a in (scale, shift)):
         return affine_pair(space, x, scale, shift)
     rows, w, b, layout = plain(x).reshape(way.shape), plain(scale), plain(shift), way.layout
     zeros, ones = (_filled(way.weights, value, x.dtype) for value in (0, 1))
     y, rate = channel_norms.normalize(rows, zeros, ones, 0.0, w, b, layout)
 
     def back(g: Any) -> tuple[Any, ...]:
-        g = plain(g).reshape(way.shape)
+        g = gradient(g, x.shape, x.dtype).reshape(way.shape)
         dx, dw, db = channel_norms.backward(g, rows, zeros, rate, w, layout, given=True)
         return dx.reshape(x.shape), dw, db
 

@@ -19,9 +19,12 @@ from typing import Any
 import numpy as np
 
 from .. import blas, pool
-from .layouts import plain
+from .layouts import gradient, plain
 
 Found = tuple[Any, Any, Any, list[Any]]
+Sizes = tuple[int, ...]
+
+_GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
 ROWS = 32  # that a thread takes through the steps, or more; half as many of a small batch
 PARTS = 8  # of a batch, at most
@@ -282,21 +285,28 @@ def _kernel(kind: str, back: bool, dtype: Any) -> Any:
     return kernel
 
 
-def fits(*arrays: Any) -> bool:
-    """Whether the kernels take these arrays (or None): floats of one type, none empty."""
-    given = [a for a in arrays if a is not None]
-    dtype = given[0].dtype
+def fits(
+    kind: str, z: Any, biases: tuple[Any, ...], state: tuple[Any, ...], w_hh: Any, sizes: Sizes
+) -> bool:
+    """Whether `run` takes these: floats of one type, none empty, and of shapes that go together."""
+    given = z, w_hh, *state, *(b for b in biases if b is not None)
+    dtype, batch, hidden = z.dtype, sizes[0], w_hh.shape[1]
     return (
         dtype.char in "fd"
         and dtype.isnative
         and all(a.dtype == dtype and a.size for a in given)
+        and w_hh.shape[0] == _GATES[kind] * hidden
+        and z.shape == (sum(sizes), len(w_hh))
+        and all(s.shape == (batch, hidden) for s in state)
+        and all(b is None or b.shape == (len(w_hh),) for b in biases)
+        and batch >= max(sizes) >= min(sizes) > 0
         and blas.is_available()
     )
 
 
 def run(
     kind: str, z: Any, biases: tuple[Any, Any], state: tuple[Any, ...], w_hh: Any,
-    sizes: tuple[int, ...], reverse: bool, relu: bool = False,
+    sizes: Sizes, reverse: bool, relu: bool = False,
 ) -> tuple[Any, Callable[[Any], Found]]:  # fmt: skip
     """One direction of one layer through all time steps: the result, and the way back.
 
@@ -316,6 +326,7 @@ def run(
     hidden, dtype = w_hh.shape[1], z.dtype
     shapes = ((len(z), hidden), *(s.shape for s in state))
     result = np.empty(sum(map(math.prod, shapes)), dtype)
+    result_shape = result.shape
     out, *ends = _cut(result, shapes)
     for end, start in zip(ends, state, strict=True):
         end[...] = start
@@ -332,7 +343,7 @@ def run(
     )
 
     def back(g: Any) -> Found:
-        g_out, *ends = _cut(plain(g), shapes)
+        g_out, *ends = _cut(gradient(g, result_shape, dtype), shapes)
         ends = [end.copy() for end in ends]
         dz = np.empty_like(z)
         du = np.empty_like(z) if kind == "gru" else dz
@@ -353,7 +364,7 @@ def _cut(flat: Any, shapes: tuple[tuple[int, ...], ...]) -> list[Any]:
 
 
 @functools.lru_cache(maxsize=64)
-def _steps(sizes: tuple[int, ...]) -> tuple[Any, Any]:
+def _steps(sizes: Sizes) -> tuple[Any, Any]:
     """Where the rows of each step begin, and how many there are."""
     count = np.array(sizes, np.int64)
     return np.cumsum(count) - count, count

@@ -201,7 +201,7 @@ def fused_rnn_pair(
     space: Any, z: Any, bias: Any, h: Any, w_hh: Any, sizes: Sizes, reverse: bool, relu: bool
 ) -> Pair:
     """`rnn_pair` on NumPy's arrays."""
-    if not passage_kernels.fits(z, bias, h, w_hh):
+    if not passage_kernels.fits("rnn", z, (bias,), (h,), w_hh, sizes):
         return rnn_pair(space, z, bias, h, w_hh, sizes, reverse, relu)
     biased = bias is not None
     y, way_back = passage_kernels.run("rnn", z, (bias, None), (h,), w_hh, sizes, reverse, relu)
@@ -217,7 +217,7 @@ def fused_gru_pair(
     space: Any, z: Any, b_ih: Any, b_hh: Any, h: Any, w_hh: Any, sizes: Sizes, reverse: bool
 ) -> Pair:
     """`gru_pair` on NumPy's arrays."""
-    if not passage_kernels.fits(z, b_ih, b_hh, h, w_hh):
+    if not passage_kernels.fits("gru", z, (b_ih, b_hh), (h,), w_hh, sizes):
         return gru_pair(space, z, b_ih, b_hh, h, w_hh, sizes, reverse)
     biased = b_ih is not None, b_hh is not None
     y, way_back = passage_kernels.run("gru", z, (b_ih, b_hh), (h,), w_hh, sizes, reverse)
@@ -234,7 +234,7 @@ def fused_lstm_pair(
     space: Any, z: Any, bias: Any, h: Any, c: Any, w_hh: Any, w_hr: Any, sizes: Sizes, reverse: bool
 ) -> Pair:
     """`lstm_pair` on NumPy's arrays."""
-    if w_hr is not None or not passage_kernels.fits(z, bias, h, c, w_hh):
+    if w_hr is not None or not passage_kernels.fits("lstm", z, (bias,), (h, c), w_hh, sizes):
         return lstm_pair(space, z, bias, h, c, w_hh, w_hr, sizes, reverse)
     biased = bias is not None
     y, way_back = passage_kernels.run("lstm", z, (bias, None), (h, c), w_hh, sizes, reverse)

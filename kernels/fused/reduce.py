@@ -117,6 +117,7 @@ def sum_of_powers(x: Any, order: float) -> float:
     if not 0 < order < math.inf:
         raise ValueError(f"sum_of_powers: order must be positive and finite, got {order}")
     if not isinstance(x, np.ndarray):
+        check_array("x", x)
         if order in (1, 2):
             return _parts("squares" if order == 2 else "magnitudes", x, x, (0, x.size))[0]
         return _on_device("sum_of_powers", x).sum_of_powers(x, order)

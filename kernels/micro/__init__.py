@@ -118,10 +118,10 @@ def _source(module: str) -> str:
 
 
 @intrinsic
-def call(typing, body, first, last, plan, x, y, z, to):  # type: ignore[no-untyped-def]
+def call(typing, body, first, last, plan, x, y, z, to):
     """Calls what stands at the address `body`."""
 
-    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, values):
         kind = ir.FunctionType(ir.VoidType(), [WORD] * 7)
         builder.call(builder.inttoptr(values[0], kind.as_pointer()), values[1:])
         return context.get_dummy_value()
@@ -130,10 +130,10 @@ def call(typing, body, first, last, plan, x, y, z, to):  # type: ignore[no-untyp
 
 
 @intrinsic
-def address(typing, array):  # type: ignore[no-untyped-def]
+def address(typing, array):
     """Where an array's first element stands."""
 
-    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, values):
         made = context.make_array(signature.args[0])(context, builder, values[0])
         return builder.ptrtoint(made.data, WORD)
 
@@ -145,8 +145,8 @@ def written(module: str, name: str, dtype: str, width: int, registers: int) -> A
     write = getattr(import_module(module), name)
 
     @intrinsic
-    def loops(typing, first, last, plan, x, y, z, to):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def loops(typing, first, last, plan, x, y, z, to):
+        def generate(context, builder, signature, values):
             numbers = [Number(builder, value) for value in values]
             write(Writer(context, builder), Kind(dtype, width, registers), *numbers)
             return context.get_dummy_value()

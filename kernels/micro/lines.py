@@ -94,7 +94,7 @@ def collect(
             for p in range(2)
         ]
         lanes = [p * half + i for i in range(half) for p in range(2)]
-        f.put_vector(target + k * size, f.shuffled(*parts, lanes), kind)
+        f.put_vector(target + k * size, f.shuffled(*parts, lanes), kind)  # type: ignore[call-arg]
 
     def one(k: Number, place: Number) -> None:
         f.put(target + k * size, f.get(place, kind), kind)

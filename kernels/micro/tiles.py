@@ -27,7 +27,7 @@ class Registers(NamedTuple):
     """The vector registers of a processor: how many bytes each holds, and how many there are."""
 
     width: int
-    count: int
+    count: int  # type: ignore[assignment]
 
 
 @cache

@@ -50,7 +50,7 @@ _WORD = ir.IntType(64)
 # These are intrinsics, and no `@njit` functions around one: each of those would be compiled, and
 # what it calls optimised once more, within every kernel.
 @intrinsic
-def split(typing, body, count, grain, *arguments):  # type: ignore[no-untyped-def]
+def split(typing, body, count, grain, *arguments):
     """Call body(first, last, *arguments) for all parts of range(count), on the pool's threads.
 
     Args:
@@ -62,7 +62,7 @@ def split(typing, body, count, grain, *arguments):  # type: ignore[no-untyped-de
     """
     run = _job(typing, body, arguments)
 
-    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, values):
         _, count, grain, packed = values
         return run(context, builder, count, grain, _WORD(USUAL), packed)
 
@@ -70,11 +70,11 @@ def split(typing, body, count, grain, *arguments):  # type: ignore[no-untyped-de
 
 
 @intrinsic
-def share(typing, body, count, grain, cost, *arguments):  # type: ignore[no-untyped-def]
+def share(typing, body, count, grain, cost, *arguments):
     """Do what `split` does, for parts that take about `cost` nanoseconds each."""
     run = _job(typing, body, arguments)
 
-    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, values):
         _, count, grain, cost, packed = values
         return run(context, builder, count, grain, cost, packed)
 

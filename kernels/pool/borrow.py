@@ -4,6 +4,7 @@ The number is one for the whole process. Who comes first notes it and sets 1, wh
 back; a lock of a few instructions keeps two threads from reading each other's 1.
 """
 
+# mypy: ignore-errors
 from __future__ import annotations
 
 from numba import njit, types
@@ -15,7 +16,7 @@ _set_threads = types.ExternalFunction("tinygrad_opt_set_blas_threads", types.voi
 
 
 @njit(nogil=True)
-def take_blas():  # type: ignore[no-untyped-def]
+def take_blas():
     """Have OpenBLAS use one thread, until `give_back_blas`."""
     while exchange(BLAS_LOCK, 1) != 0:
         pause()
@@ -29,7 +30,7 @@ def take_blas():  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def give_back_blas():  # type: ignore[no-untyped-def]
+def give_back_blas():
     """Let OpenBLAS have its threads again."""
     while exchange(BLAS_LOCK, 1) != 0:
         pause()

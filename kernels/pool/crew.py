@@ -6,6 +6,7 @@ and a job with a late helper costs no more than without one. A worker without a 
 one during SPINS pauses, then it sleeps.
 """
 
+# mypy: ignore-errors
 import numba
 
 from tinygrad_opt.kernels.pool.state import (

@@ -65,20 +65,20 @@ def place(module: Any, builder: Any, index: Any) -> Any:
 
 
 @intrinsic
-def load(typing, index):  # type: ignore[no-untyped-def]
+def load(typing, index):
     """Return the word at `index`, and see all that was written before it was stored."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         return builder.load_atomic(place(builder.module, builder, arguments[0]), "acquire", 8)
 
     return types.int64(types.int64), generate
 
 
 @intrinsic
-def store(typing, index, value):  # type: ignore[no-untyped-def]
+def store(typing, index, value):
     """Put `value` into the word at `index`; whoever loads it sees what was written before."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         where = place(builder.module, builder, arguments[0])
         builder.store_atomic(arguments[1], where, "seq_cst", 8)
         return context.get_dummy_value()
@@ -87,10 +87,10 @@ def store(typing, index, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def add(typing, index, value):  # type: ignore[no-untyped-def]
+def add(typing, index, value):
     """Add `value` to the word at `index` in one step; return what it held."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         where = place(builder.module, builder, arguments[0])
         return builder.atomic_rmw("add", where, arguments[1], "seq_cst")
 
@@ -98,10 +98,10 @@ def add(typing, index, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def exchange(typing, index, value):  # type: ignore[no-untyped-def]
+def exchange(typing, index, value):
     """Put `value` into the word at `index` in one step; return what it held."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         where = place(builder.module, builder, arguments[0])
         return builder.atomic_rmw("xchg", where, arguments[1], "seq_cst")
 
@@ -109,10 +109,10 @@ def exchange(typing, index, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def pause(typing):  # type: ignore[no-untyped-def]
+def pause(typing):
     """Tell the processor that this thread waits in a loop."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         name = {"x86_64": "llvm.x86.sse2.pause", "amd64": "llvm.x86.sse2.pause"}.get(
             platform.machine().lower()
         )
@@ -127,10 +127,10 @@ def pause(typing):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def give_way(typing):  # type: ignore[no-untyped-def]
+def give_way(typing):
     """Let another thread have this core, if one waits for it."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
         kind = ir.FunctionType(ir.IntType(32), [])
         builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
@@ -140,10 +140,10 @@ def give_way(typing):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def sleep(typing, turn):  # type: ignore[no-untyped-def]
+def sleep(typing, turn):
     """Sleep until `wake` is called, unless the word TURN is no longer `turn`; may return early."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         if _LINUX_FUTEX is not None:
             wait_private = 128
             _futex(builder, wait_private, builder.and_(arguments[0], _constant(0xFFFFFFFF)))
@@ -161,10 +161,10 @@ def sleep(typing, turn):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def wake(typing):  # type: ignore[no-untyped-def]
+def wake(typing):
     """Wake all who sleep; change TURN before."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         if _LINUX_FUTEX is not None:
             wake_private = 129
             _futex(builder, wake_private, _constant(1 << 20))
@@ -174,10 +174,10 @@ def wake(typing):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def now(typing):  # type: ignore[no-untyped-def]
+def now(typing):
     """Return nanoseconds on a steady clock."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         moment = cgutils.alloca_once(builder, ir.ArrayType(_WORD, 2))
         first = builder.bitcast(moment, _WORD.as_pointer())
         small = ir.IntType(32)
@@ -196,10 +196,10 @@ def now(typing):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def call_body(typing, body, arguments, first, last):  # type: ignore[no-untyped-def]
+def call_body(typing, body, arguments, first, last):
     """Call the function at the address `body`."""
 
-    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, values):
         kind = ir.FunctionType(ir.VoidType(), [_WORD] * 3)
         builder.call(builder.inttoptr(values[0], kind.as_pointer()), values[1:])
         return context.get_dummy_value()
@@ -217,5 +217,6 @@ def _futex(builder: Any, operation: int, value: Any) -> None:
     address = builder.ptrtoint(place(builder.module, builder, _constant(TURN)), _WORD)
     null = _constant(0)
     builder.call(
-        syscall, [_constant(_LINUX_FUTEX), address, _constant(operation), value, *[null] * 3]
+        syscall,
+        [_constant(_LINUX_FUTEX), address, _constant(operation), value, *[null] * 3],  # type: ignore[arg-type]
     )

@@ -201,3 +201,22 @@ def test_without_openblas_the_formula_does_it(monkeypatch):
         PLAIN.attention_pair(*arrays, 0.5, True)[0],
         rtol=1e-13,
     )
+
+
+@pytest.mark.parametrize("wrong", ["width", "keys", "samples", "mask"])
+def test_shapes_that_do_not_go_together_never_reach_a_kernel(wrong, monkeypatch):
+    monkeypatch.setattr(attention, "_kernel", lambda *_: pytest.fail("a kernel was asked for"))
+    q, k, v = inputs()
+    k = {"width": k[..., :3], "samples": k[:, :2]}.get(wrong, k)
+    v = v[:, :, :5] if wrong == "keys" else v
+    mask = normal(4, 6) if wrong == "mask" else None
+    with pytest.raises(ValueError, match=r"mismatch|broadcast"):  # NumPy's own
+        FAST.attention_pair(q, k, v, mask, None, 1.0, False)
+
+
+@needs_openblas
+def test_gradients_of_another_shape_are_refused():
+    y, back = FAST.attention_pair(*inputs(), None, None, 1.0, False)
+    with pytest.raises(ValueError, match="broadcast"):
+        back(normal(2, 3, 6, 3))
+    assert back(np.ones(y.shape, "float32"))[0].dtype == y.dtype

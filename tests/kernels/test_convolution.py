@@ -223,7 +223,7 @@ def test_threads_change_no_bit(monkeypatch):
             np.testing.assert_array_equal(a, b)
 
 
-def test_an_infinite_cell_stays_where_it_is_seen():
+def test_infinite_weights_do_not_reach_what_they_do_not_see():
     # No product with the padding of another sample, or with what was there before.
     x, w = np.zeros((1, 1, 1, 1, 1, 9), "f"), np.ones((1, 1, 1, 1, 1, 3), "f")
     x[..., 4] = np.inf
@@ -252,8 +252,10 @@ def test_what_is_chosen():
 
 
 def test_plans_do_not_depend_on_threads():
-    before, tables = threads.get_num_threads(), []
-    key = (8, 1, 16, 16, (1, 30, 30), (1, 3, 3), (1, 28, 28), ONES, ZEROS, ONES, "f")
+    before = threads.get_num_threads()
+    shape = 8, 1, 16, 16, (1, 30, 30), (1, 3, 3), (1, 28, 28)
+    key = *shape, ONES, ZEROS, ONES, "f"
+    tables = []
     try:
         for number in (1, before):
             threads.set_num_threads(number)

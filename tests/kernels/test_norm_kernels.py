@@ -184,3 +184,25 @@ def test_statistics_of_some_stretches():
     mean, variance = channel_norms.moments(x, Layout(4, 2, 2))
     np.testing.assert_allclose(mean, x.reshape(4, 6).mean(1))
     np.testing.assert_allclose(variance, x.reshape(4, 6).var(1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "vector"), [AFFINE[0], CHANNELS[0], CHANNELS[1]], ids=str
+)
+def test_gradients_of_another_shape_are_refused(shape, axes, vector):
+    (x, w, b), g = made(shape, vector, "float64")
+    _, back = FAST.standardize_pair(x, w, b, axes, 1e-5)
+    with pytest.raises(ValueError, match="broadcast"):
+        back(g[:-1])
+    assert back(g.astype("float32"))[0].dtype == "float64"
+
+
+def test_statistics_and_scales_of_other_lengths_never_reach_a_kernel(monkeypatch):
+    monkeypatch.setattr(
+        channel_norms, "normalize", lambda *_: pytest.fail("a kernel was asked for")
+    )
+    x, few = np.ones((4, 3, 5)), np.ones((1, 2, 1))
+    with pytest.raises(ValueError, match="broadcast"):  # NumPy's own
+        FAST.standardize_pair(x, None, None, (0, 2), 1e-5, (few, few))
+    with pytest.raises(ValueError, match="broadcast"):
+        FAST.affine_pair(x, np.ones(2), np.ones(2))

@@ -156,3 +156,39 @@ def test_a_projection_is_left_to_the_formula(monkeypatch):
                              (2, 2), False)  # fmt: skip
     assert y.shape == (4 * 2 + 2 * 2 + 2 * 3,)
     assert back(np.ones_like(y))[-1].shape == (2, 3)
+
+
+def arrays_of_lstm(n=5, hidden=3, steps=2):
+    shapes = {
+        "z": (steps * n, 4 * hidden), "bias": (4 * hidden,), "h": (n, hidden), "c": (n, hidden),
+        "w_hh": (4 * hidden, hidden),
+    }  # fmt: skip
+    return {name: np.ones(shape) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("wrong", ["z", "h", "c", "bias", "w_hh"])
+def test_shapes_that_do_not_go_together_never_reach_a_kernel(wrong, monkeypatch):
+    monkeypatch.setattr(passage_kernels, "run", lambda *_: pytest.fail("a kernel was asked for"))
+    arrays = arrays_of_lstm()
+    arrays[wrong] = np.ones([n + 2 for n in arrays[wrong].shape])
+    z, b, h, c, w = arrays.values()
+    with pytest.raises((ValueError, IndexError)):  # NumPy's own
+        FAST.lstm_pair(z, b, h, c, w, None, (5, 5), False)
+
+
+@needs_openblas
+@pytest.mark.parametrize("sizes", [(5, 6), (6, 5), (4, 6), (10, 0), (11, -1)])
+def test_sizes_that_do_not_go_together(sizes):
+    z, b, h, c, w = arrays_of_lstm().values()
+    assert passage_kernels.fits("lstm", z, (b,), (h, c), w, (5, 5))
+    assert not passage_kernels.fits("lstm", z, (b,), (h, c), w, sizes)
+    assert not passage_kernels.fits("gru", z, (b,), (h,), w, (5, 5))
+
+
+@needs_openblas
+def test_gradients_of_another_shape_are_refused():
+    z, b, h, c, w = arrays_of_lstm().values()
+    y, back = FAST.lstm_pair(z, b, h, c, w, None, (5, 5), False)
+    with pytest.raises(ValueError, match="broadcast"):
+        back(np.ones(y.size + 1))
+    assert back(np.ones(y.size, "float32"))[0].dtype == y.dtype

@@ -11,6 +11,7 @@ import tinygrad_opt as tg
 from tinygrad_opt import optim
 from tinygrad_opt.kernels.fused import reduce
 from tinygrad_opt.nn import utils
+from tinygrad_opt.nn.utils import clip_grad
 
 SHAPES = [(3,), (2, 3), (), (4, 2), (0,), (5,)]
 MISSING = 3
@@ -89,6 +90,10 @@ def test_neighbours_are_one_reduction(monkeypatch):
     norm = reduce.norm
     monkeypatch.setattr(reduce, "norm", lambda x, order: sizes.append(x.size) or norm(x, order))
     utils.clip_grad_norm_(params, 1.0)
+    monkeypatch.setattr(clip_grad, "_MOST", 0)  # nothing is copied
+    assert sizes == [15]  # two pieces, with what has no gradient between them: copied together
+    sizes.clear()
+    utils.clip_grad_norm_(params, 1.0)
     assert sizes == [10, 5]
     sizes.clear()
     utils.clip_grad_norm_([params[1], params[0], params[5]], 1.0)  # in another order: each alone
@@ -97,6 +102,22 @@ def test_neighbours_are_one_reduction(monkeypatch):
     sizes.clear()
     assert utils.clip_grad_norm_(params[:3], math.inf).item() > math.sqrt(6)
     assert sizes == [3, 6, 1]
+
+
+def test_small_gradients_are_copied_together(monkeypatch):
+    sizes, norm = [], reduce.norm
+    monkeypatch.setattr(reduce, "norm", lambda x, order: sizes.append(x.size) or norm(x, order))
+    monkeypatch.setattr(clip_grad, "_MOST", 8)
+    params = [tg.zeros(n, dtype=d).requires_grad_()
+              for n, d in ((3, tg.float64), (5, tg.float64), (2, tg.float64), (2, tg.float32),
+                           (9, tg.float32), (1, tg.float32), (0, tg.float32))]  # fmt: skip
+    for k, p in enumerate(params):
+        p.grad = tg.full_like(p, k + 1.0)
+    expected = math.sqrt(sum(p.numel() * (k + 1.0) ** 2 for k, p in enumerate(params)))
+    found = utils.clip_grad_norm_(params, expected / 2)
+    assert found.item() == pytest.approx(expected, rel=1e-14)
+    assert sizes == [8, 2, 2, 9, 1]
+    assert [p.grad[0].item() for p in params[:6]] == pytest.approx([k / 2 for k in range(1, 7)])
 
 
 def test_what_was_clipped_is_what_is_stepped():

@@ -25,6 +25,8 @@ def bag(**kwargs):
 LOOKUP = [
     Row("lookup", lambda m, w: ops.lookup(w, index=m.tensor(INDEX).array), of((4, 2)),
         lambda w: w[INDEX], embedding()),
+    Row("rows", lambda m, w: ops.rows(w, m.tensor(INDEX).array), of((4, 2)),
+        lambda w: w[INDEX], embedding()),
     Row("lookup: function", embedding(), of((4, 2)), lambda w: w[INDEX]),
     Row("lookup: sums", bag(mode="sum"), of((4, 2)), lambda w: w[INDEX].sum(axis=1)),
     Row("lookup: means", bag(), of((4, 2)), lambda w: w[INDEX].mean(axis=1)),

@@ -12,7 +12,11 @@ def np_huber(x, y):
     return np.where(d < 0.8, d * d / 2, 0.8 * (d - 0.4))
 
 
+SIGNS = np.array([[1.0, -1.0, 2.0], [-0.5, 0.0, 3.0]])
+
 LOSSES = [
+    Row("relu_back", lambda m, g: ops.relu_back(g, m.tensor(SIGNS)), of((2, 3)),
+        lambda g: g * (SIGNS > 0), lambda m, g: g * m.tensor(SIGNS > 0)),
     Row("cross_entropy", lambda m, x: ops.cross_entropy(x, index=rows.LABELS, scale=0.5),
         of((2, 3)),
         lambda x: -np.log(np_softmax(x, 1))[[0, 1], rows.LABELS].mean(),
@@ -28,6 +32,19 @@ LOSSES = [
         lambda m, x: m.nn.functional.cross_entropy(
             x, m.tensor(rows.LABELS), reduction="none")),
     Row("cross_entropy_rows", lambda m, x: ops.cross_entropy_rows(x, rows.LABELS)[1], of((2, 3)),
+        lambda x: np_softmax(x, 1) - np.eye(3)[rows.LABELS],
+        lambda m, x: m.softmax(x, 1) - m.tensor(np.eye(3)[rows.LABELS], dtype=x.dtype)),
+    Row("mean_cross_entropy",
+        lambda m, x: ops.mean_cross_entropy(x, index=rows.LABELS, ignore=-100), of((2, 3)),
+        lambda x: -np.log(np_softmax(x, 1))[[0, 1], rows.LABELS].mean(),
+        lambda m, x: m.nn.functional.cross_entropy(x, m.tensor(rows.LABELS))),
+    Row("mean_cross_entropy: without one row",
+        lambda m, x: ops.mean_cross_entropy(x, index=rows.LABELS, ignore=int(rows.LABELS[0])),
+        of((2, 3)), lambda x: -np.log(np_softmax(x, 1))[1, rows.LABELS[1]],
+        lambda m, x: m.nn.functional.cross_entropy(
+            x, m.tensor(rows.LABELS), ignore_index=int(rows.LABELS[0]))),
+    Row("mean_cross_entropy_rows",
+        lambda m, x: ops.mean_cross_entropy_rows(x, rows.LABELS, -100)[1], of((2, 3)),
         lambda x: np_softmax(x, 1) - np.eye(3)[rows.LABELS],
         lambda m, x: m.softmax(x, 1) - m.tensor(np.eye(3)[rows.LABELS], dtype=x.dtype)),
     Row("softmax_cross_entropy",

@@ -21,6 +21,9 @@ def grouped(x, w, b):
 
 
 NORMALIZATION = [
+    Row("affine", lambda m, x, w, b: ops.affine(x, w, b), of((2, 3, 4), (3,), (3,)),
+        lambda x, w, b: x * w[:, None] + b[:, None],
+        lambda m, x, w, b: x * w[:, None] + b[:, None]),
     Row("standardize", lambda m, x: ops.standardize(x, None, None, axes=(0, 2), eps=0.1),
         of((4, 3, 2)), lambda x: np_standardized(x, (0, 2), 0.1),
         lambda m, x: m.nn.functional.batch_norm(x, None, None, training=True, eps=0.1)),

@@ -102,8 +102,8 @@ def both(rows, columns):
     return lambda x: np.einsum("oi,ncij,pj->ncop", rows, x, columns)
 
 
-# Windows of 2 by 2 cells, two apart, on an image with padding. Which cell is chosen of each, 255
-# for none; and where these stand in the flat image.
+# Windows of 2 by 2 cells, two apart, on an image with padding. Which cell is chosen of each (255:
+# none); where these stand in the flat image.
 APART = Window((4, 6), (2, 2), (2, 3), (2, 2), (1, 1), (1, 1))
 CHOICE = np.array([[[[3, 2, 3], [1, 255, 0]]]], np.uint8)
 CHOSEN = np.array([[0, 1, 4], [6, 0, 9]])
@@ -157,7 +157,8 @@ POOLING = [
         of((1, 1, 4, 6)), lambda x: (x.ravel()[CHOSEN] * THERE)[None, None],
         lambda m, x: (x.reshape(-1)[m.tensor(CHOSEN)] * m.tensor(THERE))[None, None]),
     Row("window_maxima", lambda m, x: ops.window_maxima(x, APART)[0],
-        of((1, 1, 4, 6), values=apart), lambda x: np_windows(x, largest, 2, 2, 1)[:, :, :2, :3],
+        of((1, 1, 4, 6), values=apart),
+        lambda x: np_windows(x, largest, 2, 2, 1)[:, :, :2, :3],
         lambda m, x: m.nn.functional.max_pool2d(x, 2, 2, 1)[:, :, :2, :3]),
     Row("means", lambda m, x: ops.means(x, at=APART, weights=WEIGHTS), of((1, 1, 4, 6)),
         np_weighted, torch_weighted),

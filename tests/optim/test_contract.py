@@ -315,7 +315,7 @@ def test_a_new_optimizer_takes_over():
         backward(p, q)
         optimizer.step()
         optimizer.zero_grad()
-        assert optimizer._flat[0][0]._all_at_home() is False  # gradients are None now
+        assert optimizer._flat[0][0]._homes.hold_all() is False  # gradients are None now
         assert all(v is x.array for v, x in zip(optimizer._flat[0][0].views, (p, q), strict=True))
     assert p.item() == pytest.approx(0.4)
 

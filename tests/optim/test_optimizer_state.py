@@ -49,7 +49,7 @@ def test_clearing_the_state_starts_afresh():
         backward(p, q)
         optimizer.step()
         assert optimizer.state[p]["step"].item() == step
-    assert optimizer._flat[0][0]._all_at_home()  # and the new buffers are in use
+    assert optimizer._flat[0][0]._homes.hold_all()  # and the new buffers are in use
 
 
 def test_state_dict_round_trip_goes_on_with_the_same_bits():

@@ -7,7 +7,7 @@ import numpy as np
 import ops_table
 import pytest
 from on_device import CUDA, SIMULATED, cupy, host
-from op_rows import rows
+from op_rows import pool, rows
 
 import tinygrad_opt as tg
 from tinygrad_opt.nn import functional as F
@@ -52,8 +52,9 @@ USUAL = 4e-6 if SIMULATED else 1e-5
 @pytest.mark.parametrize("row", ops_table.OPS, ids=lambda row: row.name)
 def test_operations_give_what_they_give_on_the_cpu(row, monkeypatch):
     expected = results(row, tg, on("cpu", row.inputs()))
-    for name in ("TARGET", "LABELS", "INDEX", "PLACE"):  # arrays that the rows name
-        monkeypatch.setattr(rows, name, cupy.asarray(getattr(rows, name)))
+    named = [(rows, name) for name in ("TARGET", "LABELS", "INDEX", "PLACE")]
+    for module, name in [*named, (pool, "CHOICE")]:  # arrays that the rows name
+        monkeypatch.setattr(module, name, cupy.asarray(getattr(module, name)))
     for ours, cpu in zip(results(row, OnCuda(), on("cuda", row.inputs())), expected, strict=True):
         assert ours.dtype == cpu.dtype
         scale = np.abs(cpu.array).max(initial=1)

@@ -100,7 +100,7 @@ class Muon(Optimizer):
         if group["nesterov"]:
             u = b.copy()
             rule.launch((u, g), omb)
-        way, norms = array_namespace(u).empty_like(u), reduce.norms(u, run.offsets)
+        way, norms = array_namespace(u).empty(u.size, u.dtype), reduce.norms(u, run.offsets)
         for stack in stacks_of(run):
             stack.put(way, _orthogonal(stack.of(u), norms[stack.numbers], group))
         lr, ratio = float(group["lr"]), _RATIOS[group["adjust_lr_fn"] or "original"]
@@ -189,7 +189,7 @@ class Adafactor(Optimizer):
         omb = float(t) ** group["beta2_decay"]
         sign = -1.0 if group["maximize"] else 1.0
         floor = float(np.finfo(values.dtype).eps) if eps[0] is None else eps[0]
-        u = array_namespace(g).empty_like(g)
+        u = array_namespace(g).empty(g.size, g.dtype)
         for stack in stacks_of(run):
             vectors = len(stack.shape) < 2
             variance = self._variance if vectors else self._factored_variance

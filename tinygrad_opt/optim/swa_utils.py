@@ -14,9 +14,12 @@ from typing import Any
 from ..arrays.dtypes import int64
 from ..autograd.modes import no_grad
 from ..core.tensor import Tensor
+from ..core.versions import note_write
+from ..kernels import average
 from ..nn.batchnorm import _BatchNorm
 from ..nn.module import Module
 from ..tensors.creation import tensor
+from .joined import Pairs
 from .lr_scheduler import SWALR
 
 __all__ = [
@@ -73,6 +76,7 @@ class AveragedModel(Module):
         self.avg_fn = avg_fn
         self.multi_avg_fn = multi_avg_fn
         self.use_buffers = use_buffers
+        self._memory = Pairs()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.module(*args, **kwargs)
@@ -83,8 +87,28 @@ class AveragedModel(Module):
 
         Raises ValueError, having changed nothing, if it is not a model of the same shapes.
         """
-        averaged, current = _pairs(self.module, model, self.use_buffers)
-        if self.n_averaged == 0:
+        averaged, current = _pairs(self.module, model, self.use_buffers, self._memory)
+        count = int(self.n_averaged)
+        weight = _weight(self.avg_fn, self.multi_avg_fn, count)
+        if count > 0 and weight is not None and weight < 0.5:
+            self._move_all(averaged, current, weight)
+        else:
+            self._update_each(_detached(averaged), _detached(current), count)
+        if not self.use_buffers:
+            for mine, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
+                mine.copy_(theirs)
+        self.n_averaged += 1
+
+    def _move_all(self, averaged: list[Tensor], current: list[Tensor], weight: float) -> None:
+        """What `_move` does, by one launch for all that lies end to end."""
+        for means, values in self._memory.vectors(averaged, current):
+            average.launch((means, values), (weight,))
+            note_write(means)
+        for i in self._memory.rest:
+            _move([averaged[i].detach()], [current[i].detach().to(averaged[i].device)], weight)
+
+    def _update_each(self, averaged: list[Tensor], current: list[Tensor], count: int) -> None:
+        if count == 0:
             for mean, value in zip(averaged, current, strict=True):
                 mean.copy_(value)
         elif self.avg_fn is not None:
@@ -94,10 +118,6 @@ class AveragedModel(Module):
             update = self.multi_avg_fn or get_swa_multi_avg_fn()
             for means, values in _by_dtype(averaged, current):
                 update(means, values, self.n_averaged)
-        if not self.use_buffers:
-            for mine, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
-                mine.copy_(theirs)
-        self.n_averaged += 1
 
     @contextlib.contextmanager
     def swapped_into(self, model: Module) -> Iterator[Module]:
@@ -106,7 +126,7 @@ class AveragedModel(Module):
         For evaluating: `with averaged.swapped_into(model): validate(model)`. Values are copied
         in place, so that optimizers and views notice nothing.
         """
-        averaged, current = _pairs(self.module, model, buffers=True)
+        averaged, current = map(_detached, _pairs(self.module, model, buffers=True))
         saved = [value.detach().clone() for value in current]
         try:
             with no_grad():
@@ -119,19 +139,37 @@ class AveragedModel(Module):
                     value.copy_(own)
 
 
-def _pairs(averaged: Module, model: Module, buffers: bool) -> tuple[list[Tensor], list[Tensor]]:
-    """The detached parameters (and buffers) of both, the model's on the average's devices."""
-    pair = []
-    for module in (averaged, model):
-        tensors: list[Tensor] = list(module.parameters())
-        pair.append(tensors + list(module.buffers()) if buffers else tensors)
-    mine, theirs = pair
+def _pairs(
+    averaged: Module, model: Module, buffers: bool, memory: Pairs | None = None
+) -> tuple[list[Any], list[Any]]:
+    """The parameters (and buffers) of both; `memory`, if given, has looked at them."""
+    mine, theirs = list(averaged.parameters()), list(model.parameters())
+    if buffers:
+        mine += averaged.buffers()  # type: ignore[arg-type]
+        theirs += model.buffers()  # type: ignore[arg-type]
+    if memory is not None and len(mine) == len(theirs) and memory.are(mine, theirs):  # type: ignore[arg-type]
+        return mine, theirs
     if [x.shape for x in mine] != [x.shape for x in theirs]:
         raise ValueError(
             "AveragedModel: the model has other parameters than the one that is averaged: "
             f"{len(theirs)} tensors against {len(mine)}, or of other shapes"
         )
-    return [x.detach() for x in mine], [x.detach() for x in theirs]
+    if memory is not None:
+        memory.look(mine, theirs)  # type: ignore[arg-type]
+    return mine, theirs
+
+
+def _detached(tensors: list[Tensor]) -> list[Tensor]:
+    return [x.detach() for x in tensors]
+
+
+def _weight(avg_fn: Any, multi_avg_fn: Any, count: int) -> float | None:
+    """How far averages move towards the values by the functions of this file; None: by others."""
+    if avg_fn is not None:
+        return None
+    if isinstance(multi_avg_fn, functools.partial) and multi_avg_fn.func is _ema_all:
+        return 1 - float(multi_avg_fn.keywords["decay"])
+    return 1 / (count + 1) if multi_avg_fn in (None, _swa_all) else None
 
 
 def _by_dtype(averaged: list[Tensor], current: list[Tensor]) -> Iterable[Any]:

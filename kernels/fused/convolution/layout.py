@@ -125,7 +125,7 @@ def box(axes: list[Box], counts: Sizes, kernel: Sizes) -> Box:
         for three in itertools.product(*(axis.parts for axis in axes))
     ]
     each = [tuple(getattr(axis, name) for axis in axes) for name in ("size", "step", "phases")]
-    return Box(packed, *each, parts)
+    return Box(packed, *each, parts)  # type: ignore[arg-type, call-arg]
 
 
 def strips(counts: Sizes, cells: int, whole: Sizes, least: int = 1) -> tuple[int, list[Strip]]:

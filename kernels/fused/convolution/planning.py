@@ -77,7 +77,7 @@ class Plan(NamedTuple):
 
     table: Any
     lanes: str  # "channels", "positions" or "samples"
-    count: int  # what the loops run over
+    count: int  # type: ignore[assignment]
     grain: int  # how much of it at once
     panels: int  # of a group's filters, for "channels"
     panel: int  # rows of a panel
@@ -225,7 +225,7 @@ class _Draft:
         return {"range": ranges, "count": exact, **joined}
 
     def _of_part(self, place: Any, cell: Any, lines: int) -> tuple[Any, Any]:
-        """Those of all samples that are worked on at once; or those where vectors start."""
+        """Places and cells of the samples worked on at once, or those where vectors start."""
         if self.channels:
             samples = np.arange(self.together)
             return (
@@ -234,7 +234,7 @@ class _Draft:
             )
         if self.positions:
             across = lines if self.axis == 2 else self.task.counts[2]
-            return tuple(_vectors(a, across, self.kind.lanes) for a in (place, cell))  # type: ignore[return-value]
+            return tuple(_vectors(a, across, self.kind.lanes) for a in (place, cell))
         return place, cell
 
     def _whole(self, n: int) -> Any:
@@ -290,12 +290,12 @@ class _Draft:
 
     def _of_filters(self) -> dict[str, int]:
         task, size, parts = self.task, self.kind.size, self.made[0].parts
-        side_by_side = task.taps if task.back else task.channels * task.taps
+        alone = task.taps if task.back else task.channels * task.taps
+        run = 1 if len(parts) > 1 else alone
         return dict(
             groups=task.groups, channels=task.channels, rows=task.rows, block=self.block,
-            taps=sum(len(part.taps) for part in parts), parts=len(parts),
-            run=side_by_side if len(parts) == 1 else 1,
-            row=side_by_side * size,
+            taps=sum(len(part.taps) for part in parts), parts=len(parts), run=run,
+            row=alone * size,
             filters=task.rows * task.channels * task.taps * size,
         )  # fmt: skip
 

@@ -50,7 +50,7 @@ class Plan(NamedTuple):
     """A table for the loops, and what their caller needs of it."""
 
     table: Any
-    count: int  # of batches of images
+    count: int  # type: ignore[assignment]
     grain: int  # batches of what one thread does at once
     slots: Any  # for each slot, which window of an image it is; -1: none
     first: Any  # for each slot the first tap that lies in the image, or NONE
@@ -108,7 +108,7 @@ def plan(
         "above": [-1] * len(rows),
         "tap": [0] * len(rows),
         "shift": [kind.size * (phase_of(t) + a) for t, a in zip(taps, ahead, strict=True)],
-        "cell": [kind.size * _flat(tap, image) for tap in taps],
+        "cell": [kind.size * _flat(tap, image) for tap in taps],  # type: ignore[arg-type]
         "corner": [
             kind.size * _flat([z * stride[0] - low[0], y * stride[1] - low[1], -low[2]], image)
             for z, y in itertools.product(*map(range, output[:2]))

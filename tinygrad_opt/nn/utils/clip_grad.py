@@ -1,7 +1,8 @@
 """Norms of gradients, and clipping.
 
 Gradients that lie next to each other in an optimizer's flat buffer are taken as one vector: one
-reduction and one product for a whole model.
+reduction and one product for a whole model. Small ones that lie elsewhere are copied to one vector
+for their norm.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ Tensors = Tensor | Iterable[Tensor]
 Parameters = Tensors | Iterable[tuple[str, Tensor]]
 
 _AT_MOST = 10  # parameters that an error lists
+_MOST = 2**17  # elements of small arrays that are copied together: no more than the cache holds
 
 
 @quiet
@@ -170,9 +172,31 @@ def _scale(arrays: list[Any], max_norm: float, norm: float) -> None:
 def _norm_of(arrays: list[Any], order: float) -> tuple[Tensor, float]:
     """The norm as a tensor, and as a number: to ask a GPU for it again would be another wait."""
     dtype = np.result_type(*{a.dtype for a in arrays}) if arrays else np.dtype("float32")
-    norm = dtype.type(_combined([_one_norm(a, order) for a in arrays], order))
+    vectors = _joined(arrays) if order > 0 and len(arrays) > 1 else arrays
+    norm = dtype.type(_combined([_one_norm(a, order) for a in vectors], order))
     space = array_namespace(arrays[0]) if arrays else np
     return wrap_plain(space.asarray(norm, dtype=dtype)), float(norm)
+
+
+def _joined(arrays: list[Any]) -> list[Any]:
+    """For reading: neighbours in the list as one vector, where they are small and of one kind."""
+    vectors: list[Any] = []
+    some: list[Any] = []
+    kind: Any = None
+    room = 0
+    for array in arrays:
+        own = type(array), array.dtype
+        if own != kind or array.size > room:
+            vectors += _as_one(some)
+            some = []
+            kind, room = own, _MOST
+        some.append(array)
+        room -= array.size
+    return [*vectors, *_as_one(some)]
+
+
+def _as_one(some: list[Any]) -> list[Any]:
+    return [array_namespace(some[0]).concatenate(some, None)] if len(some) > 1 else some
 
 
 def _one_norm(array: Any, order: float) -> float:

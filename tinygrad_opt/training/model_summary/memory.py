@@ -60,6 +60,8 @@ def _arrays(held: Any) -> Iterator[Any]:
         value = waiting.pop()
         if isinstance(value, Variable):
             value = value.array
+        if type(value).__module__.startswith(("llvmlite.", "numba.")):
+            continue  # a compiled kernel holds no results
         if hasattr(value, "strides") and hasattr(value, "nbytes"):
             yield value
         elif id(value) not in visited:
@@ -80,7 +82,8 @@ def _parts(value: Any) -> Iterable[Any]:
         return _captured(value)
     if isinstance(value, (Node, Module, ModuleType, type)):  # other Nodes come by themselves
         return ()
-    return getattr(value, "__dict__", {}).values()
+    held = getattr(value, "__dict__", None)  # some make up an attribute of any name
+    return held.values() if isinstance(held, dict) else ()
 
 
 def _captured(function: FunctionType) -> list[Any]:
