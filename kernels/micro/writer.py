@@ -3,9 +3,10 @@
 A function that takes a `Writer` and `Number`s does not compute: it writes down the instructions
 that will. `f.loop(0, n)` opens a loop in the code that is written, `a + b` an addition:
 
-    def total(f, table, count, to):
+    def reverse(f, kind, source, count, target):
         with f.loop(0, count) as i:
-            f.put(to, f.word(to, 0) + f.word(table, i))
+            value = f.get(source + (count - 1 - i) * kind.size, kind)
+            f.put(target + i * kind.size, value, kind)
 
 So Python's own `for` and `if` choose what is written, and `f.loop` and `f.when` what happens when
 it runs. Numba would compile the same loops from plain Python; but it takes ten times as long for

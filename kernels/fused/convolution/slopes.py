@@ -130,14 +130,12 @@ def position_slopes(
                 with f.loop(0, rows) as r:
                     _spread_out(f, kind, at, unit, g, task.group, r, gradients + r * each, zeros)
                 place = at.table("place", at.entry("range", unit.kind * 2))
+                count = at.entry("count", unit.kind)
 
                 def block_of(r: Number, shape: tuple[int, int]) -> None:
                     a = Table(gradients + r * each, Every(each), Every(kind.width))
                     with f.loop(0, columns, shape[1]) as k:
-                        b, count = (
-                            Table(packed, at.table("shift", k), place),
-                            at.entry("count", unit.kind),
-                        )
+                        b = Table(packed, at.table("shift", k), place)
                         to = sums + (r * columns + k) * kind.width
                         _add(f, kind, tile(f, kind, shape, a, b, count, spread=False),
                              lambda i, j: to + (columns * i + j) * kind.width)  # fmt: skip
