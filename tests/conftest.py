@@ -1,12 +1,34 @@
 """What every test starts from: the same seed, float32 by default, recording on."""
 
+import gc
+import hashlib
 import importlib.util
+import os
+import shutil
 import warnings
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 import tinygrad_opt
+
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure():
+    """Let all processes compile into one folder, which neither is nor fills the user's own.
+
+    The next run starts with what this one compiled, unless anything in kernels/ has changed.
+    """
+    files = sorted((ROOT / "kernels").rglob("*.py"))
+    made_from = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:20]
+    folder = ROOT / ".pytest_cache" / "kernels" / made_from
+    if os.environ.setdefault("TINYGRAD_OPT_CACHE_DIR", str(folder)) == str(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for other in folder.parent.iterdir():
+            if other != folder:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items):
@@ -19,6 +41,12 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("peers"):
                 item.add_marker(skip)
+
+
+def pytest_collection_finish():
+    """Leave what lies there now out of every search for garbage: a million objects are tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -15,13 +15,6 @@ PLAIN = Namespace(np)
 TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _cache_folder(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
-        yield
-
-
 def classes(rows, n, ignored=()):
     index = np.arange(rows) * 7 % n
     index[list(ignored)] = -100

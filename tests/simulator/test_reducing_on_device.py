@@ -8,14 +8,6 @@ import tinygrad_opt as tg
 from tinygrad_opt import kernels, optim
 from tinygrad_opt.kernels.fused import reduce, sums_on_device
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _cache_folder(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
-        yield
-
-
 SETTINGS = [
     ("Adafactor", dict(lr=0.1, weight_decay=0.1, maximize=True)),
     ("Muon", dict(lr=0.1)),

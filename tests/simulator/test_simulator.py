@@ -24,11 +24,6 @@ from rules import RULES, arrays, coefficients
 from tinygrad_opt import kernels
 
 
-@pytest.fixture(autouse=True)
-def _cache_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path / "kernels"))
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
 def test_kernel_equals_plain_python(rule, dtype):

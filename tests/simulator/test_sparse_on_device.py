@@ -9,14 +9,6 @@ from tinygrad_opt import nn, optim
 from tinygrad_opt.nn import functional as F
 from tinygrad_opt.nn import utils
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _cache_folder(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
-        yield
-
-
 INDEX = np.array([[1, 4, 1], [0, 1, 2]])
 TABLE = np.cos(np.arange(15.0)).reshape(5, 3).astype("float32")
 

@@ -14,13 +14,6 @@ from tinygrad_opt import nn, optim
 from tinygrad_opt.kernels.compiler import cuda as adapter
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _cache_folder(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
-        yield
-
-
 @pytest.fixture
 def launches(monkeypatch):
     """The sizes of the arrays of every kernel launch."""

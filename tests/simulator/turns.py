@@ -74,7 +74,7 @@ def run_block(self, grid_point, *arguments):
 
 
 def shared_array(self, shape, dtype):
-    """In place of `FakeCUDAShared.array`, which reads all of the stack to find its caller's line."""
+    """In place of `FakeCUDAShared.array`, which reads the whole stack to find its caller's line."""
     line = sys._getframe(1).f_lineno
     if line not in self._allocations:
         if isinstance(dtype, kernelapi.types.Type):
