@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # What calls kernels that take places from outside, or many arrays.
 BOUNDS := $(addprefix tests/kernels/test_,$(addsuffix .py,convolution denormals places recurrent_kernels \

@@ -7,8 +7,8 @@ import contextvars
 import math
 import subprocess
 import sys
-import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -243,11 +243,9 @@ def test_threads_do_not_wait_for_each_other(errors):
             results.append(bool((x.log() + x / 0).isinf().all()))
 
     with np.errstate(all="ignore"):  # which threads do not inherit
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(work) for _ in range(4)]:
+                done.result()  # raises what the thread raised
     assert results == [True] * 80
 
 
