@@ -242,10 +242,9 @@ def test_threads_do_not_wait_for_each_other(errors):
         for _ in range(20):
             results.append(bool((x.log() + x / 0).isinf().all()))
 
-    with np.errstate(all="ignore"):  # which threads do not inherit
-        with ThreadPoolExecutor(4) as pool:
-            for done in [pool.submit(work) for _ in range(4)]:
-                done.result()  # raises what the thread raised
+    with np.errstate(all="ignore"), ThreadPoolExecutor(4) as pool:  # threads do not inherit that
+        for done in [pool.submit(work) for _ in range(4)]:
+            done.result()  # raises what the thread raised
     assert results == [True] * 80
 
 
