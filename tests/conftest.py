@@ -43,17 +43,18 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(skip)
 
 
-def pytest_collection_finish():
-    """Leave what lies there now out of every search for garbage: a million objects are tests."""
-    gc.collect()
-    gc.freeze()
-
-
 def pytest_terminal_summary(terminalreporter):
     """Close with one line for each reason to skip; pytest's own has one for each place."""
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"SKIPPED [{count}] {reason.removeprefix('Skipped: ')}")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_searches():
+    """Leave what earlier files made out of searches for garbage: tests and kernels are millions."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
