@@ -125,3 +125,14 @@ from .training import (
 )
 
 __version__ = "0.1.0"
+
+# Loaded when somebody asks for them.
+_LATE = ("distributions", "special")
+
+
+def __getattr__(name: str) -> object:
+    if name in _LATE:
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,8 +2,8 @@
 
 `xp(x)` finds the namespace of an array. Beside NumPy's own names it offers what NumPy lacks:
 `cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax` (and their `_back`), `cross_entropy_rows`,
-`scatter_add`, `put`, `windows`, and the special functions `erf`, `erfc`, `erfinv`, `lgamma` and
-`polygamma`. Those for convolution and pooling stand in `windows.py`, those for norms, attention and
+`scatter_add`, `put`, `windows`, and special functions (`erf`, `lgamma`, `i0`, `igamma` ...).
+Those for convolution and pooling stand in `windows.py`, those for norms, attention and
 recurrent layers in `fused_layers.py`.
 
 `Namespace` has them in array code. On NumPy's arrays `_NumpyNamespace` puts twins in their place,
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from ..kernels import blas
+from ..kernels.fused import bessel, gamma, special
 from ..kernels.fused import softmax as softmaxes
-from ..kernels.fused import special
 from .allocator import keep_freed_memory
 from .device import to_device
 from .fused import Softmaxes, check_classes
@@ -198,6 +198,13 @@ class _NumpyNamespace(Softmaxes, Sums, FastLayers, FastWindows, Namespace):
     erfinv = staticmethod(special.in_own_type(special.erfinv))
     lgamma = staticmethod(special.in_own_type(special.lgamma))
     polygamma = staticmethod(special.in_own_type(special.polygamma))
+
+    i0, i0e = staticmethod(bessel.i0), staticmethod(bessel.i0e)
+    i1, i1e = staticmethod(bessel.i1), staticmethod(bessel.i1e)
+    erfcx, log_ndtr = staticmethod(bessel.erfcx), staticmethod(bessel.log_ndtr)
+    ndtri, zeta = staticmethod(bessel.ndtri), staticmethod(bessel.zeta)
+    igamma, igammac = staticmethod(gamma.igamma), staticmethod(gamma.igammac)
+    igamma_slope = staticmethod(gamma.igamma_slope)
 
     dot = staticmethod(blas.multiply)
     matmul = staticmethod(blas.multiply_stacks)

@@ -25,6 +25,7 @@ from .products import *
 from .recurrent import *
 from .reduce import *
 from .shape import *
+from .special import *
 
 # The formulas of layers, and of what follows softmax, with this package as their namespace.
 for _name, _formula in vars(Layers).items():
