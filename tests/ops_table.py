@@ -20,6 +20,7 @@ from op_rows.recurrent import RECURRENT
 from op_rows.reduce import REDUCTIONS
 from op_rows.shape import DIAGONALS, JOINING, PADDING, SHAPES
 from op_rows.sorting import CUMULATIVE, SORTING, STATISTICS
+from op_rows.special import DISTANCES, SPECIAL
 
 # Public functions without a gradient, for which the table needs no row.
 NO_GRADIENT = {
@@ -30,13 +31,13 @@ NO_GRADIENT = {
     "gt", "heaviside", "histc", "histogram", "is_floating_point", "is_nonzero", "is_same_size",
     "is_signed", "is_tensor", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf",
     "isposinf", "lcm", "le", "logical_and", "logical_not", "logical_or", "logical_xor", "lt",
-    "ne", "nonzero", "numel", "ones_like", "result_type", "searchsorted", "signbit", "unique",
-    "unique_consecutive", "zeros_like",
+    "ne", "nextafter", "nonzero", "numel", "ones_like", "result_type", "searchsorted",
+    "signbit", "unique", "unique_consecutive", "unravel_index", "zeros_like",
 }  # fmt: skip
 
-ELEMENTWISE = [*ARITHMETIC, *MATHEMATICS, *ACTIVATIONS]
+ELEMENTWISE = [*ARITHMETIC, *MATHEMATICS, *SPECIAL, *ACTIVATIONS]
 OPS = [
     *ELEMENTWISE, *THREE_INPUTS, *CLAMPED, *REDUCTIONS, *CUMULATIVE, *SORTING, *STATISTICS, *SHAPES,
     *JOINING, *DIAGONALS, *PADDING, *INDEXING, *PRODUCTS, *LOSSES, *LOOKUP, *ATTENTION, *RECURRENT,
-    *NORMALIZATION, *MATRICES, *SUMMATIONS, *CONVOLUTIONS, *POOLING, *RESIZING,
+    *NORMALIZATION, *MATRICES, *SUMMATIONS, *CONVOLUTIONS, *POOLING, *RESIZING, *DISTANCES,
 ]  # fmt: skip

@@ -131,6 +131,9 @@ def test_gamma_variates_keep_their_quantile():
         assert np.abs(drift).max() < 1e-9 * max(1, np.abs(alone).max())
     tiny = D.Beta(tg.tensor([1e-3]), tg.tensor([1e-3])).sample((500,))  # gammas that are no numbers
     assert ((tiny >= 0) & (tiny <= 1)).all()
+    twice = tg.tensor(2.0, requires_grad=True)
+    with pytest.raises(RuntimeError, match="gamma variates cannot be differentiated again"):
+        tg.autograd.grad(D.Gamma(twice, 1.0).rsample(), twice, create_graph=True)
     large = tg.tensor(4e6, dtype=tg.float64, requires_grad=True)
     D.Gamma(large, 1.0).rsample().backward()
     assert large.grad.item() == pytest.approx(1, rel=1e-2)

@@ -62,6 +62,9 @@ class Namespace(Layers, Windows):
     def to_device(self, x: Any, device: Any) -> Any:
         return to_device(x, device)
 
+    def ldexp(self, x: Any, exponent: Any) -> Any:
+        return self.module.ldexp(x, exponent)
+
     def sigmoid(self, x: Any) -> Any:
         z = self.module.exp(self.module.copysign(x, -1.0))  # exp(-|x|), in (0, 1]: never overflows
         return self.module.where(x >= 0, 1, z) / (1 + z)
@@ -184,6 +187,10 @@ class Namespace(Layers, Windows):
         stride = x.strides[-1]
         shape = (*x.shape[:-1], (x.shape[-1] - size) // step + 1, size)
         return self._strided(x, shape, (*x.strides[:-1], stride * step, stride))
+
+    def as_strided(self, x: Any, size: Any, stride: Any) -> Any:
+        """A view of the vector x: element sum(stride[i] * place[i]) at each place."""
+        return self._strided(x, size, tuple(n * x.itemsize for n in stride))
 
     def _strided(self, x: Any, shape: Any, strides: Any) -> Any:
         return self.module.lib.stride_tricks.as_strided(x, shape, strides)

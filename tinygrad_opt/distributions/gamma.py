@@ -10,6 +10,7 @@ from .. import functions as fn
 from .. import ops
 from ..arrays.device import device_of, to_device
 from ..arrays.random import stream
+from ..core.node import Variable
 from ..core.record import op
 from ..core.tensor import Tensor
 from ..kernels.fused.gamma import log_variate_slope
@@ -25,6 +26,11 @@ def _log_variate(concentration, *, drawn):
     """What was drawn; a change of the concentration moves it along its quantile."""
 
     def back(g):
+        if isinstance(g, Variable):
+            raise RuntimeError(
+                "rsample: the gradient through gamma variates cannot be differentiated again "
+                "(create_graph=True)"
+            )
         slope = log_variate_slope(to_device(concentration, "cpu"), to_device(drawn, "cpu"))
         return g * to_device(slope, device_of(concentration))
 
@@ -85,15 +91,12 @@ class Gamma(Distribution):
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Standard gamma variates / rate, never 0."""
         shape = self._extended_shape(sample_shape)
-        drawn = fn.exp(log_standard_gamma(self.concentration.expand(shape))) / self.rate.expand(
-            shape
-        )
+        drawn = fn.exp(log_standard_gamma(self.concentration.expand(shape)))
+        drawn = drawn / self.rate.expand(shape)
         return drawn.clamp(min=float(np.finfo(drawn.dtype).tiny))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""
-        if not isinstance(value, Tensor):
-            value = self.rate.new_tensor(value)
         self._validate_sample(value)
         a, b = self.concentration, self.rate
         return fn.xlogy(a, b) + fn.xlogy(a - 1, value) - b * value - fn.lgamma(a)

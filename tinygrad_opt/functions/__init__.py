@@ -14,15 +14,18 @@ from . import (
     contraction,
     cumulative,
     diagonals,
+    distances,
     index,
     joining,
     mathematics,
     matrices,
     padding,
+    places,
     reduce,
     return_types,
     shape,
     sorting,
+    special,
     splitting,
     statistics,
 )
@@ -33,21 +36,25 @@ from .comparison import *
 from .contraction import *
 from .cumulative import *
 from .diagonals import *
+from .distances import *
 from .index import *
 from .joining import *
 from .mathematics import *
 from .matrices import *
 from .padding import *
+from .places import *
 from .reduce import *
 from .shape import *
 from .sorting import *
+from .special import *
 from .splitting import *
 from .statistics import *
 
 __all__: list[str] = []
 for _room in (
-    arithmetic, arrange, choice, comparison, contraction, cumulative, diagonals, index, joining,
-    mathematics, matrices, padding, reduce, shape, sorting, splitting, statistics,
+    arithmetic, arrange, choice, comparison, contraction, cumulative, diagonals, distances, index,
+    joining, mathematics, matrices, padding, places, reduce, shape, sorting, special, splitting,
+    statistics,
 ):  # fmt: skip
     __all__ += _room.__all__
 

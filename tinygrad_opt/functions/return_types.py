@@ -35,6 +35,7 @@ max, min, sort, topk, kthvalue, median, nanmedian, mode, cummax, cummin = (
     )
 )  # fmt: skip
 aminmax = _result("aminmax", "min", "max")
+frexp = _result("frexp", "mantissa", "exponent")
 histogram = _result("histogram", "hist", "bin_edges")
 
 slogdet, linalg_slogdet = (

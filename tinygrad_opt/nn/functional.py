@@ -4,7 +4,7 @@
 
 from inspect import isclass as _isclass
 
-from ..functions import pad
+from ..functions import pad, pdist
 from .activation.distributions import *
 from .activation.piecewise import *
 from .activation.smooth import *

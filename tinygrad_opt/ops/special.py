@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 from ..arrays.xp import xp, xp_of
+from ..core.node import Variable
 from ..core.record import op
 
 __all__ = [
-    "entr", "erfcx", "i0", "i0e", "i1", "i1e", "igamma", "igammac", "log_ndtr", "ndtri", "xlog1py",
-    "zeta",
+    "entr", "erfcx", "i0", "i0e", "i1", "i1e", "igamma", "igammac", "ldexp", "log_ndtr", "ndtri",
+    "xlog1py", "zeta",
 ]  # fmt: skip
 
 
@@ -26,6 +27,12 @@ def entr(x):
 def _one_or_nan(x):
     """1, and NaN where x is NaN."""
     return xp(x).where(x == x, 1, x)
+
+
+@op
+def ldexp(x, *, exponent):
+    """x * 2^exponent, exactly: the exponents are integers."""
+    return xp(x).ldexp(x, exponent=exponent), lambda g: ldexp(g, exponent=exponent)
 
 
 @op
@@ -117,7 +124,7 @@ def igamma(x, y):
     z = xp_of(x, y).igamma(x, y)
     return (
         z,
-        lambda g: g * xp_of(x, y).igamma_slope(x, y),
+        lambda g: g * _slope(x, y),
         lambda g: g * _gamma_density(x, y),
     )
 
@@ -128,9 +135,19 @@ def igammac(x, y):
     z = xp_of(x, y).igammac(x, y)
     return (
         z,
-        lambda g: -g * xp_of(x, y).igamma_slope(x, y),
+        lambda g: -g * _slope(x, y),
         lambda g: -g * _gamma_density(x, y),
     )
+
+
+def _slope(a, x):
+    """The derivative of igamma(a, x) by a."""
+    if isinstance(a, Variable) or isinstance(x, Variable):
+        raise RuntimeError(
+            "igamma: its derivative by the first argument cannot be differentiated again "
+            "(create_graph=True)"
+        )
+    return xp_of(a, x).igamma_slope(a, x)
 
 
 def _gamma_density(a, x):

@@ -28,7 +28,8 @@ __all__ = ["METHODS", "NOT_METHODS"]
 NOT_METHODS = {
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes",
     "broadcast_tensors", "bucketize", "cartesian_prod", "cat", "cdist", "chain_matmul",
-    "column_stack", "combinations", "concat", "concatenate", "cumulative_trapezoid", "dstack",
+    "column_stack", "combinations", "concat", "concatenate", "constant_pad_nd",
+    "cumulative_trapezoid", "dstack", "gradient", "pdist", "unravel_index",
     "einsum", "hstack", "is_tensor", "isin", "meshgrid", "pad", "polygamma", "result_type",
     "row_stack", "rsub", "searchsorted", "split", "stack", "std_mean", "tensordot", "threshold",
     "trapezoid", "trapz", "vander", "var_mean", "vstack", "where",
