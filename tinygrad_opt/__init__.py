@@ -77,7 +77,6 @@ from .nn.functional import (
     adaptive_max_pool1d,
     avg_pool1d,
     bilinear,
-    celu,
     channel_shuffle,
     conv1d,
     conv2d,
@@ -86,9 +85,7 @@ from .nn.functional import (
     conv_transpose2d,
     conv_transpose3d,
     cosine_similarity,
-    group_norm,
     hardshrink,
-    layer_norm,
     max_pool1d,
     max_pool2d,
     max_pool3d,
@@ -97,8 +94,6 @@ from .nn.functional import (
     pixel_unshuffle,
     prelu,
     rms_norm,
-    rrelu,
-    selu,
 )
 from .serialization import load, save
 from .tensors.creation import (  # fmt: skip

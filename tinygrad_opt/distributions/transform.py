@@ -165,11 +165,7 @@ class ComposeTransform(Transform):
     def __init__(self, parts: list[Transform], cache_size: int = 0) -> None:
         super().__init__(cache_size)
         self.parts = [part.with_cache(cache_size) for part in parts] if cache_size else list(parts)
-
-    @property
-    def bijective(self) -> bool:
-        """Whether all parts are."""
-        return all(part.bijective for part in self.parts)
+        self.bijective = all(part.bijective for part in self.parts)
 
     @property
     def sign(self) -> Any:

@@ -41,7 +41,7 @@ class ExpTransform(Transform):
 
     codomain = constraints.positive
     bijective = True
-    sign = 1
+    sign: Any = 1
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ExpTransform)
@@ -99,7 +99,7 @@ class SigmoidTransform(Transform):
 
     codomain = constraints.unit_interval
     bijective = True
-    sign = 1
+    sign: Any = 1
 
     def _call(self, x: Tensor) -> Tensor:
         return clamp_probs(fn.sigmoid(x))
@@ -122,7 +122,7 @@ class SoftplusTransform(Transform):
 
     codomain = constraints.positive
     bijective = True
-    sign = 1
+    sign: Any = 1
 
     def _call(self, x: Tensor) -> Tensor:
         return softplus(x)
@@ -146,7 +146,7 @@ class TanhTransform(Transform):
 
     codomain = constraints.interval(-1.0, 1.0)
     bijective = True
-    sign = 1
+    sign: Any = 1
 
     def _call(self, x: Tensor) -> Tensor:
         return fn.tanh(x)
