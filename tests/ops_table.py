@@ -20,7 +20,7 @@ from op_rows.recurrent import RECURRENT
 from op_rows.reduce import REDUCTIONS
 from op_rows.shape import DIAGONALS, JOINING, PADDING, SHAPES
 from op_rows.sorting import CUMULATIVE, SORTING, STATISTICS
-from op_rows.special import DISTANCES, SPECIAL
+from op_rows.special import DISTANCES, ELIMINATION, SPECIAL
 
 # Public functions without a gradient, for which the table needs no row.
 NO_GRADIENT = {
@@ -40,4 +40,5 @@ OPS = [
     *ELEMENTWISE, *THREE_INPUTS, *CLAMPED, *REDUCTIONS, *CUMULATIVE, *SORTING, *STATISTICS, *SHAPES,
     *JOINING, *DIAGONALS, *PADDING, *INDEXING, *PRODUCTS, *LOSSES, *LOOKUP, *ATTENTION, *RECURRENT,
     *NORMALIZATION, *MATRICES, *SUMMATIONS, *CONVOLUTIONS, *POOLING, *RESIZING, *DISTANCES,
+    *ELIMINATION,
 ]  # fmt: skip

@@ -10,6 +10,8 @@ tensor([[ 0.5000,  0.0000],
 """
 
 from .core.public import publish as _publish
+from .functions.elimination import linalg_lu_solve as lu_solve
+from .functions.elimination import lu, lu_factor, lu_factor_ex
 from .functions.factorizations import (
     cholesky,
     cholesky_ex,
@@ -50,7 +52,7 @@ from .functions.norms import (
 
 __all__ = [
     "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh",
-    "eigvalsh", "inv", "inv_ex", "lstsq", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
+    "eigvalsh", "inv", "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
     "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd",
     "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot", "vector_norm",
 ]  # fmt: skip

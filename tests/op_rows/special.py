@@ -143,3 +143,42 @@ DISTANCES = [
     Row("as_strided", lambda m, x: m.as_strided(x.contiguous(), (3, 2), (1, 2), 1), of((6,)),
         lambda x: np.array([[x[1 + i + 2 * j] for j in range(2)] for i in range(3)])),
 ]  # fmt: skip
+
+
+def np_lu(a):
+    """(order of the rows, L, U) of one matrix, by elimination."""
+    a, (m, n) = a.copy(), a.shape
+    order, k = list(range(m)), min(a.shape)
+    for i in range(k):
+        best = max(range(i, m), key=lambda j: abs(a[j, i]))
+        a[[i, best]] = a[[best, i]]
+        order[i], order[best] = order[best], order[i]
+        for j in range(i + 1, m):
+            a[j, i] /= a[i, i]
+            a[j, i + 1 :] -= a[j, i] * a[i, i + 1 :]
+    return order, np.tril(a, -1)[:, :k] + np.eye(m, k), np.triu(a)[:k]
+
+
+def np_packed(a):
+    _, lower, upper = np_lu(a)
+    n = max(a.shape)
+    whole = np.pad(np.tril(lower, -1), ((0, n), (0, n))) + np.pad(upper, ((0, n), (0, n)))
+    return whole[: a.shape[0], : a.shape[1]]
+
+
+ELIMINATION = [
+    Row("lu", lambda m, a: m.linalg.lu_factor(a).LU, of((4, 4)), np_packed),
+    Row("lu: tall", lambda m, a: m.linalg.lu_factor(a).LU, of((5, 3)), np_packed),
+    Row("lu: wide", lambda m, a: m.linalg.lu_factor(a)[0], of((3, 5)), np_packed),
+    Row("lu_unpack", lambda m, a: m.lu_unpack(*m.linalg.lu_factor(a)).L, of((2, 3, 3)),
+        lambda a: np.stack([np_lu(x)[1] for x in a])),
+    Row("lu_unpack: U", lambda m, a: m.linalg.lu(a).U, of((4, 3)), lambda a: np_lu(a)[2]),
+    Row("lu_solve", lambda m, a, b: m.lu_solve(b, *m.linalg.lu_factor(a)), of((3, 3), (3, 2)),
+        np.linalg.solve),
+    Row("lu_solve: adjoint", lambda m, a, b: m.linalg.lu_solve(*m.linalg.lu_factor(a), b,
+                                                               adjoint=True),
+        of((3, 3), (3, 2)), lambda a, b: np.linalg.solve(a.T, b)),
+    Row("lu_solve: from the right", lambda m, a, b: m.linalg.lu_solve(*m.linalg.lu_factor(a), b,
+                                                                      left=False),
+        of((3, 3), (2, 3)), lambda a, b: np.linalg.solve(a.T, b.T).T),
+]  # fmt: skip

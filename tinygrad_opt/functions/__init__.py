@@ -15,6 +15,7 @@ from . import (
     cumulative,
     diagonals,
     distances,
+    elimination,
     index,
     joining,
     mathematics,
@@ -37,6 +38,7 @@ from .contraction import *
 from .cumulative import *
 from .diagonals import *
 from .distances import *
+from .elimination import *
 from .index import *
 from .joining import *
 from .mathematics import *
@@ -52,7 +54,8 @@ from .statistics import *
 
 __all__: list[str] = []
 for _room in (
-    arithmetic, arrange, choice, comparison, contraction, cumulative, diagonals, distances, index,
+    arithmetic, arrange, choice, comparison, contraction, cumulative, diagonals, distances,
+    elimination, index,
     joining, mathematics, matrices, padding, places, reduce, shape, sorting, special, splitting,
     statistics,
 ):  # fmt: skip

@@ -17,6 +17,8 @@ from .conv_transpose import *
 from .dropout import *
 from .embedding import *
 from .embedding_bag import *
+from .fractional_pooling import *
+from .grid_sample import *
 from .linear import *
 from .losses.classes import *
 from .losses.ctc import *

@@ -13,7 +13,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..arrays.xp import array_namespace, xp
+from ..core.node import Variable
 from ..core.record import op
 from ..core.tensor import wrap_plain
 
@@ -120,6 +123,48 @@ def slogdet(a: Any) -> tuple[Any, Any]:
     """The sign, without a gradient, and the logarithm of the absolute value of det(a)."""
     sign = xp(_raw(a)).linalg.slogdet(_raw(a))[0]  # of the determinant, which itself may overflow
     return wrap_plain(sign), log_abs_det(a)
+
+
+def eliminated(a: Any) -> tuple[Any, Any]:
+    """LU factors of raw square matrices, packed, and the rows that partial pivoting chose.
+
+    Element i of the second (..., n) is the row that was exchanged with row i, as LAPACK counts.
+    """
+    a, n = array_namespace(a).copy(a), a.shape[-1]
+    flat = a.reshape(-1, n, n)
+    pivots = np.zeros((len(flat), n), np.int64)
+    every = np.arange(len(flat))
+    for k in range(n):
+        best = k + array_namespace(a).abs(flat[:, k:, k]).argmax(1)
+        pivots[:, k] = np.asarray(getattr(best, "get", lambda best=best: best)())
+        rows = flat[every, best]
+        flat[every, best] = flat[:, k]
+        flat[:, k] = rows
+        pivot = flat[:, k, k, None]
+        flat[:, k + 1 :, k] /= array_namespace(a).where(pivot == 0, 1, pivot)
+        flat[:, k + 1 :, k + 1 :] -= flat[:, k + 1 :, k, None] * flat[:, None, k, k + 1 :]
+    return a, pivots.reshape(a.shape[:-1])
+
+
+@op
+def lu(a, *, packed):
+    """The factors of a = l u, without exchanges of rows: u, and below its diagonal l.
+
+    `packed`: what they are, where that is known; under another graph they are computed from `a`.
+    """
+    n = a.shape[-1]
+    y = lu(a, packed=_raw(packed)) if isinstance(a, Variable) else packed
+    below = np.tril(np.ones((n, n), bool), -1)
+
+    def back(g):
+        lower = xp(y).where(below, y, 0) + _eye(y, n)
+        upper = xp(y).where(below, 0, y)
+        inner = xp(g).where(below, _t(lower) @ xp(g).where(below, g, 0),
+                            xp(g).where(below, 0, g) @ _t(upper))  # fmt: skip
+        left = xp(y).linalg.solve(_t(lower), inner)
+        return _t(xp(y).linalg.solve(upper, _t(left)))
+
+    return y, back
 
 
 @op

@@ -30,7 +30,7 @@ NOT_METHODS = {
     "broadcast_tensors", "bucketize", "cartesian_prod", "cat", "cdist", "chain_matmul",
     "column_stack", "combinations", "concat", "concatenate", "constant_pad_nd",
     "cumulative_trapezoid", "dstack", "gradient", "pdist", "unravel_index",
-    "einsum", "hstack", "is_tensor", "isin", "meshgrid", "pad", "polygamma", "result_type",
+    "einsum", "hstack", "lu_unpack", "is_tensor", "isin", "meshgrid", "pad", "polygamma", "result_type",
     "row_stack", "rsub", "searchsorted", "split", "stack", "std_mean", "tensordot", "threshold",
     "trapezoid", "trapz", "vander", "var_mean", "vstack", "where",
 }  # fmt: skip
