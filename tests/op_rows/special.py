@@ -147,7 +147,7 @@ DISTANCES = [
 
 def np_lu(a):
     """(order of the rows, L, U) of one matrix, by elimination."""
-    a, (m, n) = a.copy(), a.shape
+    a, m = a.copy(), len(a)
     order, k = list(range(m)), min(a.shape)
     for i in range(k):
         best = max(range(i, m), key=lambda j: abs(a[j, i]))
@@ -161,9 +161,10 @@ def np_lu(a):
 
 def np_packed(a):
     _, lower, upper = np_lu(a)
-    n = max(a.shape)
-    whole = np.pad(np.tril(lower, -1), ((0, n), (0, n))) + np.pad(upper, ((0, n), (0, n)))
-    return whole[: a.shape[0], : a.shape[1]]
+    whole, k = np.zeros(a.shape), min(a.shape)
+    whole[:, :k] += np.tril(lower, -1)
+    whole[:k] += upper
+    return whole
 
 
 ELIMINATION = [
@@ -174,7 +175,7 @@ ELIMINATION = [
         lambda a: np.stack([np_lu(x)[1] for x in a])),
     Row("lu_unpack: U", lambda m, a: m.linalg.lu(a).U, of((4, 3)), lambda a: np_lu(a)[2]),
     Row("lu_solve", lambda m, a, b: m.lu_solve(b, *m.linalg.lu_factor(a)), of((3, 3), (3, 2)),
-        np.linalg.solve),
+        np.linalg.solve, lambda m, a, b: m.linalg.lu_solve(*m.linalg.lu_factor(a), b)),
     Row("lu_solve: adjoint", lambda m, a, b: m.linalg.lu_solve(*m.linalg.lu_factor(a), b,
                                                                adjoint=True),
         of((3, 3), (3, 2)), lambda a, b: np.linalg.solve(a.T, b)),
