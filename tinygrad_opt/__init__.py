@@ -32,6 +32,10 @@ from .arrays import namespace
 from .arrays.dtypes import (  # fmt: skip
     bool,
     can_cast,
+    cdouble,
+    cfloat,
+    complex64,
+    complex128,
     double,
     finfo,
     float,
@@ -133,7 +137,7 @@ from .training import (
 __version__ = "0.1.0"
 
 # Loaded when somebody asks for them.
-_LATE = ("distributions", "special")
+_LATE = ("distributions", "fft", "special")
 
 
 def __getattr__(name: str) -> object:

@@ -57,7 +57,27 @@ class Namespace(Layers, Windows):
         return x.copy()  # row-major, where np.copy keeps the order
 
     def cast(self, x: Any, dtype: Any) -> Any:
+        if x.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+            x = x.real if np.dtype(dtype).kind != "b" else x != 0
         return x.astype(dtype)
+
+    def real_part(self, x: Any) -> Any:
+        return x.real
+
+    def imag_part(self, x: Any) -> Any:
+        return x.imag
+
+    def view_as_real(self, x: Any) -> Any:
+        return x[..., None].view(x.real.dtype)
+
+    def view_as_complex(self, x: Any) -> Any:
+        if x.strides[-1] != x.itemsize:
+            x = self.module.ascontiguousarray(x)
+        return x.view(np.result_type(x.dtype, np.complex64))[..., 0]
+
+    def fourier(self, x: Any, kind: str, n: int | None, axis: int, norm: str) -> Any:
+        """`numpy.fft.fft`, `ifft`, `rfft` or `irfft`, by name, along one axis."""
+        return getattr(self.module.fft, kind)(x, n, axis, norm)
 
     def to_device(self, x: Any, device: Any) -> Any:
         return to_device(x, device)

@@ -116,10 +116,8 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
             if p is not None and p.requires_grad
         ]  # fmt: skip
         if not reached:
-            found = None if all(p is None for p in pulled) else wrap_plain(tensor.array * 0)
-            return UnpackedDualTensor(primal, found)
+            none = all(p is None for p in pulled)
+            return UnpackedDualTensor(primal, None if none else wrap_plain(tensor.array * 0))
         parts, directions = zip(*reached, strict=True)
-        (tangent,) = grad(parts, weight, directions, retain_graph=True, allow_unused=True)
-    if tangent is None:
-        tangent = wrap_plain(tensor.array * 0)
-    return UnpackedDualTensor(primal, tangent.detach())
+        (found,) = grad(parts, weight, directions, retain_graph=True, allow_unused=True)
+    return UnpackedDualTensor(primal, found.detach() if found is not None else primal * 0)

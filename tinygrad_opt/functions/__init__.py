@@ -11,6 +11,7 @@ from . import (
     arrange,
     choice,
     comparison,
+    complexes,
     contraction,
     cumulative,
     diagonals,
@@ -34,6 +35,7 @@ from .arithmetic import *
 from .arrange import *
 from .choice import *
 from .comparison import *
+from .complexes import *
 from .contraction import *
 from .cumulative import *
 from .diagonals import *
@@ -54,7 +56,7 @@ from .statistics import *
 
 __all__: list[str] = []
 for _room in (
-    arithmetic, arrange, choice, comparison, contraction, cumulative, diagonals, distances,
+    arithmetic, arrange, choice, comparison, complexes, contraction, cumulative, diagonals, distances,
     elimination, index,
     joining, mathematics, matrices, padding, places, reduce, shape, sorting, special, splitting,
     statistics,

@@ -11,11 +11,13 @@ import sys
 
 from ..arrays.fused_layers import Layers
 from ..kernels.fused import softmax as softmax_formulas
+from ..core import complexes as _rules  # which complex results go through
 from . import linalg
 from .activation import *
 from .arithmetic import *
 from .attention import *
 from .choice import *
+from .complexes import *
 from .images import *
 from .index import *
 from .loss import *

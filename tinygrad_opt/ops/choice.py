@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..arrays.device import device_of
 from ..arrays.xp import xp
 from ..core.node import Variable
 from ..core.record import op
+from .complexes import sgn_complex
 from ..core.tensor import wrap_plain
 
 __all__ = [
@@ -22,9 +25,14 @@ __all__ = [
 # Absolute values, choices, casts ------------------------------------------------------------------
 
 
+_REAL = np.dtype(float)
+
+
 @op
 def abs(x):
     """|x|, with slope 0 at 0."""
+    if getattr(x, "dtype", _REAL).kind == "c":
+        return xp(x).abs(x), lambda g: g * sgn_complex(x)
     return xp(x).abs(x), lambda g: g * xp(x).sign(x)
 
 

@@ -44,7 +44,7 @@ def _recorded(tensor: Any, name: str, *others: Any) -> bool:
         return True
     if not any(isinstance(x, Variable) and x._requires_grad for x in others):
         return False
-    if tensor.array.dtype.kind != "f":
+    if tensor.array.dtype.kind not in "fc":
         raise _uncastable(tensor, name, dtypes.get_default_dtype())
     return True
 
