@@ -1,7 +1,6 @@
 """Linear algebra, as `torch.linalg`.
 
-All take batches of matrices in the last two axes and have gradients, most of any order. Complex
-results do not exist here, so `eig` and `eigvals` are missing.
+All take batches of matrices in the last two axes and have gradients, most of any order.
 
 >>> A = tensor([[2.0, 0.0], [1.0, 4.0]])
 >>> inv(A)
@@ -15,7 +14,9 @@ from .functions.elimination import lu, lu_factor, lu_factor_ex
 from .functions.factorizations import (
     cholesky,
     cholesky_ex,
+    eig,
     eigh,
+    eigvals,
     eigvalsh,
     lstsq,
     matrix_rank,
@@ -51,8 +52,8 @@ from .functions.norms import (
 )  # fmt: skip
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh",
-    "eigvalsh", "inv", "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex",
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig",
+    "eigh", "eigvals", "eigvalsh", "inv", "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex",
     "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
     "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd",
     "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot", "vector_norm",

@@ -86,6 +86,8 @@ class Namespace(Layers, Windows):
         return self.module.ldexp(x, exponent)
 
     def sigmoid(self, x: Any) -> Any:
+        if x.dtype.kind == "c":
+            return 1 / (1 + self.module.exp(-x))
         z = self.module.exp(self.module.copysign(x, -1.0))  # exp(-|x|), in (0, 1]: never overflows
         return self.module.where(x >= 0, 1, z) / (1 + z)
 

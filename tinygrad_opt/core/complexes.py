@@ -32,7 +32,6 @@ class ComplexNode(Node):
         return conjugated(super().on_tensors(wrap), self.targets)
 
 
-
 def conjugated(output: tuple[Any, ...], targets: Any) -> tuple[Any, ...]:
     """(value, pullbacks) with the pullbacks conj(P(conj(g))), for the inputs that want them."""
     pullbacks = (

@@ -97,7 +97,7 @@ def fitted(value: Any, dtype: np.dtype[Any]) -> Any:
 
     Raises RuntimeError for one that the type cannot hold: 300 in int8, inf in int64.
     """
-    if not isinstance(value, (int, float)) or dtype.kind == "b":
+    if not isinstance(value, (int, float)) or dtype.kind in "bc":
         return value
     if dtype.kind == "f":
         if abs(value) <= float(np.finfo(dtype).max) or value in (_INF, -_INF) or value != value:

@@ -8,6 +8,7 @@ from .. import ops
 from ..arrays import dtypes
 from ..arrays.xp import xp
 from ..core.tensor import Tensor, wrap_plain
+from .shape import broadcast_tensors
 
 __all__ = [
     "adjoint", "angle", "complex", "conj", "conj_physical", "imag", "is_complex", "is_conj",
@@ -26,13 +27,17 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
     Raises RuntimeError for other types, and for two that differ.
     """
     _check_parts("complex", "real", real, "imag", imag)
-    return ops.complex_of(real, imag)
+    return _joined(real, imag)
+
+
+def _joined(real: Tensor, imag: Tensor) -> Tensor:
+    return ops.view_as_complex(ops.stack(broadcast_tensors(real, imag), axis=-1))
 
 
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
     """abs * (cos(angle) + i sin(angle)), broadcast."""
     _check_parts("polar", "abs", abs, "angle", angle)
-    return ops.complex_of(ops.mul(abs, ops.cos(angle)), ops.mul(abs, ops.sin(angle)))
+    return _joined(ops.mul(abs, ops.cos(angle)), ops.mul(abs, ops.sin(angle)))
 
 
 def _check_parts(name: str, first: str, a: Tensor, second: str, b: Tensor) -> None:
@@ -94,7 +99,7 @@ def angle(input: Tensor) -> Tensor:
 
 
 def view_as_real(input: Tensor) -> Tensor:
-    """(..., 2): real and imaginary parts, in the same memory. Raises RuntimeError for real ones."""
+    """(..., 2): real and imaginary parts, in the same memory. Refuses real numbers."""
     if not is_complex(input):
         raise RuntimeError("view_as_real is only supported for complex tensors")
     return ops.view_as_real(input)
@@ -107,8 +112,8 @@ def view_as_complex(input: Tensor) -> Tensor:
     """
     if input.array.dtype not in (dtypes.float32, dtypes.float64):
         raise RuntimeError(
-            "view_as_complex is only supported for half, float and double tensors, but got a tensor "
-            f"of scalar type: {dtypes.name_of(input.array.dtype)}"
+            "view_as_complex is only supported for half, float and double tensors, but got a "
+            f"tensor of scalar type: {dtypes.name_of(input.array.dtype)}"
         )
     if not input.array.ndim or input.array.shape[-1] != 2:
         raise RuntimeError("Tensor must have a last dimension of size 2")

@@ -46,6 +46,7 @@ svd, linalg_svd = _result("svd", "U", "S", "V"), _result("linalg_svd", "U", "S",
 linalg_lu, lu_unpack = (_result(name, "P", "L", "U") for name in ("linalg_lu", "lu_unpack"))
 linalg_lu_factor = _result("linalg_lu_factor", "LU", "pivots")
 linalg_lu_factor_ex = _result("linalg_lu_factor_ex", "LU", "pivots", "info")
+linalg_eig = _result("linalg_eig", "eigenvalues", "eigenvectors")
 linalg_eigh = _result("linalg_eigh", "eigenvalues", "eigenvectors")
 linalg_inv_ex = _result("linalg_inv_ex", "inverse", "info")
 linalg_cholesky_ex = _result("linalg_cholesky_ex", "L", "info")

@@ -10,8 +10,8 @@ import functools
 import sys
 
 from ..arrays.fused_layers import Layers
-from ..kernels.fused import softmax as softmax_formulas
 from ..core import complexes as _rules  # which complex results go through
+from ..kernels.fused import softmax as softmax_formulas
 from . import linalg
 from .activation import *
 from .arithmetic import *

@@ -14,8 +14,8 @@ from ..arrays.device import device_of
 from ..arrays.xp import xp
 from ..core.node import Variable
 from ..core.record import op
-from .complexes import sgn_complex
 from ..core.tensor import wrap_plain
+from .complexes import sgn_complex
 
 __all__ = [
     "abs", "cast", "clip", "clone", "copy", "isfinite", "isinf", "isnan", "lerp", "logical_not",

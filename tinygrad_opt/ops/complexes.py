@@ -16,7 +16,7 @@ from ..core.record import op
 from .index import getitem
 
 __all__ = [
-    "angle", "complex_of", "conj", "fourier", "imag_part", "real_part", "sgn_complex",
+    "angle", "conj", "fourier", "imag_part", "real_part", "sgn_complex",
     "view_as_complex", "view_as_real",
 ]  # fmt: skip
 
@@ -63,12 +63,6 @@ def sgn_complex(x):
         return xp(g).where(size == 0, 0, (g - y * xp(g).real_part(g * xp(y).conj(y))) / safe)
 
     return y, _plainly(rule)
-
-
-@op
-def complex_of(x, y):
-    """x + iy of real x and y."""
-    return x + 1j * y, lambda g: xp(g).real_part(g), lambda g: -xp(g).imag_part(g)
 
 
 @op

@@ -263,3 +263,42 @@ def svd(a: Any, full_matrices: bool = False) -> tuple[Any, Any, Any]:
     m = a.shape[-2]
     packed = _svd(a)
     return packed[..., :m, :], packed[..., m, :], _t(packed[..., m + 1 :, :])
+
+
+@op
+def _eig(a):  # the eigenvectors as columns, below them the eigenvalues; complex
+    n = a.shape[-1]
+    w, v = xp(a).linalg.eig(a)
+    w, v = (_as_complex(part, a) for part in (w, v))
+
+    def rule(g):  # vectors keep the length 1: what goes along them counts for nothing
+        gv, gw = g[..., :n, :], g[..., n, :]
+        vh = xp(v).conj(_t(v))
+        inner = vh @ gv
+        length = xp(inner).real_part(inner * _eye(v, n)) @ _ones(v, n)
+        gaps = xp(w).conj(_row(w) - _column(w)) + _eye(w, n)
+        inner = (
+            (inner - (vh @ v) * _row(length.reshape(length.shape[:-1]))) * (1 - _eye(v, n)) / gaps
+        )
+        inner = inner + _column(gw) * _eye(w, n)
+        return xp(v).linalg.solve(vh, inner @ vh)
+
+    # The rule as a whole; `core/complexes.py` conjugates before and behind it.
+    return xp(v).concatenate([v, _row(w)], axis=-2), lambda g: xp(g).conj(rule(xp(g).conj(g)))
+
+
+def _as_complex(x: Any, like: Any) -> Any:
+    kind = np.result_type(like.dtype, np.complex64)
+    return x if x.dtype == kind else xp(x).cast(x, dtype=kind)
+
+
+def _ones(x: Any, n: int) -> Any:
+    kind = np.empty(0, x.dtype).real.dtype
+    return array_namespace(_raw(x)).ones((n, 1), kind)
+
+
+def eig(a: Any) -> tuple[Any, Any]:
+    """The eigenvalues (n,) and the eigenvectors as columns, both complex, of any matrix."""
+    packed = _eig(a)
+    n = a.shape[-1]
+    return packed[..., n, :], packed[..., :n, :]
