@@ -741,6 +741,22 @@ def test_constraints_tell_of_themselves():
     assert D.Binomial(3, 0.5).support.is_discrete
     assert repr(constraints.independent(constraints.real, 1)) == "IndependentConstraint(Real(), 1)"
     assert constraints.interval(0, 1).upper_bound == 1
+    assert constraints.greater_than(2.0).check(T([2.0, 3.0])).tolist() == [False, True]
+    assert constraints.integer_interval(1, 2).check(T([0.0, 2.0])).tolist() == [False, True]
+
+
+def test_supports_of_ones_own():
+    class Below(D.Normal):
+        @constraints.dependent_property(event_dim=0)
+        def support(self):
+            return constraints.less_than(self.loc)
+
+    assert Below(1.0, 1.0).support.check(T([0.0, 2.0])).tolist() == [True, False]
+    assert constraints.is_dependent(Below.support)
+    assert constraints.is_dependent(constraints.dependent_property(lambda self: None))
+
+
+def test_logits_of_probabilities():
     assert utils.probs_to_logits(T([0.5]), is_binary=True).item() == 0
 
 

@@ -61,8 +61,9 @@ __all__ = [
 
 # In PyTorch the first argument of these is called so; in formulas it is A.
 _INPUT = (
-    "cholesky", "cholesky_ex", "cond", "eigh", "eigvalsh", "lstsq", "matrix_exp", "matrix_norm",
-    "matrix_power", "matrix_rank", "norm", "pinv", "solve_triangular", "tensorinv", "tensorsolve",
+    "cholesky", "cholesky_ex", "cond", "eig", "eigh", "eigvals", "eigvalsh", "lstsq", "matrix_exp",
+    "matrix_norm", "matrix_power", "matrix_rank", "norm", "pinv", "solve_triangular", "tensorinv",
+    "tensorsolve",
 )  # fmt: skip
 _NAMES = {name: {"A": "input"} for name in _INPUT} | {"vector_norm": {"x": "input"}}
 _NAMES["lstsq"]["B"], _NAMES["tensorsolve"]["B"] = "b", "other"

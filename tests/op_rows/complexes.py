@@ -85,6 +85,7 @@ COMPLEX = [
     through("abs: complex", lambda m, z: m.abs(z)), through("angle", lambda m, z: m.angle(z)),
     through("norm: complex", lambda m, z: m.linalg.norm(z)),
     through("sgn_complex", lambda m, z: m.sgn(z), np_sgn),
+    through("sgn", lambda m, z: m.sgn(z.real), lambda z: np.sign(z.real)),
     through("adjoint", lambda m, z: m.adjoint(z) @ z, lambda z: z.conj().T @ z),
     Row("view_as_real", lambda m, x: m.view_as_real(m.view_as_complex(x.contiguous()) ** 2),
         of((3, 2)), lambda x: parts((x[:, 0] + 1j * x[:, 1]) ** 2)),

@@ -56,10 +56,9 @@ from .statistics import *
 
 __all__: list[str] = []
 for _room in (
-    arithmetic, arrange, choice, comparison, complexes, contraction, cumulative, diagonals, distances,
-    elimination, index,
-    joining, mathematics, matrices, padding, places, reduce, shape, sorting, special, splitting,
-    statistics,
+    arithmetic, arrange, choice, comparison, complexes, contraction, cumulative, diagonals,
+    distances, elimination, index, joining, mathematics, matrices, padding, places, reduce, shape,
+    sorting, special, splitting, statistics,
 ):  # fmt: skip
     __all__ += _room.__all__
 

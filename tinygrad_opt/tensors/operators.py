@@ -112,8 +112,8 @@ class Operators:
 
     @property
     def H(self: Any) -> Tensor:
-        """The transpose of a matrix: there are no complex numbers to conjugate."""
-        return functions.t(self)
+        """The conjugate of a matrix with its axes exchanged."""
+        return functions.conj(functions.t(self))
 
     @property
     def mH(self: Any) -> Tensor:
