@@ -55,7 +55,7 @@ def np_renorm(x):
     return x * np.where(norms > 1.5, 1.5 / (norms + 1e-7), 1)
 
 
-PLACES = np.array([0.0, 0.4, 1.0, 1.7, 3.0])
+PLACES = np.array([0.0, 0.5, 1.0, 1.75, 3.0])
 
 
 def np_reduced(reduce, alone=False):
@@ -104,10 +104,10 @@ SPECIAL = [
     binary("xlog1py", lambda x, y: x * np.log1p(y), right=positive, call=special("xlog1py")),
     unary("zeta", per_element(lambda q: np_zeta(2.5, q)), positive,
           lambda m, q: m.special.zeta(m.tensor(2.5, dtype=q.dtype), q)),
-    unary("igamma", per_element(lambda x: np_igamma(1.7, x)), positive,
-          lambda m, x: m.igamma(m.tensor(1.7, dtype=x.dtype), x)),
-    unary("igammac", per_element(lambda x: 1 - np_igamma(1.7, x)), positive,
-          lambda m, x: m.special.gammaincc(m.tensor(1.7, dtype=x.dtype), x)),
+    unary("igamma", per_element(lambda x: np_igamma(1.75, x)), positive,
+          lambda m, x: m.igamma(m.tensor(1.75, dtype=x.dtype), x)),
+    unary("igammac", per_element(lambda x: 1 - np_igamma(1.75, x)), positive,
+          lambda m, x: m.special.gammaincc(m.tensor(1.75, dtype=x.dtype), x)),
     unary("ldexp", lambda x: x * 8, call=lambda m, x: m.ldexp(x, m.tensor(3))),
     unary("ldexp: op", lambda x: x * 8, call=lambda m, x: ops.ldexp(x, exponent=3),
           peer=lambda m, x: m.ldexp(x, m.tensor(3))),

@@ -26,7 +26,7 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
 
     Raises RuntimeError for other types, and for two that differ.
     """
-    _check_parts("complex", "real", real, "imag", imag)
+    _check_parts("complex", real, imag)
     return _joined(real, imag)
 
 
@@ -36,11 +36,20 @@ def _joined(real: Tensor, imag: Tensor) -> Tensor:
 
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
     """abs * (cos(angle) + i sin(angle)), broadcast."""
-    _check_parts("polar", "abs", abs, "angle", angle)
+    _check_parts("polar", abs, angle)
     return _joined(ops.mul(abs, ops.cos(angle)), ops.mul(abs, ops.sin(angle)))
 
 
-def _check_parts(name: str, first: str, a: Tensor, second: str, b: Tensor) -> None:
+def refuse_half(name: str, x: Tensor) -> None:
+    """Raise RuntimeError for float16."""
+    if x.array.dtype == dtypes.float16:
+        raise RuntimeError(
+            f"{name}: there are no complex numbers of float16 here; convert with .float()"
+        )
+
+
+def _check_parts(name: str, a: Tensor, b: Tensor) -> None:
+    refuse_half(name, a)
     if a.array.dtype not in (dtypes.float32, dtypes.float64):
         raise RuntimeError(
             f"{name}(): Expected both inputs to be Half, Float or Double tensors but got "
@@ -110,6 +119,7 @@ def view_as_complex(input: Tensor) -> Tensor:
 
     Raises RuntimeError for other types than float32 and float64, and another last axis.
     """
+    refuse_half("view_as_complex", input)
     if input.array.dtype not in (dtypes.float32, dtypes.float64):
         raise RuntimeError(
             "view_as_complex is only supported for half, float and double tensors, but got a "

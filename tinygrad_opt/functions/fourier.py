@@ -12,7 +12,7 @@ from ..arrays import dtypes
 from ..core.errors import axis_index
 from ..core.tensor import Tensor, wrap_plain
 from .arrange import roll
-from .complexes import conj
+from .complexes import conj, refuse_half
 
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift",
@@ -31,6 +31,7 @@ def _along(
     if not input.array.ndim:
         raise RuntimeError(f"{name}: Dimension specified as {dim} but tensor has no dimensions")
     axis = axis_index(dim, input.array.ndim)
+    refuse_half(name, input)
     x = input
     if kind == "rfft" and x.array.dtype.kind == "c":
         raise RuntimeError(
