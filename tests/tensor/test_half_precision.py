@@ -19,7 +19,8 @@ NORMAL = 2.0**-14  # the least normal float16
 # As in PyTorch: it refuses float16 here, ...
 REFUSED = {"inv", "inverse", "solve", "det", "slogdet", "log_abs_det", "logdet", "cholesky",
            "cholesky_solve", "cholesky_inverse", "qr", "eigh", "svd", "pinv", "pinverse",
-           "matrix_power", "matrix_exp", "lu", "lu_solve", "lu_unpack", "norm: cond", "norm: cond -2", "norm: matrix_norm nuc",
+           "matrix_power", "matrix_exp", "lu", "lu_solve", "lu_unpack", "norm: cond",
+           "norm: cond -2", "norm: matrix_norm nuc",
            "norm: matrix_norm 2", "norm: matrix_norm -2", "norm: matrix_norm kept"}  # fmt: skip
 
 # ... and rounds between the steps here.

@@ -106,7 +106,10 @@ def _spacings(spacing: Any, axes: list[int]) -> list[Any]:
             f"gradient expected spacing to be unspecified, a scalar, or a list of length "
             f"{len(axes)}, one for each dimension, but got a list of length {len(spacing)}"
         )
-    return [np.asarray(h.array) if isinstance(h, Tensor) and h.ndim else float(h) for h in spacing]
+    return [
+        np.asarray(h.array, np.float64) if isinstance(h, Tensor) and h.ndim else float(h)
+        for h in spacing
+    ]
 
 
 def _slope(x: Tensor, axis: int, h: Any, edge_order: int) -> Tensor:
