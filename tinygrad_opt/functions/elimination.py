@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arrays.quiet import quiet
 from ..core.tensor import Tensor, wrap_plain
 from . import return_types
 from .inverses import LinAlgError, check_matrix, check_square, solve_triangular
@@ -52,6 +53,7 @@ def lu(A: Tensor, *, pivot: bool = True) -> Any:
     return return_types.linalg_lu(_permutation(order, A), lower, upper)
 
 
+@quiet
 def _factored(name: str, A: Tensor, pivot: bool) -> tuple[Tensor, Tensor, Any]:
     """The packed factors, the pivots, and the order of the rows."""
     check_matrix(name, A)

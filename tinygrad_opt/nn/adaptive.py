@@ -30,8 +30,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     of the probability of each target, and minus their mean. `head_bias`: a bias in the head.
     Raises ValueError for cutoffs that do not ascend between 1 and n_classes - 1.
 
-    >>> layer = AdaptiveLogSoftmaxWithLoss(4, 10, [2, 5])
-    >>> layer(zeros(3, 4), tensor([0, 3, 9])).output.shape[0]
+    >>> layer = AdaptiveLogSoftmaxWithLoss(16, 10, [2, 5])
+    >>> layer(zeros(3, 16), tensor([0, 3, 9])).output.shape[0]
     3
     """
 
