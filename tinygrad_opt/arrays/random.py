@@ -142,8 +142,8 @@ def _both(draw: Any, shape: Any, dtype: Any, generator: Generator | None) -> Any
 
 def draw_normal(shape: Any, dtype: Any, generator: Generator | None = None) -> Any:
     """Standard normal; of complex numbers the mean square is 1."""
-    if dtype.kind == "c":
-        return _both(draw_normal, shape, dtype, generator) * dtype.type(0.5**0.5)
+    if np.dtype(dtype).kind == "c":
+        return _both(draw_normal, shape, dtype, generator) * np.dtype(dtype).type(0.5**0.5)
     drawn = np.float64 if dtype == np.float64 else np.float32
     return np.asarray(stream(generator).standard_normal(shape, drawn), dtype)
 
