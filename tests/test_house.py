@@ -179,3 +179,15 @@ def test_faces_are_there_without_an_import_of_their_own():
 def test_pytorchs_places_of_optimizers(name):
     module = importlib.import_module(f"tinygrad_opt.optim.{name.lower()}")
     assert getattr(module, name) is getattr(tinygrad_opt.optim, name)
+
+
+def test_what_few_scripts_need_is_loaded_late():
+    late = "distributions", "fft", "special", "utils.tensorboard"
+    code = (
+        "import sys, tinygrad_opt as t\n"
+        f"late = {late}\n"
+        "print([n for n in late if f'tinygrad_opt.{n}' in sys.modules])\n"
+        "t.distributions.Normal, t.fft.rfft, t.special.expit, t.utils.tensorboard.SummaryWriter\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
