@@ -7,6 +7,7 @@ ties and poles, where finite differences say nothing.
 
 from op_rows.activation import ACTIVATIONS
 from op_rows.attention import ATTENTION
+from op_rows.complexes import COMPLEX
 from op_rows.conv import CONVOLUTIONS
 from op_rows.elementwise import ARITHMETIC, THREE_INPUTS
 from op_rows.index import INDEXING
@@ -20,6 +21,7 @@ from op_rows.recurrent import RECURRENT
 from op_rows.reduce import REDUCTIONS
 from op_rows.shape import DIAGONALS, JOINING, PADDING, SHAPES
 from op_rows.sorting import CUMULATIVE, SORTING, STATISTICS
+from op_rows.special import DISTANCES, ELIMINATION, SPECIAL
 
 # Public functions without a gradient, for which the table needs no row.
 NO_GRADIENT = {
@@ -27,16 +29,18 @@ NO_GRADIENT = {
     "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
     "bitwise_xor", "broadcast_shapes", "bucketize", "causal_mask", "count_nonzero", "eq", "equal",
     "gcd", "ge",
-    "gt", "heaviside", "histc", "histogram", "is_floating_point", "is_nonzero", "is_same_size",
+    "gt", "heaviside", "histc", "histogram", "is_complex", "is_conj",
+    "isreal", "is_floating_point", "is_nonzero", "is_same_size",
     "is_signed", "is_tensor", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf",
     "isposinf", "lcm", "le", "logical_and", "logical_not", "logical_or", "logical_xor", "lt",
-    "ne", "nonzero", "numel", "ones_like", "result_type", "searchsorted", "signbit", "unique",
-    "unique_consecutive", "zeros_like",
+    "ne", "nextafter", "nonzero", "numel", "ones_like", "result_type", "searchsorted",
+    "signbit", "unique", "unique_consecutive", "unravel_index", "zeros_like",
 }  # fmt: skip
 
-ELEMENTWISE = [*ARITHMETIC, *MATHEMATICS, *ACTIVATIONS]
+ELEMENTWISE = [*ARITHMETIC, *MATHEMATICS, *SPECIAL, *ACTIVATIONS]
 OPS = [
     *ELEMENTWISE, *THREE_INPUTS, *CLAMPED, *REDUCTIONS, *CUMULATIVE, *SORTING, *STATISTICS, *SHAPES,
     *JOINING, *DIAGONALS, *PADDING, *INDEXING, *PRODUCTS, *LOSSES, *LOOKUP, *ATTENTION, *RECURRENT,
-    *NORMALIZATION, *MATRICES, *SUMMATIONS, *CONVOLUTIONS, *POOLING, *RESIZING,
+    *NORMALIZATION, *MATRICES, *SUMMATIONS, *CONVOLUTIONS, *POOLING, *RESIZING, *DISTANCES,
+    *ELIMINATION, *COMPLEX,
 ]  # fmt: skip

@@ -20,7 +20,10 @@ SPACES = [
     "tinygrad_opt.optim.lr_scheduler", "tinygrad_opt.optim.schedules",
     "tinygrad_opt.optim.swa_utils", "tinygrad_opt.autograd", "tinygrad_opt.autograd.functional",
     "tinygrad_opt.linalg", "tinygrad_opt.func", "tinygrad_opt.utils.data", "tinygrad_opt.training",
-    "tinygrad_opt.cuda", "tinygrad_opt.sklearn",
+    "tinygrad_opt.cuda", "tinygrad_opt.sklearn", "tinygrad_opt.distributions",
+    "tinygrad_opt.distributions.constraints", "tinygrad_opt.special", "tinygrad_opt.fft",
+    "tinygrad_opt.nn.utils.prune", "tinygrad_opt.autograd.graph",
+    "tinygrad_opt.autograd.forward_ad", "tinygrad_opt.utils.tensorboard",
 ]  # fmt: skip
 
 

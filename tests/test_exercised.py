@@ -10,10 +10,11 @@ from exercised import exercised, words_of
 import tinygrad_opt
 
 SPACES = [
-    "autograd", "func", "linalg", "nn", "nn.functional", "nn.init", "nn.modules.module",
-    "nn.utils", "nn.utils.parametrizations", "nn.utils.parametrize", "nn.utils.rnn", "optim",
-    "optim.lr_scheduler", "optim.schedules", "optim.swa_utils", "optim.textbook", "training",
-    "utils.checkpoint", "utils.data",
+    "autograd", "autograd.forward_ad", "autograd.graph", "distributions",
+    "distributions.constraints", "fft", "func", "linalg", "nn", "nn.functional", "nn.init",
+    "nn.modules.module", "nn.utils", "nn.utils.parametrizations", "nn.utils.prune",
+    "nn.utils.parametrize", "nn.utils.rnn", "optim", "optim.lr_scheduler", "optim.schedules",
+    "optim.swa_utils", "optim.textbook", "special", "training", "utils.checkpoint", "utils.data",
 ]  # fmt: skip
 
 

@@ -39,7 +39,7 @@ FLOORS = [
     ["ops"],
     ["functions", "autograd"],
     ["tensors", "func"],
-    ["nn", "data", "serialization"],
+    ["nn", "data", "serialization", "distributions"],
     ["optim"],
     ["training"],
 ]
@@ -134,7 +134,8 @@ def test_every_room_has_a_floor():
     rooms = {name.split(".")[1] for name in MODULES if "." in name}
     placed = {room for floor in FLOORS for room in floor}
     assert placed <= rooms
-    for room in rooms - placed - {"__config__", "__main__", "sklearn", "utils", "cuda", "linalg"}:
+    places = {"__config__", "__main__", "sklearn", "utils", "cuda", "linalg", "special", "fft"}
+    for room in rooms - placed - places:
         path, _ = MODULES[f"tinygrad_opt.{room}"]
         tree = ast.parse(path.read_text())
         rest = [n for n in tree.body if not isinstance(n, ast.Expr | ast.ImportFrom)]
@@ -178,3 +179,15 @@ def test_faces_are_there_without_an_import_of_their_own():
 def test_pytorchs_places_of_optimizers(name):
     module = importlib.import_module(f"tinygrad_opt.optim.{name.lower()}")
     assert getattr(module, name) is getattr(tinygrad_opt.optim, name)
+
+
+def test_what_few_scripts_need_is_loaded_late():
+    late = "distributions", "fft", "special", "utils.tensorboard"
+    code = (
+        "import sys, tinygrad_opt as t\n"
+        f"late = {late}\n"
+        "print([n for n in late if f'tinygrad_opt.{n}' in sys.modules])\n"
+        "t.distributions.Normal, t.fft.rfft, t.special.expit, t.utils.tensorboard.SummaryWriter\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -47,6 +47,7 @@ EXCEPTIONS = {
     **dict.fromkeys(["norm", "Tensor.norm"], "dtype is given by name, as there is no out"),
     **dict.fromkeys(["enable_grad", "no_grad", "autograd.enable_grad", "autograd.no_grad"],
                     "decorators with and without parentheses"),
+    "gradient": "PyTorch's spacing of None means 1",
     **dict.fromkeys(["load", "save"], "no pickle, hence none of its options"),
     "autograd.backward": "grad_variables is long deprecated",
     "autograd.gradcheck": "stricter tolerances, by name only",

@@ -32,6 +32,10 @@ from .arrays import namespace
 from .arrays.dtypes import (  # fmt: skip
     bool,
     can_cast,
+    cdouble,
+    cfloat,
+    complex64,
+    complex128,
     double,
     finfo,
     float,
@@ -76,6 +80,7 @@ from .nn.functional import (
     adaptive_avg_pool1d,
     adaptive_max_pool1d,
     avg_pool1d,
+    bilinear,
     channel_shuffle,
     conv1d,
     conv2d,
@@ -83,11 +88,16 @@ from .nn.functional import (
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
+    cosine_similarity,
+    hardshrink,
     max_pool1d,
     max_pool2d,
     max_pool3d,
+    pairwise_distance,
     pixel_shuffle,
     pixel_unshuffle,
+    prelu,
+    rms_norm,
 )
 from .serialization import load, save
 from .tensors.creation import (  # fmt: skip
@@ -125,3 +135,14 @@ from .training import (
 )
 
 __version__ = "0.1.0"
+
+# Loaded when somebody asks for them.
+_LATE = ("distributions", "fft", "special")
+
+
+def __getattr__(name: str) -> object:
+    if name in _LATE:
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,6 @@
 """Linear algebra, as `torch.linalg`.
 
-All take batches of matrices in the last two axes and have gradients, most of any order. Complex
-results do not exist here, so `eig` and `eigvals` are missing.
+All take batches of matrices in the last two axes and have gradients, most of any order.
 
 >>> A = tensor([[2.0, 0.0], [1.0, 4.0]])
 >>> inv(A)
@@ -10,10 +9,14 @@ tensor([[ 0.5000,  0.0000],
 """
 
 from .core.public import publish as _publish
+from .functions.elimination import linalg_lu_solve as lu_solve
+from .functions.elimination import lu, lu_factor, lu_factor_ex
 from .functions.factorizations import (
     cholesky,
     cholesky_ex,
+    eig,
     eigh,
+    eigvals,
     eigvalsh,
     lstsq,
     matrix_rank,
@@ -49,16 +52,18 @@ from .functions.norms import (
 )  # fmt: skip
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh",
-    "eigvalsh", "inv", "inv_ex", "lstsq", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig",
+    "eigh", "eigvals", "eigvalsh", "inv", "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex",
+    "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
     "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd",
     "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot", "vector_norm",
 ]  # fmt: skip
 
 # In PyTorch the first argument of these is called so; in formulas it is A.
 _INPUT = (
-    "cholesky", "cholesky_ex", "cond", "eigh", "eigvalsh", "lstsq", "matrix_exp", "matrix_norm",
-    "matrix_power", "matrix_rank", "norm", "pinv", "solve_triangular", "tensorinv", "tensorsolve",
+    "cholesky", "cholesky_ex", "cond", "eig", "eigh", "eigvals", "eigvalsh", "lstsq", "matrix_exp",
+    "matrix_norm", "matrix_power", "matrix_rank", "norm", "pinv", "solve_triangular", "tensorinv",
+    "tensorsolve",
 )  # fmt: skip
 _NAMES = {name: {"A": "input"} for name in _INPUT} | {"vector_norm": {"x": "input"}}
 _NAMES["lstsq"]["B"], _NAMES["tensorsolve"]["B"] = "b", "other"

@@ -274,7 +274,6 @@ OURS = {
     ),
     "text": (TypeError, r"could not infer a numeric type from str data", lambda: tg.tensor("a")),
     "none": (TypeError, r"could not infer a numeric type from NoneType", lambda: tg.tensor(None)),
-    "complex": (TypeError, r"could not infer a numeric type from complex", lambda: tg.tensor(1j)),
     "linear": (
         RuntimeError,
         r"linear: input has shape \(4, 5\), but the layer expects 3 features last: "

@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 A = RNG.standard_normal((2, 3))
 B = A + 0.5 * (RNG.uniform(size=(2, 3)) > 0.5)
 
-OWN = {"where", "polygamma", "split"}  # methods with arguments of their own
+OWN = {"where", "polygamma", "split", "real", "imag"}  # with arguments of their own; properties
 
 
 def test_every_function_is_public_and_a_method():

@@ -25,6 +25,7 @@ FORMS = {
     "neg_": lambda x: x.neg_(),
     "masked_fill_": lambda x: x.masked_fill_(x > 2, 9),
     "setitem": lambda x: x.__setitem__(0, 7) or x,
+    "fill_diagonal_": lambda x: x.view(1, 3).fill_diagonal_(7) is None or x,
 }
 EXPECTED = {
     "add_": [3, 4, 6], "add_ alpha": [1.5, 3, 6], "sub_": [0.5, 1.5, 3.5], "sub_ alpha": [-1, 0, 2],
@@ -32,7 +33,7 @@ EXPECTED = {
     "addcdiv_": [1.25, 2.25, 4.25], "lerp_": [1.5, 3, 6], "copy_": [2, 4, 8], "zero_": [0, 0, 0],
     "fill_": [3, 3, 3], "clamp_": [1.5, 2, 3], "clip_": [2, 2, 4], "exp_": np.exp([1, 2, 4]),
     "sqrt_": np.sqrt([1, 2, 4]), "neg_": [-1, -2, -4], "masked_fill_": [1, 2, 9],
-    "setitem": [7, 2, 4],
+    "setitem": [7, 2, 4], "fill_diagonal_": [7, 2, 4],
 }  # fmt: skip
 
 forms = pytest.mark.parametrize("name", FORMS)
@@ -71,12 +72,15 @@ ARGUMENTS = {  # what the methods take, where it is not nothing or a number
     "unsqueeze": lambda m, x: (0,), "transpose": lambda m, x: (0, 0),
     "mvlgamma": lambda m, x: (1,), "polygamma": lambda m, x: (1,),
     "nan_to_num": lambda m, x: (), "round": lambda m, x: (), "squeeze": lambda m, x: (),
-    "logit": lambda m, x: (0.1,),
+    "logit": lambda m, x: (0.1,), "put": lambda m, x: (m.tensor([2, 0]), x[:2]),
+    "index_reduce": lambda m, x: (0, m.tensor([0, 2]), x[1:], "prod"),
+    "renorm": lambda m, x: (2, 0, 1.5),
 }  # fmt: skip
 NEED_ANOTHER = {
     "arctan2", "atan2", "copysign", "floor_divide", "fmod", "heaviside", "hypot", "remainder",
     "xlogy", "eq", "ge", "greater", "greater_equal", "gt", "le", "less", "less_equal", "lt", "ne",
     "not_equal", "logical_and", "logical_or", "logical_xor", "clamp_max", "clamp_min", "pow",
+    "igamma", "igammac", "ldexp", "nextafter",
 }  # fmt: skip
 INTEGERS = {
     "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
@@ -96,7 +100,7 @@ def call(m, name, method):
     x = m.tensor([1, 2, 4]) if integers else start(m)
     if name in ("acos", "arccos", "arcsin", "arctanh", "asin", "atanh", "erfinv", "logit"):
         x = x / 8
-    if name in ("tril", "triu", "t"):
+    if name in ("tril", "triu", "t", "renorm"):
         x = x.reshape(1, 3)
     if name in ARGUMENTS:
         arguments = ARGUMENTS[name](m, x.clone())
@@ -117,6 +121,7 @@ def test_forms_are_the_methods_in_place(name):
 
 
 @pytest.mark.peers
+@pytest.mark.filterwarnings("ignore:index_reduce")
 @pytest.mark.parametrize("name", _form_names())
 def test_forms_as_pytorch(torch, name):
     ours, theirs = (call(m, name, f"{name}_")[1] for m in (tg, torch))

@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from op_rows.complexes import COMPLEX
 from op_rows.linalg import MATRICES
+from op_rows.special import ELIMINATION
 from ops_table import OPS
 from test_values import VALUES
 
@@ -70,6 +72,7 @@ LAPACK = {row.name for row in MATRICES} | {"norm: matrix_norm kept", "matrix_nor
 ROWS = [
     row for row in OPS
     if row.covers not in SLOW and row.name not in LAPACK and "matrix" not in row.name
+    and row not in ELIMINATION and row.name not in ("complex: inverse", "eig", "eig: vectors")
 ]  # fmt: skip
 
 
@@ -84,6 +87,8 @@ def extreme(row, dtype, shift):
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_operations_are_silent(row, errors):
     for dtype, shift in (("float32", 0), ("float32", 1), ("float16", 0)):
+        if dtype == "float16" and row in COMPLEX:
+            continue
         xs = [tg.tensor(x, requires_grad=True) for x in extreme(row, dtype, shift)]
         y = row.call(tg, *xs)
         y.backward(tg.ones_like(y), retain_graph=True)

@@ -399,7 +399,8 @@ def test_every_function_without_gradient_has_a_value_here_or_elsewhere():
     import ops_table
 
     elsewhere = {
-        "allclose", "causal_mask", "eq", "equal", "ge", "gt", "is_floating_point", "is_same_size",
+        "allclose", "causal_mask", "eq", "equal", "ge", "gt", "is_complex", "is_conj",
+        "is_floating_point", "is_same_size", "isreal", "nextafter", "unravel_index",
         "is_signed", "isfinite", "isinf", "isnan", "le", "logical_and", "logical_not", "logical_or",
         "lt", "ne", "ones_like", "zeros_like",
     }  # fmt: skip

@@ -10,6 +10,10 @@ import numpy as np
 __all__ = [
     "bool",
     "can_cast",
+    "cdouble",
+    "cfloat",
+    "complex64",
+    "complex128",
     "double",
     "finfo",
     "float",
@@ -42,11 +46,14 @@ int32 = int = np.dtype("int32")
 int64 = long = np.dtype("int64")
 uint8 = np.dtype("uint8")
 bool = np.dtype("bool")
+complex64 = cfloat = np.dtype("complex64")
+complex128 = cdouble = np.dtype("complex128")
 
 # PyTorch's names for messages: "expected Float but got Long"
 NAMES: dict[DType, str] = {
     float16: "Half", float32: "Float", float64: "Double", int8: "Char", int16: "Short",
-    int32: "Int", int64: "Long", uint8: "Byte", bool: "Bool",
+    int32: "Int", int64: "Long", uint8: "Byte", bool: "Bool", complex64: "ComplexFloat",
+    complex128: "ComplexDouble",
 }  # fmt: skip
 
 _default = float32
@@ -109,13 +116,13 @@ class iinfo:
 
 def promote_types(type1: DType, type2: DType) -> DType:
     """The type that holds the values of both: a float type beside an integer type wins."""
-    floats = [t for t in (type1, type2) if t.kind == "f"]
+    floats = [t for t in (type1, type2) if t.kind in "fc"]
     return np.result_type(*(floats or (type1, type2)))
 
 
 def can_cast(from_: DType, to: DType) -> builtins.bool:
     """Whether a result may be stored so: not floats as integers, nor numbers as bools."""
-    rank = {"b": 0, "u": 1, "i": 1, "f": 2}
+    rank = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
     return rank[from_.kind] <= rank[to.kind]
 
 
@@ -125,7 +132,14 @@ def of_scalar(value: Any) -> DType:
         return bool
     if isinstance(value, (np.integer, builtins.int)):
         return int64
+    if isinstance(value, (np.complexfloating, complex)):
+        return complex_of(_default)
     return _default
+
+
+def complex_of(dtype: DType) -> DType:
+    """The complex type of the precision of a float type."""
+    return np.result_type(dtype, np.complex64)
 
 
 def named(name: str) -> tuple[DType, str]:

@@ -43,6 +43,36 @@ class CupyNamespace(Namespace):
     def polygamma(self, x: Any, n: int) -> Any:
         return _special("polygamma")(self.module.asarray(n, x.dtype), x)  # it takes no Python int
 
+    def i0(self, x: Any) -> Any:
+        return _special("i0")(x)
+
+    def i0e(self, x: Any) -> Any:
+        return _special("i0e")(x)
+
+    def i1(self, x: Any) -> Any:
+        return _special("i1")(x)
+
+    def i1e(self, x: Any) -> Any:
+        return _special("i1e")(x)
+
+    def erfcx(self, x: Any) -> Any:
+        return _special("erfcx")(x)
+
+    def log_ndtr(self, x: Any) -> Any:
+        return _special("log_ndtr")(x)
+
+    def ndtri(self, x: Any) -> Any:
+        return _special("ndtri")(x)
+
+    def zeta(self, x: Any, y: Any) -> Any:
+        return _special("zeta")(x, y)
+
+    def igamma(self, x: Any, y: Any) -> Any:
+        return _special("gammainc")(x, y)
+
+    def igammac(self, x: Any, y: Any) -> Any:
+        return _special("gammaincc")(x, y)
+
     # Fused steps ------------------------------------------------------------------------------
 
     def softmax(self, x: Any, axis: int) -> Any:

@@ -2,8 +2,8 @@
 
 `xp(x)` finds the namespace of an array. Beside NumPy's own names it offers what NumPy lacks:
 `cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax` (and their `_back`), `cross_entropy_rows`,
-`scatter_add`, `put`, `windows`, and the special functions `erf`, `erfc`, `erfinv`, `lgamma` and
-`polygamma`. Those for convolution and pooling stand in `windows.py`, those for norms, attention and
+`scatter_add`, `put`, `windows`, and special functions (`erf`, `lgamma`, `i0`, `igamma` ...).
+Those for convolution and pooling stand in `windows.py`, those for norms, attention and
 recurrent layers in `fused_layers.py`.
 
 `Namespace` has them in array code. On NumPy's arrays `_NumpyNamespace` puts twins in their place,
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from ..kernels import blas
+from ..kernels.fused import bessel, gamma, special
 from ..kernels.fused import softmax as softmaxes
-from ..kernels.fused import special
 from .allocator import keep_freed_memory
 from .device import to_device
 from .fused import Softmaxes, check_classes
@@ -57,12 +57,37 @@ class Namespace(Layers, Windows):
         return x.copy()  # row-major, where np.copy keeps the order
 
     def cast(self, x: Any, dtype: Any) -> Any:
+        if x.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+            x = x.real if np.dtype(dtype).kind != "b" else x != 0
         return x.astype(dtype)
+
+    def real_part(self, x: Any) -> Any:
+        return x.real
+
+    def imag_part(self, x: Any) -> Any:
+        return x.imag
+
+    def view_as_real(self, x: Any) -> Any:
+        return x[..., None].view(x.real.dtype)
+
+    def view_as_complex(self, x: Any) -> Any:
+        if x.strides[-1] != x.itemsize:
+            x = self.module.ascontiguousarray(x)
+        return x.view(np.result_type(x.dtype, np.complex64))[..., 0]
+
+    def fourier(self, x: Any, kind: str, n: int | None, axis: int, norm: str) -> Any:
+        """`numpy.fft.fft`, `ifft`, `rfft` or `irfft`, by name, along one axis."""
+        return getattr(self.module.fft, kind)(x, n, axis, norm)
 
     def to_device(self, x: Any, device: Any) -> Any:
         return to_device(x, device)
 
+    def ldexp(self, x: Any, exponent: Any) -> Any:
+        return self.module.ldexp(x, exponent)
+
     def sigmoid(self, x: Any) -> Any:
+        if x.dtype.kind == "c":
+            return 1 / (1 + self.module.exp(-x))
         z = self.module.exp(self.module.copysign(x, -1.0))  # exp(-|x|), in (0, 1]: never overflows
         return self.module.where(x >= 0, 1, z) / (1 + z)
 
@@ -185,6 +210,10 @@ class Namespace(Layers, Windows):
         shape = (*x.shape[:-1], (x.shape[-1] - size) // step + 1, size)
         return self._strided(x, shape, (*x.strides[:-1], stride * step, stride))
 
+    def as_strided(self, x: Any, size: Any, stride: Any) -> Any:
+        """A view of the vector x: element sum(stride[i] * place[i]) at each place."""
+        return self._strided(x, size, tuple(n * x.itemsize for n in stride))
+
     def _strided(self, x: Any, shape: Any, strides: Any) -> Any:
         return self.module.lib.stride_tricks.as_strided(x, shape, strides)
 
@@ -198,6 +227,13 @@ class _NumpyNamespace(Softmaxes, Sums, FastLayers, FastWindows, Namespace):
     erfinv = staticmethod(special.in_own_type(special.erfinv))
     lgamma = staticmethod(special.in_own_type(special.lgamma))
     polygamma = staticmethod(special.in_own_type(special.polygamma))
+
+    i0, i0e = staticmethod(bessel.i0), staticmethod(bessel.i0e)
+    i1, i1e = staticmethod(bessel.i1), staticmethod(bessel.i1e)
+    erfcx, log_ndtr = staticmethod(bessel.erfcx), staticmethod(bessel.log_ndtr)
+    ndtri, zeta = staticmethod(bessel.ndtri), staticmethod(bessel.zeta)
+    igamma, igammac = staticmethod(gamma.igamma), staticmethod(gamma.igammac)
+    igamma_slope = staticmethod(gamma.igamma_slope)
 
     dot = staticmethod(blas.multiply)
     matmul = staticmethod(blas.multiply_stacks)

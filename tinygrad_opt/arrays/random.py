@@ -123,6 +123,8 @@ def stream(generator: Generator | None) -> np.random.Generator:
 
 def draw_uniform(shape: Any, dtype: Any, generator: Generator | None = None) -> Any:
     """Uniform on [0, 1): as many random bits as the type has digits, so that 1 is never reached."""
+    if np.dtype(dtype).kind == "c":
+        return _both(draw_uniform, shape, dtype, generator)
     if dtype == np.float16:
         bits = stream(generator).integers(0, 2**11, shape, np.uint16)
         return np.asarray(bits * np.float32(2**-11), dtype)
@@ -130,15 +132,25 @@ def draw_uniform(shape: Any, dtype: Any, generator: Generator | None = None) -> 
     return np.asarray(stream(generator).random(shape, drawn), dtype)
 
 
+def _both(draw: Any, shape: Any, dtype: Any, generator: Generator | None) -> Any:
+    """A complex array of two drawn real ones."""
+    kind = np.empty(0, dtype).real.dtype
+    made = np.empty(shape, dtype)
+    made.real, made.imag = draw(shape, kind, generator), draw(shape, kind, generator)
+    return made
+
+
 def draw_normal(shape: Any, dtype: Any, generator: Generator | None = None) -> Any:
-    """Standard normal."""
+    """Standard normal; of complex numbers the mean square is 1."""
+    if np.dtype(dtype).kind == "c":
+        return _both(draw_normal, shape, dtype, generator) * np.dtype(dtype).type(0.5**0.5)
     drawn = np.float64 if dtype == np.float64 else np.float32
     return np.asarray(stream(generator).standard_normal(shape, drawn), dtype)
 
 
 def check_float(name: str, dtype: Any) -> None:
     """Raise NotImplementedError for a type that cannot hold the drawn numbers."""
-    if dtype.kind != "f":
+    if dtype.kind not in "fc" or (dtype.kind == "c" and name not in ("rand", "randn", "normal_")):
         raise NotImplementedError(f"{name}: not implemented for {name_of(dtype)!r}")
 
 

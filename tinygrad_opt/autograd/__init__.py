@@ -11,7 +11,7 @@ Jacobians and products with them, `gradcheck.py` compares derivatives with finit
 from ..core.backward import backward
 from ..core.node import Node
 from ..core.record import op
-from . import anomaly, edges, function
+from . import anomaly, edges, forward_ad, function, graph
 from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .function import Function
 from .grad import grad
@@ -20,8 +20,25 @@ from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_gr
 from .variable import Variable
 
 __all__ = [
-    "Function", "GradcheckError", "Node", "Variable", "anomaly", "backward", "detect_anomaly",
-    "enable_grad", "function", "grad", "gradcheck", "gradgradcheck", "inference_mode",
-    "is_anomaly_enabled", "is_grad_enabled", "no_grad", "op", "set_detect_anomaly",
+    "Function",
+    "GradcheckError",
+    "Node",
+    "Variable",
+    "anomaly",
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "forward_ad",
+    "function",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "graph",
+    "inference_mode",
+    "is_anomaly_enabled",
+    "is_grad_enabled",
+    "no_grad",
+    "op",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]  # fmt: skip

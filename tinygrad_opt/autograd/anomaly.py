@@ -92,7 +92,7 @@ def has_nan(x: Any) -> bool:
     """Whether a float array, Tensor or number holds a nan."""
     array = x.array if isinstance(x, Variable) else x
     kind = getattr(getattr(array, "dtype", None), "kind", None)
-    return kind == "f" and bool(xp(array).isnan(array).any())
+    return kind in ("f", "c") and bool(xp(array).isnan(array).any())
 
 
 def is_anomaly_enabled() -> bool:

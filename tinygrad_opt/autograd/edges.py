@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.node import Node, Variable
 from .hooks import RemovableHandle, on_node
 
-__all__ = ["AccumulateGrad"]
+__all__ = ["AccumulateGrad", "GradientEdge", "tensors_of"]
+
+
+class GradientEdge(NamedTuple):
+    """Where the gradient of a tensor goes: `get_gradient_edge` makes it.
+
+    `output_nr` is 0, as operations have one result; `ownership_token` holds the tensor.
+    """
+
+    node: Any
+    output_nr: int
+    ownership_token: Any = None
+
+
+def tensors_of(given: Any) -> Any:
+    """What was given for tensors, with the tensors in the place of GradientEdges."""
+    if isinstance(given, GradientEdge):
+        return given.ownership_token
+    if isinstance(given, (list, tuple)):
+        return [x.ownership_token if isinstance(x, GradientEdge) else x for x in given]
+    return given
 
 
 class AccumulateGrad:

@@ -132,7 +132,7 @@ def _record(
     """
     call = node.call
     for i, y in enumerate(outputs):
-        if not isinstance(y, Variable) or y.array.dtype.kind != "f":
+        if not isinstance(y, Variable) or y.array.dtype.kind not in "fc":
             continue
         if _among(y, call.non_differentiable):
             continue

@@ -10,6 +10,7 @@ from ..core.backward import Pass, propagate
 from ..core.node import Variable
 from ..core.seeds import as_list, seeds_of
 from ..core.tensor import Tensor, wrap_plain
+from .edges import tensors_of
 
 __all__ = ["grad"]
 
@@ -32,7 +33,7 @@ def grad(
     (then None) or `materialize_grads` (then zeros). With `is_grads_batched` each of `grad_outputs`
     has one more axis in front: one backward pass for each entry, and results that have it too.
     """
-    outputs_, wanted = as_list(outputs), as_list(inputs)
+    outputs_, wanted = as_list(outputs), as_list(tensors_of(inputs))
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "

@@ -19,7 +19,7 @@ from ..core.backward import watch
 from ..core.node import FixedNode, Node, Variable
 from ..core.versions import _stamps, owner
 
-__all__ = ["captured", "check"]
+__all__ = ["captured", "check", "values_read"]
 
 _SHAPE_ONLY = frozenset({"shape", "ndim", "dtype", "size"})  # what a write does not change
 
@@ -64,7 +64,7 @@ def captured(function: Callable[..., Any] | None) -> Iterator[Any]:
     if not isinstance(function, FunctionType):
         return
     if function.__closure__:
-        read = _values_read(function.__code__)
+        read = values_read(function.__code__)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
             if name in read:
                 yield from _arrays_in(cell.cell_contents)
@@ -85,7 +85,7 @@ def _arrays_in(value: Any) -> Iterator[Any]:
 
 
 @functools.cache
-def _values_read(code: CodeType) -> frozenset[str]:
+def values_read(code: CodeType) -> frozenset[str]:
     """The closure's variables that `code` uses for more than their shape or type.
 
     Most pullbacks that hold an input only undo a change of shape: `g.reshape(x.shape)`.

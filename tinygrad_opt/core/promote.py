@@ -39,8 +39,10 @@ def result_type(inputs: tuple[Any, ...]) -> np.dtype[Any]:
     for group in _by_priority(inputs):
         if not group:
             continue
-        floats = [dtype for dtype in group if dtype.kind == "f"]
+        floats = [dtype for dtype in group if dtype.kind in "fc"]
         candidate = np.result_type(*(floats or group))  # int64 never widens float32
+        if decided is not None and candidate.kind == "c" and decided.kind == "f":
+            candidate = np.result_type(decided, np.complex64)  # of the precision that counts
         if decided is None or _RANK[candidate.kind] > _RANK[decided.kind]:
             decided = candidate
     return decided if decided is not None else dtypes.get_default_dtype()
@@ -95,7 +97,7 @@ def fitted(value: Any, dtype: np.dtype[Any]) -> Any:
 
     Raises RuntimeError for one that the type cannot hold: 300 in int8, inf in int64.
     """
-    if not isinstance(value, (int, float)) or dtype.kind == "b":
+    if not isinstance(value, (int, float)) or dtype.kind in "bc":
         return value
     if dtype.kind == "f":
         if abs(value) <= float(np.finfo(dtype).max) or value in (_INF, -_INF) or value != value:
@@ -127,7 +129,7 @@ def settle(inputs: tuple[Any, ...], made: np.dtype[Any]) -> tuple[Any, ...]:
     Returns `inputs` itself where `made`, the type that NumPy chose, is the right answer.
     """
     target = _float_type(inputs)
-    if target == made:
+    if target == made or target.kind == "c":  # the real result of complex numbers
         return inputs
     several = len(inputs) > 1  # then bools are masks: where(mask, x, y)
     settled = tuple(
@@ -169,7 +171,7 @@ def _check_exponent(exponent: Any, target: np.dtype[Any]) -> None:
 
 def _float_type(inputs: tuple[Any, ...]) -> np.dtype[Any]:
     target = result_type(inputs)
-    return target if target.kind == "f" else dtypes.get_default_dtype()  # of integers
+    return target if target.kind in "fc" else dtypes.get_default_dtype()  # of integers
 
 
 def _unless_same(settled: tuple[Any, ...], inputs: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -25,7 +25,7 @@ __all__ = [
     "type_name",
 ]  # fmt: skip
 
-_NUMBERS = (int, float, np.number, np.bool_)
+_NUMBERS = (int, float, complex, np.number, np.bool_)
 _HINTS: dict[type, str] = {
     np.ndarray: "convert it with from_numpy(array), and .float() where it is float64",
     list: "make one of it with tensor(...)",

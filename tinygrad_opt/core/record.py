@@ -119,7 +119,7 @@ def _unary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[...,
             output = again(error, pair, (x,), (x.array,), NO_PARAMS)
         y = output[0]
         if type(y) is not _ndarray or y.dtype is not _FLOAT32:
-            y, other = settled(recorded, (x,), NO_PARAMS, y)
+            y, other = settled(recorded, (x,), NO_PARAMS, y, output)
             if other is not None:
                 return other
         if x._requires_grad and mode.enabled:
@@ -168,7 +168,7 @@ def _binary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[...
                 return recorded(*settle_pair(recorded.__name__, inputs, None))
         z = output[0]
         if type(z) is not _ndarray or (z.dtype is not _FLOAT32 if odd is None else odd):
-            z, other = settled_pair(recorded, inputs, a, b, z)
+            z, other = settled_pair(recorded, inputs, a, b, z, output)
             if other is not None:
                 return other
         if targets is not None and mode.enabled:
@@ -210,7 +210,7 @@ def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
             output = again(error, pair, inputs, raw, params)
         y = output[0]
         if type(y) is not _ndarray or y.dtype is not _FLOAT32:
-            y, other = settled(operation, inputs, params, y)
+            y, other = settled(operation, inputs, params, y, output)
             if other is not None:
                 return other
         if needed and mode.enabled:

@@ -54,6 +54,11 @@ def _seed(i: int, x: Any, seed: Any, create_graph: bool) -> Any:
         )
     array = x.array
     if seed is None:
+        if array.dtype.kind == "c":
+            raise RuntimeError(
+                f"grad can be implicitly created only for real scalar outputs but got {array.dtype}"
+                "; take abs() or real of it, or pass a gradient"
+            )
         if array.size != 1:
             raise RuntimeError(
                 "grad can be implicitly created only for scalar outputs, but this tensor has "

@@ -1,7 +1,7 @@
 """Results of another type than float32: those of NumPy's promotion, and float16.
 
 What comes out of a pair is looked at here only if it is no float32 array, so that work in that
-type pays nothing.
+type pays nothing. Complex results go on to `complexes.py`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ _PROMOTED = (np.dtype("float64"), np.dtype("float16"))  # what NumPy may promote
 _SEQUENCES = (list, tuple)
 
 
+finished_complex: Any = None  # `complexes.py`, which stands above
+
+
 def settled(
-    operation: Any, inputs: tuple[Any, ...], params: dict[str, Any], y: Any
+    operation: Any, inputs: tuple[Any, ...], params: dict[str, Any], y: Any, output: Any
 ) -> tuple[Any, Any]:
     """What is not a float32 array: (the value as an array, the result in another type or None).
 
@@ -30,6 +33,8 @@ def settled(
     """
     if isinstance(y, np.generic):
         y = np.asarray(y)
+    if y.dtype.kind == "c":
+        return y, finished_complex(operation, inputs, params, y, output)
     if y.dtype in _PROMOTED and "dtype" not in params:
         cast = settle(inputs, y.dtype)
         if cast is not inputs:
@@ -40,7 +45,7 @@ def settled(
 
 
 def settled_pair(
-    operation: Any, inputs: tuple[Any, ...], a: Any, b: Any, z: Any
+    operation: Any, inputs: tuple[Any, ...], a: Any, b: Any, z: Any, output: Any
 ) -> tuple[Any, Any]:
     """As `settled`, for an operation of two operands, whose arrays or numbers are a and b."""
     if isinstance(z, np.generic):
@@ -56,6 +61,8 @@ def settled_pair(
         cast = settle_pair(operation.__name__, inputs, made)
         if cast is not inputs:
             return z, operation(*cast)
+    if made.kind == "c":
+        return z, finished_complex(operation, inputs, {}, z, output)
     if made is HALF and computes_wider(operation, inputs):
         return z, in_float32(operation, inputs, {})
     return z, None

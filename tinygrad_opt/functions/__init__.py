@@ -11,18 +11,23 @@ from . import (
     arrange,
     choice,
     comparison,
+    complexes,
     contraction,
     cumulative,
     diagonals,
+    distances,
+    elimination,
     index,
     joining,
     mathematics,
     matrices,
     padding,
+    places,
     reduce,
     return_types,
     shape,
     sorting,
+    special,
     splitting,
     statistics,
 )
@@ -30,24 +35,30 @@ from .arithmetic import *
 from .arrange import *
 from .choice import *
 from .comparison import *
+from .complexes import *
 from .contraction import *
 from .cumulative import *
 from .diagonals import *
+from .distances import *
+from .elimination import *
 from .index import *
 from .joining import *
 from .mathematics import *
 from .matrices import *
 from .padding import *
+from .places import *
 from .reduce import *
 from .shape import *
 from .sorting import *
+from .special import *
 from .splitting import *
 from .statistics import *
 
 __all__: list[str] = []
 for _room in (
-    arithmetic, arrange, choice, comparison, contraction, cumulative, diagonals, index, joining,
-    mathematics, matrices, padding, reduce, shape, sorting, splitting, statistics,
+    arithmetic, arrange, choice, comparison, complexes, contraction, cumulative, diagonals,
+    distances, elimination, index, joining, mathematics, matrices, padding, places, reduce, shape,
+    sorting, special, splitting, statistics,
 ):  # fmt: skip
     __all__ += _room.__all__
 

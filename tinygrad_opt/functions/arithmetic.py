@@ -189,6 +189,11 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
+def sgn(input: Tensor) -> Tensor:
+    """As `sign`; of complex numbers input / |input|, and 0 at 0."""
+    return ops.sgn_complex(input) if input.array.dtype.kind == "c" else sign(input)
+
+
 multiply, subtract = mul, sub
-sgn, fix = sign, trunc
+fix = trunc
 true_divide, divide = ops.div, div

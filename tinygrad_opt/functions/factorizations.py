@@ -15,8 +15,8 @@ from .diagonals import diagonal
 from .inverses import LinAlgError, batch_element, check_matrix, check_square, failed, without_errors
 
 __all__ = [
-    "cholesky", "cholesky_ex", "eigh", "eigvalsh", "lstsq", "matrix_rank", "pinv", "qr", "svd",
-    "svdvals",
+    "cholesky", "cholesky_ex", "eig", "eigh", "eigvals", "eigvalsh", "lstsq", "matrix_rank", "pinv",
+    "qr", "svd", "svdvals",
 ]  # fmt: skip
 
 
@@ -95,6 +95,24 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
         raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
     a = A if UPLO.upper() == "L" else ops.swapaxes(A, -1, -2)
     return return_types.linalg_eigh(*ops.linalg.eigh(a))
+
+
+def eig(A: Tensor) -> Any:
+    """The named tuple (eigenvalues, eigenvectors) of any square matrices (..., n, n), complex.
+
+    In no order; the vectors are columns of length 1. Gradients need eigenvalues that differ, and
+    that of the vectors a loss that their phase does not change. Raises LinAlgError for infinities
+    and NaN.
+    """
+    check_square("eig", A)
+    if not array_namespace(A.array).isfinite(A.array).all():
+        raise LinAlgError("linalg.eig: input tensor should not contain infs or NaNs.")
+    return return_types.linalg_eig(*ops.linalg.eig(A))
+
+
+def eigvals(A: Tensor) -> Tensor:
+    """The eigenvalues of any square matrices, complex, in no order."""
+    return eig(A)[0]
 
 
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:

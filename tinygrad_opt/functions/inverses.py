@@ -29,7 +29,7 @@ class LinAlgError(RuntimeError):
 def check_matrix(name: str, a: Tensor, what: str = "A") -> None:
     """Raise RuntimeError unless `a` is float32 or float64 with at least two axes."""
     dtype = a.array.dtype
-    if dtype.kind != "f":
+    if dtype.kind not in "fc":
         raise RuntimeError(
             f"linalg.{name}: Expected a floating point or complex tensor as input. Got "
             f"{dtypes.name_of(dtype)}"

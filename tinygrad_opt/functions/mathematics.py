@@ -7,17 +7,19 @@ from typing import Any
 
 from .. import ops
 from ..arrays import dtypes
+from ..arrays.xp import xp
 from ..core.half import widened
 from ..core.promote import result_type
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap_plain
+from . import return_types
 
 __all__ = [
     "abs", "absolute", "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
     "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "deg2rad",
-    "digamma", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "hypot", "lgamma", "log", "log1p",
-    "log2", "log10", "logaddexp", "logaddexp2", "logit", "mvlgamma", "neg", "negative", "polygamma",
-    "rad2deg", "reciprocal", "relu", "rsqrt", "sigmoid", "sin", "sinc", "sinh", "sqrt", "square",
-    "tan", "tanh", "xlogy",
+    "digamma", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "frexp", "hypot", "ldexp", "lgamma",
+    "log", "log1p", "log2", "log10", "logaddexp", "logaddexp2", "logit", "mvlgamma", "neg",
+    "negative", "nextafter", "polygamma", "rad2deg", "reciprocal", "relu", "rsqrt", "sigmoid",
+    "sin", "sinc", "sinh", "sqrt", "square", "tan", "tanh", "xlogy",
 ]  # fmt: skip
 
 
@@ -77,6 +79,30 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
         input = input.to(dtypes.get_default_dtype())
     x = input if eps is None else ops.clip(input, min=eps, max=1 - eps)
     return ops.logit(x)
+
+
+def ldexp(input: Tensor, other: Tensor) -> Tensor:
+    """input * 2^other."""
+    return ops.mul(input, ops.exp2(other))
+
+
+def frexp(input: Tensor) -> Any:
+    """(mantissa, exponent) with input = mantissa * 2^exponent and 0.5 <= |mantissa| < 1.
+
+    The exponent is int32; the mantissa has a gradient, 2^-exponent.
+    """
+    x = input.array
+    if x.dtype.kind != "f":
+        raise RuntimeError(
+            f"torch.frexp() only supports floating-point dtypes, got {dtypes.name_of(x.dtype)}"
+        )
+    exponent = wrap_plain(xp(x).frexp(x)[1])
+    return return_types.frexp(ops.ldexp(input, exponent=-exponent.array), exponent)
+
+
+def nextafter(input: Tensor, other: Tensor) -> Tensor:
+    """The next number of this type after `input` in the direction of `other`; no gradient."""
+    return wrap_plain(xp(input.array).nextafter(input.array, other.array))
 
 
 def digamma(input: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ def vector_norm(
 
 
 def _check_float(name: str, x: Tensor) -> None:
-    if x.array.dtype.kind != "f":
+    if x.array.dtype.kind not in "fc":
         raise RuntimeError(
             f"linalg.{name}: Expected a floating point or complex tensor as input. Got "
             f"{dtypes.name_of(x.array.dtype)}"

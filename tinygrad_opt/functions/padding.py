@@ -12,7 +12,7 @@ from ..arrays.xp import xp
 from ..core.tensor import Tensor
 from .shape import along
 
-__all__ = ["pad"]
+__all__ = ["constant_pad_nd", "pad"]
 
 
 def pad(
@@ -49,6 +49,14 @@ def pad(
         places = _PLACES[mode](input.array.shape[axis], left, right)
         input = ops.getitem(input, index=along(axis, ndim, places))
     return input
+
+
+def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
+    """`pad` with a constant, by the name it has inside PyTorch."""
+    return _padded(input, pad, "constant", value)
+
+
+_padded = pad  # which the argument hides
 
 
 def _constant(x: Tensor, axes: list[tuple[int, int, int]], value: float) -> Tensor:

@@ -79,7 +79,7 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim`. Raises RuntimeError for integers, whose mean has no obvious type."""
     x = input if dtype is None else ops.cast(input, dtype=dtype)
-    if x.array.dtype.kind != "f":
+    if x.array.dtype.kind not in "fc":
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or "
             f"complex dtype. Got: {dtypes.name_of(x.array.dtype)}; convert with .float()"
@@ -146,6 +146,8 @@ def norm(
     The Frobenius norm "fro" is the norm of p = 2 of all elements.
     """
     input, axis = input if dtype is None else input.to(dtype), axis_of(dim)
+    if input.array.dtype.kind == "c":
+        input = ops.abs(input)
     if p in (math.inf, -math.inf):
         extremum = ops.amax if p > 0 else ops.amin
         return extremum(ops.abs(input), axis=axis, keepdims=keepdim)

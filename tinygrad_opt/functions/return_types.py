@@ -35,6 +35,7 @@ max, min, sort, topk, kthvalue, median, nanmedian, mode, cummax, cummin = (
     )
 )  # fmt: skip
 aminmax = _result("aminmax", "min", "max")
+frexp = _result("frexp", "mantissa", "exponent")
 histogram = _result("histogram", "hist", "bin_edges")
 
 slogdet, linalg_slogdet = (
@@ -42,6 +43,10 @@ slogdet, linalg_slogdet = (
 )
 qr, linalg_qr = (_result(name, "Q", "R") for name in ("qr", "linalg_qr"))
 svd, linalg_svd = _result("svd", "U", "S", "V"), _result("linalg_svd", "U", "S", "Vh")
+linalg_lu, lu_unpack = (_result(name, "P", "L", "U") for name in ("linalg_lu", "lu_unpack"))
+linalg_lu_factor = _result("linalg_lu_factor", "LU", "pivots")
+linalg_lu_factor_ex = _result("linalg_lu_factor_ex", "LU", "pivots", "info")
+linalg_eig = _result("linalg_eig", "eigenvalues", "eigenvectors")
 linalg_eigh = _result("linalg_eigh", "eigenvalues", "eigenvectors")
 linalg_inv_ex = _result("linalg_inv_ex", "inverse", "info")
 linalg_cholesky_ex = _result("linalg_cholesky_ex", "L", "info")

@@ -8,6 +8,7 @@ from . import functional, init, utils
 from .activation.distributions import *
 from .activation.piecewise import *
 from .activation.smooth import *
+from .adaptive import *
 from .average_pooling import *
 from .batchnorm import *
 from .bilinear import *
@@ -18,6 +19,7 @@ from .conv_transpose import *
 from .dropout import *
 from .embedding import *
 from .embedding_bag import *
+from .fractional_pooling import *
 from .lazy import *
 from .linear import *
 from .losses.classes import *

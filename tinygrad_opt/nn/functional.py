@@ -4,7 +4,7 @@
 
 from inspect import isclass as _isclass
 
-from ..functions import pad
+from ..functions import pad, pdist
 from .activation.distributions import *
 from .activation.piecewise import *
 from .activation.smooth import *
@@ -17,6 +17,8 @@ from .conv_transpose import *
 from .dropout import *
 from .embedding import *
 from .embedding_bag import *
+from .fractional_pooling import *
+from .grid_sample import *
 from .linear import *
 from .losses.classes import *
 from .losses.ctc import *

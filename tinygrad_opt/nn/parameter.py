@@ -30,7 +30,7 @@ class Parameter(Tensor):
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:
         array = _shared(data)
-        if requires_grad and array.dtype.kind != "f":
+        if requires_grad and array.dtype.kind not in "fc":
             raise RuntimeError(
                 "Parameter: Only Tensors of floating point dtype can require gradients, got "
                 f"{dtypes.name_of(array.dtype)}; pass requires_grad=False for integer data"

@@ -10,12 +10,14 @@ import functools
 import sys
 
 from ..arrays.fused_layers import Layers
+from ..core import complexes as _rules  # which complex results go through
 from ..kernels.fused import softmax as softmax_formulas
 from . import linalg
 from .activation import *
 from .arithmetic import *
 from .attention import *
 from .choice import *
+from .complexes import *
 from .images import *
 from .index import *
 from .loss import *
@@ -25,6 +27,7 @@ from .products import *
 from .recurrent import *
 from .reduce import *
 from .shape import *
+from .special import *
 
 # The formulas of layers, and of what follows softmax, with this package as their namespace.
 for _name, _formula in vars(Layers).items():

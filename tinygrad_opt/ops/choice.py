@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..arrays.device import device_of
 from ..arrays.xp import xp
 from ..core.node import Variable
 from ..core.record import op
 from ..core.tensor import wrap_plain
+from .complexes import sgn_complex
 
 __all__ = [
     "abs", "cast", "clip", "clone", "copy", "isfinite", "isinf", "isnan", "lerp", "logical_not",
@@ -22,9 +25,14 @@ __all__ = [
 # Absolute values, choices, casts ------------------------------------------------------------------
 
 
+_REAL = np.dtype(float)
+
+
 @op
 def abs(x):
     """|x|, with slope 0 at 0."""
+    if getattr(x, "dtype", _REAL).kind == "c":
+        return xp(x).abs(x), lambda g: g * sgn_complex(x)
     return xp(x).abs(x), lambda g: g * xp(x).sign(x)
 
 

@@ -13,7 +13,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..arrays.xp import array_namespace, xp
+from ..core.node import Variable
 from ..core.record import op
 from ..core.tensor import wrap_plain
 
@@ -122,6 +125,48 @@ def slogdet(a: Any) -> tuple[Any, Any]:
     return wrap_plain(sign), log_abs_det(a)
 
 
+def eliminated(a: Any) -> tuple[Any, Any]:
+    """LU factors of raw square matrices, packed, and the rows that partial pivoting chose.
+
+    Element i of the second (..., n) is the row that was exchanged with row i, as LAPACK counts.
+    """
+    a, n = array_namespace(a).copy(a), a.shape[-1]
+    flat = a.reshape(-1, n, n)
+    pivots = np.zeros((len(flat), n), np.int64)
+    every = np.arange(len(flat))
+    for k in range(n):
+        best = k + array_namespace(a).abs(flat[:, k:, k]).argmax(1)
+        pivots[:, k] = np.asarray(getattr(best, "get", lambda best=best: best)())
+        rows = flat[every, best]
+        flat[every, best] = flat[:, k]
+        flat[:, k] = rows
+        pivot = flat[:, k, k, None]
+        flat[:, k + 1 :, k] /= array_namespace(a).where(pivot == 0, 1, pivot)
+        flat[:, k + 1 :, k + 1 :] -= flat[:, k + 1 :, k, None] * flat[:, None, k, k + 1 :]
+    return a, pivots.reshape(a.shape[:-1])
+
+
+@op
+def lu(a, *, packed):
+    """The factors of a = l u, without exchanges of rows: u, and below its diagonal l.
+
+    `packed`: what they are, where that is known; under another graph they are computed from `a`.
+    """
+    n = a.shape[-1]
+    y = lu(a, packed=_raw(packed)) if isinstance(a, Variable) else packed
+    below = np.tril(np.ones((n, n), bool), -1)
+
+    def back(g):
+        lower = xp(y).where(below, y, 0) + _eye(y, n)
+        upper = xp(y).where(below, 0, y)
+        inner = xp(g).where(below, _t(lower) @ xp(g).where(below, g, 0),
+                            xp(g).where(below, 0, g) @ _t(upper))  # fmt: skip
+        left = xp(y).linalg.solve(_t(lower), inner)
+        return _t(xp(y).linalg.solve(upper, _t(left)))
+
+    return y, back
+
+
 @op
 def cholesky(a):
     # The gradient for a symmetric a: symmetric too, although only the lower triangle is read.
@@ -218,3 +263,42 @@ def svd(a: Any, full_matrices: bool = False) -> tuple[Any, Any, Any]:
     m = a.shape[-2]
     packed = _svd(a)
     return packed[..., :m, :], packed[..., m, :], _t(packed[..., m + 1 :, :])
+
+
+@op
+def _eig(a):  # the eigenvectors as columns, below them the eigenvalues; complex
+    n = a.shape[-1]
+    w, v = xp(a).linalg.eig(a)
+    w, v = (_as_complex(part, a) for part in (w, v))
+
+    def rule(g):  # vectors keep the length 1: what goes along them counts for nothing
+        gv, gw = g[..., :n, :], g[..., n, :]
+        vh = xp(v).conj(_t(v))
+        inner = vh @ gv
+        length = xp(inner).real_part(inner * _eye(v, n)) @ _ones(v, n)
+        gaps = xp(w).conj(_row(w) - _column(w)) + _eye(w, n)
+        inner = (
+            (inner - (vh @ v) * _row(length.reshape(length.shape[:-1]))) * (1 - _eye(v, n)) / gaps
+        )
+        inner = inner + _column(gw) * _eye(w, n)
+        return xp(v).linalg.solve(vh, inner @ vh)
+
+    # The rule as a whole; `core/complexes.py` conjugates before and behind it.
+    return xp(v).concatenate([v, _row(w)], axis=-2), lambda g: xp(g).conj(rule(xp(g).conj(g)))
+
+
+def _as_complex(x: Any, like: Any) -> Any:
+    kind = np.result_type(like.dtype, np.complex64)
+    return x if x.dtype == kind else xp(x).cast(x, dtype=kind)
+
+
+def _ones(x: Any, n: int) -> Any:
+    kind = np.empty(0, x.dtype).real.dtype
+    return array_namespace(_raw(x)).ones((n, 1), kind)
+
+
+def eig(a: Any) -> tuple[Any, Any]:
+    """The eigenvalues (n,) and the eigenvectors as columns, both complex, of any matrix."""
+    packed = _eig(a)
+    n = a.shape[-1]
+    return packed[..., n, :], packed[..., :n, :]

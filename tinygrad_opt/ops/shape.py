@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from ..arrays.xp import xp
 from ..core.errors import axis_index
+from ..core.node import Variable
 from ..core.record import op
 from .index import getitem
 
 __all__ = [
-    "broadcast_to", "concatenate", "expand_dims", "flip", "reshape", "roll", "stack", "swapaxes",
-    "transpose",
+    "as_strided", "broadcast_to", "concatenate", "expand_dims", "flip", "reshape", "roll",
+    "stack", "swapaxes", "transpose",
 ]  # fmt: skip
 
 
@@ -32,6 +36,26 @@ def transpose(x, *, axes=None):
 @op
 def broadcast_to(x, *, shape):
     return xp(x).broadcast_to(x, shape=shape), lambda g: g  # the engine sums it down again
+
+
+@op
+def as_strided(x, *, size, stride, offset):
+    """The elements offset + sum(stride[i] * place[i]) of the flattened x, which is contiguous."""
+
+    def places():
+        found = np.array(offset)
+        for n, k in zip(size, stride, strict=True):
+            found = found[..., None] + k * np.arange(n)
+        return found
+
+    def back(g):
+        flat = xp(g).scatter_add(g, shape=(math.prod(x.shape),), index=places())
+        return flat.reshape(x.shape)
+
+    flat = x.reshape((-1,))
+    if isinstance(x, Variable):
+        return getitem(flat, index=places()), back
+    return xp(x).as_strided(flat[offset:], size, stride), back
 
 
 @op

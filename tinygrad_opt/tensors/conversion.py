@@ -45,7 +45,7 @@ class Conversions(Tensor):
         result: Tensor = self
         if dtype is not None and np.dtype(dtype) != self.array.dtype:
             dtype = np.dtype(dtype)
-            if dtype.kind == "f":
+            if dtype.kind in "fc":
                 result = ops.cast(result, dtype=dtype)
             else:  # integers and bools have no gradient
                 result = wrap_plain(quiet_cast(self.array, dtype))

@@ -87,6 +87,8 @@ def _from_python(data: Any, dtype: Any) -> Any:
     typed = isinstance(first, (np.generic, np.ndarray))  # NumPy's numbers keep their type
     if dtype is None and (array.size == 0 or (array.dtype.kind == "f" and not typed)):
         array = quiet_cast(array, dtypes.get_default_dtype())
+    elif dtype is None and array.dtype.kind == "c" and not typed:
+        array = array.astype(dtypes.complex_of(dtypes.get_default_dtype()))
     return array
 
 

@@ -36,7 +36,7 @@ def set_requires_grad(tensor: Any, value: bool) -> None:
 
 def check_float(array: Any, only: str = "only") -> None:
     """Raise RuntimeError unless `array` may require a gradient (PyTorch says Only when making)."""
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in "fc":
         raise RuntimeError(
             f"{only} Tensors of floating point dtype can require gradients, got "
             f"{dtypes.name_of(array.dtype)}; convert it first, for instance with .float()"

@@ -44,7 +44,7 @@ def _recorded(tensor: Any, name: str, *others: Any) -> bool:
         return True
     if not any(isinstance(x, Variable) and x._requires_grad for x in others):
         return False
-    if tensor.array.dtype.kind != "f":
+    if tensor.array.dtype.kind not in "fc":
         raise _uncastable(tensor, name, dtypes.get_default_dtype())
     return True
 
@@ -301,6 +301,24 @@ class InPlace:
             )
         return _put(self, "fill_", ..., value)
 
+    def fill_diagonal_(self, fill_value: float, wrap: bool = False) -> Any:
+        """Sets the main diagonal to a number; `wrap`: of a tall matrix also those that follow.
+
+        Raises RuntimeError for less than two axes, and for more of different lengths.
+        """
+        shape = self.array.shape
+        if len(shape) < 2:
+            raise RuntimeError("dimensions must larger than 1: fill_diagonal_ needs a matrix")
+        if len(shape) > 2 and len(set(shape)) > 1:
+            raise RuntimeError(
+                f"all dimensions of input must be of equal length, got {tuple(shape)}"
+            )
+        if len(shape) > 2 or not wrap:
+            places = tuple(np.arange(min(shape)) for _ in shape)
+        else:
+            places = np.unravel_index(np.arange(0, shape[0] * shape[1], shape[1] + 1), shape)
+        return _put(self, "fill_diagonal_", places, fill_value)
+
     def masked_fill_(self, mask: Any, value: Any) -> Any:
         """`value` where mask is True."""
         m = ops.broadcast_to(mask, shape=self.array.shape)
@@ -332,13 +350,13 @@ class InPlace:
 FORMS = """
     abs absolute acos acosh addcdiv addcmul arccos arccosh arcsin arcsinh arctan arctan2 arctanh
     asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_not bitwise_or
-    bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip copysign cos cosh
-    cumprod cumsum deg2rad digamma eq erf erfc erfinv exp exp2 expm1 fix floor
-    floor_divide fmod frac gcd ge greater greater_equal gt heaviside hypot index_add index_copy
-    index_fill index_put lcm le lerp less less_equal lgamma log log10 log1p log2 logical_and
-    logical_not logical_or logical_xor logit lt masked_scatter mvlgamma nan_to_num ne neg
-    negative not_equal polygamma pow rad2deg reciprocal relu remainder round rsqrt scatter
-    scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square tan tanh tril triu
+    bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip copysign cos cosh cumprod
+    cumsum deg2rad digamma eq erf erfc erfinv exp exp2 expm1 fix floor floor_divide fmod frac gcd ge
+    greater greater_equal gt heaviside hypot i0 igamma igammac index_add index_copy index_fill
+    index_put index_reduce lcm ldexp le lerp less less_equal lgamma log log10 log1p log2 logical_and
+    logical_not logical_or logical_xor logit lt masked_scatter mvlgamma nan_to_num ne neg negative
+    nextafter not_equal polygamma pow put rad2deg reciprocal relu remainder renorm round rsqrt
+    scatter scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square tan tanh tril triu
     trunc xlogy
 """.split()  # noqa: SIM905
 RANDOM_FORMS = ["bernoulli", "cauchy", "exponential", "geometric", "log_normal", "random"]

@@ -26,12 +26,13 @@ __all__ = ["METHODS", "NOT_METHODS"]
 
 # Functions that are no methods: of several tensors, of none, or of something else first.
 NOT_METHODS = {
-    "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes",
-    "broadcast_tensors", "bucketize", "cartesian_prod", "cat", "cdist", "chain_matmul",
-    "column_stack", "combinations", "concat", "concatenate", "cumulative_trapezoid", "dstack",
-    "einsum", "hstack", "is_tensor", "isin", "meshgrid", "pad", "polygamma", "result_type",
-    "row_stack", "rsub", "searchsorted", "split", "stack", "std_mean", "tensordot", "threshold",
-    "trapezoid", "trapz", "vander", "var_mean", "vstack", "where",
+    "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes", "broadcast_tensors",
+    "bucketize", "cartesian_prod", "cat", "cdist", "chain_matmul", "column_stack", "combinations",
+    "complex", "concat", "concatenate", "constant_pad_nd", "cumulative_trapezoid", "dstack",
+    "einsum", "gradient", "hstack", "imag", "is_tensor", "isin", "lu_unpack", "meshgrid", "pad",
+    "pdist", "polar", "polygamma", "real", "result_type", "row_stack", "rsub", "searchsorted",
+    "split", "stack", "std_mean", "tensordot", "threshold", "trapezoid", "trapz", "unravel_index",
+    "vander", "var_mean", "view_as_complex", "view_as_real", "vstack", "where",
 }  # fmt: skip
 
 METHODS = (Operators, Gradients, Conversions, Container, InPlace, Description, Interchange,

@@ -75,7 +75,7 @@ class Operators:
         return functions.bitwise_right_shift(other, self)
 
     def __invert__(self) -> Tensor:
-        if self.array.dtype.kind == "f":
+        if self.array.dtype.kind in "fc":
             raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type "
                             "tensors")  # fmt: skip
         return wrap_plain(~self.array)
@@ -112,7 +112,20 @@ class Operators:
 
     @property
     def H(self: Any) -> Tensor:
-        """The transpose of a matrix: there are no complex numbers to conjugate."""
-        return functions.t(self)
+        """The conjugate of a matrix with its axes exchanged."""
+        return functions.conj(functions.t(self))
 
-    mH = mT
+    @property
+    def mH(self: Any) -> Tensor:
+        """The conjugate with the last two axes exchanged. Raises RuntimeError for a vector."""
+        return functions.conj(self.mT)
+
+    @property
+    def real(self: Any) -> Tensor:
+        """The real part; of real numbers themselves."""
+        return functions.real(self)
+
+    @property
+    def imag(self: Any) -> Tensor:
+        """The imaginary part. Raises RuntimeError for real numbers."""
+        return functions.imag(self)

@@ -90,6 +90,7 @@ def _notes(tensor: Tensor) -> Iterator[str]:
     if tensor.is_cuda:
         yield f"device='{tensor.device}'"
     usual: tuple[Any, ...] = (dtypes.get_default_dtype(),)
+    usual += (dtypes.complex_of(usual[0]),)
     if tensor.array.size:
         usual += _DEFAULT_TYPES
     elif tensor.array.ndim != 1:
@@ -110,7 +111,7 @@ def _values(array: np.ndarray[Any, Any]) -> str:
     if summarize:
         for axis, n in enumerate(array.shape):
             shown = shown.take([i for i in range(n) if i < edge or i >= n - edge], axis)
-    cell = _float_cell(shown) if array.dtype.kind == "f" else _plain_cell(shown)
+    cell = _CELLS.get(array.dtype.kind, _plain_cell)(shown)
     return _block(array, cell, _INDENT, summarize)
 
 
@@ -141,6 +142,20 @@ def _float_cell(array: np.ndarray[Any, Any]) -> Cell:
         return text.rjust(width)
 
     return Cell(cell, width)
+
+
+def _complex_cell(array: np.ndarray[Any, Any]) -> Cell:
+    """Real and imaginary parts, each in its own format: `1.+2.j`, `1.5000-2.j`."""
+    real, imag = _float_cell(array.real), _float_cell(array.imag)
+
+    def cell(value: Any) -> str:
+        part = imag.text(value.imag).strip()
+        return f"{real.text(value.real)}{'' if part[0] == '-' else '+'}{part}j"
+
+    return Cell(cell, real.width + imag.width + 1)
+
+
+_CELLS = {"f": _float_cell, "c": _complex_cell}
 
 
 def _block(array: np.ndarray[Any, Any], cell: Cell, indent: int, summarize: bool) -> str:

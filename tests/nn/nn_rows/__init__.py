@@ -25,6 +25,16 @@ NO_LAYERS = {
 
 # Whose formulas stand in a test of their own, and where: without PyTorch as well.
 ELSEWHERE = {
+    "AdaptiveLogSoftmaxWithLoss": "test_adaptive.py",
+    "FractionalMaxPool2d": "test_fractional_pooling.py",
+    "FractionalMaxPool3d": "test_fractional_pooling.py",
+    "fractional_max_pool2d": "test_fractional_pooling.py",
+    "fractional_max_pool2d_with_indices": "test_fractional_pooling.py",
+    "fractional_max_pool3d": "test_fractional_pooling.py",
+    "fractional_max_pool3d_with_indices": "test_fractional_pooling.py",
+    "affine_grid": "test_grid_sample.py",
+    "grid_sample": "test_grid_sample.py",
+    "pdist": "../op_rows/special.py",
     "CTCLoss": "test_ctc.py",
     "ctc_loss": "test_ctc.py",
     "Embedding": "test_embedding.py",

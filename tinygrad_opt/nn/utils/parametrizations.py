@@ -1,10 +1,11 @@
-"""Ready-made parametrizations: weight_norm and spectral_norm."""
+"""Ready-made parametrizations: weight_norm, spectral_norm and orthogonal."""
 
 from __future__ import annotations
 
 from ...core.tensor import Tensor, wrap_plain
 from ..losses.distances import normalize
 from ..module import Module
+from .orthogonal import orthogonal
 from .parametrize import register_parametrization
 from .spectral_norm import (
     as_matrix,
@@ -16,7 +17,7 @@ from .spectral_norm import (
 )  # fmt: skip
 from .weight_norm import norm_except_dim, scaled
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 
 class _WeightNorm(Module):

@@ -46,7 +46,10 @@ class ParametrizationList(ModuleList):
     def __init__(self, modules: list[Module], original: Tensor) -> None:
         super().__init__(modules)
         self.is_tensor = True
-        given = self._inverted(original)
+        try:
+            given = self._inverted(original)
+        except NotImplementedError:  # there is an inverse, but not with these settings
+            given = original
         if isinstance(given, Tensor):
             if given is not original:
                 original.array = given.array  # the same Parameter, so that optimizers keep it

@@ -1,0 +1,72 @@
+"""The Cauchy distribution, and the half of it above 0."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from .. import functions as fn
+from ..core.tensor import Tensor
+from . import constraints
+from .distribution import Distribution
+from .utils import broadcast_all, uniform
+
+__all__ = ["Cauchy"]
+
+
+class Cauchy(Distribution):
+    """The ratio of two normal numbers: tails so heavy that there is no mean.
+
+    log_prob(x) = -log(pi scale) - log(1 + ((x - loc) / scale)^2).
+
+    >>> Cauchy(0.0, 1.0).log_prob(tensor(0.0))
+    tensor(-1.1447)
+    """
+
+    arg_constraints: ClassVar[Any] = {"loc": constraints.real, "scale": constraints.positive}
+    support = constraints.real
+    has_rsample = True
+    _parameters = ("loc", "scale")
+
+    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
+        self.loc, self.scale = broadcast_all(loc, scale)
+        super().__init__(self.loc.shape, validate_args=validate_args)
+
+    @property
+    def mean(self) -> Tensor:
+        """NaN: there is none."""
+        return self.loc.detach() * math.nan
+
+    @property
+    def mode(self) -> Tensor:
+        """loc."""
+        return self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        """Infinite."""
+        return self.loc.detach() * 0 + math.inf
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """loc + scale * standard Cauchy noise."""
+        u = uniform(self._extended_shape(sample_shape), self.loc)
+        return self.loc + self.scale * fn.tan(math.pi * (u - 0.5))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The logarithm of the density."""
+        self._validate_sample(value)
+        z = (value - self.loc) / self.scale
+        return -math.log(math.pi) - fn.log(self.scale) - fn.log1p(z * z)
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """The probability of at most this value."""
+        self._validate_sample(value)
+        return fn.atan((value - self.loc) / self.scale) / math.pi + 0.5
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The quantile."""
+        return self.loc + self.scale * fn.tan(math.pi * (value - 0.5))
+
+    def entropy(self) -> Tensor:
+        """log(4 pi scale)."""
+        return math.log(4 * math.pi) + fn.log(self.scale)

@@ -1,0 +1,79 @@
+"""The Gumbel distribution."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from .. import functions as fn
+from ..core.tensor import Tensor
+from . import constraints
+from .distribution import Distribution
+from .utils import broadcast_all, uniform
+
+__all__ = ["Gumbel"]
+
+EULER = 0.57721566490153286060
+
+
+class Gumbel(Distribution):
+    """The largest of many: loc - scale * log(exponential noise).
+
+    log_prob(x) = z - e^z - log(scale), z = (loc - x) / scale.
+
+    >>> Gumbel(0.0, 1.0).log_prob(tensor(0.0))
+    tensor(-1.)
+    """
+
+    arg_constraints: ClassVar[Any] = {"loc": constraints.real, "scale": constraints.positive}
+    support = constraints.real
+    has_rsample = True
+    _parameters = ("loc", "scale")
+
+    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
+        self.loc, self.scale = broadcast_all(loc, scale)
+        super().__init__(self.loc.shape, validate_args=validate_args)
+
+    @property
+    def mean(self) -> Tensor:
+        """loc + 0.5772 scale."""
+        return self.loc + self.scale * EULER
+
+    @property
+    def mode(self) -> Tensor:
+        """loc."""
+        return self.loc
+
+    @property
+    def stddev(self) -> Tensor:
+        """pi / sqrt(6) scale."""
+        return math.pi / math.sqrt(6) * self.scale
+
+    @property
+    def variance(self) -> Tensor:
+        """pi^2 / 6 scale^2."""
+        return self.stddev.pow(2)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """loc + scale * standard Gumbel noise."""
+        u = uniform(self._extended_shape(sample_shape), self.loc)
+        return self.loc - self.scale * fn.log(-fn.log1p(-u))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The logarithm of the density."""
+        self._validate_sample(value)
+        z = (self.loc - value) / self.scale
+        return z - fn.exp(z) - fn.log(self.scale)
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """e^-e^((loc - value) / scale)."""
+        self._validate_sample(value)
+        return fn.exp(-fn.exp((self.loc - value) / self.scale))
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The quantile."""
+        return self.loc - self.scale * fn.log(-fn.log(value))
+
+    def entropy(self) -> Tensor:
+        """log(scale) + 1 + 0.5772."""
+        return fn.log(self.scale) + (1 + EULER)

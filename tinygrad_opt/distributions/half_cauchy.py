@@ -1,0 +1,5 @@
+"""PyTorch's place of `HalfCauchy`."""
+
+from .half import HalfCauchy
+
+__all__ = ["HalfCauchy"]

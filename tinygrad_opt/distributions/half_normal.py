@@ -1,0 +1,5 @@
+"""PyTorch's place of `HalfNormal`."""
+
+from .half import HalfNormal
+
+__all__ = ["HalfNormal"]

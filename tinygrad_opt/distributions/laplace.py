@@ -1,0 +1,76 @@
+"""The Laplace distribution."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from .. import functions as fn
+from ..core.tensor import Tensor
+from . import constraints
+from .distribution import Distribution
+from .utils import broadcast_all, uniform
+
+__all__ = ["Laplace"]
+
+
+class Laplace(Distribution):
+    """Two exponential tails about `loc`.  log_prob(x) = -|x - loc| / scale - log(2 scale).
+
+    >>> Laplace(0.0, 1.0).log_prob(tensor(0.0))
+    tensor(-0.6931)
+    """
+
+    arg_constraints: ClassVar[Any] = {"loc": constraints.real, "scale": constraints.positive}
+    support = constraints.real
+    has_rsample = True
+    _parameters = ("loc", "scale")
+
+    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
+        self.loc, self.scale = broadcast_all(loc, scale)
+        super().__init__(self.loc.shape, validate_args=validate_args)
+
+    @property
+    def mean(self) -> Tensor:
+        """loc."""
+        return self.loc
+
+    @property
+    def mode(self) -> Tensor:
+        """loc."""
+        return self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        """2 scale^2."""
+        return 2 * self.scale.pow(2)
+
+    @property
+    def stddev(self) -> Tensor:
+        """sqrt(2) scale."""
+        return 2**0.5 * self.scale
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """loc + scale * the difference of two standard exponential numbers."""
+        shape = self._extended_shape(sample_shape)
+        noise = fn.log(uniform(shape, self.loc)) - fn.log(uniform(shape, self.loc))
+        return self.loc + self.scale * noise
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The logarithm of the density."""
+        self._validate_sample(value)
+        return -fn.log(2 * self.scale) - fn.abs(value - self.loc) / self.scale
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """The probability of at most this value."""
+        self._validate_sample(value)
+        away = value - self.loc
+        return 0.5 - 0.5 * away.sign() * fn.expm1(-fn.abs(away) / self.scale)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The quantile."""
+        away = value - 0.5
+        return self.loc - self.scale * away.sign() * fn.log1p(-2 * fn.abs(away))
+
+    def entropy(self) -> Tensor:
+        """1 + log(2 scale)."""
+        return 1 + fn.log(2 * self.scale)

@@ -1,0 +1,199 @@
+"""Softened choices, which have gradients: Gumbel-softmax and its kin."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from .. import functions as fn
+from ..core.tensor import Tensor
+from ..tensors.creation import zeros_like
+from . import constraints
+from .categorical import Categorical
+from .distribution import Distribution
+from .outcomes import Outcomes, one_of
+from .transformed_distribution import TransformedDistribution
+from .transforms import ExpTransform, SigmoidTransform
+from .utils import (  # fmt: skip
+    broadcast_all,
+    clamp_probs,
+    lazy_property,
+    logits_to_probs,
+    probs_to_logits,
+    uniform,
+)
+
+__all__ = ["RelaxedBernoulli", "RelaxedOneHotCategorical"]
+
+
+class _LogitRelaxedBernoulli(Outcomes, Distribution):
+    arg_constraints: ClassVar[Any] = {
+        "probs": constraints.unit_interval,
+        "logits": constraints.real,
+    }
+    support = constraints.real
+    has_rsample = True
+    _parameters = ("probs", "logits")
+
+    def __init__(
+        self, temperature: Any, probs: Any = None, logits: Any = None,
+        validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
+        name, given = one_of("probs", probs, "logits", logits)
+        self.temperature = temperature
+        (vars(self)[name],) = broadcast_all(given)
+        super().__init__(self._param.shape, validate_args=validate_args)
+
+    def _expand_parts(self, new: Any, batch: Any) -> None:
+        new.temperature = self.temperature
+
+    @lazy_property
+    def logits(self) -> Tensor:
+        """log(p / (1 - p))."""
+        return probs_to_logits(self.probs, is_binary=True)
+
+    @lazy_property
+    def probs(self) -> Tensor:
+        """The probability of 1."""
+        return logits_to_probs(self.logits, is_binary=True)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """(logits + logistic noise) / temperature."""
+        u = clamp_probs(uniform(self._extended_shape(sample_shape), self._param))
+        return (fn.log(u) - fn.log1p(-u) + self.logits) / self.temperature
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The logarithm of the density."""
+        self._validate_sample(value)
+        logits, value = broadcast_all(self.logits, value)
+        z = logits - value * self.temperature
+        return fn.log(_tensor(self.temperature, z)) + z - 2 * _log1p_exp(z)
+
+
+def _tensor(value: Any, like: Tensor) -> Tensor:
+    return value if isinstance(value, Tensor) else like.new_tensor(value)
+
+
+def _log1p_exp(z: Tensor) -> Tensor:
+    return fn.logaddexp(z, zeros_like(z))
+
+
+class RelaxedBernoulli(TransformedDistribution):
+    """A number in (0, 1), nearly 0 or 1 at a low `temperature` (Maddison et al. 2017).
+
+    >>> RelaxedBernoulli(tensor(0.5), 0.25).probs
+    tensor(0.2500)
+    """
+
+    arg_constraints: ClassVar[Any] = {
+        "probs": constraints.unit_interval,
+        "logits": constraints.real,
+    }
+    support = constraints.unit_interval
+    has_rsample = True
+    base_dist: Any
+
+    def __init__(
+        self, temperature: Any, probs: Any = None, logits: Any = None,
+        validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
+        base = _LogitRelaxedBernoulli(temperature, probs, logits, validate_args)
+        super().__init__(base, SigmoidTransform(), validate_args)
+
+    @property
+    def temperature(self) -> Any:
+        """The lower, the harder."""
+        return self.base_dist.temperature
+
+    @property
+    def logits(self) -> Tensor:
+        """log(p / (1 - p))."""
+        return self.base_dist.logits
+
+    @property
+    def probs(self) -> Tensor:
+        """The probability of 1."""
+        return self.base_dist.probs
+
+
+class _ExpRelaxedCategorical(Distribution):
+    arg_constraints: ClassVar[Any] = {
+        "probs": constraints.simplex,
+        "logits": constraints.real_vector,
+    }
+    support = constraints.real_vector
+    has_rsample = True
+
+    def __init__(
+        self, temperature: Any, probs: Any = None, logits: Any = None,
+        validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
+        self._categorical, self.temperature = Categorical(probs, logits, validate_args), temperature
+        super().__init__(self._categorical.batch_shape, self._categorical.param_shape[-1:],
+                         validate_args=validate_args)  # fmt: skip
+
+    def _expand_parts(self, new: Any, batch: Any) -> None:
+        new.temperature, new._categorical = self.temperature, self._categorical.expand(batch)
+
+    @property
+    def logits(self) -> Tensor:
+        """The logarithms of the probabilities."""
+        return self._categorical.logits
+
+    @property
+    def probs(self) -> Tensor:
+        """The probabilities."""
+        return self._categorical.probs
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """log softmax((logits + Gumbel noise) / temperature)."""
+        u = clamp_probs(uniform(self._extended_shape(sample_shape), self.logits))
+        return fn.log_softmax((self.logits - fn.log(-fn.log(u))) / self.temperature, -1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The logarithm of the density."""
+        self._validate_sample(value)
+        logits, value = broadcast_all(self.logits, value)
+        n = logits.shape[-1]
+        temperature = _tensor(self.temperature, logits)
+        norm = math.lgamma(n) + (n - 1) * fn.log(temperature)
+        score = logits - value * temperature
+        return (score - fn.logsumexp(score, -1, True)).sum(-1) + norm
+
+
+class RelaxedOneHotCategorical(TransformedDistribution):
+    """Vectors that sum to 1, nearly one-hot at a low `temperature` (Jang et al. 2017).
+
+    >>> RelaxedOneHotCategorical(tensor(0.5), tensor([1.0, 3.0])).probs
+    tensor([0.2500, 0.7500])
+    """
+
+    arg_constraints: ClassVar[Any] = {
+        "probs": constraints.simplex,
+        "logits": constraints.real_vector,
+    }
+    support = constraints.simplex
+    has_rsample = True
+    base_dist: Any
+
+    def __init__(
+        self, temperature: Any, probs: Any = None, logits: Any = None,
+        validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
+        base = _ExpRelaxedCategorical(temperature, probs, logits, validate_args)
+        super().__init__(base, ExpTransform(), validate_args)
+
+    @property
+    def temperature(self) -> Any:
+        """The lower, the harder."""
+        return self.base_dist.temperature
+
+    @property
+    def logits(self) -> Tensor:
+        """The logarithms of the probabilities."""
+        return self.base_dist.logits
+
+    @property
+    def probs(self) -> Tensor:
+        """The probabilities."""
+        return self.base_dist.probs

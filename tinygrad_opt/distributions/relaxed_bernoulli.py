@@ -1,0 +1,5 @@
+"""PyTorch's place of `RelaxedBernoulli`."""
+
+from .relaxed import RelaxedBernoulli
+
+__all__ = ["RelaxedBernoulli"]

@@ -1,0 +1,5 @@
+"""PyTorch's place of `RelaxedOneHotCategorical`."""
+
+from .relaxed import RelaxedOneHotCategorical
+
+__all__ = ["RelaxedOneHotCategorical"]
