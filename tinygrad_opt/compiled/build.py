@@ -1,0 +1,381 @@
+"""From a step to machine code: trace it, plan it, write it, load it; and what a call has to bind."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core.node import Variable
+from ..core.tensor import Tensor, wrap
+from ..core.versions import note_write
+from ..kernels import blas, pool
+from ..kernels.compiler import cache
+from .elements import SHORT
+from .loops import Schedule
+from .memory import Place, Plan
+from .nests import RowsOfSeveralAxes
+from .text import Part, Text
+from .trace import Trace, Update
+from .traced import Traced
+from .tracing import array_in, traced_run
+from .tree import flatten, unflatten
+from .values import CompileError, Value, contiguous
+
+__all__ = ["Variant"]
+
+_NAMES = {short: name for name, short in SHORT.items()}
+
+
+class Variant:
+    """A step compiled for one kind of arguments.
+
+    Raises CompileError where the step cannot be compiled.
+    """
+
+    def __init__(self, step: Callable[..., Any], leaves: list[Any], args: Any, kwargs: Any) -> None:
+        """leaves: the tensors among the arguments."""
+        self.leaves = len(leaves)
+        self.trace, result = traced_run(step, args, kwargs, [array_in(t) for t in leaves])
+        self.trace.name_inputs(leaves)
+        self._results(result)
+        self._grads()
+        self._writes()
+        self.schedule, self.plan = self._planned()
+        origin = f"{getattr(step, '__module__', '?')}.{getattr(step, '__qualname__', 'a step')}"
+        self.text = Text(self.trace, self.schedule, self.plan, self.trace.names(leaves), origin)
+        self.source = self.text.text
+        self.functions = pool.load(
+            "steps", lambda on_disk: self.source.replace("CACHE", str(on_disk))
+        )
+        self._bind(leaves)
+        self._forget()
+
+    # What the step leaves behind ---------------------------------------------------------------
+
+    def _results(self, result: Any) -> None:
+        """The values that are returned, in their place in what was returned."""
+        tensors, self.shape_of_result = flatten(result)
+        self.returned: list[Any] = []  # a Value to copy, or a tensor that was there before
+        for tensor in tensors:
+            array = array_in(tensor)
+            if isinstance(array, Traced):
+                if tensor.node is not None and tensor.node.output:
+                    raise CompileError(
+                        "compile: the step returns a tensor that backward() has not been called "
+                        "on; a compiled step returns values without a graph. Call backward() "
+                        "inside the step, or return tensor.detach()"
+                    )
+                self.returned.append(array.value)
+            else:
+                self.returned.append(tensor)
+
+    def _grads(self) -> None:
+        """What `.grad` of each leaf is after the step: (leaf, None, a slot's tensor or a Value)."""
+        self.grads: list[tuple[Any, Any]] = []
+        for leaf, before, after in self.trace.left:
+            if after is before:
+                continue
+            if after is None:
+                self.grads.append((leaf, None))
+                continue
+            array = array_in(after)
+            if not isinstance(array, Traced):
+                raise CompileError("compile: the step sets .grad to a tensor of outside data")
+            value, slot = array.value, leaf._home
+            if slot is not None and self.trace.home_of(value, slot.buffer, slot.start):
+                self.grads.append((leaf, slot.tensor))
+            else:
+                self.grads.append((leaf, value))
+
+    def _writes(self) -> None:
+        """Values that go to arrays which were there before the step: the last of its groups."""
+        for array, handle in self.trace.written():
+            if not array.flags.writeable:
+                raise CompileError("compile: the step writes to a tensor that may not be written")
+            strides = tuple(s // array.itemsize for s in array.strides)
+            if not array.flags.c_contiguous:
+                raise CompileError("compile: the step writes to a tensor that is not contiguous")
+            params = {"array": array, "strides": strides}
+            self.trace.stores.append(
+                self.trace.add("store", (handle.value,), params, np.zeros(()), name="store")
+            )
+
+    def _planned(self) -> tuple[Schedule, Plan]:
+        trace = self.trace
+        results = [v for v in self.returned if isinstance(v, Value)]
+        results += [v for _, v in self.grads if isinstance(v, Value)]
+        results += [v for v, _ in trace.assumed]
+        results += [e.metric for e in trace.effects if e.metric is not None]
+        results += [*trace.updates, *trace.stores, *trace.homed]
+        no_rows: set[int] = set()
+        values = list(trace.values)
+        arguments = [(v, v.args) for v in values]
+        while True:
+            schedule = Schedule(trace, results, no_rows)
+            homes = {n: Place(str(id(b)), start) for n, (b, start) in trace.home.items()}
+            plan = Plan(schedule, homes)
+            try:
+                from .loops import Loop
+                from .nests import text_of
+
+                for group in schedule.groups:
+                    if isinstance(group, Loop) and group.values:
+                        text_of(group, plan)
+                return schedule, plan
+            except RowsOfSeveralAxes as error:
+                no_rows |= set(error.values)
+                trace.values[:] = values
+                for value, args in arguments:
+                    value.args = args
+
+    # Binding -------------------------------------------------------------------------------------
+
+    def _bind(self, leaves: list[Any]) -> None:
+        """Fix the arrays of every part; note which of them come with each call."""
+        trace = self.trace
+        of_leaf = {id(array_in(t)): i for i, t in enumerate(leaves)}
+        self.blocks = {
+            name: _aligned(size, np.dtype(_dtype_of(name))) for name, size in self.plan.sizes.items()
+        }
+        self.places: dict[int, Any] = {}  # arrays of inputs, draws and eager results, by number
+        self.from_leaf: list[tuple[int, int]] = []  # (number of the Value, of the leaf)
+        self.copied: list[tuple[int, Any]] = []  # arrays from outside that do not lie in order
+        for value in trace.values:
+            if value.op == "input":
+                array = value.params["array"]
+                if id(array) in of_leaf:
+                    self.from_leaf.append((value.number, of_leaf[id(array)]))
+                elif value.params.get("copied"):
+                    self.copied.append((value.number, array))
+                self.places[value.number] = np.ascontiguousarray(array)
+        self.draws = []
+        for value, fill in trace.draws:
+            array = self.places[value.number] = np.empty(value.shape, value.dtype)
+            self.draws.append((fill, array))
+        self.held = [
+            (t, a) for t, a in trace.tensors.values() if id(a) not in of_leaf and t.node is None
+        ]
+        self.modes = list(trace.modules.values())
+        self.entry = [(leaf, before) for leaf, before in trace.consulted]
+        self.updates: list[Update] = [u.params["update"] for u in trace.updates]
+        self.flats = [(u.optimizer, u.optimizer._flat, [
+            (group, tuple(map(id, group["params"]))) for group in u.optimizer.param_groups
+        ]) for u in self.updates]  # fmt: skip
+        self.calls = [self._bound(part) for part in self.text.parts]
+        self.before = [e for e in trace.effects if not e.after]
+        self.after = [(e, self._view(e.metric)) for e in trace.effects if e.after]
+        self.outputs = [self._view(v) if isinstance(v, Value) else v for v in self.returned]
+        self.final_grads = [
+            (leaf, self._view(g) if isinstance(g, Value) else g) for leaf, g in self.grads
+        ]
+        self.must_rewind = bool(trace.assumed and self.draws)
+        self.generators = [g for g, _ in trace.generators.values()]
+        for u in self.updates:
+            u.optimizer._opt_called = True
+            for slot in u.flat.slots:
+                slot.tensor.array = slot.view
+
+    def _bound(self, part: Part) -> Any:
+        if part.call is not None:
+            return _EagerCall(self, part.call)
+        number = sum(1 for p in self.text.parts[: self.text.parts.index(part)] if p.call is None)
+        return _Compiled(self, self.functions[number], part)
+
+    def _view(self, value: Value | None) -> Any:
+        """A function that returns where the elements of a value are, as an array; None for None."""
+        if value is None:
+            return None
+        root, layout = value.root, value.layout
+        itemsize = value.dtype.itemsize
+        strides = tuple(s * itemsize for s in layout.strides)
+
+        def within(flat: Any) -> Any:
+            return np.lib.stride_tricks.as_strided(
+                flat[layout.offset :] if value.size else flat, value.shape, strides
+            )
+
+        place = self.plan.places.get(root.number)
+        if place is not None:
+            block = self.blocks.get(place.array)
+            if block is None:
+                block = next(b for b, _ in self.trace.home.values() if id(b) == int(place.array))
+            if value.dtype == bool:
+                block = block.view(bool)
+            fixed = within(block[place.offset : place.offset + root.size])
+            return lambda: fixed
+        if layout.is_whole(value.shape):
+            return lambda: self.places[root.number].reshape(value.shape)
+        return lambda: within(np.ascontiguousarray(self.places[root.number]).reshape(-1))
+
+    def _forget(self) -> None:
+        """Let go of the arrays of the traced run."""
+        for value in self.trace.values:
+            if value.op not in ("input",):
+                value.data = _Shape(value.data)
+
+    # A call --------------------------------------------------------------------------------------
+
+    def fits(self) -> bool:
+        """Whether all that the step took from outside is as it was when it was traced."""
+        for tensor, array in self.held:
+            if tensor.array is not array:
+                return False
+        for module, training in self.modes:
+            if module.training is not training:
+                return False
+        for leaf, grad in self.entry:
+            if leaf._grad is not grad:
+                return False
+        for optimizer, flat, groups in self.flats:
+            if optimizer._flat is not flat or optimizer._edits.made or optimizer._hooks:
+                return False
+            if len(optimizer.param_groups) != len(groups):
+                return False
+            for (group, ids), now in zip(groups, optimizer.param_groups, strict=True):
+                if group is not now or tuple(map(id, now["params"])) != ids:
+                    return False
+        for update in self.updates:
+            group = update.group
+            if update.optimizer.rule_for(group) is not update.rule or not update.flat._alike():
+                return False
+            if group.get("cautious") or group.get("state_dtype"):
+                return False
+        return True
+
+    def __call__(self, leaves: list[Any]) -> Any:
+        """Run the step; NotImplemented where integers were not as assumed, and nothing was done."""
+        places = self.places
+        for number, i in self.from_leaf:
+            array = leaves[i].array
+            places[number] = array if array.flags.c_contiguous else np.ascontiguousarray(array)
+        for number, array in self.copied:
+            places[number] = np.ascontiguousarray(array)
+        for effect in self.before:
+            effect.call(None)
+        if self.must_rewind:
+            states = [g.numpy.bit_generator.state for g in self.generators]
+        for fill, array in self.draws:
+            fill(array)
+        steps = []
+        for update in self.updates:
+            steps.append(int(update.flat.steps.item(0)) + 1)
+        for call in self.calls:
+            if call(steps):
+                if self.must_rewind:
+                    for g, state in zip(self.generators, states, strict=True):
+                        g.numpy.bit_generator.state = state
+                return NotImplemented
+        for update, t in zip(self.updates, steps, strict=True):
+            flat = update.flat
+            if update.optimizer.scalar_states:
+                before = {name: values[0] for name, values in flat.scalars.items()}
+                after = update.optimizer.next_scalars(update.group, t, **before)
+                for name, value in after.items():
+                    flat.scalars[name].fill(value)
+            flat.steps.fill(t)
+            note_write(flat.values)
+        for leaf, grad in self.final_grads:
+            leaf._grad = wrap(grad().copy()) if callable(grad) else grad
+        for effect, metric in self.after:
+            effect.call(None if metric is None else float(metric()))
+        found = [wrap(x().copy()) if not isinstance(x, Variable) else x for x in self.outputs]
+        return unflatten(self.shape_of_result, found)
+
+
+class _Compiled:
+    """A function of the file with its arrays."""
+
+    def __init__(self, variant: Variant, function: Any, part: Part) -> None:
+        self.function = function
+        self.places = variant.places
+        self.arrays: list[Any] = []
+        self.changing: list[tuple[int, int]] = []  # (place among the arguments, number of a Value)
+        changing = {n for n, _ in (*variant.from_leaf, *variant.copied)}
+        for key in part.arrays:
+            kind, which = key
+            if kind == "value":
+                if which in changing or which not in self.places:
+                    self.changing.append((len(self.arrays), which))
+                self.arrays.append(self.places.get(which))
+            elif kind == "block":
+                self.arrays.append(variant.blocks[which])
+            else:
+                self.arrays.append(variant.text.array_of(key))
+        all_updates = variant.updates
+        self.updates = [
+            (all_updates[i], i)
+            for i, u in enumerate(variant.trace.updates)
+            if any(u is own for own in part.updates)
+        ]
+
+    def __call__(self, steps: list[int]) -> int:
+        arguments = self.arrays
+        if self.changing:
+            arguments = arguments.copy()
+            for i, number in self.changing:
+                arguments[i] = self.places[number]
+        if not self.updates:
+            return self.function(*arguments)
+        coefficients: list[float] = []
+        for update, i in self.updates:
+            optimizer = update.optimizer
+            if optimizer.scalar_states:
+                before = {name: values[0] for name, values in update.flat.scalars.items()}
+                coefficients += optimizer.coefficients(update.group, steps[i], **before)
+            else:
+                coefficients += optimizer.coefficients(update.group, steps[i])
+        return self.function(*arguments, *coefficients)
+
+
+class _EagerCall:
+    """A call of an eager kernel between two functions of the file."""
+
+    def __init__(self, variant: Variant, value: Value) -> None:
+        self.places = variant.places
+        self.function, self.settings = value.params["function"], value.params["settings"]
+        self.arguments = [
+            variant._view(a) if isinstance(a, Value) else (lambda a=a: a) for a in value.args
+        ]
+        self.numbers = [value.number]
+        if value.params["several"]:
+            results = [
+                (v.params["index"], v.number)
+                for v in variant.trace.values
+                if v.op == "result" and v.args[0] is value
+            ]
+            self.numbers += [n for _, n in sorted(results)]
+        self.several = value.params["several"]
+        self.kept = value.params.get("kept")
+
+    def __call__(self, steps: list[int]) -> int:
+        with np.errstate(all="ignore"):
+            found = self.function(*(a() for a in self.arguments), **self.settings)
+        for number, array in zip(self.numbers, found if self.several else (found,), strict=False):
+            self.places[number] = np.ascontiguousarray(array)
+        return 0
+
+
+class _Shape:
+    """What is left of an array that nobody reads any more."""
+
+    def __init__(self, array: Any) -> None:
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+
+def _dtype_of(block: str) -> str:
+    name = _NAMES[block.partition("_")[2]]
+    return "uint8" if name == "bool" else name
+
+
+def _aligned(size: int, dtype: Any) -> Any:
+    """Zeros that begin at a multiple of 64 bytes."""
+    room = np.zeros(size * dtype.itemsize + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    return room[start : start + size * dtype.itemsize].view(dtype)
+
+
+_ = blas, cache, os, threading, Tensor, contiguous, Trace
