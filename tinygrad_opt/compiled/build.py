@@ -151,7 +151,7 @@ class Variant:
                     self.from_leaf.append((value.number, of_leaf[id(array)]))
                 elif value.params.get("copied"):
                     self.copied.append((value.number, array))
-                self.places[value.number] = np.ascontiguousarray(array)
+                self.places[value.number] = _row_major(array)
         self.draws = []
         for value, fill in trace.draws:
             array = self.places[value.number] = np.empty(value.shape, value.dtype)
@@ -209,7 +209,7 @@ class Variant:
             return lambda: fixed
         if layout.is_whole(value.shape):
             return lambda: self.places[root.number].reshape(value.shape)
-        return lambda: within(np.ascontiguousarray(self.places[root.number]).reshape(-1))
+        return lambda: within(_row_major(self.places[root.number]).reshape(-1))
 
     def _forget(self) -> None:
         """Let go of the arrays of the traced run."""
@@ -251,9 +251,9 @@ class Variant:
         places = self.places
         for number, i in self.from_leaf:
             array = leaves[i].array
-            places[number] = array if array.flags.c_contiguous else np.ascontiguousarray(array)
+            places[number] = array if array.flags.c_contiguous else _row_major(array)
         for number, array in self.copied:
-            places[number] = np.ascontiguousarray(array)
+            places[number] = _row_major(array)
         for effect in self.before:
             effect.call(None)
         if self.must_rewind:
@@ -340,23 +340,25 @@ class _EagerCall:
         self.arguments = [
             variant._view(a) if isinstance(a, Value) else (lambda a=a: a) for a in value.args
         ]
-        self.numbers = [value.number]
-        if value.params["several"]:
-            results = [
-                (v.params["index"], v.number)
-                for v in variant.trace.values
-                if v.op == "result" and v.args[0] is value
-            ]
-            self.numbers += [n for _, n in sorted(results)]
+        self.numbers = {0: value.number} | {
+            v.params["index"]: v.number
+            for v in variant.trace.values
+            if v.op == "result" and v.args[0] is value
+        }
         self.several = value.params["several"]
-        self.kept = value.params.get("kept")
 
     def __call__(self, steps: list[int]) -> int:
         with np.errstate(all="ignore"):
             found = self.function(*(a() for a in self.arguments), **self.settings)
-        for number, array in zip(self.numbers, found if self.several else (found,), strict=False):
-            self.places[number] = np.ascontiguousarray(array)
+        results = found if self.several else (found,)
+        for i, number in self.numbers.items():
+            self.places[number] = _row_major(np.asarray(results[i]))
         return 0
+
+
+def _row_major(array: Any) -> Any:
+    # ascontiguousarray alone makes a vector of what has no axes.
+    return np.ascontiguousarray(array).reshape(array.shape)
 
 
 class _Shape:

@@ -144,21 +144,26 @@ class Schedule:
     def __init__(self, trace: Trace, results: list[Value], no_rows: set[int]) -> None:
         """results: what must be there in the end."""
         self.trace, self.results = trace, results
-        self.live = self._needed()
+        self.live = self._needed(results)
         self.groups: list[Any] = []
         self.group_of: dict[int, int] = {}
-        for value in trace.values:
-            if value.number in self.live and value.op not in _NOWHERE:
-                self._place(value, no_rows)
-            elif value.op == "result" and value.number in self.live:
-                self.group_of[value.number] = self.group_of[value.args[0].number]
+        self._first = 0  # the group from which on values may join
+        # What was assumed is looked at first of all, before anything is read by it or written.
+        for numbers in (self._needed([v for v, _ in trace.assumed]), self.live):
+            for value in trace.values:
+                if value.number in numbers and value.number not in self.group_of:
+                    if value.op not in _NOWHERE:
+                        self._place(value, no_rows)
+                    elif value.op == "result":
+                        self.group_of[value.number] = self.group_of[value.args[0].number]
+            self._first = len(self.groups)
         self._find_uses()
         self._compute_again()
         self._find_uses()
 
-    def _needed(self) -> set[int]:
+    def _needed(self, results: list[Value]) -> set[int]:
         needed: set[int] = set()
-        waiting = [v.root for v in self.results]
+        waiting = [v.root for v in results]
         while waiting:
             value = waiting.pop()
             if value.number not in needed:
@@ -168,7 +173,7 @@ class Schedule:
 
     def _place(self, value: Value, no_rows: set[int]) -> None:
         first = max((self.group_of.get(r.number, 0) for r in roots(value)), default=0)
-        first = max(first, self._after_updates(value))
+        first = max(first, self._after_updates(value), self._first)
         place = None
         if is_elementwise(value) or value.op in REDUCTIONS:
             for i in range(first, len(self.groups)):

@@ -46,13 +46,16 @@ def call(name: str, function: Callable[..., Any], *args: Any, **settings: Any) -
     with np.errstate(all="ignore"):
         found = function(*given, **settings)
     several = isinstance(found, tuple)
-    results = [np.asarray(r) for r in (found if several else (found,))]
+    results = found if several else (found,)
     values = tuple(value_of(a) for a in args)
-    made = current().add("call", values, {"function": function, "settings": settings,
-                         "several": several}, results[0], name=name)  # fmt: skip
-    outputs = [Traced(made)]
+    params = {"function": function, "settings": settings, "several": several}
+    made = current().add("call", values, params, np.asarray(results[0]), name=name)
+    outputs: list[Any] = [Traced(made)]
     for i, data in enumerate(results[1:], 1):
-        outputs.append(Traced(current().add("result", (made,), {"index": i}, data, name=name)))
+        if data is not None:
+            data = Traced(current().add("result", (made,), {"index": i}, np.asarray(data),
+                                        name=name))  # fmt: skip
+        outputs.append(data)
     return tuple(outputs) if several else outputs[0]
 
 
@@ -312,6 +315,15 @@ class TraceNamespace(Namespace):
     def spread_maxima(self, g: Any, choice: Any, at: Any) -> Any:
         return call("spread_maxima", _EAGER.spread_maxima, g, choice, at=at)
 
+    def rnn_pair(self, *args: Any) -> Any:
+        return _passage("rnn_pair", args, 4)
+
+    def gru_pair(self, *args: Any) -> Any:
+        return _passage("gru_pair", args, 5)
+
+    def lstm_pair(self, *args: Any) -> Any:
+        return _passage("lstm_pair", args, 6)
+
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(_EAGER)})
 
@@ -326,6 +338,28 @@ def _pooling(name: str) -> Any:
 for _name in ("columns", "uncolumns", "pick_maxima", "means", "spread_means", "window_argmax",
               "pick", "spread", "accumulate", "logcumsumexp", "put_extremum", "put_product"):  # fmt: skip
     setattr(TraceNamespace, _name, _pooling(_name))
+
+
+def _passage(name: str, args: tuple[Any, ...], arrays: int) -> Any:
+    """A recurrent layer's way through time, as two calls: forwards, and back."""
+    way = _Passage(getattr(_EAGER, name), args[arrays:])
+    y = call(name, way, *args[:arrays])
+    return y, lambda g: call(f"{name}_back", way.back, g, y)
+
+
+class _Passage:
+    """A pair of eager functions, of which the second knows what the first has kept."""
+
+    def __init__(self, pair: Callable[..., Any], settings: tuple[Any, ...]) -> None:
+        self._pair, self._settings = pair, settings
+        self._back: Any = None
+
+    def __call__(self, z: Any, *rest: Any) -> Any:
+        y, self._back = self._pair(z.copy(), *rest, *self._settings)  # it may write to z
+        return y
+
+    def back(self, g: Any, y: Any) -> Any:
+        return self._back(g)
 
 
 class _Take:

@@ -149,7 +149,7 @@ class Text:
 
     def _call(self, text: str, op: str, value: Value, args: Any, from_start: bool = False) -> None:
         """A function whose parameters are its arguments' memory, then its own."""
-        kinds = tuple(_pointer_kind(a) for a in (*args, value))
+        kinds = tuple(map(_pointer_kind, (*args, value.params["array"] if op == "store" else value)))
         name = self._function(text, kinds, op)
         pointers = [self._pointer(a.root, 0 if from_start else a.layout.offset) for a in args]
         target = self._target(value) if value.op == "store" else self._pointer(value, 0)
@@ -343,7 +343,7 @@ def identifier(name: str) -> str:
     return f"_{name}" if name[:1].isdigit() else name
 
 
-def _pointer_kind(value: Value) -> str:
+def _pointer_kind(value: Any) -> str:
     kind = SHORT[value.dtype.name]
     return "u1" if kind == "b1" else kind
 

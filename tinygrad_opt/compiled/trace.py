@@ -190,8 +190,15 @@ class Trace:
         below = {id(m) for module, _ in self.modules.values() for m in module.children()}
         for module, _ in self.modules.values():
             if id(module) not in below:
+                kinds = {path: type(m).__name__.lower() for path, m in module.named_modules()}
                 for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-                    note(name, tensor)
+                    path, _, last = name.rpartition(".")
+                    parts = path.split(".") if path else []
+                    named = [
+                        f"{kinds['.'.join(parts[: i + 1])]}{part}" if part.isdigit() else part
+                        for i, part in enumerate(parts)
+                    ]
+                    note("_".join([*named, last]), tensor)
         for number, update in enumerate(self.updates):
             flat = update.params["update"].flat
             found.setdefault((id(flat.values), -1), f"parameters{number}")
@@ -206,10 +213,19 @@ def _key(x: Any) -> Any:
     return ("value", x.number) if isinstance(x, Value) else (type(x).__name__, repr(x))
 
 
+def asked_by_user() -> bool:
+    """Whether the question comes from the user's code, and not from one of the package's checks."""
+    room = str(Path(__file__).parent)
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(room):
+        frame = frame.f_back
+    return frame is None or not frame.f_code.co_filename.startswith(_PACKAGE)
+
+
 def users_line() -> str:
     """`train.py:31 ` of the innermost frame that is not the package's own; empty if there is none."""
     frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith((_PACKAGE, "<arg")):
         frame = frame.f_back
     if frame is None:
         return ""

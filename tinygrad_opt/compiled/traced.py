@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .trace import Trace
+from .trace import Trace, asked_by_user
 from .values import CompileError, Layout, Value, is_of_integers, strided
 
 __all__ = ["Traced", "active", "data_of", "elementwise", "value_of"]
@@ -270,7 +270,10 @@ class Traced:
     __format__ = lambda self, _: repr(self)  # noqa: E731
 
     def __bool__(self) -> bool:
-        if self.size == 1 and is_of_integers(self.value):
+        integers = is_of_integers(self.value)
+        # A check of the package's own, such as whether probabilities lie in [0, 1], is looked at in
+        # each call as well, as long as nothing has been written that could not be done again.
+        if self.size == 1 and (integers or not (current().updates or asked_by_user())):
             found = bool(self.value.data)
             current().assumed.append((self.value, found))
             return found
@@ -282,6 +285,10 @@ class Traced:
     # NumPy's functions on it ----------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        if method == "reduce" and ufunc in _REDUCTIONS:
+            return getattr(self, _REDUCTIONS[ufunc])(
+                settings.get("axis", 0), keepdims=settings.get("keepdims", False)
+            )
         if method != "__call__" or settings.get("where", True) is not True:
             current().refuse(f"calls numpy.{ufunc.__name__}.{method}, which has no compiled form")
         made = getattr(self._namespace, ufunc.__name__)(*inputs)
@@ -299,6 +306,10 @@ class Traced:
 
 def _is_plain(part: Any) -> bool:
     return isinstance(part, slice) or (isinstance(part, (int, np.integer)) and part is not True)
+
+
+_REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.logical_or: "any",
+               np.logical_and: "all"}  # fmt: skip
 
 
 def _add_operators() -> None:

@@ -84,9 +84,8 @@ def _exchanged(trace: Trace) -> Iterator[None]:
         return array
 
     def write(tensor: Any, array: Any) -> None:
-        if threading.get_ident() == thread:
-            run.check_assignment(tensor, array)
-        _slot.__set__(tensor, array)
+        if threading.get_ident() != thread or not run.is_in_place(tensor, array):
+            _slot.__set__(tensor, array)
 
     active.trace = trace
     try:
@@ -162,17 +161,23 @@ class _Run:
             known = self.handles[id(array)] = Traced(self.trace.lift(array))
         return known
 
-    def check_assignment(self, tensor: Any, array: Any) -> None:
-        """Refuse to give a tensor from outside other memory; `t.array += 1` gives it the same."""
+    def is_in_place(self, tensor: Any, array: Any) -> bool:
+        """Whether a tensor from outside is given what it has, as by `t.array += 1`.
+
+        Other memory it may not be given.
+        """
         try:
             held = _slot.__get__(tensor)
         except AttributeError:
-            return  # it is being made
-        if type(held) is np.ndarray and self.handles.get(id(held)) is not array:
+            return False  # it is being made
+        if type(held) is not np.ndarray:
+            return False
+        if self.handles.get(id(held)) is not array:
             self.trace.refuse(
                 "gives a tensor that was there before the step other memory (.data = ...), which "
                 "a compiled step cannot; write into it: t.copy_(...)"
             )
+        return True
 
     def refuse_data(self, *_: Any, **__: Any) -> Any:
         self.trace.refuse(
