@@ -11,6 +11,7 @@ n, k are the sizes of the result and the length of the sums. The `large` ones ar
 # mypy: ignore-errors
 from __future__ import annotations
 
+from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
@@ -53,6 +54,18 @@ def address(typing, pointer):
         return builder.ptrtoint(arguments[0], context.get_value_type(types.intp))
 
     return types.intp(pointer), generate
+
+
+@intrinsic
+def ticks(typing):
+    """Return the processor's count of ticks."""
+
+    def generate(context, builder, signature, arguments):
+        kind = context.get_value_type(types.int64)
+        return builder.call(builder.module.declare_intrinsic("llvm.readcyclecounter", (), 
+                            ir.FunctionType(kind, ())), ())
+
+    return types.int64(), generate
 
 
 def _gemm(letter, real):

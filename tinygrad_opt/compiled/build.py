@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from ..core.node import Variable
-from ..core.tensor import Tensor, wrap
+from ..core.tensor import wrap
 from ..core.versions import note_write
-from ..kernels import blas, pool
+from ..kernels import pool
 from ..kernels.compiler import cache
 from .elements import SHORT
-from .loops import Schedule
+from .loops import Loop, Schedule
 from .memory import Place, Plan
-from .nests import RowsOfSeveralAxes
+from .nests import RowsOfSeveralAxes, text_of
 from .text import Part, Text
-from .trace import Trace, Update
+from .trace import Update
 from .traced import Traced
 from .tracing import array_in, traced_run
 from .tree import flatten, unflatten
-from .values import CompileError, Value, contiguous
+from .values import CompileError, Value
 
 __all__ = ["Variant"]
 
@@ -40,19 +39,27 @@ class Variant:
         """leaves: the tensors among the arguments."""
         self.leaves = len(leaves)
         self.trace, result = traced_run(step, args, kwargs, [array_in(t) for t in leaves])
-        self.trace.name_inputs(leaves)
+        self._refuse_what_cannot_be_done_again()
         self._results(result)
         self._grads()
         self._writes()
         self.schedule, self.plan = self._planned()
-        origin = f"{getattr(step, '__module__', '?')}.{getattr(step, '__qualname__', 'a step')}"
-        self.text = Text(self.trace, self.schedule, self.plan, self.trace.names(leaves), origin)
+        self.origin = f"{getattr(step, '__module__', '?')}.{getattr(step, '__qualname__', 'step')}"
+        self.names = self.trace.names(leaves)
+        self.text = Text(self.trace, self.schedule, self.plan, self.names, self.origin)
         self.source = self.text.text
         self.functions = pool.load(
             "steps", lambda on_disk: self.source.replace("CACHE", str(on_disk))
         )
         self._bind(leaves)
         self._forget()
+
+    def _refuse_what_cannot_be_done_again(self) -> None:
+        if self.trace.assumed and any(not e.after for e in self.trace.effects):
+            raise CompileError(
+                "compile: a scheduler steps before indices or classes are looked at, and could not "
+                "be set back if they are wrong; call scheduler.step() after optimizer.step()"
+            )
 
     # What the step leaves behind ---------------------------------------------------------------
 
@@ -119,9 +126,6 @@ class Variant:
             homes = {n: Place(str(id(b)), start) for n, (b, start) in trace.home.items()}
             plan = Plan(schedule, homes)
             try:
-                from .loops import Loop
-                from .nests import text_of
-
                 for group in schedule.groups:
                     if isinstance(group, Loop) and group.values:
                         text_of(group, plan)
@@ -157,9 +161,11 @@ class Variant:
             array = self.places[value.number] = np.empty(value.shape, value.dtype)
             self.draws.append((fill, array))
         self.held = [
-            (t, a) for t, a in trace.tensors.values() if id(a) not in of_leaf and t.node is None
+            (t, a, t._requires_grad, t._hooks)
+            for t, a in trace.tensors.values()
+            if id(a) not in of_leaf and t.node is None
         ]
-        self.modes = list(trace.modules.values())
+        self.modes = [(m, training, bool(m._hooks)) for m, training in trace.modules.values()]
         self.entry = [(leaf, before) for leaf, before in trace.consulted]
         self.updates: list[Update] = [u.params["update"] for u in trace.updates]
         self.flats = [(u.optimizer, u.optimizer._flat, [
@@ -221,11 +227,13 @@ class Variant:
 
     def fits(self) -> bool:
         """Whether all that the step took from outside is as it was when it was traced."""
-        for tensor, array in self.held:
-            if tensor.array is not array:
+        for tensor, array, needs_grad, hooks in self.held:
+            if tensor.array is not array or tensor._requires_grad is not needs_grad:
                 return False
-        for module, training in self.modes:
-            if module.training is not training:
+            if tensor._hooks is not hooks:
+                return False
+        for module, training, hooked in self.modes:
+            if module.training is not training or bool(module._hooks) is not hooked:
                 return False
         for leaf, grad in self.entry:
             if leaf._grad is not grad:
@@ -286,11 +294,57 @@ class Variant:
         return unflatten(self.shape_of_result, found)
 
 
-class _Compiled:
-    """A function of the file with its arrays."""
+    # Timing --------------------------------------------------------------------------------------
 
-    def __init__(self, variant: Variant, function: Any, part: Part) -> None:
-        self.function = function
+    def timed(self, leaves: list[Any], calls: int, clock: Any) -> list[tuple[float, str]]:
+        """(least seconds, line) of each line, over copies of all that the step writes to."""
+        text = Text(self.trace, self.schedule, self.plan, self.names, self.origin, timed=True)
+        functions = cache.compile_text("steps", text.text.replace("CACHE", "False"))
+        instead = {key: array.copy() for key, array in text.written().items()}
+        for number, i in self.from_leaf:
+            self.places[number] = _row_major(leaves[i].array)
+        for fill, array in self.draws:
+            state = [(g, g.numpy.bit_generator.state) for g in self.generators]
+            fill(array)
+            for generator, before in state:
+                generator.numpy.bit_generator.state = before
+        steps = [int(u.flat.steps.item(0)) + 1 for u in self.updates]
+        runs, number = [], 0
+        for part in text.parts:
+            if part.call is not None:
+                runs.append((_EagerCall(self, part.call), None, [f"{part.call.name}(...)"]))
+                continue
+            ticks = np.zeros(len(part.lines) + 1, np.int64)
+            call = _Compiled(self, functions[number], part, instead, (ticks,))
+            runs.append((call, ticks, [line.partition("\n")[0] for line in part.lines]))
+            number += 1
+        per_tick = _seconds_per_tick(clock)
+        least: list[Any] = [[np.inf] * len(lines) for _, _, lines in runs]
+        for _ in range(calls):
+            for (call, ticks, _lines), best in zip(runs, least, strict=True):
+                begin = clock()
+                call(steps)
+                if ticks is None:
+                    best[:] = np.minimum(best, clock() - begin)
+                else:
+                    best[:] = np.minimum(best, np.diff(ticks) * per_tick)
+        return [
+            (float(seconds), line)
+            for (_, _, lines), best in zip(runs, least, strict=True)
+            for seconds, line in zip(best, lines, strict=True)
+        ]
+
+
+class _Compiled:
+    """A function of the file with its arrays.
+
+    instead: {id of an array: another to take in its place}, for those that are written.
+    """
+
+    def __init__(
+        self, variant: Variant, function: Any, part: Part, instead: Any = None, more: Any = ()
+    ) -> None:
+        self.function, self.more = function, more
         self.places = variant.places
         self.arrays: list[Any] = []
         self.changing: list[tuple[int, int]] = []  # (place among the arguments, number of a Value)
@@ -304,7 +358,8 @@ class _Compiled:
             elif kind == "block":
                 self.arrays.append(variant.blocks[which])
             else:
-                self.arrays.append(variant.text.array_of(key))
+                array = variant.text.array_of(key)
+                self.arrays.append((instead or {}).get(id(array), array))
         all_updates = variant.updates
         self.updates = [
             (all_updates[i], i)
@@ -319,7 +374,7 @@ class _Compiled:
             for i, number in self.changing:
                 arguments[i] = self.places[number]
         if not self.updates:
-            return self.function(*arguments)
+            return self.function(*arguments, *self.more)
         coefficients: list[float] = []
         for update, i in self.updates:
             optimizer = update.optimizer
@@ -328,7 +383,7 @@ class _Compiled:
                 coefficients += optimizer.coefficients(update.group, steps[i], **before)
             else:
                 coefficients += optimizer.coefficients(update.group, steps[i])
-        return self.function(*arguments, *coefficients)
+        return self.function(*arguments, *coefficients, *self.more)
 
 
 class _EagerCall:
@@ -356,6 +411,20 @@ class _EagerCall:
         return 0
 
 
+def _seconds_per_tick(clock: Any) -> float:
+    from ..kernels.products import ticks
+
+    @njit
+    def count() -> int:
+        return ticks()
+
+    count()
+    begin, first = clock(), count()
+    while clock() - begin < 0.02:
+        pass
+    return (clock() - begin) / max(count() - first, 1)
+
+
 def _row_major(array: Any) -> Any:
     # ascontiguousarray alone makes a vector of what has no axes.
     return np.ascontiguousarray(array).reshape(array.shape)
@@ -378,6 +447,3 @@ def _aligned(size: int, dtype: Any) -> Any:
     room = np.zeros(size * dtype.itemsize + 64, np.uint8)
     start = -room.ctypes.data % 64
     return room[start : start + size * dtype.itemsize].view(dtype)
-
-
-_ = blas, cache, os, threading, Tensor, contiguous, Trace

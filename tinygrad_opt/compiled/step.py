@@ -1,17 +1,26 @@
-"""`compile`: the first call of a step runs eagerly, the second is traced, the rest run compiled."""
+"""`compile`: the first call of a step runs eagerly, the second is traced, the rest run compiled.
+
+`Compiled` keeps a `Variant` for each kind of arguments, and looks before each call whether all that
+was taken from outside is as it was. Where it is not, that call runs eagerly, and the next compiles
+anew.
+"""
 
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
-from ..core.node import Variable
+from ..arrays.dtypes import get_default_dtype
+from ..core.backward import watch
 from ..core.record import mode
 from ..kernels import blas
 from ..nn.module import Module
+from . import inspection
 from .build import Variant
 from .tree import flatten
 from .values import CompileError
@@ -22,66 +31,196 @@ MOST = 8  # kinds of arguments that one step is compiled for
 
 
 class Compiled:
-    """A step that runs compiled where it can, and eagerly where it cannot."""
+    """A step that runs as one generated function where it can, and eagerly where it cannot.
+
+    step    the function that was compiled
+    notes   why calls ran eagerly, each reason once
+
+    Made by `compile`.
+    """
 
     def __init__(self, step: Callable[..., Any], strict: bool = False) -> None:
         self.step, self.strict = step, strict
-        self.variants: dict[Any, Variant] = {}
         self.notes: list[str] = []
-        self._calls = 0
+        self._variants: dict[Any, list[Variant]] = {}
+        self._latest: Variant | None = None
+        self._unsettled: set[Any] = set()  # kinds of arguments whose last call did not fit
+        self._first = True
         self._eager = False  # for good
         self._lock = threading.RLock()
         functools.update_wrapper(self, step, updated=())
+        _all.add(self)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """The step as a method: each instance has one of its own."""
+        if instance is None:
+            return self
+        name = f"_compiled_{self.step.__name__}"
+        own = instance.__dict__.get(name)
+        if own is None:
+            own = Compiled(self.step.__get__(instance, owner), self.strict)
+            instance.__dict__[name] = own
+        return own
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._eager or self._calls == 0:
-            self._calls += 1
+        """Run the step; what it returns has no graph."""
+        if self._eager or self._first:
+            self._first = False
             return self.step(*args, **kwargs)
-        leaves, shape = flatten((args, kwargs))
-        key = (
-            repr(shape), mode.enabled,
-            *[(t.array.shape, t.array.dtype, t._requires_grad) for t in leaves],
-        )  # fmt: skip
         with self._lock:
-            variant = self.variants.get(key)
-            if variant is None or not variant.fits():
-                variant = self._build(key, leaves, args, kwargs)
-            if variant is None:
+            try:
+                leaves, shape = flatten((args, kwargs))
+            except CompileError as error:
+                self._refuse(str(error), error)
                 return self.step(*args, **kwargs)
-            result = variant(leaves)
-        return self.step(*args, **kwargs) if result is NotImplemented else result
+            key = (
+                repr(shape), mode.enabled, get_default_dtype(),
+                *[(t.array.shape, t.array.dtype, t._requires_grad) for t in leaves],
+            )  # fmt: skip
+            variant = self._variant(key, leaves, args, kwargs)
+            if variant is not None:
+                result = variant(leaves)
+                if result is not NotImplemented:
+                    return result
+                self._note("compile: an index or a class is not what the compiled step expects.")
+        return self.step(*args, **kwargs)
 
-    def _build(self, key: Any, leaves: list[Any], args: Any, kwargs: Any) -> Variant | None:
-        try:
-            if not blas.is_available():
-                raise CompileError("compile: NumPy's BLAS is not OpenBLAS here; steps stay eager")
-            variant = Variant(self.step, leaves, args, kwargs)
-        except CompileError as error:
-            if self.strict:
-                raise
-            self._eager = True
-            warnings.warn(f"{error} The step stays eager.", RuntimeWarning, 4)
+    def _variant(self, key: Any, leaves: list[Any], args: Any, kwargs: Any) -> Variant | None:
+        """The variant for these arguments, compiled if need be; None for an eager call."""
+        if watch.guard is not None:
+            self._note("compile: anomaly detection looks at each operation; the step runs eagerly.")
             return None
-        self.variants[key] = variant
+        known = self._variants.get(key, ())
+        for variant in known:
+            if variant.fits():
+                self._latest = variant
+                self._unsettled.discard(key)
+                return variant
+        if known and key not in self._unsettled:
+            self._unsettled.add(key)
+            self._note("compile: something that the step uses was changed: one call runs eagerly.")
+            return None
+        if sum(map(len, self._variants.values())) >= MOST:
+            self._refuse(
+                f"compile: {MOST} kinds of arguments and states were compiled; the others run "
+                "eagerly. Pad the batches, or drop the last one (drop_last=True)."
+            )
+            return None
+        try:
+            variant = self._made(leaves, args, kwargs)
+        except CompileError as error:
+            self._eager = True
+            self._refuse(f"{error}. The step stays eager.", error)
+            return None
+        self._unsettled.discard(key)
+        self._variants.setdefault(key, []).append(variant)
+        self._latest = variant
         return variant
 
+    def _made(self, leaves: list[Any], args: Any, kwargs: Any) -> Variant:
+        if not blas.is_available():
+            raise CompileError(
+                "compile: NumPy's matrix products are not OpenBLAS's here, which generated steps "
+                "call by name"
+            )
+        try:
+            return Variant(self.step, leaves, args, kwargs)
+        except CompileError:
+            raise
+        except Exception as error:
+            self.step(*args, **kwargs)  # an error of the step itself is raised here
+            raise CompileError(
+                f"compile: the step cannot be traced ({type(error).__name__}: {error})"
+            ) from error
+
+    def _refuse(self, text: str, error: CompileError | None = None) -> None:
+        """Say once that the step runs eagerly; with `strict`, raise."""
+        if self.strict:
+            raise error or CompileError(text)
+        self._note(text, warn=True)
+
+    def _note(self, text: str, warn: bool = False) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+            if warn:
+                warnings.warn(text, RuntimeWarning, 5)
+
+    # What was made of it -------------------------------------------------------------------------
+
     def source(self) -> str:
-        """The text of the compiled step, of the latest kind of arguments."""
-        return self._latest().source
+        """The text of the generated file that ran last."""
+        return self._made_last().source
 
-    def _latest(self) -> Variant:
-        if not self.variants:
-            raise RuntimeError("compile: nothing is compiled yet; that happens in the second call")
-        return list(self.variants.values())[-1]
+    def llvm(self) -> str:
+        """Its optimised LLVM."""
+        return inspection.llvm(self._made_last())
+
+    def asm(self) -> str:
+        """It in this processor's assembly."""
+        return inspection.asm(self._made_last())
+
+    def explain(self) -> str:
+        """What was captured, which loops were put together, what memory is used, what stays Python."""
+        return inspection.explain(self._made_last(), self.notes)
+
+    def profile(self, *args: Any, calls: int = 100) -> str:
+        """The time of each line of the generated step, for these arguments.
+
+        It runs on copies of parameters and states, so nothing is trained. Minima over `calls`.
+        """
+        leaves, _ = flatten((args, {}))
+        return inspection.profile(self._made_last(), leaves, calls)
+
+    def _made_last(self) -> Variant:
+        if self._latest is None:
+            why = f": {self.notes[-1]}" if self.notes else "; that happens in the second call"
+            raise RuntimeError(f"compile: nothing is compiled yet{why}")
+        return self._latest
 
 
-def compile(step: Any = None, *, strict: bool = False, **_: Any) -> Any:
-    """Compile a training step: forward, loss, backward, clipping, optimizer and scheduler."""
-    if step is None:
-        return lambda step: compile(step, strict=strict)
-    if isinstance(step, Module):
-        return step
-    return Compiled(step, strict)
+_all: weakref.WeakSet[Compiled] = weakref.WeakSet()
 
 
-_ = Variable
+def _after_fork() -> None:
+    for compiled in _all:
+        compiled._lock = threading.RLock()  # another thread may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def compile(model: Any = None, *, strict: bool = False, **settings: Any) -> Any:
+    """A training step as one generated function: forward, loss, backward, clipping, optimizer.
+
+        @compile
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = loss_function(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+    The first call runs as it stands, the second is traced and compiled, the others are one call of
+    the generated function (`step.source()` shows it). Python in the step runs while it is traced
+    and never again: what changes from call to call is an argument, as batches are, or memory of
+    tensors, as parameters are. Settings of optimizers are read in each call, schedulers step in each.
+    A returned tensor is a value without a graph.
+
+    model     the step, a function; a Module is returned as it is, since what there is to compile is
+              the step around it
+    strict    raise CompileError where the step, or a call of it, would run eagerly
+    settings  of `torch.compile` (mode, fullgraph, dynamic, backend, options, disable): accepted
+
+    Returns a `Compiled`. Raises TypeError for what cannot be called.
+    """
+    unknown = set(settings) - {"mode", "fullgraph", "dynamic", "backend", "options", "disable"}
+    if unknown:
+        raise TypeError(f"compile() got an unexpected keyword argument '{sorted(unknown)[0]}'")
+    if model is None:
+        return lambda model: compile(model, strict=strict, **settings)
+    if isinstance(model, Module) or settings.get("disable"):
+        return model
+    if not callable(model):
+        raise TypeError(f"compile: expected a function or a Module, got {type(model).__name__}")
+    return Compiled(model, strict)

@@ -8,15 +8,12 @@ There is one, unless something in between is a call of an eager kernel.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from ..kernels import threads
 from ..kernels.compiler.codegen import function_name, render
 from . import calls
-from .elements import SHORT, constant
+from .elements import SHORT
 from .loops import Loop, Schedule
 from .memory import Place, Plan
 from .nests import text_of
@@ -58,13 +55,14 @@ def array(kind, axes, readonly=False):
 class Part(NamedTuple):
     """One function of the file and what it is called with, or one call of an eager kernel.
 
-    arrays: keys of arrays, see `Text.arrays`.  updates: whose coefficients follow them.
-    call: the Value of an eager call, or None.
+    arrays: keys of arrays, see `Text.array_of`.  updates: whose coefficients follow them.
+    call: the Value of an eager call, or None.  lines: of the function, without their definitions.
     """
 
     arrays: tuple[Any, ...]
     updates: tuple[Value, ...]
     call: Value | None
+    lines: tuple[str, ...] = ()
 
 
 class _Segment:
@@ -80,13 +78,15 @@ class _Segment:
 class Text:
     """The file of a step.
 
-    names: for readers, of arrays from outside by their id.
-    checks: how many groups look at what was assumed; they come first.
+    names: for readers, of arrays from outside by (id of the owner, offset).
+    timed: whether each line notes the time when it is done, in one more argument.
     """
 
     def __init__(
-        self, trace: Trace, schedule: Schedule, plan: Plan, names: dict[int, str], origin: str
-    ) -> None:
+        self, trace: Trace, schedule: Schedule, plan: Plan, names: dict[Any, str], origin: str,
+        timed: bool = False,
+    ) -> None:  # fmt: skip
+        self.timed = timed
         self.trace, self.schedule, self.plan, self.outside_names = trace, schedule, plan, names
         self.parts: list[Part] = []
         self._functions: dict[Any, str] = {}  # (text, kinds) -> name
@@ -126,7 +126,7 @@ class Text:
         elif group.op in ("concatenate", "put"):
             self._call(calls.boxes(group), group.op, group, group.args, from_start=True)
         elif group.op == "store":
-            self._call(_copy_text(group), "store", group, group.args[:1], from_start=True)
+            self._call(calls.stored(group), "store", group, group.args[:1], from_start=True)
         else:
             raise CompileError(f"compile: {group.op} has no compiled form")
         for value in self.schedule.members(i):
@@ -287,13 +287,23 @@ class Text:
             names += [f"{c}_{k}" for c in update.rule.coefficients]
             types += [f"types.{update.flat.dtype.name}"] * len(update.rule.coefficients)
         lines = [f"{name} = {text}" for name, text in _in_order(segment.pointers)]
-        lines += [*segment.lines, "return 0"]
+        if self.timed:
+            names.append("ticks_array")
+            types.append('array("int64", 1)')
+            lines += ["times = memory(ticks_array)", "times[0] = ticks()"]
+            for i, line in enumerate(segment.lines, 1):
+                lines += [line, f"times[{i}] = ticks()"]
+        else:
+            lines += segment.lines
+        lines.append("return 0")
         body = "".join(f"    {part}\n" for line in lines for part in line.split("\n"))
         self._segments.append(
             f"\n\n@njit(types.int64(\n{_wrapped(types)}), **STEP)\n"
             f"def step_{number}(\n{_wrapped(names)}):\n{body}"
         )
-        self.parts.append(Part(tuple(segment.arrays), tuple(segment.updates), None))
+        self.parts.append(
+            Part(tuple(segment.arrays), tuple(segment.updates), None, tuple(segment.lines))
+        )
 
     def _type(self, key: Any) -> str:
         kind, which = key
@@ -305,11 +315,16 @@ class Text:
         readonly = "" if kind in ("flat", "store") else ", True"
         return f'array("{name}", {array.ndim}{readonly})'
 
+    def name_of(self, value: Value) -> str:
+        """What a value from outside is called in the text."""
+        owner = id(value.root.params.get("array"))
+        return self.outside_names.get((owner, value.layout.offset), value.name)
+
     def array_of(self, key: Any) -> Any:
         """An array like the one that stands for a key: flat vectors, stores, inputs, results."""
         kind, which = key
         if kind == "value":
-            return self.trace.values[which].data if not isinstance(which, Value) else which.data
+            return self.trace.values[which].data
         return self._arrays()[which]
 
     def _arrays(self) -> dict[int, Any]:
@@ -326,9 +341,13 @@ class Text:
             found[id(buffer)] = buffer
         return found
 
+    def written(self) -> dict[int, Any]:
+        """The arrays from outside that the step may write to, by their id."""
+        return self._arrays()
+
     def _whole(self, origin: str) -> str:
         used = sorted(self._products)
-        products = "".join(f", {name}" for name in used)
+        products = "".join(f", {name}" for name in used) + (", ticks" if self.timed else "")
         sums = ', "reassoc"'
         head = _HEAD.format(title="A training step.", origin=origin, products=products, sums=sums)
         steps = "".join(f"step_{i}, " for i in range(len(self._segments)))
@@ -361,12 +380,3 @@ def _wrapped(items: list[str]) -> str:
             line = "   "
         line += f" {item},"
     return "\n".join([*lines, line]) + "\n"
-
-
-def _copy_text(value: Value) -> str:
-    """The text of NAME(x, y): what a step leaves in memory that was there before."""
-    return calls.stored(value)
-
-
-Names = Callable[[Any], str]
-_ = np, constant

@@ -171,9 +171,6 @@ class Trace:
                 found.append((self._arrays[key], handle))
         return found
 
-    def name_inputs(self, leaves: list[Any]) -> None:
-        """Give arguments their names."""
-
     def names(self, leaves: list[Any]) -> dict[Any, str]:
         """{(id of the owner of an array, offset in it): name} of arguments, parameters, buffers."""
         found: dict[Any, str] = {}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..core.node import Variable
+from .values import CompileError
 
 __all__ = ["flatten", "unflatten"]
 
@@ -29,6 +32,11 @@ def _without(x: Any, tensors: list[Any]) -> Any:
     if isinstance(x, Variable):
         tensors.append(x)
         return _HERE
+    if isinstance(x, np.ndarray):
+        raise CompileError(
+            "compile: an array is no argument of a compiled step; pass a tensor (from_numpy shares "
+            "its memory)"
+        )
     if isinstance(x, tuple) and hasattr(x, "_fields"):
         return type(x)(*(_without(part, tensors) for part in x))
     if isinstance(x, (list, tuple)):
