@@ -391,10 +391,8 @@ class _EagerCall:
 
     def __init__(self, variant: Variant, value: Value) -> None:
         self.places = variant.places
-        self.function, self.settings = value.params["function"], value.params["settings"]
-        self.arguments = [
-            variant._view(a) if isinstance(a, Value) else (lambda a=a: a) for a in value.args
-        ]
+        self.function = value.params["function"]
+        self.arguments = [variant._view(a) for a in value.args]
         self.numbers = {0: value.number} | {
             v.params["index"]: v.number
             for v in variant.trace.values
@@ -404,7 +402,7 @@ class _EagerCall:
 
     def __call__(self, steps: list[int]) -> int:
         with np.errstate(all="ignore"):
-            found = self.function(*(a() for a in self.arguments), **self.settings)
+            found = self.function(*(a() for a in self.arguments))
         results = found if self.several else (found,)
         for i, number in self.numbers.items():
             self.places[number] = _row_major(np.asarray(results[i]))

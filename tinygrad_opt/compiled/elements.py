@@ -43,7 +43,7 @@ _PLAIN = {
     "sinh": "math.sinh({0})", "cosh": "math.cosh({0})", "arcsinh": "math.asinh({0})",
     "arccosh": "math.acosh({0})", "arctanh": "math.atanh({0})",
     "arctan2": "math.atan2({0}, {1})", "hypot": "math.hypot({0}, {1})",
-    "copysign": "math.copysign({0}, {1})", "fmod": "math.fmod({0}, {1})",
+    "copysign": "math.copysign({0}, {1})", "fmod": "np.fmod({0}, {1})",
     "floor": "np.floor({0})", "ceil": "np.ceil({0})", "trunc": "np.trunc({0})",
     "rint": "np.rint({0})",
     "logaddexp": "({0} if {0} == {1} and math.isinf({0}) else ({0} if {0} > {1} or {0} != {0} "

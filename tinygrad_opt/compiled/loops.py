@@ -63,6 +63,7 @@ class Loop:
         self.inner: int | None = None  # the length of a row
         self.values: list[Value] = []
         self.level: dict[int, str] = {}
+        self.by_row: set[int] = set()  # values that are made of one element for each row
         self.cuts = {1, total}
 
     def joins(self, value: Value, mine: Any, no_rows: set[int]) -> bool:
@@ -105,6 +106,8 @@ class Loop:
         self.cuts, self.inner = cuts, inner
         self.values.append(value)
         self.level[value.number] = level
+        if by_row:
+            self.by_row.add(value.number)
         return True
 
 

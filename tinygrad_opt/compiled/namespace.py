@@ -8,7 +8,7 @@ kernel between two parts of the compiled step, with arrays in and arrays out.
 
 from __future__ import annotations
 
-import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +17,7 @@ import numpy as np
 from ..arrays.namespace import Namespace
 from ..arrays.xp import xp
 from .calls import is_blas, is_row_major
-from .traced import Traced, copied, current, data_of, elementwise, reduced, value_of, view
-from .values import CompileError, Value
+from .traced import Traced, copied, current, data_of, elementwise, reduced, view
 
 __all__ = ["FUNCTIONS", "SPACE", "call"]
 
@@ -40,15 +39,19 @@ _SYNONYMS = {"abs": "absolute", "true_divide": "divide", "fabs": "absolute", "po
 _BY_VALUE = {"nonzero", "unique", "flatnonzero", "bincount", "histogram", "argwhere", "compress"}
 
 
-def call(name: str, function: Callable[..., Any], *args: Any, **settings: Any) -> Any:
-    """A call of an eager function on whole arrays: one Traced, or a tuple of several."""
-    given = [data_of(a) for a in args]
+def call(name: str, function: Callable[..., Any], /, *args: Any, **settings: Any) -> Any:
+    """A call of an eager function on whole arrays: one Traced, or a tuple of several.
+
+    Arrays may stand anywhere among the arguments, in lists and tuples too.
+    """
+    given: list[Traced] = []
+    around = _Call(function, _marked(args, given), _marked(settings, given))
     with np.errstate(all="ignore"):
-        found = function(*given, **settings)
-    several = isinstance(found, tuple)
+        found = around(*map(data_of, given))
+    several = isinstance(found, (tuple, list))
     results = found if several else (found,)
-    values = tuple(value_of(a) for a in args)
-    params = {"function": function, "settings": settings, "several": several}
+    params = {"function": around, "several": several}
+    values = tuple(x.value for x in given)
     made = current().add("call", values, params, np.asarray(results[0]), name=name)
     outputs: list[Any] = [Traced(made)]
     for i, data in enumerate(results[1:], 1):
@@ -56,7 +59,46 @@ def call(name: str, function: Callable[..., Any], *args: Any, **settings: Any) -
             data = Traced(current().add("result", (made,), {"index": i}, np.asarray(data),
                                         name=name))  # fmt: skip
         outputs.append(data)
-    return tuple(outputs) if several else outputs[0]
+    if not several:
+        return outputs[0]
+    return found._make(outputs) if hasattr(found, "_make") else type(found)(outputs)
+
+
+class _Call:
+    """A function whose arrays are handed in separately."""
+
+    def __init__(self, function: Callable[..., Any], args: Any, settings: Any) -> None:
+        self._function, self._args, self._settings = function, args, settings
+
+    def __call__(self, *arrays: Any) -> Any:
+        args, settings = _filled(self._args, arrays), _filled(self._settings, arrays)
+        return self._function(*args, **settings)
+
+
+class _Place(int):
+    """The number of an array among those that are handed in."""
+
+
+def _marked(x: Any, given: list[Traced]) -> Any:
+    """x with a number in the place of each traced array, which is added to `given`."""
+    if isinstance(x, Traced):
+        given.append(x)
+        return _Place(len(given) - 1)
+    if type(x) in (list, tuple):
+        return type(x)(_marked(part, given) for part in x)
+    if isinstance(x, dict):
+        return {key: _marked(part, given) for key, part in x.items()}
+    return x
+
+
+def _filled(x: Any, arrays: Any) -> Any:
+    if type(x) is _Place:
+        return arrays[x]
+    if type(x) in (list, tuple):
+        return type(x)(_filled(part, arrays) for part in x)
+    if isinstance(x, dict):
+        return {key: _filled(part, arrays) for key, part in x.items()}
+    return x
 
 
 class _Library:
@@ -87,6 +129,13 @@ class TraceNamespace(Namespace):
 
         setattr(self, name, traced)
         return traced
+
+    def numpys(self, function: Any, args: Any, settings: Any) -> Any:
+        """A function of NumPy's that was called with traced arrays."""
+        own = getattr(type(self), function.__name__, None)
+        if own is not None or function.__name__ in FUNCTIONS:
+            return getattr(self, function.__name__)(*args, **settings)
+        return _called(function.__name__, function, args, settings)
 
     # What must be told apart from NumPy's -------------------------------------------------------
 
@@ -225,8 +274,7 @@ class TraceNamespace(Namespace):
         parts = index if isinstance(index, tuple) else (index,)
         x, values = _traced(x), _traced(values)
         if not all(p is None or p is Ellipsis or isinstance(p, (int, slice)) for p in parts):
-            return call("put", _put, x, values, _Index.of(index)) if _fixed(parts) else _called(
-                "put", _put_at, (x, values, *parts), {})  # fmt: skip
+            return call("put", _EAGER.put, x, values, index)
         data = x.value.data.copy()
         data[index] = values.value.data
         values = self.broadcast_to(values.astype(x.dtype), data[index].shape)
@@ -242,7 +290,7 @@ class TraceNamespace(Namespace):
             data = np.zeros(shape, g.dtype)
             np.add.at(data, data_of(index), g.value.data)
             return Traced(current().emit("scatter", (g.value, index.value), {"shape": shape}, data))
-        return call("scatter_add", _Scatter(shape), g, *parts)
+        return call("scatter_add", _EAGER.scatter_add, g, shape, index)
 
     def rows(self, table: Any, index: Any) -> Any:
         """table[index], for integers, which are looked at before anything is written."""
@@ -266,7 +314,7 @@ class TraceNamespace(Namespace):
             return self.rows(x, row)
         if any(getattr(p, "dtype", None) == np.bool_ for p in parts):
             _refuse_by_value("x[mask]")
-        return call("index", _Take(), x, *parts)
+        return call("index", operator.getitem, x, parts)
 
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
         """As the formula, with the classes looked at before anything is written."""
@@ -362,44 +410,6 @@ class _Passage:
         return self._back(g)
 
 
-class _Take:
-    """x[parts] of eager arrays."""
-
-    def __call__(self, x: Any, *parts: Any) -> Any:
-        return x[parts]
-
-
-class _Scatter:
-    """`scatter_add` into a given shape, with the index as arguments of their own."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-
-    def __call__(self, g: Any, *parts: Any) -> Any:
-        return _EAGER.scatter_add(g, self.shape, parts)
-
-
-class _Index:
-    """An index that a call takes as it is."""
-
-    def __init__(self, index: Any) -> None:
-        self.index = index
-
-    of = classmethod(lambda cls, index: cls(index))
-
-
-def _put(x: Any, values: Any, index: _Index) -> Any:
-    return _EAGER.put(x, values, index.index)
-
-
-def _put_at(x: Any, values: Any, *parts: Any) -> Any:
-    return _EAGER.put(x, values, parts)
-
-
-def _fixed(parts: Any) -> bool:
-    return not any(map(_is_traced, parts))
-
-
 def _is_traced(x: Any) -> bool:
     return isinstance(x, Traced) or (
         isinstance(x, (list, tuple)) and any(isinstance(part, Traced) for part in x)
@@ -420,10 +430,6 @@ def _row_major(x: Traced) -> Traced:
 def _called(name: str, function: Any, args: Any, settings: dict[str, Any]) -> Any:
     if name in _BY_VALUE:
         _refuse_by_value(f"{name}()")
-    if any(map(_is_traced, settings.values())) or any(
-        isinstance(a, (list, tuple)) and _is_traced(a) for a in args
-    ):
-        current().refuse(f"calls {name} with tensors where no compiled form takes them")
     return call(name, function, *args, **settings)
 
 

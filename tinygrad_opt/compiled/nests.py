@@ -268,8 +268,7 @@ class _Nest:
         return [*before, *(inner if run.lines else []), *after]
 
     def _is_of_row(self, value: Value) -> bool:
-        root = value.args[0].root.number
-        return root in self.mine and self.level[root] in ("row", "rowsum")
+        return value.number in self.loop.by_row
 
     def _sum(self, value: Value, run: _Pass, before: list[str], after: list[str]) -> None:
         """A reduction over other axes than the row's, or of everything."""

@@ -124,9 +124,9 @@ class Text:
             write = calls.rows_of_table if group.op == "rows" else calls.scatter
             self._call(write(group), group.op, group, group.args)
         elif group.op in ("concatenate", "put"):
-            self._call(calls.boxes(group), group.op, group, group.args, from_start=True)
+            self._call(calls.boxes(group), group.op, group, group.args)
         elif group.op == "store":
-            self._call(calls.stored(group), "store", group, group.args[:1], from_start=True)
+            self._call(calls.stored(group), "store", group, group.args[:1])
         else:
             raise CompileError(f"compile: {group.op} has no compiled form")
         for value in self.schedule.members(i):
@@ -147,11 +147,11 @@ class Text:
         ]  # fmt: skip
         self._line(f"{name}({', '.join(arguments)})", last)
 
-    def _call(self, text: str, op: str, value: Value, args: Any, from_start: bool = False) -> None:
+    def _call(self, text: str, op: str, value: Value, args: Any) -> None:
         """A function whose parameters are its arguments' memory, then its own."""
         kinds = tuple(map(_pointer_kind, (*args, value.params["array"] if op == "store" else value)))
         name = self._function(text, kinds, op)
-        pointers = [self._pointer(a.root, 0 if from_start else a.layout.offset) for a in args]
+        pointers = [self._pointer(a.root, a.layout.offset) for a in args]
         target = self._target(value) if value.op == "store" else self._pointer(value, 0)
         self._line(f"{name}({', '.join([*pointers, target])})", value)
 

@@ -7,6 +7,7 @@ operators move the handle on to a new value, and all who hold the handle see tha
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -301,7 +302,12 @@ class Traced:
         return out[0]
 
     def __array_function__(self, function: Any, types: Any, args: Any, settings: Any) -> Any:
-        return getattr(self._namespace, function.__name__)(*args, **settings)
+        return self._namespace.numpys(function, args, settings)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"'Traced' object has no attribute {name!r}")
+        return functools.partial(getattr(self._namespace, name), self)
 
 
 def _is_plain(part: Any) -> bool:
