@@ -93,23 +93,29 @@ class Variant:
             if not isinstance(array, Traced):
                 raise CompileError("compile: the step sets .grad to a tensor of outside data")
             value, slot = array.value, leaf._home
-            if slot is not None and self.trace.home_of(value, slot.buffer, slot.start):
-                self.grads.append((leaf, slot.tensor))
-            else:
+            if slot is None:
                 self.grads.append((leaf, value))
+                continue
+            if not self.trace.home_of(value, slot.buffer, slot.start):
+                self._store(value, slot.view)
+            self.grads.append((leaf, slot.tensor))
 
     def _writes(self) -> None:
         """Values that go to arrays which were there before the step: the last of its groups."""
         for array, handle in self.trace.written():
             if not array.flags.writeable:
                 raise CompileError("compile: the step writes to a tensor that may not be written")
-            strides = tuple(s // array.itemsize for s in array.strides)
             if not array.flags.c_contiguous:
                 raise CompileError("compile: the step writes to a tensor that is not contiguous")
-            params = {"array": array, "strides": strides}
-            self.trace.stores.append(
-                self.trace.add("store", (handle.value,), params, np.zeros(()), name="store")
-            )
+            self._store(handle.value, array)
+
+    def _store(self, value: Value, array: Any) -> None:
+        """Have a value written to an array from outside when all else is done."""
+        strides = tuple(s // array.itemsize for s in array.strides)
+        params = {"array": array, "strides": strides}
+        self.trace.stores.append(
+            self.trace.add("store", (value,), params, np.zeros(()), name="store")
+        )
 
     def _planned(self) -> tuple[Schedule, Plan]:
         trace = self.trace

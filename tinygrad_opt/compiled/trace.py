@@ -79,9 +79,10 @@ class Trace:
         layout: Layout | None = None, name: str = "",
     ) -> Value:  # fmt: skip
         """The Value of an op; the same one where the same was asked before."""
-        key = (op, *map(_key, args), *sorted((k, repr(v)) for k, v in params.items()))
+        epoch = len(self.updates)  # what is read after an update is something else
+        key = (epoch, op, *map(_key, args), *sorted((k, repr(v)) for k, v in params.items()))
         if layout is not None:
-            key = (op, layout.root.number, layout.offset, layout.strides, data.shape)
+            key = (epoch, op, layout.root.number, layout.offset, layout.strides, data.shape)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = self.add(op, args, params, data, layout, name)
@@ -99,7 +100,7 @@ class Trace:
 
     def found(self, op: str, *args: Any) -> Value | None:
         """The Value of an op without parameters, if it was asked before."""
-        return self._known.get((op, *map(_key, args)))
+        return self._known.get((len(self.updates), op, *map(_key, args)))
 
     def lift(self, array: Any) -> Value:
         """The Value of an array that was there before the step; a view, of a part of another."""
@@ -144,6 +145,8 @@ class Trace:
         if id(buffer) in self.inputs:
             return False
         root = value.root
+        if any(b is buffer and s == start for n, (b, s) in self.home.items() if n != root.number):
+            return False  # an earlier gradient of this step lies there
         held = self.home.get(root.number)
         if held is not None and held[0] is buffer and held[1] == start:
             return True

@@ -248,6 +248,12 @@ class Traced:
     def all(self, axis: Any = None, keepdims: bool = False) -> Traced:
         return reduced("sum", (self == 0).astype(np.int64), axis, keepdims) == 0
 
+    def clip(self, low: Any = None, high: Any = None, out: Any = None) -> Traced:
+        made = self._namespace.clip(self, low, high)
+        if out is not None:
+            out[...] = made
+        return made
+
     def dot(self, other: Any) -> Traced:
         return self._namespace.matmul(self, other)
 
