@@ -76,7 +76,7 @@ class Variant:
                         "on; a compiled step returns values without a graph. Call backward() "
                         "inside the step, or return tensor.detach()"
                     )
-                self.returned.append(array.value)
+                self.returned.append(array.final)
             else:
                 self.returned.append(tensor)
 
@@ -92,7 +92,7 @@ class Variant:
             array = array_in(after)
             if not isinstance(array, Traced):
                 raise CompileError("compile: the step sets .grad to a tensor of outside data")
-            value, slot = array.value, leaf._home
+            value, slot = array.final, leaf._home
             if slot is None:
                 self.grads.append((leaf, value))
                 continue
@@ -107,7 +107,7 @@ class Variant:
                 raise CompileError("compile: the step writes to a tensor that may not be written")
             if not array.flags.c_contiguous:
                 raise CompileError("compile: the step writes to a tensor that is not contiguous")
-            self._store(handle.value, array)
+            self._store(handle.final, array)
 
     def _store(self, value: Value, array: Any) -> None:
         """Have a value written to an array from outside when all else is done."""
@@ -177,6 +177,10 @@ class Variant:
         self.flats = [(u.optimizer, u.optimizer._flat, [
             (group, tuple(map(id, group["params"]))) for group in u.optimizer.param_groups
         ]) for u in self.updates]  # fmt: skip
+        self.states = [
+            (u.flat, {letter: u.flat.state(letter) for letter in u.rule.states})
+            for u in self.updates
+        ]
         self.calls = [self._bound(part) for part in self.text.parts]
         self.before = [e for e in trace.effects if not e.after]
         self.after = [(e, self._view(e.metric)) for e in trace.effects if e.after]
@@ -252,6 +256,9 @@ class Variant:
             for (group, ids), now in zip(groups, optimizer.param_groups, strict=True):
                 if group is not now or tuple(map(id, now["params"])) != ids:
                     return False
+        for flat, states in self.states:
+            if any(flat.states.get(letter) is not array for letter, array in states.items()):
+                return False
         for update in self.updates:
             group = update.group
             if update.optimizer.rule_for(group) is not update.rule or not update.flat._alike():

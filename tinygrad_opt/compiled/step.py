@@ -22,6 +22,7 @@ from ..kernels import blas
 from ..nn.module import Module
 from . import inspection
 from .build import Variant
+from .trace import raised_at
 from .tree import flatten
 from .values import CompileError
 
@@ -130,7 +131,7 @@ class Compiled:
         except Exception as error:
             self.step(*args, **kwargs)  # an error of the step itself is raised here
             raise CompileError(
-                f"compile: the step cannot be traced ({type(error).__name__}: {error})"
+                f"compile: {raised_at(error)}cannot be traced ({type(error).__name__}: {error})"
             ) from error
 
     def _refuse(self, text: str, error: CompileError | None = None) -> None:

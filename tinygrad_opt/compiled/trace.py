@@ -230,3 +230,14 @@ def users_line() -> str:
     if frame is None:
         return ""
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} "
+
+
+def raised_at(error: BaseException) -> str:
+    """`train.py:31 ` of the innermost frame of the user's that an error came through."""
+    found, trace = "the step ", error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith((_PACKAGE, "<")) and "site-packages" not in file:
+            found = f"{Path(file).name}:{trace.tb_lineno} "
+        trace = trace.tb_next
+    return found

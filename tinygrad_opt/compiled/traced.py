@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .trace import Trace, asked_by_user
+from .trace import Trace, asked_by_user, users_line
 from .values import CompileError, Layout, Value, is_of_integers, strided
 
 __all__ = ["Traced", "active", "data_of", "elementwise", "value_of"]
@@ -59,6 +59,7 @@ def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
     """A function of NumPy's on elements, recorded under its name; of constants, computed at once."""
     if not any(isinstance(x, Traced) for x in xs):
         return function(*xs)
+    trace = current()
     with np.errstate(all="ignore"):
         data = np.asarray(function(*map(data_of, xs)))
     args = tuple(map(value_of, xs))
@@ -69,8 +70,8 @@ def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
                 return Traced(kept)
     if name == "greater" and _is(args[1], 0):
         # x > 0 is max(x, 0) > 0: where that was computed, it alone has to be kept
-        args = (current().found("maximum", args[0], 0) or args[0], args[1])
-    return Traced(current().emit(name, args, {}, data))
+        args = (trace.found("maximum", args[0], 0) or args[0], args[1])
+    return Traced(trace.emit(name, args, {}, data))
 
 
 def _is(x: Any, number: float) -> bool:
@@ -138,10 +139,16 @@ class Traced:
     @property
     def value(self) -> Value:
         """What it stands for now."""
+        current()
+        return self.final
+
+    @property
+    def final(self) -> Value:
+        """What it stands for, also after the trace."""
         if self.stale:
-            current().refuse(
-                "writes to a view of a tensor and then uses the tensor; write to the tensor "
-                "itself, x[index] = ..."
+            raise CompileError(
+                f"compile: {users_line()}writes to a view of a tensor and then uses the tensor; "
+                "write to the tensor itself, x[index] = ..."
             )
         return self._value
 
@@ -261,9 +268,9 @@ class Traced:
 
     def item(self, *_: Any) -> Any:
         current().refuse(
-            "reads a value (.item(), float(), .numpy(), print), and what follows in Python would "
-            "depend on it. A compiled step runs no Python in between: return the tensor and look "
-            "at it after the call"
+            "reads a value (.item(), float(), .numpy(), print, if, while), and what follows in "
+            "Python would depend on it. A compiled step runs no Python in between: return the "
+            "tensor and look at it after the call, or use where()"
         )
 
     __float__ = __int__ = __index__ = __complex__ = tolist = item

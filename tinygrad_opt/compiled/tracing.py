@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import random
+from ..arrays import dtypes, random
 from ..core import backward
 from ..core.node import Variable
-from ..core.tensor import wrap
+from ..core.tensor import Tensor, wrap
 from ..core.versions import clock
 from ..nn import dropout
 from ..nn.module import Module
@@ -97,8 +97,10 @@ def _exchanged(trace: Trace) -> Iterator[None]:
         exchange(dropout, "_constant", lambda values, like: values.astype(like.dtype))
         exchange(clip_grad, "_norm_of", run.norm_of)
         exchange(clip_grad, "_scale", run.scale)
-        for name in ("tensor", "from_numpy", "_from_python"):
-            exchange(creation, name, run.refuse_data)
+        exchange(creation, "_from_python", run.refuse_data)
+        exchange(dtypes, "held", run.refuse_data)
+        for name in ("item", "numpy", "tolist", "__float__", "__int__", "__bool__", "__repr__"):
+            exchange(Tensor, name, run.reading(vars(Tensor)[name]))
         for kind in _with_own("step", Optimizer):
             exchange(kind, "step", run.step_of(vars(kind)["step"]))
         for kind in _with_own("step", LRScheduler):
@@ -178,6 +180,15 @@ class _Run:
                 "a compiled step cannot; write into it: t.copy_(...)"
             )
         return True
+
+    def reading(self, original: Any) -> Callable[..., Any]:
+        """A method that reads a tensor's elements."""
+
+        def read(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+            array = tensor.array
+            return array.item() if isinstance(array, Traced) else original(tensor, *args, **kwargs)
+
+        return read
 
     def refuse_data(self, *_: Any, **__: Any) -> Any:
         self.trace.refuse(

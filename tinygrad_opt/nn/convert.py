@@ -57,6 +57,10 @@ class Conversions:
         return convert(self, dtype="float16")
 
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Accepted, as PyTorch's: a model runs as it is. `compile(step)` takes the training step."""
+
+
 def convert(module: Any, *args: Any, recurse: bool = True, **kwargs: Any) -> Any:
     """Give parameters, gradients and buffers another device and float type; see Module.to."""
     device, dtype = _target(*args, **kwargs)
