@@ -370,24 +370,32 @@ def test_dead_memory_is_never_read(trained):
         assert b.item() == pytest.approx(a.item(), rel=1e-5)
 
 
+def allocated(call):
+    """(bytes that 100 calls need at once, bytes that they leave behind)."""
+    tracemalloc.start()
+    try:
+        call()
+        gc.collect()
+        tracemalloc.reset_peak()
+        start = tracemalloc.get_traced_memory()[0]
+        for _ in range(100):
+            call()
+        peak = tracemalloc.get_traced_memory()[1]
+        gc.collect()
+        return peak - start, tracemalloc.get_traced_memory()[0] - start
+    finally:
+        tracemalloc.stop()
+
+
 def test_nothing_is_allocated_in_a_call():
     pair = Pair(net=lambda: nn.Sequential(nn.Linear(4, 400), nn.ReLU(), nn.Linear(400, 3)))
     pair.run(3)
     x, y = batch()
-    tracemalloc.start()
-    try:
-        pair.compiled(x, y)
-        pair.compiled(x, y)
-        tracemalloc.reset_peak()
-        start = tracemalloc.get_traced_memory()[0]
-        for _ in range(100):
-            pair.compiled(x, y)
-        gc.collect()
-        end, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak - start < 20_000  # the returned loss, and lists of arguments; activations are 9,600
-    assert end - start < 2_000
+    # Other threads may allocate too, as the pool's when they begin: the least of several counts.
+    found = [allocated(lambda: pair.compiled(x, y)) for _ in range(5)]
+    assert min(found)[0] < 8_000  # the loss, and lists of arguments; each activation is 9,600
+    assert min(found)[1] < 2_000
+    assert min(allocated(lambda: pair.steps[0](x, y)) for _ in range(3))[0] > 9_600
 
 
 def test_threads_take_turns(trained):

@@ -175,7 +175,7 @@ class Variant:
         self.entry = [(leaf, before) for leaf, before in trace.consulted]
         self.updates: list[Update] = [u.params["update"] for u in trace.updates]
         self.flats = [(u.optimizer, u.optimizer._flat, [
-            (group, tuple(map(id, group["params"]))) for group in u.optimizer.param_groups
+            (group, [id(p) for p in group["params"]]) for group in u.optimizer.param_groups
         ]) for u in self.updates]  # fmt: skip
         self.states = [
             (u.flat, {letter: u.flat.state(letter) for letter in u.rule.states})
@@ -254,7 +254,7 @@ class Variant:
             if len(optimizer.param_groups) != len(groups):
                 return False
             for (group, ids), now in zip(groups, optimizer.param_groups, strict=True):
-                if group is not now or tuple(map(id, now["params"])) != ids:
+                if group is not now or [id(p) for p in now["params"]] != ids:
                     return False
         for flat, states in self.states:
             if any(flat.states.get(letter) is not array for letter, array in states.items()):
