@@ -11,7 +11,7 @@ from numba import njit
 from ..core.node import Variable
 from ..core.tensor import wrap
 from ..core.versions import note_write
-from ..kernels import pool
+from ..kernels.pool import load
 from ..kernels.compiler import cache
 from .elements import SHORT
 from .loops import Loop, Schedule
@@ -48,7 +48,7 @@ class Variant:
         self.names = self.trace.names(leaves)
         self.text = Text(self.trace, self.schedule, self.plan, self.names, self.origin)
         self.source = self.text.text
-        self.functions = pool.load(
+        self.functions = load(
             "steps", lambda on_disk: self.source.replace("CACHE", str(on_disk))
         )
         self._bind(leaves)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..kernels.blas import WORTH_CUTTING
 from .elements import SHORT, constant
 from .loops import broadcast_strides
@@ -130,25 +132,40 @@ def is_row_major(value: Value) -> bool:
 
 
 def boxes(value: Value) -> str:
-    """The text of NAME(parts..., out): arrays side by side, or one put into a copy of another."""
+    """The text of NAME(parts..., y): arrays that are put side by side, or into zeros, or a copy."""
     parts: list[tuple[Value, int, tuple[int, ...]]] = []
-    out = contiguous(value.shape)
+    out, covered = contiguous(value.shape), 0
     if value.op == "concatenate":
         start = 0
         for a in value.args:
             parts.append((a, start * out[value.params["axis"]], out))
             start += a.shape[value.params["axis"]]
+        covered = value.size
+    elif value.op == "boxes":
+        for a, index in zip(value.args, value.params["indices"], strict=True):
+            parts.append((a, *_box(value.shape, index)))
+            covered += a.size
     else:
         x, values = value.args
-        dummy = strided(value.shape, out)
-        box = dummy[value.params["index"]]
-        start = box.__array_interface__["data"][0] - dummy.__array_interface__["data"][0]
-        parts = [(x, 0, out), (values, start if box.size else 0, box.strides)]
+        parts = [(x, 0, out), (values, *_box(value.shape, value.params["index"]))]
+        covered = value.size
     names = [f"x{i}" for i in range(len(parts))]
     lines = [f"def NAME({', '.join(names)}, y):  # {' x '.join(map(str, value.shape))}"]
+    if covered < value.size:
+        lines += [f"    for j in range({value.size}):", f"        y[j] = {constant(0, value.dtype)}"]
     for name, (a, start, strides) in zip(names, parts, strict=True):
         lines += _copy(name, a, start, strides)
     return "\n".join(lines) + "\n"
+
+
+def _box(shape: tuple[int, ...], index: Any) -> tuple[int, tuple[int, ...]]:
+    """Where a part of a row-major array begins, and its strides."""
+    dummy = strided(shape, contiguous(shape))
+    box = dummy[index]
+    if isinstance(box, np.generic):  # one element, of which NumPy makes a copy
+        box = dummy[(*index, ...) if isinstance(index, tuple) else (index, ...)]
+    start = box.__array_interface__["data"][0] - dummy.__array_interface__["data"][0]
+    return (start if box.size else 0), box.strides
 
 
 def _copy(name: str, a: Value, start: int, strides: tuple[int, ...]) -> list[str]:

@@ -37,7 +37,7 @@ _PLAIN = {
     "sqrt": "math.sqrt({0})", "exp": "exp({0})", "log": "log({0})", "log1p": "log1p({0})",
     "expm1": "expm1({0})", "tanh": "tanh({0})", "sigmoid": "sigmoid({0})", "erf": "erf({0})",
     "exp2": "math.pow({two}, {0})", "log2": "math.log2({0})", "log10": "math.log10({0})",
-    "erfc": "math.erfc({0})", "lgamma": "math.lgamma({0})",
+    "erfc": "{two} * normal_cdf(-{0} * {root})", "lgamma": "math.lgamma({0})",
     "sin": "math.sin({0})", "cos": "math.cos({0})", "tan": "math.tan({0})",
     "arcsin": "math.asin({0})", "arccos": "math.acos({0})", "arctan": "math.atan({0})",
     "sinh": "math.sinh({0})", "cosh": "math.cosh({0})", "arcsinh": "math.asinh({0})",
@@ -99,8 +99,8 @@ def expression(value: Value, operands: list[str]) -> str:
         return _power(value, texts, dtype)
     if value.op == "invert":
         return f"not {texts[0]}" if value.dtype == np.bool_ else f"~{texts[0]}"
-    one, zero, two = (constant(n, dtype) for n in (1, 0, 2))
-    return _PLAIN[value.op].format(*texts, one=one, zero=zero, two=two)
+    known = {"one": 1, "zero": 0, "two": 2, "root": math.sqrt(2)}
+    return _PLAIN[value.op].format(*texts, **{k: constant(n, dtype) for k, n in known.items()})
 
 
 def _computed_in(value: Value, kinds: list[Any]) -> Any:

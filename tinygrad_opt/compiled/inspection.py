@@ -64,6 +64,7 @@ _ALONE = {
     "scatter": "rows added to a table, by index",
     "concatenate": "arrays side by side",
     "put": "an array put into a part of another",
+    "boxes": "arrays put into zeros",
     "store": "memory of a tensor from outside",
     "update": "an optimizer's rule, over a flat vector",
     "call": "a call of an eager kernel between two parts",

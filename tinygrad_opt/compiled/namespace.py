@@ -283,7 +283,10 @@ class TraceNamespace(Namespace):
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         parts = index if isinstance(index, tuple) else (index,)
         if all(p is None or p is Ellipsis or isinstance(p, (int, slice)) for p in parts):
-            return self.put(self.zeros(shape, g.dtype), g, index)
+            data = np.zeros(shape, g.dtype)
+            data[index] = data_of(g)
+            g = self.broadcast_to(g, data[index].shape)
+            return Traced(current().emit("boxes", (g.value,), {"indices": [index]}, data))
         row = parts[0]
         if len(parts) == 1 and getattr(row, "dtype", np.dtype("O")).kind in "iu":
             index, g = _row_major(_traced(row)), _row_major(_traced(g))

@@ -35,7 +35,7 @@ from numba import njit, types
 from numpy import float32 as f4, float64 as f8
 from numpy import int8 as i1, int16 as i2, int32 as i4, int64 as i8, uint8 as u1
 
-from tinygrad_opt.kernels.functions import erf, exp, expm1, log, log1p, sigmoid, tanh
+from tinygrad_opt.kernels.functions import erf, exp, expm1, log, log1p, normal_cdf, sigmoid, tanh
 from tinygrad_opt.kernels.products import at, memory{products}
 
 p_f4, p_f8, p_i1, p_i2, p_i4, p_i8, p_u1 = map(types.CPointer, (
@@ -123,7 +123,7 @@ class Text:
         elif group.op in ("rows", "scatter"):
             write = calls.rows_of_table if group.op == "rows" else calls.scatter
             self._call(write(group), group.op, group, group.args)
-        elif group.op in ("concatenate", "put"):
+        elif group.op in ("concatenate", "put", "boxes"):
             self._call(calls.boxes(group), group.op, group, group.args)
         elif group.op == "store":
             self._call(calls.stored(group), "store", group, group.args[:1])
