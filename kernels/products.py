@@ -62,8 +62,12 @@ def ticks(typing):
 
     def generate(context, builder, signature, arguments):
         kind = context.get_value_type(types.int64)
-        return builder.call(builder.module.declare_intrinsic("llvm.readcyclecounter", (), 
-                            ir.FunctionType(kind, ())), ())
+        return builder.call(
+            builder.module.declare_intrinsic(
+                "llvm.readcyclecounter", (), ir.FunctionType(kind, ())
+            ),
+            (),
+        )
 
     return types.int64(), generate
 

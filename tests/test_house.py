@@ -41,7 +41,7 @@ FLOORS = [
     ["tensors", "func"],
     ["nn", "data", "serialization"],
     ["optim"],
-    ["training"],
+    ["training", "compiled"],
 ]
 
 

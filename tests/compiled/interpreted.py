@@ -77,7 +77,8 @@ def matrix(pointer, way, rows, columns, line):
     )
     steps = (line, 1) if way == "n" else (1, line)
     last = start + (rows - 1) * steps[0] + (columns - 1) * steps[1]
-    assert 0 <= start and last < len(vector)
+    assert start >= 0
+    assert last < len(vector)
     strides = tuple(s * vector.itemsize for s in steps)
     return np.lib.stride_tricks.as_strided(vector[start:], (rows, columns), strides)
 

@@ -17,6 +17,7 @@ REFUSED = {
     "matrix_exp",
 }  # fmt: skip
 
+
 class Constants:
     """The package, for rows that make tensors of constants: made once, and given again."""
 
@@ -64,7 +65,7 @@ def test_every_operation_compiles_or_says_so(row, monkeypatch):
     step = compile(lambda *xs: pulled_back(row, xs), strict=True)
     expected = [part.numpy().copy() for part in step(*tensors)]
     if row.name in REFUSED:
-        with pytest.raises(CompileError, match="^compile: "):
+        with pytest.raises(CompileError, match=r"^compile: "):
             step(*tensors)
         return
     for _ in range(2):
@@ -73,7 +74,7 @@ def test_every_operation_compiles_or_says_so(row, monkeypatch):
 
 def test_some_of_them_compiled():
     """The same for many in one step, which Numba compiles."""
-    rows = [row for row in OPS[::11] if row.name not in REFUSED]
+    rows = [row for row in OPS[::40] if row.name not in REFUSED]
     given = [inputs_of(row) for row in rows]
 
     @compile(strict=True)

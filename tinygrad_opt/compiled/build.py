@@ -1,4 +1,4 @@
-"""From a step to machine code: trace it, plan it, write it, load it; and what a call has to bind."""
+"""From a step to machine code: trace it, plan it, write it, load it, bind it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from numba import njit
 from ..core.node import Variable
 from ..core.tensor import wrap
 from ..core.versions import note_write
-from ..kernels.pool import load
 from ..kernels.compiler import cache
+from ..kernels.pool import load
+from .binding import CompiledPart, EagerCall, row_major
 from .elements import SHORT
 from .loops import Loop, Schedule
 from .memory import Place, Plan
@@ -48,9 +49,7 @@ class Variant:
         self.names = self.trace.names(leaves)
         self.text = Text(self.trace, self.schedule, self.plan, self.names, self.origin)
         self.source = self.text.text
-        self.functions = load(
-            "steps", lambda on_disk: self.source.replace("CACHE", str(on_disk))
-        )
+        self.functions = load("steps", lambda on_disk: self.source.replace("CACHE", str(on_disk)))
         self._bind(leaves)
         self._forget()
 
@@ -149,7 +148,8 @@ class Variant:
         trace = self.trace
         of_leaf = {id(array_in(t)): i for i, t in enumerate(leaves)}
         self.blocks = {
-            name: _aligned(size, np.dtype(_dtype_of(name))) for name, size in self.plan.sizes.items()
+            name: _aligned(size, np.dtype(_dtype_of(name)))
+            for name, size in self.plan.sizes.items()
         }
         self.places: dict[int, Any] = {}  # arrays of inputs, draws and eager results, by number
         self.from_leaf: list[tuple[int, int]] = []  # (number of the Value, of the leaf)
@@ -161,7 +161,7 @@ class Variant:
                     self.from_leaf.append((value.number, of_leaf[id(array)]))
                 elif value.params.get("copied"):
                     self.copied.append((value.number, array))
-                self.places[value.number] = _row_major(array)
+                self.places[value.number] = row_major(array)
         self.draws = []
         for value, fill in trace.draws:
             array = self.places[value.number] = np.empty(value.shape, value.dtype)
@@ -197,9 +197,9 @@ class Variant:
 
     def _bound(self, part: Part) -> Any:
         if part.call is not None:
-            return _EagerCall(self, part.call)
+            return EagerCall(self, part.call)
         number = sum(1 for p in self.text.parts[: self.text.parts.index(part)] if p.call is None)
-        return _Compiled(self, self.functions[number], part)
+        return CompiledPart(self, self.functions[number], part)
 
     def _view(self, value: Value | None) -> Any:
         """A function that returns where the elements of a value are, as an array; None for None."""
@@ -225,7 +225,7 @@ class Variant:
             return lambda: fixed
         if layout.is_whole(value.shape):
             return lambda: self.places[root.number].reshape(value.shape)
-        return lambda: within(_row_major(self.places[root.number]).reshape(-1))
+        return lambda: within(row_major(self.places[root.number]).reshape(-1))
 
     def _forget(self) -> None:
         """Let go of the arrays of the traced run."""
@@ -272,9 +272,9 @@ class Variant:
         places = self.places
         for number, i in self.from_leaf:
             array = leaves[i].array
-            places[number] = array if array.flags.c_contiguous else _row_major(array)
+            places[number] = array if array.flags.c_contiguous else row_major(array)
         for number, array in self.copied:
-            places[number] = _row_major(array)
+            places[number] = row_major(array)
         for effect in self.before:
             effect.call(None)
         if self.must_rewind:
@@ -306,7 +306,6 @@ class Variant:
         found = [wrap(x().copy()) if not isinstance(x, Variable) else x for x in self.outputs]
         return unflatten(self.shape_of_result, found)
 
-
     # Timing --------------------------------------------------------------------------------------
 
     def timed(self, leaves: list[Any], calls: int, clock: Any) -> list[tuple[float, str]]:
@@ -315,20 +314,21 @@ class Variant:
         functions = cache.compile_text("steps", text.text.replace("CACHE", "False"))
         instead = {key: array.copy() for key, array in text.written().items()}
         for number, i in self.from_leaf:
-            self.places[number] = _row_major(leaves[i].array)
+            self.places[number] = row_major(leaves[i].array)
         for fill, array in self.draws:
             state = [(g, g.numpy.bit_generator.state) for g in self.generators]
             fill(array)
             for generator, before in state:
                 generator.numpy.bit_generator.state = before
         steps = [int(u.flat.steps.item(0)) + 1 for u in self.updates]
-        runs, number = [], 0
+        runs: list[tuple[Any, Any, list[str]]] = []
+        number = 0
         for part in text.parts:
             if part.call is not None:
-                runs.append((_EagerCall(self, part.call), None, [f"{part.call.name}(...)"]))
+                runs.append((EagerCall(self, part.call), None, [f"{part.call.name}(...)"]))
                 continue
             ticks = np.zeros(len(part.lines) + 1, np.int64)
-            call = _Compiled(self, functions[number], part, instead, (ticks,))
+            call = CompiledPart(self, functions[number], part, instead, (ticks,))
             runs.append((call, ticks, [line.partition("\n")[0] for line in part.lines]))
             number += 1
         per_tick = _seconds_per_tick(clock)
@@ -348,97 +348,18 @@ class Variant:
         ]
 
 
-class _Compiled:
-    """A function of the file with its arrays.
-
-    instead: {id of an array: another to take in its place}, for those that are written.
-    """
-
-    def __init__(
-        self, variant: Variant, function: Any, part: Part, instead: Any = None, more: Any = ()
-    ) -> None:
-        self.function, self.more = function, more
-        self.places = variant.places
-        self.arrays: list[Any] = []
-        self.changing: list[tuple[int, int]] = []  # (place among the arguments, number of a Value)
-        changing = {n for n, _ in (*variant.from_leaf, *variant.copied)}
-        for key in part.arrays:
-            kind, which = key
-            if kind == "value":
-                if which in changing or which not in self.places:
-                    self.changing.append((len(self.arrays), which))
-                self.arrays.append(self.places.get(which))
-            elif kind == "block":
-                self.arrays.append(variant.blocks[which])
-            else:
-                array = variant.text.array_of(key)
-                self.arrays.append((instead or {}).get(id(array), array))
-        all_updates = variant.updates
-        self.updates = [
-            (all_updates[i], i)
-            for i, u in enumerate(variant.trace.updates)
-            if any(u is own for own in part.updates)
-        ]
-
-    def __call__(self, steps: list[int]) -> int:
-        arguments = self.arrays
-        if self.changing:
-            arguments = arguments.copy()
-            for i, number in self.changing:
-                arguments[i] = self.places[number]
-        if not self.updates:
-            return self.function(*arguments, *self.more)
-        coefficients: list[float] = []
-        for update, i in self.updates:
-            optimizer = update.optimizer
-            if optimizer.scalar_states:
-                before = {name: values[0] for name, values in update.flat.scalars.items()}
-                coefficients += optimizer.coefficients(update.group, steps[i], **before)
-            else:
-                coefficients += optimizer.coefficients(update.group, steps[i])
-        return self.function(*arguments, *coefficients, *self.more)
-
-
-class _EagerCall:
-    """A call of an eager kernel between two functions of the file."""
-
-    def __init__(self, variant: Variant, value: Value) -> None:
-        self.places = variant.places
-        self.function = value.params["function"]
-        self.arguments = [variant._view(a) for a in value.args]
-        self.numbers = {0: value.number} | {
-            v.params["index"]: v.number
-            for v in variant.trace.values
-            if v.op == "result" and v.args[0] is value
-        }
-        self.several = value.params["several"]
-
-    def __call__(self, steps: list[int]) -> int:
-        with np.errstate(all="ignore"):
-            found = self.function(*(a() for a in self.arguments))
-        results = found if self.several else (found,)
-        for i, number in self.numbers.items():
-            self.places[number] = _row_major(np.asarray(results[i]))
-        return 0
-
-
 def _seconds_per_tick(clock: Any) -> float:
     from ..kernels.products import ticks
 
     @njit
     def count() -> int:
-        return ticks()
+        return ticks()  # type: ignore[call-arg]
 
     count()
     begin, first = clock(), count()
     while clock() - begin < 0.02:
         pass
     return (clock() - begin) / max(count() - first, 1)
-
-
-def _row_major(array: Any) -> Any:
-    # ascontiguousarray alone makes a vector of what has no axes.
-    return np.ascontiguousarray(array).reshape(array.shape)
 
 
 class _Shape:

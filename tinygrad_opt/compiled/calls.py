@@ -19,7 +19,7 @@ Pointer = Callable[[Value, int], str]  # the text of a pointer to a root's memor
 
 
 def _way(strides: tuple[int, ...], rows: int, columns: int) -> tuple[str, int] | None:
-    """How a matrix lies: ("n", distance of rows) or ("t", distance of columns); None for neither."""
+    """How a matrix lies: ("n", distance of rows), ("t", distance of columns), or neither: None."""
     down, right = strides
     if (right == 1 or columns == 1) and (down >= columns or rows == 1) and down >= 0:
         return "n", max(down if rows > 1 else columns, columns, 1)
@@ -126,9 +126,7 @@ def _need_whole(value: Value, may_begin_later: bool = False) -> None:
 def is_row_major(value: Value) -> bool:
     """Whether its elements lie one after the other."""
     shape, strides = value.shape, value.layout.strides
-    return all(
-        n == 1 or s == c for n, s, c in zip(shape, strides, contiguous(shape), strict=True)
-    )
+    return all(n == 1 or s == c for n, s, c in zip(shape, strides, contiguous(shape), strict=True))
 
 
 def boxes(value: Value) -> str:
@@ -152,7 +150,8 @@ def boxes(value: Value) -> str:
     names = [f"x{i}" for i in range(len(parts))]
     lines = [f"def NAME({', '.join(names)}, y):  # {' x '.join(map(str, value.shape))}"]
     if covered < value.size:
-        lines += [f"    for j in range({value.size}):", f"        y[j] = {constant(0, value.dtype)}"]
+        zero = constant(0, value.dtype)
+        lines += [f"    for j in range({value.size}):", f"        y[j] = {zero}"]
     for name, (a, start, strides) in zip(names, parts, strict=True):
         lines += _copy(name, a, start, strides)
     return "\n".join(lines) + "\n"

@@ -57,8 +57,10 @@ COSTLY = {
     "lgamma", "sin", "cos", "exp2", "logaddexp",
 }  # fmt: skip
 
-_COMPARISONS = {"greater", "less", "greater_equal", "less_equal", "equal", "not_equal", "isnan",
-                "isinf", "isfinite", "logical_and", "logical_or", "logical_xor", "logical_not"}  # fmt: skip
+_COMPARISONS = {
+    "greater", "less", "greater_equal", "less_equal", "equal", "not_equal", "isnan", "isinf",
+    "isfinite", "logical_and", "logical_or", "logical_xor", "logical_not",
+}  # fmt: skip
 
 
 def is_elementwise(value: Value) -> bool:

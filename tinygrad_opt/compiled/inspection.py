@@ -73,7 +73,7 @@ _ALONE = {
 
 def _python(variant: Any) -> list[str]:
     found = [f"{g.name}: an eager kernel" for g in variant.schedule.groups if _is_call(g)]
-    found += [f"{value.name}: random numbers {list(value.shape)}" for value, _ in variant.trace.draws]
+    found += [f"{v.name}: random numbers {list(v.shape)}" for v, _ in variant.trace.draws]
     return found + [effect.text for effect in variant.trace.effects]
 
 

@@ -14,6 +14,7 @@ and (16, 64, 128) go together.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -39,9 +40,9 @@ def cuts_of(shape: tuple[int, ...], inner: int = 1) -> set[int]:
 def refined(cuts: set[int]) -> tuple[int, ...] | None:
     """The axes of a domain that is cut at these sizes; None if they do not divide one another."""
     sizes = sorted(cuts)
-    if any(larger % smaller for smaller, larger in zip(sizes, sizes[1:], strict=False)):
+    if any(larger % smaller for smaller, larger in itertools.pairwise(sizes)):
         return None
-    return tuple(b // a for a, b in reversed(list(zip(sizes, sizes[1:], strict=False))))
+    return tuple(b // a for a, b in reversed(list(itertools.pairwise(sizes))))
 
 
 def domain_of(value: Value) -> tuple[int, ...]:
@@ -224,7 +225,7 @@ class Schedule:
             self.last_use[value.root.number] = len(self.groups)
             self.outside.add(value.root.number)
 
-    # What is cheap is computed again where it is needed, instead of being kept in memory -----------
+    # What is cheap is computed again where it is needed, and not kept in memory ------------------
 
     def _compute_again(self) -> None:
         final = {v.root.number for v in self.results}

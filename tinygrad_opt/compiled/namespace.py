@@ -9,7 +9,6 @@ kernel between two parts of the compiled step, with arrays in and arrays out.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,88 +16,29 @@ import numpy as np
 from ..arrays.namespace import Namespace
 from ..arrays.xp import xp
 from .calls import is_blas, is_row_major
+from .eager import call, passage
 from .traced import Traced, copied, current, data_of, elementwise, reduced, view
 
-__all__ = ["FUNCTIONS", "SPACE", "call"]
+__all__ = ["FUNCTIONS", "SPACE"]
 
 _EAGER = xp(np.zeros(0))  # NumPy's namespace, with its kernels
 
 # NumPy's functions of elements that loops can compute: see the texts in `elements.py`.
-FUNCTIONS = frozenset(
-    "absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and bitwise_or "
-    "bitwise_xor ceil copysign cos cosh divide equal erf erfc exp exp2 expm1 fabs floor "
-    "floor_divide fmod greater greater_equal hypot invert isfinite isinf isnan less less_equal lgamma "
-    "log log10 log1p log2 logaddexp logical_and logical_not logical_or logical_xor maximum minimum "
-    "multiply negative not_equal positive power reciprocal remainder rint sigmoid sign sin sinh "
-    "sqrt square subtract tan tanh true_divide trunc".split()
-)
+FUNCTIONS = frozenset((
+    "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh",
+    "bitwise_and", "bitwise_or", "bitwise_xor", "ceil", "copysign", "cos", "cosh", "divide",
+    "equal", "erf", "erfc", "exp", "exp2", "expm1", "fabs", "floor", "floor_divide", "fmod",
+    "greater", "greater_equal", "hypot", "invert", "isfinite", "isinf", "isnan", "less",
+    "less_equal", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "multiply", "negative",
+    "not_equal", "positive", "power", "reciprocal", "remainder", "rint", "sigmoid", "sign",
+    "sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "true_divide", "trunc",
+))  # fmt: skip
 _SYNONYMS = {"abs": "absolute", "true_divide": "divide", "fabs": "absolute", "pow": "power",
              "amax": "amax", "float_power": "power"}  # fmt: skip
 
 # What the shape of the result depends on values for.
 _BY_VALUE = {"nonzero", "unique", "flatnonzero", "bincount", "histogram", "argwhere", "compress"}
-
-
-def call(name: str, function: Callable[..., Any], /, *args: Any, **settings: Any) -> Any:
-    """A call of an eager function on whole arrays: one Traced, or a tuple of several.
-
-    Arrays may stand anywhere among the arguments, in lists and tuples too.
-    """
-    given: list[Traced] = []
-    around = _Call(function, _marked(args, given), _marked(settings, given))
-    with np.errstate(all="ignore"):
-        found = around(*map(data_of, given))
-    several = isinstance(found, (tuple, list))
-    results = found if several else (found,)
-    params = {"function": around, "several": several}
-    values = tuple(x.value for x in given)
-    made = current().add("call", values, params, np.asarray(results[0]), name=name)
-    outputs: list[Any] = [Traced(made)]
-    for i, data in enumerate(results[1:], 1):
-        if data is not None:
-            data = Traced(current().add("result", (made,), {"index": i}, np.asarray(data),
-                                        name=name))  # fmt: skip
-        outputs.append(data)
-    if not several:
-        return outputs[0]
-    return found._make(outputs) if hasattr(found, "_make") else type(found)(outputs)
-
-
-class _Call:
-    """A function whose arrays are handed in separately."""
-
-    def __init__(self, function: Callable[..., Any], args: Any, settings: Any) -> None:
-        self._function, self._args, self._settings = function, args, settings
-
-    def __call__(self, *arrays: Any) -> Any:
-        args, settings = _filled(self._args, arrays), _filled(self._settings, arrays)
-        return self._function(*args, **settings)
-
-
-class _Place(int):
-    """The number of an array among those that are handed in."""
-
-
-def _marked(x: Any, given: list[Traced]) -> Any:
-    """x with a number in the place of each traced array, which is added to `given`."""
-    if isinstance(x, Traced):
-        given.append(x)
-        return _Place(len(given) - 1)
-    if type(x) in (list, tuple):
-        return type(x)(_marked(part, given) for part in x)
-    if isinstance(x, dict):
-        return {key: _marked(part, given) for key, part in x.items()}
-    return x
-
-
-def _filled(x: Any, arrays: Any) -> Any:
-    if type(x) is _Place:
-        return arrays[x]
-    if type(x) in (list, tuple):
-        return type(x)(_filled(part, arrays) for part in x)
-    if isinstance(x, dict):
-        return {key: _filled(part, arrays) for key, part in x.items()}
-    return x
 
 
 class _Library:
@@ -183,8 +123,14 @@ class TraceNamespace(Namespace):
         if isinstance(value, Traced):
             return self.broadcast_to(value, shape).astype(dtype or value.dtype)
         data = np.full(shape, value, dtype)
-        return Traced(current().emit("full", (data.item(0) if data.size else 0,),
-                                     {"shape": data.shape, "dtype": data.dtype.name}, data))
+        return Traced(
+            current().emit(
+                "full",
+                (data.item(0) if data.size else 0,),
+                {"shape": data.shape, "dtype": data.dtype.name},
+                data,
+            )
+        )
 
     def zeros(self, shape: Any, dtype: Any = float) -> Any:
         return self.full(shape, 0, dtype)
@@ -298,14 +244,11 @@ class TraceNamespace(Namespace):
     def rows(self, table: Any, index: Any) -> Any:
         """table[index], for integers, which are looked at before anything is written."""
         table, index = _traced(table), _traced(index)
-        low, high = index.min() if index.size else None, index.max() if index.size else None
-        if low is not None and (low.value.data < -len(table) or high.value.data >= len(table)):
-            return table.value.data[index.value.data]  # NumPy's own error
-        if low is not None:
-            current().assumed.append(((low >= 0).value, bool(low.value.data >= 0)))
-            current().assumed.append(((high < len(table)).value, True))
-        if low is not None and low.value.data < 0:
-            return call("rows", np.take, table, index, 0)
+        if index.size:
+            inside: Any = (index.min() >= 0) & (index.max() < len(table))
+            if not inside.value.data:
+                return call("rows", operator.getitem, table, index)
+            current().assumed.append((inside.value, True))
         table, index = map(_row_major, (table, index))
         data = table.value.data[index.value.data]
         return Traced(current().emit("rows", (table.value, index.value), {}, data))
@@ -341,7 +284,8 @@ class TraceNamespace(Namespace):
             return super().mean_cross_entropy_rows(z, index, ignore)
         loss, slope = self.cross_entropy_rows(z, index)
         share = 1 / len(z)
-        return self.sum(loss) * share, slope, share
+        total: Any = self.sum(loss)
+        return total * share, slope, share
 
     def take_along_axis(self, x: Any, index: Any, axis: int) -> Any:
         return call("take_along_axis", np.take_along_axis, x, index, axis)
@@ -367,13 +311,13 @@ class TraceNamespace(Namespace):
         return call("spread_maxima", _EAGER.spread_maxima, g, choice, at=at)
 
     def rnn_pair(self, *args: Any) -> Any:
-        return _passage("rnn_pair", args, 4)
+        return passage("rnn_pair", _EAGER.rnn_pair, args, 4)
 
     def gru_pair(self, *args: Any) -> Any:
-        return _passage("gru_pair", args, 5)
+        return passage("gru_pair", _EAGER.gru_pair, args, 5)
 
     def lstm_pair(self, *args: Any) -> Any:
-        return _passage("lstm_pair", args, 6)
+        return passage("lstm_pair", _EAGER.lstm_pair, args, 6)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(_EAGER)})
@@ -386,31 +330,12 @@ def _pooling(name: str) -> Any:
     return function
 
 
-for _name in ("columns", "uncolumns", "pick_maxima", "means", "spread_means", "window_argmax",
-              "pick", "spread", "accumulate", "logcumsumexp", "put_extremum", "put_product"):  # fmt: skip
+_CALLS = (
+    "columns", "uncolumns", "pick_maxima", "means", "spread_means", "window_argmax", "pick",
+    "spread", "accumulate", "logcumsumexp", "put_extremum", "put_product",
+)  # fmt: skip
+for _name in _CALLS:
     setattr(TraceNamespace, _name, _pooling(_name))
-
-
-def _passage(name: str, args: tuple[Any, ...], arrays: int) -> Any:
-    """A recurrent layer's way through time, as two calls: forwards, and back."""
-    way = _Passage(getattr(_EAGER, name), args[arrays:])
-    y = call(name, way, *args[:arrays])
-    return y, lambda g: call(f"{name}_back", way.back, g, y)
-
-
-class _Passage:
-    """A pair of eager functions, of which the second knows what the first has kept."""
-
-    def __init__(self, pair: Callable[..., Any], settings: tuple[Any, ...]) -> None:
-        self._pair, self._settings = pair, settings
-        self._back: Any = None
-
-    def __call__(self, z: Any, *rest: Any) -> Any:
-        y, self._back = self._pair(z.copy(), *rest, *self._settings)  # it may write to z
-        return y
-
-    def back(self, g: Any, y: Any) -> Any:
-        return self._back(g)
 
 
 def _is_traced(x: Any) -> bool:

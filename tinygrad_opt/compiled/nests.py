@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .elements import COSTLY, SHORT, constant, expression
 from .loops import REDUCTIONS, Loop, broadcast_strides, domain_of, refined
 from .memory import Plan
@@ -54,7 +56,8 @@ def split(shape: Any, strides: Any, domain: tuple[int, ...]) -> tuple[int, ...]:
     for n, stride in zip(shape, strides, strict=True):
         if n == 1:
             continue
-        part, size = [], 1
+        part: list[int] = []
+        size = 1
         while size < n:
             part.append(domain[len(found) + len(part)])
             size *= part[-1]
@@ -294,7 +297,8 @@ class _Nest:
                 lines.append(f"{self.names[number]} = {expression(value, operands)}")
                 if number in self.plan.places:
                     place = self._start(self.access[number, "out"].strides)
-                    lines.append(f"{self._out(value)}[{place}] = {_stored(value, self.names[number])}")
+                    stored = _stored(value, self.names[number])
+                    lines.append(f"{self._out(value)}[{place}] = {stored}")
             elif level == "sum" and self._is_of_row(value):
                 access = self.access[number, "out"]
                 total = self.names[number] if self._is_total(value) else (
@@ -372,8 +376,6 @@ def _start_of(value: Value, wide: bool = False) -> str:
         return constant(start, "float64" if wide and value.op == "sum" else dtype)
     if value.op == "sum":
         return constant(0, dtype)
-    import numpy as np
-
     if dtype.kind == "b":
         return "False" if value.op == "amax" else "True"
     limits = np.iinfo(dtype)

@@ -1,6 +1,6 @@
-"""`compile`: the first call of a step runs eagerly, the second is traced, the rest run compiled.
+"""`Compiled`: the first call of a step runs eagerly, the second is traced, the rest run compiled.
 
-`Compiled` keeps a `Variant` for each kind of arguments, and looks before each call whether all that
+It keeps a `Variant` for each kind of arguments, and looks before each call whether all that
 was taken from outside is as it was. Where it is not, that call runs eagerly, and the next compiles
 anew.
 """
@@ -19,14 +19,13 @@ from ..arrays.dtypes import get_default_dtype
 from ..core.backward import watch
 from ..core.record import mode
 from ..kernels import blas
-from ..nn.module import Module
 from . import inspection
 from .build import Variant
 from .trace import raised_at
 from .tree import flatten
 from .values import CompileError
 
-__all__ = ["CompileError", "Compiled", "compile"]
+__all__ = ["Compiled"]
 
 MOST = 8  # kinds of arguments that one step is compiled for
 
@@ -161,7 +160,7 @@ class Compiled:
         return inspection.asm(self._made_last())
 
     def explain(self) -> str:
-        """What was captured, which loops were put together, what memory is used, what stays Python."""
+        """What was captured, what shares a loop, what memory is used, what stays in Python."""
         return inspection.explain(self._made_last(), self.notes)
 
     def profile(self, *args: Any, calls: int = 100) -> str:
@@ -189,39 +188,3 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-def compile(model: Any = None, *, strict: bool = False, **settings: Any) -> Any:
-    """A training step as one generated function: forward, loss, backward, clipping, optimizer.
-
-        @compile
-        def step(x, y):
-            optimizer.zero_grad()
-            loss = loss_function(model(x), y)
-            loss.backward()
-            optimizer.step()
-            return loss
-
-    The first call runs as it stands, the second is traced and compiled, the others are one call of
-    the generated function (`step.source()` shows it). Python in the step runs while it is traced
-    and never again: what changes from call to call is an argument, as batches are, or memory of
-    tensors, as parameters are. Settings of optimizers are read in each call, schedulers step in each.
-    A returned tensor is a value without a graph.
-
-    model     the step, a function; a Module is returned as it is, since what there is to compile is
-              the step around it
-    strict    raise CompileError where the step, or a call of it, would run eagerly
-    settings  of `torch.compile` (mode, fullgraph, dynamic, backend, options, disable): accepted
-
-    Returns a `Compiled`. Raises TypeError for what cannot be called.
-    """
-    unknown = set(settings) - {"mode", "fullgraph", "dynamic", "backend", "options", "disable"}
-    if unknown:
-        raise TypeError(f"compile() got an unexpected keyword argument '{sorted(unknown)[0]}'")
-    if model is None:
-        return lambda model: compile(model, strict=strict, **settings)
-    if isinstance(model, Module) or settings.get("disable"):
-        return model
-    if not callable(model):
-        raise TypeError(f"compile: expected a function or a Module, got {type(model).__name__}")
-    return Compiled(model, strict)

@@ -149,7 +149,8 @@ class Text:
 
     def _call(self, text: str, op: str, value: Value, args: Any) -> None:
         """A function whose parameters are its arguments' memory, then its own."""
-        kinds = tuple(map(_pointer_kind, (*args, value.params["array"] if op == "store" else value)))
+        written = value.params["array"] if op == "store" else value
+        kinds = tuple(map(_pointer_kind, (*args, written)))
         name = self._function(text, kinds, op)
         pointers = [self._pointer(a.root, a.layout.offset) for a in args]
         target = self._target(value) if value.op == "store" else self._pointer(value, 0)
@@ -215,7 +216,7 @@ class Text:
         return self._value_names[key]
 
     def _pointer(self, root: Value, offset: int = 0) -> str:
-        """The text of a pointer into the memory of a value, `offset` elements from its beginning."""
+        """The text of a pointer into a value's memory, `offset` elements from its beginning."""
         if root.number in self.plan.places:
             place = self.plan.places[root.number]
             base = self._block(place)
@@ -233,7 +234,8 @@ class Text:
     def _outside(self, root: Value) -> str:
         """A pointer to memory from outside the plan: inputs, draws, what eager calls return."""
         array = root.params.get("array")
-        wanted = self.outside_names.get((id(array), 0)) or (root.op if array is None else "constant")
+        wanted = self.outside_names.get((id(array), 0))
+        wanted = wanted or (root.op if array is None else "constant")
         name = self._name(root.number, root.name if root.op in ("call", "result") else wanted)
         key = ("flat", id(array)) if id(array) in self._flats() else ("value", root.number)
         self._segment.pointers[name] = f"memory({self._array(key, name)})"

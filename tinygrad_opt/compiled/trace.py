@@ -223,7 +223,7 @@ def asked_by_user() -> bool:
 
 
 def users_line() -> str:
-    """`train.py:31 ` of the innermost frame that is not the package's own; empty if there is none."""
+    """`train.py:31 ` of the innermost frame that is not the package's own, or nothing."""
     frame: Any = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith((_PACKAGE, "<arg")):
         frame = frame.f_back

@@ -56,7 +56,7 @@ _NEUTRAL = {"add": 0, "subtract": 0, "multiply": 1, "divide": 1}
 
 
 def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
-    """A function of NumPy's on elements, recorded under its name; of constants, computed at once."""
+    """A function of NumPy's on elements, recorded by name; of constants, computed at once."""
     if not any(isinstance(x, Traced) for x in xs):
         return function(*xs)
     trace = current()
@@ -127,7 +127,7 @@ def copied(x: Traced) -> Traced:
     return Traced(current().emit("copy", (x.value,), {}, np.array(x.value.data, order="C")))
 
 
-def reduced(op: str, x: Traced, axis: Any, keepdims: bool, dtype: Any = None) -> Traced:
+def reduced(op: str, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Any:
     """The sum ("sum"), maximum ("amax") or minimum ("amin") over axes."""
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     axes = tuple(sorted(a % max(x.ndim, 1) for a in axes))
@@ -135,7 +135,7 @@ def reduced(op: str, x: Traced, axis: Any, keepdims: bool, dtype: Any = None) ->
         return x if dtype is None else x.astype(dtype)
     with np.errstate(all="ignore"):
         data = getattr(np, op)(x.value.data, axis=axes, keepdims=True)
-    if dtype is not None or op == "sum" and data.dtype != x.dtype:
+    if dtype is not None or (op == "sum" and data.dtype != x.dtype):
         x = x.astype(dtype or data.dtype)
         data = np.asarray(data, x.dtype)
     y = Traced(current().emit(op, (x.value,), {"axes": axes}, data))
@@ -256,24 +256,25 @@ class Traced:
 
     # Reductions -----------------------------------------------------------------------------------
 
-    def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False):
-        return reduced("sum", self, axis, keepdims, dtype)
+    def sum(self, axis: Any = None, dtype: Any = None, **settings: Any) -> Any:
+        return reduced("sum", self, axis, settings.get("keepdims", False), dtype)
 
-    def max(self, axis: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None):
-        return reduced("amax", self, axis, keepdims)
+    def max(self, axis: Any = None, **settings: Any) -> Any:
+        return reduced("amax", self, axis, settings.get("keepdims", False))
 
-    def min(self, axis: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None):
-        return reduced("amin", self, axis, keepdims)
+    def min(self, axis: Any = None, **settings: Any) -> Any:
+        return reduced("amin", self, axis, settings.get("keepdims", False))
 
-    def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False):
-        total = reduced("sum", self, axis, keepdims)
+    def mean(self, axis: Any = None, **settings: Any) -> Any:
+        total = reduced("sum", self, axis, settings.get("keepdims", False))
         return total * (total.size / max(self.size, 1))
 
-    def any(self, axis: Any = None, keepdims: bool = False) -> Traced:
+    def any(self, axis: Any = None, keepdims: bool = False) -> Any:
         return reduced("sum", self.astype(np.int64), axis, keepdims) > 0
 
-    def all(self, axis: Any = None, keepdims: bool = False) -> Traced:
-        return reduced("sum", (self == 0).astype(np.int64), axis, keepdims) == 0
+    def all(self, axis: Any = None, keepdims: bool = False) -> Any:
+        zero: Any = self == 0
+        return reduced("sum", zero.astype(np.int64), axis, keepdims) == 0
 
     def clip(self, low: Any = None, high: Any = None, out: Any = None) -> Traced:
         made = self._namespace.clip(self, low, high)
@@ -281,8 +282,15 @@ class Traced:
             out[...] = made
         return made
 
-    def dot(self, other: Any) -> Traced:
+    def dot(self, other: Any) -> Any:
         return self._namespace.matmul(self, other)
+
+    __matmul__ = dot
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return self._namespace.matmul(other, self)
+
+    __hash__ = object.__hash__
 
     # What a compiled step cannot do ---------------------------------------------------------------
 
@@ -352,7 +360,7 @@ _REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.logical_o
 
 
 def _add_operators() -> None:
-    ufuncs = {
+    ufuncs: dict[str, Any] = {
         "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide,
         "pow": np.power, "floordiv": np.floor_divide, "mod": np.remainder,
         "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
@@ -362,15 +370,15 @@ def _add_operators() -> None:
         setattr(Traced, f"__{name}__", _binary(ufunc))
         setattr(Traced, f"__r{name}__", _binary(ufunc, swapped=True))
         setattr(Traced, f"__i{name}__", _in_place(ufunc))
-    for name in ("gt", "lt", "ge", "le", "eq", "ne"):
-        ufunc = {"gt": np.greater, "lt": np.less, "ge": np.greater_equal, "le": np.less_equal,
-                 "eq": np.equal, "ne": np.not_equal}[name]  # fmt: skip
+    comparisons = {
+        "gt": np.greater, "lt": np.less, "ge": np.greater_equal, "le": np.less_equal,
+        "eq": np.equal, "ne": np.not_equal,
+    }  # fmt: skip
+    for name, ufunc in comparisons.items():
         setattr(Traced, f"__{name}__", _binary(ufunc))
-    for name, ufunc in {"neg": np.negative, "invert": np.invert, "abs": np.absolute}.items():
-        setattr(Traced, f"__{name}__", _unary(ufunc))
-    Traced.__matmul__ = lambda self, other: self._namespace.matmul(self, other)  # type: ignore[attr-defined]
-    Traced.__rmatmul__ = lambda self, other: self._namespace.matmul(other, self)  # type: ignore[attr-defined]
-    Traced.__hash__ = object.__hash__  # type: ignore[method-assign]
+    singles: dict[str, Any] = {"neg": np.negative, "invert": np.invert, "abs": np.absolute}
+    for name, function in singles.items():
+        setattr(Traced, f"__{name}__", _unary(function))
 
 
 def _unary(ufunc: Any) -> Any:

@@ -27,6 +27,7 @@ from ..optim.lr_scheduler.base import LRScheduler
 from ..optim.optimizer import Optimizer
 from ..tensors import creation
 from .namespace import SPACE
+from .stand_ins import Clipping, Stream
 from .trace import Effect, Trace, Update
 from .traced import Traced, active
 from .values import Layout
@@ -95,8 +96,8 @@ def _exchanged(trace: Trace) -> Iterator[None]:
         exchange(Module, "__call__", run.call_module)
         exchange(random, "stream", run.stream)
         exchange(dropout, "_constant", lambda values, like: values.astype(like.dtype))
-        exchange(clip_grad, "_norm_of", run.norm_of)
-        exchange(clip_grad, "_scale", run.scale)
+        exchange(clip_grad, "_norm_of", Clipping(trace).norm_of)
+        exchange(clip_grad, "_scale", Clipping(trace).scale)
         exchange(creation, "_from_python", run.refuse_data)
         exchange(dtypes, "held", run.refuse_data)
         for name in ("item", "numpy", "tolist", "__float__", "__int__", "__bool__", "__repr__"):
@@ -116,8 +117,10 @@ def _exchanged(trace: Trace) -> Iterator[None]:
 
 def _with_own(name: str, base: type) -> list[type]:
     """`base` and all classes below it that define a method of this name themselves."""
-    kinds = [base, *(k for child in base.__subclasses__() for k in _with_own(name, child))]
-    return [kind for kind in dict.fromkeys(kinds) if name in vars(kind)]
+    kinds: list[type] = [base]
+    for kind in kinds:
+        kinds += [k for k in kind.__subclasses__() if k not in kinds]
+    return [kind for kind in kinds if name in vars(kind)]
 
 
 class _Run:
@@ -139,18 +142,16 @@ class _Run:
 
     def read_grad(self, tensor: Any) -> Any:
         found = _grad_slot.__get__(tensor)
-        if threading.get_ident() == self.thread and id(tensor) not in self.grads:
-            if tensor.node is None and tensor._requires_grad:
-                self.trace.consulted.append((tensor, found))
-                self.grads[id(tensor)] = (tensor, found)
+        ours = threading.get_ident() == self.thread and id(tensor) not in self.grads
+        if ours and tensor.node is None and tensor._requires_grad:
+            self.trace.consulted.append((tensor, found))
+            self.grads[id(tensor)] = (tensor, found)
         return found
 
     def write_grad(self, tensor: Any, grad: Any) -> None:
         if threading.get_ident() == self.thread and id(tensor) not in self.grads:
-            try:
+            with contextlib.suppress(AttributeError):  # it is being made
                 self.grads[id(tensor)] = (tensor, _grad_slot.__get__(tensor))
-            except AttributeError:  # it is being made
-                pass
         _grad_slot.__set__(tensor, grad)
 
     # Tensors -------------------------------------------------------------------------------------
@@ -229,42 +230,7 @@ class _Run:
         chosen = generator or random.current()
         state = chosen.numpy.bit_generator.state
         self.trace.generators.setdefault(id(chosen), (chosen, state))  # put back in the end
-        return _Stream(self.trace, chosen, generator)
-
-    # Clipping ------------------------------------------------------------------------------------
-
-    def norm_of(self, arrays: list[Any], order: float) -> tuple[Any, Any]:
-        """The common norm of gradients: as a tensor of their type, and in float64."""
-        self.trace.path.append("clip")
-        try:
-            wide = [abs(Traced(a.value).astype(np.float64)) for a in arrays]
-            if order == np.inf:
-                parts = [w.max() for w in wide]
-                norm = parts[0]
-                for part in parts[1:]:
-                    norm = SPACE.maximum(norm, part)
-            elif order <= 0:
-                self.trace.refuse(f"clips by the norm of order {order}, which has no compiled form")
-            else:
-                total = None
-                for w in wide:
-                    part = (w * w if order == 2 else w if order == 1 else w**order).sum()
-                    total = part if total is None else total + part
-                norm = SPACE.full((), 0.0, np.float64) if total is None else total
-                norm = SPACE.sqrt(norm) if order == 2 else norm if order == 1 else norm ** (1 / order)
-        finally:
-            self.trace.path.pop()
-        kind = np.result_type(*{a.dtype for a in arrays}) if arrays else np.dtype(np.float32)
-        return wrap(norm.astype(kind)), norm
-
-    def scale(self, arrays: list[Any], max_norm: float, norm: Any) -> None:
-        if not isinstance(norm, Traced):
-            norm = SPACE.full((), norm, np.float64)
-        self.trace.path.append("clip")
-        factor = SPACE.minimum(max_norm / (norm + 1e-6), 1.0)  # NaN stays NaN
-        for array in arrays:
-            array *= factor.astype(array.dtype)
-        self.trace.path.pop()
+        return Stream(self.trace, chosen, generator)
 
     # Optimizers and schedulers -------------------------------------------------------------------
 
@@ -378,31 +344,3 @@ def _name_of(module: Any, path: list[str], run: _Run) -> str:
         parents.setdefault(id(child), name)
     name = parents.get(id(module), "")
     return f"{type(module).__name__.lower()}{name}" if name.isdigit() else name
-
-
-class _Stream:
-    """NumPy's generator, which promises numbers: each call of the step draws them anew."""
-
-    def __init__(self, trace: Trace, chosen: Any, given: Any) -> None:
-        self._trace, self._chosen, self._given = trace, chosen, given
-
-    def random(self, shape: Any = (), dtype: Any = np.float64) -> Traced:
-        return self._draw("random", shape, dtype)
-
-    def standard_normal(self, shape: Any = (), dtype: Any = np.float64) -> Traced:
-        return self._draw("standard_normal", shape, dtype)
-
-    def _draw(self, name: str, shape: Any, dtype: Any) -> Traced:
-        given = self._given
-        data = getattr(self._chosen.numpy, name)(shape, dtype)
-
-        def fill(array: Any) -> None:
-            source = (given or random.current()).numpy
-            getattr(source, name)(dtype=dtype, out=array)
-
-        value = self._trace.add("draw", (), {"dtype": np.dtype(dtype).name}, np.asarray(data))
-        self._trace.draws.append((value, fill))
-        return Traced(value)
-
-    def __getattr__(self, name: str) -> Any:
-        self._trace.refuse(f"draws random numbers ({name}), which has no compiled form")

@@ -23,7 +23,7 @@ class CompileError(RuntimeError):
 
 
 class Layout:
-    """Where the elements of a value lie: `offset` and `strides` (in elements) in those of `root`."""
+    """Where the elements of a value lie in the memory of `root`: offset and strides."""
 
     __slots__ = ("offset", "root", "strides")
 
@@ -103,5 +103,5 @@ def is_of_integers(value: Value) -> bool:
 
 
 def strided(shape: tuple[int, ...], strides: Strides) -> Any:
-    """A dummy array of single bytes with this layout: NumPy finds out what views of it look like."""
+    """A dummy array of bytes with this layout: NumPy finds out what views of it look like."""
     return np.lib.stride_tricks.as_strided(np.empty((), np.int8), shape, strides)

@@ -56,9 +56,8 @@ class Conversions:
         """As `to(float16)`."""
         return convert(self, dtype="float16")
 
-
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Accepted, as PyTorch's: a model runs as it is. `compile(step)` takes the training step."""
+        """Accepted, as PyTorch's; what is compiled here is a training step: `compile(step)`."""
 
 
 def convert(module: Any, *args: Any, recurse: bool = True, **kwargs: Any) -> Any:
