@@ -194,7 +194,7 @@ class TraceNamespace(Namespace):
 
     dot = matmul
 
-    def _product_of_vectors(self, a: Traced, b: Traced) -> Traced:
+    def _product_of_vectors(self, a: Any, b: Any) -> Traced:
         if a.ndim == 1:
             return self.matmul(a[None], b)[..., 0, :] if b.ndim > 1 else self.sum(a * b)
         if b.ndim == 1:

@@ -52,9 +52,6 @@ def data_of(x: Any) -> Any:
     return x.value.data if isinstance(x, Traced) else x
 
 
-_NEUTRAL = {"add": 0, "subtract": 0, "multiply": 1, "divide": 1}
-
-
 def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
     """A function of NumPy's on elements, recorded by name; of constants, computed at once."""
     if not any(isinstance(x, Traced) for x in xs):
@@ -355,6 +352,7 @@ def _is_plain(part: Any) -> bool:
     return isinstance(part, slice) or (isinstance(part, (int, np.integer)) and part is not True)
 
 
+_NEUTRAL = {"add": 0, "subtract": 0, "multiply": 1, "divide": 1}
 _REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.logical_or: "any",
                np.logical_and: "all"}  # fmt: skip
 

@@ -119,7 +119,8 @@ def _with_own(name: str, base: type) -> list[type]:
     """`base` and all classes below it that define a method of this name themselves."""
     kinds: list[type] = [base]
     for kind in kinds:
-        kinds += [k for k in kind.__subclasses__() if k not in kinds]
+        below: list[type] = kind.__subclasses__()
+        kinds += [k for k in below if k not in kinds]
     return [kind for kind in kinds if name in vars(kind)]
 
 
