@@ -143,7 +143,7 @@ def product_of_stacks(x, y, out):
     give_back_blas()
     return True
 """
-_FIGURES = {
+FIGURES = {
     "few": 4_000_000,  # multiply-adds below which two parts are enough
     "many": 100_000_000,  # and four
     "least": 16,  # rows or columns of a part: OpenBLAS's tiles
@@ -192,7 +192,7 @@ def _load(dtype: np.dtype[Any], kind: str) -> Any:
     if not is_available():
         return None
     letter = {"f": "s", "d": "d"}[dtype.char]
-    fields = {"dtype": dtype.name, "size": dtype.itemsize, "letter": letter, **_FIGURES}
+    fields = {"dtype": dtype.name, "size": dtype.itemsize, "letter": letter, **FIGURES}
     text = _COMMON + {"matrices": _MATRICES, "stacks": _STACKS}[kind]
     kernel = pool.load(f"product_of_{kind}", lambda on_disk: text.format(cache=on_disk, **fields))
     _kernels[dtype.char, kind] = kernel

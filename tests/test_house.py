@@ -41,7 +41,7 @@ FLOORS = [
     ["tensors", "func"],
     ["nn", "data", "serialization", "distributions"],
     ["optim"],
-    ["training"],
+    ["training", "compiled"],
 ]
 
 

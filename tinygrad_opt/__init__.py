@@ -72,6 +72,7 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )  # fmt: skip
+from .compiled import compile
 from .core.tensor import Size, Tensor
 from .functions import *
 from .functions import return_types

@@ -129,7 +129,7 @@ def draw_uniform(shape: Any, dtype: Any, generator: Generator | None = None) -> 
         bits = stream(generator).integers(0, 2**11, shape, np.uint16)
         return np.asarray(bits * np.float32(2**-11), dtype)
     drawn = np.float64 if dtype == np.float64 else np.float32
-    return np.asarray(stream(generator).random(shape, drawn), dtype)
+    return _of_type(stream(generator).random(shape, drawn), dtype)
 
 
 def _both(draw: Any, shape: Any, dtype: Any, generator: Generator | None) -> Any:
@@ -145,7 +145,12 @@ def draw_normal(shape: Any, dtype: Any, generator: Generator | None = None) -> A
     if np.dtype(dtype).kind == "c":
         return _both(draw_normal, shape, dtype, generator) * np.dtype(dtype).type(0.5**0.5)
     drawn = np.float64 if dtype == np.float64 else np.float32
-    return np.asarray(stream(generator).standard_normal(shape, drawn), dtype)
+    return _of_type(stream(generator).standard_normal(shape, drawn), dtype)
+
+
+def _of_type(drawn: Any, dtype: Any) -> Any:
+    # What a compiled step is traced with (`compiled/traced.py`) is no array of NumPy's.
+    return drawn.astype(dtype) if hasattr(drawn, "_namespace") else np.asarray(drawn, dtype)
 
 
 def check_float(name: str, dtype: Any) -> None:

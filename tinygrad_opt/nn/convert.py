@@ -56,6 +56,9 @@ class Conversions:
         """As `to(float16)`."""
         return convert(self, dtype="float16")
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Accepted, as PyTorch's; what is compiled here is a training step: `compile(step)`."""
+
 
 def convert(module: Any, *args: Any, recurse: bool = True, **kwargs: Any) -> Any:
     """Give parameters, gradients and buffers another device and float type; see Module.to."""

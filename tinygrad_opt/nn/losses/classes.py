@@ -201,8 +201,10 @@ def _finished(loss: Any, factors: Any, reduction: str, shape: tuple[int, ...]) -
     total = ops.sum(loss)
     if reduction == "sum":
         return total
-    weight = float(factors.sum())
-    return total * (1 / weight if weight else math.nan)
+    weight = factors.sum()
+    if isinstance(weight, np.generic):  # of NumPy's array, at hand
+        return total * (1 / float(weight) if weight else math.nan)
+    return total * xp(weight).where(weight == 0, math.nan, 1 / weight)
 
 
 @widened

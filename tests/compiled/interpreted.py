@@ -1,0 +1,115 @@
+"""Generated steps run as plain Python: the same text, with arrays in the place of pointers.
+
+To compile hundreds of steps takes minutes; to interpret them over a few elements each, seconds. And
+no index goes unchecked: a pointer is a part of an array here, which ends where the array does.
+"""
+
+import math
+import re
+import types as modules
+
+import numpy as np
+
+from tinygrad_opt.kernels import functions
+
+
+def load(function, render, compiler=""):
+    """What `pool.load` returns, interpreted."""
+    text = render(False)
+    text = re.sub(r"^from (numba|numpy|tinygrad_opt)[^\n]*$", "", text, flags=re.MULTILINE)
+    text = text.replace("import math\n", "").replace("import numpy as np\n", "")
+    space = {
+        "np": np, "math": MATH, "njit": njit, "types": Types(), "memory": memory, "at": at,
+        "f4": np.float32, "f8": np.float64, "i1": np.int8, "i2": np.int16, "i4": np.int32,
+        "i8": np.int64, "u1": np.uint8, **PRODUCTS,
+        **{name: quietly(getattr(functions, name)) for name in functions.__all__},
+    }  # fmt: skip
+    exec(compile(text, "<interpreted step>", "exec"), space)
+    return space[function]
+
+
+def njit(*_, **__):
+    return quietly
+
+
+def quietly(function):
+    return np.errstate(all="ignore")(function)
+
+
+class Types:
+    """Answers to any name of a type."""
+
+    def __getattr__(self, name):
+        return lambda *_, **__: None
+
+
+def memory(array):
+    return (array.view(np.uint8) if array.dtype == bool else array).reshape(-1)
+
+
+class Pointer:
+    """A vector and a place in it, from which elements are counted; none lies outside."""
+
+    def __init__(self, vector, start):
+        self.vector, self.start = vector, start
+
+    def _place(self, i):
+        place = self.start + i
+        assert 0 <= place < len(self.vector), (place, len(self.vector))
+        return place
+
+    def __getitem__(self, i):
+        return self.vector[self._place(i)]
+
+    def __setitem__(self, i, value):
+        self.vector[self._place(i)] = value
+
+
+def at(pointer, offset):
+    if isinstance(pointer, Pointer):
+        return Pointer(pointer.vector, pointer.start + offset)
+    return Pointer(pointer, offset)
+
+
+def matrix(pointer, way, rows, columns, line):
+    vector, start = (
+        (pointer.vector, pointer.start) if isinstance(pointer, Pointer) else (pointer, 0)
+    )
+    steps = (line, 1) if way == "n" else (1, line)
+    last = start + (rows - 1) * steps[0] + (columns - 1) * steps[1]
+    assert start >= 0
+    assert last < len(vector)
+    strides = tuple(s * vector.itemsize for s in steps)
+    return np.lib.stride_tricks.as_strided(vector[start:], (rows, columns), strides)
+
+
+def product(ways):
+    def run(m, n, k, x, x_line, y, y_line, out):
+        made = matrix(x, ways[0], m, k, x_line) @ matrix(y, ways[1], k, n, y_line)
+        matrix(out, "n", m, n, n)[...] = made
+
+    return run
+
+
+def products(ways):
+    def run(count, m, n, k, x, x_line, x_step, y, y_line, y_step, out):
+        for i in range(count):
+            product(ways)(m, n, k, at(x, i * x_step), x_line, at(y, i * y_step), y_line,
+                          at(out, i * m * n))  # fmt: skip
+
+    return run
+
+
+PRODUCTS = {
+    f"{name}_{ways}_{kind}": make(ways)
+    for name, make in (("product", product), ("large_product", product), ("products", products))
+    for ways in ("nn", "nt", "tn", "tt")
+    for kind in ("f4", "f8")
+}
+MATH = modules.SimpleNamespace(
+    sqrt=np.sqrt, sin=np.sin, cos=np.cos, tan=np.tan, asin=np.arcsin, acos=np.arccos,
+    atan=np.arctan, atan2=np.arctan2, sinh=np.sinh, cosh=np.cosh, asinh=np.arcsinh,
+    acosh=np.arccosh, atanh=np.arctanh, log2=np.log2, log10=np.log10, pow=np.power,
+    hypot=np.hypot, copysign=np.copysign, isinf=np.isinf, isfinite=np.isfinite,
+    lgamma=lambda x: math.lgamma(x),
+)  # fmt: skip

@@ -1,0 +1,86 @@
+"""Every operation of the table, in a compiled step: its value and its gradients are the eager ones.
+
+Their steps are interpreted (`interpreted.py`), and some of them compiled, together.
+"""
+
+import interpreted
+import numpy as np
+import pytest
+from ops_table import OPS
+
+import tinygrad_opt as tg
+from tinygrad_opt.compiled import CompileError, build, compile
+
+# Rows that have no compiled form, and say so: the shape or the way of the result hangs on values.
+REFUSED = {
+    "getitem: mask", "getitem: mask and list", "masked_select", "masked_scatter", "pinv: lstsq",
+    "matrix_exp",
+}  # fmt: skip
+
+
+class Constants:
+    """The package, for rows that make tensors of constants: made once, and given again."""
+
+    def __init__(self):
+        self.made, self.next = [], 0
+
+    def __getattr__(self, name):
+        return getattr(tg, name)
+
+    def tensor(self, *args, **settings):
+        if self.next == len(self.made):
+            self.made.append(tg.tensor(*args, **settings))
+        self.next += 1
+        return self.made[self.next - 1]
+
+
+CONSTANTS = {row.name: Constants() for row in OPS}
+
+
+def inputs_of(row):
+    return [tg.tensor(np.asarray(x, "float64"), requires_grad=True) for x in row.inputs()]
+
+
+def pulled_back(row, tensors):
+    """The value, and the gradients of a weighted sum of it."""
+    for x in tensors:
+        x.grad = None
+    CONSTANTS[row.name].next = 0
+    y = row.call(CONSTANTS[row.name], *tensors)
+    weight = tg.linspace(-1.0, 2.0, max(y.numel(), 1), dtype=y.dtype)[: y.numel()].reshape(y.shape)
+    (y * weight).sum().backward()
+    return [y.detach(), *(x.grad for x in tensors if x.grad is not None)]
+
+
+def same(row, expected, found):
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(b.numpy(), a, rtol=1e-11, atol=1e-12, err_msg=row.name)
+        assert b.numpy().dtype == a.dtype, row.name
+
+
+@pytest.mark.parametrize("row", OPS, ids=lambda row: row.name)
+def test_every_operation_compiles_or_says_so(row, monkeypatch):
+    monkeypatch.setattr(build, "load", interpreted.load)
+    tensors = inputs_of(row)
+    step = compile(lambda *xs: pulled_back(row, xs), strict=True)
+    expected = [part.numpy().copy() for part in step(*tensors)]
+    if row.name in REFUSED:
+        with pytest.raises(CompileError, match=r"^compile: "):
+            step(*tensors)
+        return
+    for _ in range(2):
+        same(row, expected, step(*tensors))
+
+
+def test_some_of_them_compiled():
+    """The same for many in one step, which Numba compiles."""
+    rows = [row for row in OPS[::40] if row.name not in REFUSED]
+    given = [inputs_of(row) for row in rows]
+
+    @compile(strict=True)
+    def step(given):
+        return [pulled_back(row, xs) for row, xs in zip(rows, given, strict=True)]
+
+    expected = [[part.numpy().copy() for part in found] for found in step(given)]
+    for row, wanted, found in zip(rows, expected, step(given), strict=True):
+        same(row, wanted, found)

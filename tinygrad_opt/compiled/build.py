@@ -1,0 +1,381 @@
+"""From a step to machine code: trace it, plan it, write it, load it, bind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ..core.node import Variable
+from ..core.tensor import wrap
+from ..core.versions import note_write
+from ..kernels.compiler import cache
+from ..kernels.pool import load
+from .binding import CompiledPart, EagerCall, row_major
+from .elements import SHORT
+from .loops import Loop, Schedule
+from .memory import Place, Plan
+from .nests import RowsOfSeveralAxes, text_of
+from .text import Part, Text
+from .trace import Update
+from .traced import Traced
+from .tracing import array_in, traced_run
+from .tree import flatten, unflatten
+from .values import CompileError, Value
+
+__all__ = ["Variant"]
+
+_NAMES = {short: name for name, short in SHORT.items()}
+
+
+class Variant:
+    """A step compiled for one kind of arguments.
+
+    Raises CompileError where the step cannot be compiled.
+    """
+
+    def __init__(self, step: Callable[..., Any], leaves: list[Any], args: Any, kwargs: Any) -> None:
+        """leaves: the tensors among the arguments."""
+        self.leaves = len(leaves)
+        self.trace, result = traced_run(step, args, kwargs, [array_in(t) for t in leaves])
+        self._refuse_what_cannot_be_done_again()
+        self._results(result)
+        self._grads()
+        self._writes()
+        self.schedule, self.plan = self._planned()
+        self.origin = f"{getattr(step, '__module__', '?')}.{getattr(step, '__qualname__', 'step')}"
+        self.names = self.trace.names(leaves)
+        self.text = Text(self.trace, self.schedule, self.plan, self.names, self.origin)
+        self.source = self.text.text
+        self.functions = load("steps", lambda on_disk: self.source.replace("CACHE", str(on_disk)))
+        self._bind(leaves)
+        self._forget()
+
+    def _refuse_what_cannot_be_done_again(self) -> None:
+        if self.trace.assumed and any(not e.after for e in self.trace.effects):
+            raise CompileError(
+                "compile: a scheduler steps before indices or classes are looked at, and could not "
+                "be set back if they are wrong; call scheduler.step() after optimizer.step()"
+            )
+
+    # What the step leaves behind ---------------------------------------------------------------
+
+    def _results(self, result: Any) -> None:
+        """The values that are returned, in their place in what was returned."""
+        tensors, self.shape_of_result = flatten(result)
+        self.returned: list[Any] = []  # a Value to copy, or a tensor that was there before
+        for tensor in tensors:
+            array = array_in(tensor)
+            if isinstance(array, Traced):
+                if tensor.node is not None and tensor.node.output:
+                    raise CompileError(
+                        "compile: the step returns a tensor that backward() has not been called "
+                        "on; a compiled step returns values without a graph. Call backward() "
+                        "inside the step, or return tensor.detach()"
+                    )
+                self.returned.append(array.final)
+            else:
+                self.returned.append(tensor)
+
+    def _grads(self) -> None:
+        """What `.grad` of each leaf is after the step: (leaf, None, a slot's tensor or a Value)."""
+        self.grads: list[tuple[Any, Any]] = []
+        for leaf, before, after in self.trace.left:
+            if after is before:
+                continue
+            if after is None:
+                self.grads.append((leaf, None))
+                continue
+            array = array_in(after)
+            if not isinstance(array, Traced):
+                raise CompileError("compile: the step sets .grad to a tensor of outside data")
+            value, slot = array.final, leaf._home
+            if slot is None:
+                self.grads.append((leaf, value))
+                continue
+            if not self.trace.home_of(value, slot.buffer, slot.start):
+                self._store(value, slot.view)
+            self.grads.append((leaf, slot.tensor))
+
+    def _writes(self) -> None:
+        """Values that go to arrays which were there before the step: the last of its groups."""
+        for array, handle in self.trace.written():
+            if not array.flags.writeable:
+                raise CompileError("compile: the step writes to a tensor that may not be written")
+            if not array.flags.c_contiguous:
+                raise CompileError("compile: the step writes to a tensor that is not contiguous")
+            self._store(handle.final, array)
+
+    def _store(self, value: Value, array: Any) -> None:
+        """Have a value written to an array from outside when all else is done."""
+        strides = tuple(s // array.itemsize for s in array.strides)
+        params = {"array": array, "strides": strides}
+        self.trace.stores.append(
+            self.trace.add("store", (value,), params, np.zeros(()), name="store")
+        )
+
+    def _planned(self) -> tuple[Schedule, Plan]:
+        trace = self.trace
+        results = [v for v in self.returned if isinstance(v, Value)]
+        results += [v for _, v in self.grads if isinstance(v, Value)]
+        results += [v for v, _ in trace.assumed]
+        results += [e.metric for e in trace.effects if e.metric is not None]
+        results += [*trace.updates, *trace.stores, *trace.homed]
+        no_rows: set[int] = set()
+        values = list(trace.values)
+        arguments = [(v, v.args) for v in values]
+        while True:
+            schedule = Schedule(trace, results, no_rows)
+            homes = {n: Place(str(id(b)), start) for n, (b, start) in trace.home.items()}
+            plan = Plan(schedule, homes)
+            try:
+                for group in schedule.groups:
+                    if isinstance(group, Loop) and group.values:
+                        text_of(group, plan)
+                return schedule, plan
+            except RowsOfSeveralAxes as error:
+                no_rows |= set(error.values)
+                trace.values[:] = values
+                for value, args in arguments:
+                    value.args = args
+
+    # Binding -------------------------------------------------------------------------------------
+
+    def _bind(self, leaves: list[Any]) -> None:
+        """Fix the arrays of every part; note which of them come with each call."""
+        trace = self.trace
+        of_leaf = {id(array_in(t)): i for i, t in enumerate(leaves)}
+        self.blocks = {
+            name: _aligned(size, np.dtype(_dtype_of(name)))
+            for name, size in self.plan.sizes.items()
+        }
+        self.places: dict[int, Any] = {}  # arrays of inputs, draws and eager results, by number
+        self.from_leaf: list[tuple[int, int]] = []  # (number of the Value, of the leaf)
+        self.copied: list[tuple[int, Any]] = []  # arrays from outside that do not lie in order
+        for value in trace.values:
+            if value.op == "input":
+                array = value.params["array"]
+                if id(array) in of_leaf:
+                    self.from_leaf.append((value.number, of_leaf[id(array)]))
+                elif value.params.get("copied"):
+                    self.copied.append((value.number, array))
+                self.places[value.number] = row_major(array)
+        self.draws = []
+        for value, fill in trace.draws:
+            array = self.places[value.number] = np.empty(value.shape, value.dtype)
+            self.draws.append((fill, array))
+        self.held = [
+            (t, a, t._requires_grad, t._hooks)
+            for t, a in trace.tensors.values()
+            if id(a) not in of_leaf and t.node is None
+        ]
+        self.modes = [(m, training, bool(m._hooks)) for m, training in trace.modules.values()]
+        self.entry = [(leaf, before) for leaf, before in trace.consulted]
+        self.updates: list[Update] = [u.params["update"] for u in trace.updates]
+        self.flats = [(u.optimizer, u.optimizer._flat, [
+            (group, [id(p) for p in group["params"]]) for group in u.optimizer.param_groups
+        ]) for u in self.updates]  # fmt: skip
+        self.states = [
+            (u.flat, {letter: u.flat.state(letter) for letter in u.rule.states})
+            for u in self.updates
+        ]
+        self.calls = [self._bound(part) for part in self.text.parts]
+        self.before = [e for e in trace.effects if not e.after]
+        self.after = [(e, self._view(e.metric)) for e in trace.effects if e.after]
+        self.outputs = [self._view(v) if isinstance(v, Value) else v for v in self.returned]
+        self.final_grads = [
+            (leaf, self._view(g) if isinstance(g, Value) else g) for leaf, g in self.grads
+        ]
+        self.must_rewind = bool(trace.assumed and self.draws)
+        self.generators = [g for g, _ in trace.generators.values()]
+        for u in self.updates:
+            u.optimizer._opt_called = True
+            for slot in u.flat.slots:
+                slot.tensor.array = slot.view
+
+    def _bound(self, part: Part) -> Any:
+        if part.call is not None:
+            return EagerCall(self, part.call)
+        number = sum(1 for p in self.text.parts[: self.text.parts.index(part)] if p.call is None)
+        return CompiledPart(self, self.functions[number], part)
+
+    def _view(self, value: Value | None) -> Any:
+        """A function that returns where the elements of a value are, as an array; None for None."""
+        if value is None:
+            return None
+        root, layout = value.root, value.layout
+        itemsize = value.dtype.itemsize
+        strides = tuple(s * itemsize for s in layout.strides)
+
+        def within(flat: Any) -> Any:
+            return np.lib.stride_tricks.as_strided(
+                flat[layout.offset :] if value.size else flat, value.shape, strides
+            )
+
+        place = self.plan.places.get(root.number)
+        if place is not None:
+            block = self.blocks.get(place.array)
+            if block is None:
+                block = next(b for b, _ in self.trace.home.values() if id(b) == int(place.array))
+            if value.dtype == bool:
+                block = block.view(bool)
+            fixed = within(block[place.offset : place.offset + root.size])
+            return lambda: fixed
+        if layout.is_whole(value.shape):
+            return lambda: self.places[root.number].reshape(value.shape)
+        return lambda: within(row_major(self.places[root.number]).reshape(-1))
+
+    def _forget(self) -> None:
+        """Let go of the arrays of the traced run."""
+        for value in self.trace.values:
+            if value.op not in ("input",):
+                value.data = _Shape(value.data)
+
+    # A call --------------------------------------------------------------------------------------
+
+    def fits(self) -> bool:
+        """Whether all that the step took from outside is as it was when it was traced."""
+        for tensor, array, needs_grad, hooks in self.held:
+            if tensor.array is not array or tensor._requires_grad is not needs_grad:
+                return False
+            if tensor._hooks is not hooks:
+                return False
+        for module, training, hooked in self.modes:
+            if module.training is not training or bool(module._hooks) is not hooked:
+                return False
+        for leaf, grad in self.entry:
+            if leaf._grad is not grad:
+                return False
+        for optimizer, flat, groups in self.flats:
+            if optimizer._flat is not flat or optimizer._edits.made or optimizer._hooks:
+                return False
+            if len(optimizer.param_groups) != len(groups):
+                return False
+            for (group, ids), now in zip(groups, optimizer.param_groups, strict=True):
+                if group is not now or [id(p) for p in now["params"]] != ids:
+                    return False
+        for flat, states in self.states:
+            if any(flat.states.get(letter) is not array for letter, array in states.items()):
+                return False
+        for update in self.updates:
+            group = update.group
+            if update.optimizer.rule_for(group) is not update.rule or not update.flat._alike():
+                return False
+            if group.get("cautious") or group.get("state_dtype"):
+                return False
+        return True
+
+    def __call__(self, leaves: list[Any]) -> Any:
+        """Run the step; NotImplemented where integers were not as assumed, and nothing was done."""
+        places = self.places
+        for number, i in self.from_leaf:
+            array = leaves[i].array
+            places[number] = array if array.flags.c_contiguous else row_major(array)
+        for number, array in self.copied:
+            places[number] = row_major(array)
+        for effect in self.before:
+            effect.call(None)
+        if self.must_rewind:
+            states = [g.numpy.bit_generator.state for g in self.generators]
+        for fill, array in self.draws:
+            fill(array)
+        steps = []
+        for update in self.updates:
+            steps.append(int(update.flat.steps.item(0)) + 1)
+        for call in self.calls:
+            if call(steps):
+                if self.must_rewind:
+                    for g, state in zip(self.generators, states, strict=True):
+                        g.numpy.bit_generator.state = state
+                return NotImplemented
+        for update, t in zip(self.updates, steps, strict=True):
+            flat = update.flat
+            if update.optimizer.scalar_states:
+                before = {name: values[0] for name, values in flat.scalars.items()}
+                after = update.optimizer.next_scalars(update.group, t, **before)
+                for name, value in after.items():
+                    flat.scalars[name].fill(value)
+            flat.steps.fill(t)
+            note_write(flat.values)
+        for leaf, grad in self.final_grads:
+            leaf._grad = wrap(grad().copy()) if callable(grad) else grad
+        for effect, metric in self.after:
+            effect.call(None if metric is None else float(metric()))
+        found = [wrap(x().copy()) if not isinstance(x, Variable) else x for x in self.outputs]
+        return unflatten(self.shape_of_result, found)
+
+    # Timing --------------------------------------------------------------------------------------
+
+    def timed(self, leaves: list[Any], calls: int, clock: Any) -> list[tuple[float, str]]:
+        """(least seconds, line) of each line, over copies of all that the step writes to."""
+        text = Text(self.trace, self.schedule, self.plan, self.names, self.origin, timed=True)
+        functions = cache.compile_text("steps", text.text.replace("CACHE", "False"))
+        instead = {key: array.copy() for key, array in text.written().items()}
+        for number, i in self.from_leaf:
+            self.places[number] = row_major(leaves[i].array)
+        for fill, array in self.draws:
+            state = [(g, g.numpy.bit_generator.state) for g in self.generators]
+            fill(array)
+            for generator, before in state:
+                generator.numpy.bit_generator.state = before
+        steps = [int(u.flat.steps.item(0)) + 1 for u in self.updates]
+        runs: list[tuple[Any, Any, list[str]]] = []
+        number = 0
+        for part in text.parts:
+            if part.call is not None:
+                runs.append((EagerCall(self, part.call), None, [f"{part.call.name}(...)"]))
+                continue
+            ticks = np.zeros(len(part.lines) + 1, np.int64)
+            call = CompiledPart(self, functions[number], part, instead, (ticks,))
+            runs.append((call, ticks, [line.partition("\n")[0] for line in part.lines]))
+            number += 1
+        per_tick = _seconds_per_tick(clock)
+        least: list[Any] = [[np.inf] * len(lines) for _, _, lines in runs]
+        for _ in range(calls):
+            for (call, ticks, _lines), best in zip(runs, least, strict=True):
+                begin = clock()
+                call(steps)
+                if ticks is None:
+                    best[:] = np.minimum(best, clock() - begin)
+                else:
+                    best[:] = np.minimum(best, np.diff(ticks) * per_tick)
+        return [
+            (float(seconds), line)
+            for (_, _, lines), best in zip(runs, least, strict=True)
+            for seconds, line in zip(best, lines, strict=True)
+        ]
+
+
+def _seconds_per_tick(clock: Any) -> float:
+    from ..kernels.products import ticks
+
+    @njit
+    def count() -> int:
+        return ticks()  # type: ignore[call-arg]
+
+    count()
+    begin, first = clock(), count()
+    while clock() - begin < 0.02:
+        pass
+    return (clock() - begin) / max(count() - first, 1)
+
+
+class _Shape:
+    """What is left of an array that nobody reads any more."""
+
+    def __init__(self, array: Any) -> None:
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+
+def _dtype_of(block: str) -> str:
+    name = _NAMES[block.partition("_")[2]]
+    return "uint8" if name == "bool" else name
+
+
+def _aligned(size: int, dtype: Any) -> Any:
+    """Zeros that begin at a multiple of 64 bytes."""
+    room = np.zeros(size * dtype.itemsize + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    return room[start : start + size * dtype.itemsize].view(dtype)

@@ -1,0 +1,93 @@
+"""Where every value lies: planned once, so that a compiled step allocates nothing.
+
+Gradients of parameters lie at home, in the flat gradient of their optimizer. All else shares one
+block of memory for each type, in which a place is given to the next when its value was read for the
+last time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .elements import SHORT
+from .loops import Loop, Schedule
+from .values import Value
+
+__all__ = ["Place", "Plan"]
+
+_LINE = 64  # bytes; places begin at multiples
+
+
+class Place(NamedTuple):
+    """Where a value lies: the name of an array, and the offset in it, in elements."""
+
+    array: str
+    offset: int
+
+
+class Plan:
+    """The place of each value that lies in memory, and how large the blocks are.
+
+    homes: of values whose place is given.
+    """
+
+    def __init__(self, schedule: Schedule, homes: dict[int, Place]) -> None:
+        self.places: dict[int, Place] = dict(homes)
+        self.sizes: dict[str, int] = {}  # of the blocks, in elements
+        self._free: dict[str, list[tuple[int, int]]] = {}
+        ends: dict[int, list[tuple[str, int, int]]] = {}
+        for i, group in enumerate(schedule.groups):
+            for value in schedule.members(i):
+                inside = isinstance(group, Loop) and group.level[value.number] != "sum"
+                if (inside and value.number not in schedule.outside) or value.op in _NO_MEMORY:
+                    continue
+                if value.number in self.places:
+                    continue
+                kind, size = SHORT[value.dtype.name], self._rounded(value)
+                offset = self._take(kind, size)
+                self.places[value.number] = Place(f"work_{kind}", offset)
+                last = schedule.last_use.get(value.number, i)
+                ends.setdefault(max(last, i), []).append((kind, offset, size))
+            for kind, offset, size in ends.pop(i, []):
+                self._free.setdefault(kind, []).append((offset, size))
+
+    def reserve(self, kind: str, size: int) -> None:
+        """Have room for the rows that a loop keeps for itself; loops share it."""
+        name = f"row_{kind}"
+        self.sizes[name] = max(self.sizes.get(name, 0), size)
+
+    def _rounded(self, value: Value) -> int:
+        per_line = _LINE // value.dtype.itemsize
+        return max(value.size + -value.size % per_line, per_line)
+
+    def _take(self, kind: str, size: int) -> int:
+        """The smallest hole that is large enough, or new memory at the end."""
+        holes = _merged(sorted(self._free.get(kind, [])))
+        end = self.sizes.get(f"work_{kind}", 0)
+        fitting = [hole for hole in holes if hole[1] >= size]
+        if fitting:
+            hole = min(fitting, key=lambda hole: hole[1])
+            holes.remove(hole)
+            if hole[1] > size:
+                holes.append((hole[0] + size, hole[1] - size))
+            self._free[kind] = holes
+            return hole[0]
+        start = end
+        if holes and sum(holes[-1]) == end:  # the last hole grows
+            start = holes.pop()[0]
+        self.sizes[f"work_{kind}"] = start + size
+        self._free[kind] = holes
+        return start
+
+
+_NO_MEMORY = {"update", "call", "result"}  # calls bring arrays of their own
+
+
+def _merged(holes: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, size in holes:
+        if merged and sum(merged[-1]) == start:
+            merged[-1] = (merged[-1][0], merged[-1][1] + size)
+        else:
+            merged.append((start, size))
+    return merged

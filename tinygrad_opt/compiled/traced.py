@@ -1,0 +1,404 @@
+"""`Traced`: stands for an array while a step is traced, and records what is asked of it.
+
+It answers to the array protocol, so that the pairs of operations and their formulas run on it as
+they stand. It carries the real array too: shapes, types and views come from NumPy itself. In-place
+operators move the handle on to a new value, and all who hold the handle see that, as with arrays.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .trace import Trace, asked_by_user, users_line
+from .values import CompileError, Layout, Value, is_of_integers, strided
+
+__all__ = ["Traced", "active", "data_of", "elementwise", "value_of"]
+
+
+class _Active:
+    """The trace that is being made; one at a time."""
+
+    trace: Trace | None = None
+
+
+active = _Active()
+
+
+def current() -> Trace:
+    """The trace that is being made; CompileError where a traced tensor outlived its trace."""
+    if active.trace is None:
+        raise CompileError(
+            "compile: a tensor that a compiled step made was kept by the step itself, in an "
+            "attribute or a list, and is used after it; return it from the step instead"
+        )
+    return active.trace
+
+
+def value_of(x: Any) -> Any:
+    """The Value of an array or Traced; Python numbers as they are."""
+    if isinstance(x, Traced):
+        return x.value
+    if isinstance(x, np.ndarray):
+        return x.item() if x.ndim == 0 else current().lift(x)
+    return x.item() if isinstance(x, np.generic) else x
+
+
+def data_of(x: Any) -> Any:
+    """The real array behind a Traced."""
+    return x.value.data if isinstance(x, Traced) else x
+
+
+def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
+    """A function of NumPy's on elements, recorded by name; of constants, computed at once."""
+    if not any(isinstance(x, Traced) for x in xs):
+        return function(*xs)
+    trace = current()
+    with np.errstate(all="ignore"):
+        data = np.asarray(function(*map(data_of, xs)))
+    args = tuple(map(value_of, xs))
+    for x, other in ((0, 1), (1, 0)) if name in ("add", "multiply") else ((0, 1),):
+        if name in _NEUTRAL and _is(args[other], _NEUTRAL[name]):
+            kept = args[x]
+            if isinstance(kept, Value) and (kept.shape, kept.dtype) == (data.shape, data.dtype):
+                return Traced(kept)
+    if name == "greater" and _is(args[1], 0):
+        # x > 0 is max(x, 0) > 0: where that was computed, it alone has to be kept
+        args = (trace.found("maximum", args[0], 0) or args[0], args[1])
+    if name == "add" and _are_boxes(args):
+        indices = [index for part in args for index in part.params["indices"]]
+        if data.dtype == args[0].dtype and not overlapping(data.shape, indices):
+            parts = (*args[0].args, *args[1].args)
+            return Traced(trace.emit("boxes", parts, {"indices": indices}, data))
+    return Traced(trace.emit(name, args, {}, data))
+
+
+def _are_boxes(args: tuple[Any, ...]) -> bool:
+    """Whether two values are zeros but for parts: then so is their sum, if these do not overlap."""
+    return all(isinstance(a, Value) and a.op == "boxes" for a in args) and (
+        args[0].shape == args[1].shape
+    )
+
+
+def overlapping(shape: tuple[int, ...], indices: list[Any]) -> bool:
+    """Whether two of these parts of an array have an element in common."""
+    seen = np.zeros(shape, np.int8)
+    for index in indices:
+        seen[index] += 1
+    return bool((seen > 1).any())
+
+
+def _is(x: Any, number: float) -> bool:
+    return not isinstance(x, Value) and type(x) in (int, float) and x == number
+
+
+def view(x: Traced, make: Callable[[Any], Any]) -> Traced:
+    """`make`, a function that NumPy answers with a view, of x; of a copy where it cannot."""
+    layout, value = x.value.layout, x.value
+    dummy = strided(value.shape, layout.strides)
+    try:
+        seen = make(dummy)
+    except ValueError:  # not without a copy
+        return view(copied(x), make)
+    start = dummy.__array_interface__["data"][0]
+    moved = seen.__array_interface__["data"][0] - start if seen.size else 0
+    found = Layout(layout.root, layout.offset + moved, seen.strides)
+    if found.is_whole(seen.shape) and seen.shape == found.root.shape:
+        return Traced(found.root, x)
+    made = current().emit("view", (found.root,), {}, _on_data(value.data, make), found)
+    return Traced(made, x)
+
+
+def _on_data(data: Any, make: Callable[[Any], Any]) -> Any:
+    try:
+        return make(data)
+    except ValueError:
+        return make(np.ascontiguousarray(data))
+
+
+def copied(x: Traced) -> Traced:
+    """A copy, row-major."""
+    return Traced(current().emit("copy", (x.value,), {}, np.array(x.value.data, order="C")))
+
+
+def reduced(op: str, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Any:
+    """The sum ("sum"), maximum ("amax") or minimum ("amin") over axes."""
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(sorted(a % max(x.ndim, 1) for a in axes))
+    if not x.ndim:
+        return x if dtype is None else x.astype(dtype)
+    with np.errstate(all="ignore"):
+        data = getattr(np, op)(x.value.data, axis=axes, keepdims=True)
+    if dtype is not None or (op == "sum" and data.dtype != x.dtype):
+        x = x.astype(dtype or data.dtype)
+        data = np.asarray(data, x.dtype)
+    y = Traced(current().emit(op, (x.value,), {"axes": axes}, data))
+    return y if keepdims else y.reshape([n for i, n in enumerate(x.shape) if i not in axes])
+
+
+class Traced:
+    """A handle to a Value; of a view, with the handle that it looks into.
+
+    A write to a view goes no further than its own handle. `x[i] += 1` then puts the view back into
+    x; whoever else asks for x after such a write is refused.
+    """
+
+    __slots__ = ("__weakref__", "_value", "parent", "stale")
+    _namespace: Any  # set in `namespace.py`
+    device = "cpu"
+
+    def __init__(self, value: Value, parent: Traced | None = None) -> None:
+        self._value, self.parent, self.stale = value, parent, False
+
+    @property
+    def value(self) -> Value:
+        """What it stands for now."""
+        current()
+        return self.final
+
+    @property
+    def final(self) -> Value:
+        """What it stands for, also after the trace."""
+        if self.stale:
+            raise CompileError(
+                f"compile: {users_line()}writes to a view of a tensor and then uses the tensor; "
+                "write to the tensor itself, x[index] = ..."
+            )
+        return self._value
+
+    def move(self, value: Value) -> None:
+        """Let it stand for another value: what an in-place operator does."""
+        self._value, self.stale = value, False
+        parent = self.parent
+        while parent is not None:
+            parent.stale = True
+            parent = parent.parent
+
+    # What it is -----------------------------------------------------------------------------------
+
+    shape = property(lambda self: self.value.shape)
+    dtype = property(lambda self: self.value.dtype)
+    ndim = property(lambda self: len(self.value.shape))
+    size = property(lambda self: self.value.size)
+    itemsize = property(lambda self: self.value.dtype.itemsize)
+    nbytes = property(lambda self: self.value.size * self.value.dtype.itemsize)
+    strides = property(lambda self: self.value.data.strides)
+    flags = property(lambda self: self.value.data.flags)
+    base = None
+    T = property(lambda self: self.transpose())
+
+    def __len__(self) -> int:
+        return self.value.shape[0]
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    # Views and copies -----------------------------------------------------------------------------
+
+    def reshape(self, *shape: Any, **_: Any) -> Traced:
+        if len(shape) == 1 and not isinstance(shape[0], int):
+            shape = tuple(shape[0])
+        whole = np.empty(self.value.shape, np.int8).reshape(shape).shape
+        return view(self, lambda a: np.reshape(a, whole, copy=False))
+
+    def ravel(self) -> Traced:
+        return self.reshape(-1)
+
+    flatten = ravel
+
+    def transpose(self, *axes: Any) -> Traced:
+        return view(self, lambda a: a.transpose(*axes))
+
+    def swapaxes(self, a: int, b: int) -> Traced:
+        return view(self, lambda x: x.swapaxes(a, b))
+
+    def squeeze(self, axis: Any = None) -> Traced:
+        return view(self, lambda a: a.squeeze(axis))
+
+    def copy(self, order: str = "C") -> Traced:
+        return copied(self)
+
+    __copy__ = copy
+
+    def astype(self, dtype: Any, copy: bool = True) -> Traced:
+        if np.dtype(dtype) == self.dtype:
+            return Traced(self.value)
+        with np.errstate(all="ignore"):
+            data = self.value.data.astype(dtype)
+        return Traced(current().emit("astype", (self.value,), {"dtype": data.dtype.name}, data))
+
+    def view(self, *_: Any) -> Any:
+        current().refuse("looks at the bits of a tensor, which has no compiled form")
+
+    def __getitem__(self, index: Any) -> Traced:
+        parts = index if isinstance(index, tuple) else (index,)
+        if all(p is None or p is Ellipsis or _is_plain(p) for p in parts):
+            return view(self, lambda a: a[(*parts, ...) if Ellipsis not in parts else parts])
+        return self._namespace.take(self, parts)
+
+    def __setitem__(self, index: Any, new: Any) -> None:
+        parts = index if isinstance(index, tuple) else (index,)
+        if not isinstance(new, Traced):
+            new = self._namespace.full((), new, self.dtype)
+        whole = all(p is Ellipsis or (isinstance(p, slice) and p == slice(None)) for p in parts)
+        self.stale = False
+        self.move(
+            self._namespace.broadcast_to(new, self.shape).astype(self.dtype).value
+            if whole
+            else self._namespace.put(self, new, index).value
+        )
+
+    # Reductions -----------------------------------------------------------------------------------
+
+    def sum(self, axis: Any = None, dtype: Any = None, **settings: Any) -> Any:
+        return reduced("sum", self, axis, settings.get("keepdims", False), dtype)
+
+    def max(self, axis: Any = None, **settings: Any) -> Any:
+        return reduced("amax", self, axis, settings.get("keepdims", False))
+
+    def min(self, axis: Any = None, **settings: Any) -> Any:
+        return reduced("amin", self, axis, settings.get("keepdims", False))
+
+    def mean(self, axis: Any = None, **settings: Any) -> Any:
+        total = reduced("sum", self, axis, settings.get("keepdims", False))
+        return total * (total.size / max(self.size, 1))
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return reduced("sum", self.astype(np.int64), axis, keepdims) > 0
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Any:
+        zero: Any = self == 0
+        return reduced("sum", zero.astype(np.int64), axis, keepdims) == 0
+
+    def clip(self, low: Any = None, high: Any = None, out: Any = None) -> Traced:
+        made = self._namespace.clip(self, low, high)
+        if out is not None:
+            out[...] = made
+        return made
+
+    def dot(self, other: Any) -> Any:
+        return self._namespace.matmul(self, other)
+
+    __matmul__ = dot
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return self._namespace.matmul(other, self)
+
+    __hash__ = object.__hash__
+
+    # What a compiled step cannot do ---------------------------------------------------------------
+
+    def item(self, *_: Any) -> Any:
+        current().refuse(
+            "reads a value (.item(), float(), .numpy(), print, if, while), and what follows in "
+            "Python would depend on it. A compiled step runs no Python in between: return the "
+            "tensor and look at it after the call, or use where()"
+        )
+
+    __float__ = __int__ = __index__ = __complex__ = tolist = item
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        self.item()
+
+    def __repr__(self) -> str:
+        return str(self.item()) if active.trace is not None else f"<{self.value}>"
+
+    __format__ = lambda self, _: repr(self)  # noqa: E731
+
+    def __bool__(self) -> bool:
+        integers = is_of_integers(self.value)
+        # A check of the package's own, such as whether probabilities lie in [0, 1], is looked at in
+        # each call as well, as long as nothing has been written that could not be done again.
+        if self.size == 1 and (integers or not (current().updates or asked_by_user())):
+            found = bool(self.value.data)
+            current().assumed.append((self.value, found))
+            return found
+        current().refuse(
+            "asks whether a tensor is true (if, while, and, or, assert), and what follows in "
+            "Python would depend on it. A compiled step runs no Python in between: use where()"
+        )
+
+    # NumPy's functions on it ----------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        if method == "reduce" and ufunc in _REDUCTIONS:
+            return getattr(self, _REDUCTIONS[ufunc])(
+                settings.get("axis", 0), keepdims=settings.get("keepdims", False)
+            )
+        if method != "__call__" or settings.get("where", True) is not True:
+            current().refuse(f"calls numpy.{ufunc.__name__}.{method}, which has no compiled form")
+        made = getattr(self._namespace, ufunc.__name__)(*inputs)
+        dtype, out = settings.get("dtype"), settings.get("out")
+        if dtype is not None:
+            made = made.astype(dtype)
+        if out is None:
+            return made
+        out[0][...] = made
+        return out[0]
+
+    def __array_function__(self, function: Any, types: Any, args: Any, settings: Any) -> Any:
+        return self._namespace.numpys(function, args, settings)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"'Traced' object has no attribute {name!r}")
+        return functools.partial(getattr(self._namespace, name), self)
+
+
+def _is_plain(part: Any) -> bool:
+    return isinstance(part, slice) or (isinstance(part, (int, np.integer)) and part is not True)
+
+
+_NEUTRAL = {"add": 0, "subtract": 0, "multiply": 1, "divide": 1}
+_REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.logical_or: "any",
+               np.logical_and: "all"}  # fmt: skip
+
+
+def _add_operators() -> None:
+    ufuncs: dict[str, Any] = {
+        "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide,
+        "pow": np.power, "floordiv": np.floor_divide, "mod": np.remainder,
+        "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
+        "lshift": np.left_shift, "rshift": np.right_shift,
+    }  # fmt: skip
+    for name, ufunc in ufuncs.items():
+        setattr(Traced, f"__{name}__", _binary(ufunc))
+        setattr(Traced, f"__r{name}__", _binary(ufunc, swapped=True))
+        setattr(Traced, f"__i{name}__", _in_place(ufunc))
+    comparisons = {
+        "gt": np.greater, "lt": np.less, "ge": np.greater_equal, "le": np.less_equal,
+        "eq": np.equal, "ne": np.not_equal,
+    }  # fmt: skip
+    for name, ufunc in comparisons.items():
+        setattr(Traced, f"__{name}__", _binary(ufunc))
+    singles: dict[str, Any] = {"neg": np.negative, "invert": np.invert, "abs": np.absolute}
+    for name, function in singles.items():
+        setattr(Traced, f"__{name}__", _unary(function))
+
+
+def _unary(ufunc: Any) -> Any:
+    return lambda self: elementwise(ufunc.__name__, ufunc, self)
+
+
+def _binary(ufunc: Any, swapped: bool = False) -> Any:
+    def operator(self: Any, other: Any) -> Any:
+        if not (isinstance(other, (Traced, np.ndarray, np.generic, int, float))):
+            return NotImplemented
+        return elementwise(ufunc.__name__, ufunc, *((other, self) if swapped else (self, other)))
+
+    return operator
+
+
+def _in_place(ufunc: Any) -> Any:
+    def operator(self: Any, other: Any) -> Any:
+        made = elementwise(ufunc.__name__, ufunc, self, other)
+        self[...] = made
+        return self
+
+    return operator
+
+
+_add_operators()

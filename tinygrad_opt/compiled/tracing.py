@@ -1,0 +1,347 @@
+"""Running a step under trace: all that is exchanged meanwhile, and put back afterwards.
+
+While a trace is made, a tensor's `array` is a `Traced`; leaves gather traced gradients, optimizers
+and schedulers note that they would have stepped, and random numbers are promised instead of drawn.
+Other threads go on as before. Nothing outside is changed: what the step would have written is in
+the trace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..arrays import dtypes, random
+from ..core import backward
+from ..core.node import Variable
+from ..core.tensor import Tensor, wrap
+from ..core.versions import clock
+from ..nn import dropout
+from ..nn.module import Module
+from ..nn.utils import clip_grad
+from ..optim.lr_scheduler.base import LRScheduler
+from ..optim.optimizer import Optimizer
+from ..tensors import creation
+from .namespace import SPACE
+from .stand_ins import Clipping, Stream
+from .trace import Effect, Trace, Update
+from .traced import Traced, active
+from .values import Layout
+
+__all__ = ["traced_run"]
+
+_slot, _grad_slot = Variable.__dict__["array"], Variable.__dict__["_grad"]
+_one_at_a_time = threading.RLock()
+
+
+def array_in(tensor: Any) -> Any:
+    """What a tensor's slot holds, past the trace."""
+    return _slot.__get__(tensor)
+
+
+def traced_run(
+    step: Callable[..., Any], args: Any, kwargs: Any, arguments: list[Any]
+) -> tuple[Trace, Any]:
+    """The trace of a step, and what it returned, made of traced tensors.
+
+    arguments: the arrays among the arguments, which are others in each call.
+    """
+    trace = Trace()
+    for array in arguments:
+        trace.argument(array)
+    with _one_at_a_time, _exchanged(trace):
+        result = step(*args, **kwargs)
+    return trace, result
+
+
+@contextlib.contextmanager
+def _exchanged(trace: Trace) -> Iterator[None]:
+    """Let this thread's tensors be traced; put everything back in the end."""
+    thread, run = threading.get_ident(), _Run(trace)
+    before = []
+    written = clock.last_write
+
+    def exchange(owner: Any, name: str, replacement: Any) -> None:
+        original = vars(owner)[name]
+        before.append((owner, name, original))
+        if isinstance(replacement, property):
+            setattr(owner, name, replacement)
+            return
+
+        def chosen(*args: Any, **kwargs: Any) -> Any:
+            ours = threading.get_ident() == thread
+            return (replacement if ours else original)(*args, **kwargs)
+
+        setattr(owner, name, chosen)
+
+    def read(tensor: Any) -> Any:
+        array = _slot.__get__(tensor)
+        if type(array) is np.ndarray and threading.get_ident() == thread:
+            return run.handle(tensor, array)
+        return array
+
+    def write(tensor: Any, array: Any) -> None:
+        if threading.get_ident() != thread or not run.is_in_place(tensor, array):
+            _slot.__set__(tensor, array)
+
+    active.trace = trace
+    try:
+        exchange(Variable, "array", property(read, write))
+        exchange(Variable, "_grad", property(run.read_grad, run.write_grad))
+        exchange(backward, "accumulate", run.accumulate)
+        exchange(Module, "__call__", run.call_module)
+        exchange(random, "stream", run.stream)
+        exchange(dropout, "_constant", lambda values, like: values.astype(like.dtype))
+        exchange(clip_grad, "_norm_of", Clipping(trace).norm_of)
+        exchange(clip_grad, "_scale", Clipping(trace).scale)
+        exchange(creation, "_from_python", run.refuse_data)
+        exchange(dtypes, "held", run.refuse_data)
+        for name in ("item", "numpy", "tolist", "__float__", "__int__", "__bool__", "__repr__"):
+            exchange(Tensor, name, run.reading(vars(Tensor)[name]))
+        for kind in _with_own("step", Optimizer):
+            exchange(kind, "step", run.step_of(vars(kind)["step"]))
+        for kind in _with_own("step", LRScheduler):
+            exchange(kind, "step", run.schedule)
+        yield
+    finally:
+        for owner, name, original in reversed(before):
+            setattr(owner, name, original)
+        active.trace = None
+        clock.last_write = written
+        run.put_back()
+
+
+def _with_own(name: str, base: type) -> list[type]:
+    """`base` and all classes below it that define a method of this name themselves."""
+    kinds: list[type] = [base]
+    for kind in kinds:
+        below: list[type] = kind.__subclasses__()
+        kinds += [k for k in below if k not in kinds]
+    return [kind for kind in kinds if name in vars(kind)]
+
+
+class _Run:
+    """What stands in the place of what was exchanged."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.thread = threading.get_ident()
+        self.handles = trace.handles
+        self.grads: dict[int, tuple[Any, Any]] = {}  # leaves that got another .grad, and the first
+        self.original_call = Module.__call__
+
+    def put_back(self) -> None:
+        for generator, state in self.trace.generators.values():
+            generator.numpy.bit_generator.state = state
+        for leaf, before in self.grads.values():
+            self.trace.left.append((leaf, before, leaf._grad))
+            leaf._grad = before
+
+    def read_grad(self, tensor: Any) -> Any:
+        found = _grad_slot.__get__(tensor)
+        ours = threading.get_ident() == self.thread and id(tensor) not in self.grads
+        if ours and tensor.node is None and tensor._requires_grad:
+            self.trace.consulted.append((tensor, found))
+            self.grads[id(tensor)] = (tensor, found)
+        return found
+
+    def write_grad(self, tensor: Any, grad: Any) -> None:
+        if threading.get_ident() == self.thread and id(tensor) not in self.grads:
+            with contextlib.suppress(AttributeError):  # it is being made
+                self.grads[id(tensor)] = (tensor, _grad_slot.__get__(tensor))
+        _grad_slot.__set__(tensor, grad)
+
+    # Tensors -------------------------------------------------------------------------------------
+
+    def handle(self, tensor: Any, array: Any) -> Traced:
+        """The handle of an array from outside: one for all who hold it."""
+        self.trace.tensors.setdefault(id(tensor), (tensor, array))
+        known = self.handles.get(id(array))
+        if known is None:
+            known = self.handles[id(array)] = Traced(self.trace.lift(array))
+        return known
+
+    def is_in_place(self, tensor: Any, array: Any) -> bool:
+        """Whether a tensor from outside is given what it has, as by `t.array += 1`.
+
+        Other memory it may not be given.
+        """
+        try:
+            held = _slot.__get__(tensor)
+        except AttributeError:
+            return False  # it is being made
+        if type(held) is not np.ndarray:
+            return False
+        if self.handles.get(id(held)) is not array:
+            self.trace.refuse(
+                "gives a tensor that was there before the step other memory (.data = ...), which "
+                "a compiled step cannot; write into it: t.copy_(...)"
+            )
+        return True
+
+    def reading(self, original: Any) -> Callable[..., Any]:
+        """A method that reads a tensor's elements."""
+
+        def read(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+            array = tensor.array
+            return array.item() if isinstance(array, Traced) else original(tensor, *args, **kwargs)
+
+        return read
+
+    def refuse_data(self, *_: Any, **__: Any) -> Any:
+        self.trace.refuse(
+            "makes a tensor of data inside the step; the compiled step would see this data for "
+            "ever. Pass it as an argument of the step"
+        )
+
+    # Gradients -----------------------------------------------------------------------------------
+
+    def accumulate(self, leaf: Any, g: Any) -> None:
+        """What backward does with a leaf's gradient, on traced ones."""
+        if isinstance(g, Variable):
+            self.trace.refuse("calls backward(create_graph=True), which has no compiled form")
+        if not isinstance(g, Traced):
+            if not hasattr(g, "__array__") or not hasattr(g, "dtype"):
+                self.trace.refuse("makes a sparse gradient, which has no compiled form")
+            g = SPACE.full((), g, g.dtype) if not g.ndim else Traced(self.trace.lift(np.asarray(g)))
+        held = leaf._grad
+        if held is None:
+            leaf._grad = wrap(Traced(g.value))
+        else:
+            handle = held.array
+            handle += g
+
+    # Modules, random numbers ---------------------------------------------------------------------
+
+    def call_module(self, module: Any, *args: Any, **kwargs: Any) -> Any:
+        self.trace.modules.setdefault(id(module), (module, module.training))
+        path = self.trace.path
+        name = _name_of(module, path, self)
+        path.append(name) if name else None
+        try:
+            return self.original_call(module, *args, **kwargs)
+        finally:
+            path.pop() if name else None
+
+    def stream(self, generator: Any = None) -> Any:
+        chosen = generator or random.current()
+        state = chosen.numpy.bit_generator.state
+        self.trace.generators.setdefault(id(chosen), (chosen, state))  # put back in the end
+        return Stream(self.trace, chosen, generator)
+
+    # Optimizers and schedulers -------------------------------------------------------------------
+
+    def step_of(self, original: Any) -> Callable[..., Any]:
+        def step(optimizer: Any, closure: Any = None) -> None:
+            if closure is not None:
+                self.trace.refuse(
+                    "calls optimizer.step(closure), which evaluates the model several times; call "
+                    "backward() and step() without a closure"
+                )
+            optimizer._opt_called = True
+            plain = original is _OPTIMIZER_STEP and type(optimizer).step is not None
+            runs = _compiled_runs(optimizer) if plain else None
+            if runs is None:
+                self.trace.effects.append(
+                    Effect(lambda _: optimizer.step(), None, f"{type(optimizer).__name__}.step()",
+                           True)
+                )  # fmt: skip
+                self.stepped_in_python(optimizer)
+                return
+            for update in runs:
+                self.update(update)
+
+        return step
+
+    def update(self, update: Update) -> None:
+        """Record a launch: it reads the gradients, and what was in the parameters is gone."""
+        trace, flat = self.trace, update.flat
+        gradients = []
+        for p, start in zip(flat.params, flat.offsets, strict=False):
+            g = p._grad.array.value
+            if not trace.home_of(g, flat.gradient, start):
+                trace.refuse("adds to gradients that are left from before and takes a step")
+            gradients.append(g)
+        made = trace.add("update", tuple(gradients), {"update": update}, np.zeros(()),
+                         name=update.rule.name)  # fmt: skip
+        trace.updates.append(made)
+        for p in flat.params:
+            array = _slot.__get__(p)
+            handle = self.handle(p, array)
+            old = trace.lift(array)
+            layout = Layout(old.root, old.layout.offset, old.layout.strides)
+            handle._value = trace.add("view", (old.root,), {}, array, layout)
+
+    def stepped_in_python(self, optimizer: Any) -> None:
+        """Refuse whoever reads the parameters after a step that Python takes at the end."""
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                handle = self.handle(p, _slot.__get__(p))
+                handle.stale = True
+
+    def schedule(self, scheduler: Any, *args: Any, **kwargs: Any) -> None:
+        """A scheduler's step happens in each call, on the side of the compiled part it stood on."""
+        metric = None
+        rest = list(args)
+        given = kwargs.get("metrics", rest[0] if rest else None)
+        if isinstance(given, Variable):
+            metric = given.array.value
+        step, after = type(scheduler).step, bool(self.trace.updates or self.trace.effects)
+
+        def run(number: Any) -> None:
+            if metric is None:
+                scheduler.step(*args, **kwargs)
+            elif "metrics" in kwargs:
+                scheduler.step(**{**kwargs, "metrics": number})
+            else:
+                scheduler.step(number, *rest[1:])
+
+        del step
+        if metric is not None and not after:
+            self.trace.refuse("steps a scheduler by a metric before the optimizer's step")
+        self.trace.effects.append(Effect(run, metric, f"{type(scheduler).__name__}.step()", after))
+
+
+_OPTIMIZER_STEP = Optimizer.__dict__["step"]
+
+
+def _compiled_runs(optimizer: Any) -> list[Update] | None:
+    """The launches of an optimizer's step; None where it does more than launch a rule."""
+    kind = type(optimizer)
+    if kind.update is not Optimizer.update or optimizer._hooks or optimizer.more_states:
+        return None
+    flats_of = optimizer._flat
+    if flats_of is None or optimizer._edits.made or len(flats_of) != len(optimizer.param_groups):
+        return None
+    found = []
+    for group, flats in zip(optimizer.param_groups, flats_of, strict=True):
+        if group.get("cautious") or group.get("state_dtype"):
+            return None
+        rule = optimizer.rule_for(group)
+        for flat in flats:
+            if flat.fresh or flat.guests or flat.shown != rule.states or not _at_home(flat):
+                return None
+            if any(p._grad is None for p in flat.params):
+                return None
+            found.append(Update(optimizer, group, rule, flat))
+    return found
+
+
+def _at_home(flat: Any) -> bool:
+    return type(flat.values) is np.ndarray and all(
+        view is not None and _slot.__get__(p) is view
+        for p, view in zip(flat.params, flat.views, strict=True)
+    )
+
+
+def _name_of(module: Any, path: list[str], run: _Run) -> str:
+    """The name of a module in the one that called it; of the outermost, nothing."""
+    parents = run.__dict__.setdefault("names", {})
+    for name, child in module.named_children():
+        parents.setdefault(id(child), name)
+    name = parents.get(id(module), "")
+    return f"{type(module).__name__.lower()}{name}" if name.isdigit() else name

@@ -1,0 +1,63 @@
+"""Tensors in what goes into a step and comes out of it: lists, tuples and dicts, to any depth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.node import Variable
+from .values import CompileError
+
+__all__ = ["flatten", "unflatten"]
+
+
+class _Tensor:
+    """Stands for the next tensor."""
+
+    def __repr__(self) -> str:
+        return "tensor"
+
+
+_HERE = _Tensor()
+
+
+def flatten(x: Any) -> tuple[list[Any], Any]:
+    """The tensors in x, in order, and x with a mark in the place of each."""
+    tensors: list[Any] = []
+    return tensors, _without(x, tensors)
+
+
+def _without(x: Any, tensors: list[Any]) -> Any:
+    if isinstance(x, Variable):
+        tensors.append(x)
+        return _HERE
+    if isinstance(x, np.ndarray):
+        raise CompileError(
+            "compile: an array is no argument of a compiled step; pass a tensor (from_numpy shares "
+            "its memory)"
+        )
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return type(x)(*(_without(part, tensors) for part in x))
+    if isinstance(x, (list, tuple)):
+        return type(x)(_without(part, tensors) for part in x)
+    if isinstance(x, dict):
+        return {key: _without(part, tensors) for key, part in x.items()}
+    return x
+
+
+def unflatten(shape: Any, tensors: list[Any]) -> Any:
+    """What `flatten` took apart, with these tensors in it."""
+    return _with(shape, iter(tensors))
+
+
+def _with(shape: Any, tensors: Any) -> Any:
+    if shape is _HERE:
+        return next(tensors)
+    if isinstance(shape, tuple) and hasattr(shape, "_fields"):
+        return type(shape)(*(_with(part, tensors) for part in shape))
+    if isinstance(shape, (list, tuple)):
+        return type(shape)(_with(part, tensors) for part in shape)
+    if isinstance(shape, dict):
+        return {key: _with(part, tensors) for key, part in shape.items()}
+    return shape

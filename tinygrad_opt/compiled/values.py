@@ -1,0 +1,107 @@
+"""What a trace consists of: values, each made once, and views of them as strides.
+
+A `Value` is one result of the step: of a matrix product, of an element-wise function, of a sum. It
+has a number, the values that it was made from, and the array that the traced run computed, from
+which shapes and types are known. A view owns no memory: it is an offset and strides on its `root`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["CompileError", "Layout", "Value", "contiguous", "roots"]
+
+Strides = tuple[int, ...]  # in elements
+
+
+class CompileError(RuntimeError):
+    """A step that cannot become one compiled function; the text says which line, and what to do."""
+
+
+class Layout:
+    """Where the elements of a value lie in the memory of `root`: offset and strides."""
+
+    __slots__ = ("offset", "root", "strides")
+
+    def __init__(self, root: Value, offset: int, strides: Strides) -> None:
+        self.root, self.offset, self.strides = root, offset, strides
+
+    def is_whole(self, shape: tuple[int, ...]) -> bool:
+        """Whether these are all elements of the root, in their order."""
+        return (
+            self.offset == 0
+            and math.prod(shape) == self.root.size
+            and _without_ones(shape, self.strides) == _without_ones(shape, contiguous(shape))
+        )
+
+
+def _without_ones(shape: tuple[int, ...], strides: Strides) -> Strides:
+    return tuple(s for n, s in zip(shape, strides, strict=True) if n != 1)
+
+
+class Value:
+    """One result in a trace.
+
+    number   its place in the order of computation
+    op       what makes it: a name of NumPy's, or "input", "draw", "view", "matmul", "call" ...
+    args     Values and Python numbers
+    params   constants of the op: axes, types, indices
+    data     the array that the traced run found; shape and dtype are its own
+    layout   where its elements lie; of all but views its own memory, row-major
+    name     for readers: from the path of the module that computed it
+    """
+
+    __slots__ = ("args", "data", "dtype", "layout", "name", "number", "op", "params", "shape")
+
+    def __init__(
+        self, number: int, op: str, args: tuple[Any, ...], params: dict[str, Any], data: Any,
+        name: str = "", layout: Layout | None = None,
+    ) -> None:  # fmt: skip
+        self.number, self.op, self.args, self.params = number, op, args, params
+        self.data, self.shape, self.dtype = data, tuple(data.shape), data.dtype
+        self.name = name
+        self.layout = layout or Layout(self, 0, contiguous(self.shape))
+
+    @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return math.prod(self.shape)
+
+    @property
+    def root(self) -> Value:
+        """Who owns its memory."""
+        return self.layout.root
+
+    def __repr__(self) -> str:
+        args = ", ".join(f"%{a.number}" if isinstance(a, Value) else repr(a) for a in self.args)
+        return f"%{self.number}: {self.dtype}{list(self.shape)} = {self.op}({args})"
+
+
+def contiguous(shape: Iterable[int]) -> Strides:
+    """The strides of a row-major array, in elements."""
+    strides, step = [], 1
+    for n in reversed(tuple(shape)):
+        strides.append(step)
+        step *= n
+    return tuple(reversed(strides))
+
+
+def roots(value: Value) -> list[Value]:
+    """Whose memory a value is computed from."""
+    return [a.root for a in value.args if isinstance(a, Value)]
+
+
+def is_of_integers(value: Value) -> bool:
+    """Whether a value is made of integers alone: classes and indices, checked before any use."""
+    return value.dtype.kind in "biu" and all(
+        is_of_integers(a) for a in value.args if isinstance(a, Value)
+    )
+
+
+def strided(shape: tuple[int, ...], strides: Strides) -> Any:
+    """A dummy array of bytes with this layout: NumPy finds out what views of it look like."""
+    return np.lib.stride_tricks.as_strided(np.empty((), np.int8), shape, strides)
