@@ -14,7 +14,6 @@ from ..core.versions import note_write
 from ..kernels.compiler import cache
 from ..kernels.pool import load
 from .binding import CompiledPart, EagerCall, row_major
-from .elements import SHORT
 from .loops import Loop, Schedule
 from .memory import Place, Plan
 from .nests import RowsOfSeveralAxes, text_of
@@ -23,7 +22,7 @@ from .trace import Update
 from .traced import Traced
 from .tracing import array_in, traced_run
 from .tree import flatten, unflatten
-from .values import CompileError, Value
+from .values import SHORT, CompileError, Value
 
 __all__ = ["Variant"]
 

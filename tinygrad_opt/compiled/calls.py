@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..kernels.blas import WORTH_CUTTING
-from .elements import SHORT, constant
+from .elements import constant
 from .loops import broadcast_strides
-from .values import CompileError, Value, contiguous, strided
+from .values import SHORT, CompileError, Value, contiguous, strided
 
 __all__ = ["boxes", "product", "rows_of_table", "scatter"]
 

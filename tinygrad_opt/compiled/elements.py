@@ -11,14 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .values import CompileError, Value
+from .values import SHORT, CompileError, Value
 
-__all__ = ["COSTLY", "SHORT", "constant", "expression", "is_elementwise"]
+__all__ = ["COSTLY", "constant", "expression", "is_elementwise"]
 
-SHORT = {
-    "float32": "f4", "float64": "f8", "int64": "i8", "int32": "i4", "int16": "i2", "int8": "i1",
-    "uint8": "u1", "bool": "b1",
-}  # fmt: skip
 
 _PLAIN = {
     "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}",

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .elements import SHORT
 from .loops import Loop, Schedule
-from .values import Value
+from .values import SHORT, Value
 
 __all__ = ["Place", "Plan"]
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .elements import COSTLY, SHORT, constant, expression
+from .elements import COSTLY, constant, expression
 from .loops import REDUCTIONS, Loop, broadcast_strides, domain_of, refined
 from .memory import Plan
-from .values import CompileError, Value, contiguous
+from .values import SHORT, CompileError, Value, contiguous
 
 __all__ = ["Function", "RowsOfSeveralAxes", "text_of"]
 

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 from ..kernels import threads
 from ..kernels.compiler.codegen import function_name, render
 from . import calls
-from .elements import SHORT
 from .loops import Loop, Schedule
 from .memory import Place, Plan
 from .nests import text_of
 from .trace import Trace
-from .values import CompileError, Value
+from .values import SHORT, CompileError, Value
 
 __all__ = ["Part", "Text", "identifier"]
 

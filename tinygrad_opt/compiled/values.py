@@ -13,13 +13,26 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CompileError", "Layout", "Value", "contiguous", "roots"]
+__all__ = ["SHORT", "CompileError", "Layout", "Value", "contiguous", "roots"]
 
 Strides = tuple[int, ...]  # in elements
 
 
 class CompileError(RuntimeError):
     """A step that cannot become one compiled function; the text says which line, and what to do."""
+
+
+class _Short(dict[str, str]):
+    """Types by their short names; CompileError for one that steps are not compiled for."""
+
+    def __missing__(self, name: str) -> str:
+        raise CompileError(f"compile: tensors of {name} have no compiled form")
+
+
+SHORT = _Short(
+    float32="f4", float64="f8", int64="i8", int32="i4", int16="i2", int8="i1", uint8="u1",
+    bool="b1",
+)  # fmt: skip
 
 
 class Layout:
@@ -63,6 +76,7 @@ class Value:
     ) -> None:  # fmt: skip
         self.number, self.op, self.args, self.params = number, op, args, params
         self.data, self.shape, self.dtype = data, tuple(data.shape), data.dtype
+        SHORT[self.dtype.name]  # raises for a type that steps are not compiled for
         self.name = name
         self.layout = layout or Layout(self, 0, contiguous(self.shape))
 
