@@ -10,6 +10,7 @@ NAMES = (
     "scheduler_step",
     "denormals",
     "networks",
+    "compiled",
     "widths",
     "start",
     "convolution",

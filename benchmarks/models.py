@@ -53,7 +53,17 @@ def lstm(torch, batch: int) -> tuple:
 
 def gpt(torch, batch: int) -> tuple:
     """Return a decoder-only transformer of 4 layers, 128 wide, that reads 64 tokens."""
-    nn, width, heads, length, layers = torch.nn, 128, 4, 64, 4
+    return decoder(torch, batch, 128, 4, 64, 4)
+
+
+def transformer(torch, batch: int) -> tuple:
+    """Return the same of one layer, 16 wide, that reads 20 tokens."""
+    return decoder(torch, batch, 16, 2, 20, 1)
+
+
+def decoder(torch, batch: int, width: int, heads: int, length: int, layers: int) -> tuple:
+    """Return a decoder-only transformer."""
+    nn = torch.nn
     F = nn.functional
 
     class Attention(nn.Module):
@@ -113,10 +123,12 @@ def training_step(torch, model, x, y) -> Callable:
     optimizer = torch.optim.Adam(model.parameters(), **fastest)
     criterion = torch.nn.CrossEntropyLoss()
 
-    def step() -> None:
+    def step():
         optimizer.zero_grad()
-        criterion(model(x), y).backward()
+        loss = criterion(model(x), y)
+        loss.backward()
         optimizer.step()
+        return loss
 
     return step
 
