@@ -29,18 +29,22 @@ from . import (
     utils,
 )
 from .arrays import namespace
-from .arrays.dtypes import (  # fmt: skip
+from .arrays.dtypes import can_cast, finfo, iinfo, set_default_dtype
+from .arrays.element_types import (  # fmt: skip
+    bfloat16,
     bool,
-    can_cast,
+    cdouble,
+    cfloat,
+    complex64,
+    complex128,
     double,
-    finfo,
+    dtype,
     float,
     float16,
     float32,
     float64,
     get_default_dtype,
     half,
-    iinfo,
     int,
     int8,
     int16,
@@ -48,7 +52,6 @@ from .arrays.dtypes import (  # fmt: skip
     int64,
     long,
     promote_types,
-    set_default_dtype,
     short,
     uint8,
 )

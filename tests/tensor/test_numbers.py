@@ -221,7 +221,7 @@ def test_lengths_are_ints():
     assert (shape[0], shape[-1], shape[tg.tensor(1)]) == (2, 3, 3)
     assert type(shape[0]) is int
     assert (tg.Size(), tg.Size([-1])) == ((), (-1,))
-    assert repr(shape[:1]) == "Size([2])"
+    assert repr(shape[:1]) == "torch.Size([2])"
 
 
 def test_matplotlib_draws_tensors():

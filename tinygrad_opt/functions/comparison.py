@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import ops
 from ..arrays import dtypes
+from ..arrays.element_types import type_of
 from ..arrays.quiet import SETTINGS, quiet, restore, silence
 from ..arrays.xp import xp, xp_of
 from ..core import promote
@@ -226,6 +227,5 @@ def numel(input: Tensor) -> int:
 
 def result_type(tensor: Tensor | float, other: Tensor | float) -> Any:
     """The type of arithmetic between the two: tensors or numbers."""
-    return promote.result_type(
-        tuple(x.array if isinstance(x, Variable) else x for x in (tensor, other))
-    )
+    raw = tuple(x.array if isinstance(x, Variable) else x for x in (tensor, other))
+    return type_of(promote.result_type(raw))

@@ -68,7 +68,7 @@ def from_dlpack(
 
     >>> a = np.arange(3.0)
     >>> from_dlpack(a).mul_(2)
-    tensor([0., 2., 4.], dtype=float64)
+    tensor([0., 2., 4.], dtype=torch.float64)
     >>> a
     array([0., 2., 4.])
     """
