@@ -7,7 +7,7 @@
 fused kernels in `kernels`, `utils.data` feeds them. Names, arguments and results are PyTorch's.
 """
 
-from math import inf, nan, pi
+from math import e, inf, nan, pi
 
 from ._checkout import find_kernels as _find_kernels
 
@@ -15,19 +15,35 @@ _find_kernels(__path__)
 
 from . import (
     __config__,
+    accelerator,
+    amp,
     autograd,
     backend,
+    backends,
     cuda,
+    distributed,
     func,
+    jit,
     kernels,
     linalg,
+    mps,
+    multiprocessing,
     nn,
     optim,
     random,
     sparse,
+    testing,
     training,
+    types,
     utils,
+    version,
 )
+from .amp import (
+    GradScaler,
+    autocast,
+    get_autocast_dtype,
+    is_autocast_enabled,
+)  # fmt: skip
 from .arrays import namespace
 from .arrays.dtypes import can_cast, finfo, iinfo, set_default_dtype
 from .arrays.element_types import (  # fmt: skip
@@ -72,9 +88,11 @@ from .autograd import (
     set_grad_enabled,
 )  # fmt: skip
 from .core.tensor import Size, Tensor
+from .func import vmap
 from .functions import *
 from .functions import return_types
 from .kernels.threads import get_num_threads, set_num_threads
+from .nn.activation.in_place import celu_, relu_, rrelu_, selu_, threshold_
 from .nn.functional import (
     adaptive_avg_pool1d,
     adaptive_max_pool1d,
@@ -92,6 +110,7 @@ from .nn.functional import (
     pixel_shuffle,
     pixel_unshuffle,
 )
+from .scene import *
 from .serialization import load, save
 from .tensors.creation import (  # fmt: skip
     arange,
@@ -115,8 +134,18 @@ from .tensors.creation import (  # fmt: skip
     zeros,
     zeros_like,
 )
+from .tensors.inplace_functions import *
 from .tensors.interchange import from_dlpack
-from .tensors.memory import sparse_coo, strided
+from .tensors.layouts import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
+    sparse_coo,
+    strided,
+)
 from .tensors.printing import set_printoptions
 from .tensors.sampling import *
 from .tensors.sparse import sparse_coo_tensor
@@ -128,3 +157,9 @@ from .training import (
 )
 
 __version__ = "0.1.0"
+
+newaxis = None
+
+from .places import install as _install
+
+_install()

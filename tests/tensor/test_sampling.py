@@ -190,7 +190,7 @@ def test_by_type_of_old():
     assert tg.DoubleTensor().shape == (0,)
     assert tg.FloatTensor(np.ones(2)).dtype == tg.float32
     assert tg.LongTensor(tg.tensor([3])).tolist() == [3]
-    with pytest.raises(TypeError, match="FloatTensor: expected a tensor of float32, got torch.int64"):
+    with pytest.raises(TypeError, match=r"FloatTensor: expected a tensor of float32, got "):
         tg.FloatTensor(tg.tensor([3]))
     assert tg.Tensor(2, 3).shape == tg.Tensor(tg.Size((2, 3))).shape == (2, 3)
     assert tg.Tensor(2, 3, 4, 5).shape == (2, 3, 4, 5)

@@ -49,7 +49,7 @@ def _recorded(tensor: Any, name: str, *others: Any) -> bool:
     return True
 
 
-def _change(
+def change(
     tensor: Any, name: str, write: Callable[..., None], function: Callable[..., Any], *others: Any
 ) -> Any:
     """Write with `write(array, *raw others)`, or record that it becomes function(it, *others)."""
@@ -138,7 +138,7 @@ def _form(method: str) -> Callable[..., Any]:
                 array[...] = _like(self, form.__name__, function(self, *others)).array
 
         others = (*args, *kwargs.values())
-        return _change(self, form.__name__, write, function, *others)
+        return change(self, form.__name__, write, function, *others)
 
     return _described(form, method + "_", f"As `{method}`, in place.")
 
@@ -206,21 +206,21 @@ class InPlace:
 
     def add_(self, other: Any, *, alpha: float = 1) -> Any:
         """self += alpha * other."""
-        return _change(self, "add_", _iadd, ops.add, _scaled(self, other, alpha))
+        return change(self, "add_", _iadd, ops.add, _scaled(self, other, alpha))
 
     def sub_(self, other: Any, *, alpha: float = 1) -> Any:
         """self -= alpha * other."""
-        return _change(self, "sub_", _isub, ops.sub, _scaled(self, other, alpha))
+        return change(self, "sub_", _isub, ops.sub, _scaled(self, other, alpha))
 
     def mul_(self, other: Any) -> Any:
         """self *= other."""
-        return _change(self, "mul_", _imul, ops.mul, other)
+        return change(self, "mul_", _imul, ops.mul, other)
 
     def div_(self, other: Any, *, rounding_mode: str | None = None) -> Any:
         """self /= other."""
         if rounding_mode is not None:
             return _divided(self, other, rounding_mode=rounding_mode)
-        return _change(self, "div_", _idiv, ops.div, other)
+        return change(self, "div_", _idiv, ops.div, other)
 
     subtract_, multiply_, divide_, true_divide_ = sub_, mul_, div_, div_
 

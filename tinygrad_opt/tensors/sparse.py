@@ -17,7 +17,8 @@ from ..arrays.xp import xp
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap_as, wrap_plain
 from .creation import as_tensor
-from .memory import Layout, sparse_coo
+from .layouts import layout as Layout
+from .layouts import sparse_coo
 
 __all__ = ["SparseTensor", "sparse_coo_tensor"]
 
@@ -32,7 +33,7 @@ class SparseTensor(Tensor):
     >>> g.coalesce()
     tensor(indices=tensor([[0, 1]]),
            values=tensor([2., 4.]),
-           size=(3,), nnz=2, layout=sparse_coo)
+           size=(3,), nnz=2, layout=torch.sparse_coo)
     >>> g.to_dense()
     tensor([2., 4., 0.])
     """
