@@ -18,10 +18,10 @@ from ..core.tensor import Tensor, wrap_plain
 __all__ = [
     "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
     "bitwise_right_shift", "bitwise_xor", "eq", "equal", "gcd", "ge", "greater", "greater_equal",
-    "gt", "heaviside", "is_floating_point", "is_nonzero", "is_same_size", "is_signed", "is_tensor",
-    "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "lcm", "le", "less",
-    "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne",
-    "not_equal", "numel", "result_type", "signbit",
+    "gt", "heaviside", "is_complex", "is_floating_point", "is_nonzero", "is_same_size", "is_signed",
+    "is_tensor", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "lcm",
+    "le", "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "lt",
+    "ne", "not_equal", "numel", "result_type", "signbit",
 ]  # fmt: skip
 
 
@@ -218,6 +218,11 @@ def is_nonzero(input: Tensor) -> bool:
 def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape."""
     return tuple(input.array.shape) == tuple(other.array.shape)
+
+
+def is_complex(input: Tensor) -> bool:
+    """Whether the elements are complex numbers."""
+    return bool(input.array.dtype.kind == "c")
 
 
 def numel(input: Tensor) -> int:

@@ -111,6 +111,7 @@ def takes_memory(function: Any) -> Any:
             ("layout", None, "Any"), ("pin_memory", False, "bool"), ("memory_format", None, "Any"),
         )
     ]  # fmt: skip
-    made.__signature__ = shown.replace(parameters=[*shown.parameters.values(), *more])
-    del made.__wrapped__  # type: ignore[attr-defined]
-    return made
+    face: Any = made
+    face.__signature__ = shown.replace(parameters=[*shown.parameters.values(), *more])
+    del face.__wrapped__
+    return face

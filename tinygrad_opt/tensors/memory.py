@@ -50,10 +50,6 @@ class Description(Tensor):
         check_format("is_contiguous", memory_format, self.array.ndim)
         return lies_so(self.array, memory_format)
 
-    def is_complex(self) -> bool:
-        """Whether the elements are complex numbers."""
-        return bool(self.array.dtype.kind == "c")
-
     @property
     def is_cuda(self) -> bool:
         """Whether the memory lies on a CUDA device."""
