@@ -146,6 +146,16 @@ def test_the_name_says_the_format(tmp_path):
     assert tg.load(str(tmp_path / "b.pt"), weights_only=False, mmap=True) == {"x": 1}
 
 
+def test_files_are_told_apart_at_every_length_of_header():
+    starts = set()
+    for n in range(600):
+        file = io.BytesIO()
+        tg.save({"x" * n: tg.ones(1)}, file)
+        assert list(tg.load(io.BytesIO(file.getvalue()))) == ["x" * n]
+        starts.add(file.getvalue()[0])
+    assert 0x80 in starts
+
+
 def test_the_same_content_gives_the_same_bytes():
     files = [io.BytesIO(), io.BytesIO()]
     for file in files:

@@ -49,7 +49,8 @@ def is_pytorchs(data: bytes) -> bool:
     """Whether the bytes look like a file of PyTorch's, and not like NumPy's."""
     if data[:4] == b"PK\x03\x04":
         return b".npy" not in data[:200]
-    return data[:1] == b"\x80"
+    long_header = data[4:9] == b"\0\0\0\0{"  # safetensors: a length of 8 bytes, then JSON
+    return data[:1] == b"\x80" and not long_header
 
 
 def read(data: bytes, place: Place) -> Any:
