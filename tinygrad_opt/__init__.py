@@ -134,6 +134,7 @@ from .tensors.creation import (  # fmt: skip
     zeros,
     zeros_like,
 )
+from .tensors.foreach import *
 from .tensors.inplace_functions import *
 from .tensors.interchange import from_dlpack
 from .tensors.layouts import (

@@ -67,14 +67,25 @@ PLACES: dict[str, tuple[str, ...]] = {
     "utils.data.sampler": ("utils.data", "data.samplers"),
     "utils.data._utils": ("data",),
     "utils.data._utils.collate": ("data.collate",),
+    "utils._foreach_utils": ("tensors.foreach",),
     "utils._pytree": ("func.tree",),
     "utils.dlpack": ("tensors.interchange",),
     "_tensor": ("core.tensor",),
     "func._trees": ("func.tree",),
 }
 
+_OPTIMIZERS = """
+    ParamsT _capturable_doc _default_to_fused_or_foreach _differentiable_doc
+    _disable_dynamo_if_unsupported _dispatch_sqrt _foreach_doc _fused_doc
+    _get_capturable_supported_devices _get_scalar_dtype _get_value _maximize_doc _params_doc
+    _stack_if_compiling _to_scalar _use_grad_for_differentiable _view_as_real
+"""
+
 # Names that are called otherwise here: path and name -> module and name.
 NAMES: dict[str, str] = {
+    **{f"optim.optimizer.{name}": f"optim.foreign.{name}" for name in _OPTIMIZERS.split()},
+    "optim.optimizer._params_t": "optim.foreign.ParamsT",
+    "optim.optimizer.params_t": "optim.foreign.ParamsT",
     "nn.modules.conv._ConvNd": "nn.conv.Convolution",
     "nn.modules.conv._ConvTransposeNd": "nn.conv_transpose._ConvTranspose",
     "nn.modules.batchnorm._NormBase": "nn.batchnorm._ChannelNorm",
@@ -124,7 +135,11 @@ def _missing(path: str) -> Callable[[str], Any]:
     full = f"{_PACKAGE}.{path}" if path else _PACKAGE
 
     def __getattr__(name: str) -> Any:
-        raise AttributeError(instead.text(path, name), name=name, obj=sys.modules[full])
+        known = NAMES.get(f"{path}.{name}")
+        if known is None:
+            raise AttributeError(instead.text(path, name), name=name, obj=sys.modules[full])
+        module, _, known = known.rpartition(".")
+        return getattr(_module(module), known)
 
     return __getattr__
 
@@ -150,7 +165,7 @@ def install() -> None:
             made.__path__ = []
             sys.modules[full] = made
         setattr(importlib.import_module(parent), name, sys.modules[full])
-    for path in instead.SPACES:
+    for path in (*instead.SPACES, "optim.optimizer"):
         full = f"{_PACKAGE}.{path}" if path else _PACKAGE
         if full in sys.modules and "__getattr__" not in vars(sys.modules[full]):
             vars(sys.modules[full])["__getattr__"] = _missing(path)
