@@ -20,7 +20,10 @@ SPACES = [
     "tinygrad_opt.optim.lr_scheduler", "tinygrad_opt.optim.schedules",
     "tinygrad_opt.optim.swa_utils", "tinygrad_opt.autograd", "tinygrad_opt.autograd.functional",
     "tinygrad_opt.linalg", "tinygrad_opt.func", "tinygrad_opt.utils.data", "tinygrad_opt.training",
-    "tinygrad_opt.cuda", "tinygrad_opt.sklearn",
+    "tinygrad_opt.cuda", "tinygrad_opt.sklearn", "tinygrad_opt.accelerator", "tinygrad_opt.amp",
+    "tinygrad_opt.backends.cuda", "tinygrad_opt.backends.cudnn", "tinygrad_opt.backends.mps",
+    "tinygrad_opt.cuda.amp", "tinygrad_opt.distributed", "tinygrad_opt.jit", "tinygrad_opt.mps",
+    "tinygrad_opt.multiprocessing", "tinygrad_opt.testing",
 ]  # fmt: skip
 
 

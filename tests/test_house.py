@@ -41,8 +41,9 @@ FLOORS = [
     ["tensors", "func"],
     ["nn", "data", "serialization"],
     ["optim"],
-    ["training"],
-]
+    ["training", "accelerator", "amp", "backends", "distributed", "instead", "jit", "mps",
+     "multiprocessing", "places", "pytorch_names", "scene", "testing", "types", "version"],
+]  # fmt: skip
 
 
 def modules():

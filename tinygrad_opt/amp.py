@@ -195,12 +195,12 @@ class GradScaler:
         if not self._enabled:
             return
         noted = self._found[id(optimizer)]
+        if "stepped" in noted:
+            raise RuntimeError("unscale_() is being called after step().")
         if "unscaled" in noted:
             raise RuntimeError(
                 "unscale_() has already been called on this optimizer since the last update()."
             )
-        if "stepped" in noted:
-            raise RuntimeError("unscale_() is being called after step().")
         overflow = False
         with no_grad():
             for group in optimizer.param_groups:

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from . import instead
+from .core.tensor import Tensor
 
 __all__ = ["NAMES", "PLACES", "install"]
 
@@ -123,11 +124,22 @@ class _Place(ModuleType):
     def __dir__(self) -> list[str]:
         path = self.__name__.removeprefix(f"{_PACKAGE}.")
         own = [n.rpartition(".")[2] for n in NAMES if n.rpartition(".")[0] == path]
-        return sorted({*own, *(n for source in PLACES[path] for n in dir(_module(source)))})
+        names = {n for source in PLACES[path] for n in dir(_module(source))}
+        return sorted({*own, *(n for n in names if not n.startswith("__"))})
 
 
 def _module(path: str) -> ModuleType:
     return importlib.import_module(f"{_PACKAGE}.{path}")
+
+
+def _missing_method(self: Any, name: str) -> Any:
+    """What a Tensor does when it is asked for something that it does not have."""
+    if hasattr(type(self), name):  # a property, which raised
+        return object.__getattribute__(self, name)
+    if name.startswith("_") or not instead.is_pytorchs("Tensor", name):
+        kind = type(self).__name__
+        raise AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=self)
+    raise AttributeError(instead.text("Tensor", name))
 
 
 def _missing(path: str) -> Callable[[str], Any]:
@@ -137,6 +149,8 @@ def _missing(path: str) -> Callable[[str], Any]:
     def __getattr__(name: str) -> Any:
         known = NAMES.get(f"{path}.{name}")
         if known is None:
+            if instead.is_pytorchs(path, name):  # without a name there is no "Did you mean"
+                raise AttributeError(instead.text(path, name))
             raise AttributeError(instead.text(path, name), name=name, obj=sys.modules[full])
         module, _, known = known.rpartition(".")
         return getattr(_module(module), known)
@@ -169,5 +183,6 @@ def install() -> None:
         full = f"{_PACKAGE}.{path}" if path else _PACKAGE
         if full in sys.modules and "__getattr__" not in vars(sys.modules[full]):
             vars(sys.modules[full])["__getattr__"] = _missing(path)
+    Tensor.__getattr__ = _missing_method  # type: ignore[attr-defined]
     if not any(isinstance(finder, type) and finder is _Finder for finder in sys.meta_path):
         sys.meta_path.append(_Finder)

@@ -80,6 +80,8 @@ def _difference(
             raise TypeError(
                 f"No comparison pair was able to handle inputs of type {type(a)} and {type(b)}."
             )
+        if type(a) is not type(b) and checks["dtype"]:
+            return f"The (d)types do not match{place}: {type(a)} != {type(b)}."
     if isinstance(a, Tensor) is not isinstance(b, Tensor):
         raise TypeError(
             f"No comparison pair was able to handle inputs of type {type(a)} and {type(b)}."

@@ -49,7 +49,7 @@ def _applied(name: str, how: Callable[..., Any], self: Any, *others: Any) -> lis
 
 def _unary(method: str) -> Any:
     def form(self: Any) -> Any:
-        made = _applied(form.__name__, getattr(Tensor, method), self)
+        made = _applied(f"_foreach_{method}", getattr(Tensor, method), self)
         return None if method.endswith("_") else made
 
     return form
@@ -74,7 +74,7 @@ def _binary(method: str) -> Any:
                 return getattr(x, f"clamp{'_' * method.endswith('_')}")(**{kind: y})
             return how(x, y) if alpha == 1 else how(x, y, alpha=alpha)
 
-        made = _applied(form.__name__, scaled, self, other)
+        made = _applied(f"_foreach_{method}", scaled, self, other)
         return None if method.endswith("_") else made
 
     return form
@@ -87,7 +87,12 @@ def _ternary(method: str) -> Any:
         if isinstance(value, Tensor):
             value = value.tolist()
         made = _applied(
-            form.__name__, lambda x, a, b, v: how(x, a, b, value=v), self, tensor1, tensor2, value
+            f"_foreach_{method}",
+            lambda x, a, b, v: how(x, a, b, value=v),
+            self,
+            tensor1,
+            tensor2,
+            value,
         )
         return None if method.endswith("_") else made
 
@@ -96,7 +101,7 @@ def _ternary(method: str) -> Any:
 
 def _lerp(method: str) -> Any:
     def form(self: Any, tensors1: Any, weight: Any) -> Any:
-        made = _applied(form.__name__, getattr(Tensor, method), self, tensors1, weight)
+        made = _applied(f"_foreach_{method}", getattr(Tensor, method), self, tensors1, weight)
         return None if method.endswith("_") else made
 
     return form
