@@ -46,6 +46,7 @@ def test_types_are_one_object_each_and_numpy_takes_them():
         (lambda: tg.zeros(1).contiguous(memory_format=tg.channels_last), RuntimeError,
          "^contiguous: required rank 4 tensor to use torch.channels_last"),
         (lambda: tg.zeros(1).set_(tg.zeros(1).long()), RuntimeError, "^set_: expected a source"),
+        (lambda: tg.zeros(1).set_(tg.zeros(4), 2, (3,)), RuntimeError, "does not lie in a memory of"),
         (lambda: tg.ones(1, requires_grad=True).resize_(2), RuntimeError, "cannot resize"),
         (lambda: tg.ones(1, requires_grad=True).apply_(abs), RuntimeError, r"Can't call apply_\("),
         (lambda: tg.ones(1, requires_grad=True).map_(tg.ones(1), max), RuntimeError, "call map_"),
@@ -131,7 +132,35 @@ def test_the_default_device_and_type():
     assert tg.compiled_with_cxx11_abi()
 
 
+def test_memory_of_tensors():
+    x = tg.arange(6.0)
+    y = tg.empty(0).set_(x, 1, (2, 2), (2, 1))
+    assert y.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert tg.empty(0).set_(x, 3, (2,)).tolist() == [3.0, 4.0]
+    assert y.set_().shape == (0,)
+    assert x[:4].view(2, 2).t().resize_(3).tolist() == [0.0, 2.0, 1.0]
+    assert x.clone().resize_(8)[:6].tolist() == x.tolist()
+    assert tg.zeros(3).map_(tg.arange(3.0), lambda a, b: a + 2 * b).tolist() == [0.0, 2.0, 4.0]
+    assert x.share_memory_() is x.pin_memory() is x
+    assert x.is_set_to(x.detach())
+    assert not x.is_set_to(x[1:])
+    assert (x.is_pinned(), x.is_shared(), x.is_distributed()) == (False, False, False)
+    kinds = ["is_mkldnn", "is_mps", "is_xpu", "is_xla", "is_sparse_csr", "is_nested"]
+    assert not any(getattr(x, kind) for kind in kinds)
+    assert (x.output_nr, x.name, x.names) == (0, None, (None,))
+    assert x.record_stream(None) is None
+    assert len(x.storage()) == 24
+    assert repr(x.untyped_storage()) == "<storage of 24 bytes>"
+    assert tg.get_device(x) == -1
+    assert not tg.is_complex(x)
+
+
 def test_the_scene_is_kept():
+    tg.use_deterministic_algorithms(True)
+    assert tg.get_deterministic_debug_mode() == 2
+    tg.set_float32_matmul_precision("medium")
+    assert tg.get_float32_matmul_precision() == "medium"
+    tg.set_float32_matmul_precision("highest")
     tg.set_deterministic_debug_mode("warn")
     assert tg.is_deterministic_algorithms_warn_only_enabled()
     assert tg.get_deterministic_debug_mode() == 1
@@ -398,21 +427,46 @@ def test_spawn():
     assert "RuntimeError: spawn: process 1 terminated with exit code 1" in done.stderr
 
 
-@pytest.mark.parametrize("name", F.__all__)
-def test_in_place_activations(name):
-    plain = name[:-1]
-    if not name.endswith("_") or name == "rrelu_":
-        return
-    settings = {"threshold_": (0.1, 20.0)}.get(name, ())
-    x = tg.tensor([-2.0, -0.5, 0.0, 0.5, 3.0], requires_grad=True)
-    expected = getattr(F, plain)(x, *settings)
-    y = x * 1
-    returned = getattr(F, name)(y, *settings)
-    assert returned is y
-    assert tg.equal(y, expected)
-    (g,) = tg.autograd.grad(expected.sum(), x)
-    y.sum().backward()
-    assert tg.equal(x.grad, g)
+IN_PLACE = [
+    "abs_", "acos_", "acosh_", "arccos_", "arccosh_", "arcsin_", "arcsinh_", "arctan_",
+    "arctanh_", "asin_", "asinh_", "atan_", "atanh_", "ceil_", "clamp_", "clamp_max_",
+    "clamp_min_", "clip_", "cos_", "cosh_", "deg2rad_", "detach_", "erf_", "erfc_", "exp2_",
+    "exp_", "expm1_", "fill_", "fix_", "floor_", "frac_", "gcd_", "index_put_", "lcm_",
+    "log10_", "log1p_", "log2_", "log_", "logit_", "nan_to_num_", "neg_", "negative_",
+    "rad2deg_", "reciprocal_", "round_", "rsqrt_", "sigmoid_", "sin_", "sinc_", "sinh_",
+    "sqrt_", "square_", "tan_", "tanh_", "trunc_", "xlogy_", "zero_",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_in_place_functions_are_the_methods(name):
+    whole = name in ("gcd_", "lcm_")
+    x = tg.tensor([2, 4]) if whole else tg.tensor([0.25, 0.75])
+    settings = {"clamp_": (0.5,), "clip_": (0.5,), "clamp_max_": (0.5,), "clamp_min_": (0.5,),
+                "fill_": (3,), "gcd_": (x,), "lcm_": (x,), "xlogy_": (x,),
+                "index_put_": ((tg.tensor([0]),), tg.tensor(3.0))}.get(name, ())  # fmt: skip
+    a, b = x.clone(), x.clone()
+    assert getattr(tg, name)(a, *settings) is a
+    getattr(b, name)(*settings)
+    np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert getattr(tg, name).__name__ == name
+
+
+def test_functions_of_the_scene_are_the_modules():
+    for name in ["celu_", "relu_", "rrelu_", "selu_", "threshold_"]:
+        assert getattr(tg, name) is getattr(F, name)
+    for name in ["GradScaler", "autocast", "get_autocast_dtype", "is_autocast_enabled"]:
+        assert getattr(tg, name) is getattr(tg.amp, name)
+    assert tg.detach(tg.ones(1, requires_grad=True)).requires_grad is False
+    assert tg.vmap is tg.func.vmap
+    assert tg.newaxis is None
+    assert isinstance(tg.strided, tg.layout)
+    for name in ["channels_last", "channels_last_3d", "contiguous_format", "preserve_format"]:
+        value = getattr(tg, name)
+        assert isinstance(value, tg.memory_format)
+        assert copy.deepcopy(value) is pickle.loads(pickle.dumps(value)) is value
+    assert tg.cfloat is tg.complex64
+    assert tg.cdouble is tg.complex128
 
 
 def test_consume_prefix():
@@ -421,15 +475,6 @@ def test_consume_prefix():
     assert list(state) == ["weight", "bias"]
     nn.Linear(1, 1).load_state_dict(state)
     assert nn.modules.utils._reverse_repeat_tuple((1, 2), 2) == (2, 2, 1, 1)
-
-
-def test_sync_batchnorm_computes_as_batchnorm():
-    layer, x = nn.BatchNorm2d(3), tg.randn(4, 3, 2, 2)
-    state = {k: v.clone() for k, v in layer.state_dict().items()}
-    sync = nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(nn.BatchNorm2d(3)))
-    sync[0].load_state_dict(state)
-    assert tg.equal(sync(x), layer(x))
-    assert tg.equal(sync[0].running_var, layer.running_var)
 
 
 # Places and what is not there ---------------------------------------------------------------------

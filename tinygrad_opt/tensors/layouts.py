@@ -95,8 +95,10 @@ def takes_memory(function: Any) -> Any:
     """One function for `placed`."""
 
     @functools.wraps(function)
-    def made(*args: Any, layout: Any = None, pin_memory: bool = False, memory_format: Any = None,
-             **named: Any) -> Any:  # fmt: skip
+    def made(
+        *args: Any, layout: Any = None, pin_memory: bool | None = None, memory_format: Any = None,
+        **named: Any,
+    ) -> Any:  # fmt: skip
         if layout is not None and layout is not strided:
             raise RuntimeError(
                 f"{function.__name__}: only strided tensors are made so, got layout={layout}; "
@@ -108,7 +110,8 @@ def takes_memory(function: Any) -> Any:
     more = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
         for name, default, kind in (
-            ("layout", None, "Any"), ("pin_memory", False, "bool"), ("memory_format", None, "Any"),
+            ("layout", None, "Any"), ("pin_memory", None, "bool | None"),
+            ("memory_format", None, "Any"),
         )
     ]  # fmt: skip
     face: Any = made

@@ -80,32 +80,41 @@ class Scripts(Tensor):
             self.data_ptr() == tensor.data_ptr()
         )
 
-    def set_(self, source: Tensor | None = None) -> Tensor:
-        """Lets this tensor be the memory of `source`, or empty."""
+    def set_(
+        self, source: Tensor | None = None, storage_offset: int = 0, size: Any = None,
+        stride: Any = None,
+    ) -> Tensor:  # fmt: skip
+        """Lets this tensor be the memory of `source`, or a view of it; without one it is empty.
+
+        Raises RuntimeError for another type, and for a view outside the memory.
+        """
         array = np.empty(0, self.array.dtype) if source is None else source.array
         if array.dtype != self.array.dtype:
             raise RuntimeError(
                 f"set_: expected a source of type {self.dtype}, got {type(source).__name__} of "
                 f"{array.dtype}"
             )
+        if size is not None:
+            array = _view(array, storage_offset, tuple(size), stride)
         self.data = wrap_plain(array)
         return self
 
-    def resize_(self, *sizes: Any, memory_format: Any = None) -> Tensor:
+    def resize_(self, size: Any, *more: int, memory_format: Any = None) -> Tensor:
         """Gives this tensor another size: its elements in their order, and then anything.
 
         Raises RuntimeError where a gradient is required.
         """
         if self.requires_grad:
             raise RuntimeError("cannot resize variables that require grad")
-        size = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
-        count = int(np.prod(size, dtype=np.int64))
+        shape = (size, *more) if isinstance(size, int) else tuple(size)
+        count = int(np.prod(shape, dtype=np.int64))
         if count <= self.array.size and self.array.flags.c_contiguous:
-            self.array = self.array.reshape(-1)[:count].reshape(size)
+            self.array = self.array.reshape(-1)[:count].reshape(shape)
         else:
             made = np.zeros(count, self.array.dtype)
-            made[: self.array.size] = self.array.reshape(-1)[:count]
-            self.array = made.reshape(size)
+            kept = self.array.reshape(-1)[:count]
+            made[: kept.size] = kept
+            self.array = made.reshape(shape)
         return self
 
     def resize_as_(self, the_template: Tensor, memory_format: Any = None) -> Tensor:
@@ -201,6 +210,19 @@ class Scripts(Tensor):
         other = np.broadcast_to(tensor.array, self.array.shape).ravel().tolist()
         pairs = zip(self.array.ravel().tolist(), other, strict=True)
         return _overwritten(self, [callable(a, b) for a, b in pairs])
+
+
+def _view(array: Any, offset: int, size: tuple[int, ...], stride: Any) -> Any:
+    if stride is None:
+        stride = [int(np.prod(size[i + 1 :], dtype=np.int64)) for i in range(len(size))]
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    if offset < 0 or min(stride, default=0) < 0 or (0 not in size and last >= array.size):
+        raise RuntimeError(
+            f"set_: a view of size {list(size)} and stride {list(stride)} from element {offset} on "
+            f"does not lie in a memory of {array.size} elements"
+        )
+    steps = [n * array.itemsize for n in stride]
+    return np.lib.stride_tricks.as_strided(array.reshape(-1)[offset:], size, steps)
 
 
 def _check_host(tensor: Any, name: str) -> None:

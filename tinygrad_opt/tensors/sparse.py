@@ -215,7 +215,7 @@ class SparseTensor(Tensor):
 def sparse_coo_tensor(
     indices: Any, values: Any, size: Any = None, *, dtype: Any = None, device: Any = None,
     requires_grad: bool = False, check_invariants: bool | None = None,
-    is_coalesced: bool | None = None,
+    is_coalesced: bool | None = None, layout: Any = None, pin_memory: bool | None = None,
 ) -> SparseTensor:  # fmt: skip
     """A row-sparse tensor of shape `size` with `values` (nnz, ...) added at `indices` (1, nnz).
 
