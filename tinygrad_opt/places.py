@@ -183,6 +183,6 @@ def install() -> None:
         full = f"{_PACKAGE}.{path}" if path else _PACKAGE
         if full in sys.modules and "__getattr__" not in vars(sys.modules[full]):
             vars(sys.modules[full])["__getattr__"] = _missing(path)
-    Tensor.__getattr__ = _missing_method  # type: ignore[attr-defined]
+    setattr(Tensor, "__getattr__", _missing_method)  # noqa: B010  (mypy takes it for a method)
     if not any(isinstance(finder, type) and finder is _Finder for finder in sys.meta_path):
         sys.meta_path.append(_Finder)

@@ -46,7 +46,7 @@ def test_types_are_one_object_each_and_numpy_takes_them():
         (lambda: tg.zeros(1).contiguous(memory_format=tg.channels_last), RuntimeError,
          "^contiguous: required rank 4 tensor to use torch.channels_last"),
         (lambda: tg.zeros(1).set_(tg.zeros(1).long()), RuntimeError, "^set_: expected a source"),
-        (lambda: tg.zeros(1).set_(tg.zeros(4), 2, (3,)), RuntimeError, "does not lie in a memory of"),
+        (lambda: tg.zeros(1).set_(tg.zeros(4), 2, (3,)), RuntimeError, "does not lie in"),
         (lambda: tg.ones(1, requires_grad=True).resize_(2), RuntimeError, "cannot resize"),
         (lambda: tg.ones(1, requires_grad=True).apply_(abs), RuntimeError, r"Can't call apply_\("),
         (lambda: tg.ones(1, requires_grad=True).map_(tg.ones(1), max), RuntimeError, "call map_"),
