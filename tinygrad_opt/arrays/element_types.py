@@ -8,7 +8,7 @@ same hash, and what it is asked beyond PyTorch's attributes (`kind`, `name`) it 
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,8 @@ __all__ = [
     "float16", "float32", "float64", "get_default_dtype", "half", "int", "int8", "int16", "int32",
     "int64", "long", "promote_types", "short", "type_of", "uint8",
 ]  # fmt: skip
+
+NDArray: TypeAlias = np.ndarray[Any, Any]  # for the stubs, which say no more of NumPy
 
 _REAL = {"complex64": "float32", "complex128": "float64"}
 _COMPLEX = {"float32": "complex64", "float64": "complex128"}

@@ -1,5 +1,7 @@
 """What a tensor is made of, conversions by name of type, and new tensors of its kind."""
 
+# mypy: disable-error-code="override"
+
 from __future__ import annotations
 
 from typing import Any

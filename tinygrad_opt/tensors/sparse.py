@@ -5,6 +5,8 @@ in PyTorch they list their rows as they came, repeats and all, until `coalesce()
 Only the first axis can be sparse.
 """
 
+# mypy: disable-error-code="override"
+
 from __future__ import annotations
 
 from typing import Any
