@@ -151,6 +151,7 @@ class GradScaler:
     backoff_factor    the factor times this after a step that was left out (< 1)
     enabled           False: every method passes its argument through
 
+    >>> from tinygrad_opt import optim
     >>> scaler = GradScaler("cpu", init_scale=8.0)
     >>> w = tensor([1.0], requires_grad=True)
     >>> optimizer = optim.SGD([w], lr=0.5)

@@ -19,7 +19,8 @@ class DataParallel(Module):
 
     Raises NotImplementedError for several devices.
 
-    >>> DataParallel(Linear(2, 3))(ones(4, 2)).shape
+    >>> from tinygrad_opt import nn
+    >>> DataParallel(nn.Linear(2, 3))(zeros(4, 2)).shape
     torch.Size([4, 3])
     """
 
@@ -55,7 +56,7 @@ class SyncBatchNorm(_BatchNorm):
 
     Arguments as of `BatchNorm1d`; `process_group` is accepted.
 
-    >>> SyncBatchNorm(2)(ones(4, 2, 3)).shape
+    >>> SyncBatchNorm(2)(zeros(4, 2, 3)).shape
     torch.Size([4, 2, 3])
     """
 
