@@ -136,7 +136,7 @@ from .tensors.creation import (  # fmt: skip
 )
 from .tensors.foreach import *
 from .tensors.inplace_functions import *
-from .tensors.interchange import from_dlpack
+from .tensors.interchange import from_dlpack, frombuffer
 from .tensors.layouts import (
     channels_last,
     channels_last_3d,

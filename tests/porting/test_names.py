@@ -155,6 +155,18 @@ def test_memory_of_tensors():
     assert not tg.is_complex(x)
 
 
+def test_frombuffer_shares_memory():
+    memory = bytearray(np.arange(4, dtype="f4").tobytes())
+    x = tg.frombuffer(memory, dtype=tg.float32, count=2, offset=4, requires_grad=True)
+    assert x.tolist() == [1.0, 2.0]
+    assert x.requires_grad
+    with tg.no_grad():
+        x.zero_()
+    assert tg.frombuffer(memory, dtype=tg.float32).tolist() == [0.0, 0.0, 0.0, 3.0]
+    with pytest.raises(ValueError, match="buffer"):
+        tg.frombuffer(memory, dtype=tg.float32, count=9)
+
+
 def test_the_scene_is_kept():
     tg.use_deterministic_algorithms(True)
     assert tg.get_deterministic_debug_mode() == 2
