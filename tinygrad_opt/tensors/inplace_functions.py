@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from ..core.public import check_tensor, named
+from ..core.public import public
 from ..core.tensor import Tensor
 
 # Those that PyTorch has at its top level and Tensor has here.
@@ -24,7 +24,6 @@ def _function(name: str) -> Any:
     method = getattr(Tensor, name)
 
     def function(input: Any, *args: Any, **kwargs: Any) -> Any:
-        check_tensor(name, "input", input)
         return method(input, *args, **kwargs)
 
     shown = inspect.signature(method)
@@ -33,7 +32,7 @@ def _function(name: str) -> Any:
         parameters=[first.replace(name="input", annotation="Tensor"), *rest]
     )
     function.__doc__ = method.__doc__
-    return named(function, name, module=__name__)
+    return public(function, name, module=__name__)
 
 
 for _name in __all__:

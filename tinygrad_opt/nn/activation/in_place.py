@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.modes import no_grad
-from ...core.public import check_tensor, named
+from ...core.public import public
 from ...tensors.inplace import change
 from . import piecewise, smooth
 
@@ -22,8 +22,6 @@ def _in_place(name: str) -> Any:
     shown = inspect.signature(function)
 
     def form(input: Any, *args: Any, **kwargs: Any) -> Any:
-        check_tensor(f"{name}_", "input", input)
-
         def write(array: Any) -> None:
             with no_grad():
                 np.copyto(array, function(input, *args, **kwargs).array, casting="no")
@@ -33,7 +31,7 @@ def _in_place(name: str) -> Any:
     kept = [p for key, p in shown.parameters.items() if key != "inplace"]
     form.__signature__ = shown.replace(parameters=kept)  # type: ignore[attr-defined]
     form.__doc__ = f"As `{name}`, in place."
-    return named(form, f"{name}_", module=__name__)
+    return public(form, f"{name}_", module=__name__)
 
 
 celu_, elu_, hardtanh_, leaky_relu_, relu_, rrelu_, selu_, threshold_ = (
