@@ -15,7 +15,6 @@ from types import ModuleType
 from typing import Any
 
 from . import instead
-from .core.tensor import Tensor
 
 __all__ = ["NAMES", "PLACES", "install"]
 
@@ -132,16 +131,6 @@ def _module(path: str) -> ModuleType:
     return importlib.import_module(f"{_PACKAGE}.{path}")
 
 
-def _missing_method(self: Any, name: str) -> Any:
-    """What a Tensor does when it is asked for something that it does not have."""
-    if hasattr(type(self), name):  # a property, which raised
-        return object.__getattribute__(self, name)
-    if name.startswith("_") or not instead.is_pytorchs("Tensor", name):
-        kind = type(self).__name__
-        raise AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=self)
-    raise AttributeError(instead.text("Tensor", name))
-
-
 def _missing(path: str) -> Callable[[str], Any]:
     """What a module of the package does when it is asked for a name that it does not have."""
     full = f"{_PACKAGE}.{path}" if path else _PACKAGE
@@ -170,7 +159,7 @@ class _Finder:
 
 
 def install() -> None:
-    """Makes the modules of PLACES, and lets modules and tensors say what is not there."""
+    """Makes the modules of PLACES, and lets modules say what is not there."""
     for path in PLACES:
         full = f"{_PACKAGE}.{path}"
         parent, _, name = full.rpartition(".")
@@ -183,6 +172,5 @@ def install() -> None:
         full = f"{_PACKAGE}.{path}" if path else _PACKAGE
         if full in sys.modules and "__getattr__" not in vars(sys.modules[full]):
             vars(sys.modules[full])["__getattr__"] = _missing(path)
-    setattr(Tensor, "__getattr__", _missing_method)  # noqa: B010  (mypy takes it for a method)
     if not any(isinstance(finder, type) and finder is _Finder for finder in sys.meta_path):
         sys.meta_path.append(_Finder)

@@ -523,8 +523,6 @@ def test_what_is_not_there_says_so():
         tg.zeross  # noqa: B018
     with pytest.raises(ModuleNotFoundError, match=r"No module named 'tinygrad_opt.nonsense'"):
         import tinygrad_opt.nonsense  # noqa: F401
-    with pytest.raises(AttributeError, match=rf"^Tensor.to_mkldnn is {page}; instead, leave it"):
-        tg.ones(1).to_mkldnn  # noqa: B018
     with pytest.raises(AttributeError, match="'Tensor' object has no attribute 'nonsense'"):
         tg.ones(1).nonsense  # noqa: B018
     assert not hasattr(tg, "fx")
