@@ -54,6 +54,10 @@ golden: $(VENV)/.test $(VENV)/.peers ## write the golden values of the tests ane
 	$(BIN)/python tests/golden/make.py
 	$(BIN)/python tests/golden/signatures.py
 	$(BIN)/python tests/golden/stubs.py
+	$(BIN)/python tests/golden/pytorch_names.py
+	$(BIN)/python tests/golden/public_stubs.py
+	$(BIN)/python tests/golden/pt_files.py
+	$(BIN)/python tests/golden/scripts.py
 
 lint: $(VENV)/.test ## ruff and mypy, as the suite runs them
 	$(BIN)/python -m pytest -q tests/test_style.py tests/test_types.py

@@ -1,6 +1,7 @@
-"""Makes optimizers.md and schedulers.md, with their pictures, from the docstrings of the classes.
+"""Makes optimizers.md and schedulers.md, with pictures, from docstrings; from_pytorch.md's lists.
 
 python docs/make_pages.py            # texts and pictures; make docs does this
+python docs/make_pages.py --texts    # texts alone
 python docs/make_pages.py --check    # exit 1 if a text differs from what the docstrings say
 """
 
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import porting_lists
 
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
@@ -158,20 +160,29 @@ def draw(cls: type) -> None:
     few_colours.save(PICTURES / f"{cls.__name__}.png", optimize=True)
 
 
-PAGES = {"optimizers.md": optimizers_page, "schedulers.md": schedulers_page}
+def from_pytorch_page() -> str:
+    return porting_lists.page((HERE / "from_pytorch.md").read_text())
+
+
+PAGES = {
+    "optimizers.md": optimizers_page, "schedulers.md": schedulers_page,
+    "from_pytorch.md": from_pytorch_page,
+}  # fmt: skip
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if outdated")
-    if parser.parse_args().check:
+    parser.add_argument("--texts", action="store_true", help="write the texts, and draw nothing")
+    asked = parser.parse_args()
+    if asked.check:
         old = [name for name, page in PAGES.items() if (HERE / name).read_text() != page()]
         print(f"outdated: {', '.join(old)}; run make docs" if old else "up to date")
         return len(old)
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name, page in PAGES.items():
         (HERE / name).write_text(page())
-    for cls in optimizers():
+    for cls in [] if asked.texts else optimizers():
         draw(cls)
     return 0
 

@@ -24,6 +24,10 @@ SPACES = [
     "tinygrad_opt.distributions.constraints", "tinygrad_opt.special", "tinygrad_opt.fft",
     "tinygrad_opt.nn.utils.prune", "tinygrad_opt.autograd.graph",
     "tinygrad_opt.autograd.forward_ad", "tinygrad_opt.utils.tensorboard",
+    "tinygrad_opt.accelerator", "tinygrad_opt.amp",
+    "tinygrad_opt.backends.cuda", "tinygrad_opt.backends.cudnn", "tinygrad_opt.backends.mps",
+    "tinygrad_opt.cuda.amp", "tinygrad_opt.distributed", "tinygrad_opt.jit", "tinygrad_opt.mps",
+    "tinygrad_opt.multiprocessing", "tinygrad_opt.testing",
 ]  # fmt: skip
 
 

@@ -41,8 +41,9 @@ FLOORS = [
     ["tensors", "func"],
     ["nn", "data", "serialization", "distributions"],
     ["optim"],
-    ["training", "compiled"],
-]
+    ["training", "compiled", "accelerator", "amp", "backends", "distributed", "instead", "jit",
+     "mps", "multiprocessing", "places", "pytorch_names", "scene", "testing", "types", "version"],
+]  # fmt: skip
 
 
 def modules():

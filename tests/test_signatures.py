@@ -25,8 +25,8 @@ import signatures
 GOLDEN = json.loads(signatures.TARGET.read_text())
 P = inspect.Parameter
 
-# Arguments that mean nothing here: results are new tensors, dense and in ordinary memory.
-ABSENT = {"out", "layout", "pin_memory", "memory_format", "out_dtype", "implicit"}
+# Arguments that mean nothing here: results are new tensors.
+ABSENT = {"out", "out_dtype", "implicit"}
 
 # Names whose arguments differ, and why.
 EXCEPTIONS = {
@@ -43,12 +43,18 @@ EXCEPTIONS = {
         ["adaptive_max_pool1d", "max_pool1d", "max_pool2d", "max_pool3d"],
         "the function of nn.functional, which has return_indices too",
     ),
+    **dict.fromkeys(["Tensor.clone", "Tensor.contiguous"], "memory formats are numbers in schemas"),
+    **dict.fromkeys(["nn.functional.elu_", "nn.functional.rrelu_"],
+                    "the arguments of the function, where schemas have those of its kernel"),
     **dict.fromkeys(["Tensor.uniform_", "Tensor.random_"], "`from` is a word of Python"),
     **dict.fromkeys(["norm", "Tensor.norm"], "dtype is given by name, as there is no out"),
     **dict.fromkeys(["enable_grad", "no_grad", "autograd.enable_grad", "autograd.no_grad"],
                     "decorators with and without parentheses"),
     "gradient": "PyTorch's spacing of None means 1",
     **dict.fromkeys(["load", "save"], "no pickle, hence none of its options"),
+    **dict.fromkeys(["layout", "memory_format"], "not to be called"),
+    "is_autocast_enabled": "of a device, as amp's; the schema has the one without",
+    "rrelu_": "the function of nn.functional",
     "autograd.backward": "grad_variables is long deprecated",
     "autograd.gradcheck": "stricter tolerances, by name only",
     "func.jacrev": "_preallocate_and_copy is private",

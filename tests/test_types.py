@@ -1,11 +1,15 @@
 """Type checkers: the package is sound, and they see what is declared and not written out."""
 
+import ast
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
-from golden import stubs
+from golden import public_stubs, stubs
+
+import tinygrad_opt
 
 ROOT = Path(__file__).parents[1]
 USER = "tests/user_of_types.py"
@@ -25,3 +29,32 @@ def test_the_package_is_sound_and_its_user_is_told_of_faults():
 
 def test_the_stub_of_schedulers_says_what_their_file_says():
     assert stubs.PATH.read_text() == stubs.stub(), "run make golden"
+
+
+def test_the_stubs_of_what_is_bound_say_what_is_bound():
+    assert public_stubs.BOUND.read_text() == public_stubs.bound(), "run make golden"
+    assert public_stubs.INIT.read_text() == public_stubs.init(), "run make golden"
+
+
+def test_an_ordinary_script_is_sound_by_the_strictest_rules(tmp_path):
+    """PyTorch's own types find one error in it, of a buffer."""
+    script = tmp_path / "script.py"
+    script.write_text((ROOT / "tests" / "user_script.py").read_text())
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    said = [line for line in done.stdout.splitlines() if line.startswith(str(script))]
+    assert said == []
+
+
+def test_editors_see_every_method():
+    stub = ast.parse(public_stubs.BOUND.read_text())
+    (bound,) = (n for n in stub.body if isinstance(n, ast.ClassDef) and n.name == "Bound")
+    told = {n.name for n in bound.body if isinstance(n, ast.FunctionDef)}
+    public = {name for name in dir(tinygrad_opt.Tensor) if not name.startswith("_")}
+    assert public - told - public_stubs.CORE - {"node", "version"} == set()
+
+
+def test_the_script_runs(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["script"])
+    runpy.run_path(str(ROOT / "tests" / "user_script.py"), run_name="__main__")

@@ -7,7 +7,7 @@
 fused kernels in `kernels`, `utils.data` feeds them. Names, arguments and results are PyTorch's.
 """
 
-from math import inf, nan, pi
+from math import e, inf, nan, pi
 
 from ._checkout import find_kernels as _find_kernels
 
@@ -15,36 +15,52 @@ _find_kernels(__path__)
 
 from . import (
     __config__,
+    accelerator,
+    amp,
     autograd,
     backend,
+    backends,
     cuda,
+    distributed,
     func,
+    jit,
     kernels,
     linalg,
+    mps,
+    multiprocessing,
     nn,
     optim,
     random,
     sparse,
+    testing,
     training,
+    types,
     utils,
+    version,
 )
+from .amp import (
+    GradScaler,
+    autocast,
+    get_autocast_dtype,
+    is_autocast_enabled,
+)  # fmt: skip
 from .arrays import namespace
-from .arrays.dtypes import (  # fmt: skip
+from .arrays.dtypes import can_cast, finfo, iinfo, set_default_dtype
+from .arrays.element_types import (  # fmt: skip
+    bfloat16,
     bool,
-    can_cast,
     cdouble,
     cfloat,
     complex64,
     complex128,
     double,
-    finfo,
+    dtype,
     float,
     float16,
     float32,
     float64,
     get_default_dtype,
     half,
-    iinfo,
     int,
     int8,
     int16,
@@ -52,7 +68,6 @@ from .arrays.dtypes import (  # fmt: skip
     int64,
     long,
     promote_types,
-    set_default_dtype,
     short,
     uint8,
 )
@@ -74,9 +89,11 @@ from .autograd import (
 )  # fmt: skip
 from .compiled import compile
 from .core.tensor import Size, Tensor
+from .func import vmap
 from .functions import *
 from .functions import return_types
 from .kernels.threads import get_num_threads, set_num_threads
+from .nn.activation.in_place import celu_, relu_, rrelu_, selu_, threshold_
 from .nn.functional import (
     adaptive_avg_pool1d,
     adaptive_max_pool1d,
@@ -100,6 +117,7 @@ from .nn.functional import (
     prelu,
     rms_norm,
 )
+from .scene import *
 from .serialization import load, save
 from .tensors.creation import (  # fmt: skip
     arange,
@@ -123,8 +141,19 @@ from .tensors.creation import (  # fmt: skip
     zeros,
     zeros_like,
 )
-from .tensors.interchange import from_dlpack
-from .tensors.memory import sparse_coo, strided
+from .tensors.foreach import *
+from .tensors.inplace_functions import *
+from .tensors.interchange import from_dlpack, frombuffer
+from .tensors.layouts import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
+    sparse_coo,
+    strided,
+)
 from .tensors.printing import set_printoptions
 from .tensors.sampling import *
 from .tensors.sparse import sparse_coo_tensor
@@ -137,8 +166,15 @@ from .training import (
 
 __version__ = "0.1.0"
 
+newaxis = None
+
+from .places import install as _install
+
+_install()
+
 # Loaded when somebody asks for them.
 _LATE = ("distributions", "fft", "special")
+_otherwise = globals()["__getattr__"]  # that of `instead.py`
 
 
 def __getattr__(name: str) -> object:
@@ -146,4 +182,4 @@ def __getattr__(name: str) -> object:
         from importlib import import_module
 
         return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _otherwise(name)

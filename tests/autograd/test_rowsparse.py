@@ -268,7 +268,7 @@ def test_it_prints_as_in_pytorch():
         "tensor(indices=tensor([[1, 1]]),\n"
         "       values=tensor([[1., 2.],\n"
         "                      [3., 4.]]),\n"
-        "       size=(3, 2), nnz=2, layout=sparse_coo)"
+        "       size=(3, 2), nnz=2, layout=torch.sparse_coo)"
     )
 
 

@@ -58,6 +58,10 @@ def test_table_holds_every_form():
 
 
 ARGUMENTS = {  # what the methods take, where it is not nothing or a number
+    "addbmm": lambda m, x: (m.ones(2, 3, 1), m.ones(2, 1, 3)),
+    "addmm": lambda m, x: (m.ones(3, 1), m.ones(1, 3)), "addr": lambda m, x: (x[:, 0], x[0]),
+    "addmv": lambda m, x: (m.ones(3, 2), m.ones(2)),
+    "baddbmm": lambda m, x: (m.ones(1, 3, 1), m.ones(1, 1, 3)),
     "addcdiv": lambda m, x: (x, x), "addcmul": lambda m, x: (x, x), "clamp": lambda m, x: (1.5, 3),
     "clip": lambda m, x: (1.5, 3), "cumprod": lambda m, x: (0,), "cumsum": lambda m, x: (0,),
     "index_add": lambda m, x: (0, m.tensor([0, 2]), x[:2]),
@@ -102,6 +106,8 @@ def call(m, name, method):
         x = x / 8
     if name in ("tril", "triu", "t", "renorm"):
         x = x.reshape(1, 3)
+    if name in ("addbmm", "addmm", "addr", "baddbmm"):
+        x = x.expand(3, 3).clone() if name != "baddbmm" else x.expand(1, 3, 3).clone()
     if name in ARGUMENTS:
         arguments = ARGUMENTS[name](m, x.clone())
     elif name in NEED_ANOTHER or (integers and name != "bitwise_not"):

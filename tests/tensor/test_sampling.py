@@ -190,7 +190,7 @@ def test_by_type_of_old():
     assert tg.DoubleTensor().shape == (0,)
     assert tg.FloatTensor(np.ones(2)).dtype == tg.float32
     assert tg.LongTensor(tg.tensor([3])).tolist() == [3]
-    with pytest.raises(TypeError, match="FloatTensor: expected a tensor of float32, got int64"):
+    with pytest.raises(TypeError, match=r"FloatTensor: expected a tensor of float32, got "):
         tg.FloatTensor(tg.tensor([3]))
     assert tg.Tensor(2, 3).shape == tg.Tensor(tg.Size((2, 3))).shape == (2, 3)
     assert tg.Tensor(2, 3, 4, 5).shape == (2, 3, 4, 5)
@@ -226,6 +226,6 @@ def test_limits_as_pytorch(torch):
     for a in names:
         for b in names:
             ours, theirs = (m.promote_types(getattr(m, a), getattr(m, b)) for m in (tg, torch))
-            assert f"torch.{ours}" == str(theirs), (a, b)
+            assert str(ours) == str(theirs), (a, b)
             ours, theirs = (m.can_cast(getattr(m, a), getattr(m, b)) for m in (tg, torch))
             assert ours == theirs, (a, b)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Device", "check_device", "device_of", "is_available", "is_foreign", "shared",
-           "to_device"]  # fmt: skip
+__all__ = ["Device", "check_device", "default", "device_of", "get_default_device",
+           "is_available", "is_foreign", "set_default_device", "shared", "to_device"]  # fmt: skip
 
 
 class Device:
     """Where a tensor's memory lies: `cpu` or `cuda:N`, as `torch.device`.
 
     `Device("cuda:1")`, `Device("cuda", 1)` and `Device("cpu")` are the three spellings.
-    `with Device("cpu"):` is accepted: new tensors that name no device lie there anyway.
+    `with Device("cuda"):` lets new tensors that name no device lie there.
     Raises RuntimeError for any other device type.
     """
 
@@ -48,15 +49,12 @@ class Device:
         return hash((self.type, 0 if self.type == "cpu" else self.index or 0))
 
     def __enter__(self) -> Device:
-        if self.type != "cpu":
-            raise RuntimeError(
-                f"with device({str(self)!r}): only the CPU can be the device of new tensors that "
-                "name none; pass device= to each, or move the model with .to(device)"
-            )
+        default.before.append(default.device)
+        default.device = self
         return self
 
     def __exit__(self, *exc: object) -> None:
-        pass
+        default.device = default.before.pop()
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
@@ -67,6 +65,28 @@ class Device:
 
 
 CPU = Device("cpu")
+
+
+class _Default(threading.local):
+    """The device of new tensors that name none, and those of the blocks around; None is the CPU."""
+
+    device: Device | None = None
+
+    def __init__(self) -> None:
+        self.before: list[Device | None] = []
+
+
+default = _Default()
+
+
+def set_default_device(device: Device | str | None) -> None:
+    """Lets new tensors that name no device lie on `device`, in this thread; None: the CPU."""
+    default.device = None if device is None else Device(device)
+
+
+def get_default_device() -> Device:
+    """The device of new tensors that name none."""
+    return default.device or CPU
 
 
 @functools.cache

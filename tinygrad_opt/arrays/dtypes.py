@@ -155,7 +155,7 @@ def named(name: str) -> tuple[DType, str]:
     return kinds[kind], "cuda" if library.endswith("cuda") else "cpu"
 
 
-def name_of(dtype: DType) -> str:
+def name_of(dtype: Any) -> str:
     """PyTorch's name of a dtype in messages: `Float` for float32, `Long` for int64."""
     return NAMES.get(dtype, str(dtype))
 

@@ -17,7 +17,8 @@ import numpy as np
 from .device import device_of, to_device
 from .dtypes import name_of
 
-__all__ = ["Generator", "current", "default_generator", "drawing_from", "get_rng_state",
+__all__ = ["Generator", "current", "default_generator", "drawing_from", "fork_rng",
+           "get_rng_state",
            "initial_seed", "manual_seed", "seed", "set_rng_state"]  # fmt: skip
 
 
@@ -114,6 +115,23 @@ def get_rng_state() -> dict[str, Any]:
 def set_rng_state(new_state: dict[str, Any]) -> None:
     """Puts the default generator where `get_rng_state` found it."""
     current().set_state(new_state)
+
+
+@contextlib.contextmanager
+def fork_rng(
+    devices: Any = None, enabled: bool = True, _caller: str = "fork_rng",
+    _devices_kw: str = "devices", device_type: str = "cuda",
+) -> Iterator[None]:  # fmt: skip
+    """Puts the default generator back at the end of the block to where it was at its start.
+
+    `devices` are accepted: all numbers come from the one generator.
+    """
+    state = get_rng_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            set_rng_state(state)
 
 
 def stream(generator: Generator | None) -> np.random.Generator:

@@ -16,7 +16,7 @@ class Size(tuple[int, ...]):
 
     >>> shape = Size([2, 3, 4])
     >>> shape[:-1] + (5,)
-    Size([2, 3, 5])
+    torch.Size([2, 3, 5])
     >>> shape.numel()
     24
     """
@@ -58,7 +58,7 @@ class Size(tuple[int, ...]):
     __rmul__ = __mul__
 
     def __repr__(self) -> str:
-        return f"Size({list(self)})"
+        return f"torch.Size({list(self)})"
 
 
 _getitem: Any = tuple.__getitem__

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.record import mode
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 __all__ = ["enable_grad", "inference_mode", "no_grad", "set_grad_enabled"]
 
@@ -35,16 +37,16 @@ class _GradMode:
     def __exit__(self, *exc: object) -> None:
         mode.enabled = self._before.pop()
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: _Function) -> _Function:
         if inspect.isgeneratorfunction(function):
-            return self._wrap_generator(function)
+            return self._wrap_generator(function)  # type: ignore[return-value]
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             with self._again():
                 return function(*args, **kwargs)
 
-        return wrapped
+        return wrapped  # type: ignore[return-value]
 
     def _wrap_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
         # The mode holds while the generator's own lines run, not between its yields.
@@ -73,12 +75,14 @@ class _GradMode:
 class _BareDecorator(_GradMode):
     """A mode that may decorate without parentheses: `@no_grad`."""
 
-    def __new__(cls, function: Any = None) -> Any:
-        instance = super().__new__(cls)
-        if not callable(function):
-            return instance
-        instance.__init__()  # type: ignore[misc]
-        return instance(function)
+    if not TYPE_CHECKING:  # which take it for a class that makes its instances
+
+        def __new__(cls, function: Any = None) -> Any:
+            instance = super().__new__(cls)
+            if not callable(function):
+                return instance
+            instance.__init__()
+            return instance(function)
 
 
 class no_grad(_BareDecorator):
@@ -90,8 +94,10 @@ class no_grad(_BareDecorator):
 class inference_mode(_BareDecorator):
     """As `no_grad`; `inference_mode(False)` changes nothing. Its tensors are ordinary ones."""
 
-    def __new__(cls, mode: Any = True) -> Any:
-        return super().__new__(cls, mode)
+    if not TYPE_CHECKING:
+
+        def __new__(cls, mode: Any = True) -> Any:
+            return super().__new__(cls, mode)
 
     def __init__(self, mode: bool = True) -> None:
         super().__init__()
@@ -130,7 +136,7 @@ class set_grad_enabled(_GradMode):
     def __exit__(self, *exc: object) -> None:
         self._switch(self._before[0])
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: _Function) -> _Function:
         self._switch(self._before[0])  # a decorator acts when the function runs, not here
         return super().__call__(function)
 

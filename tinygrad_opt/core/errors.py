@@ -76,7 +76,7 @@ def axis_index(axis: int, ndim: int) -> int:
 
 def _describe(x: Any) -> str:
     if hasattr(x, "shape") and hasattr(x, "dtype"):
-        return f"{type(x).__name__} {x.dtype} {tuple(x.shape)}"
+        return f"{type(x).__name__} {getattr(x, 'array', x).dtype} {tuple(x.shape)}"
     return type(x).__name__
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import dtypes
+from ..arrays import element_types
 from ..arrays.device import CPU, Device, device_of
+from ..arrays.element_types import type_of
 from ..arrays.rowsparse import RowSparse
 from ..arrays.size import Size, size_of
 from .bound import Bound
@@ -53,9 +54,9 @@ class Tensor(Bound, Variable):
         return size_of(Size, self.array.shape)
 
     @property
-    def dtype(self) -> dtypes.DType:
-        """The element type, a `numpy.dtype`."""
-        return self.array.dtype
+    def dtype(self) -> element_types.dtype:
+        """The element type, as `torch.float32`."""
+        return type_of(self.array.dtype)
 
     @property
     def device(self) -> Device:

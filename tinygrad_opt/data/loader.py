@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from ..arrays.random import Generator
 from .batches import Epoch, FromWorkers, InProcess, generators_of, set_states
 from .collate import default_collate, default_convert
 from .datasets import (  # fmt: skip
+    Dataset,
     IterableDataset,
 )
 from .samplers import (  # fmt: skip
@@ -67,10 +68,11 @@ class DataLoader(Generic[T_co]):
     _ready = False
 
     def __init__(
-        self, dataset: Any, batch_size: int | None = 1, shuffle: bool | None = None,
-        sampler: Iterable[Any] | None = None, batch_sampler: Iterable[Any] | None = None,
-        num_workers: int = 0, collate_fn: Callable[[Any], Any] | None = None,
-        pin_memory: bool = False, drop_last: bool = False, timeout: float = 0,
+        self, dataset: Dataset[T_co] | Sequence[T_co], batch_size: int | None = 1,
+        shuffle: bool | None = None, sampler: Iterable[Any] | None = None,
+        batch_sampler: Iterable[Any] | None = None, num_workers: int = 0,
+        collate_fn: Callable[[Any], Any] | None = None, pin_memory: bool = False,
+        drop_last: bool = False, timeout: float = 0,
         worker_init_fn: Callable[[int], Any] | None = None, multiprocessing_context: Any = None,
         generator: Generator | None = None, *, prefetch_factor: int | None = None,
         persistent_workers: bool = False, pin_memory_device: str = "", in_order: bool = True,
@@ -78,7 +80,7 @@ class DataLoader(Generic[T_co]):
         check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
         self.streamed = isinstance(dataset, IterableDataset)
         check_order(self.streamed, batch_size, shuffle, sampler, batch_sampler, drop_last)
-        self.dataset = dataset
+        self.dataset: Any = dataset
         self.num_workers = num_workers
         self.pin_memory = pin_memory
         self.pin_memory_device = pin_memory_device

@@ -107,9 +107,10 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
     return ops.lerp(input, end, weight)
 
 
-def clone(input: Tensor) -> Tensor:
-    """A copy that gradients flow back through."""
-    return ops.clone(input)
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy that gradients flow back through; row-major, or in the order of a format."""
+    copied = ops.clone(input)
+    return copied if memory_format is None else copied.contiguous(memory_format=memory_format)
 
 
 # Division and rounding ----------------------------------------------------------------------------

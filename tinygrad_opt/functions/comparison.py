@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import ops
 from ..arrays import dtypes
+from ..arrays.element_types import type_of
 from ..arrays.quiet import SETTINGS, quiet, restore, silence
 from ..arrays.xp import xp, xp_of
 from ..core import promote
@@ -17,10 +18,10 @@ from ..core.tensor import Tensor, wrap_plain
 __all__ = [
     "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
     "bitwise_right_shift", "bitwise_xor", "eq", "equal", "gcd", "ge", "greater", "greater_equal",
-    "gt", "heaviside", "is_floating_point", "is_nonzero", "is_same_size", "is_signed", "is_tensor",
-    "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "lcm", "le", "less",
-    "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne",
-    "not_equal", "numel", "result_type", "signbit",
+    "gt", "heaviside", "is_floating_point", "is_nonzero", "is_same_size", "is_signed",
+    "is_tensor", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "lcm",
+    "le", "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "lt",
+    "ne", "not_equal", "numel", "result_type", "signbit",
 ]  # fmt: skip
 
 
@@ -226,6 +227,5 @@ def numel(input: Tensor) -> int:
 
 def result_type(tensor: Tensor | float, other: Tensor | float) -> Any:
     """The type of arithmetic between the two: tensors or numbers."""
-    return promote.result_type(
-        tuple(x.array if isinstance(x, Variable) else x for x in (tensor, other))
-    )
+    raw = tuple(x.array if isinstance(x, Variable) else x for x in (tensor, other))
+    return type_of(promote.result_type(raw))

@@ -16,6 +16,7 @@ from .cells import *
 from .containers import *
 from .conv import *
 from .conv_transpose import *
+from .data_parallel import *
 from .dropout import *
 from .embedding import *
 from .embedding_bag import *

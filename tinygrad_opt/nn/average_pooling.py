@@ -239,7 +239,7 @@ class AvgPool2d(_AvgPool):
     `divisor_override`: divide by this in place of the count.
 
     >>> AvgPool2d(2)(zeros(1, 8, 28, 28)).shape
-    Size([1, 8, 14, 14])
+    torch.Size([1, 8, 14, 14])
     """
 
     axes = 2
@@ -249,7 +249,7 @@ class AvgPool3d(_AvgPool):
     """The mean of each window of (batch, channels, d, h, w); arguments as `AvgPool2d`.
 
     >>> AvgPool3d(2)(zeros(1, 8, 4, 4, 4)).shape
-    Size([1, 8, 2, 2, 2])
+    torch.Size([1, 8, 2, 2, 2])
     """
 
     axes = 3
@@ -279,7 +279,7 @@ class AdaptiveAvgPool2d(_AdaptivePool):
     `output_size`: an int or one for each axis; None keeps a size.
 
     >>> AdaptiveAvgPool2d((1, None))(zeros(2, 8, 5, 7)).shape
-    Size([2, 8, 1, 7])
+    torch.Size([2, 8, 1, 7])
     """
 
     function = "adaptive_avg_pool2d"

@@ -126,7 +126,7 @@ class RNNCell(RNNCellBase):
     x (B, input_size) and h (B, hidden_size), or both without B; h is zeros if not given.
 
     >>> RNNCell(2, 3)(Tensor([[0.0, 0.0]])).shape
-    Size([1, 3])
+    torch.Size([1, 3])
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class LSTMCell(RNNCellBase):
 
     >>> h, c = LSTMCell(2, 3)(Tensor([[0.0, 0.0]]))
     >>> h.shape, c.shape
-    (Size([1, 3]), Size([1, 3]))
+    (torch.Size([1, 3]), torch.Size([1, 3]))
     """
 
     def __init__(
@@ -176,7 +176,7 @@ class GRUCell(RNNCellBase):
     x (B, input_size) and h (B, hidden_size), or both without B.
 
     >>> GRUCell(2, 3)(Tensor([[0.0, 0.0]])).shape
-    Size([1, 3])
+    torch.Size([1, 3])
     """
 
     def __init__(

@@ -347,7 +347,7 @@ class Conv2d(_Conv):
     +-1/sqrt(in_channels / groups kh kw).
 
     >>> Conv2d(1, 8, 3, padding=1)(zeros(2, 1, 5, 5)).shape
-    Size([2, 8, 5, 5])
+    torch.Size([2, 8, 5, 5])
     """
 
     axes = 2
@@ -359,7 +359,7 @@ class Conv3d(_Conv):
     The arguments are those of `Conv2d`, with three axes.
 
     >>> Conv3d(1, 2, 3)(zeros(2, 1, 5, 5, 5)).shape
-    Size([2, 2, 3, 3, 3])
+    torch.Size([2, 2, 3, 3, 3])
     """
 
     axes = 3

@@ -148,7 +148,7 @@ class ConvTranspose1d(_ConvTranspose):
     The arguments are those of `ConvTranspose2d`, with one axis.
 
     >>> ConvTranspose1d(2, 3, 4, stride=2, padding=1)(zeros(5, 2, 7)).shape
-    Size([5, 3, 14])
+    torch.Size([5, 3, 14])
     """
 
     axes = 1
@@ -161,7 +161,7 @@ class ConvTranspose2d(_ConvTranspose):
     (in_channels, out_channels / groups, kh, kw).
 
     >>> ConvTranspose2d(2, 3, 4, stride=2, padding=1)(zeros(5, 2, 7, 7)).shape
-    Size([5, 3, 14, 14])
+    torch.Size([5, 3, 14, 14])
     """
 
     axes = 2
@@ -173,7 +173,7 @@ class ConvTranspose3d(_ConvTranspose):
     The arguments are those of `ConvTranspose2d`, with three axes.
 
     >>> ConvTranspose3d(2, 3, 2, stride=2)(zeros(5, 2, 3, 3, 3)).shape
-    Size([5, 3, 6, 6, 6])
+    torch.Size([5, 3, 6, 6, 6])
     """
 
     axes = 3

@@ -89,7 +89,11 @@ def convert(module: Any, *args: Any, recurse: bool = True, **kwargs: Any) -> Any
 
 
 def _target(
-    *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False
+    *args: Any,
+    device: Any = None,
+    dtype: Any = None,
+    non_blocking: bool = False,
+    memory_format: Any = None,
 ) -> tuple[Device | None, np.dtype[Any] | None]:
     for arg in args:
         if isinstance(arg, Tensor):

@@ -6,6 +6,7 @@ from inspect import isclass as _isclass
 
 from ..functions import pad, pdist
 from .activation.distributions import *
+from .activation.in_place import *
 from .activation.piecewise import *
 from .activation.smooth import *
 from .attention import *

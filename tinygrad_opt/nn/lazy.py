@@ -86,7 +86,7 @@ class LazyLinear(LazyModuleMixin, Linear):
 
     >>> layer = LazyLinear(3)
     >>> layer(zeros(4, 2)).shape
-    Size([4, 3])
+    torch.Size([4, 3])
     >>> layer
     Linear(in_features=2, out_features=3, bias=True)
     """
@@ -204,7 +204,7 @@ class LazyConv2d(_LazyConv, Conv2d):
 
     >>> layer = LazyConv2d(8, 3)
     >>> layer(zeros(1, 3, 5, 5)).shape
-    Size([1, 8, 3, 3])
+    torch.Size([1, 8, 3, 3])
     >>> layer
     Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
     """

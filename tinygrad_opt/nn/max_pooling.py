@@ -186,7 +186,7 @@ class MaxPool2d(_MaxPool):
     windows may end beyond the image.
 
     >>> MaxPool2d(2)(zeros(1, 8, 28, 28)).shape
-    Size([1, 8, 14, 14])
+    torch.Size([1, 8, 14, 14])
     """
 
     axes = 2
@@ -196,7 +196,7 @@ class MaxPool3d(_MaxPool):
     """The maximum of each window of (batch, channels, d, h, w); arguments as `MaxPool2d`.
 
     >>> MaxPool3d(2)(zeros(1, 8, 4, 4, 4)).shape
-    Size([1, 8, 2, 2, 2])
+    torch.Size([1, 8, 2, 2, 2])
     """
 
     axes = 3
@@ -271,7 +271,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     places in the flat image.
 
     >>> AdaptiveMaxPool2d(2)(zeros(2, 8, 5, 7)).shape
-    Size([2, 8, 2, 2])
+    torch.Size([2, 8, 2, 2])
     """
 
     function = "adaptive_max_pool2d"

@@ -311,7 +311,7 @@ class MultiheadAttention(Module):
     >>> x = Tensor([[0.0] * 4] * 3)
     >>> output, weights = MultiheadAttention(4, 2)(x, x, x)
     >>> output.shape, weights.shape
-    (Size([3, 4]), Size([3, 3]))
+    (torch.Size([3, 4]), torch.Size([3, 3]))
     """
 
     in_proj_weight: Parameter | None

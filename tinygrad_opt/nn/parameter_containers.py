@@ -70,8 +70,7 @@ class ParameterList(Module):
 
     def extra_repr(self) -> str:
         return "\n".join(
-            _line(i, v, f"torch.{v.dtype}" if isinstance(v, Tensor) else "")
-            for i, v in enumerate(self)
+            _line(i, v, f"{v.dtype}" if isinstance(v, Tensor) else "") for i, v in enumerate(self)
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.tensor import Tensor
 from .parameter import Parameter
@@ -13,6 +13,10 @@ __all__ = ["Paths"]
 
 class Paths(Registry):
     """The methods of Module that take a path or a name."""
+
+    if TYPE_CHECKING:  # parameters, buffers and modules are attributes
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def get_submodule(self, target: str) -> Any:
         """The module at a dotted path; "" is this one. Raises AttributeError where it ends."""

@@ -19,7 +19,7 @@ class RNN(RNNBase):
     >>> layer = RNN(3, 4, nonlinearity="relu")
     >>> output, h_n = layer(Tensor([[0.0] * 3] * 5))
     >>> output.shape, h_n.shape
-    (Size([5, 4]), Size([1, 4]))
+    (torch.Size([5, 4]), torch.Size([1, 4]))
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class GRU(RNNBase):
 
     >>> output, h_n = GRU(3, 4, num_layers=2)(Tensor([[[0.0] * 3] * 2] * 5))
     >>> output.shape, h_n.shape
-    (Size([5, 2, 4]), Size([2, 2, 4]))
+    (torch.Size([5, 2, 4]), torch.Size([2, 2, 4]))
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class LSTM(RNNBase):
 
     >>> output, (h_n, c_n) = LSTM(3, 4, bidirectional=True)(Tensor([[[0.0] * 3] * 2] * 5))
     >>> output.shape, h_n.shape, c_n.shape
-    (Size([5, 2, 8]), Size([2, 2, 4]), Size([2, 2, 4]))
+    (torch.Size([5, 2, 8]), torch.Size([2, 2, 4]), torch.Size([2, 2, 4]))
     """
 
     def __init__(

@@ -47,7 +47,7 @@ class TransformerEncoderLayer(Module):
 
     >>> layer = TransformerEncoderLayer(4, 2, dim_feedforward=8)
     >>> layer(Tensor([[0.0] * 4] * 3)).shape
-    Size([3, 4])
+    torch.Size([3, 4])
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class TransformerDecoderLayer(Module):
 
     >>> layer = TransformerDecoderLayer(4, 2, dim_feedforward=8)
     >>> layer(Tensor([[0.0] * 4] * 3), Tensor([[0.0] * 4] * 5)).shape
-    Size([3, 4])
+    torch.Size([3, 4])
     """
 
     def __init__(
@@ -217,7 +217,7 @@ class Transformer(Module):
 
     >>> net = Transformer(4, 2, 1, 1, dim_feedforward=8)
     >>> net(Tensor([[0.0] * 4] * 5), Tensor([[0.0] * 4] * 3)).shape
-    Size([3, 4])
+    torch.Size([3, 4])
     """
 
     def __init__(

@@ -94,7 +94,7 @@ class Unfold(Module):
     """The patches under a sliding window: (batch, c, h, w) to (batch, c kh kw, positions).
 
     >>> Unfold(2)(zeros(1, 3, 4, 4)).shape
-    Size([1, 12, 9])
+    torch.Size([1, 12, 9])
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Fold(Unfold):
     """The transpose of `Unfold`: patches (batch, c kh kw, positions) added up to images.
 
     >>> Fold((4, 4), 2)(zeros(1, 12, 9)).shape
-    Size([1, 3, 4, 4])
+    torch.Size([1, 3, 4, 4])
     """
 
     def __init__(

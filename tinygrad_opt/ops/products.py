@@ -36,7 +36,7 @@ def matmul(x: Any, y: Any) -> Any:
     if right:
         y = y[:, None]
     check_inner(x, y)
-    z = in_float32(_matmul, (x, y), {}) if x.dtype is HALF else _matmul(x, y)
+    z = in_float32(_matmul, (x, y), {}) if x.dtype == HALF else _matmul(x, y)
     if left:
         z = z[..., 0, :]
     return z[..., 0] if right else z

@@ -1,7 +1,5 @@
 """Optimizers and learning-rate schedulers, as `torch.optim`; `textbook`: other forms."""
 
-import sys as _sys
-
 from . import (
     adam,
     adam_relatives,
@@ -36,11 +34,3 @@ _FILES = (
 )  # fmt: skip
 __all__ = [name for file in _FILES for name in file.__all__]
 __all__ += ("LBFGS", "Optimizer", "lr_scheduler", "swa_utils", "textbook")
-
-# PyTorch has a file for each: `from torch.optim.rmsprop import RMSprop` finds it in its family's.
-for _file, _names in (
-    (adam, ("adamax", "nadam", "radam")), (adam_relatives, ("sparse_adam",)),
-    (adaptive, ("adadelta", "adagrad", "rmsprop")), (sgd, ("asgd", "rprop")),
-):  # fmt: skip
-    for _name in _names:
-        _sys.modules[f"{__name__}.{_name}"] = globals()[_name] = _file

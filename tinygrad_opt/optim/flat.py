@@ -39,7 +39,7 @@ class FlatGroup:
 
     def __init__(self, params: list[Tensor]) -> None:
         self.params = params
-        self.dtype, self.device = params[0].dtype, params[0].device
+        self.dtype, self.device = params[0].array.dtype, params[0].device
         self.xp = array_namespace(params[0].array)
         self.shapes = [p.array.shape for p in params]
         sizes = [p.array.size for p in params]
@@ -151,5 +151,5 @@ def flatten(params: list[Tensor]) -> list[FlatGroup]:
     """One FlatGroup for each dtype and device among the parameters."""
     kinds: dict[Any, list[Tensor]] = {}
     for p in params:
-        kinds.setdefault((p.dtype, str(p.device)), []).append(p)
+        kinds.setdefault((p.array.dtype, str(p.device)), []).append(p)
     return [FlatGroup(same) for same in kinds.values()]

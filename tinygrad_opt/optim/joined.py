@@ -51,7 +51,7 @@ class Pairs:
         fit = [_fit(x.array, y.array) for x, y in zip(mine, theirs, strict=True)]
         self.rest = [i for i, fits in enumerate(fit) if not fits]
         order = [i for i, fits in enumerate(fit) if fits]
-        order.sort(key=lambda i: (theirs[i].dtype.char, _address(theirs[i].array)))
+        order.sort(key=lambda i: (theirs[i].array.dtype.char, _address(theirs[i].array)))
         if all(held_alone(mine)):
             _lay_end_to_end([mine[i] for i in order])
         self._seen = [weakref.ref(x.array) for x in (*mine, *theirs)]

@@ -143,7 +143,8 @@ def _place(
 
 
 def _alike(p: Tensor, flat: FlatGroup, k: int) -> bool:
-    return (p.array.shape, p.dtype) == (flat.shapes[k], flat.dtype) and p.device == flat.device
+    a = p.array
+    return (a.shape, a.dtype) == (flat.shapes[k], flat.dtype) and p.device == flat.device
 
 
 def _fault(

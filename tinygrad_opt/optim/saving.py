@@ -32,6 +32,14 @@ class Saved(Hooked):
     _flat: Any
     _seen: list[list[Tensor]]
 
+    def _cuda_graph_capture_health_check(self) -> None:
+        """Nothing; steps that are copies of PyTorch's call it."""
+
+    _accelerator_graph_capture_health_check = _cuda_graph_capture_health_check
+
+    def _patch_step_function(self) -> None:
+        """Nothing; optimizers that are loaded from a pickle call it."""
+
     def state_dict(self) -> dict[str, Any]:
         """{"state": {index: state}, "param_groups": [settings, "params": indices]}, as PyTorch's.
 

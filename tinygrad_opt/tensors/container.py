@@ -1,5 +1,7 @@
 """Methods of Tensor that Python's own syntax asks for: indices, loops, truth, text, copies."""
 
+# mypy: disable-error-code="override"
+
 from __future__ import annotations
 
 import builtins

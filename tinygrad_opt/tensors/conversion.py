@@ -13,6 +13,7 @@ from ..arrays.device import CPU, Device, device_of, no_faults
 from ..arrays.quiet import quiet_cast
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap_plain
+from .layouts import check_format, contiguous_format, lies_so, preserve_format
 
 __all__ = ["Conversions"]
 
@@ -29,6 +30,7 @@ class Conversions(Tensor):
         device: Any = None,
         non_blocking: builtins.bool = False,
         copy: builtins.bool = False,
+        memory_format: Any = preserve_format,
     ) -> Tensor:
         """On another device, in another type, or both: `to("cuda")`, `to(float64)`, `to(other)`.
 
@@ -51,6 +53,8 @@ class Conversions(Tensor):
                 result = wrap_plain(quiet_cast(self.array, dtype))
         if device is not None and Device(device) != self.device:
             result = ops.to_device(result, device=Device(device))
+        if memory_format is not preserve_format:
+            result = result.contiguous(memory_format=memory_format)
         return result.clone() if copy and result is self else result
 
     def cpu(self) -> Tensor:
@@ -126,10 +130,23 @@ class Conversions(Tensor):
         no_faults.check()
         return values
 
-    def clone(self) -> Tensor:
+    def clone(self, *, memory_format: Any = preserve_format) -> Tensor:
         """A copy that gradients flow back through."""
-        return ops.clone(self)
+        return _in_format("clone", ops.clone(self), memory_format)
 
-    def contiguous(self) -> Tensor:
-        """In row-major memory: itself if it lies so already, else a copy."""
-        return self if self.is_contiguous() else ops.clone(self)
+    def contiguous(self, memory_format: Any = contiguous_format) -> Tensor:
+        """In row-major memory, or in the order of a format: itself if it lies so, else a copy."""
+        return _in_format("contiguous", self, memory_format)
+
+
+def _in_format(name: str, tensor: Any, format: Any) -> Any:
+    """The tensor in the order of a format: itself if it lies so already, else a copy."""
+    if format is preserve_format:
+        return tensor
+    channels_last = check_format(name, format, tensor.array.ndim)
+    if lies_so(tensor.array, format):
+        return tensor
+    if not channels_last:
+        return ops.clone(tensor)
+    behind = ops.clone(tensor.permute(0, *range(2, tensor.array.ndim), 1))
+    return behind.permute(0, behind.array.ndim - 1, *range(1, behind.array.ndim - 1))

@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 
 from ..arrays import dtypes
-from ..arrays.device import Device, device_of, shared, to_device
+from ..arrays.device import Device, default, device_of, shared, to_device
 from ..arrays.quiet import quiet, quiet_cast
 from ..arrays.xp import array_namespace, same_library
 from ..core.promote import fitted
 from ..core.public import publish
 from ..core.tensor import Tensor, wrap_plain
 from .gradients import check_float
+from .layouts import placed
 
 _int = builtins.int
 
 
 def _made(array: Any, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """A Tensor over a fresh array, on `device`."""
+    device = default.device if device is None else device
     result = wrap_plain(array if device is None else to_device(array, device))
     if requires_grad:
         check_float(result.array, "Only")
@@ -306,5 +308,11 @@ tril_indices, triu_indices = _triangle_indices("tril_indices"), _triangle_indice
 zeros_like, ones_like, empty_like = _like(zeros), _like(ones), _like(empty)
 device = Device
 
+placed(
+    globals(),
+    ("tensor", "asarray", "scalar_tensor", "full", "zeros", "ones", "empty", "full_like", "eye",
+     "arange", "linspace", "logspace", "tril_indices", "triu_indices", "zeros_like", "ones_like",
+     "empty_like"),
+)  # fmt: skip
 publish(globals(), ("zeros_like", "ones_like", "empty_like", "full_like", "tril_indices",
                     "triu_indices"))  # fmt: skip

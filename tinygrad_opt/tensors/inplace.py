@@ -49,7 +49,7 @@ def _recorded(tensor: Any, name: str, *others: Any) -> bool:
     return True
 
 
-def _change(
+def change(
     tensor: Any, name: str, write: Callable[..., None], function: Callable[..., Any], *others: Any
 ) -> Any:
     """Write with `write(array, *raw others)`, or record that it becomes function(it, *others)."""
@@ -138,7 +138,7 @@ def _form(method: str) -> Callable[..., Any]:
                 array[...] = _like(self, form.__name__, function(self, *others)).array
 
         others = (*args, *kwargs.values())
-        return _change(self, form.__name__, write, function, *others)
+        return change(self, form.__name__, write, function, *others)
 
     return _described(form, method + "_", f"As `{method}`, in place.")
 
@@ -204,23 +204,39 @@ class InPlace:
 
     # Arithmetic, without a temporary array ------------------------------------------------------
 
-    def add_(self, other: Any, *, alpha: float = 1) -> Any:
-        """self += alpha * other."""
-        return _change(self, "add_", _iadd, ops.add, _scaled(self, other, alpha))
+    def add_(self, other: Any, *old: Any, alpha: float = 1) -> Any:
+        """self += alpha * other; in PyTorch's old form `add_(alpha, other)`."""
+        if old:
+            other, alpha = _old_form("add_", other, *old)
+        return change(self, "add_", _iadd, ops.add, _scaled(self, other, alpha))
 
-    def sub_(self, other: Any, *, alpha: float = 1) -> Any:
-        """self -= alpha * other."""
-        return _change(self, "sub_", _isub, ops.sub, _scaled(self, other, alpha))
+    def sub_(self, other: Any, *old: Any, alpha: float = 1) -> Any:
+        """self -= alpha * other; in PyTorch's old form `sub_(alpha, other)`."""
+        if old:
+            other, alpha = _old_form("sub_", other, *old)
+        return change(self, "sub_", _isub, ops.sub, _scaled(self, other, alpha))
 
     def mul_(self, other: Any) -> Any:
         """self *= other."""
-        return _change(self, "mul_", _imul, ops.mul, other)
+        return change(self, "mul_", _imul, ops.mul, other)
 
     def div_(self, other: Any, *, rounding_mode: str | None = None) -> Any:
         """self /= other."""
         if rounding_mode is not None:
             return _divided(self, other, rounding_mode=rounding_mode)
-        return _change(self, "div_", _idiv, ops.div, other)
+        return change(self, "div_", _idiv, ops.div, other)
+
+    def addcmul_(self, tensor1: Any, tensor2: Any, *old: Any, value: float = 1) -> Any:
+        """self += value * tensor1 * tensor2; in PyTorch's old form `addcmul_(value, t1, t2)`."""
+        if old:
+            tensor2, value, tensor1 = *_old_form("addcmul_", tensor1, *old), tensor2
+        return _addcmul(self, tensor1, tensor2, value=value)
+
+    def addcdiv_(self, tensor1: Any, tensor2: Any, *old: Any, value: float = 1) -> Any:
+        """self += value * tensor1 / tensor2; in PyTorch's old form `addcdiv_(value, t1, t2)`."""
+        if old:
+            tensor2, value, tensor1 = *_old_form("addcdiv_", tensor1, *old), tensor2
+        return _addcdiv(self, tensor1, tensor2, value=value)
 
     subtract_, multiply_, divide_, true_divide_ = sub_, mul_, div_, div_
 
@@ -348,16 +364,16 @@ class InPlace:
 # The other forms: what the method returns goes to the tensor's memory, or to its shape.
 
 FORMS = """
-    abs absolute acos acosh addcdiv addcmul arccos arccosh arcsin arcsinh arctan arctan2 arctanh
-    asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_not bitwise_or
-    bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip copysign cos cosh cumprod
-    cumsum deg2rad digamma eq erf erfc erfinv exp exp2 expm1 fix floor floor_divide fmod frac gcd ge
-    greater greater_equal gt heaviside hypot i0 igamma igammac index_add index_copy index_fill
-    index_put index_reduce lcm ldexp le lerp less less_equal lgamma log log10 log1p log2 logical_and
-    logical_not logical_or logical_xor logit lt masked_scatter mvlgamma nan_to_num ne neg negative
-    nextafter not_equal polygamma pow put rad2deg reciprocal relu remainder renorm round rsqrt
-    scatter scatter_add scatter_reduce sgn sigmoid sign sin sinc sinh sqrt square tan tanh tril triu
-    trunc xlogy
+    abs absolute acos acosh addbmm addcdiv addcmul addmm addmv addr arccos arccosh arcsin arcsinh
+    arctan arctan2 arctanh asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_left_shift
+    bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp clamp_max clamp_min clip
+    copysign cos cosh cumprod cumsum deg2rad digamma eq erf erfc erfinv exp exp2 expm1 fix floor
+    floor_divide fmod frac gcd ge greater greater_equal gt heaviside hypot i0 igamma igammac
+    index_add index_copy index_fill index_put index_reduce lcm ldexp le lerp less less_equal lgamma
+    log log10 log1p log2 logical_and logical_not logical_or logical_xor logit lt masked_scatter
+    mvlgamma nan_to_num ne neg negative nextafter not_equal polygamma pow put rad2deg reciprocal
+    relu remainder renorm round rsqrt scatter scatter_add scatter_reduce sgn sigmoid sign sin sinc
+    sinh sqrt square tan tanh tril triu trunc xlogy
 """.split()  # noqa: SIM905
 RANDOM_FORMS = ["bernoulli", "cauchy", "exponential", "geometric", "log_normal", "random"]
 SHAPE_FORMS = ["squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze"]
@@ -369,7 +385,14 @@ for _name in RANDOM_FORMS:
 for _name in SHAPE_FORMS:
     setattr(InPlace, f"{_name}_", _shape_form(_name))
 
-_divided = _form("div")
+_divided, _addcmul, _addcdiv = _form("div"), _form("addcmul"), _form("addcdiv")
+
+
+def _old_form(name: str, number: Any, *tensors: Any) -> tuple[Any, float]:
+    """(the last tensor, the number) of a call as PyTorch had it up to 1.5: the number first."""
+    if len(tensors) != 1 or (isinstance(number, Variable) and number.array.ndim):
+        raise TypeError(f"{name}() takes its number by name: alpha= or value=, and nothing more")
+    return tensors[0], number
 
 
 def _scaled(tensor: Any, other: Any, alpha: float) -> Any:

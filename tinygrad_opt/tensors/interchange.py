@@ -14,7 +14,7 @@ from ..arrays import dtypes
 from ..arrays.device import Device, check_device, cupy, to_device
 from ..core.tensor import Tensor, wrap_plain
 
-__all__ = ["Interchange", "from_dlpack"]
+__all__ = ["Interchange", "from_dlpack", "frombuffer"]
 
 _CUDA = (2, 13)  # DLPack's numbers for CUDA's memory and its managed memory
 
@@ -53,6 +53,23 @@ def _exported(tensor: Tensor) -> Any:
     return tensor.array
 
 
+def frombuffer(
+    buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False
+) -> Tensor:
+    """A Tensor of one axis over the memory of `bytes`, a `bytearray` or another buffer.
+
+    count    how many elements; -1: all behind `offset`, in bytes
+
+    Raises ValueError for a buffer that is too short, or holds no whole number of elements.
+
+    >>> frombuffer(bytearray([1, 2, 3]), dtype=np.uint8)
+    tensor([1, 2, 3], dtype=torch.uint8)
+    """
+    array = np.frombuffer(buffer, np.dtype(dtype), count, offset)
+    made = wrap_plain(array)
+    return made.requires_grad_() if requires_grad else made
+
+
 def from_dlpack(
     ext_tensor: Any, *, device: Device | str | None = None, copy: bool | None = None
 ) -> Tensor:
@@ -68,7 +85,7 @@ def from_dlpack(
 
     >>> a = np.arange(3.0)
     >>> from_dlpack(a).mul_(2)
-    tensor([0., 2., 4.], dtype=float64)
+    tensor([0., 2., 4.], dtype=torch.float64)
     >>> a
     array([0., 2., 4.])
     """

@@ -1,5 +1,7 @@
 """What a tensor is made of, conversions by name of type, and new tensors of its kind."""
 
+# mypy: disable-error-code="override"
+
 from __future__ import annotations
 
 from typing import Any
@@ -12,22 +14,8 @@ from ..arrays.device import device_of
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap_as
 from . import creation, typed
-
-
-class Layout:
-    """How a tensor's elements lie in memory, as `torch.layout`: `strided` or `sparse_coo`."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __reduce__(self) -> str:  # there is one of each, in copies and pickles too
-        return self._name
-
-    def __repr__(self) -> str:
-        return self._name
-
-
-strided, sparse_coo = Layout("strided"), Layout("sparse_coo")
+from .layouts import check_format, contiguous_format, lies_so, strided, takes_memory
+from .layouts import layout as Layout
 
 
 class Description(Tensor):
@@ -59,9 +47,10 @@ class Description(Tensor):
         """Whether the elements are floats."""
         return bool(self.array.dtype.kind == "f")
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in memory in row-major order."""
-        return bool(self.array.flags.c_contiguous)
+    def is_contiguous(self, memory_format: Any = contiguous_format) -> bool:
+        """Whether the elements lie in memory in row-major order, or that of another format."""
+        check_format("is_contiguous", memory_format, self.array.ndim)
+        return lies_so(self.array, memory_format)
 
     @property
     def is_cuda(self) -> bool:
@@ -210,6 +199,9 @@ class Description(Tensor):
         """Uninitialised memory of `size`."""
         return _new(self, "empty", (size, *more), dtype, device, requires_grad)
 
+
+for _name in ("new_tensor", "new_full", "new_zeros", "new_ones", "new_empty"):
+    setattr(Description, _name, takes_memory(getattr(Description, _name)))
 
 _OF_THE_GRAPH = {"_bases", "_home", "_hooks", "_past", "_unversioned"}
 

@@ -20,6 +20,7 @@ from .inplace import InPlace
 from .interchange import Interchange
 from .memory import Description
 from .operators import Operators
+from .scripts import Scripts
 from .typed import Constructor
 
 __all__ = ["METHODS", "NOT_METHODS"]
@@ -36,7 +37,7 @@ NOT_METHODS = {
 }  # fmt: skip
 
 METHODS = (Operators, Gradients, Conversions, Container, InPlace, Description, Interchange,
-           Constructor)  # fmt: skip
+           Scripts, Constructor)  # fmt: skip
 
 
 class _Empty:

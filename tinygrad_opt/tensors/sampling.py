@@ -13,6 +13,7 @@ from ..arrays.random import Generator
 from ..core.public import publish
 from ..core.tensor import Tensor, wrap_plain
 from .creation import _made, _shape
+from .layouts import placed
 
 __all__ = [
     "bernoulli", "multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like",
@@ -235,4 +236,8 @@ for _method in (bernoulli, multinomial):
     setattr(Tensor, _method.__name__, _method)
 
 
+placed(
+    globals(),
+    ("rand", "randn", "rand_like", "randn_like", "randint", "randint_like", "randperm", "normal"),
+)
 publish(globals(), __all__)

@@ -5,6 +5,8 @@ in PyTorch they list their rows as they came, repeats and all, until `coalesce()
 Only the first axis can be sparse.
 """
 
+# mypy: disable-error-code="override"
+
 from __future__ import annotations
 
 from typing import Any
@@ -17,7 +19,8 @@ from ..arrays.xp import xp
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap_as, wrap_plain
 from .creation import as_tensor
-from .memory import Layout, sparse_coo
+from .layouts import layout as Layout
+from .layouts import sparse_coo
 
 __all__ = ["SparseTensor", "sparse_coo_tensor"]
 
@@ -32,7 +35,7 @@ class SparseTensor(Tensor):
     >>> g.coalesce()
     tensor(indices=tensor([[0, 1]]),
            values=tensor([2., 4.]),
-           size=(3,), nnz=2, layout=sparse_coo)
+           size=(3,), nnz=2, layout=torch.sparse_coo)
     >>> g.to_dense()
     tensor([2., 4., 0.])
     """
@@ -214,7 +217,7 @@ class SparseTensor(Tensor):
 def sparse_coo_tensor(
     indices: Any, values: Any, size: Any = None, *, dtype: Any = None, device: Any = None,
     requires_grad: bool = False, check_invariants: bool | None = None,
-    is_coalesced: bool | None = None,
+    is_coalesced: bool | None = None, layout: Any = None, pin_memory: bool | None = None,
 ) -> SparseTensor:  # fmt: skip
     """A row-sparse tensor of shape `size` with `values` (nnz, ...) added at `indices` (1, nnz).
 

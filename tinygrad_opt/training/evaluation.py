@@ -60,7 +60,7 @@ def predict(model: Module, data: Any, *, batch_size: int = 256, quiet: bool = Fa
 
     >>> from tinygrad_opt import nn, ones
     >>> predict(nn.Flatten(), ones(3, 2, 2)).shape
-    Size([3, 4])
+    torch.Size([3, 4])
     """
     check_model("predict", model)
     check_loader("predict", "data", data)

@@ -55,6 +55,21 @@ ELSEWHERE = {
     "MaxUnpool1d": "test_pooling.py",
     "MaxUnpool2d": "test_pooling.py",
     "MaxUnpool3d": "test_pooling.py",
+    **dict.fromkeys(
+        [
+            "DataParallel",
+            "SyncBatchNorm",
+            "celu_",
+            "elu_",
+            "hardtanh_",
+            "leaky_relu_",
+            "relu_",
+            "rrelu_",
+            "selu_",
+            "threshold_",
+        ],
+        "test_one_device.py",
+    ),
 }
 
 # The random ones, whose formulas hold for what was drawn: test_random_formulas.py.

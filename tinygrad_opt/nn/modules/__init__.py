@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from . import module
+from . import module, utils
 
-__all__ = ["module"]
+__all__ = ["module", "utils"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,19 @@
+"""What the tests of this folder share: running a script of PyTorch's with its imports changed."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def ported(source: str) -> str:
+    """A script with `torch` in its import lines changed to this package, and nothing else."""
+    source = re.sub(r"^(\s*)from torch\b", r"\1from tinygrad_opt", source, flags=re.M)
+    source = re.sub(r"^(\s*)import torch\.([\w.]+) as ", r"\1import tinygrad_opt.\2 as ", source,
+                    flags=re.M)  # fmt: skip
+    source = re.sub(r"^(\s*)import torch\.([\w.]+)$", r"\1import tinygrad_opt.\2", source,
+                    flags=re.M)  # fmt: skip
+    return re.sub(r"^(\s*)import torch$", r"\1import tinygrad_opt as torch", source, flags=re.M)
