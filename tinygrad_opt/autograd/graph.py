@@ -6,6 +6,7 @@ what it holds in its closure; that is taken out, packed, and put back when backw
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from types import CellType, FunctionType
@@ -237,6 +238,4 @@ def register_multi_grad_hook(
             if mode == "all":
                 fn(gradients)
 
-    return _Handles(tuple(
-        tensors[i].register_hook(lambda gradient, i=i: hook(i, gradient)) for i in wanted
-    ))  # fmt: skip
+    return _Handles(tuple(tensors[i].register_hook(functools.partial(hook, i)) for i in wanted))

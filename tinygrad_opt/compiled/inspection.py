@@ -13,7 +13,7 @@ __all__ = ["asm", "explain", "llvm", "profile"]
 
 def _functions(variant: Any) -> Any:
     """The functions of the file compiled anew: what comes from the disk has no LLVM."""
-    return cache.compile_text("steps", variant.source.replace("CACHE", "False"))
+    return cache.compile_text("steps", variant.text.text.replace("CACHE", "False"))
 
 
 def llvm(variant: Any) -> str:

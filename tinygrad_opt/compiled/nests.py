@@ -267,8 +267,10 @@ class _Nest:
                 self._sum(value, run, before, after)
             elif level == "full" and (number in self.plan.places or number in self.scratch):
                 run.name_of(value)
-        inner = [f"for j in range({self.axes[-1]}):", *(f"    {line}" for line in run.lines)]
-        return [*before, *(inner if run.lines else []), *after]
+        inner = run.lines
+        if inner and self.axes[-1] > 1:
+            inner = [f"for j in range({self.axes[-1]}):", *(f"    {line}" for line in inner)]
+        return [*before, *inner, *after]
 
     def _is_of_row(self, value: Value) -> bool:
         return value.number in self.loop.by_row
@@ -281,10 +283,13 @@ class _Nest:
             run.lines += _added(value.op, self._element(access), operand)
             return
         wide = self._is_total(value)
+        total = name if wide else f"{self._out(value)}[{self._start(access.strides)}]"
+        if wide and len(self.axes) == 1:
+            run.lines += _added(value.op, total, operand)
+            return
         partial = f"{name}_row"
         before.append(f"{partial} = {_start_of(value, wide)}")
         run.lines += _added(value.op, partial, operand)
-        total = name if wide else f"{self._out(value)}[{self._start(access.strides)}]"
         after += _added(value.op, total, partial)
 
     def _of_rows(self, now: list[Value]) -> list[str]:
@@ -336,6 +341,8 @@ class _Pass:
         return self._read(self.nest._element(access), root)
 
     def _read(self, text: str, root: Value) -> str:
+        if text.isidentifier() and root.dtype != bool:
+            return text  # what stands before the row has a name already
         if text not in self._done:
             name = f"e{len(self._done)}"
             self._done[text] = name

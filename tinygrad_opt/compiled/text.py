@@ -137,8 +137,7 @@ class Text:
         last = next(
             (v for v in reversed(loop.values) if v.number in self.plan.places), loop.values[-1]
         )
-        ops = [v.op for v in loop.values if v.op not in ("copy", "full", "astype")]
-        name = self._function(function.text, function.kinds, "_".join(dict.fromkeys(ops)) or "copy")
+        name = self._function(function.text, function.kinds, _named_by_ops(loop))
         arguments = [
             self._row(root) if isinstance(root, tuple) and root[0] == "row"
             else self._pointer(root, offset)
@@ -190,12 +189,12 @@ class Text:
     def _line(self, text: str, value: Value) -> None:
         shape = " x ".join(map(str, value.shape)) or "one number"
         first, newline, rest = text.partition("\n")
-        self._segment.lines.append(f"{first}  # {value.name}: {shape}{newline}{rest}")
+        self._segment.lines.append(f"{first}  # {shape}{newline}{rest}")
 
     def _function(self, text: str, kinds: tuple[str, ...], name: str) -> str:
         key = text, kinds
         if key not in self._functions:
-            own = self._functions[key] = self._unique(identifier(name)[:40].strip("_"))
+            own = self._functions[key] = self._unique(name)
             signature = ", ".join(f"p_{kind}" for kind in kinds)
             text = text.replace("NAME", own, 1)
             self._written.append(f"\n\n@njit(types.void({signature}), **LOOP)\n{text}")
@@ -355,6 +354,19 @@ class Text:
         tail = f"\n\nsteps = ({steps})\n"
         return head + "".join([*self._written, *("\n\n" + t for t in self._rule_texts),
                                *self._segments, tail])  # fmt: skip
+
+
+_PLAIN_OPS = {
+    "copy", "full", "astype", "equal", "where", "less", "greater", "greater_equal", "less_equal",
+    "not_equal", "bitwise_or", "bitwise_and", "subtract", "logical_not",
+}  # fmt: skip
+
+
+def _named_by_ops(loop: Loop) -> str:
+    """`amax_exp_sum_divide`: the first few of what a loop computes, without what says little."""
+    ops = list(dict.fromkeys(v.op for v in loop.values))
+    telling = [op for op in ops if op not in _PLAIN_OPS]
+    return "_".join((telling or ops)[:4])
 
 
 def identifier(name: str) -> str:

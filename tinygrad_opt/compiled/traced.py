@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .trace import Trace, asked_by_user, users_line
-from .values import CompileError, Layout, Value, is_of_integers, strided
+from .values import CompileError, Layout, Value, are_boxes, is_of_integers, overlapping, strided
 
 __all__ = ["Traced", "active", "data_of", "elementwise", "value_of"]
 
@@ -68,27 +68,12 @@ def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
     if name == "greater" and _is(args[1], 0):
         # x > 0 is max(x, 0) > 0: where that was computed, it alone has to be kept
         args = (trace.found("maximum", args[0], 0) or args[0], args[1])
-    if name == "add" and _are_boxes(args):
+    if name == "add" and are_boxes(args):
         indices = [index for part in args for index in part.params["indices"]]
         if data.dtype == args[0].dtype and not overlapping(data.shape, indices):
             parts = (*args[0].args, *args[1].args)
             return Traced(trace.emit("boxes", parts, {"indices": indices}, data))
     return Traced(trace.emit(name, args, {}, data))
-
-
-def _are_boxes(args: tuple[Any, ...]) -> bool:
-    """Whether two values are zeros but for parts: then so is their sum, if these do not overlap."""
-    return all(isinstance(a, Value) and a.op == "boxes" for a in args) and (
-        args[0].shape == args[1].shape
-    )
-
-
-def overlapping(shape: tuple[int, ...], indices: list[Any]) -> bool:
-    """Whether two of these parts of an array have an element in common."""
-    seen = np.zeros(shape, np.int8)
-    for index in indices:
-        seen[index] += 1
-    return bool((seen > 1).any())
 
 
 def _is(x: Any, number: float) -> bool:
@@ -231,7 +216,7 @@ class Traced:
         return Traced(current().emit("astype", (self.value,), {"dtype": data.dtype.name}, data))
 
     def view(self, *_: Any) -> Any:
-        current().refuse("looks at the bits of a tensor, which has no compiled form")
+        current().refuse("looks at the bits of a tensor")
 
     def __getitem__(self, index: Any) -> Traced:
         parts = index if isinstance(index, tuple) else (index,)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import dtypes, random
-from ..core import backward
+from ..core import backward, record
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap
 from ..core.versions import clock
@@ -93,6 +93,7 @@ def _exchanged(trace: Trace) -> Iterator[None]:
         exchange(Variable, "array", property(read, write))
         exchange(Variable, "_grad", property(run.read_grad, run.write_grad))
         exchange(backward, "accumulate", run.accumulate)
+        exchange(record, "record", run.record)
         exchange(Module, "__call__", run.call_module)
         exchange(random, "stream", run.stream)
         exchange(dropout, "_constant", lambda values, like: values.astype(like.dtype))
@@ -133,6 +134,7 @@ class _Run:
         self.handles = trace.handles
         self.grads: dict[int, tuple[Any, Any]] = {}  # leaves that got another .grad, and the first
         self.original_call = Module.__call__
+        self.names: dict[int, str] = {}  # of modules that have a parent
 
     def put_back(self) -> None:
         for generator, state in self.trace.generators.values():
@@ -219,13 +221,48 @@ class _Run:
 
     def call_module(self, module: Any, *args: Any, **kwargs: Any) -> Any:
         self.trace.modules.setdefault(id(module), (module, module.training))
-        path = self.trace.path
-        name = _name_of(module, path, self)
+        path, name = self.trace.path, self.name_of(module)
         path.append(name) if name else None
         try:
-            return self.original_call(module, *args, **kwargs)
+            result = self.original_call(module, *args, **kwargs)
+            self.name_result(result)
+            return result
         finally:
             path.pop() if name else None
+
+    def name_of(self, module: Any) -> str:
+        """The name of a module in the one that called it; of the outermost, none, or "loss"."""
+        for name, child in module.named_children():
+            self.names.setdefault(id(child), name)
+        kind = type(module).__name__.lower()
+        name = self.names.get(id(module), "loss" if kind.endswith("loss") else "")
+        return f"{kind}{name}" if name.isdigit() else name
+
+    def name_result(self, result: Any) -> None:
+        """Call what a module returns by its name, where it made that itself."""
+        array = _slot.__get__(result) if isinstance(result, Variable) else None
+        path = "_".join(self.trace.path)
+        if path and isinstance(array, Traced) and array.value.root.name.startswith(f"{path}_"):
+            array.value.root.name = path
+
+    def record(self, value: Any, op: Any, *rest: Any) -> Any:
+        """Record an operation; what its pullbacks compute is named after where it stands."""
+        made = record.record_plainly(value, op, *rest)
+        path = [*(self.trace.path or [op.__name__]), "back"]
+
+        def named(pullback: Any) -> Any:
+            def pull(g: Any) -> Any:
+                before, self.trace.path[:] = list(self.trace.path), path
+                try:
+                    return pullback(g)
+                finally:
+                    self.trace.path[:] = before
+
+            return pull if pullback is not None else None
+
+        output = made.node.output
+        made.node.output = (output[0], *map(named, output[1:]))
+        return made
 
     def stream(self, generator: Any = None) -> Any:
         chosen = generator or random.current()
@@ -336,12 +373,3 @@ def _at_home(flat: Any) -> bool:
         view is not None and _slot.__get__(p) is view
         for p, view in zip(flat.params, flat.views, strict=True)
     )
-
-
-def _name_of(module: Any, path: list[str], run: _Run) -> str:
-    """The name of a module in the one that called it; of the outermost, nothing."""
-    parents = run.__dict__.setdefault("names", {})
-    for name, child in module.named_children():
-        parents.setdefault(id(child), name)
-    name = parents.get(id(module), "")
-    return f"{type(module).__name__.lower()}{name}" if name.isdigit() else name

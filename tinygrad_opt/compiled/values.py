@@ -119,3 +119,18 @@ def is_of_integers(value: Value) -> bool:
 def strided(shape: tuple[int, ...], strides: Strides) -> Any:
     """A dummy array of bytes with this layout: NumPy finds out what views of it look like."""
     return np.lib.stride_tricks.as_strided(np.empty((), np.int8), shape, strides)
+
+
+def are_boxes(args: tuple[Any, ...]) -> bool:
+    """Whether two values are zeros but for parts: then so is their sum, if these do not overlap."""
+    return all(isinstance(a, Value) and a.op == "boxes" for a in args) and (
+        args[0].shape == args[1].shape
+    )
+
+
+def overlapping(shape: tuple[int, ...], indices: list[Any]) -> bool:
+    """Whether two of these parts of an array have an element in common."""
+    seen = np.zeros(shape, np.int8)
+    for index in indices:
+        seen[index] += 1
+    return bool((seen > 1).any())
