@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from ..arrays.dtypes import get_default_dtype
+from ..core.backward import watch
 from ..core.node import Variable
-from ..core.tensor import wrap
+from ..core.record import mode
+from ..core.tensor import Tensor, wrap
 from ..core.versions import note_write
 from ..kernels.compiler import cache
 from ..kernels.pool import load
@@ -38,6 +41,9 @@ class Variant:
     def __init__(self, step: Callable[..., Any], leaves: list[Any], args: Any, kwargs: Any) -> None:
         """leaves: the tensors among the arguments."""
         self.leaves = len(leaves)
+        plain = not kwargs and len(args) == len(leaves)  # tensors, and nothing else
+        self.kinds = [(t.array.shape, t.array.dtype, t._requires_grad) for t in leaves if plain]
+        self.mode: Any = (mode.enabled, get_default_dtype()) if plain else None
         self.trace, result = traced_run(step, args, kwargs, [array_in(t) for t in leaves])
         self._refuse_what_cannot_be_done_again()
         self._results(result)
@@ -47,8 +53,9 @@ class Variant:
         self.origin = f"{getattr(step, '__module__', '?')}.{getattr(step, '__qualname__', 'step')}"
         self.names = self.trace.names(leaves)
         self.text = Text(self.trace, self.schedule, self.plan, self.names, self.origin)
-        self.source = self.text.text
-        self.functions = load("steps", lambda on_disk: self.source.replace("CACHE", str(on_disk)))
+        text = self.text.text
+        self.source = text.replace("CACHE", "True")
+        self.functions = load("steps", lambda on_disk: text.replace("CACHE", str(on_disk)))
         self._bind(leaves)
         self._forget()
 
@@ -184,9 +191,8 @@ class Variant:
         self.before = [e for e in trace.effects if not e.after]
         self.after = [(e, self._view(e.metric)) for e in trace.effects if e.after]
         self.outputs = [self._view(v) if isinstance(v, Value) else v for v in self.returned]
-        self.final_grads = [
-            (leaf, self._view(g) if isinstance(g, Value) else g) for leaf, g in self.grads
-        ]
+        self.own_grads = [(leaf, self._view(g)) for leaf, g in self.grads if isinstance(g, Value)]
+        self.final_grads = [(leaf, g) for leaf, g in self.grads if not isinstance(g, Value)]
         self.must_rewind = bool(trace.assumed and self.draws)
         self.generators = [g for g, _ in trace.generators.values()]
         for u in self.updates:
@@ -234,6 +240,17 @@ class Variant:
 
     # A call --------------------------------------------------------------------------------------
 
+    def takes(self, args: tuple[Any, ...]) -> bool:
+        """Whether these arguments, tensors all of them, are of the kind that it is compiled for."""
+        if len(args) != len(self.kinds) or watch.guard is not None:
+            return False
+        for x, (shape, dtype, needs_grad) in zip(args, self.kinds, strict=True):
+            if type(x) is not Tensor or x._requires_grad is not needs_grad:
+                return False
+            if x.array.shape != shape or x.array.dtype is not dtype:
+                return False
+        return self.mode == (mode.enabled, get_default_dtype())
+
     def fits(self) -> bool:
         """Whether all that the step took from outside is as it was when it was traced."""
         for tensor, array, needs_grad, hooks in self.held:
@@ -266,7 +283,7 @@ class Variant:
                 return False
         return True
 
-    def __call__(self, leaves: list[Any]) -> Any:
+    def __call__(self, leaves: Any) -> Any:
         """Run the step; NotImplemented where integers were not as assumed, and nothing was done."""
         places = self.places
         for number, i in self.from_leaf:
@@ -299,7 +316,9 @@ class Variant:
             flat.steps.fill(t)
             note_write(flat.values)
         for leaf, grad in self.final_grads:
-            leaf._grad = wrap(grad().copy()) if callable(grad) else grad
+            leaf._grad = grad
+        for leaf, value in self.own_grads:
+            leaf._grad = wrap(value().copy())
         for effect, metric in self.after:
             effect.call(None if metric is None else float(metric()))
         found = [wrap(x().copy()) if not isinstance(x, Variable) else x for x in self.outputs]
