@@ -143,6 +143,10 @@ class Namespace(Layers, Windows):
 
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         """Zeros of `shape` with `g` added at `index`; repeated positions add up."""
+        if g.dtype.kind == "c" and not names_none_twice(index):  # CuPy adds real numbers alone
+            return self.scatter_add(g.real, shape, index) + 1j * self.scatter_add(
+                g.imag, shape, index
+            )
         y = self.module.zeros(shape, g.dtype)
         if names_none_twice(index):
             y[index] = g

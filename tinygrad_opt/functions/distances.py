@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arrays.device import device_of, to_device
 from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.tensor import Tensor, wrap_plain
@@ -107,7 +108,9 @@ def _spacings(spacing: Any, axes: list[int]) -> list[Any]:
             f"{len(axes)}, one for each dimension, but got a list of length {len(spacing)}"
         )
     return [
-        np.asarray(h.array, np.float64) if isinstance(h, Tensor) and h.ndim else float(h)
+        np.asarray(to_device(h.array, "cpu"), np.float64)
+        if isinstance(h, Tensor) and h.ndim
+        else float(h)
         for h in spacing
     ]
 
@@ -119,10 +122,14 @@ def _slope(x: Tensor, axis: int, h: Any, edge_order: int) -> Tensor:
     def at(part: slice) -> Tensor:
         return ops.getitem(x, index=along(axis, ndim, part))
 
+    here = device_of(x.array)
+
     def weighted(*pairs: Any) -> Tensor:
         shape = tuple(-1 if i == axis else 1 for i in range(ndim))
         terms = [
-            ops.mul(values, wrap_plain(np.asarray(w, x.array.dtype).reshape(shape)))
+            ops.mul(
+                values, wrap_plain(to_device(np.asarray(w, x.array.dtype).reshape(shape), here))
+            )
             for w, values in pairs
         ]
         return sum(terms[1:], terms[0])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import ops
+from ..arrays.device import CPU
 from ..arrays.quiet import quiet
 from ..core.tensor import Tensor, wrap_plain
 from . import return_types
@@ -16,6 +19,27 @@ from .joining import cat
 __all__ = ["lu_solve", "lu_unpack"]
 
 
+def _on_cpu(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which eliminates row by row, on the CPU; from there its results go back."""
+
+    @functools.wraps(function)
+    def there(first: Tensor, *others: Any, **settings: Any) -> Any:
+        device = getattr(first, "device", CPU)
+        if device == CPU:
+            return function(first, *others, **settings)
+        found = function(*(_moved(x, CPU) for x in (first, *others)), **settings)
+        if isinstance(found, tuple):
+            return type(found)(*(_moved(x, device) for x in found))
+        return _moved(found, device)
+
+    return there
+
+
+def _moved(x: Any, device: Any) -> Any:
+    return ops.to_device(x, device=device) if isinstance(x, Tensor) else x
+
+
+@_on_cpu
 def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     """The named tuple (LU, pivots): U, and below its diagonal L, whose diagonal is 1.
 
@@ -26,6 +50,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     return return_types.linalg_lu_factor(packed, pivots)
 
 
+@_on_cpu
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
     """The named tuple (LU, pivots, info): as `lu_factor`; info > 0 where U has a 0 on its diagonal.
 
@@ -42,6 +67,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     return return_types.linalg_lu_factor_ex(packed, pivots, wrap_plain(info))
 
 
+@_on_cpu
 def lu(A: Tensor, *, pivot: bool = True) -> Any:
     """The named tuple (P, L, U) with P L U = A: a permutation, and two triangles.
 
@@ -121,6 +147,7 @@ def _triangles(packed: Tensor) -> tuple[Tensor, Tensor]:
     return packed[..., :k].tril(-1) + eye, packed[..., :k, :].triu()
 
 
+@_on_cpu
 def lu_unpack(
     LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True
 ) -> Any:
@@ -134,6 +161,7 @@ def lu_unpack(
     return return_types.lu_unpack(made, lower, upper)
 
 
+@_on_cpu
 def linalg_lu_solve(
     LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False
 ) -> Tensor:
@@ -154,6 +182,7 @@ def linalg_lu_solve(
     return solve_triangular(upper, z, upper=True)
 
 
+@_on_cpu
 def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """X with A X = input, from the factors of A that `linalg.lu_factor` returns."""
     return linalg_lu_solve(LU_data, LU_pivots, input)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.xp import xp
+from ..arrays.xp import array_namespace, xp
 from ..core.record import op
 from .index import getitem
 
@@ -107,7 +107,8 @@ def _back_of_irfft(g: Any, n: int, axis: int, norm: str) -> Any:
         twice[-1] = 1
     shape = [1] * len(g.shape)
     shape[axis] = len(twice)
-    return z * twice.reshape(shape).astype(g.dtype)
+    raw = getattr(g, "array", g)
+    return z * array_namespace(raw).asarray(twice.reshape(shape).astype(raw.dtype))
 
 
 def _to_length(x: Any, n: int, axis: int) -> Any:
