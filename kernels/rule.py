@@ -72,6 +72,7 @@ class UpdateRule:
         self._on_device: dict[int, Any] = {}  # by the id of a launch's first array: the same again
         self._inspected: dict[np.dtype[Any], Any] = {}
         self._compiling = threading.Lock()
+        self._reading = threading.RLock()
         own = (self.__module__ or "").startswith(_PACKAGE)
         if not own or type(function) is not FunctionType:
             self._read()
@@ -91,9 +92,11 @@ class UpdateRule:
 
         There are many; to read them all took a fifth of the time that the package's import takes.
         """
-        if name in _READ and "_rule" not in vars(self):
-            self._read()
-            return getattr(self, name)
+        if name in _READ:
+            with self._reading:  # another thread may be at it
+                if name not in vars(self):
+                    self._read()
+            return vars(self)[name]
         raise AttributeError(f"update rule {self.name!r} has no attribute {name!r}")
 
     def __repr__(self) -> str:
