@@ -6,6 +6,10 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
+import tinygrad_opt as tg
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 
@@ -17,3 +21,17 @@ def ported(source: str) -> str:
     source = re.sub(r"^(\s*)import torch\.([\w.]+)$", r"\1import tinygrad_opt.\2", source,
                     flags=re.M)  # fmt: skip
     return re.sub(r"^(\s*)import torch$", r"\1import tinygrad_opt as torch", source, flags=re.M)
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was():
+    """What scripts set for the whole process is set back."""
+    threads, enabled = tg.get_num_threads(), tg.is_grad_enabled()
+    yield
+    tg.set_printoptions(profile="default")
+    tg.set_default_dtype(tg.float32)
+    tg.set_default_device("cpu")
+    tg.use_deterministic_algorithms(False)
+    tg.set_float32_matmul_precision("highest")
+    tg.set_grad_enabled(enabled)
+    tg.set_num_threads(threads)

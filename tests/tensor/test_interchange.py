@@ -34,8 +34,8 @@ def test_copies():
 def test_what_is_refused():
     with pytest.raises(TypeError, match="with __dlpack__ and __dlpack_device__, got list"):
         tg.from_dlpack([1.0])
-    with pytest.raises(TypeError, match="tensors have no type complex128"):
-        tg.from_dlpack(np.zeros(1, complex))
+    with pytest.raises(TypeError, match="tensors have no type uint16"):
+        tg.from_dlpack(np.zeros(1, np.uint16))
     with pytest.raises(BufferError, match=r"require gradient, use tensor\.detach\(\)"):
         np.from_dlpack(tg.ones(1, requires_grad=True))
     with pytest.raises(AttributeError, match=r"non-CUDA tensor type: torch\.FloatTensor"):

@@ -85,7 +85,6 @@ REFUSED = {
     "object": np.array([1, 2], object),
     "datetime": np.array(["2020-01-01"], "M8[D]"),
     "timedelta": np.array([1], "m8[s]"),
-    "complex": np.ones(2, complex),
     "longdouble": np.ones(2, np.longdouble),
     "text": np.array(["a"]),
     "records": RECORDS,

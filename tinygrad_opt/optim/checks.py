@@ -99,5 +99,5 @@ def check_float32(name: str, params: Iterable[Any]) -> None:
         if p.dtype != np.float32:
             raise TypeError(
                 f"{name}: state_dtype='bfloat16' goes with float32 parameters, got one of "
-                f"{p.dtype}; leave it out of that group"
+                f"{p.array.dtype}; leave it out of that group"
             )

@@ -99,7 +99,7 @@ def _tensors(name: str, given: Any) -> tuple[list[Tensor], list[str]]:
                 "detach it first: tensor.detach().requires_grad_()"
             )
         if p.dtype.kind != "f" or p.dtype.itemsize not in (4, 8):
-            raise TypeError(f"{name}: parameters must be float32 or float64, got {p.dtype}")
+            raise TypeError(f"{name}: parameters must be float32 or float64, got {p.array.dtype}")
     return params, names
 
 

@@ -231,7 +231,7 @@ def _copied(
                     f"{label}: {key} has shape {tuple(array.shape)}, the parameter {tuple(p.shape)}"
                 )
             elif array.dtype != p.dtype:
-                faults.append(f"{label}: {key} is {array.dtype}, the parameter {p.dtype}")
+                faults.append(f"{label}: {key} is {array.dtype}, the parameter {p.array.dtype}")
         on_host = key == "step" or key in optimizer.scalar_states
         loaded[key] = wrap_plain(array.copy() if on_host else to_device(array.copy(), p.device))
     return loaded
