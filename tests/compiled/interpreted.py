@@ -20,8 +20,8 @@ def load(function, render, compiler=""):
     text = text.replace("import math\n", "").replace("import numpy as np\n", "")
     space = {
         "np": np, "math": MATH, "njit": njit, "types": Types(), "memory": memory, "at": at,
-        "f4": np.float32, "f8": np.float64, "i1": np.int8, "i2": np.int16, "i4": np.int32,
-        "i8": np.int64, "u1": np.uint8, **PRODUCTS,
+        "share": share, "f4": np.float32, "f8": np.float64, "i1": np.int8, "i2": np.int16,
+        "i4": np.int32, "i8": np.int64, "u1": np.uint8, **PRODUCTS,
         **{name: quietly(getattr(functions, name)) for name in functions.__all__},
     }  # fmt: skip
     exec(compile(text, "<interpreted step>", "exec"), space)
@@ -69,6 +69,11 @@ def at(pointer, offset):
     if isinstance(pointer, Pointer):
         return Pointer(pointer.vector, pointer.start + offset)
     return Pointer(pointer, offset)
+
+
+def share(body, count, grain, cost, *arguments):
+    for first in reversed(range(0, count, grain)):  # in any order
+        body(first, min(first + grain, count), *arguments)
 
 
 def matrix(pointer, way, rows, columns, line):

@@ -12,7 +12,7 @@ from op_rows.complexes import COMPLEX
 from ops_table import OPS
 
 import tinygrad_opt as tg
-from tinygrad_opt.compiled import CompileError, build, compile
+from tinygrad_opt.compiled import CompileError, build, compile, nests
 
 # Rows that have no compiled form, and say so: the shape or the way of the result hangs on values.
 # Those of complex numbers say so as well.
@@ -66,6 +66,10 @@ def same(row, expected, found):
 
 @pytest.mark.parametrize("row", OPS, ids=lambda row: row.name)
 def test_every_operation_compiles_or_says_so(row, monkeypatch):
+    compare(row, monkeypatch)
+
+
+def compare(row, monkeypatch):
     monkeypatch.setattr(build, "load", interpreted.load)
     tensors = inputs_of(row)
     step = compile(lambda *xs: pulled_back(row, xs), strict=True)
@@ -77,6 +81,45 @@ def test_every_operation_compiles_or_says_so(row, monkeypatch):
         return
     same(row, expected, step(*tensors))
     same(row, expected, step(*tensors))
+
+
+@pytest.mark.parametrize("row", OPS[::2], ids=lambda row: row.name)
+def test_in_parts_for_several_threads(row, monkeypatch):
+    """The same with every loop cut into parts that is not a sum, done in another order."""
+    monkeypatch.setattr(nests, "WORTH_PARTS", 0)
+    monkeypatch.setattr(nests, "PART", 1)
+    compare(row, monkeypatch)
+
+
+def test_threads_change_no_bit():
+    def run(threads):
+        tg.set_num_threads(threads)
+        tg.manual_seed(0)
+        model = tg.nn.Sequential(
+            tg.nn.Linear(32, 512), tg.nn.GELU(), tg.nn.LayerNorm(512), tg.nn.Linear(512, 300)
+        )
+        optimizer = tg.optim.Adam(model.parameters())
+        x, y = tg.randn(400, 32), tg.randint(0, 300, (400,))
+
+        @compile(strict=True)
+        def step():
+            optimizer.zero_grad()
+            loss = tg.nn.functional.cross_entropy(model(x).softmax(1), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        losses = [step().item() for _ in range(4)]
+        assert "share(" in step.source()
+        return losses, [p.detach().numpy().copy() for p in model.parameters()]
+
+    before = tg.get_num_threads()
+    try:
+        (one, alone), (two, both) = run(1), run(2)
+    finally:
+        tg.set_num_threads(before)
+    assert one == two
+    assert all((a == b).all() for a, b in zip(alone, both, strict=True))
 
 
 def test_some_of_them_compiled():

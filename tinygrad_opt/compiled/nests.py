@@ -7,17 +7,20 @@ a row of scratch if it is not.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from .elements import COSTLY, constant, expression
+from .elements import COSTLY, expression
 from .loops import REDUCTIONS, Loop, broadcast_strides, domain_of, refined
 from .memory import Plan
+from .row_pass import RowPass, added, start_of, stored_form
 from .values import SHORT, CompileError, Value, contiguous
 
 __all__ = ["Function", "RowsOfSeveralAxes", "text_of"]
+
+
+# Nanoseconds, about: of one element, of a part for a thread, and of a loop that is worth parts.
+PLAIN_NS, COSTLY_NS = 0.15, 1.0
+PART, WORTH_PARTS = 30_000, 120_000
 
 
 class RowsOfSeveralAxes(CompileError):
@@ -76,12 +79,13 @@ class _Nest:
         self.level = loop.level
         self.names: dict[int, str] = {v.number: f"v{i}" for i, v in enumerate(loop.values)}
         self._measure()
+        self.grain = self._grain()
         self.phase = self._phases()
         self.parameters: dict[Any, tuple[str, str, Any, int]] = {}
         self.scratch: dict[int, str] = {}
         self.before_row: list[str] = []
         self._slices: dict[Any, str] = {}
-        self._choose_stored()
+        self._choosestored_form()
 
     # Where elements lie --------------------------------------------------------------------------
 
@@ -145,7 +149,7 @@ class _Nest:
             phase[value.number] = earliest
         return phase
 
-    def _choose_stored(self) -> None:
+    def _choosestored_form(self) -> None:
         """Which values of single elements are written: to memory, or to a row of scratch."""
         latest: dict[int, int] = {}
         for value in self.loop.values:
@@ -163,8 +167,10 @@ class _Nest:
                 start = rows.get(kind, 0)
                 rows[kind] = start + self.axes[-1] + -self.axes[-1] % 16
                 self.scratch[number] = self._parameter(("row", kind, start), kind, "t")
+        self.rows = rows
+        parts = -(-self.axes[0] // self.grain) if self.grain else 1
         for kind, size in rows.items():
-            self.plan.reserve(kind, size)
+            self.plan.reserve(kind, size * parts)
 
     def _parameter(self, key: Any, kind: str, letter: str, offset: int = 0) -> str:
         known = self.parameters.get(key)
@@ -210,26 +216,50 @@ class _Nest:
 
     # The text ------------------------------------------------------------------------------------
 
+    def _grain(self) -> int:
+        """How many steps of the outermost axis make a thread's part; 0 where that does not pay.
+
+        Sums over the whole domain are not taken in parts.
+        """
+        each = sum(COSTLY_NS if v.op in COSTLY else PLAIN_NS for v in self.loop.values)
+        whole = self.loop.total * each
+        one_row = self.loop.inner is not None and len(self.axes) == 1
+        if whole < WORTH_PARTS or one_row or self._sums():
+            return 0
+        return max(1, round(self.axes[0] * PART / whole))
+
     def function(self) -> Function:
         phases = [self._phase(k) for k in range(max(self.phase.values(), default=0) + 1)]
         head, tail = self._totals()
-        lines = [f"for j in range({v.size}):\n    {self._out(v)}[j] = {_start_of(v)}"
+        lines = [f"for j in range({v.size}):\n    {self._out(v)}[j] = {start_of(v)}"
                  for v in self._sums() if not self._is_total(v)]  # fmt: skip
-        indent = ""
-        body = [*lines, *head]
+        body, indent = [*lines, *head], ""
         for k, n in enumerate(self.axes[:-1]):
-            body.append(f"{indent}for i{k} in range({n}):")
+            bounds = "first, last" if self.grain and k == 0 else str(n)
+            body.append(f"{indent}for i{k} in range({bounds}):")
             indent += "    "
         inside = [*self.before_row, *(line for phase in phases for line in phase)]
         body += [indent + part for line in inside for part in line.split("\n")]
         body += tail
         names = [name for name, *_ in self.parameters.values()]
         kinds = tuple(kind for _, kind, *_ in self.parameters.values())
-        shape = " x ".join(map(str, self.axes))
-        text = f"def NAME({', '.join(names)}):  # over {shape}\n"
-        text += "".join(f"    {part}\n" for line in body for part in line.split("\n"))
         arguments = tuple((root, offset) for _, _, root, offset in self.parameters.values())
-        return Function(text, kinds, arguments)
+        return Function(self._text(names, body), kinds, arguments)
+
+    def _text(self, names: list[str], body: list[str]) -> str:
+        shape = " x ".join(map(str, self.axes))
+        written = "".join(f"    {part}\n" for line in body for part in line.split("\n"))
+        if not self.grain:
+            return f"def NAME({', '.join(names)}):  # over {shape}\n{written}"
+        own = ""  # rows of scratch, of each part its own
+        for name, kind, root, _ in self.parameters.values():
+            if isinstance(root, tuple):
+                own += f"    {name} = at({name}, first // {self.grain} * {self.rows[kind]})\n"
+        return (
+            f"def NAME_part(first, last, {', '.join(names)}):  # over {shape}\n{own}{written}\n\n"
+            f"DECORATED\ndef NAME({', '.join(names)}):\n"
+            f"    share(NAME_part, {self.axes[0]}, {self.grain}, {PART}, {', '.join(names)})\n"
+        )
 
     def _sums(self) -> list[Value]:
         return [v for v in self.loop.values if self.level[v.number] == "sum"]
@@ -242,7 +272,7 @@ class _Nest:
         head, tail = [], []
         for value in filter(self._is_total, self._sums()):
             name = self.names[value.number]
-            head.append(f"{name} = {_start_of(value, wide=True)}")
+            head.append(f"{name} = {start_of(value, wide=True)}")
             kind = SHORT[value.dtype.name]
             tail.append(f"{self._out(value)}[0] = {kind}({name})")
         return head, tail
@@ -254,12 +284,12 @@ class _Nest:
         """One pass over a row: what comes before it, the inner loop, and what comes after."""
         now = [v for v in self.loop.values if self.phase[v.number] == k]
         before, after = self._of_rows(now), []
-        run = _Pass(self, k)
+        run = RowPass(self, k)
         for value in now:
             level, number = self.level[value.number], value.number
             if level == "rowsum":
-                before.append(f"{self.names[number]} = {_start_of(value)}")
-                run.lines += _added(value.op, self.names[number], run.operand(value, 0))
+                before.append(f"{self.names[number]} = {start_of(value)}")
+                run.lines += added(value.op, self.names[number], run.operand(value, 0))
                 if number in self.plan.places:
                     place = self._start(self.access[number, "out"].strides)
                     after.append(f"{self._out(value)}[{place}] = {self.names[number]}")
@@ -269,28 +299,29 @@ class _Nest:
                 run.name_of(value)
         inner = run.lines
         if inner and self.axes[-1] > 1:
-            inner = [f"for j in range({self.axes[-1]}):", *(f"    {line}" for line in inner)]
+            bounds = "first, last" if self.grain and len(self.axes) == 1 else self.axes[-1]
+            inner = [f"for j in range({bounds}):", *(f"    {line}" for line in inner)]
         return [*before, *inner, *after]
 
     def _is_of_row(self, value: Value) -> bool:
         return value.number in self.loop.by_row
 
-    def _sum(self, value: Value, run: _Pass, before: list[str], after: list[str]) -> None:
+    def _sum(self, value: Value, run: RowPass, before: list[str], after: list[str]) -> None:
         """A reduction over other axes than the row's, or of everything."""
         access, name = self.access[value.number, "out"], self.names[value.number]
         operand = run.operand(value, 0)
         if access.strides[-1]:
-            run.lines += _added(value.op, self._element(access), operand)
+            run.lines += added(value.op, self._element(access), operand)
             return
         wide = self._is_total(value)
         total = name if wide else f"{self._out(value)}[{self._start(access.strides)}]"
         if wide and len(self.axes) == 1:
-            run.lines += _added(value.op, total, operand)
+            run.lines += added(value.op, total, operand)
             return
         partial = f"{name}_row"
-        before.append(f"{partial} = {_start_of(value, wide)}")
-        run.lines += _added(value.op, partial, operand)
-        after += _added(value.op, total, partial)
+        before.append(f"{partial} = {start_of(value, wide)}")
+        run.lines += added(value.op, partial, operand)
+        after += added(value.op, total, partial)
 
     def _of_rows(self, now: list[Value]) -> list[str]:
         """Values of whole rows, computed between passes."""
@@ -302,13 +333,13 @@ class _Nest:
                 lines.append(f"{self.names[number]} = {expression(value, operands)}")
                 if number in self.plan.places:
                     place = self._start(self.access[number, "out"].strides)
-                    stored = _stored(value, self.names[number])
+                    stored = stored_form(value, self.names[number])
                     lines.append(f"{self._out(value)}[{place}] = {stored}")
             elif level == "sum" and self._is_of_row(value):
                 access = self.access[number, "out"]
                 total = self.names[number] if self._is_total(value) else (
                     f"{self._out(value)}[{self._start(access.strides)}]")  # fmt: skip
-                lines += _added(value.op, total, self._row_operand(value, 0))
+                lines += added(value.op, total, self._row_operand(value, 0))
         return lines
 
     def _row_operand(self, value: Value, i: int) -> str:
@@ -320,77 +351,3 @@ class _Nest:
         name, offset = self._pointer(access)
         text = f"{name}[{self._start(access.strides, offset)}]"
         return f"({text} != 0)" if access.root.dtype == bool else text
-
-
-class _Pass:
-    """The lines of one inner loop."""
-
-    def __init__(self, nest: _Nest, phase: int) -> None:
-        self.nest, self.phase = nest, phase
-        self.lines: list[str] = []
-        self._done: dict[Any, str] = {}
-
-    def operand(self, value: Value, i: int) -> str:
-        """The name of an argument's element."""
-        if not isinstance(value.args[i], Value):
-            return ""
-        access = self.nest.access[value.number, i]
-        root = access.root
-        if root.number in self.nest.mine:
-            return self.name_of(root)
-        return self._read(self.nest._element(access), root)
-
-    def _read(self, text: str, root: Value) -> str:
-        if text.isidentifier() and root.dtype != bool:
-            return text  # what stands before the row has a name already
-        if text not in self._done:
-            name = f"e{len(self._done)}"
-            self._done[text] = name
-            self.lines.append(f"{name} = {text}{' != 0' if root.dtype == bool else ''}")
-        return self._done[text]
-
-    def name_of(self, value: Value) -> str:
-        """The name of a value's element, computed in this pass or read where an earlier left it."""
-        nest, number = self.nest, value.number
-        name = nest.names[number]
-        if nest.level[number] in ("row", "rowsum") or number in self._done:
-            return name
-        place = None
-        if number in nest.scratch:
-            place = f"{nest.scratch[number]}[j]"
-        elif number in nest.plan.places:
-            place = nest._element(nest.access[number, "out"])
-        if place is not None and nest.phase[number] < self.phase:
-            self.lines.append(f"{name} = {place}{' != 0' if value.dtype == bool else ''}")
-        else:
-            operands = [self.operand(value, i) for i in range(len(value.args))]
-            self.lines.append(f"{name} = {expression(value, operands)}")
-            if place is not None:
-                self.lines.append(f"{place} = {_stored(value, name)}")
-        self._done[number] = name
-        return name
-
-
-def _stored(value: Value, name: str) -> str:
-    return f"u1({name})" if value.dtype == bool else name
-
-
-def _start_of(value: Value, wide: bool = False) -> str:
-    """What a sum, a maximum or a minimum begins with."""
-    dtype = value.dtype
-    if dtype.kind == "f":
-        start = {"sum": 0.0, "amax": -math.inf, "amin": math.inf}[value.op]
-        return constant(start, "float64" if wide and value.op == "sum" else dtype)
-    if value.op == "sum":
-        return constant(0, dtype)
-    if dtype.kind == "b":
-        return "False" if value.op == "amax" else "True"
-    limits = np.iinfo(dtype)
-    return constant(limits.min if value.op == "amax" else limits.max, dtype)
-
-
-def _added(op: str, total: str, x: str) -> list[str]:
-    if op == "sum":
-        return [f"{total} += {x}"]
-    sign = ">" if op == "amax" else "<"  # NaN wins, and stays
-    return [f"{total} = {x} if ({x} {sign} {total}) | ({x} != {x}) else {total}"]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ..kernels import threads
 from ..kernels.compiler.codegen import function_name, render
 from . import calls
+from .header import HEAD, TAKEN
 from .loops import Loop, Schedule
 from .memory import Place, Plan
 from .nests import text_of
@@ -20,35 +21,6 @@ from .trace import Trace
 from .values import SHORT, CompileError, Value
 
 __all__ = ["Part", "Text", "identifier"]
-
-_HEAD = '''\
-"""{title}
-
-Written by tinygrad_opt.compile from {origin}. To change it, change that.
-"""
-
-import math
-
-import numpy as np
-from numba import njit, types
-from numpy import float32 as f4, float64 as f8
-from numpy import int8 as i1, int16 as i2, int32 as i4, int64 as i8, uint8 as u1
-
-from tinygrad_opt.kernels.functions import erf, exp, expm1, log, log1p, normal_cdf, sigmoid, tanh
-from tinygrad_opt.kernels.products import at, memory{products}
-
-p_f4, p_f8, p_i1, p_i2, p_i4, p_i8, p_u1 = map(types.CPointer, (
-    types.float32, types.float64, types.int8, types.int16, types.int32, types.int64, types.uint8,
-))
-LOOP = dict(error_model="numpy", nogil=True, fastmath={{"contract", "nsz"{sums}}}, cache=CACHE,
-            no_cpython_wrapper=True)
-STEP = dict(error_model="numpy", nogil=True, cache=CACHE)
-
-
-def array(kind, axes, readonly=False):
-    return types.Array(getattr(types, kind), axes, "C", readonly=readonly)
-
-'''
 
 
 class Part(NamedTuple):
@@ -90,7 +62,7 @@ class Text:
         self.parts: list[Part] = []
         self._functions: dict[Any, str] = {}  # (text, kinds) -> name
         self._written: list[str] = []
-        self._taken: set[str] = set()
+        self._taken = set(TAKEN)
         self._value_names: dict[Any, str] = {}
         self._products: set[str] = set()
         self._rules: dict[Any, str] = {}
@@ -196,8 +168,12 @@ class Text:
         if key not in self._functions:
             own = self._functions[key] = self._unique(name)
             signature = ", ".join(f"p_{kind}" for kind in kinds)
-            text = text.replace("NAME", own, 1)
-            self._written.append(f"\n\n@njit(types.void({signature}), **LOOP)\n{text}")
+            decorated = f"@njit(types.void({signature}), **LOOP)"
+            if "DECORATED" in text:  # its parts are compiled within it
+                text = f"@njit(**PART)\n{text.replace('DECORATED', decorated)}"
+            else:
+                text = f"{decorated}\n{text}"
+            self._written.append("\n\n" + text.replace("NAME", own))
         return self._functions[key]
 
     def _unique(self, name: str) -> str:
@@ -349,7 +325,7 @@ class Text:
         used = sorted(self._products)
         products = "".join(f", {name}" for name in used) + (", ticks" if self.timed else "")
         sums = ', "reassoc"'
-        head = _HEAD.format(title="A training step.", origin=origin, products=products, sums=sums)
+        head = HEAD.format(title="A training step.", origin=origin, products=products, sums=sums)
         steps = "".join(f"step_{i}, " for i in range(len(self._segments)))
         tail = f"\n\nsteps = ({steps})\n"
         return head + "".join([*self._written, *("\n\n" + t for t in self._rule_texts),
