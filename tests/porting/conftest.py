@@ -35,3 +35,10 @@ def _as_it_was():
     tg.set_float32_matmul_precision("highest")
     tg.set_grad_enabled(enabled)
     tg.set_num_threads(threads)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_printoptions(profile="default")
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+        torch.use_deterministic_algorithms(False)
+        torch.set_float32_matmul_precision("highest")
