@@ -19,9 +19,12 @@ import numpy as np
 from numba.cuda.simulator import kernel as simulator
 from numba.cuda.simulator.cudadrv import devicearray
 
+from tinygrad_opt.arrays import element_types
+
 # What CuPy has, of what the library calls: name -> the keywords it takes there.
 FUNCTIONS = {
-    "amax": "a axis out keepdims", "amin": "a axis out keepdims", "arange": "start stop step dtype",
+    "amax": "a axis out keepdims", "amin": "a axis out keepdims", "angle": "z deg",
+    "arange": "start stop step dtype",
     "array": "obj dtype copy order subok ndmin blocking",
     "argmax": "a axis dtype out keepdims", "argmin": "a axis dtype out keepdims",
     "argsort": "a axis kind", "ascontiguousarray": "a dtype", "bincount": "x weights minlength",
@@ -50,11 +53,13 @@ FUNCTIONS = {
     "zeros_like": "a dtype order subok shape",
 }  # fmt: skip
 LINALG = {
-    "cholesky": "a", "det": "a", "eigh": "a UPLO", "eigvalsh": "a UPLO", "inv": "a",
+    "cholesky": "a", "det": "a", "eig": "a", "eigh": "a UPLO", "eigvalsh": "a UPLO", "inv": "a",
     "pinv": "a rcond",
     "qr": "a mode", "slogdet": "a", "solve": "a b", "svd": "a full_matrices compute_uv",
 }  # fmt: skip
+FFT = dict.fromkeys(("fft", "ifft", "irfft", "rfft"), "a n axis norm")
 UFUNCS = [
+    "conj", "conjugate", "frexp", "ldexp",
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cosh", "exp2",
     "fmod", "gcd", "hypot", "lcm", "left_shift", "logaddexp", "logaddexp2", "logical_xor",
     "right_shift", "signbit", "sinh", "tan", "trunc",
@@ -92,8 +97,10 @@ def _raw(x):
         return x._ary
     if isinstance(x, (list, tuple)):
         return type(x)(_raw(part) for part in x)
-    if isinstance(x, (int, float, str, np.generic, np.dtype, type)) or x is None:
+    if isinstance(x, (int, float, complex, str, np.generic, np.dtype, type)) or x is None:
         return x
+    if isinstance(x, element_types.dtype):
+        return x.dtype  # what NumPy takes it for, whom CuPy asks
     raise TypeError(f"Unsupported type {type(x)}")
 
 
@@ -121,18 +128,16 @@ def _called(function, keywords, args, kwargs):
     return _device(y, *args, *kwargs.values())
 
 
-def _function(name):
-    def function(*args, **kwargs):
-        return _called(getattr(np, name), FUNCTIONS[name], args, kwargs)
+def _functions(module, table):
+    """The functions of a table, by those of a module of NumPy."""
 
-    return function
+    def made(name):
+        def function(*args, **kwargs):
+            return _called(getattr(module, name), table[name], args, kwargs)
 
+        return function
 
-def _linear_algebra(name):
-    def function(*args, **kwargs):
-        return _called(getattr(np.linalg, name), LINALG[name], args, kwargs)
-
-    return function
+    return {name: made(name) for name in table}
 
 
 class Ufunc:
@@ -219,7 +224,14 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
     itemsize = property(lambda self: self._ary.itemsize)
     nbytes = property(lambda self: self._ary.nbytes)
     T = property(lambda self: _device(self._ary.T, self))
+    real = property(lambda self: _device(self._ary.real, self))
     device = property(lambda self: SimpleNamespace(id=0))
+
+    @property
+    def imag(self):
+        """A view; of real numbers new zeros."""
+        y = self._ary.imag
+        return _device(y, self) if self.dtype.kind == "c" else _device(y.copy())
 
     @property
     def data(self):
@@ -290,7 +302,7 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
         function = getattr(sys.modules["cupy"], ufunc.__name__, None)
         if method != "__call__":
             function = getattr(function, method, None)
-        known = (int, float, np.generic, np.ndarray, FakeCUDAArray)
+        known = (int, float, complex, np.generic, np.ndarray, FakeCUDAArray)
         if function is None or not all(isinstance(x, known) for x in inputs):
             return NotImplemented
         if "out" in kwargs:
@@ -449,17 +461,19 @@ class Device:
 
 def install():
     """Make `import cupy` and `import cupyx` find the stand-in, in this process."""
+    from tinygrad_opt.kernels.fused import bessel, gamma
     from tinygrad_opt.kernels.fused import special as host
 
     cupy = ModuleType("cupy")
-    vars(cupy).update({name: _function(name) for name in FUNCTIONS})
+    vars(cupy).update(_functions(np, FUNCTIONS))
     vars(cupy).update({name: Ufunc(name) for name in UFUNCS})
     vars(cupy).update(
         ndarray=FakeCUDAArray, asarray=asarray, asnumpy=asnumpy, broadcast_to=_broadcast_to,
         from_dlpack=from_dlpack, where=_where,
         float32=np.float32, float64=np.float64,
         lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided)),
-        linalg=SimpleNamespace(**{name: _linear_algebra(name) for name in LINALG}),
+        fft=SimpleNamespace(**_functions(np.fft, FFT)),
+        linalg=SimpleNamespace(**_functions(np.linalg, LINALG)),
         cuda=SimpleNamespace(
             Device=Device,
             get_current_stream=lambda: SimpleNamespace(ptr=0),
@@ -470,6 +484,9 @@ def install():
     special.erf, special.erfc = _special(host.erf), _special(host.erfc)
     special.erfinv, special.gammaln = _special(host.erfinv), _special(host.lgamma)
     special.polygamma = _special(lambda n, x: host.polygamma(x, _number(n)))
+    for name in ("erfcx", "i0", "i0e", "i1", "i1e", "log_ndtr", "ndtri", "zeta"):
+        setattr(special, name, _special(getattr(bessel, name)))
+    special.gammainc, special.gammaincc = _special(gamma.igamma), _special(gamma.igammac)
     sys.modules["cupy"] = cupy
     for name in ("cupyx", "cupyx.scipy"):
         sys.modules[name] = ModuleType(name)

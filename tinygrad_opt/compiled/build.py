@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ..arrays.dtypes import get_default_dtype
 from ..core.backward import watch
@@ -14,12 +13,12 @@ from ..core.node import Variable
 from ..core.record import mode
 from ..core.tensor import Tensor, wrap
 from ..core.versions import note_write
-from ..kernels.compiler import cache
 from ..kernels.pool import load
 from .binding import CompiledPart, EagerCall, row_major
 from .loops import Loop, Schedule
 from .memory import Place, Plan
 from .nests import RowsOfSeveralAxes, text_of
+from .surroundings import Surroundings, hooks_of, refuse_what_is_kept, stand_in
 from .text import Part, Text
 from .trace import Update
 from .traced import Traced
@@ -41,22 +40,27 @@ class Variant:
     def __init__(self, step: Callable[..., Any], leaves: list[Any], args: Any, kwargs: Any) -> None:
         """leaves: the tensors among the arguments."""
         self.leaves = len(leaves)
+        self.step = step
         plain = not kwargs and len(args) == len(leaves)  # tensors, and nothing else
         self.kinds = [(t.array.shape, t.array.dtype, t._requires_grad) for t in leaves if plain]
         self.mode: Any = (mode.enabled, get_default_dtype()) if plain else None
-        self.trace, result = traced_run(step, args, kwargs, [array_in(t) for t in leaves])
+        self.stand_ins = [stand_in(t) for t in leaves]
+        args, kwargs = unflatten(flatten((args, kwargs))[1], self.stand_ins)
+        arrays = [array_in(t) for t in self.stand_ins]
+        self.trace, result = traced_run(step, args, kwargs, arrays)
         self._refuse_what_cannot_be_done_again()
         self._results(result)
+        refuse_what_is_kept(self.trace, result, self.stand_ins)
         self._grads()
         self._writes()
         self.schedule, self.plan = self._planned()
         self.origin = f"{getattr(step, '__module__', '?')}.{getattr(step, '__qualname__', 'step')}"
-        self.names = self.trace.names(leaves)
+        self.names = self.trace.names(self.stand_ins)
         self.text = Text(self.trace, self.schedule, self.plan, self.names, self.origin)
         text = self.text.text
         self.source = text.replace("CACHE", "True")
         self.functions = load("steps", lambda on_disk: text.replace("CACHE", str(on_disk)))
-        self._bind(leaves)
+        self._bind(self.stand_ins)
         self._forget()
 
     def _refuse_what_cannot_be_done_again(self) -> None:
@@ -65,6 +69,14 @@ class Variant:
                 "compile: a scheduler steps before indices or classes are looked at, and could not "
                 "be set back if they are wrong; call scheduler.step() after optimizer.step()"
             )
+
+        left = {id(leaf): after for leaf, _, after in self.trace.left}
+        for p, grad in self.trace.kept_grads:
+            if grad is not None and left.get(id(p), grad) is not grad:
+                raise CompileError(
+                    "compile: the step changes .grad after the step of an optimizer that takes it "
+                    "in Python, at the end of the compiled step; call zero_grad() first"
+                )
 
     # What the step leaves behind ---------------------------------------------------------------
 
@@ -83,7 +95,9 @@ class Variant:
                     )
                 self.returned.append(array.final)
             else:
-                self.returned.append(tensor)
+                self.returned.append(
+                    next((i for i, t in enumerate(self.stand_ins) if t is tensor), tensor)
+                )
 
     def _grads(self) -> None:
         """What `.grad` of each leaf is after the step: (leaf, None, a slot's tensor or a Value)."""
@@ -107,7 +121,10 @@ class Variant:
 
     def _writes(self) -> None:
         """Values that go to arrays which were there before the step: the last of its groups."""
+        arguments = [array_in(t) for t in self.stand_ins]
         for array, handle in self.trace.written():
+            if any(array is a for a in arguments):
+                raise CompileError("compile: the step writes to one of its arguments")
             if not array.flags.writeable:
                 raise CompileError("compile: the step writes to a tensor that may not be written")
             if not array.flags.c_contiguous:
@@ -173,11 +190,12 @@ class Variant:
             array = self.places[value.number] = np.empty(value.shape, value.dtype)
             self.draws.append((fill, array))
         self.held = [
-            (t, a, t._requires_grad, t._hooks)
+            (t, a, t._requires_grad, hooks_of(t))
             for t, a in trace.tensors.values()
             if id(a) not in of_leaf and t.node is None
         ]
-        self.modes = [(m, training, bool(m._hooks)) for m, training in trace.modules.values()]
+        self.modes = [(m, training, hooks_of(m)) for m, training in trace.modules.values()]
+        self.surroundings = Surroundings(self.step, [m for m, *_ in self.modes])
         self.entry = [(leaf, before) for leaf, before in trace.consulted]
         self.updates: list[Update] = [u.params["update"] for u in trace.updates]
         self.flats = [(u.optimizer, u.optimizer._flat, [
@@ -244,6 +262,8 @@ class Variant:
         """Whether these arguments, tensors all of them, are of the kind that it is compiled for."""
         if len(args) != len(self.kinds) or watch.guard is not None:
             return False
+        if len({id(x.array) if type(x) is Tensor else 0 for x in args}) < len(args):
+            return False  # the same one twice is another kind
         for x, (shape, dtype, needs_grad) in zip(args, self.kinds, strict=True):
             if type(x) is not Tensor or x._requires_grad is not needs_grad:
                 return False
@@ -256,11 +276,15 @@ class Variant:
         for tensor, array, needs_grad, hooks in self.held:
             if tensor.array is not array or tensor._requires_grad is not needs_grad:
                 return False
-            if tensor._hooks is not hooks:
+            if (tensor._hooks is not None or hooks) and hooks_of(tensor) != hooks:
                 return False
-        for module, training, hooked in self.modes:
-            if module.training is not training or bool(module._hooks) is not hooked:
+        for module, training, hooks in self.modes:
+            if module.training is not training:
                 return False
+            if (module._hooks is not None or hooks) and hooks_of(module) != hooks:
+                return False
+        if not self.surroundings.are_the_same():
+            return False
         for leaf, grad in self.entry:
             if leaf._grad is not grad:
                 return False
@@ -300,8 +324,13 @@ class Variant:
         steps = []
         for update in self.updates:
             steps.append(int(update.flat.steps.item(0)) + 1)
+        # Counted before, so that an interruption after the function finds both done.
+        for update, t in zip(self.updates, steps, strict=True):
+            update.flat.steps.fill(t)
         for call in self.calls:
             if call(steps):
+                for update, t in zip(self.updates, steps, strict=True):
+                    update.flat.steps.fill(t - 1)
                 if self.must_rewind:
                     for g, state in zip(self.generators, states, strict=True):
                         g.numpy.bit_generator.state = state
@@ -313,7 +342,6 @@ class Variant:
                 after = update.optimizer.next_scalars(update.group, t, **before)
                 for name, value in after.items():
                     flat.scalars[name].fill(value)
-            flat.steps.fill(t)
             note_write(flat.values)
         for leaf, grad in self.final_grads:
             leaf._grad = grad
@@ -321,63 +349,11 @@ class Variant:
             leaf._grad = wrap(value().copy())
         for effect, metric in self.after:
             effect.call(None if metric is None else float(metric()))
-        found = [wrap(x().copy()) if not isinstance(x, Variable) else x for x in self.outputs]
-        return unflatten(self.shape_of_result, found)
-
-    # Timing --------------------------------------------------------------------------------------
-
-    def timed(self, leaves: list[Any], calls: int, clock: Any) -> list[tuple[float, str]]:
-        """(least seconds, line) of each line, over copies of all that the step writes to."""
-        text = Text(self.trace, self.schedule, self.plan, self.names, self.origin, timed=True)
-        functions = cache.compile_text("steps", text.text.replace("CACHE", "False"))
-        instead = {key: array.copy() for key, array in text.written().items()}
-        for number, i in self.from_leaf:
-            self.places[number] = row_major(leaves[i].array)
-        for fill, array in self.draws:
-            state = [(g, g.numpy.bit_generator.state) for g in self.generators]
-            fill(array)
-            for generator, before in state:
-                generator.numpy.bit_generator.state = before
-        steps = [int(u.flat.steps.item(0)) + 1 for u in self.updates]
-        runs: list[tuple[Any, Any, list[str]]] = []
-        number = 0
-        for part in text.parts:
-            if part.call is not None:
-                runs.append((EagerCall(self, part.call), None, [f"{part.call.name}(...)"]))
-                continue
-            ticks = np.zeros(len(part.lines) + 1, np.int64)
-            call = CompiledPart(self, functions[number], part, instead, (ticks,))
-            runs.append((call, ticks, [line.partition("\n")[0] for line in part.lines]))
-            number += 1
-        per_tick = _seconds_per_tick(clock)
-        least: list[Any] = [[np.inf] * len(lines) for _, _, lines in runs]
-        for _ in range(calls):
-            for (call, ticks, _lines), best in zip(runs, least, strict=True):
-                begin = clock()
-                call(steps)
-                if ticks is None:
-                    best[:] = np.minimum(best, clock() - begin)
-                else:
-                    best[:] = np.minimum(best, np.diff(ticks) * per_tick)
-        return [
-            (float(seconds), line)
-            for (_, _, lines), best in zip(runs, least, strict=True)
-            for seconds, line in zip(best, lines, strict=True)
+        found = [
+            leaves[x] if type(x) is int else x if isinstance(x, Variable) else wrap(x().copy())
+            for x in self.outputs
         ]
-
-
-def _seconds_per_tick(clock: Any) -> float:
-    from ..kernels.products import ticks
-
-    @njit
-    def count() -> int:
-        return ticks()  # type: ignore[call-arg]
-
-    count()
-    begin, first = clock(), count()
-    while clock() - begin < 0.02:
-        pass
-    return (clock() - begin) / max(count() - first, 1)
+        return unflatten(self.shape_of_result, found)
 
 
 class _Shape:

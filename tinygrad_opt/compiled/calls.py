@@ -145,7 +145,8 @@ def boxes(value: Value) -> str:
             covered += a.size
     else:
         x, values = value.args
-        parts = [(x, 0, out), (values, *_box(value.shape, value.params["index"]))]
+        box = value.params.get("box") or _box(value.shape, value.params["index"])
+        parts = [(x, 0, out), (values, *box)]
         covered = value.size
     names = [f"x{i}" for i in range(len(parts))]
     lines = [f"def NAME({', '.join(names)}, y):  # {' x '.join(map(str, value.shape))}"]

@@ -98,7 +98,9 @@ def expression(value: Value, operands: list[str]) -> str:
     if value.op == "invert":
         return f"not {texts[0]}" if value.dtype == np.bool_ else f"~{texts[0]}"
     known = {"one": 1, "zero": 0, "two": 2, "root": math.sqrt(2)}
-    return _PLAIN[value.op].format(*texts, **{k: constant(n, dtype) for k, n in known.items()})
+    text = _PLAIN[value.op].format(*texts, **{k: constant(n, dtype) for k, n in known.items()})
+    small = value.dtype.kind in "iu" and value.dtype.itemsize < 8  # Numba computes wider: wrap
+    return f"{SHORT[value.dtype.name]}({text})" if small else text
 
 
 def _computed_in(value: Value, kinds: list[Any]) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from ..kernels.compiler import cache
 from .loops import Loop
+from .timing import timed
 
 __all__ = ["asm", "explain", "llvm", "profile"]
 
@@ -91,7 +91,7 @@ def profile(variant: Any, leaves: list[Any], calls: int) -> str:
         raise ValueError(
             f"profile: expected the {variant.leaves} tensors that the step takes, got {len(leaves)}"
         )
-    rows = variant.timed(leaves, max(calls, 1), time.perf_counter)
+    rows = timed(variant, leaves, max(calls, 1))
     total = sum(seconds for seconds, _ in rows)
     lines = [f"{'us':>9}  {'share':>6}  line"]
     for seconds, text in rows:

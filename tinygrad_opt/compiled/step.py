@@ -7,6 +7,7 @@ anew.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -15,6 +16,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..arrays.dtypes import get_default_dtype
 from ..core.backward import watch
 from ..core.record import mode
@@ -22,6 +25,7 @@ from ..kernels import blas
 from . import inspection
 from .build import Variant
 from .trace import raised_at
+from .traced import active
 from .tree import flatten
 from .values import CompileError
 
@@ -47,6 +51,8 @@ class Compiled:
         self._unsettled: set[Any] = set()  # kinds of arguments whose last call did not fit
         self._first = True
         self._eager = False  # for good
+        self._methods: dict[int, Any] = {}  # id of an instance -> (weak reference, its Compiled)
+        self._refused = 0
         self._lock = threading.RLock()
         functools.update_wrapper(self, step, updated=())
         _all.add(self)
@@ -55,16 +61,20 @@ class Compiled:
         """The step as a method: each instance has one of its own."""
         if instance is None:
             return self
-        name = f"_compiled_{self.step.__name__}"
-        own = instance.__dict__.get(name)
-        if own is None:
-            own = Compiled(self.step.__get__(instance, owner), self.strict)
-            instance.__dict__[name] = own
+        known = self._methods.get(id(instance))
+        if known is not None and known[0]() is instance:
+            return known[1]
+        own = Compiled(self.step.__get__(instance, owner), self.strict)
+        with contextlib.suppress(TypeError):  # what cannot be referred to weakly keeps none
+            self._methods[id(instance)] = weakref.ref(instance), own
         return own
+
+    def __reduce__(self) -> Any:
+        return Compiled, (self.step, self.strict)  # copies and pickles compile anew
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step; what it returns has no graph."""
-        if self._eager or self._first:
+        if self._eager or self._first or active.trace is not None:  # a step within a step
             self._first = False
             return self.step(*args, **kwargs)
         with self._lock:
@@ -81,6 +91,7 @@ class Compiled:
             key = (
                 repr(shape), mode.enabled, get_default_dtype(),
                 *[(t.array.shape, t.array.dtype, t._requires_grad) for t in leaves],
+                *_firsts(leaves),
             )  # fmt: skip
             variant = self._variant(key, leaves, args, kwargs)
             if variant is not None:
@@ -114,7 +125,8 @@ class Compiled:
         try:
             variant = self._made(leaves, args, kwargs)
         except CompileError as error:
-            self._eager = True
+            self._refused += 1
+            self._eager = not self._variants or self._refused > 2
             self._refuse(f"{error}. The step stays eager.", error)
             return None
         self._unsettled.discard(key)
@@ -133,7 +145,8 @@ class Compiled:
         except CompileError:
             raise
         except Exception as error:
-            self.step(*args, **kwargs)  # an error of the step itself is raised here
+            if self.strict:
+                self.step(*args, **kwargs)  # an error of the step itself is raised here
             raise CompileError(
                 f"compile: {raised_at(error)}cannot be traced ({type(error).__name__}: {error})"
             ) from error
@@ -181,6 +194,16 @@ class Compiled:
             why = f": {self.notes[-1]}" if self.notes else "; that happens in the second call"
             raise RuntimeError(f"compile: nothing is compiled yet{why}")
         return self._latest
+
+
+def _firsts(leaves: list[Any]) -> list[int]:
+    """For each tensor the number of the first that has some of the same memory."""
+    arrays = [t.array for t in leaves]
+    return [next(k for k, b in enumerate(arrays) if b is a or _overlap(a, b)) for a in arrays]
+
+
+def _overlap(a: Any, b: Any) -> bool:
+    return bool(np.may_share_memory(a, b))
 
 
 _all: weakref.WeakSet[Compiled] = weakref.WeakSet()

@@ -68,6 +68,11 @@ class Trace:
         self.tensors: dict[int, tuple[Any, Any]] = {}
         self.modules: dict[int, tuple[Any, bool]] = {}
         self.generators: dict[int, tuple[Any, Any]] = {}  # with their state
+        self.stepped: dict[
+            int, Value
+        ] = {}  # id of a parameter's array -> what it is after its step
+        self.kept_grads: list[tuple[Any, Any]] = []  # that an optimizer steps by in Python, later
+        self.made: list[Any] = []  # weak references to all tensors of the trace
         self.left: list[tuple[Any, Any, Any]] = []  # (leaf, .grad before, .grad after)
         self.consulted: list[tuple[Any, Any]] = []  # (leaf, .grad before), if the step looked
         self.path: list[str] = []  # of the module that is running
@@ -93,6 +98,8 @@ class Trace:
         layout: Layout | None = None, name: str = "",
     ) -> Value:  # fmt: skip
         """A new Value, whatever was asked before."""
+        if not np.size(data):
+            self.refuse("computes a tensor without elements")
         name = "_".join([*self.path, name or op])
         value = Value(len(self.values), op, args, params, np.asarray(data), name, layout)
         self.values.append(value)
@@ -163,15 +170,17 @@ class Trace:
 
     def written(self) -> list[tuple[Any, Any]]:
         """(array, handle) of memory from outside that the step has changed."""
-        updated = {id(u.params["update"].flat.values) for u in self.updates}
         found = []
         for key, handle in self.handles.items():
-            value = self.inputs[key]
-            root = value.root
-            if id(root.params.get("array")) in updated:
-                continue
-            if handle._value is not value:
+            expected = self.stepped.get(key, self.inputs[key])
+            if handle.final is not expected:
                 found.append((self._arrays[key], handle))
+        held = [self._arrays[key] for key in self.handles]
+        for array, _ in found:
+            if any(other is not array and np.may_share_memory(array, other) for other in held):
+                raise CompileError(
+                    "compile: the step writes to memory that another of its tensors shares"
+                )
         return found
 
     def names(self, leaves: list[Any]) -> dict[Any, str]:

@@ -13,8 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from .trace import Trace, asked_by_user, users_line
-from .values import CompileError, Layout, Value, are_boxes, is_of_integers, overlapping, strided
+from .trace import Trace, asked_by_user
+from .values import (
+    CompileError,
+    Layout,
+    Value,
+    are_boxes,
+    contiguous,
+    is_of_integers,
+    overlapping,
+    strided,
+)
 
 __all__ = ["Traced", "active", "data_of", "elementwise", "value_of"]
 
@@ -63,7 +72,8 @@ def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
     for x, other in ((0, 1), (1, 0)) if name in ("add", "multiply") else ((0, 1),):
         if name in _NEUTRAL and _is(args[other], _NEUTRAL[name]):
             kept = args[x]
-            if isinstance(kept, Value) and (kept.shape, kept.dtype) == (data.shape, data.dtype):
+            same = isinstance(kept, Value) and (kept.shape, kept.dtype) == (data.shape, data.dtype)
+            if same and kept.root.op != "input":  # which may be written to later
                 return Traced(kept)
     if name == "greater" and _is(args[1], 0):
         # x > 0 is max(x, 0) > 0: where that was computed, it alone has to be kept
@@ -82,19 +92,23 @@ def _is(x: Any, number: float) -> bool:
 
 def view(x: Traced, make: Callable[[Any], Any]) -> Traced:
     """`make`, a function that NumPy answers with a view, of x; of a copy where it cannot."""
-    layout, value = x.value.layout, x.value
-    dummy = strided(value.shape, layout.strides)
     try:
-        seen = make(dummy)
+        return Traced(seen_through(x.value, make), x, make)
     except ValueError:  # not without a copy
         return view(copied(x), make)
+
+
+def seen_through(value: Value, make: Callable[[Any], Any]) -> Value:
+    """The Value of a view. Raises ValueError where only a copy would do."""
+    layout = value.layout
+    dummy = strided(value.shape, layout.strides)
+    seen = make(dummy)
     start = dummy.__array_interface__["data"][0]
     moved = seen.__array_interface__["data"][0] - start if seen.size else 0
     found = Layout(layout.root, layout.offset + moved, seen.strides)
     if found.is_whole(seen.shape) and seen.shape == found.root.shape:
-        return Traced(found.root, x)
-    made = current().emit("view", (found.root,), {}, _on_data(value.data, make), found)
-    return Traced(made, x)
+        return found.root
+    return current().emit("view", (found.root,), {}, _on_data(value.data, make), found)
 
 
 def _on_data(data: Any, make: Callable[[Any], Any]) -> Any:
@@ -127,16 +141,17 @@ def reduced(op: str, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> An
 class Traced:
     """A handle to a Value; of a view, with the handle that it looks into.
 
-    A write to a view goes no further than its own handle. `x[i] += 1` then puts the view back into
-    x; whoever else asks for x after such a write is refused.
+    A write moves the handle on to a new value. One through a view moves on what it looks into as
+    well, and a view of what was written sees the new value.
     """
 
-    __slots__ = ("__weakref__", "_value", "parent", "stale")
+    __slots__ = ("__weakref__", "_make", "_parent", "_seen", "_value")
     _namespace: Any  # set in `namespace.py`
     device = "cpu"
 
-    def __init__(self, value: Value, parent: Traced | None = None) -> None:
-        self._value, self.parent, self.stale = value, parent, False
+    def __init__(self, value: Value, parent: Traced | None = None, make: Any = None) -> None:
+        self._value, self._parent, self._make = value, parent, make
+        self._seen = None if parent is None else parent.final  # what it was derived from
 
     @property
     def value(self) -> Value:
@@ -147,20 +162,34 @@ class Traced:
     @property
     def final(self) -> Value:
         """What it stands for, also after the trace."""
-        if self.stale:
-            raise CompileError(
-                f"compile: {users_line()}writes to a view of a tensor and then uses the tensor; "
-                "write to the tensor itself, x[index] = ..."
-            )
+        if self._parent is not None:
+            whole = self._parent.final
+            if whole is not self._seen:  # it was written to
+                self._value, self._seen = seen_through(whole, self._make), whole
         return self._value
 
     def move(self, value: Value) -> None:
         """Let it stand for another value: what an in-place operator does."""
-        self._value, self.stale = value, False
-        parent = self.parent
-        while parent is not None:
-            parent.stale = True
-            parent = parent.parent
+        if self._parent is None:
+            self._value = value
+            return
+        whole = self._parent.final
+        dummy = strided(whole.shape, contiguous(whole.shape))
+        box = self._make(dummy)
+        if 0 in [s for n, s in zip(box.shape, box.strides, strict=True) if n > 1]:
+            current().refuse("writes to a tensor that was expanded, where elements share memory")
+        if box.shape == whole.shape and box.strides == dummy.strides:
+            self._parent.move(value)
+            self._value, self._seen = value, self._parent.final
+            return
+        start = box.__array_interface__["data"][0] - dummy.__array_interface__["data"][0]
+        data = np.array(whole.data, order="C")
+        np.lib.stride_tricks.as_strided(
+            data.reshape(-1)[start:], box.shape, tuple(s * data.itemsize for s in box.strides)
+        )[...] = value.data
+        params = {"box": (start, box.strides)}
+        self._parent.move(current().emit("put", (whole, value), params, data))
+        self._seen = None  # derive anew
 
     # What it is -----------------------------------------------------------------------------------
 
@@ -229,7 +258,6 @@ class Traced:
         if not isinstance(new, Traced):
             new = self._namespace.full((), new, self.dtype)
         whole = all(p is Ellipsis or (isinstance(p, slice) and p == slice(None)) for p in parts)
-        self.stale = False
         self.move(
             self._namespace.broadcast_to(new, self.shape).astype(self.dtype).value
             if whole
@@ -372,6 +400,7 @@ def _binary(ufunc: Any, swapped: bool = False) -> Any:
     def operator(self: Any, other: Any) -> Any:
         if not (isinstance(other, (Traced, np.ndarray, np.generic, int, float))):
             return NotImplemented
+        other = other.item() if isinstance(other, np.generic) else other  # weak, as numbers are
         return elementwise(ufunc.__name__, ufunc, *((other, self) if swapped else (self, other)))
 
     return operator

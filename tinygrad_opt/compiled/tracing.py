@@ -9,7 +9,9 @@ the trace.
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -53,9 +55,29 @@ def traced_run(
     trace = Trace()
     for array in arguments:
         trace.argument(array)
-    with _one_at_a_time, _exchanged(trace):
+    with _one_at_a_time, _uninterrupted(), _exchanged(trace):
         result = step(*args, **kwargs)
     return trace, result
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl+C wait until all is put back; only in the main thread, which alone gets it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[Any] = []
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before):
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            before(*came[0])
 
 
 @contextlib.contextmanager
@@ -87,6 +109,8 @@ def _exchanged(trace: Trace) -> Iterator[None]:
     def write(tensor: Any, array: Any) -> None:
         if threading.get_ident() != thread or not run.is_in_place(tensor, array):
             _slot.__set__(tensor, array)
+            if type(array) is Traced:
+                run.made.append(weakref.ref(tensor))
 
     active.trace = trace
     try:
@@ -96,6 +120,8 @@ def _exchanged(trace: Trace) -> Iterator[None]:
         exchange(record, "record", run.record)
         exchange(Module, "__call__", run.call_module)
         exchange(random, "stream", run.stream)
+        for name in ("set_state", "manual_seed"):
+            exchange(random.Generator, name, run.refuse_seed)
         exchange(dropout, "_constant", lambda values, like: values.astype(like.dtype))
         exchange(clip_grad, "_norm_of", Clipping(trace).norm_of)
         exchange(clip_grad, "_scale", Clipping(trace).scale)
@@ -134,11 +160,14 @@ class _Run:
         self.handles = trace.handles
         self.grads: dict[int, tuple[Any, Any]] = {}  # leaves that got another .grad, and the first
         self.original_call = Module.__call__
+        self.stepped_later: set[int] = set()  # arrays that an optimizer steps in Python, at the end
+        self.made: list[Any] = []  # weak references to the tensors of this trace
         self.names: dict[int, str] = {}  # of modules that have a parent
 
     def put_back(self) -> None:
         for generator, state in self.trace.generators.values():
             generator.numpy.bit_generator.state = state
+        self.trace.made = self.made
         for leaf, before in self.grads.values():
             self.trace.left.append((leaf, before, leaf._grad))
             leaf._grad = before
@@ -162,6 +191,11 @@ class _Run:
     def handle(self, tensor: Any, array: Any) -> Traced:
         """The handle of an array from outside: one for all who hold it."""
         self.trace.tensors.setdefault(id(tensor), (tensor, array))
+        if id(array) in self.stepped_later:
+            self.trace.refuse(
+                "uses a parameter after the step of an optimizer that takes it in Python, at the "
+                "end of the compiled step"
+            )
         known = self.handles.get(id(array))
         if known is None:
             known = self.handles[id(array)] = Traced(self.trace.lift(array))
@@ -193,6 +227,9 @@ class _Run:
             return array.item() if isinstance(array, Traced) else original(tensor, *args, **kwargs)
 
         return read
+
+    def refuse_seed(self, *_: Any, **__: Any) -> Any:
+        self.trace.refuse("sets a random generator, as checkpoint() and manual_seed() do")
 
     def refuse_data(self, *_: Any, **__: Any) -> Any:
         self.trace.refuse(
@@ -298,7 +335,12 @@ class _Run:
         """Record a launch: it reads the gradients, and what was in the parameters is gone."""
         trace, flat = self.trace, update.flat
         gradients = []
+        if any(u.params["update"].flat is flat for u in trace.updates):
+            trace.refuse("steps an optimizer twice")
         for p, start in zip(flat.params, flat.offsets, strict=False):
+            array = _slot.__get__(p)
+            if self.handle(p, array)._value is not trace.lift(array):
+                trace.refuse("writes to a parameter and then steps the optimizer that holds it")
             g = p._grad.array.value
             if not trace.home_of(g, flat.gradient, start):
                 trace.refuse("adds to gradients that are left from before and takes a step")
@@ -312,13 +354,13 @@ class _Run:
             old = trace.lift(array)
             layout = Layout(old.root, old.layout.offset, old.layout.strides)
             handle._value = trace.add("view", (old.root,), {}, array, layout)
+            trace.stepped[id(array)] = handle._value
 
     def stepped_in_python(self, optimizer: Any) -> None:
         """Refuse whoever reads the parameters after a step that Python takes at the end."""
-        for group in optimizer.param_groups:
-            for p in group["params"]:
-                handle = self.handle(p, _slot.__get__(p))
-                handle.stale = True
+        held = [p for group in optimizer.param_groups for p in group["params"]]
+        self.stepped_later |= {id(_slot.__get__(p)) for p in held}
+        self.trace.kept_grads += [(p, _grad_slot.__get__(p)) for p in held]
 
     def schedule(self, scheduler: Any, *args: Any, **kwargs: Any) -> None:
         """A scheduler's step happens in each call, on the side of the compiled part it stood on."""
@@ -360,7 +402,13 @@ def _compiled_runs(optimizer: Any) -> list[Update] | None:
             return None
         rule = optimizer.rule_for(group)
         for flat in flats:
-            if flat.fresh or flat.guests or flat.shown != rule.states or not _at_home(flat):
+            if (
+                not flat._alike()
+                or flat.fresh
+                or flat.guests
+                or flat.shown != rule.states
+                or not _at_home(flat)
+            ):
                 return None
             if any(p._grad is None for p in flat.params):
                 return None

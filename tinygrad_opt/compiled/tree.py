@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import numpy as np
 
+from ..arrays.random import Generator
 from ..core.node import Variable
+from ..nn.module import Module
+from ..optim.optimizer import Optimizer
 from .values import CompileError
 
 __all__ = ["flatten", "unflatten"]
@@ -43,7 +47,26 @@ def _without(x: Any, tensors: list[Any]) -> Any:
         return type(x)(_without(part, tensors) for part in x)
     if isinstance(x, dict):
         return {key: _without(part, tensors) for key, part in x.items()}
-    return x
+    if x is None or isinstance(x, (int, float, complex, str, bytes, slice, enum.Enum)):
+        return x
+    if isinstance(x, (Module, Optimizer, Generator)) or callable(x):
+        return _Same(x)
+    if type(x).__module__.partition(".")[0] in ("tinygrad_opt", "numpy"):  # types, devices, numbers
+        return x
+    raise CompileError(
+        f"compile: {type(x).__name__} is no argument of a compiled step, which could not tell when "
+        "it changes; pass tensors and numbers"
+    )
+
+
+class _Same:
+    """An argument that is compared by identity; it is held, so that no other gets its id."""
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+    def __repr__(self) -> str:
+        return f"<{type(self.held).__name__} {id(self.held)}>"
 
 
 def unflatten(shape: Any, tensors: list[Any]) -> Any:
@@ -54,6 +77,8 @@ def unflatten(shape: Any, tensors: list[Any]) -> Any:
 def _with(shape: Any, tensors: Any) -> Any:
     if shape is _HERE:
         return next(tensors)
+    if type(shape) is _Same:
+        return shape.held
     if isinstance(shape, tuple) and hasattr(shape, "_fields"):
         return type(shape)(*(_with(part, tensors) for part in shape))
     if isinstance(shape, (list, tuple)):
