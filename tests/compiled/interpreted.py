@@ -16,11 +16,12 @@ from tinygrad_opt.kernels import functions
 def load(function, render, compiler=""):
     """What `pool.load` returns, interpreted."""
     text = render(False)
-    text = re.sub(r"^from (numba|numpy|tinygrad_opt)[^\n]*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^from (numba|llvmlite|numpy|tinygrad_opt)[^\n]*$", "", text, flags=re.MULTILINE)
     text = text.replace("import math\n", "").replace("import numpy as np\n", "")
     space = {
         "np": np, "math": MATH, "njit": njit, "types": Types(), "memory": memory, "at": at,
         "share": share, "f4": np.float32, "f8": np.float64, "i1": np.int8, "i2": np.int16,
+        "intrinsic": lambda function: lambda *_: 0, "float32": np.float32, "uint32": int,
         "i4": np.int32, "i8": np.int64, "u1": np.uint8, **PRODUCTS,
         **{name: quietly(getattr(functions, name)) for name in functions.__all__},
     }  # fmt: skip

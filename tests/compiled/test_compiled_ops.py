@@ -20,7 +20,7 @@ REFUSED = {
     "getitem: mask", "getitem: mask and list", "masked_select", "masked_scatter", "pinv: lstsq",
     "matrix_exp", "ldexp: op", "frexp", "gradient: places", "as_strided", "lu", "lu: wide",
     "lu: tall", "lu_unpack", "lu_unpack: U", "lu_solve", "lu_solve: adjoint",
-    "lu_solve: from the right",
+    "lu_solve: from the right", "cat: negative axis", "cat: beside an empty list",
 }  # fmt: skip
 
 

@@ -69,6 +69,7 @@ def refuse_what_is_kept(trace: Trace, result: Any, arguments: list[Any]) -> None
     for tensor in tensors:
         tensor.array = np.array(array_in(tensor).final.data)
     if tensors:
+        trace.put_modules_back()
         raise CompileError(
             f"compile: the step keeps {len(tensors)} of its tensors, in an attribute, a list or a "
             "hook; a compiled step would have those of its trace for ever. Return them instead"

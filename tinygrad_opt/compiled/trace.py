@@ -67,6 +67,7 @@ class Trace:
         self.handles: dict[int, Any] = {}  # id of an array -> the Traced of all who hold it
         self.tensors: dict[int, tuple[Any, Any]] = {}
         self.modules: dict[int, tuple[Any, bool]] = {}
+        self.spaces: list[tuple[dict[str, Any], dict[str, Any]]] = []  # of modules, and before
         self.generators: dict[int, tuple[Any, Any]] = {}  # with their state
         self.stepped: dict[
             int, Value
@@ -144,6 +145,13 @@ class Trace:
         strides = tuple(s // array.itemsize for s in array.strides)
         layout = Layout(root, start // array.itemsize, strides)
         return self.add("view", (root,), {}, array, layout)
+
+    def put_modules_back(self) -> None:
+        """Give the modules that ran the attributes that they had before."""
+        for space, before in self.spaces:
+            for name in [name for name in space if name not in before]:
+                del space[name]
+            space.update(before)
 
     # Where values go -----------------------------------------------------------------------------
 

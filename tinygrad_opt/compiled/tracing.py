@@ -55,8 +55,13 @@ def traced_run(
     trace = Trace()
     for array in arguments:
         trace.argument(array)
-    with _one_at_a_time, _uninterrupted(), _exchanged(trace):
-        result = step(*args, **kwargs)
+    with _one_at_a_time, _uninterrupted():
+        try:
+            with _exchanged(trace):
+                result = step(*args, **kwargs)
+        except BaseException:
+            trace.put_modules_back()
+            raise
     return trace, result
 
 
@@ -257,7 +262,9 @@ class _Run:
     # Modules, random numbers ---------------------------------------------------------------------
 
     def call_module(self, module: Any, *args: Any, **kwargs: Any) -> Any:
-        self.trace.modules.setdefault(id(module), (module, module.training))
+        if id(module) not in self.trace.modules:
+            self.trace.modules[id(module)] = module, module.training
+            self.trace.spaces.append((vars(module), dict(vars(module))))
         path, name = self.trace.path, self.name_of(module)
         path.append(name) if name else None
         try:
