@@ -324,8 +324,7 @@ class _Run:
                     "backward() and step() without a closure"
                 )
             optimizer._opt_called = True
-            plain = original is _OPTIMIZER_STEP and type(optimizer).step is not None
-            runs = _compiled_runs(optimizer) if plain else None
+            runs = _compiled_runs(optimizer) if original is _OPTIMIZER_STEP else None
             if runs is None:
                 self.trace.effects.append(
                     Effect(lambda _: optimizer.step(), None, f"{type(optimizer).__name__}.step()",

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 from .. import functions as fn
 from ..core.tensor import Tensor
-from . import constraints
-from .distribution import Distribution
-from .utils import broadcast_all, uniform
+from .location_scale import LocationScale
+from .utils import uniform
 
 __all__ = ["Gumbel"]
 
 EULER = 0.57721566490153286060
 
 
-class Gumbel(Distribution):
+class Gumbel(LocationScale):
     """The largest of many: loc - scale * log(exponential noise).
 
     log_prob(x) = z - e^z - log(scale), z = (loc - x) / scale.
@@ -24,15 +23,6 @@ class Gumbel(Distribution):
     >>> Gumbel(0.0, 1.0).log_prob(tensor(0.0))
     tensor(-1.)
     """
-
-    arg_constraints: ClassVar[Any] = {"loc": constraints.real, "scale": constraints.positive}
-    support = constraints.real
-    has_rsample = True
-    _parameters = ("loc", "scale")
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.shape, validate_args=validate_args)
 
     @property
     def mean(self) -> Tensor:
