@@ -48,7 +48,8 @@ class Trace:
     inputs      id of an array -> its Value: arguments, parameters, buffers, constants
     assumed     (value, what it was): integers that were asked for their truth
     draws       values that are drawn anew in each call, each with the function that fills its array
-    writes      (value, array): what the step leaves in memory that was there before
+    updates     launches of optimizers' rules
+    stores      writes to memory that was there before the step
     effects     what Python does in each call
     tensors     tensors from outside, with the array that each held: {id: (tensor, array)}
     modules     modules that ran, with their mode
@@ -69,9 +70,8 @@ class Trace:
         self.modules: dict[int, tuple[Any, bool]] = {}
         self.spaces: list[tuple[dict[str, Any], dict[str, Any]]] = []  # of modules, and before
         self.generators: dict[int, tuple[Any, Any]] = {}  # with their state
-        self.stepped: dict[
-            int, Value
-        ] = {}  # id of a parameter's array -> what it is after its step
+        # id of a parameter's array -> what it is after its step
+        self.stepped: dict[int, Value] = {}
         self.kept_grads: list[tuple[Any, Any]] = []  # that an optimizer steps by in Python, later
         self.made: list[Any] = []  # weak references to all tensors of the trace
         self.left: list[tuple[Any, Any, Any]] = []  # (leaf, .grad before, .grad after)
