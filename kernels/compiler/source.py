@@ -20,6 +20,9 @@ _FUTURE = functools.reduce(
     int.__or__, (getattr(__future__, n).compiler_flag for n in __future__.all_feature_names)
 )
 
+# The names of all that exec and a prompt run; Python 3.13 keeps that of `python -c` as <string>.
+_SHARED = ("<string>", "<stdin>")
+
 # What makes two code objects compute the same, whatever their places in a file; and the constants.
 _PARTS = (
     "co_code", "co_flags", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_names",
@@ -30,17 +33,20 @@ _PARTS = (
 def definition(function: FunctionType, fail: Callable[[str], NoReturn]) -> ast.FunctionDef:
     """Return the syntax tree of `function`; call `fail` with what is wrong if it has none."""
     code = function.__code__
+    no_source = (
+        "Python keeps no source for it ({}); write the rule in a file or a notebook cell, not at a "
+        "bare prompt or in exec"
+    )
     try:
         lines, _ = inspect.findsource(function)
     except (OSError, TypeError) as error:
-        fail(
-            f"Python keeps no source for it ({error}); write the rule in a file or a notebook "
-            "cell, not at a bare prompt or in exec"
-        )
+        fail(no_source.format(error))
     definitions = _compiled("".join(lines), code.co_filename, code.co_flags & _FUTURE)
     found = [(node, made) for node, made in definitions if _same(made, code)]
     # Of twins any will do: they say the same. Take the one in the function's own line.
     found.sort(key=lambda pair: pair[1].co_firstlineno != code.co_firstlineno)
+    if not found and code.co_filename in _SHARED:
+        fail(no_source.format(f"the text called {code.co_filename} is another one"))
     if not found:
         fail(
             f"the text in {code.co_filename} is not that of the function that runs: it was changed "
