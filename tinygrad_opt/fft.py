@@ -25,6 +25,8 @@ from .functions.fourier import (
     rfftfreq,
     rfftn,
 )
+from .functions.outputs import TAKES_OUT as _TAKES_OUT
+from .functions.outputs import let_out as _let_out
 
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift",
@@ -32,3 +34,4 @@ __all__ = [
 ]  # fmt: skip
 
 _publish(globals(), __all__)
+_let_out(globals(), _TAKES_OUT["fft"])

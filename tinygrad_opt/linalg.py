@@ -50,6 +50,8 @@ from .functions.norms import (
     vecdot,
     vector_norm,
 )  # fmt: skip
+from .functions.outputs import TAKES_OUT as _TAKES_OUT
+from .functions.outputs import let_out as _let_out
 
 __all__ = [
     "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig",
@@ -69,3 +71,4 @@ _NAMES = {name: {"A": "input"} for name in _INPUT} | {"vector_norm": {"x": "inpu
 _NAMES["lstsq"]["B"], _NAMES["tensorsolve"]["B"] = "b", "other"
 
 _publish(globals(), __all__, _NAMES)
+_let_out(globals(), _TAKES_OUT["linalg"])

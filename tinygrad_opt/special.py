@@ -22,6 +22,8 @@ from .functions.mathematics import (
     sinc,
     xlogy,
 )
+from .functions.outputs import TAKES_OUT as _TAKES_OUT
+from .functions.outputs import let_out as _let_out
 from .functions.special import (
     entr,
     erfcx,
@@ -53,3 +55,4 @@ __all__ = [
 ]  # fmt: skip
 
 _publish(globals(), __all__)
+_let_out(globals(), _TAKES_OUT["special"])

@@ -137,8 +137,9 @@ def lines_of(name, function, method):
     indent = "    " if method else ""
     overloads = OVERLOADS.get(name, []) if method or name not in OF_METHODS_ALONE else []
     if overloads:
+        out = "*, out: Any = ..." if "out" in inspect.signature(function).parameters else ""
         return [
-            f"{indent}@overload\n{indent}def {name}({', '.join([*first, more] if more else first)})"
+            f"{indent}@overload\n{indent}def {name}({', '.join(filter(None, [*first, more, out]))})"
             f" -> {result}: ..."
             for more, result in overloads
         ]

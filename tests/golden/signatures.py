@@ -51,7 +51,7 @@ def overloads(torch, where, name, function):
     try:
         signature = inspect.signature(_unwrapped(function))
     except (TypeError, ValueError):
-        return _from_schemas(torch, where, name)
+        return _from_schemas(torch, where, name, function)
     shown = [p for p in signature.parameters.values() if p.name != "self"]
     if [p.name for p in shown] == ["args", "kwargs"]:  # which says nothing
         return []
@@ -69,7 +69,7 @@ def _unwrapped(function):
     return function
 
 
-def _from_schemas(torch, where, name):
+def _from_schemas(torch, where, name, function):
     full = f"linalg_{name}" if where == "linalg" else name
     found = torch._C._jit_get_schemas_for_operator(f"aten::{full}")
     rows = []
@@ -88,7 +88,38 @@ def _from_schemas(torch, where, name):
             continue
         rows.append((any("Tensor" in kind for kind in types), row))
     taken = [row for with_tensor, row in rows if with_tensor] or [row for _, row in rows]
-    return [row for i, row in enumerate(taken) if row not in taken[:i]]
+    taken = [row for i, row in enumerate(taken) if row not in taken[:i]]
+    if where != "Tensor" and any(_takes_out(function, row) for row in taken):
+        return [[*row, ["out", "name", "Optional[Tensor]", "None"]] for row in taken]
+    return taken
+
+
+def _takes_out(function, row):
+    """Whether a function of PyTorch's takes `out`; its parser says so when it is given nonsense."""
+    some = _values()
+    for given in (row, [part for part in row if part[3] is None]):
+        kinds = [(name, how, kind.removeprefix("Optional[").rstrip("]") if "Opt" in kind else kind)
+                 for name, how, kind, _ in given]  # fmt: skip
+        if not all(kind in some for _, _, kind in kinds):
+            continue
+        try:
+            function(*(some[kind] for _, how, kind in kinds if how == "any"),
+                     **{name: some[kind] for name, how, kind in kinds if how == "name"},
+                     out=object())  # fmt: skip
+        except TypeError as error:
+            if "argument 'out' must be" in str(error) or "Tensor out" in str(error):
+                return True
+    return False
+
+
+def _values():
+    import torch
+
+    x = torch.ones(2, 2)
+    return {
+        "Tensor": x, "number": 1, "float": 1.0, "int": 1, "bool": True, "str": "x",
+        "List[Tensor]": [x], "List[int]": [1], "List[float]": [1.0],
+    }  # fmt: skip
 
 
 def _argument(argument, kind, where):

@@ -45,6 +45,7 @@ from .index import *
 from .joining import *
 from .mathematics import *
 from .matrices import *
+from .outputs import TAKES_OUT, let_out
 from .padding import *
 from .places import *
 from .reduce import *
@@ -66,3 +67,4 @@ for _room in (
 BARE = {name: globals()[name] for name in __all__}
 for _name in __all__:
     globals()[_name] = public(globals()[_name], _name, module=__name__)
+let_out(globals(), TAKES_OUT[""])
