@@ -10,6 +10,9 @@ BOUNDS := $(addprefix tests/kernels/test_,$(addsuffix .py,convolution denormals 
 	reduce rows rule_arithmetic softmax special)) $(addprefix tests/nn/test_,$(addsuffix .py,\
 	conv ctc embedding losses more_losses packing pooling rnn))
 
+# The suite starts hundreds of Pythons; each reads 400 files, which are compiled once where they may be.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-bounds test-kernels test-peers test-interruption bench gpu-check docs golden lint \
 	format clean

@@ -25,13 +25,11 @@ from .functions.fourier import (
     rfftfreq,
     rfftn,
 )
-from .functions.outputs import TAKES_OUT as _TAKES_OUT
-from .functions.outputs import let_out as _let_out
+from .functions.outputs import OUT as _OUT
 
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift",
     "ihfft", "irfft", "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn",
 ]  # fmt: skip
 
-_publish(globals(), __all__)
-_let_out(globals(), _TAKES_OUT["fft"])
+_publish(globals(), __all__, out=_OUT["fft"])

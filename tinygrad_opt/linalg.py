@@ -50,8 +50,7 @@ from .functions.norms import (
     vecdot,
     vector_norm,
 )  # fmt: skip
-from .functions.outputs import TAKES_OUT as _TAKES_OUT
-from .functions.outputs import let_out as _let_out
+from .functions.outputs import OUT as _OUT
 
 __all__ = [
     "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig",
@@ -70,5 +69,4 @@ _INPUT = (
 _NAMES = {name: {"A": "input"} for name in _INPUT} | {"vector_norm": {"x": "input"}}
 _NAMES["lstsq"]["B"], _NAMES["tensorsolve"]["B"] = "b", "other"
 
-_publish(globals(), __all__, _NAMES)
-_let_out(globals(), _TAKES_OUT["linalg"])
+_publish(globals(), __all__, _NAMES, _OUT["linalg"])

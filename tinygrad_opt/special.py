@@ -4,8 +4,8 @@
 tensor(0.5000)
 """
 
-from . import functions as _functions
 from .core.public import publish as _publish
+from .functions import BARE as _BARE
 from .functions.mathematics import (
     digamma,
     erf,
@@ -22,8 +22,7 @@ from .functions.mathematics import (
     sinc,
     xlogy,
 )
-from .functions.outputs import TAKES_OUT as _TAKES_OUT
-from .functions.outputs import let_out as _let_out
+from .functions.outputs import OUT as _OUT
 from .functions.special import (
     entr,
     erfcx,
@@ -44,8 +43,8 @@ from .functions.special import (
 expit, gammaln, multigammaln, psi = sigmoid, lgamma, mvlgamma, digamma
 gammainc, gammaincc = igamma, igammac
 logsumexp, softmax, log_softmax, round = (
-    _functions.logsumexp, _functions.softmax, _functions.log_softmax, _functions.round,
-)  # fmt: skip
+    _BARE[name] for name in ("logsumexp", "softmax", "log_softmax", "round")
+)
 
 __all__ = [
     "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammainc",
@@ -54,5 +53,4 @@ __all__ = [
     "spherical_bessel_j0", "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip
 
-_publish(globals(), __all__)
-_let_out(globals(), _TAKES_OUT["special"])
+_publish(globals(), __all__, out=_OUT["special"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_opt as tg
-from tinygrad_opt.functions.outputs import TAKES_OUT
+from tinygrad_opt.functions.outputs import OUT
 
 X = tg.tensor([[1.0, -2.0], [3.0, 4.0]])
 V = tg.tensor([3.0, 1.0])
@@ -61,7 +61,7 @@ def test_the_result_is_in_out(name):
 
 def test_the_table_holds_for_every_name():
     spaces = {"": tg, "creation": tg, "sampling": tg, "nn.functional": tg.nn.functional}
-    for where, names in TAKES_OUT.items():
+    for where, names in OUT.items():
         space = spaces.get(where) or getattr(tg, where)
         for name in names:
             assert "out" in inspect.signature(getattr(space, name)).parameters, (where, name)

@@ -16,14 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from .declared import in_def
+from .declared import Argument, arguments_of, in_def
 from .node import Variable
 from .record import BY_INPUTS
 
 __all__ = [
-    "check_tensor", "hint", "name_methods", "named", "not_a_tensor", "public", "publish",
+    "Writer", "check_tensor", "hint", "name_methods", "named", "not_a_tensor", "public", "publish",
     "type_name",
 ]  # fmt: skip
+
+# How a function writes its result: out(function, name, args, keyword arguments, the tensor).
+Writer = Callable[..., Any]
 
 _NUMBERS = (int, float, complex, np.number, np.bool_)
 _HINTS: dict[type, str] = {
@@ -117,43 +120,52 @@ def name_methods(mixin: type) -> None:
 
 
 def publish(
-    space: dict[str, Any], names: Iterable[str], arguments: Mapping[str, Mapping[str, str]] = {}
-) -> None:
+    space: dict[str, Any], names: Iterable[str], arguments: Mapping[str, Mapping[str, str]] = {},
+    out: Mapping[str, Writer] = {},
+) -> None:  # fmt: skip
     """Make the functions `names` of a module public, in place: `publish(globals(), __all__)`.
 
     It stands behind the functions of a file and before the classes, which call them.
 
-    `arguments`: for a function, new names of arguments: {"inv": {"matrix": "A"}}.
+    `arguments`: for a function, new names of arguments: {"inv": {"matrix": "A"}}. `out`: how those
+    that take one write their result into a given tensor.
     """
     for name in names:
         if inspect.isfunction(space.get(name)):
-            renamed_to = arguments.get(name, {})
-            space[name] = public(space[name], name, module=space["__name__"], arguments=renamed_to)
+            space[name] = public(
+                space[name], name, module=space["__name__"], arguments=arguments.get(name, {}),
+                out=out.get(name),
+            )  # fmt: skip
 
 
 def public(
     function: Any, name: str, owner: str = "", module: str | None = None,
-    arguments: Mapping[str, str] = {},
+    arguments: Mapping[str, str] = {}, out: Writer | None = None,
 ) -> Any:  # fmt: skip
     """`function` as users call it: by `name`, with checks of its Tensors, and NumPy's names.
 
     A function with a `dim` also knows `axis`, and `keepdims` for `keepdim`. With an `owner`, a
     class, the first argument is its `self`, and needs no check. `arguments`: new names of some.
+    With `out`, it takes an argument of that name, and gives all to `out` where that is not None.
     Raises TypeError (when called) for anything else where a Tensor is due.
     """
     if hasattr(function, "pair"):
-        made = _operation(function, name, owner)
+        made = _operation(function, name, owner, out)
     else:
-        made = _checked(function, name, owner, arguments)
-    return named(made, name, owner, module)
+        made = _checked(function, name, owner, arguments, out)
+    if made is function:
+        return named(made, name, owner, module)
+    made.__name__, made.__qualname__ = name, f"{owner}.{name}" if owner else name
+    made.__module__ = module or function.__module__
+    return made
 
 
 # Operations ---------------------------------------------------------------------------------------
 
 
-def _operation(operation: Any, name: str, owner: str) -> Any:
+def _operation(operation: Any, name: str, owner: str, out: Writer | None) -> Any:
     """An operation of one or two inputs under the names of PyTorch's arguments."""
-    count = len(inspect.signature(operation).parameters)
+    count = operation.__code__.co_argcount
     parameters = ("input", _SECOND.get(name, "other"))[:count]
     numbers = _NUMBERS_IN.get(name, ())
 
@@ -168,7 +180,21 @@ def _operation(operation: Any, name: str, owner: str) -> Any:
     names = dict(zip("xy", parameters, strict=False))
     twin.__doc__ = re.sub(r"\b[xy]\b", lambda x: names.get(x[0], x[0]), operation.__doc__ or "")
     twin.pair = operation.pair
-    return twin
+    return twin if out is None else _with_out(twin, name, parameters, out)
+
+
+def _with_out(operation: Any, name: str, parameters: tuple[str, ...], out: Writer) -> Any:
+    """An operation with one argument more, which costs next to nothing where it is not given."""
+    names = ", ".join(parameters)
+    face = _defined(
+        f"def face({names}, *, out=None):\n    if out is None: return _function({names})\n"
+        f"    return _out(_function, {name!r}, ({names},), {{}}, out)",
+        {"_function": operation, "_out": out},
+    )
+    functools.update_wrapper(face, operation)
+    del face.__wrapped__
+    face.__annotations__ = {"out": _OUT.annotation, "return": "Any"}
+    return face
 
 
 def _renamed_twin(operation: Any, parameters: tuple[str, ...], refuse: Callable[..., None]) -> Any:
@@ -186,7 +212,11 @@ def _renamed_twin(operation: Any, parameters: tuple[str, ...], refuse: Callable[
 
 # Functions ----------------------------------------------------------------------------------------
 
+
 Parameter = inspect.Parameter
+_MISSING = Parameter.empty
+_OUT = Argument("out", Parameter.KEYWORD_ONLY, None, "Tensor | tuple[Tensor, ...] | None")
+
 
 # When an argument is right, by its annotation.
 _RIGHT = {
@@ -210,17 +240,17 @@ def _all_tensors(values: Any) -> bool:
     return True
 
 
-def _checked(function: Any, name: str, owner: str, arguments: Mapping[str, str]) -> Any:
+def _checked(
+    function: Any, name: str, owner: str, arguments: Mapping[str, str], out: Writer | None
+) -> Any:
     """A function of the same arguments that checks them and calls `function`; or that itself."""
-    signature = inspect.signature(function)
-    parameters = [
-        p.replace(name=arguments.get(p.name, p.name)) for p in signature.parameters.values()
-    ]
+    passed = [p._replace(name=arguments.get(p.name, p.name)) for p in arguments_of(function)]
+    parameters = passed if out is None else [*passed, _OUT]
     renaming = any(p.name == "dim" for p in parameters)
     optional = _after_dim(parameters) if renaming else []
     checked = parameters[1:] if owner else parameters
     conditions = [f"{p.name} is not _missing" for p in optional] + _conditions(checked, owner)
-    if not conditions and not renaming and not arguments:
+    if not conditions and not renaming and not arguments and out is None:
         return function
     given = "{" + ", ".join(f"{p.name!r}: {p.name}" for p in parameters) + "}"
     lines = [f"def face({_head(parameters, optional, renaming)}):"]
@@ -228,24 +258,54 @@ def _checked(function: Any, name: str, owner: str, arguments: Mapping[str, str])
         lines.append(f"    if _numpy: return _renamed({given}, _numpy)")
     if conditions:
         lines.append(f"    if not ({' and '.join(conditions)}): raise _wrong({given})")
-    lines.append(f"    return _function({_passed(parameters)})")
+    if out is not None:
+        lines.append(f"    if out is not None: return _with_out({given})")
+    lines.append(f"    return _function({_passed(passed)})")
     space: dict[str, Any] = {
         "_function": function, "_Variable": Variable, "_missing": _MISSING,
         "_scalar": (Variable, *_NUMBERS),
         "_all_tensors": _all_tensors, "_wrong": functools.partial(_wrong, name, checked),
         **{f"_default_{p.name}": p.default for p in parameters},
     }  # fmt: skip
-    exec(compile("\n".join(lines), f"<arguments of {name}>", "exec"), space)
-    face: Any = functools.update_wrapper(space["face"], function)
-    face.__signature__ = signature.replace(parameters=parameters)
+    face = functools.update_wrapper(_defined("\n".join(lines), space), function)
     space["_renamed"] = functools.partial(_renamed, face, name, parameters)
+    if out is not None:
+        space["_with_out"] = functools.partial(_written, out, function, name, passed)
+    _sign(face, parameters, plain=not renaming, own=bool(arguments) or out is not None)
     return face
 
 
-_MISSING = Parameter.empty
+def _sign(face: Any, parameters: list[Argument], plain: bool, own: bool) -> None:
+    """Let `inspect.signature` tell what users may write: `plain` says that the text itself does.
+
+    Otherwise it finds the function behind the face, unless the face has arguments of its `own`.
+    """
+    given = vars(face).pop("__signature__", None) if plain or own else None
+    result = face.__annotations__.get("return", _MISSING)
+    result = result if given is None else given.return_annotation
+    if plain:
+        del face.__wrapped__
+        notes = [(p.name, p.annotation) for p in parameters] + [("return", result)]
+        face.__annotations__ = {name: note for name, note in notes if note is not _MISSING}
+    elif own:
+        face.__signature__ = inspect.Signature(
+            [Parameter(p.name, p.kind, default=p.default, annotation=p.annotation)
+             for p in parameters], return_annotation=result
+        )  # fmt: skip
 
 
-def _after_dim(parameters: list[Parameter]) -> list[Parameter]:
+def _defined(text: str, space: dict[str, Any]) -> Any:
+    """The function `face` that the text defines, which knows what is in `space`."""
+    exec(_compiled(text), space)
+    return space["face"]
+
+
+@functools.cache
+def _compiled(text: str) -> types.CodeType:
+    return compile(text, "<arguments of a public function>", "exec")
+
+
+def _after_dim(parameters: list[Argument]) -> list[Argument]:
     """The arguments that have to be given, but perhaps by name: `dim`, which may be `axis`, and on.
 
     (Python allows no argument without a default behind one that has one.)
@@ -257,7 +317,7 @@ def _after_dim(parameters: list[Parameter]) -> list[Parameter]:
     ]  # fmt: skip
 
 
-def _conditions(parameters: list[Parameter], owner: str) -> list[str]:
+def _conditions(parameters: list[Argument], owner: str) -> list[str]:
     """What has to hold for the arguments, as Python expressions."""
     found, tensors = [], []
     for p in parameters:
@@ -271,10 +331,10 @@ def _conditions(parameters: list[Parameter], owner: str) -> list[str]:
     return found
 
 
-def _head(parameters: list[Parameter], optional: list[Parameter], renaming: bool) -> str:
+def _head(parameters: list[Argument], optional: list[Argument], renaming: bool) -> str:
     """The arguments as they stand in the face's `def`."""
-    shown = [p.replace(default=None) if p in optional else p for p in parameters]
     sources = {p.name: "_missing" for p in optional}
+    shown = [p._replace(default=None) if p.name in sources else p for p in parameters]
     parts = in_def(shown, lambda p: sources.get(p.name, f"_default_{p.name}"))
     return ", ".join([*parts, "**_numpy"] if renaming else parts)
 
@@ -286,12 +346,12 @@ _STARS: dict[Any, str] = {
 }
 
 
-def _passed(parameters: list[Parameter]) -> str:
+def _passed(parameters: list[Argument]) -> str:
     """The arguments as they stand in a call."""
     return ", ".join(_STARS.get(p.kind, "{0}").format(p.name) for p in parameters)
 
 
-def _renamed(face: Any, name: str, parameters: list[Parameter], given: Any, more: Any) -> Any:
+def _renamed(face: Any, name: str, parameters: list[Argument], given: Any, more: Any) -> Any:
     """The call with `axis` for `dim` and `keepdims` for `keepdim`."""
     defaults = {p.name: p.default for p in parameters}
     for alias, value in more.items():
@@ -301,14 +361,35 @@ def _renamed(face: Any, name: str, parameters: list[Parameter], given: Any, more
         if given[meant] is not defaults[meant]:
             raise TypeError(f"{name}() got both {alias} and {meant}: give one of them")
         given[meant] = value
-    stars = {p.name: p.kind for p in parameters}
-    places = [v for k, v in given.items() if stars[k] is Parameter.POSITIONAL_OR_KEYWORD]
-    spread = [v for k, vs in given.items() if stars[k] is Parameter.VAR_POSITIONAL for v in vs]
-    words = {k: v for k, v in given.items() if stars[k] is Parameter.KEYWORD_ONLY}
-    return face(*places, *spread, **words)
+    args, words = _call(parameters, given)
+    return face(*args, **words)
 
 
-def _wrong(name: str, parameters: list[Parameter], given: dict[str, Any]) -> TypeError:
+def _written(
+    out: Writer, function: Any, name: str, parameters: list[Argument], given: dict[str, Any]
+) -> Any:
+    """The call with `out`."""
+    args, words = _call(parameters, given)
+    return out(function, name, args, words, given["out"])
+
+
+def _call(parameters: list[Argument], given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a call by place, and by name."""
+    args: list[Any] = []
+    words: dict[str, Any] = {}
+    for p in parameters:
+        if p.kind is Parameter.VAR_POSITIONAL:
+            args += given[p.name]
+        elif p.kind is Parameter.VAR_KEYWORD:
+            words.update(given[p.name])
+        elif p.kind is Parameter.KEYWORD_ONLY:
+            words[p.name] = given[p.name]
+        else:
+            args.append(given[p.name])
+    return args, words
+
+
+def _wrong(name: str, parameters: list[Argument], given: dict[str, Any]) -> TypeError:
     """What is wrong with the arguments."""
     for place, p in enumerate(parameters, 1):
         value = given[p.name]
@@ -328,7 +409,7 @@ def _fits(annotation: str, value: Any) -> bool:
     return isinstance(value, Variable) or ("float" in annotation and isinstance(value, _NUMBERS))
 
 
-def _wrong_element(name: str, p: Parameter, place: int, values: Any) -> TypeError:
+def _wrong_element(name: str, p: Argument, place: int, values: Any) -> TypeError:
     if not isinstance(values, (list, tuple)):
         return TypeError(
             f"{name}(): argument '{p.name}' (position {place}) must be tuple of Tensors, not "

@@ -45,7 +45,7 @@ from .index import *
 from .joining import *
 from .mathematics import *
 from .matrices import *
-from .outputs import TAKES_OUT, let_out
+from .outputs import OUT
 from .padding import *
 from .places import *
 from .reduce import *
@@ -66,5 +66,4 @@ for _room in (
 # What users call, in the one place where all come together; the files above call each other bare.
 BARE = {name: globals()[name] for name in __all__}
 for _name in __all__:
-    globals()[_name] = public(globals()[_name], _name, module=__name__)
-let_out(globals(), TAKES_OUT[""])
+    globals()[_name] = public(BARE[_name], _name, module=__name__, out=OUT[""].get(_name))

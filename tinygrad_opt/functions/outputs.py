@@ -1,28 +1,25 @@
 """`out=`: functions that write their result into a tensor that is given.
 
-`TAKES_OUT` says which functions do, by the place they stand in; they are PyTorch's, and the methods
-of Tensor are not among them, there neither.
+`OUT` says which functions do, by the place they stand in; they are PyTorch's, and the methods of
+Tensor are not among them, there neither. `core/public.py` gives them the argument.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import ops
 from ..arrays import dtypes
 from ..arrays.device import device_of
 from ..arrays.xp import xp
-from ..core.declared import defined
 from ..core.node import Variable
-from ..core.public import named, type_name
+from ..core.public import type_name
 from ..core.record import mode
 from ..core.tensor import wrap
 
-__all__ = ["TAKES_OUT", "let_out"]
+__all__ = ["OUT"]
 
 _NAMES = {
     "": """
@@ -64,52 +61,10 @@ _NAMES = {
         rfftn
     """,
 }
-TAKES_OUT = {where: names.split() for where, names in _NAMES.items()}
-
-_OUT = inspect.Parameter(
-    "out", inspect.Parameter.KEYWORD_ONLY, default=None,
-    annotation="Tensor | tuple[Tensor, ...] | None",
-)  # fmt: skip
-
-
-def let_out(space: dict[str, Any], names: Iterable[str]) -> None:
-    """Let the public functions `names` of a module take `out`, in place."""
-    for name in names:
-        if "out" not in inspect.signature(space[name]).parameters:  # it may be another's
-            space[name] = _with_out(space[name], name, space["__name__"])
-
-
-def _with_out(function: Any, name: str, module: str) -> Any:
-    """`function`, with one argument more: a tensor (or several) for its result.
-
-    An operation gets a face with its own arguments, which costs next to nothing without `out`.
-    """
-    parameters = list(inspect.signature(function).parameters.values())
-    takes_dtype = any(p.name == "dtype" for p in parameters) and "mean" not in name
-
-    def general(*args: Any, out: Any = None, **named: Any) -> Any:
-        if out is None:
-            return function(*args, **named)
-        if takes_dtype and named.get("dtype") is None and isinstance(out, Variable):
-            named["dtype"] = out.array.dtype  # it is computed in that type, not cast in the end
-        return _written(name, out, function, args, named)
-
-    made: Any = general
-    if hasattr(function, "pair"):
-        given = ", ".join(p.name for p in parameters)
-        text = f"def face({given}, *, out=None):\n    return _function({given}) if out is None " \
-               f"else _written({name!r}, out, _function, ({given},), {{}})"  # fmt: skip
-        made = defined("face", text, {}, _function=function, _written=_written)
-    made = functools.update_wrapper(made, function)
-    del made.__wrapped__
-    made.__signature__ = inspect.Signature(
-        [*parameters, _OUT], return_annotation=inspect.signature(function).return_annotation
-    )
-    return named(made, name, module=module)
 
 
 def _written(
-    name: str, out: Any, function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]
+    function: Callable[..., Any], name: str, args: Sequence[Any], named: dict[str, Any], out: Any
 ) -> Any:
     """The result of the function, written into `out`, which is returned.
 
@@ -118,6 +73,9 @@ def _written(
     of the inputs. Raises TypeError for what is no Tensor, RuntimeError while gradients are taken,
     for a type that the result cannot be cast to, for another device, and for an expanded tensor.
     """
+    takes_dtype = "dtype" in named and "mean" not in name
+    if takes_dtype and named["dtype"] is None and isinstance(out, Variable):
+        named = named | {"dtype": out.array.dtype}  # it is computed in that type, not cast at last
     targets = out if isinstance(out, (tuple, list)) else (out,)
     for target in targets:
         if not isinstance(target, Variable):
@@ -185,3 +143,7 @@ def _write(out: Any, result: Any) -> None:
             )  # fmt: skip
         out.data = wrap(xp(out.array).empty(shape, out.array.dtype))
     out.copy_(ops.cast(result, dtype=out.array.dtype))
+
+
+# By the place where the functions stand, and by their names.
+OUT = {where: dict.fromkeys(names.split(), _written) for where, names in _NAMES.items()}

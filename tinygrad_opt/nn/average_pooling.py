@@ -14,6 +14,7 @@ from ..arrays.windows import Spans, Window
 from ..core.half import widened
 from ..core.public import publish
 from ..core.tensor import Tensor
+from ..functions.outputs import OUT
 from ..ops.images import Taps
 from .pooling_windows import (
     Pooling,
@@ -175,7 +176,7 @@ def _lp_pool(axes: int) -> Any:
 lp_pool1d, lp_pool2d, lp_pool3d = map(_lp_pool, (1, 2, 3))
 
 
-publish(globals(), __all__)
+publish(globals(), __all__, out=OUT["nn.functional"])
 
 
 class AvgPool1d(Pooling):

@@ -5,8 +5,6 @@
 from inspect import isclass as _isclass
 
 from ..functions import pad, pdist
-from ..functions.outputs import TAKES_OUT as _TAKES_OUT
-from ..functions.outputs import let_out as _let_out
 from .activation.distributions import *
 from .activation.in_place import *
 from .activation.piecewise import *
@@ -38,6 +36,5 @@ from .unfold import *
 for _name, _value in list(globals().items()):
     if _isclass(_value):
         del globals()[_name]  # it is in `nn`
-_let_out(globals(), _TAKES_OUT["nn.functional"])
 
 __all__ = sorted(name for name in globals() if not name.startswith("_"))

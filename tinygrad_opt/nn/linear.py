@@ -8,6 +8,7 @@ from typing import Any
 from .. import ops
 from ..core.public import check_tensor, publish
 from ..core.tensor import Tensor
+from ..functions.outputs import OUT
 from ..tensors.creation import empty
 from . import init
 from .module import Module
@@ -21,7 +22,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return ops.linear(input, weight, bias)
 
 
-publish(globals(), __all__)
+publish(globals(), __all__, out=OUT["nn.functional"])
 
 
 class Linear(Module):

@@ -14,7 +14,7 @@ from ..arrays.xp import array_namespace, same_library
 from ..core.promote import fitted
 from ..core.public import publish
 from ..core.tensor import Tensor, wrap_plain
-from ..functions.outputs import TAKES_OUT, let_out
+from ..functions.outputs import OUT
 from .gradients import check_float
 from .layouts import placed
 
@@ -316,5 +316,4 @@ placed(
      "empty_like"),
 )  # fmt: skip
 publish(globals(), ("zeros_like", "ones_like", "empty_like", "full_like", "tril_indices",
-                    "triu_indices"))  # fmt: skip
-let_out(globals(), TAKES_OUT["creation"])
+                    "triu_indices", *OUT["creation"]), out=OUT["creation"])  # fmt: skip

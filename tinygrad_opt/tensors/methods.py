@@ -8,8 +8,6 @@ of the same name, but for those in NOT_METHODS; operators are the operations in 
 
 from __future__ import annotations
 
-import inspect
-
 from .. import functions, ops
 from ..core.public import name_methods, public
 from ..core.tensor import Tensor
@@ -60,7 +58,7 @@ def _bind() -> None:
                 setattr(Tensor, name, method)
     for method in vars(InPlace).values():
         if hasattr(method, "like"):
-            method.__signature__ = inspect.signature(getattr(Tensor, method.like))
+            method.__wrapped__ = getattr(Tensor, method.like)  # its arguments are shown
     Tensor._namespace = ops
 
 

@@ -12,7 +12,7 @@ from ..arrays.quiet import quiet
 from ..arrays.random import Generator
 from ..core.public import publish
 from ..core.tensor import Tensor, wrap_plain
-from ..functions.outputs import TAKES_OUT, let_out
+from ..functions.outputs import OUT
 from .creation import _made, _shape
 from .layouts import placed
 
@@ -241,5 +241,4 @@ placed(
     globals(),
     ("rand", "randn", "rand_like", "randn_like", "randint", "randint_like", "randperm", "normal"),
 )
-publish(globals(), __all__)
-let_out(globals(), TAKES_OUT["sampling"])
+publish(globals(), __all__, out=OUT["sampling"])

@@ -10,6 +10,7 @@ from ...arrays.device import device_of, to_device
 from ...core.half import widened
 from ...core.public import publish
 from ...core.tensor import Tensor, wrap_plain
+from ...functions.outputs import OUT
 from ...tensors.creation import full
 from ..errors import warn_caller
 from ..layer import settings
@@ -233,4 +234,4 @@ class Threshold(Activation):
     def __init__(self) -> None: ...
 
 
-publish(globals(), __all__)
+publish(globals(), __all__, out=OUT["nn.functional"])

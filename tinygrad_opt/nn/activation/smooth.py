@@ -7,6 +7,7 @@ from ...core.errors import axis_index
 from ...core.half import widened
 from ...core.public import publish
 from ...core.tensor import Tensor
+from ...functions.outputs import OUT
 from ...ops import sigmoid, tanh
 from ..layer import Layer, settings
 from .base import Activation
@@ -145,7 +146,7 @@ def tanhshrink(input: Tensor) -> Tensor:
 class Tanhshrink(Layer, of=tanhshrink): ...
 
 
-publish(globals(), __all__)
+publish(globals(), __all__, out=OUT["nn.functional"])
 
 
 # Operations, whose argument is only called `input` from here on.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape
 
 from .layout import Layout, place
 
@@ -50,9 +50,9 @@ def _box(box: Any, x: float, y: float, width: float) -> str:
         f'<rect x="{x - width / 2:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_HEIGHT:.0f}" '
         f'rx="{corner:.0f}" fill="{box.color}" stroke="#9aa5b1"/>'
         f'<text x="{x:.1f}" y="{y + 16:.1f}" font-size="12" fill="#1d2733"{bold}>'
-        f"{escape(box.title)}</text>"
+        f"{escape(box.title, quote=False)}</text>"
         f'<text x="{x:.1f}" y="{y + 30:.1f}" font-size="10.5" fill="#616e7c">'
-        f"{escape(box.detail)}</text>"
+        f"{escape(box.detail, quote=False)}</text>"
     )
 
 
