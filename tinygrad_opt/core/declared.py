@@ -31,9 +31,9 @@ def arguments_of(function: Any) -> list[Argument]:
     last = function.__defaults__ or ()
     defaults = dict(zip(names[count - len(last) : count], last, strict=True))
     defaults.update(function.__kwdefaults__ or {})
-    kinds = [Parameter.POSITIONAL_ONLY] * code.co_posonlyargcount
+    kinds: list[Any] = [Parameter.POSITIONAL_ONLY] * code.co_posonlyargcount
     kinds += [Parameter.POSITIONAL_OR_KEYWORD] * (count - len(kinds))
-    order = [*zip(names, kinds, strict=False)]
+    order: list[tuple[str, Any]] = [*zip(names, kinds, strict=False)]
     if code.co_flags & inspect.CO_VARARGS:
         order.append((names[after], Parameter.VAR_POSITIONAL))
         after += 1

@@ -14,28 +14,15 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from .declared import Argument, arguments_of, in_def
 from .node import Variable
 from .record import BY_INPUTS
+from .refusals import NUMBERS, RIGHT, all_tensors, refused, wrong
 
-__all__ = [
-    "Writer", "check_tensor", "hint", "name_methods", "named", "not_a_tensor", "public", "publish",
-    "type_name",
-]  # fmt: skip
+__all__ = ["Writer", "name_methods", "named", "public", "publish"]
 
 # How a function writes its result: out(function, name, args, keyword arguments, the tensor).
 Writer = Callable[..., Any]
-
-_NUMBERS = (int, float, complex, np.number, np.bool_)
-_HINTS: dict[type, str] = {
-    np.ndarray: "convert it with from_numpy(array), and .float() where it is float64",
-    list: "make one of it with tensor(...)",
-    tuple: "unpack it: recurrent layers, for instance, return (output, state)",
-    type(None): "does the forward before it return its result?",
-}
-_ANY = "make one of it with tensor(...)"
 
 # NumPy's names for arguments, which PyTorch takes as well: `x.sum(axis=0, keepdims=True)`.
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
@@ -46,47 +33,6 @@ _NUMBERS_IN = {
     name: {"input", "other"} for name in ("add", "sub", "mul", "multiply", "true_divide", "xlogy")
 }
 _NUMBERS_IN |= {"pow": {"input", "exponent"}, "copysign": {"other"}}
-
-
-# Errors -------------------------------------------------------------------------------------------
-
-
-def type_name(value: Any) -> str:
-    """The type of a value with its module, since there are Tensors of several libraries."""
-    kind = type(value)
-    if kind.__module__.partition(".")[0] in ("builtins", "tinygrad_opt"):
-        return kind.__qualname__
-    return f"{kind.__module__.removesuffix('._tensor')}.{kind.__qualname__}"
-
-
-def hint(value: Any) -> str:
-    """How to make a Tensor of something that is none."""
-    if type(value).__module__.partition(".")[0] == "torch":
-        return "convert it with from_numpy(x.detach().numpy())"
-    return _HINTS.get(type(value), _ANY)
-
-
-def not_a_tensor(value: Any) -> str:
-    """The end of a message about something that is not the Tensor it should be."""
-    return f"Tensor, not {type_name(value)}; {hint(value)}"
-
-
-def check_tensor(name: str, argument: str, value: Any) -> None:
-    """Raise TypeError unless `value`, the `argument` of the function `name`, is a Tensor."""
-    if not isinstance(value, Variable):
-        raise _refusal(f"{name}(): argument '{argument}' must be {not_a_tensor(value)}", value)
-
-
-def _refused(name: str, argument: str, place: int, value: Any) -> TypeError:
-    return _refusal(
-        f"{name}(): argument '{argument}' (position {place}) must be {not_a_tensor(value)}", value
-    )
-
-
-def _refusal(text: str, value: Any) -> TypeError:
-    error: Any = TypeError(text)
-    error.refused = value  # so that a layer can say which of its arguments that is
-    return error
 
 
 # Names --------------------------------------------------------------------------------------------
@@ -172,9 +118,9 @@ def _operation(operation: Any, name: str, owner: str, out: Writer | None) -> Any
     def refuse(*inputs: Any) -> None:
         tensors = any(isinstance(x, Variable) for x in inputs)
         for i, (argument, x) in enumerate(zip(parameters, inputs, strict=True), not owner):
-            number = tensors and argument in numbers and isinstance(x, _NUMBERS)
+            number = tensors and argument in numbers and isinstance(x, NUMBERS)
             if not number and not isinstance(x, Variable):
-                raise _refused(name, argument, i, x)
+                raise refused(name, argument, i, x)
 
     twin = _renamed_twin(operation, parameters, refuse)
     names = dict(zip("xy", parameters, strict=False))
@@ -218,28 +164,6 @@ _MISSING = Parameter.empty
 _OUT = Argument("out", Parameter.KEYWORD_ONLY, None, "Tensor | tuple[Tensor, ...] | None")
 
 
-# When an argument is right, by its annotation.
-_RIGHT = {
-    "Tensor": "isinstance({0}, _Variable)",
-    "Tensor | None": "({0} is None or isinstance({0}, _Variable))",
-    "Tensor | float": "isinstance({0}, _scalar)",
-    "Tensor | float | None": "({0} is None or isinstance({0}, _scalar))",
-    "Sequence[Tensor]": "_all_tensors({0})",
-    "Tensors": "_all_tensors({0})",
-}
-
-_SEQUENCES = ("Sequence[Tensor]", "Tensors")
-
-
-def _all_tensors(values: Any) -> bool:
-    if not isinstance(values, (list, tuple)):
-        return False
-    for value in values:  # noqa: SIM110  (a generator takes three times as long)
-        if not isinstance(value, Variable):
-            return False
-    return True
-
-
 def _checked(
     function: Any, name: str, owner: str, arguments: Mapping[str, str], out: Writer | None
 ) -> Any:
@@ -263,8 +187,8 @@ def _checked(
     lines.append(f"    return _function({_passed(passed)})")
     space: dict[str, Any] = {
         "_function": function, "_Variable": Variable, "_missing": _MISSING,
-        "_scalar": (Variable, *_NUMBERS),
-        "_all_tensors": _all_tensors, "_wrong": functools.partial(_wrong, name, checked),
+        "_scalar": (Variable, *NUMBERS),
+        "_all_tensors": all_tensors, "_wrong": functools.partial(wrong, name, checked),
         **{f"_default_{p.name}": p.default for p in parameters},
     }  # fmt: skip
     face = functools.update_wrapper(_defined("\n".join(lines), space), function)
@@ -323,11 +247,11 @@ def _conditions(parameters: list[Argument], owner: str) -> list[str]:
     for p in parameters:
         if p.kind is Parameter.VAR_POSITIONAL:
             found += [f"_all_tensors({p.name})"] if p.annotation == "Tensor" else []
-        elif p.annotation in _RIGHT:
-            found.append(_RIGHT[p.annotation].format(p.name))
+        elif p.annotation in RIGHT:
+            found.append(RIGHT[p.annotation].format(p.name))
             tensors.append(p)
     if not owner and tensors and all(p.annotation == "Tensor | float" for p in tensors):
-        found.append(f"({' or '.join(_RIGHT['Tensor'].format(p.name) for p in tensors)})")
+        found.append(f"({' or '.join(RIGHT['Tensor'].format(p.name) for p in tensors)})")
     return found
 
 
@@ -387,34 +311,3 @@ def _call(parameters: list[Argument], given: dict[str, Any]) -> tuple[list[Any],
         else:
             args.append(given[p.name])
     return args, words
-
-
-def _wrong(name: str, parameters: list[Argument], given: dict[str, Any]) -> TypeError:
-    """What is wrong with the arguments."""
-    for place, p in enumerate(parameters, 1):
-        value = given[p.name]
-        if value is _MISSING:
-            return TypeError(f"{name}() missing 1 required positional argument: '{p.name}'")
-        if p.annotation in _SEQUENCES or p.kind is Parameter.VAR_POSITIONAL:
-            if not _all_tensors(value):
-                return _wrong_element(name, p, place, value)
-        elif p.annotation in _RIGHT and not _fits(p.annotation, value):
-            return _refused(name, p.name, place, value)
-    return _refused(name, parameters[0].name, 1, given[parameters[0].name])  # all are numbers
-
-
-def _fits(annotation: str, value: Any) -> bool:
-    if value is None:
-        return "None" in annotation
-    return isinstance(value, Variable) or ("float" in annotation and isinstance(value, _NUMBERS))
-
-
-def _wrong_element(name: str, p: Argument, place: int, values: Any) -> TypeError:
-    if not isinstance(values, (list, tuple)):
-        return TypeError(
-            f"{name}(): argument '{p.name}' (position {place}) must be tuple of Tensors, not "
-            f"{type_name(values)}; write {name}([a, b])"
-        )
-    i, value = next((i, v) for i, v in enumerate(values) if not isinstance(v, Variable))
-    return TypeError(f"{name}(): expected Tensor as element {i} in argument {place - 1}, but got "
-                     f"{type_name(value)}; {hint(value)}")  # fmt: skip

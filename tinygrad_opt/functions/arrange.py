@@ -10,7 +10,7 @@ from .. import ops
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
-from ..core.public import check_tensor
+from ..core.refusals import check_tensor
 from ..core.tensor import Tensor, wrap_plain
 from .shape import along, axes_of, ravel, sizes_of, transpose
 

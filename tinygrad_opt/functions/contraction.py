@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import ops
 from ..core.half import widened
-from ..core.public import check_tensor
+from ..core.refusals import check_tensor
 from ..core.tensor import Tensor
 
 __all__ = ["einsum"]

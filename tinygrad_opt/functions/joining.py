@@ -15,7 +15,7 @@ from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
 from ..core.promote import promoted
-from ..core.public import check_tensor
+from ..core.refusals import check_tensor
 from ..core.tensor import Tensor
 from .shape import broadcast_to, ravel, transpose, unsqueeze
 

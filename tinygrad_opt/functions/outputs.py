@@ -15,8 +15,8 @@ from ..arrays import dtypes
 from ..arrays.device import device_of
 from ..arrays.xp import xp
 from ..core.node import Variable
-from ..core.public import type_name
 from ..core.record import mode
+from ..core.refusals import type_name
 from ..core.tensor import wrap
 
 __all__ = ["OUT"]

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 from ..arrays.device import device_of
-from ..core.public import check_tensor, not_a_tensor
+from ..core.refusals import check_tensor, not_a_tensor
 from ..core.tensor import Tensor
 
 __all__ = ["check_devices", "check_tensor", "explain_missing", "warn_caller"]

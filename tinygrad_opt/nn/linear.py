@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from .. import ops
-from ..core.public import check_tensor, publish
+from ..core.public import publish
+from ..core.refusals import check_tensor
 from ..core.tensor import Tensor
 from ..functions.outputs import OUT
 from ..tensors.creation import empty

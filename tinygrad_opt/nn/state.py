@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..autograd.hooks import RemovableHandle, add_hook
 from ..autograd.modes import no_grad
-from ..core.public import hint, type_name
+from ..core.refusals import hint, type_name
 from ..core.tensor import Tensor
 from .hooks import Hooked
 from .parameter import Parameter, is_lazy
