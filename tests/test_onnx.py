@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_opt as torch
-from tinygrad_opt import nn
+from tinygrad_opt import nn, onnx
 from tinygrad_opt.nn import functional as F
 from tinygrad_opt.onnx.errors import OnnxExporterError, UnsupportedOperatorError
 from tinygrad_opt.onnx.sizes import fitted
@@ -26,7 +26,7 @@ def arrays_of(result):
 
 def exported(model, args, **settings):
     file = io.BytesIO()
-    torch.onnx.export(model, args, file, **settings)
+    onnx.export(model, args, file, **settings)
     return file.getvalue()
 
 
@@ -230,14 +230,14 @@ def test_operations(model):
 def test_arguments_and_results_of_other_kinds(tmp_path):
     pytest.importorskip("onnx", reason="runs graphs: pip install onnx onnxruntime")
     model = nn.Linear(2, 3)
-    torch.onnx.export(model, torch.ones(1, 2), tmp_path / "model.onnx", verbose=False)
+    onnx.export(model, torch.ones(1, 2), tmp_path / "model.onnx", verbose=False)
     assert b"tinygrad_opt" in (tmp_path / "model.onnx").read_bytes()
     inputs = torch.ones(2), torch.ones(2), torch.zeros(2)
     check(lambda x, factor, shift: {"a": x * factor + shift, "b": [x]}, inputs)
     data = exported(lambda x, by=2.0: x * by, (torch.ones(2), {"by": 3.0}))
     assert data != exported(lambda x, by=2.0: x * by, (torch.ones(2),))
-    assert not torch.onnx.is_in_onnx_export()
-    kept = exported(model.eval(), torch.ones(1, 2), training=torch.onnx.TrainingMode.PRESERVE)
+    assert not onnx.is_in_onnx_export()
+    kept = exported(model.eval(), torch.ones(1, 2), training=onnx.TrainingMode.PRESERVE)
     assert kept == exported(model.train(), torch.ones(1, 2))
     with torch.no_grad():  # as scripts do it
         assert exported(model.eval(), torch.ones(1, 2))
