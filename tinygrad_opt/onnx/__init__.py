@@ -1,8 +1,9 @@
 """Models as ONNX files, as `torch.onnx`: what other runtimes read.
 
-The model is run (`tracing.py`), at several sizes of the axes that are to be free (`sizes.py`), the
-runs are laid over each other (`merging.py`), and each operation becomes nodes by its row in
-`operations.py`, `indexing.py`, `recurrent.py` or `layers.py`. Loaded when somebody asks for it.
+The model is run and noted (`tracing.py`, `trace.py`), at several sizes of the axes that are to be
+free (`sizes.py`), the runs are laid over each other (`merging.py`), and each operation becomes
+nodes by its row in `operations.py`, `indexing.py`, `recurrent.py` or `layers.py`. Loaded when
+somebody asks for it.
 """
 
 from .errors import OnnxExporterError, UnsupportedOperatorError

@@ -21,7 +21,8 @@ from .errors import OnnxExporterError, UnsupportedOperatorError
 from .graph import Graph, Value
 from .merging import Merged, check_alike, merged, shape_of
 from .sizes import Size, fitted
-from .tracing import Fixed, Known, Trace, traced
+from .trace import Fixed, Known, Trace
+from .tracing import traced
 
 __all__ = ["TrainingMode", "export", "is_in_onnx_export"]
 

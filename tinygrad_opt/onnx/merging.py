@@ -11,7 +11,7 @@ from ..core import promote
 from .errors import OnnxExporterError
 from .graph import Graph, Value
 from .sizes import Size
-from .tracing import Event, Fixed, Known, Trace
+from .trace import Event, Fixed, Known, Trace
 
 __all__ = ["Merged", "merged"]
 

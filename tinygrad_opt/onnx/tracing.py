@@ -13,18 +13,18 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from .. import ops
 from ..autograd import recorded_writes
 from ..core import record
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap
+from ..nn.module import Module
 from .errors import OnnxExporterError
+from .trace import Trace
 
-__all__ = ["WATCHED", "Event", "Fixed", "Known", "Trace", "traced"]
+__all__ = ["WATCHED", "traced"]
 
 _NAMES = """
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d
@@ -48,133 +48,6 @@ _PACKAGE = __name__.rpartition(".onnx.")[0]
 _one_at_a_time = threading.RLock()
 
 
-class Known(NamedTuple):
-    """A tensor that the run has made, or was given: the number of the value."""
-
-    number: int
-
-
-class Fixed(NamedTuple):
-    """A tensor that was there before: a parameter or buffer with its name, or a constant."""
-
-    array: Any
-    name: str
-
-
-class Event(NamedTuple):
-    """An operation: its arguments by name, tensors among them as Known or Fixed."""
-
-    name: str
-    arguments: dict[str, Any]
-    results: list[Any]  # the arrays
-    first: int  # the number of the first result
-
-
-class Trace:
-    """What one run did: `events`, and what it returned as a tree of Known and Fixed."""
-
-    def __init__(self, states: dict[int, tuple[str, Any]]) -> None:
-        self.events: list[Event] = []
-        self.arrays: list[Any] = []  # of each number
-        self.returned: Any = None
-        self._states = states
-        self._numbers: dict[int, int] = {}  # id of an array -> number
-        self._from_inputs: set[int] = set()
-        self._stale: dict[int, str] = {}
-
-    def new(self, array: Any, from_inputs: bool) -> int:
-        """The number of an array that came up."""
-        self.arrays.append(array)
-        number = len(self.arrays) - 1
-        self._numbers[id(array)] = number
-        if from_inputs:
-            self._from_inputs.add(number)
-        return number
-
-    def knows(self, tensor: Any) -> bool:
-        """Whether a tensor depends on the inputs."""
-        return self._numbers.get(id(tensor.array)) in self._from_inputs
-
-    def add(self, name: str, arguments: dict[str, Any], results: list[Any]) -> None:
-        """Write an operation down."""
-        if name in ("lstm", "gru", "rnn"):
-            arguments = {**arguments, "batch": _batch(arguments["sizes"]), "sizes": None}
-        seen = {key: self.seen(value) for key, value in arguments.items()}
-        fed = any(known.number in self._from_inputs for known in _known(tuple(seen.values())))
-        first = len(self.arrays)
-        for array in results:
-            self.new(array, fed)
-        self.events.append(Event(name, seen, results, first))
-
-    def seen(self, value: Any) -> Any:
-        """An argument with Known and Fixed in the place of its tensors and arrays."""
-        if isinstance(value, Variable):
-            value = value.array
-        if isinstance(value, np.ndarray):
-            if id(value) in self._stale:
-                raise OnnxExporterError(
-                    f"the model writes in place ({self._stale[id(value)]}) to memory "
-                    "that another tensor shares, and goes on with that one; write the operation "
-                    "without the underscore"
-                )
-            number = self._numbers.get(id(value))
-            if number is not None:
-                return Known(number)
-            if id(value) in self._states:
-                return Fixed(value, self._states[id(value)][0])
-            return Fixed(value.copy(), "")
-        if isinstance(value, slice):
-            return slice(*map(self.seen, (value.start, value.stop, value.step)))
-        if isinstance(value, (tuple, list)):
-            return tuple(map(self.seen, value))
-        return value
-
-    def replace(self, tensor: Any, result: Any, name: str) -> None:
-        """Let a tensor be another value from now on, as writing in place to it does."""
-        old = tensor.array
-        if id(old) not in self._numbers:
-            raise OnnxExporterError(
-                f"the model writes in place ({name}) to a tensor that was there before "
-                "the call; a graph keeps nothing from call to call"
-            )
-        if old.shape != result.array.shape:
-            raise RuntimeError(
-                f"{name}: output with shape {list(old.shape)} doesn't match the broadcast shape "
-                f"{list(result.array.shape)}"
-            )
-        node = tensor.node
-        for array in self.arrays:
-            if array is not result.array and np.may_share_memory(array, old):
-                self._stale[id(array)] = name
-        tensor.array, tensor.node = result.array, result.node
-        if getattr(node, "op", None) is ops.getitem:  # as of `x[:, 0] += 1`: x is written to
-            whole = node.inputs[0]
-            if np.may_share_memory(whole.array, old):
-                self._stale.pop(id(whole.array))
-                written = ops.put(whole, result, index=node.params["index"])
-                self.replace(whole, written, name)
-
-
-def _batch(sizes: tuple[int, ...]) -> int:
-    """How many sequences a recurrent layer sees, which have to be of one length."""
-    if len(set(sizes)) != 1:
-        raise OnnxExporterError(
-            "packed sequences of several lengths have no form in the graph; pad them, "
-            "and take the last state of each by gather"
-        )
-    return sizes[0]
-
-
-def _known(tree: Any) -> Iterator[Known]:
-    if isinstance(tree, Known):
-        yield tree
-    elif isinstance(tree, slice):
-        yield from _known((tree.start, tree.stop, tree.step))
-    elif isinstance(tree, tuple) and not isinstance(tree, Fixed):
-        for part in tree:
-            yield from _known(part)
-
-
 # Running ------------------------------------------------------------------------------------------
 
 
@@ -186,7 +59,7 @@ def traced(
     states: the model's parameters and buffers by name.
     """
     trace = Trace({id(t.array): (name, t.array) for name, t in states.items()})
-    run = _Run(trace)
+    run = _Run(trace, model)
     with _one_at_a_time, run.exchanged(states.values()):
         given = [run.input(x) for x in args]
         named = {name: run.input(x) for name, x in kwargs.items()}
@@ -209,8 +82,10 @@ def _returned(trace: Trace, value: Any) -> Any:
 class _Run:
     """What stands in the place of what is exchanged for the run."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, model: Any) -> None:
         self.trace = trace
+        modules = model.named_modules() if isinstance(model, Module) else ()
+        self.paths = {id(module): path for path, module in modules}
         self.thread = threading.get_ident()
         self.inside = 0  # of how many watched functions
         self.over = False  # somebody may have kept what was exchanged
@@ -224,6 +99,19 @@ class _Run:
         array = value.array.copy()
         self.trace.new(array, True)
         return _followed(array)
+
+    def caller(self, original: Any) -> Any:
+        """Of `Module.__call__`: what happens inside stands in that module."""
+
+        def call(module: Any, *args: Any, **named: Any) -> Any:
+            path = self.trace.path
+            path.append(self.paths.get(id(module), path[-1]))
+            try:
+                return original(module, *args, **named)
+            finally:
+                path.pop()
+
+        return call
 
     def record(self, value: Any, op: Any, inputs: Any, *rest: Any) -> Any:
         if self.here():
@@ -334,6 +222,7 @@ class _Run:
         try:
             for t, _ in followed:
                 t._requires_grad = True
+            exchange(Module, "__call__", self.caller(vars(Module)["__call__"]))
             exchange(record, "record", self.record)
             exchange(record._Mode, "enabled", _always_on(self.thread))
             exchange(recorded_writes, "update", self.update)
