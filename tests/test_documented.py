@@ -27,7 +27,7 @@ SPACES = [
     "tinygrad_opt.accelerator", "tinygrad_opt.amp",
     "tinygrad_opt.backends.cuda", "tinygrad_opt.backends.cudnn", "tinygrad_opt.backends.mps",
     "tinygrad_opt.cuda.amp", "tinygrad_opt.distributed", "tinygrad_opt.jit", "tinygrad_opt.mps",
-    "tinygrad_opt.multiprocessing", "tinygrad_opt.testing",
+    "tinygrad_opt.multiprocessing", "tinygrad_opt.onnx", "tinygrad_opt.testing",
 ]  # fmt: skip
 
 

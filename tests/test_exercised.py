@@ -13,8 +13,9 @@ SPACES = [
     "autograd", "autograd.forward_ad", "autograd.graph", "distributions",
     "distributions.constraints", "fft", "func", "linalg", "nn", "nn.functional", "nn.init",
     "nn.modules.module", "nn.utils", "nn.utils.parametrizations", "nn.utils.prune",
-    "nn.utils.parametrize", "nn.utils.rnn", "optim", "optim.lr_scheduler", "optim.schedules",
-    "optim.swa_utils", "optim.textbook", "special", "training", "utils.checkpoint", "utils.data",
+    "nn.utils.parametrize", "nn.utils.rnn", "onnx", "optim",
+    "optim.lr_scheduler", "optim.schedules", "optim.swa_utils", "optim.textbook",
+    "special", "training", "utils.checkpoint", "utils.data",
 ]  # fmt: skip
 
 

@@ -42,7 +42,8 @@ FLOORS = [
     ["nn", "data", "serialization", "distributions"],
     ["optim"],
     ["training", "compiled", "accelerator", "amp", "backends", "distributed", "instead", "jit",
-     "mps", "multiprocessing", "places", "pytorch_names", "scene", "testing", "types", "version"],
+     "mps", "multiprocessing", "onnx", "places", "pytorch_names", "scene", "testing", "types",
+     "version"],
 ]  # fmt: skip
 
 

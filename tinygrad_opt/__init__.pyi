@@ -15,6 +15,8 @@ from . import core as core
 from . import cuda as cuda
 from . import data as data
 from . import distributed as distributed
+from . import distributions as distributions
+from . import fft as fft
 from . import func as func
 from . import functions as functions
 from . import instead as instead
@@ -24,6 +26,7 @@ from . import linalg as linalg
 from . import mps as mps
 from . import multiprocessing as multiprocessing
 from . import nn as nn
+from . import onnx as onnx
 from . import ops as ops
 from . import optim as optim
 from . import optional as optional
@@ -32,6 +35,7 @@ from . import random as random
 from . import scene as scene
 from . import serialization as serialization
 from . import sparse as sparse
+from . import special as special
 from . import tensors as tensors
 from . import testing as testing
 from . import training as training

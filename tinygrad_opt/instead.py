@@ -47,7 +47,6 @@ INSTEAD = {
     "nccl": "train in one process, on one device",
     "nested": "pad, with a mask (nn.utils.rnn.pad_sequence)",
     "nvtx": "use a profiler of your system",
-    "onnx": "store state_dict() with save(), which safetensors reads",
     "package": "store state_dict() with save()",
     "profiler": "use cProfile, or `python -m tinygrad_opt` for what is installed",
     "profiler*": "use cProfile",

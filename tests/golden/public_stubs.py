@@ -201,7 +201,7 @@ def init():
     lines = [HEAD, "import builtins as _b", "from collections.abc import Callable, Iterable, "
              "Iterator, Mapping, Sequence", "from typing import Any, overload", ""]  # fmt: skip
     top = [n for n in modules if space[n].__name__ == f"tinygrad_opt.{n}"]
-    lines += [f"from . import {n} as {n}" for n in top]
+    lines += [f"from . import {n} as {n}" for n in sorted({*top, *tinygrad_opt._LATE})]
     lines += [
         "from .arrays.device import Device",
         "from .arrays.element_types import NDArray",

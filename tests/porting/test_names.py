@@ -515,8 +515,8 @@ def test_what_is_not_there_says_so():
         tg.fx  # noqa: B018
     with pytest.raises(AttributeError, match=rf"^nn.Container is {page}; instead, use Module"):
         nn.Container  # noqa: B018
-    with pytest.raises(ImportError, match=rf"^onnx is {page}; instead, store state_dict"):
-        import tinygrad_opt.onnx
+    with pytest.raises(ImportError, match=rf"^package is {page}; instead, store state_dict"):
+        import tinygrad_opt.package
     with pytest.raises(ImportError, match=f"^fx is {page}"):
         from tinygrad_opt import fx  # noqa: F401
     with pytest.raises(AttributeError, match=r"^module 'tinygrad_opt' has no attribute 'zeross'"):

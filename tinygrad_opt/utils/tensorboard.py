@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.tensor import Tensor
 from ..optional import need
+from .tensorboard_graph import graph_of
 
 __all__ = ["SummaryWriter"]
 
@@ -21,9 +22,8 @@ class SummaryWriter:
 
     The arguments and methods are those of tensorboardX's writer, which does the work: `add_scalar`,
     `add_scalars`, `add_histogram`, `add_image(s)`, `add_figure`, `add_text`, `add_embedding`,
-    `add_pr_curve`, `add_hparams`, `add_video`, `flush`, `close` ... Tensors of this package are
-    taken everywhere, in lists and dictionaries too. `add_graph` is not offered: `draw_graph` draws.
-    Raises ImportError without tensorboardX, NotImplementedError for `add_graph`.
+    `add_pr_curve`, `add_graph`, `add_video`, `flush`, `close` ... Tensors of this package are
+    taken everywhere, in lists and dictionaries too. Raises ImportError without tensorboardX.
     """
 
     def __init__(
@@ -46,10 +46,44 @@ class SummaryWriter:
         """The folder that is written to."""
         return self.log_dir
 
-    def add_graph(self, *args: Any, **kwargs: Any) -> None:
+    def add_graph(
+        self, model: Any, input_to_model: Any = None, verbose: bool = False,
+        use_strict_trace: bool = True,
+    ) -> None:  # fmt: skip
+        """The operations of a model, by running it on `input_to_model`: a Tensor, or several.
+
+        `verbose` prints them; `use_strict_trace` changes nothing. Raises ValueError without an
+        input, RuntimeError for a model that reads elements of its tensors.
+        """
+        if input_to_model is None:
+            raise ValueError("add_graph: give the model's input: add_graph(model, images)")
+        several = isinstance(input_to_model, (tuple, list))
+        graph = graph_of(model, tuple(input_to_model) if several else (input_to_model,))
+        if verbose:
+            print(graph)
+        events = need("tensorboardX.proto.event_pb2", "tensorboard", "SummaryWriter")
+        event = events.Event(graph_def=graph.SerializeToString())
+        self._writer._get_file_writer().add_event(event)
+
+    def add_scalar(
+        self, tag: str, scalar_value: Any, global_step: int | None = None,
+        walltime: float | None = None, new_style: bool = False, double_precision: bool = False,
+    ) -> None:  # fmt: skip
+        """A number, or a Tensor of one element; the last two arguments change nothing."""
+        self._writer.add_scalar(tag, _plain(scalar_value), global_step, walltime)
+
+    def add_hparams(
+        self, hparam_dict: dict[str, Any], metric_dict: dict[str, Any],
+        hparam_domain_discrete: dict[str, Any] | None = None, run_name: str | None = None,
+        global_step: int | None = None,
+    ) -> None:  # fmt: skip
+        """Settings of a run, and what came of them; `hparam_domain_discrete` is not written."""
+        self._writer.add_hparams(_plain(hparam_dict), _plain(metric_dict), run_name, global_step)
+
+    def add_tensor(self, *args: Any, **kwargs: Any) -> None:
         """Not offered: raises NotImplementedError."""
         raise NotImplementedError(
-            "SummaryWriter.add_graph traces PyTorch's modules only; use tinygrad_opt.draw_graph"
+            "SummaryWriter.add_tensor: tensors are not written; use add_histogram or add_image"
         )
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
