@@ -201,7 +201,7 @@ class Traced:
     nbytes = property(lambda self: self.value.size * self.value.dtype.itemsize)
     strides = property(lambda self: self.value.data.strides)
     flags = property(lambda self: self.value.data.flags)
-    base = None
+    base = property(lambda self: self._parent)
     T = property(lambda self: self.transpose())
 
     def __len__(self) -> int:

@@ -40,7 +40,7 @@ def _recorded(tensor: Any, name: str, *others: Any) -> bool:
             f"{name}: a leaf Variable that requires grad is being used in an in-place operation. "
             "Do it under no_grad(), or write to a new tensor"
         )
-    if tensor._requires_grad:
+    if tensor._requires_grad or (tensor._base is not None and tensor._base._requires_grad):
         return True
     if not any(isinstance(x, Variable) and x._requires_grad for x in others):
         return False
