@@ -50,8 +50,10 @@ class Past:
 
     def lay_out(self, layout: Any) -> None:
         """Note how the tensor lay in memory up to now, before that changes."""
-        for old in self._old:
-            old.__dict__.setdefault("_layout", layout)
+        for old in reversed(self._old):
+            if "_layout" in old.__dict__:
+                return  # and those before it have theirs
+            old._layout = layout
 
     def _drop_freed(self) -> None:
         """Let go of what backward has freed: nobody can ask for it any more."""

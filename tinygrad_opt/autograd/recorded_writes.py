@@ -20,6 +20,7 @@ from typing import Any
 from ..arrays.xp import xp
 from ..core.backward import watch
 from ..core.node import FixedNode, Node, Variable, next_rank
+from ..core.record import mode
 from ..core.tensor import wrap_plain
 from ..core.versions import mark_empty, note_write, owner
 from .regions import Region, layout_of
@@ -144,8 +145,10 @@ def adopt(tensor: Any, old: Any, node: Node, rank: int) -> None:
     _finish(tensor, others)
 
 
-def reshape(tensor: Any, function: Callable[[Any], Any]) -> None:
+def reshape(tensor: Any, name: str, function: Callable[[Any], Any]) -> None:
     """`tensor = function(tensor)` for another shape of the same memory: `squeeze_`, `t_`."""
+    if tensor._requires_grad and mode.enabled:
+        _check(tensor, name)
     current(tensor)
     old = stand_in(tensor, tensor.array)
     rank = next_rank()
@@ -214,17 +217,20 @@ def _saves_values(node: Node) -> bool:
 
 def _begin(tensor: Any, name: str) -> list[Any]:
     """Raise if the write may not be recorded; the views that it will give their first history."""
-    check_writable(tensor, name)
+    _check(tensor, name)
     current(tensor)
+    root = root_of(tensor)
+    return [] if root._requires_grad else views_of(root, tensor)
+
+
+def _check(tensor: Any, name: str) -> None:
+    check_writable(tensor, name)
     root = root_of(tensor)
     if root.node is None and root._requires_grad:
         raise RuntimeError(
             f"{name}: a view of a leaf Variable that requires grad is being used in an in-place "
             "operation. Do it under no_grad(), or write to a .clone()"
         )
-    if root._requires_grad:
-        return []
-    return views_of(root, tensor)
 
 
 def _finish(tensor: Any, views: list[Any]) -> None:

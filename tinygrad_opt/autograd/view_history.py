@@ -65,7 +65,8 @@ def at(x: Any, rank: int) -> Any:
         return then
     _check_used(x)
     again = stand_in(x, then.array)
-    again.node = _taken(whole, base, layout_at(then, x))
+    again._layout = layout_at(then, x)
+    again.node = _taken(whole, base, again._layout)
     until = base._past.end_of(rank)
     if until is not None:
         _remember(x, again, until)

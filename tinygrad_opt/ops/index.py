@@ -128,11 +128,12 @@ def windows(x, *, size, step):
 def diagonal(x, *, offset=0, axis1=0, axis2=1):
     """The elements whose place along axis2 is `offset` beyond that along axis1, in a last axis."""
     y = xp(x).diagonal(x, offset=offset, axis1=axis1, axis2=axis2)
+    sizes, length = x.shape, y.shape[-1]
 
     def back(g):
-        order = tuple(i for i in range(len(x.shape)) if i not in (axis1, axis2))
-        shape = tuple(x.shape[i] for i in (*order, axis1, axis2))
-        i = np.arange(y.shape[-1])
+        order = tuple(i for i in range(len(sizes)) if i not in (axis1, axis2))
+        shape = tuple(sizes[i] for i in (*order, axis1, axis2))
+        i = np.arange(length)
         full = scatter_add(g, shape=shape, index=(..., i - min(offset, 0), i + max(offset, 0)))
         back_again = (*order, axis1, axis2)
         return xp(g).transpose(full, axes=tuple(back_again.index(k) for k in range(len(shape))))
