@@ -23,7 +23,7 @@ from ..core.node import FixedNode, Node, Variable, next_rank
 from ..core.record import mode
 from ..core.tensor import wrap_plain
 from ..core.versions import mark_empty, note_write, owner
-from .regions import Region, layout_of
+from .regions import AsStrided, Region, layout_of
 from .saved_values import captured
 from .view_history import (
     at,
@@ -115,18 +115,22 @@ def update(
     place = None if root is tensor else Region(layout_of(root.array), layout_of(tensor.array))
     rank = next_rank()
     old = stand_in(tensor, tensor.array.copy())
+    if place is not None:
+        before = without_values(root)
+        if before._requires_grad:  # as in PyTorch past the Node of the view, and its hooks
+            old.node = AsStrided(before, place.spread)
     result = function(old, *(_apart(x, tensor, old) for x in others))
     tensor.array[...] = result.array
     note_write(tensor.array, rank)
     node = result.node
-    if node is not None and any(x is old for x in node.inputs) and not _saves_values(node):
+    if not _reads(node, old, rank):
         old.array = without_values(old).array  # nobody needs the copy
     if place is not None:
-        old = without_values(root)
-        node = CopySlices(old, result, place)
-    elif node is None:  # a step function: nothing flows back to the old values
-        node = CopySlices(without_values(tensor), wrap_plain(result.array), Slot(..., ...))
-    rebind(root, old, node, rank)
+        rebind(root, before, CopySlices(before, result, place), rank)
+    else:
+        if node is None:  # a step function: nothing flows back to the old values
+            node = CopySlices(without_values(tensor), wrap_plain(result.array), Slot(..., ...))
+        rebind(tensor, old, node, rank)
     _finish(tensor, views)
 
 
@@ -206,6 +210,20 @@ def without_values(tensor: Any) -> Any:
     nothing = space.zeros((), tensor.array.dtype)
     mark_empty(nothing)
     return stand_in(tensor, space.broadcast_to(nothing, tensor.array.shape))
+
+
+def _reads(node: Node | None, old: Any, rank: int) -> bool:
+    """Whether a Node made since `rank`, this one or what it came from, needs values of `old`."""
+    stack, seen = [node], set()
+    while stack:
+        node = stack.pop()
+        if node is None or node.rank > rank or node in seen:
+            continue
+        seen.add(node)
+        if any(x is old for x in node.inputs) and _saves_values(node):
+            return True
+        stack.extend(x.node for x in node.inputs if isinstance(x, Variable))
+    return False
 
 
 def _saves_values(node: Node) -> bool:

@@ -58,7 +58,8 @@ def at(x: Any, rank: int) -> Any:
     if base is None or not base._past:
         old = x._past.at(rank) if x._past else None
         return x if old is None else old
-    current(x)
+    if x._tied is None:
+        current(x)
     old = x._past.at(rank) if x._past else None
     then, whole = x if old is None else old, at(base, rank)
     if then.node is None or whole.node is None or rank < then.node.rank < whole.node.rank:

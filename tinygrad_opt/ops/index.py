@@ -116,9 +116,9 @@ def put_product(x, values, *, index, include_self=True):
 @view
 def windows(x, *, size, step):
     """The stretches of `size` along the last axis that start every `step`, in a new last axis."""
-    starts = np.arange(0, x.shape[-1] - size + 1, step)
 
     def back(g):
+        starts = np.arange(0, x.shape[-1] - size + 1, step)
         return scatter_add(g, shape=x.shape, index=(..., starts[:, None] + np.arange(size)))
 
     return xp(x).windows(x, size=size, step=step), back
