@@ -23,7 +23,7 @@ from ..core.node import FixedNode, Node, Variable, next_rank
 from ..core.record import mode
 from ..core.tensor import wrap_plain
 from ..core.versions import mark_empty, note_write, owner
-from .regions import AsStrided, Region, layout_of
+from .regions import AsStrided, Region, layout_of, unlock
 from .saved_values import captured
 from .view_history import (
     at,
@@ -236,6 +236,7 @@ def _saves_values(node: Node) -> bool:
 def _begin(tensor: Any, name: str) -> list[Any]:
     """Raise if the write may not be recorded; the views that it will give their first history."""
     _check(tensor, name)
+    unlock(tensor)
     current(tensor)
     root = root_of(tensor)
     return [] if root._requires_grad else views_of(root, tensor)

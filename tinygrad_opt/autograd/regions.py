@@ -19,8 +19,9 @@ from ..arrays.xp import xp
 from ..core.node import FixedNode, Variable
 from ..core.record import mode
 from ..core.tensor import wrap_plain
+from ..core.versions import owner
 
-__all__ = ["AsStrided", "Layout", "Region", "layout_of"]
+__all__ = ["AsStrided", "Layout", "Region", "layout_of", "unlock"]
 
 Map = Callable[[Any], Any]
 
@@ -149,6 +150,24 @@ class Region:
     def _place_in(self, buffer: Any) -> Any:
         part = _strided(buffer, self._offset, self._part, self._part_strides)
         return _joined(part) if self._part_is_split else part
+
+
+def unlock(tensor: Any) -> bool:
+    """Make part of an expanded tensor writable if no elements of it share memory: whether it was.
+
+    What NumPy broadcasts is read-only, and so is all that is taken of it.
+    """
+    array = tensor.array
+    if type(array) is not np.ndarray or array.flags.writeable:
+        return False
+    memory = owner(array)
+    if not (memory.flags.writeable and memory.flags.c_contiguous):
+        return False
+    if _may_overlap(array.shape, array.strides):
+        return False
+    start = layout_of(array).address - layout_of(memory).address
+    tensor.array = np.ndarray(array.shape, array.dtype, memory, start, array.strides)
+    return True
 
 
 def _linear(forward: Map, back: Map, x: Any) -> Any:

@@ -22,6 +22,7 @@ from ..arrays.rowsparse import RowSparse
 from ..arrays.xp import xp
 from ..autograd import recorded_writes
 from ..autograd.modes import no_grad
+from ..autograd.regions import unlock
 from ..core.errors import explain
 from ..core.node import Variable
 from ..core.promote import fitted
@@ -80,6 +81,8 @@ def _write(tensor: Any, name: str, write: Callable[..., None], *others: Any) -> 
     except (TypeError, ValueError) as error:
         if "same_kind" in str(error):
             raise _Uncastable from error
+        if "read-only" in str(error) and unlock(tensor):
+            return _write(tensor, name, write, *others)
         raise explain(name, (tensor, *others), error) from error
     finally:
         restore(before)
