@@ -1,5 +1,7 @@
 """Writing in place inside the graph: values, gradients of first and second order, and refusals.
 
+What views have to do with it stands in `test_writes_on_views.py`.
+
 Each program takes the library and two leaves. What it should give is said twice: by the same
 program without writes in place, and by PyTorch.
 """
@@ -365,43 +367,6 @@ def test_leaves_and_their_views_are_refused():
     for view in (x[1:], x[0], x.reshape(3, 1), x.view(1, 3)[0]):
         with pytest.raises(RuntimeError, match="a view of a leaf Variable that requires grad"):
             view.mul_(2)
-
-
-def test_memory_shared_outside_the_graph_is_refused():
-    x, _ = leaves(tg)
-    out = tg.zeros(2, 3, dtype=tg.float64)
-    row = out[0]
-    message = (
-        "would have to be recorded, which is not supported for a tensor whose memory is shared"
-    )
-    with pytest.raises(RuntimeError, match=message):
-        row.copy_(x)
-    with pytest.raises(RuntimeError, match=message):
-        out[1] = x
-    del row
-    out[1] = x
-    out.reshape(-1)[:3].copy_(x * 2)
-    out.sum().backward()
-    assert x.grad.tolist() == [3, 3, 3]
-
-
-def test_a_view_taken_before_the_write_has_the_wrong_history():
-    x, w = leaves(tg)
-    y = x * 2
-    v, later = y[1:], y * w
-    y.mul_(3)
-    assert v.tolist() == y[1:].tolist()
-    stale = "was used after its memory had been written to in place"
-    with pytest.raises(RuntimeError, match=stale):
-        (v * w[1:]).sum().backward()
-    with pytest.raises(RuntimeError, match=stale):
-        v.mul_(2)
-    with pytest.raises(RuntimeError, match=stale):
-        v[:1].mul_(2)
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        later.sum().backward()
-    y[1:].sum().backward()
-    assert x.grad.tolist() == [0, 6, 6]
 
 
 def test_results_must_fit():

@@ -11,6 +11,7 @@ from ..core.backward import reduce_to
 from ..core.node import FixedNode, Variable, next_rank
 from ..core.record import mode
 from ..core.tensor import wrap_plain
+from ..core.views import FROM_FUNCTION, tie
 from . import recorded_writes
 from .function_nodes import Call, Context, FunctionNode
 from .modes import enable_grad, no_grad
@@ -112,13 +113,19 @@ def _check_dirty(dirty: Sequence[Any], outputs: Sequence[Any], recording: bool) 
             raise RuntimeError(
                 "a leaf Variable that requires grad has been used in an in-place operation."
             )
+        if recording and x._base is not None and sum(isinstance(y, Variable) for y in outputs) > 1:
+            raise RuntimeError(
+                "If your Function modifies inplace an input that is a view of another Tensor, your "
+                "Function cannot return more than one Tensor. Make the input no view, with .clone()"
+                ", or return the other results from another Function."
+            )
 
 
 def _as_output(call: Call, y: Any, args: tuple[Any, ...]) -> Any:
     """An input that forward returned is another Tensor over its memory, unless marked dirty."""
     if not isinstance(y, Variable) or not _among(y, args) or _among(y, call.dirty):
         return y
-    alias = wrap_plain(y.array)
+    alias = tie(wrap_plain(y.array), y, FROM_FUNCTION)
     call.replace(y, alias)
     return alias
 

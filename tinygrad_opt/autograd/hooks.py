@@ -13,11 +13,10 @@ from ..core.backward import accumulate
 from ..core.node import Node, Variable
 from ..core.tensor import wrap_plain
 from .packet import Packet
+from .view_history import KEEP_GRAD, current
 
 __all__ = ["KEEP_GRAD", "HookTable", "KeepGrad", "RemovableHandle", "add_hook", "hooks_of",
            "on_node"]  # fmt: skip
-
-KEEP_GRAD = "retain_grad"  # the key of a KeepGrad, among the ids of handles
 
 
 class RemovableHandle:
@@ -184,7 +183,7 @@ def on_node(node: Node) -> HookTable:
 def hooks_of(tensor: Any) -> HookTable:
     """The hooks of a tensor: its own if it is a leaf, else those of the Node that made it."""
     if tensor.node is not None:
-        return on_node(tensor.node)
+        return on_node(current(tensor).node)
     if tensor._hooks is None:
         tensor._hooks = HookTable()
     return tensor._hooks

@@ -1,50 +1,60 @@
-"""Writing in place as part of the graph: `y.mul_(w)`, `out[t] = h`.
+"""Writing in place as part of the graph: `y.mul_(w)`, `out[t] = h`, `y[0].add_(1)`.
 
 The new value goes to the tensor's own memory, so that every view shows it, and the tensor gets a
 new Node. Operations recorded earlier still point to the tensor; they meant what it was then. So
 the tensor keeps its past, and a backward pass first replaces such inputs by what they were (it
 looks for them only while a tensor with a past is alive).
 
-A tensor written to through a recorded view of it gets a new Node as well. Other views that were
-taken before the write show the new values, but their history is that of the old ones: backward
-through them raises. A value that a pullback holds and that was overwritten is found by
+A write through a view is one to its base: the base's new Node is a `CopySlices`, which sends the
+gradient of that part to the new value, and the rest to what the base was. Then all views of the base,
+the one written to as well, are out of date, and are taken anew when they are asked for
+(`view_history.py`). A value that a pullback holds and that was overwritten is found by
 `saved_values.py`.
 """
 
 from __future__ import annotations
 
-import sys
-import weakref
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
-
-import numpy as np
 
 from ..arrays.xp import xp
 from ..core.backward import watch
 from ..core.node import FixedNode, Node, Variable, next_rank
+from ..core.record import mode
 from ..core.tensor import wrap_plain
-from ..core.versions import mark_empty, note_write, owner, written_between
-from .hooks import KEEP_GRAD
-from .past import Past
+from ..core.versions import mark_empty, note_write, owner
+from .regions import AsStrided, Region, layout_of, unlock
 from .saved_values import captured
+from .view_history import (
+    at,
+    check_writable,
+    current,
+    join,
+    rebind,
+    rebound,
+    root_of,
+    stand_in,
+    views_of,
+)
 
 __all__ = ["adopt", "forget", "overwrite", "rebound", "reshape", "resolve", "update",
            "without_values"]  # fmt: skip
 
-rebound: dict[int, Any] = {}  # id -> weak reference, of the tensors that have a past
 
-Way = Any  # from a tensor to a view of it: None, a function, or two ways, one after the other
+class Slot:
+    """The place `tensor[within][index]`, as a Region is one: what to take, and what to blank."""
 
+    def __init__(self, within: Any, index: Any) -> None:
+        self._within, self._index = within, index
 
-class _Then:
-    """Two ways in a row. Of 10,000 views in a chain each has a way: the last one's and a step."""
+    def take(self, g: Any) -> Any:
+        return g[self._within][self._index]
 
-    __slots__ = ("first", "second")
-
-    def __init__(self, first: Way, second: Way) -> None:
-        self.first, self.second = first, second
+    def blank(self, g: Any) -> Any:
+        raw = getattr(g, "array", g)
+        mask = xp(raw).zeros(raw.shape, bool)
+        mask[self._within][self._index] = True
+        return xp(g).where(mask, 0, g)
 
 
 class CopySlices(FixedNode):
@@ -52,21 +62,17 @@ class CopySlices(FixedNode):
 
     __slots__ = ()
 
-    def __init__(self, old: Any, value: Any, way: Way, index: Any) -> None:
-        def to_old(g: Any) -> Any:
-            raw = getattr(g, "array", g)
-            mask = xp(raw).zeros(raw.shape, bool)
-            _through(way, mask)[index] = True
-            return xp(g).where(mask, 0, g)
+    def __init__(self, old: Any, value: Any, place: Any) -> None:
+        shape = value.shape
 
         def to_value(g: Any) -> Any:
-            part = _through(way, g)[index]
-            extra = len(value.shape) - len(part.shape)  # leading axes of length 1
+            part = place.take(g)
+            extra = len(shape) - len(part.shape)  # leading axes of length 1
             return part.reshape((1,) * extra + tuple(part.shape)) if extra > 0 else part
 
         inputs = (old, value)
-        targets = tuple(x if getattr(x, "requires_grad", False) else None for x in inputs)
-        super().__init__(CopySlices, inputs, targets, {}, (None, to_old, to_value))
+        targets = tuple(x if x._requires_grad else None for x in inputs)
+        super().__init__(CopySlices, inputs, targets, {}, (None, place.blank, to_value))
 
     def name(self) -> str:
         return "CopySlices"
@@ -77,20 +83,24 @@ def overwrite(tensor: Any, name: str, index: Any, value: Any, within: Any = ...)
 
     No values are saved: the gradients are plain copies.
     """
-    bases = _writable(tensor, name)
+    others = _begin(tensor, name)
+    root = root_of(tensor)
     part = tensor.array[within]
+    place: Any = Slot(within, index)
+    if root is not tensor:
+        place = Region(layout_of(root.array), layout_of(part), None if index is ... else index)
+    if isinstance(value, Variable) and value._requires_grad:
+        current(value)
     part[index] = getattr(value, "array", value)
     if not isinstance(value, Variable):
         value = wrap_plain(part[index])
     elif value.node is not None:
-        _check_history(value, -sys.maxsize)
         value = without_values(value)  # it may be a view of the memory that it was written to
     rank = next_rank()
-    note_write(tensor.array, rank, recorded=True)
-    for x, way in [(tensor, None), *bases]:
-        old = without_values(x)
-        _rebind(x, old, CopySlices(old, value, _Then(way, lambda a: a[within]), index), rank)
-    tensor._bases = bases
+    note_write(tensor.array, rank)
+    old = without_values(root)
+    rebind(root, old, CopySlices(old, value, place), rank)
+    _finish(tensor, others)
 
 
 def update(
@@ -100,119 +110,98 @@ def update(
 
     The old values are copied, also those of `others` that share the memory.
     """
-    bases = _writable(tensor, name)
+    views = _begin(tensor, name)
+    root = root_of(tensor)
+    place = None if root is tensor else Region(layout_of(root.array), layout_of(tensor.array))
     rank = next_rank()
-    old = _stand_in(tensor, tensor.array.copy())
+    old = stand_in(tensor, tensor.array.copy())
+    if place is not None:
+        before = without_values(root)
+        if before._requires_grad:  # as in PyTorch past the Node of the view, and its hooks
+            old.node = AsStrided(before, place.spread)
     result = function(old, *(_apart(x, tensor, old) for x in others))
     tensor.array[...] = result.array
-    note_write(tensor.array, rank, recorded=True)
+    note_write(tensor.array, rank)
     node = result.node
-    if node is None:  # a step function: nothing flows back to the old values
-        node = CopySlices(without_values(tensor), wrap_plain(result.array), None, ...)
-    elif any(x is old for x in node.inputs) and not _saves_values(node):
+    if not _reads(node, old, rank):
         old.array = without_values(old).array  # nobody needs the copy
-    _rebind(tensor, old, node, rank)
-    for base, way in bases:
-        old = without_values(base)
-        _rebind(base, old, CopySlices(old, result, way, ...), rank)
-    tensor._bases = bases
+    if place is not None:
+        rebind(root, before, CopySlices(before, result, place), rank)
+    else:
+        if node is None:  # a step function: nothing flows back to the old values
+            node = CopySlices(without_values(tensor), wrap_plain(result.array), Slot(..., ...))
+        rebind(tensor, old, node, rank)
+    _finish(tensor, views)
 
 
 def adopt(tensor: Any, old: Any, node: Node, rank: int) -> None:
     """`node` has written to the tensor, which was `old`, since `rank`: now it is what made it."""
-    note_write(tensor.array, rank, recorded=True)
-    _rebind(tensor, old, node, rank)
+    root = root_of(tensor)
+    note_write(tensor.array, rank)
+    if root is tensor:
+        rebind(tensor, old, node, rank)
+        return
+    others = _begin(tensor, "mark_dirty")
+    value, before = without_values(tensor), without_values(root)
+    value.node, value._requires_grad = node, True
+    place = Region(layout_of(root.array), layout_of(tensor.array))
+    rebind(root, before, CopySlices(before, value, place), rank)
+    _finish(tensor, others)
 
 
-def reshape(tensor: Any, function: Callable[[Any], Any]) -> None:
+def reshape(tensor: Any, name: str, function: Callable[[Any], Any]) -> None:
     """`tensor = function(tensor)` for another shape of the same memory: `squeeze_`, `t_`."""
-    old = _stand_in(tensor, tensor.array)
+    if tensor._requires_grad and mode.enabled:
+        _check(tensor, name)
+    current(tensor)
+    old = stand_in(tensor, tensor.array)
     rank = next_rank()
     result = function(old)
-    tensor.array = result.array
     if old._requires_grad and result.node is not None:
-        _rebind(tensor, old, result.node, rank)
+        rebind(tensor, old, result.node, rank)
+    if tensor._past:
+        tensor._past.lay_out(layout_of(tensor.array))
+    tensor.array = result.array
 
 
 def forget(tensor: Any) -> None:
     """`detach_`: the tensor becomes a leaf; earlier operations still know what it was."""
-    _rebind(tensor, _stand_in(tensor, tensor.array), None, next_rank())
-    tensor.__dict__.pop("_bases", None)
+    current(tensor)
+    rebind(tensor, stand_in(tensor, tensor.array), None, next_rank())
+    tensor._base = tensor._tied = None
 
 
-def resolve(outputs: list[Any]) -> None:
+def resolve(outputs: list[Any], wanted: list[Any] | None = None) -> None:
     """Before a backward pass: let every Node point to what its inputs were when it was made."""
     if not rebound:
         return
+    for x in (*outputs, *(wanted or ())):
+        current(x)
     seen: set[Node] = set()
-    stack: list[Node] = []
-    for x in outputs:
-        _check_history(x, -sys.maxsize)
-        stack.append(x.node)
+    stack = [x.node for x in outputs]
     while stack:
         node = stack.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
-        if any(x is not None and x._past for x in node.targets):
-            node.targets = [_at(x, node.rank) for x in node.targets]
-            node.inputs = tuple(_at(x, node.rank) for x in node.inputs)
+        if any(x is not None and (x._past or x._base is not None) for x in node.targets):
+            node.targets = [x if x is None else at(x, node.rank) for x in node.targets]
+            node.inputs = tuple(
+                at(x, node.rank) if isinstance(x, Variable) else x for x in node.inputs
+            )
         for x in node.targets:
-            if x is not None:
-                _check_history(x, node.rank)
+            if x is not None and x.node is not None:
+                if x.node.rank < node.rank:
+                    raise _freed()
                 stack.append(x.node)
 
 
-def _saves_values(node: Node) -> bool:
-    return any(True for pullback in node.output[1:] for _ in captured(pullback))
-
-
-# What a tensor was ------------------------------------------------------------------------------
-
-
-def _at(x: Any, rank: int) -> Any:
-    """What the tensor `x` was when a Node of this rank was made."""
-    past = getattr(x, "_past", None)
-    old = past.at(rank) if past else None
-    return x if old is None else old
-
-
-def _rebind(tensor: Any, old: Any, node: Node | None, rank: int) -> None:
-    if old._requires_grad:
-        if tensor._past is None:
-            tensor._past = Past()
-            key = id(tensor)
-            rebound[key] = weakref.ref(tensor, lambda _: rebound.pop(key, None))
-        tensor._past.add(rank, old)
-    hooks = None if old.node is None else old.node.hooks
-    tensor.node, tensor._requires_grad = node, node is not None
-    if hooks and KEEP_GRAD in hooks and node is not None:
-        del hooks[KEEP_GRAD]  # retain_grad means the tensor as it is
-        tensor.retain_grad()
-
-
-def _check_history(x: Any, rank: int) -> None:
-    """Raise if the history of `x` is not that of the values that a Node of this rank saw."""
-    if x.node is None or type(x) is Variable:  # a bare Variable joins Nodes, and has no memory
-        return
-    if written_between(x.array, x.node.rank, rank):
-        raise RuntimeError(
-            f"a tensor of shape {tuple(x.array.shape)} made by {x.node.name()} was used after its "
-            "memory had been written to in place through another tensor that shares it (a view, "
-            "or what it is a view of). Take the view again after the write, or write to a .clone()"
-        )
-    if x.node.rank < rank:
-        raise RuntimeError(
-            "Trying to backward through the graph a second time: a tensor that was written to in "
-            "place since then stands in it, and its history was freed by the first backward. Pass "
-            "retain_graph=True to the first, or compute the forward pass again."
-        )
-
-
-def _stand_in(tensor: Any, array: Any) -> Any:
-    old = wrap_plain(array)
-    old.node, old._requires_grad = tensor.node, tensor._requires_grad
-    return old
+def _freed() -> RuntimeError:
+    return RuntimeError(
+        "Trying to backward through the graph a second time: a tensor that was written to in "
+        "place since then stands in it, and its history was freed by the first backward. Pass "
+        "retain_graph=True to the first, or compute the forward pass again."
+    )
 
 
 def without_values(tensor: Any) -> Any:
@@ -220,10 +209,58 @@ def without_values(tensor: Any) -> Any:
     space = xp(tensor.array)
     nothing = space.zeros((), tensor.array.dtype)
     mark_empty(nothing)
-    return _stand_in(tensor, space.broadcast_to(nothing, tensor.array.shape))
+    return stand_in(tensor, space.broadcast_to(nothing, tensor.array.shape))
 
 
-# Who shares the memory ----------------------------------------------------------------------------
+def _reads(node: Node | None, old: Any, rank: int) -> bool:
+    """Whether a Node made since `rank`, this one or what it came from, needs values of `old`."""
+    stack, seen = [node], set()
+    while stack:
+        node = stack.pop()
+        if node is None or node.rank > rank or node in seen:
+            continue
+        seen.add(node)
+        if any(x is old for x in node.inputs) and _saves_values(node):
+            return True
+        stack.extend(x.node for x in node.inputs if isinstance(x, Variable))
+    return False
+
+
+def _saves_values(node: Node) -> bool:
+    return any(True for pullback in node.output[1:] for _ in captured(pullback))
+
+
+# Before and after ---------------------------------------------------------------------------------
+
+
+def _begin(tensor: Any, name: str) -> list[Any]:
+    """Raise if the write may not be recorded; the views that it will give their first history."""
+    _check(tensor, name)
+    unlock(tensor)
+    current(tensor)
+    root = root_of(tensor)
+    return [] if root._requires_grad else views_of(root, tensor)
+
+
+def _check(tensor: Any, name: str) -> None:
+    check_writable(tensor, name)
+    root = root_of(tensor)
+    if root.node is None and root._requires_grad:
+        raise RuntimeError(
+            f"{name}: a view of a leaf Variable that requires grad is being used in an in-place "
+            "operation. Do it under no_grad(), or write to a .clone()"
+        )
+
+
+def _finish(tensor: Any, views: list[Any]) -> None:
+    """The base has its new history: so has the view that was written to, and those found before."""
+    if tensor._base is not None:
+        views = [*views, tensor]
+    for view in views:
+        if view.node is None:
+            join(view)
+        else:
+            current(view)
 
 
 def _apart(x: Any, tensor: Any, old: Any) -> Any:
@@ -237,77 +274,7 @@ def _apart(x: Any, tensor: Any, old: Any) -> Any:
             "a leaf Variable that requires grad is being used in an in-place operation: the "
             "operation would write to its memory, which it also reads; use leaf.clone()"
         )
-    _check_history(x, -sys.maxsize)
-    return _stand_in(x, x.array.copy())
-
-
-def _writable(tensor: Any, name: str) -> list[tuple[Any, Way]]:
-    """The tensors that `tensor` is a view of, each with the way there. Raises where it must."""
-    bases = _bases(tensor)
-    for x in (tensor, *(base for base, _ in bases)):
-        _check_history(x, -sys.maxsize)
-    if any(base.node is None and base._requires_grad for base, _ in bases):
-        raise RuntimeError(
-            f"{name}: a view of a leaf Variable that requires grad is being used in an in-place "
-            "operation. Do it under no_grad(), or write to a .clone()"
-        )
-    if tensor.node is None and not _alone(tensor):
-        raise RuntimeError(
-            f"{name}: this in-place operation would have to be recorded, which is not supported "
-            "for a tensor whose memory is shared with others outside the graph (it is a view, or "
-            "has views). Write through one tensor only: base[index] = value, or to a .clone()"
-        )
-    return bases
-
-
-def _bases(x: Any) -> list[tuple[Any, Way]]:
-    found: list[tuple[Any, Way]] = []
-    way: Way = None
-    while "_bases" not in x.__dict__:
-        node = x.node
-        if node is None or len(node.inputs) != 1 or not isinstance(node.inputs[0], Variable):
-            return found
-        base: Any = node.inputs[0]
-        if owner(base.array) is not owner(x.array):
-            return found
-        way = _Then(_view(node), way)
-        found.append((base, way))
-        x = base
-    # What x was a view of before the last write made its Node.
-    known = x.__dict__["_bases"]
-    return known if way is None else [*found, *((b, _Then(before, way)) for b, before in known)]
-
-
-def _view(node: Node) -> Way:
-    pair, params = node.op.pair, node.params
-    return lambda a: pair(a, **params)[0]
-
-
-def _through(way: Way, array: Any) -> Any:
-    steps = [way]
-    while steps:
-        step = steps.pop()
-        if type(step) is _Then:
-            steps += (step.second, step.first)
-        elif step is not None:
-            array = step(array)
-    return array
-
-
-def _references(tensor: Any) -> tuple[int, int]:
-    array = tensor.array
-    base = array.base
-    return sys.getrefcount(array), 0 if base is None else sys.getrefcount(base)
-
-
-def _alone(tensor: Any) -> bool:
-    """Whether nothing but `tensor` holds its memory (CPython counts references)."""
-    held, of_base = _references(tensor)
-    own = tensor._past.holders(tensor.array) if tensor._past else 0
-    return held <= _HELD + own and of_base <= _HELD_BASE
-
-
-_HELD, _HELD_BASE = _references(SimpleNamespace(array=np.zeros(2)[:1]))  # held once each
+    return stand_in(current(x), x.array.copy())
 
 
 watch.resolve = resolve

@@ -201,7 +201,9 @@ class Traced:
     nbytes = property(lambda self: self.value.size * self.value.dtype.itemsize)
     strides = property(lambda self: self.value.data.strides)
     flags = property(lambda self: self.value.data.flags)
-    base = None
+    base = property(lambda self: self._parent)
+    data = property(lambda _: current().refuse("writes to part of a tensor that has a history, "
+                                               "where views of it are in the graph"))  # fmt: skip
     T = property(lambda self: self.transpose())
 
     def __len__(self) -> int:

@@ -32,7 +32,7 @@ class Watch:
     guard    `autograd/anomaly.py`: a Node's pullbacks, each with a look at what it returns
     """
 
-    resolve: Callable[[list[Any]], None] | None = None
+    resolve: Callable[[list[Any], list[Any] | None], None] | None = None
     check: Callable[[Node, bool], None] | None = None
     guard: Callable[[Node, bool], tuple[Any, ...]] | None = None
 
@@ -106,7 +106,7 @@ def propagate(
 ) -> dict[Any, Any]:
     """The gradients that arrive: of all leaves, or (if `wanted` is given) of those tensors."""
     if watch.resolve is not None:
-        watch.resolve(outputs)
+        watch.resolve(outputs, wanted)
     useful = None if wanted is None else leading_to(wanted, outputs)
     last_write = clock.last_write
     prepare = _preparation(create_graph)

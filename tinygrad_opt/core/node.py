@@ -29,6 +29,8 @@ class Variable:
     _edits          for the state of an optimizer: whom to tell if `.data = ...` moves it
     _hooks          a HookTable: functions to call with this leaf's gradient
     _past           what it was before recorded writes in place, see `autograd/recorded_writes.py`
+    _base           of a view: the tensor whose memory it looks at, which is no view itself
+    _tied           of a view that may not be written to while that is recorded: the reason
     """
 
     __slots__ = ("__dict__", "__weakref__", "_grad", "_requires_grad", "array", "node")
@@ -42,6 +44,8 @@ class Variable:
     _edits: Any = None
     _hooks: Any = None
     _past: Any = None
+    _base: Any = None
+    _tied: str | None = None
     _unversioned: bool = False  # made by `.data`: writing to it does not count as a change
 
 
@@ -59,7 +63,7 @@ class Node:
         self.targets = targets  # those that a gradient goes to; None in the place of the others
         self.params = params
         self.output = output  # what the pair returned: the value, then a pullback per input
-        self.rank = next_rank()  # inputs are older, so ranks are a topological order
+        self.rank: float = next_rank()  # inputs are older, so ranks are a topological order
         self.hooks: Any = None  # a HookTable once somebody registers one, see `autograd/hooks.py`
 
     def release(self) -> None:

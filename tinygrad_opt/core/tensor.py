@@ -73,11 +73,6 @@ class Tensor(Bound, Variable):
         """Whether no recorded operation made this tensor."""
         return self.node is None
 
-    @property
-    def grad_fn(self) -> Node | None:
-        """The operation that made this tensor; None for a leaf."""
-        return self.node
-
     def detach(self) -> Tensor:
         """The same memory without history: nothing flows back through it."""
         return wrap_plain(self.array)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import weakref
-from array import array as array_of_numbers
-from bisect import bisect_right, insort
 from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from .node import next_rank
 
-__all__ = ["clock", "mark_empty", "note_write", "owner", "version", "written_between"]
+__all__ = ["clock", "mark_empty", "note_write", "owner", "version"]
 
 
 class _Clock:
@@ -24,15 +25,14 @@ clock = _Clock()
 
 
 class _Stamp:
-    """What was written to one piece of memory: how often, when last, and when recorded."""
+    """What was written to one piece of memory: how often, and when last."""
 
-    __slots__ = ("count", "memory", "rank", "recorded")
+    __slots__ = ("count", "memory", "rank")
 
     def __init__(self, memory: Any) -> None:
         key = id(memory)
         self.count = 0
         self.rank: float = math.inf
-        self.recorded = array_of_numbers("q")  # minus the ranks of those writes: ascending
         self.memory = weakref.ref(memory, lambda _: _stamps.pop(key, None))
 
 
@@ -41,20 +41,25 @@ _stamps: dict[int, _Stamp] = {}  # by the id of the array that owns the memory, 
 
 def owner(array: Any) -> Any:
     """The array whose memory `array` views; itself if the memory is its own."""
-    while isinstance(array.base, type(array)):
-        array = array.base
-    return array
+    while True:
+        base = array.base
+        if type(base) is _Strided:
+            base = base.base
+        if not isinstance(base, type(array)):
+            return array
+        array = base
 
 
-def note_write(array: Any, rank: int | None = None, recorded: bool = False) -> None:
+_Strided: Any = type(as_strided(np.zeros(1), (1,)).base)  # what NumPy puts between these two
+
+
+def note_write(array: Any, rank: int | None = None) -> None:
     """Stamp the memory of `array` as written to, now or at `rank`."""
     stamp = _stamp_of(array)
     stamp.count += 1
     rank = next_rank() if rank is None else rank
     stamp.rank = min(stamp.rank, rank)
     clock.last_write = min(clock.last_write, rank)
-    if recorded:
-        insort(stamp.recorded, -rank)
 
 
 def mark_empty(array: Any) -> None:
@@ -75,12 +80,3 @@ def version(array: Any) -> int:
     """How often the memory of `array` was written to in place."""
     stamp = _stamps.get(id(owner(array)))
     return 0 if stamp is None else stamp.count
-
-
-def written_between(array: Any, after: int, before: int) -> bool:
-    """Whether a recorded write to the memory lies between two ranks (they fall with time)."""
-    stamp = _stamps.get(id(owner(array)))
-    if stamp is None:
-        return False
-    i = bisect_right(stamp.recorded, -after)
-    return i < len(stamp.recorded) and stamp.recorded[i] < -before

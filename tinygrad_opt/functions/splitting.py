@@ -13,6 +13,7 @@ from .. import ops
 from ..core.errors import axis_index
 from ..core.node import Variable
 from ..core.tensor import Tensor
+from ..core.views import one_of_several
 from .shape import along, select
 
 __all__ = [
@@ -36,7 +37,7 @@ def split(
             f"split: split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
         )
     starts = range(0, n, split_size) if n else [0]
-    return _pieces(tensor, [*starts, n], dim)
+    return one_of_several(_pieces(tensor, [*starts, n], dim))
 
 
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
@@ -48,7 +49,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
             f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at "
             f"dimension {dim}), but got split_sizes={sizes}"
         )
-    return _pieces(input, np.cumsum([0, *sizes]).tolist(), dim)
+    return one_of_several(_pieces(input, np.cumsum([0, *sizes]).tolist(), dim))
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -57,7 +58,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = _length(input, dim, "chunk")
     if not n:  # as many empty pieces as asked for
-        return _pieces(input, [0] * (chunks + 1), dim)
+        return one_of_several(_pieces(input, [0] * (chunks + 1), dim))
     return split(input, -(-n // chunks), dim)
 
 
@@ -136,4 +137,4 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not input.array.ndim:
         raise IndexError(f"unbind: Dimension specified as {dim} but tensor has no dimensions")
     n = input.array.shape[axis_index(dim, input.array.ndim)]
-    return tuple(select(input, dim, i) for i in range(n))
+    return one_of_several(select(input, dim, i) for i in range(n))

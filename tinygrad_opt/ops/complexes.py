@@ -13,6 +13,7 @@ import numpy as np
 
 from ..arrays.xp import array_namespace, xp
 from ..core.record import op
+from ..core.views import view
 from .index import getitem
 
 __all__ = [
@@ -32,13 +33,13 @@ def conj(x):
     return xp(x).conj(x), lambda g: xp(g).conj(g)
 
 
-@op
+@view
 def real_part(x):
     """The real part."""
     return xp(x).real_part(x), lambda g: xp(g).cast(g, dtype=x.dtype)
 
 
-@op
+@view
 def imag_part(x):
     """The imaginary part."""
     return xp(x).imag_part(x), lambda g: g * 1j
@@ -65,13 +66,13 @@ def sgn_complex(x):
     return y, _plainly(rule)
 
 
-@op
+@view
 def view_as_real(x):
     """(..., 2): the real and the imaginary part."""
     return xp(x).view_as_real(x), lambda g: view_as_complex(g)
 
 
-@op
+@view
 def view_as_complex(x):
     """x[..., 0] + i x[..., 1]."""
     return xp(x).view_as_complex(x), lambda g: view_as_real(xp(g).conj(g))

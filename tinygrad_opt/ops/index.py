@@ -11,6 +11,7 @@ from ..arrays.rowsparse import RowSparse
 from ..arrays.xp import xp, xp_of
 from ..core.node import Variable
 from ..core.record import op
+from ..core.views import view
 
 __all__ = [
     "diagonal", "getitem", "lookup", "put", "put_extremum", "put_product", "rows", "scatter_add",
@@ -18,7 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@op
+@view
 def getitem(x, *, index):
     y = x[index]
     if isinstance(y, np.generic):  # of a single element NumPy makes a copy, unless asked like this
@@ -112,26 +113,27 @@ def put_product(x, values, *, index, include_self=True):
 # Windows and diagonals ----------------------------------------------------------------------------
 
 
-@op
+@view
 def windows(x, *, size, step):
     """The stretches of `size` along the last axis that start every `step`, in a new last axis."""
-    starts = np.arange(0, x.shape[-1] - size + 1, step)
 
     def back(g):
+        starts = np.arange(0, x.shape[-1] - size + 1, step)
         return scatter_add(g, shape=x.shape, index=(..., starts[:, None] + np.arange(size)))
 
     return xp(x).windows(x, size=size, step=step), back
 
 
-@op
+@view
 def diagonal(x, *, offset=0, axis1=0, axis2=1):
     """The elements whose place along axis2 is `offset` beyond that along axis1, in a last axis."""
     y = xp(x).diagonal(x, offset=offset, axis1=axis1, axis2=axis2)
+    sizes, length = x.shape, y.shape[-1]
 
     def back(g):
-        order = tuple(i for i in range(len(x.shape)) if i not in (axis1, axis2))
-        shape = tuple(x.shape[i] for i in (*order, axis1, axis2))
-        i = np.arange(y.shape[-1])
+        order = tuple(i for i in range(len(sizes)) if i not in (axis1, axis2))
+        shape = tuple(sizes[i] for i in (*order, axis1, axis2))
+        i = np.arange(length)
         full = scatter_add(g, shape=shape, index=(..., i - min(offset, 0), i + max(offset, 0)))
         back_again = (*order, axis1, axis2)
         return xp(g).transpose(full, axes=tuple(back_again.index(k) for k in range(len(shape))))

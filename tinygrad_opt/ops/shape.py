@@ -11,6 +11,7 @@ from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
 from ..core.record import op
+from ..core.views import view
 from .index import getitem
 
 __all__ = [
@@ -19,12 +20,12 @@ __all__ = [
 ]  # fmt: skip
 
 
-@op
+@view
 def reshape(x, *, shape):
     return x.reshape(shape), lambda g: g.reshape(x.shape)
 
 
-@op
+@view
 def transpose(x, *, axes=None):
     if axes is None:
         axes = tuple(reversed(range(len(x.shape))))
@@ -33,12 +34,12 @@ def transpose(x, *, axes=None):
     return xp(x).transpose(x, axes=axes), lambda g: xp(g).transpose(g, axes=inverse)
 
 
-@op
+@view
 def broadcast_to(x, *, shape):
     return xp(x).broadcast_to(x, shape=shape), lambda g: g  # the engine sums it down again
 
 
-@op
+@view
 def as_strided(x, *, size, stride, offset):
     """The elements offset + sum(stride[i] * place[i]) of the flattened x, which is contiguous."""
 

@@ -14,6 +14,7 @@ import numpy as np
 from .. import ops
 from ..arrays.device import no_faults
 from ..core.tensor import Tensor, wrap_as, wrap_plain
+from ..core.views import one_of_several
 from . import indexing, printing
 from .memory import own_attributes
 
@@ -33,7 +34,7 @@ class Container(Tensor):
     def __iter__(self) -> Iterator[Tensor]:
         if self.array.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
-        return (self[i] for i in range(len(self.array)))
+        return (piece for i in range(len(self.array)) for piece in one_of_several([self[i]]))
 
     def __contains__(self, value: Any) -> Any:
         return builtins.bool((self.array == getattr(value, "array", value)).any())

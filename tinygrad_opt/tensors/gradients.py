@@ -12,9 +12,10 @@ import numpy as np
 
 from ..arrays import dtypes
 from ..autograd.hooks import KEEP_GRAD, KeepGrad, RemovableHandle, hooks_of
+from ..autograd.view_history import current
 from ..core import backward as engine
 from ..core import versions
-from ..core.node import Variable
+from ..core.node import Node, Variable
 from ..core.tensor import Tensor
 
 __all__ = ["Gradients", "check_float", "check_grad", "set_requires_grad"]
@@ -81,6 +82,11 @@ class Gradients(Tensor):
     )  # fmt: skip
 
     @property
+    def grad_fn(self) -> Node | None:
+        """The operation that made this tensor; None for a leaf."""
+        return current(self).node
+
+    @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward()` accumulated, or None."""
         if self._grad is None and self.node is not None and not self.retains_grad:
@@ -134,7 +140,7 @@ class Gradients(Tensor):
     @property
     def retains_grad(self) -> builtins.bool:
         """Whether `retain_grad` was called on this non-leaf."""
-        hooks = None if self.node is None else self.node.hooks
+        hooks = None if self.node is None else current(self).node.hooks
         return hooks is not None and KEEP_GRAD in hooks
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:

@@ -22,6 +22,7 @@ from ..arrays.rowsparse import RowSparse
 from ..arrays.xp import xp
 from ..autograd import recorded_writes
 from ..autograd.modes import no_grad
+from ..autograd.regions import unlock
 from ..core.errors import explain
 from ..core.node import Variable
 from ..core.promote import fitted
@@ -40,7 +41,7 @@ def _recorded(tensor: Any, name: str, *others: Any) -> bool:
             f"{name}: a leaf Variable that requires grad is being used in an in-place operation. "
             "Do it under no_grad(), or write to a new tensor"
         )
-    if tensor._requires_grad:
+    if tensor._requires_grad or (tensor._base is not None and tensor._base._requires_grad):
         return True
     if not any(isinstance(x, Variable) and x._requires_grad for x in others):
         return False
@@ -80,6 +81,8 @@ def _write(tensor: Any, name: str, write: Callable[..., None], *others: Any) -> 
     except (TypeError, ValueError) as error:
         if "same_kind" in str(error):
             raise _Uncastable from error
+        if "read-only" in str(error) and unlock(tensor):
+            return _write(tensor, name, write, *others)
         raise explain(name, (tensor, *others), error) from error
     finally:
         restore(before)
@@ -155,7 +158,9 @@ def _random_form(name: str) -> Callable[..., Any]:
 def _shape_form(method: str) -> Callable[..., Any]:
     def form(self: Any, *args: Any, **kwargs: Any) -> Any:
         _recorded(self, form.__name__)  # leaves refuse
-        recorded_writes.reshape(self, lambda x: getattr(x, method)(*args, **kwargs))
+        recorded_writes.reshape(
+            self, form.__name__, lambda x: getattr(x, method)(*args, **kwargs)
+        )
         return self
 
     return _described(form, method + "_", f"As `{method}`, of this tensor itself.")

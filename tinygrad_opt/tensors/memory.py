@@ -13,6 +13,7 @@ from ..arrays import dtypes
 from ..arrays.device import device_of
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap_as
+from ..core.views import tie
 from . import creation, typed
 from .layouts import check_format, contiguous_format, lies_so, strided, takes_memory
 from .layouts import layout as Layout
@@ -134,7 +135,7 @@ class Description(Tensor):
         if not (isinstance(cls, type) and issubclass(cls, Variable)):
             raise TypeError(f"as_subclass: cls must be a subclass of Tensor, got {cls!r}")
         alias = ops.getitem(self, index=...)
-        return wrap_as(cls, alias.array, alias._requires_grad, alias.node)
+        return tie(wrap_as(cls, alias.array, alias._requires_grad, alias.node), self)
 
     @staticmethod
     def _make_subclass(cls: type, data: Any, require_grad: bool = False) -> Any:
@@ -203,7 +204,7 @@ class Description(Tensor):
 for _name in ("new_tensor", "new_full", "new_zeros", "new_ones", "new_empty"):
     setattr(Description, _name, takes_memory(getattr(Description, _name)))
 
-_OF_THE_GRAPH = {"_bases", "_home", "_hooks", "_past", "_unversioned"}
+_OF_THE_GRAPH = {"_base", "_home", "_hooks", "_layout", "_past", "_tied", "_unversioned"}
 
 
 def own_attributes(tensor: Any) -> dict[str, Any]:
