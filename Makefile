@@ -14,7 +14,7 @@ BOUNDS := $(addprefix tests/kernels/test_,$(addsuffix .py,convolution denormals 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-bounds test-kernels test-peers test-interruption bench gpu-check docs golden lint \
+.PHONY: help demo test test-thorough test-bounds test-kernels test-peers test-interruption bench gpu-check docs golden lint \
 	format clean
 
 help: ## list these commands
@@ -23,9 +23,12 @@ help: ## list these commands
 demo: $(VENV)/.examples ## train on handwritten digits and draw digits.png
 	$(BIN)/python examples/digits.py
 
-test: $(VENV)/.test ## all that needs neither PyTorch nor a GPU, then the CUDA simulator
-	$(PYTEST)
+test: $(VENV)/.test ## what needs neither PyTorch nor a GPU, then the CUDA simulator
+	$(PYTEST) -m "not thorough"
 	NUMBA_ENABLE_CUDASIM=1 $(PYTEST) tests/simulator
+
+test-thorough: $(VENV)/.test ## what takes long: all examples, packages, caches, every exponent
+	$(PYTEST) -m thorough
 
 # What depends most on the versions of Python, NumPy and Numba, with few things to install.
 test-kernels: $(VENV)/.test-kernels ## kernels, packaging and CUDA simulator alone

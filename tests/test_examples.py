@@ -61,6 +61,7 @@ def test_digits_refuses_zero_epochs():
 PROGRESS = re.compile(r"[\w .]+(, \w+)? \d+/\d+(: \S.*)? \[\d+ s\]")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", LESSONS)
 def test_lesson(name, tmp_path):
     pattern, low, high = LESSONS[name]

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[1]
 KERNELS = [path.relative_to(ROOT).as_posix() for path in (ROOT / "kernels").rglob("*.py")]
 MODULES = {f"tinygrad_opt/{path}" for path in KERNELS}

@@ -209,6 +209,7 @@ def seconds(chain, right, n):
     return took
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("chain", "n", "right"), CHAINS, ids=[row[0].__name__ for row in CHAINS])
 def test_time_grows_with_the_number_of_steps(chain, n, right):
     limit = ROOM * GROWTH * min(seconds(chain, right, n) for _ in range(2))

@@ -53,6 +53,7 @@ def step(rule):
     assert p.tolist() == [0.75] * 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("target", "size"), [("serial", 10), ("parallel", 1_000_000)])
 def test_second_process_finds_the_machine_code(target, size, tmp_path):
     code = PROGRAM.format(target=target, size=size)
@@ -62,6 +63,7 @@ def test_second_process_finds_the_machine_code(target, size, tmp_path):
     assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.thorough
 def test_several_processes_at_once(tmp_path):
     code = PROGRAM.format(target="serial", size=10)
     threads = [

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.thorough
 def test_loops_stay_inside(tmp_path, monkeypatch):
     done = guarded("40", tmp_path, monkeypatch)
     assert done.stdout.endswith("to the end\n"), done.stderr

@@ -63,6 +63,7 @@ def test_the_front_end_makes_the_same_text_for_all_gpus(front_end, monkeypatch):
 
 
 @needs_compiler
+@pytest.mark.thorough
 @pytest.mark.parametrize("cc", GPUS)
 @every_rule
 def test_float32_ptx_has_no_double_arithmetic(rule, cc):

@@ -139,6 +139,7 @@ def where_it_bends(name, dtype):
     return abs(x) if name == "log" else x
 
 
+@pytest.mark.thorough
 @every_type
 @every_name
 def test_over_every_exponent(name, dtype):
