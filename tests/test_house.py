@@ -44,6 +44,7 @@ FLOORS = [
     ["training", "compiled", "accelerator", "amp", "backends", "distributed", "instead", "jit",
      "mps", "multiprocessing", "onnx", "places", "pytorch_names", "scene", "testing", "types",
      "version"],
+    ["commands"],
 ]  # fmt: skip
 
 

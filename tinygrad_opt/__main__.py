@@ -1,6 +1,6 @@
-"""`python -m tinygrad_opt` prints what a bug report needs: versions, threads, folders, GPUs."""
+"""`python -m tinygrad_opt`: what a bug report needs; and commands that look into update rules."""
 
-from .__config__ import show
+from .commands import main
 
 if __name__ == "__main__":
-    print(show())
+    main()
