@@ -101,6 +101,13 @@ def main() -> None:
         if p.grad is not None:
             print(name, p.grad.norm().item(), p.shape, p.dtype == torch.float32)
     print(values.tolist(), indices.tolist(), z.detach().cpu().numpy().sum())
+    leaf = torch.randn(3, requires_grad=True)
+    slope = torch.autograd.grad((leaf**2).sum(), leaf, create_graph=True)[0]
+    flags = {"fused": True} if torch.cuda.is_available() else {"foreach": False}
+    print(slope.view(-1).shape, optim.Adam([leaf], lr=1e-3, betas=(0.9, 0.9), **flags))
+    print(F.pad(x, (1, 1)).shape, torch.fft.rfft(x).abs().sum(), torch.special.expit(x))
+    normal = torch.distributions.Normal(torch.zeros(2), torch.ones(2))
+    print(normal.log_prob(normal.rsample()).sum(), torch.add(x, 1.0, out=torch.empty(0)))
     data = TensorDataset(x, x)
     w = torch.einsum("ij,jk->ik", y, y.transpose(0, 1)) if len(data) else torch.eye(2)
     w.add_(1).mul_(2.0)

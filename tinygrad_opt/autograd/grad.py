@@ -25,7 +25,7 @@ def grad(
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Tensor, ...]:  # the type is PyTorch's: scripts do not ask each for None
     """The gradients of the sum of `outputs` with respect to `inputs`, as a tuple of Tensors.
 
     Touches no `.grad`. With `create_graph=True` the results can be differentiated again, to any

@@ -1,10 +1,11 @@
 """The layers as functions, gathered from the files of their families."""
 
-# ruff: noqa: F401, F403
+# ruff: noqa: F403
 
 from inspect import isclass as _isclass
 
-from ..functions import pad, pdist
+from ..functions import pad as pad
+from ..functions import pdist as pdist
 from .activation.distributions import *
 from .activation.in_place import *
 from .activation.piecewise import *

@@ -255,7 +255,7 @@ Cautious: TypeAlias = Annotated[
     bool, "keep the part of a step that agrees with the gradient (`optim.cautious`)"
 ]
 StateDtype: TypeAlias = Annotated[
-    str | None,
+    Any,  # so that PyTorch's flags in a dict pass: AdamW(params, **{"fused": True})
     state_dtype,
     '"bfloat16": states of half the size, rounded at random (`kernels.bfloat16`)',
 ]
