@@ -1,6 +1,6 @@
 """Recorded writes through views, and to what they look at: as PyTorch, or PyTorch's error.
 
-The programs are those of `test_recorded_writes.py` in kind: each has a twin without writes in place.
+The programs are of the kind of those in `test_recorded_writes.py`: each has a twin without writes.
 """
 
 import gc
@@ -93,7 +93,9 @@ def a_transpose(m, x, w):
     return y.t() * kept
 
 
-@program(lambda m, x, w: m.cat([table(m, x, w).reshape(-1)[:8] + 1, table(m, x, w)[2, 2:] * 5]) ** 2)
+@program(
+    lambda m, x, w: m.cat([table(m, x, w).reshape(-1)[:8] + 1, table(m, x, w)[2, 2:] * 5]) ** 2
+)
 def views_of_views(m, x, w):
     y = table(m, x, w)
     flat = y.view(-1)
@@ -374,7 +376,9 @@ REFUSED = [
     (two_results, "cannot return more than one Tensor"),
     (saved_value, "modified by an inplace operation"),
 ]  # fmt: skip
-refused = pytest.mark.parametrize(("function", "message"), REFUSED, ids=lambda x: str(getattr(x, "__name__", "")))  # noqa: E501
+refused = pytest.mark.parametrize(
+    ("function", "message"), REFUSED, ids=[function.__name__ for function, _ in REFUSED]
+)
 
 
 def run_refused(m, function, message):
