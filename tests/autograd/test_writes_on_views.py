@@ -1,6 +1,6 @@
 """Recorded writes through views, and to what they look at: as PyTorch, or PyTorch's error.
 
-The programs are those of `test_recorded_writes.py` in kind: each has a twin without writes in place.
+The programs are of the kind of those in `test_recorded_writes.py`: each has a twin without writes.
 """
 
 import gc
@@ -377,8 +377,8 @@ REFUSED = [
     (saved_value, "modified by an inplace operation"),
 ]  # fmt: skip
 refused = pytest.mark.parametrize(
-    ("function", "message"), REFUSED, ids=lambda x: str(getattr(x, "__name__", ""))
-)  # noqa: E501
+    ("function", "message"), REFUSED, ids=[function.__name__ for function, _ in REFUSED]
+)
 
 
 def run_refused(m, function, message):

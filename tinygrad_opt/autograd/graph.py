@@ -18,6 +18,7 @@ from ..core.tensor import Tensor, wrap_plain
 from .edges import AccumulateGrad, GradientEdge
 from .hooks import RemovableHandle
 from .saved_values import values_read
+from .view_history import current
 
 __all__ = [
     "GradientEdge", "Node", "disable_saved_tensors_hooks", "get_gradient_edge",
@@ -201,7 +202,8 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     if not tensor.requires_grad:
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not "
                            "require gradients")  # fmt: skip
-    node = tensor.grad_fn if tensor.grad_fn is not None else AccumulateGrad(tensor)
+    node = current(tensor).node
+    node = AccumulateGrad(tensor) if node is None else node
     return GradientEdge(node, 0, tensor)
 
 

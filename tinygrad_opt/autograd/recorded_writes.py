@@ -6,8 +6,8 @@ the tensor keeps its past, and a backward pass first replaces such inputs by wha
 looks for them only while a tensor with a past is alive).
 
 A write through a view is one to its base: the base's new Node is a `CopySlices`, which sends the
-gradient of that part to the new value, and the rest to what the base was. Then all views of the base,
-the one written to as well, are out of date, and are taken anew when they are asked for
+gradient of that part to the new value, and the rest to what the base was. Then all views of the
+base, the one written to as well, are out of date, and are taken anew when they are asked for
 (`view_history.py`). A value that a pullback holds and that was overwritten is found by
 `saved_values.py`.
 """

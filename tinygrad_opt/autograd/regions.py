@@ -2,8 +2,8 @@
 
 A view is a shape and strides at some offset of its base's memory. A gradient of the base, laid out
 in memory as the base is, shows the gradient of the view in that very place. So there are three
-linear maps, each made of one copy: `take` reads the place, `spread`, its transpose, writes there and
-leaves zeros elsewhere, and `blank` writes zeros there. They work on arrays, and on Tensors as
+linear maps, each made of one copy: `take` reads the place, `spread`, its transpose, writes there
+and leaves zeros elsewhere, and `blank` writes zeros there. They work on arrays, and on Tensors as
 recorded operations, to any order.
 """
 
@@ -37,10 +37,8 @@ class Layout(NamedTuple):
 
 def layout_of(array: Any) -> Layout:
     """The layout of a NumPy or CuPy array."""
-    if type(array) is np.ndarray:
-        address = array.__array_interface__["data"][0]
-    else:
-        address = array.data.ptr
+    on_host = type(array) is np.ndarray
+    address = array.__array_interface__["data"][0] if on_host else array.data.ptr
     return Layout(tuple(array.shape), tuple(array.strides), address, array.dtype)
 
 
@@ -104,7 +102,7 @@ class Region:
         """`g` with zeros in the place."""
         return _linear(self._blank, self._blank, g)
 
-    # On arrays --------------------------------------------------------------------------------------
+    # On arrays ------------------------------------------------------------------------------------
 
     def _take(self, g: Any) -> Any:
         part = self._place_in(self._laid_out(g))
@@ -161,6 +159,7 @@ def unlock(tensor: Any) -> bool:
     if type(array) is not np.ndarray or array.flags.writeable:
         return False
     memory = owner(array)
+    memory = memory.transpose(sorted(range(memory.ndim), key=lambda i: -memory.strides[i]))
     if not (memory.flags.writeable and memory.flags.c_contiguous):
         return False
     if _may_overlap(array.shape, array.strides):

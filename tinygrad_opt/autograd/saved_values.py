@@ -31,7 +31,7 @@ def check(node: Node, again: bool) -> None:
     them are needed, unless its pullbacks read no values at all.
     """
     needed = [a for pullback in _to_run(node) for a in captured(pullback)]
-    if needed and again and not isinstance(node, FixedNode):
+    if again and not isinstance(node, FixedNode) and not _are_constants(needed, node):
         needed += [
             a for a in (getattr(x, "array", x) for x in node.inputs) if hasattr(a, "strides")
         ]
@@ -39,6 +39,12 @@ def check(node: Node, again: bool) -> None:
         stamp = _stamps.get(id(owner(array)))
         if stamp is not None and stamp.rank < node.rank:
             raise RuntimeError(changed(array, stamp.count, node))
+
+
+def _are_constants(arrays: list[Any], node: Node) -> bool:
+    """Whether all of them are constants of the operation, such as an index; or there are none."""
+    constants = {id(a) for a in _arrays_in(tuple(node.params.values()))} if arrays else ()
+    return all(id(a) in constants for a in arrays)
 
 
 def changed(array: Any, count: int, node: Any = None) -> str:

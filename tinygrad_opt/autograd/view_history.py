@@ -5,8 +5,8 @@ nothing. Their own Nodes speak of the base as it was: a view whose Node is older
 base is out of date, and is taken anew when somebody asks for what it is (`current`), or was when an
 operation used it (`at`). PyTorch does the same with version counters.
 
-What tensors were is kept in their `_past`. Ranks tell the time: they fall. A view that is taken anew
-stands half a step after the write that made it necessary, before all that came later.
+What tensors were is kept in their `_past`. Ranks tell the time: they fall. A view that is taken
+anew stands half a step after the write that made it necessary, before all that came later.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def current(x: Any) -> Any:
 def at(x: Any, rank: int) -> Any:
     """What the tensor `x` was when a Node of this rank was made: `x` itself, or a stand-in."""
     base = x._base
+    old: Any
     if base is None or not base._past:
         old = x._past.at(rank) if x._past else None
         return x if old is None else old
@@ -177,7 +178,8 @@ def views_of(base: Any, written: Any) -> list[Any]:
     if gc.get_freeze_count() and not any(x is base for x in gc.get_objects()):
         raise RuntimeError(
             "an in-place operation would give a tensor a history that others share memory with, "
-            "and which was made before gc.freeze(), so that they cannot be found. Write to a .clone()"
+            "and which was made before gc.freeze(), so that they cannot be found. Write to a "
+            ".clone()"
         )
     found = []
     for holder in gc.get_referrers(base):

@@ -112,7 +112,7 @@ def propagate(
     prepare = _preparation(create_graph)
     arrived: dict[Any, Any] = {}  # of wanted tensors that are no leaves
     pending: dict[Any, Any] = {}  # Node or leaf -> gradient so far
-    waiting: list[tuple[int, Node]] = []  # heap by rank: the newest node first
+    waiting: list[tuple[float, Node]] = []  # heap by rank: the newest node first
     for x, seed in zip(outputs, seeds, strict=True):
         key = x.node or x
         if key in pending:

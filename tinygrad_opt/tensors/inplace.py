@@ -158,9 +158,7 @@ def _random_form(name: str) -> Callable[..., Any]:
 def _shape_form(method: str) -> Callable[..., Any]:
     def form(self: Any, *args: Any, **kwargs: Any) -> Any:
         _recorded(self, form.__name__)  # leaves refuse
-        recorded_writes.reshape(
-            self, form.__name__, lambda x: getattr(x, method)(*args, **kwargs)
-        )
+        recorded_writes.reshape(self, form.__name__, lambda x: getattr(x, method)(*args, **kwargs))
         return self
 
     return _described(form, method + "_", f"As `{method}`, of this tensor itself.")

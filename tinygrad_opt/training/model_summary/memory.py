@@ -15,7 +15,7 @@ from ...nn.module import Module
 __all__ = ["memory_of_graph"]
 
 
-def memory_of_graph(outputs: Iterable[Any], known: Iterable[Any] = ()) -> list[tuple[int, int]]:
+def memory_of_graph(outputs: Iterable[Any], known: Iterable[Any] = ()) -> list[tuple[float, int]]:
     """(rank of the oldest Node that holds it, bytes) of each piece of memory the graph keeps.
 
     outputs: the tensors whose graph it is, and which count as well.  known: tensors whose memory
@@ -25,7 +25,7 @@ def memory_of_graph(outputs: Iterable[Any], known: Iterable[Any] = ()) -> list[t
     holders = [(node.rank, _held_by(node)) for node in _nodes(tensors)]
     holders += [(x.node.rank, [x]) for x in tensors if x.node is not None]
     seen = {id(owner(x.array)) for x in known if isinstance(x, Variable)}
-    found: list[tuple[int, int]] = []
+    found: list[tuple[float, int]] = []
     for rank, held in sorted(holders, key=lambda holder: -holder[0]):  # oldest first
         for array in _arrays(held):
             memory = owner(array)
