@@ -19,7 +19,8 @@ from .loops import Loop, Schedule
 from .memory import Place, Plan
 from .nests import RowsOfSeveralAxes, text_of
 from .surroundings import Surroundings, hooks_of, refuse_what_is_kept, stand_in
-from .text import Part, Text
+from .segment import Part
+from .text import Text
 from .trace import Update
 from .traced import Traced
 from .tracing import array_in, traced_run
@@ -56,7 +57,10 @@ class Variant:
         self.schedule, self.plan = self._planned()
         self.origin = f"{getattr(step, '__module__', '?')}.{getattr(step, '__qualname__', 'step')}"
         self.names = self.trace.names(self.stand_ins)
-        self.text = Text(self.trace, self.schedule, self.plan, self.names, self.origin)
+        arguments = {id(array) for array in arrays}
+        self.text = Text(
+            self.trace, self.schedule, self.plan, self.names, self.origin, arguments
+        )
         text = self.text.text
         self.source = text.replace("CACHE", "True")
         self.functions = load("steps", lambda on_disk: text.replace("CACHE", str(on_disk)))
