@@ -5,7 +5,7 @@
         for i0 in range(200):
             ...
 
-    @njit(types.int64(types.intp), error_model="numpy", nogil=True)
+    @njit(types.int64(types.intp), nogil=True)
     def enter_0(table):
         return call_0(table)     # call_0 = from_table(step_0)
 
@@ -24,25 +24,23 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import sigutils
 from numba.extending import intrinsic
 
-from .lowering import Kernel, Plain
+from ..compiler import denormals
+from .lowering import Plain
 
-__all__ = ["at", "from_table", "kernel", "memory", "plain", "ticks", "vector"]
+__all__ = ["at", "exchange_mode", "from_table", "memory", "plain", "ticks"]
 
 _WORD = ir.IntType(64)
 
 
-def plain(*kinds: Any, returns: Any = types.none) -> Any:
-    """Make a function of a step's file: of these types, which returns another, or nothing."""
-    return lambda function: Plain(function, kinds, returns)
+def plain(*kinds: Any, returns: Any = types.none, exact: bool = False) -> Any:
+    """Make a function of a step's file: of these types, which returns another, or nothing.
 
-
-def kernel(signature: str, **options: Any) -> Any:
-    """Make a function of arrays, such as an optimizer's rule, that Numba compiles within a step."""
-    kinds, returns = sigutils.normalize_signature(signature)
-    return lambda function: Kernel(function, kinds, returns or types.none, options)
+    exact: without the liberties that loops have: products and sums as one operation, sums in
+    another order.
+    """
+    return lambda function: Plain(function, kinds, returns, exact)
 
 
 def from_table(step: Plain, direct: int = 0) -> Any:
@@ -78,6 +76,12 @@ def _slot(context: Any, builder: Any, table: Any, i: int, kind: Any) -> Any:
     return builder.inttoptr(value, context.get_value_type(kind))
 
 
+if denormals.X86:
+    _space: dict[str, Any] = {}
+    exec(denormals.PRELUDE, _space)
+    exchange_mode = _space["exchange_mode"]
+
+
 @intrinsic
 def at(typing, pointer, offset):
     """Return the pointer `offset` elements on."""
@@ -97,25 +101,6 @@ def memory(typing, array):
 
     element = types.uint8 if array.dtype == types.boolean else array.dtype
     return types.CPointer(element)(array), generate
-
-
-@intrinsic
-def vector(typing, pointer, size):
-    """Return `size` elements from a pointer on as an array."""
-    found = types.Array(pointer.dtype, 1, "C")
-
-    def generate(context, builder, signature, arguments):
-        from numba.np.arrayobj import populate_array
-
-        array = context.make_array(found)(context, builder)
-        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(
-            context.get_data_type(pointer.dtype)))  # fmt: skip
-        populate_array(
-            array, arguments[0], [arguments[1]], [itemsize], itemsize, meminfo=None, parent=None
-        )
-        return array._getvalue()
-
-    return found(pointer, types.int64), generate
 
 
 @intrinsic

@@ -12,18 +12,17 @@ import ast
 import builtins
 import inspect
 import operator
-import textwrap
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils, compiler, typing as numba_typing
+from numba.core import cgutils, compiler
 from numba.core.cpu import FastMathOptions
 
 from .. import pool
 
-__all__ = ["Kernel", "Plain"]
+__all__ = ["Plain"]
 
 
 class Unknown(Exception):
@@ -42,8 +41,8 @@ class Typed:
 class Plain:
     """A function of a step's file."""
 
-    def __init__(self, function: Any, kinds: Any, returns: Any) -> None:
-        self.function, self.name = function, function.__name__
+    def __init__(self, function: Any, kinds: Any, returns: Any, exact: bool) -> None:
+        self.function, self.name, self.exact = function, function.__name__, exact
         self.kinds, self.returns = tuple(map(_kind_of, kinds)), _kind_of(returns)
 
     def call(self, context: Any, builder: Any, values: Any) -> Any:
@@ -73,44 +72,42 @@ class Plain:
             function.blocks.clear()
             builder = ir.IRBuilder(function.append_basic_block("by_numba"))
             arguments = list(context.call_conv.get_arguments(function))
-            signature = self.returns(*self.kinds)
-            result = by_numba(context, builder, self.function, signature, arguments, _LOOPS)
+            result = _call_by_numba(context, builder, self, arguments)
             context.call_conv.return_value(builder, result)
+        if not self.exact:
+            _take_liberties(function)
         return function
 
 
-class Kernel:
-    """A function of arrays that Numba compiles, into the library that it is called in."""
-
-    def __init__(self, function: Any, kinds: Any, returns: Any, options: Any) -> None:
-        self.function, self.kinds, self.returns, self.options = function, kinds, returns, options
-
-    def call(self, context: Any, builder: Any, values: Any) -> Any:
-        signature = self.returns(*self.kinds)
-        return by_numba(context, builder, self.function, signature, values, self.options)
+_LIBERTIES = ("contract", "nsz", "reassoc")
+_FLOATING = {"fadd", "fsub", "fmul", "fdiv", "frem", "fcmp"}
 
 
-_LOOPS = {"error_model": "numpy", "fastmath": {"contract", "nsz", "reassoc"}}
+def _take_liberties(function: Any) -> None:
+    """Let LLVM compute faster than IEEE's rules would allow, with the same NaN and infinities."""
+    for block in function.blocks:
+        for instruction in block.instructions:
+            if instruction.opname in _FLOATING and not instruction.flags:
+                instruction.flags.extend(_LIBERTIES)
+            elif instruction.opname == "call" and instruction.type in _REALS:
+                instruction.fastmath.update(_LIBERTIES)
 
 
-def by_numba(
-    context: Any, builder: Any, function: Any, signature: Any, values: Any, options: Any
-) -> Any:
+_REALS = (ir.FloatType(), ir.DoubleType())
+
+
+def _call_by_numba(context: Any, builder: Any, plain: Plain, values: Any) -> Any:
     """A call of a function that Numba's own front end compiles into the library at work."""
-    library = context.active_code_library
-    known = library.__dict__.setdefault("_plain_functions", {})
-    descriptor = known.get(function)
-    if descriptor is None:
-        flags = compiler.Flags()
-        flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
-        flags.error_model = options.get("error_model", "python")
-        flags.fastmath = FastMathOptions(options.get("fastmath", False))
-        made = compiler.compile_internal(
-            context.typing_context, context, library, function, signature.args,
-            signature.return_type, flags, {},
-        )  # fmt: skip
-        descriptor = known[function] = made.fndesc
-    return context.call_internal(builder, descriptor, signature, values)
+    flags = compiler.Flags()
+    flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+    flags.error_model = "numpy"
+    flags.fastmath = FastMathOptions(False if plain.exact else set(_LIBERTIES))
+    made = compiler.compile_internal(
+        context.typing_context, context, context.active_code_library, plain.function, plain.kinds,
+        plain.returns, flags, {},
+    )  # fmt: skip
+    signature = plain.returns(*plain.kinds)
+    return context.call_internal(builder, made.fndesc, signature, values)
 
 
 _BINARY = {
@@ -314,7 +311,7 @@ class _Body:
         if isinstance(function, type) and issubclass(function, np.number):
             return self.number(function, self.evaluate(node.args[0]))
         arguments = [self.typed(a) for a in node.args]
-        if isinstance(function, (Plain, Kernel)):
+        if isinstance(function, Plain):
             values = [self.cast(x, k) for x, k in zip(arguments, function.kinds, strict=True)]
             found = function.call(self.context, self.builder, values)
             return Typed(found, function.returns)
@@ -328,7 +325,6 @@ class _Body:
 
     def share(self, body: Plain, *given: Any) -> Any:
         count, grain, cost = (ir.Constant(ir.IntType(64), n) for n in given[:3])
-        packed = ir.Constant.literal_struct
         arguments = given[3:]
         if not all(isinstance(x, Typed) for x in arguments):
             raise Unknown("share")

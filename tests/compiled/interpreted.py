@@ -27,8 +27,9 @@ def load(function, render, compiler=""):
     text = text.replace("import math\n", "").replace("import numpy as np\n", "")
     space = {
         "np": np, "math": MATH, "njit": njit, "types": Types(), "memory": memory, "at": at,
-        "plain": njit, "kernel": njit, "from_table": from_table, "vector": vector, "share": share, "f4": np.float32, "f8": np.float64, "i1": np.int8, "i2": np.int16,
-        "intrinsic": lambda function: lambda *_: 0, "float32": np.float32, "uint32": int,
+        "plain": njit, "from_table": from_table, "share": share,
+        "f4": np.float32, "f8": np.float64, "i1": np.int8, "i2": np.int16,
+        "exchange_mode": lambda *_: 0, "float32": np.float32, "uint32": int,
         "i4": np.int32, "i8": np.int64, "u1": np.uint8, **PRODUCTS,
         **{name: quietly(getattr(functions, name)) for name in functions.__all__},
     }  # fmt: skip
@@ -63,18 +64,12 @@ class Table:
         self.address = self
         self.numbers = []
 
-    def put(self, numbers):
+    def put(self, *numbers):
         self.numbers = numbers
 
 
 def from_table(step, direct):
     return lambda *given: step(*given[:-1], *given[-1].pointers, *given[-1].numbers)
-
-
-def vector(pointer, size):
-    found = pointer.vector[pointer.start : pointer.start + size]
-    assert len(found) == size
-    return found
 
 
 class Pointer:

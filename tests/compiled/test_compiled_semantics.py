@@ -15,7 +15,7 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
-from tinygrad_opt.compiled import build, compile
+from tinygrad_opt.compiled import compile
 from tinygrad_opt.nn import functional as F
 
 CASES = {}

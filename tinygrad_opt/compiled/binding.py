@@ -5,11 +5,13 @@ Both kinds return 0, or the number of an assumption that does not hold.
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import Any
 
 import numpy as np
 
+from ..optim.coefficients import with_scalars
 from .segment import Part
 from .values import Value
 
@@ -24,16 +26,13 @@ class Table:
 
     def __init__(self, slots: list[tuple[Any, int]], numbers: int) -> None:
         self._arrays = [array for array, _ in slots]  # held, for their addresses stand here
-        self._table = np.zeros(len(slots) + numbers, np.int64)
+        self._table: Any = np.zeros(len(slots) + numbers, np.int64)
         for i, (array, offset) in enumerate(slots):
             self._table[i] = array.ctypes.data + offset * array.itemsize
         self.address: Any = self._table.ctypes.data
-        self._start = len(slots) * self._table.itemsize
-        self._numbers = struct.Struct(f"{numbers}d")
-
-    def put(self, numbers: list[float]) -> None:
-        """Set the numbers."""
-        self._numbers.pack_into(self._table, self._start, *numbers)
+        # put(*numbers) sets the numbers.
+        start, packing = len(slots) * self._table.itemsize, struct.Struct(f"{numbers}d")
+        self.put: Any = functools.partial(packing.pack_into, self._table.data, start)
 
 
 class CompiledPart:
@@ -73,13 +72,8 @@ class CompiledPart:
         if self.updates:
             coefficients: list[float] = []
             for update, i in self.updates:
-                optimizer = update.optimizer
-                if optimizer.scalar_states:
-                    before = {name: values[0] for name, values in update.flat.scalars.items()}
-                    coefficients += optimizer.coefficients(update.group, steps[i], **before)
-                else:
-                    coefficients += optimizer.coefficients(update.group, steps[i])
-            self.table.put(coefficients)
+                coefficients += with_scalars(update.optimizer, update.group, update.flat, steps[i])
+            self.table.put(*coefficients)
         places = self.places
         return self.function(*[places[number] for number in self.numbers], self.table.address)
 
@@ -100,7 +94,8 @@ class EagerCall:
 
     def __call__(self, steps: list[int]) -> int:
         with np.errstate(all="ignore"):
-            found = self.function(*(a() for a in self.arguments))
+            given = [a() if callable(a) else a for a in self.arguments]
+            found = self.function(*given)
         results = found if self.several else (found,)
         for i, number in self.numbers.items():
             self.places[number] = row_major(np.asarray(results[i]))

@@ -77,12 +77,13 @@ class Segment:
             takes.append(f"{name},  # {slot.what}")
         for k, value in enumerate(self.updates, first):
             update = value.params["update"]
-            kinds += [SHORT[update.flat.dtype.name]] * len(update.rule.coefficients)
+            kinds += [SHORT[update.flat.dtype]] * len(update.rule.coefficients)
             takes.append(f"{', '.join(f'{c}_{k}' for c in update.rule.coefficients)},")
         if timed:
             noted = [(line, f"times[{i}] = ticks()") for i, line in enumerate(lines, 1)]
             lines = ["times[0] = ticks()", *(part for pair in noted for part in pair)]
-        body = "".join(f"    {part}\n" for line in (*lines, "return 0") for part in line.split("\n"))
+        parts = [part for line in (*lines, "return 0") for part in line.split("\n")]
+        body = "".join(f"    {part}\n" for part in parts)
         parameters = "".join(f"    {line}\n" for line in takes)
         names = [name for name, *_ in self.arrays.values()]
         arrays = "".join(f"{name}_array, " for name in names)
@@ -99,7 +100,7 @@ class Segment:
 
 def kind_of(value: Value) -> str:
     """The short name of what pointers to a value point to."""
-    kind = SHORT[value.dtype.name]
+    kind = SHORT[value.dtype]
     return "u1" if kind == "b1" else kind
 
 

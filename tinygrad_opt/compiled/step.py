@@ -80,7 +80,7 @@ class Compiled:
         with self._lock:
             latest = self._latest
             if latest is not None and not kwargs and latest.takes(args) and latest.fits():
-                result = latest(args)  # nearly always, and quicker to find out
+                result = latest.run(args)  # nearly always, and quicker to find out
                 if result is not NotImplemented:
                     return result
             try:
@@ -95,7 +95,7 @@ class Compiled:
             )  # fmt: skip
             variant = self._variant(key, leaves, args, kwargs)
             if variant is not None:
-                result = variant(leaves)
+                result = variant.run(leaves)
                 if result is not NotImplemented:
                     return result
                 self._note("compile: an index or a class is not what the compiled step expects.")

@@ -11,7 +11,8 @@ import re
 from typing import Any
 
 from ..kernels import threads
-from ..kernels.compiler.codegen import function_name, render
+from ..kernels.compiler.codegen import CHUNK, function_name, render
+from ..kernels.pool import USUAL
 from . import calls
 from .header import HEAD, TAKEN
 from .loops import Loop, Schedule
@@ -114,35 +115,30 @@ class Text:
         number = len(self._all_updates())
         arrays = {"parameters": flat.values, "gradient": flat.gradient}
         arrays |= {state: flat.state(state) for state in rule.states}
-        vectors = []
+        given = []
         for name, array in arrays.items():
             name = self._name(("flat", id(array)), f"{name}{number}")
-            slot = Slot(("flat", id(array)), 0, SHORT[array.dtype.name], f"{array.size} numbers")
-            vectors.append(f"vector({segment.pointer(name, slot)}, {array.size})")
-        function = self._rule(rule, flat.values)
+            slot = Slot(("flat", id(array)), 0, SHORT[array.dtype], f"{array.size} numbers")
+            given.append(segment.pointer(name, slot))
         segment.updates.append(value)
-        coefficients = [f"{c}_{number}" for c in rule.coefficients]
-        segment.lines.append(f"{function}({', '.join([*vectors, *coefficients])})")
+        given += [f"{c}_{number}" for c in rule.coefficients]
+        function, size = self._rule(rule, flat.values.dtype), flat.values.size
+        call = f"{function}(0, {size}, {', '.join(given)})"
+        if size >= threads.threshold:
+            call = f"share({function}, {size}, {CHUNK}, {USUAL}, {', '.join(given)})"
+        segment.lines.append(call)
 
     def _all_updates(self) -> list[Value]:
         return [u for part in self.parts for u in part.updates] + self._segment.updates
 
-    def _rule(self, rule: Any, values: Any) -> str:
-        dtype = values.dtype.name
-        target: Any = "parallel" if values.size >= threads.threshold else "serial"
-        key = rule, target, dtype
+    def _rule(self, rule: Any, dtype: Any) -> str:
+        """The name of the function of an update rule."""
+        key = rule, dtype
         if key not in self._rules:
-            name = function_name(rule._rule, target)
-            text = render(rule._rule, target, dtype, True)
-            own = self._unique(name)
-            text = text.replace('@njit(\n    "void', '@kernel(\n    "void')
-            text = text.replace("    cache=True,\n", "")
-            for defined in re.findall(r"^def (\w+)", text, re.MULTILINE):
-                if defined not in TAKEN:  # as the function of a thread's part
-                    mine = own if defined == name else self._unique(f"{own}_{defined}")
-                    text = re.sub(rf"\b{defined}\b", mine, text)
-            self._rules[key] = own
-            self._rule_texts.append(text)
+            name = function_name(rule._rule, "plain")
+            own = self._rules[key] = self._unique(rule._rule.name)
+            text = render(rule._rule, "plain", dtype.name)
+            self._rule_texts.append(re.sub(rf"\b{name}\b", own, text))
         return self._rules[key]
 
     def _check(self, i: int, value: Value, expected: bool) -> None:
@@ -191,15 +187,15 @@ class Text:
             slot = Slot(key, start, kind_of(root), f"{shape_of(root)}{where}")
             self._segment.pointer(name, slot)
             return f"at({name}, {offset})" if offset else name
-        array = root.params.get("array")
+        given = root.params.get("array")
         if root.op in ("call", "result") or root.params.get("copied") or (
-            id(array) in self.arguments
+            id(given) in self.arguments
         ):  # fmt: skip
-            wanted = root.name if array is None else self.outside_names.get((id(array), 0), "input")
-            name = self._name(root.number, wanted)
+            known = self.outside_names.get((id(given), 0), "input")
+            name = self._name(root.number, root.name if given is None else known)
             name = self._segment.array(("value", root.number), name, root)
             return f"at({name}, {offset})" if offset else name
-        return self._outside(root, array, offset)
+        return self._outside(root, given, offset)
 
     def _outside(self, root: Value, array: Any, offset: int) -> str:
         """A pointer to memory from outside the plan: parameters, constants, random numbers."""
@@ -207,8 +203,8 @@ class Text:
         known = self.outside_names.get((id(array), offset))
         if known is None and offset:
             return f"at({self._outside(root, array, 0)}, {offset})"
-        name = known or (root.op if array is None else "constant")
-        name = self._name((root.number, offset), name)
+        wanted = known or (root.op if array is None else "constant")
+        name = self._name((root.number, offset), wanted)
         what = shape_of(root) if key[0] == "value" else f"{root.size - offset} numbers"
         return self._segment.pointer(name, Slot(key, offset, kind_of(root), what))
 
@@ -223,8 +219,10 @@ class Text:
         _, kind, start = key
         block = f"row_{kind}"
         name = self._name(("block", block, start), f"row_{start}" if start else "row")
-        slot = Slot(("block", block), start, "u1" if kind == "b1" else kind, f"{block} from {start}")
-        return self._segment.pointer(name, slot)
+        kind = "u1" if kind == "b1" else kind
+        return self._segment.pointer(
+            name, Slot(("block", block), start, kind, f"{block} from {start}")
+        )
 
     def name_of(self, value: Value) -> str:
         """What a value from outside is called in the text."""
@@ -272,9 +270,13 @@ class Text:
     def _whole(self, origin: str) -> str:
         used = sorted(self._products)
         products = f"from tinygrad_opt.kernels.plain.products import {', '.join(used)}\n"
+        modes = any("exchange_mode(" in text for text in self._rule_texts)
+        wanted = {"at": True, "exchange_mode": modes, "from_table": True, "memory": True,
+                  "plain": True, "ticks": self.timed}  # fmt: skip
+        plain = [name for name, wants in wanted.items() if wants]
         head = HEAD.format(
             title="A training step.", origin=origin, products=products if used else "",
-            ticks=", ticks" if self.timed else "",
+            used=", ".join(plain),
         )  # fmt: skip
         entries = "".join(f"enter_{i}, " for i in range(len(self._segments)))
         tail = f"\n\nsteps = ({entries})\n"

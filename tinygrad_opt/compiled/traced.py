@@ -16,12 +16,14 @@ import numpy as np
 from .trace import Trace, asked_by_user
 from .values import (
     CompileError,
+    Later,
     Layout,
     Value,
     are_boxes,
     contiguous,
     is_of_integers,
     overlapping,
+    same,
     strided,
 )
 
@@ -66,8 +68,7 @@ def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
     if not any(isinstance(x, Traced) for x in xs):
         return function(*xs)
     trace = current()
-    with np.errstate(all="ignore"):
-        data = np.asarray(function(*map(data_of, xs)))
+    data = _computed(function, [x.value if isinstance(x, Traced) else x for x in xs])
     args = tuple(map(value_of, xs))
     for x, other in ((0, 1), (1, 0)) if name in ("add", "multiply") else ((0, 1),):
         if name in _NEUTRAL and _is(args[other], _NEUTRAL[name]):
@@ -84,6 +85,18 @@ def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
             parts = (*args[0].args, *args[1].args)
             return Traced(trace.emit("boxes", parts, {"indices": indices}, data))
     return Traced(trace.emit(name, args, {}, data))
+
+
+def _computed(function: Callable[..., Any], xs: list[Any]) -> Later:
+    """What a function of elements makes of Values, arrays and numbers."""
+    if len(xs) == 1 and not isinstance(function, np.ufunc) and xs[0].dtype.kind == "f":
+        dtype = xs[0].dtype  # a kernel of ours, which would have to be compiled to be asked
+    else:  # NumPy says of which type it is: for no elements, that costs nothing
+        of_none = [np.empty(0, x.dtype) if isinstance(x, (Value, np.ndarray)) else x for x in xs]
+        with np.errstate(all="ignore"):
+            dtype = function(*of_none).dtype
+    shape = np.broadcast_shapes(*[np.shape(x) if not isinstance(x, Value) else x.shape for x in xs])
+    return Later(shape, dtype, function, *xs)
 
 
 def _is(x: Any, number: float) -> bool:
@@ -108,7 +121,8 @@ def seen_through(value: Value, make: Callable[[Any], Any]) -> Value:
     found = Layout(layout.root, layout.offset + moved, seen.strides)
     if found.is_whole(seen.shape) and seen.shape == found.root.shape:
         return found.root
-    return current().emit("view", (found.root,), {}, _on_data(value.data, make), found)
+    data = Later(seen.shape, value.dtype, lambda x: _on_data(x, make), value)
+    return current().emit("view", (found.root,), {}, data, found)
 
 
 def _on_data(data: Any, make: Callable[[Any], Any]) -> Any:
@@ -120,7 +134,7 @@ def _on_data(data: Any, make: Callable[[Any], Any]) -> Any:
 
 def copied(x: Traced) -> Traced:
     """A copy, row-major."""
-    return Traced(current().emit("copy", (x.value,), {}, np.array(x.value.data, order="C")))
+    return Traced(current().emit("copy", (x.value,), {}, same(x.value)))
 
 
 def reduced(op: str, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Any:
@@ -129,11 +143,12 @@ def reduced(op: str, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> An
     axes = tuple(sorted(a % max(x.ndim, 1) for a in axes))
     if not x.ndim:
         return x if dtype is None else x.astype(dtype)
-    with np.errstate(all="ignore"):
-        data = getattr(np, op)(x.value.data, axis=axes, keepdims=True)
-    if dtype is not None or (op == "sum" and data.dtype != x.dtype):
-        x = x.astype(dtype or data.dtype)
-        data = np.asarray(data, x.dtype)
+    function = getattr(np, op)
+    own = function(np.ones(1, x.dtype)).dtype
+    if dtype is not None or (op == "sum" and own != x.dtype):
+        x = x.astype(dtype or own)
+    shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    data = Later(shape, x.dtype, lambda a: function(a, axis=axes, keepdims=True), x.value)
     y = Traced(current().emit(op, (x.value,), {"axes": axes}, data))
     return y if keepdims else y.reshape([n for i, n in enumerate(x.shape) if i not in axes])
 
@@ -183,10 +198,15 @@ class Traced:
             self._value, self._seen = value, self._parent.final
             return
         start = box.__array_interface__["data"][0] - dummy.__array_interface__["data"][0]
-        data = np.array(whole.data, order="C")
-        np.lib.stride_tricks.as_strided(
-            data.reshape(-1)[start:], box.shape, tuple(s * data.itemsize for s in box.strides)
-        )[...] = value.data
+        shape, steps = box.shape, tuple(s * whole.dtype.itemsize for s in box.strides)
+
+        def put(old: Any, new: Any) -> Any:
+            found = np.array(old, order="C")
+            part = found.reshape(-1)[start:]
+            np.lib.stride_tricks.as_strided(part, shape, steps)[...] = new
+            return found
+
+        data = Later(whole.shape, whole.dtype, put, whole, value)
         params = {"box": (start, box.strides)}
         self._parent.move(current().emit("put", (whole, value), params, data))
         self._seen = None  # derive anew
@@ -199,8 +219,8 @@ class Traced:
     size = property(lambda self: self.value.size)
     itemsize = property(lambda self: self.value.dtype.itemsize)
     nbytes = property(lambda self: self.value.size * self.value.dtype.itemsize)
-    strides = property(lambda self: self.value.data.strides)
-    flags = property(lambda self: self.value.data.flags)
+    strides = property(lambda self: tuple(s * self.itemsize for s in self.value.layout.strides))
+    flags = property(lambda self: strided(self.value.shape, self.value.layout.strides).flags)
     base = None
     T = property(lambda self: self.transpose())
 
@@ -240,8 +260,7 @@ class Traced:
     def astype(self, dtype: Any, copy: bool = True) -> Traced:
         if np.dtype(dtype) == self.dtype:
             return Traced(self.value)
-        with np.errstate(all="ignore"):
-            data = self.value.data.astype(dtype)
+        data = Later(self.shape, dtype, lambda a: a.astype(dtype), self.value)
         return Traced(current().emit("astype", (self.value,), {"dtype": data.dtype.name}, data))
 
     def view(self, *_: Any) -> Any:
