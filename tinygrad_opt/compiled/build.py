@@ -45,7 +45,8 @@ class Variant:
         args, kwargs = unflatten(flatten((args, kwargs))[1], self.stand_ins)
         arrays = [array_in(t) for t in self.stand_ins]
         self.trace, result = traced_run(step, args, kwargs, arrays)
-        self._refuse_what_cannot_be_done_again()
+        self._refuse_early_schedulers()
+        self._refuse_later_gradients()
         self._results(result)
         refuse_what_is_kept(self.trace, result, self.stand_ins)
         self._grads()
@@ -61,13 +62,16 @@ class Variant:
         self._bind(self.stand_ins)
         self._forget()
 
-    def _refuse_what_cannot_be_done_again(self) -> None:
+    def _refuse_early_schedulers(self) -> None:
+        """Refuse what could not be set back where integers are not as assumed."""
         if self.trace.assumed and any(not e.after for e in self.trace.effects):
             raise CompileError(
                 "compile: a scheduler steps before indices or classes are looked at, and could not "
                 "be set back if they are wrong; call scheduler.step() after optimizer.step()"
             )
 
+    def _refuse_later_gradients(self) -> None:
+        """Refuse changes of gradients that an optimizer is to take in Python, at the end."""
         left = {id(leaf): after for leaf, _, after in self.trace.left}
         for p, grad in self.trace.kept_grads:
             if grad is not None and left.get(id(p), grad) is not grad:

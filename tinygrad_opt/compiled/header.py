@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["HEAD", "TAKEN"]
 
 HEAD = '''\
-"""{title}
+"""A training step.
 
 Written by tinygrad_opt.compile from {origin}. To change it, change that.
 """

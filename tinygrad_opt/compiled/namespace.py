@@ -17,7 +17,8 @@ from ..arrays.namespace import Namespace
 from ..arrays.xp import xp
 from .calls import is_blas, is_row_major
 from .eager import call, passage
-from .traced import Traced, copied, current, elementwise, reduced, view
+from .operators import add_operators
+from .traced import Traced, copied, current, elementwise, is_plain, reduced, view
 from .values import Later, contiguous, strided
 
 __all__ = ["FUNCTIONS", "SPACE"]
@@ -221,7 +222,7 @@ class TraceNamespace(Namespace):
         """A copy of x with `values` at `index`."""
         parts = index if isinstance(index, tuple) else (index,)
         x, values = _traced(x), _traced(values)
-        if not all(p is None or p is Ellipsis or isinstance(p, (int, slice)) for p in parts):
+        if not all(p is None or p is Ellipsis or is_plain(p) for p in parts):
             return call("put", _EAGER.put, x, values, index)
         box = strided(x.shape, contiguous(x.shape))[index]
         values = self.broadcast_to(values.astype(x.dtype), box.shape)
@@ -236,7 +237,7 @@ class TraceNamespace(Namespace):
 
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         parts = index if isinstance(index, tuple) else (index,)
-        if all(p is None or p is Ellipsis or isinstance(p, (int, slice)) for p in parts):
+        if all(p is None or p is Ellipsis or is_plain(p) for p in parts):
             box = strided(shape, contiguous(shape))[index]
             g = self.broadcast_to(g, box.shape)
             data = Later(shape, g.dtype, lambda part: _in_zeros(shape, index, part), g.value)
@@ -300,24 +301,6 @@ class TraceNamespace(Namespace):
 
     # Layers that are kernels of their own -------------------------------------------------------
 
-    def convolve(self, x: Any, w: Any, bias: Any, at: Any) -> Any:
-        return call("convolve", _EAGER.convolve, x, w, bias, at=at)
-
-    def convolve_input(self, g: Any, w: Any, at: Any) -> Any:
-        return call("convolve_input", _EAGER.convolve_input, g, w, at=at)
-
-    def convolve_weight(self, g: Any, x: Any, at: Any) -> Any:
-        return call("convolve_weight", _EAGER.convolve_weight, g, x, at=at)
-
-    def convolve_slopes(self, g: Any, x: Any, at: Any) -> Any:
-        return call("convolve_slopes", _EAGER.convolve_slopes, g, x, at=at)
-
-    def window_maxima(self, x: Any, at: Any) -> Any:
-        return call("window_maxima", _EAGER.window_maxima, x, at=at)
-
-    def spread_maxima(self, g: Any, choice: Any, at: Any) -> Any:
-        return call("spread_maxima", _EAGER.spread_maxima, g, choice, at=at)
-
     def rnn_pair(self, *args: Any) -> Any:
         return passage("rnn_pair", _EAGER.rnn_pair, args, 4)
 
@@ -331,19 +314,19 @@ class TraceNamespace(Namespace):
         return sorted({*super().__dir__(), *dir(_EAGER)})
 
 
-def _pooling(name: str) -> Any:
+def _eager(name: str) -> Any:
     def function(self: Any, *args: Any, **settings: Any) -> Any:
         return call(name, getattr(_EAGER, name), *args, **settings)
 
     return function
 
 
-_CALLS = (
-    "columns", "uncolumns", "pick_maxima", "means", "spread_means", "window_argmax", "pick",
-    "spread", "accumulate", "logcumsumexp", "put_extremum", "put_product",
-)  # fmt: skip
-for _name in _CALLS:
-    setattr(TraceNamespace, _name, _pooling(_name))
+for _name in (
+    "accumulate", "columns", "convolve", "convolve_input", "convolve_slopes", "convolve_weight",
+    "logcumsumexp", "means", "pick", "pick_maxima", "put_extremum", "put_product", "spread",
+    "spread_maxima", "spread_means", "uncolumns", "window_argmax", "window_maxima",
+):  # fmt: skip
+    setattr(TraceNamespace, _name, _eager(_name))
 
 
 def _in_zeros(shape: Any, index: Any, parts: Any) -> Any:
@@ -383,3 +366,4 @@ def _refuse_by_value(what: str) -> None:
 
 SPACE = TraceNamespace()
 Traced._namespace = SPACE
+add_operators(Traced)

@@ -275,7 +275,7 @@ class Text:
                   "plain": True, "ticks": self.timed}  # fmt: skip
         plain = [name for name, wants in wanted.items() if wants]
         head = HEAD.format(
-            title="A training step.", origin=origin, products=products if used else "",
+            origin=origin, products=products if used else "",
             used=", ".join(plain),
         )  # fmt: skip
         entries = "".join(f"enter_{i}, " for i in range(len(self._segments)))

@@ -18,6 +18,10 @@ __all__ = ["timed"]
 
 def timed(variant: Any, leaves: list[Any], calls: int) -> list[tuple[float, str]]:
     """(least seconds, line) of each line, over copies of all that the step writes to."""
+    if len(leaves) != variant.leaves:
+        raise ValueError(
+            f"profile: expected the {variant.leaves} tensors that the step takes, got {len(leaves)}"
+        )
     kinds = [(array_in(t).shape, array_in(t).dtype) for t in variant.stand_ins]
     if [(t.array.shape, t.array.dtype) for t in leaves] != kinds:
         raise ValueError(f"profile: expected tensors of the step's own kinds, {kinds}")

@@ -27,7 +27,7 @@ from .values import (
     strided,
 )
 
-__all__ = ["Traced", "active", "data_of", "elementwise", "value_of"]
+__all__ = ["Traced", "active", "data_of", "elementwise", "is_plain", "value_of"]
 
 
 class _Active:
@@ -268,7 +268,7 @@ class Traced:
 
     def __getitem__(self, index: Any) -> Traced:
         parts = index if isinstance(index, tuple) else (index,)
-        if all(p is None or p is Ellipsis or _is_plain(p) for p in parts):
+        if all(p is None or p is Ellipsis or is_plain(p) for p in parts):
             return view(self, lambda a: a[(*parts, ...) if Ellipsis not in parts else parts])
         return self._namespace.take(self, parts)
 
@@ -380,58 +380,10 @@ class Traced:
         return functools.partial(getattr(self._namespace, name), self)
 
 
-def _is_plain(part: Any) -> bool:
+def is_plain(part: Any) -> bool:
     return isinstance(part, slice) or (isinstance(part, (int, np.integer)) and part is not True)
 
 
 _NEUTRAL = {"add": 0, "subtract": 0, "multiply": 1, "divide": 1}
 _REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.logical_or: "any",
                np.logical_and: "all"}  # fmt: skip
-
-
-def _add_operators() -> None:
-    ufuncs: dict[str, Any] = {
-        "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide,
-        "pow": np.power, "floordiv": np.floor_divide, "mod": np.remainder,
-        "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
-        "lshift": np.left_shift, "rshift": np.right_shift,
-    }  # fmt: skip
-    for name, ufunc in ufuncs.items():
-        setattr(Traced, f"__{name}__", _binary(ufunc))
-        setattr(Traced, f"__r{name}__", _binary(ufunc, swapped=True))
-        setattr(Traced, f"__i{name}__", _in_place(ufunc))
-    comparisons = {
-        "gt": np.greater, "lt": np.less, "ge": np.greater_equal, "le": np.less_equal,
-        "eq": np.equal, "ne": np.not_equal,
-    }  # fmt: skip
-    for name, ufunc in comparisons.items():
-        setattr(Traced, f"__{name}__", _binary(ufunc))
-    singles: dict[str, Any] = {"neg": np.negative, "invert": np.invert, "abs": np.absolute}
-    for name, function in singles.items():
-        setattr(Traced, f"__{name}__", _unary(function))
-
-
-def _unary(ufunc: Any) -> Any:
-    return lambda self: elementwise(ufunc.__name__, ufunc, self)
-
-
-def _binary(ufunc: Any, swapped: bool = False) -> Any:
-    def operator(self: Any, other: Any) -> Any:
-        if not (isinstance(other, (Traced, np.ndarray, np.generic, int, float))):
-            return NotImplemented
-        other = other.item() if isinstance(other, np.generic) else other  # weak, as numbers are
-        return elementwise(ufunc.__name__, ufunc, *((other, self) if swapped else (self, other)))
-
-    return operator
-
-
-def _in_place(ufunc: Any) -> Any:
-    def operator(self: Any, other: Any) -> Any:
-        made = elementwise(ufunc.__name__, ufunc, self, other)
-        self[...] = made
-        return self
-
-    return operator
-
-
-_add_operators()
