@@ -33,17 +33,19 @@ _SYMBOLS = {
     "tinygrad_opt_set_blas_threads": "openblas_set_num_threads",
 }
 
-_COMMON = """\
+ROW_MAJOR, ROWS, COLUMNS = 101, 111, 112  # in the words of CBLAS
+
+# How a product is cut. Compiled once for whoever has a product in parts, and called by its name.
+_HEAD = """\
 # Written by tinygrad_opt.kernels.blas.
-from numba import njit, types
+from numba import cfunc, njit, types
 from numpy import {dtype}
 
 from tinygrad_opt.kernels.pool import share
 from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
-ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
+ROW_MAJOR, PLAIN = 101, 111
 SIZE = {size}
-read = {{n: types.Array(types.{dtype}, n, "A", readonly=True) for n in (2, 3)}}
 gemm = types.ExternalFunction(
     "tinygrad_opt_{letter}gemm",
     types.void(
@@ -52,20 +54,9 @@ gemm = types.ExternalFunction(
         types.{dtype}, types.intp, types.int64,
     ),
 )
-
-
-@njit(nogil=True)
-def direction(rows, columns, down, right):
-    # How a matrix lies: (PLAIN or TRANSPOSED, distance of its lines), or (0, 0) for neither.
-    if (right == SIZE or columns == 1) and down % SIZE == 0 and down >= columns * SIZE:
-        return PLAIN, down // SIZE
-    if (down == SIZE or rows == 1) and right % SIZE == 0 and right >= rows * SIZE:
-        return TRANSPOSED, right // SIZE
-    return 0, 0
 """
 
-_MATRICES = """
-
+_LARGE = """
 
 @njit(nogil=True)
 def part_of_rows(first, last, x, x_way, x_line, y, y_way, y_line, n, k, out):
@@ -85,6 +76,71 @@ def part_of_columns(first, last, x, x_way, x_line, y, y_way, y_line, m, n, k, ou
     )
 
 
+@cfunc(types.void(*[types.int64] * 10), cache={cache})
+def large_product(x_way, y_way, m, n, k, x, x_line, y, y_line, out):
+    parts = 2 if m * n * k < {few} else 4 if m * n * k < {many} else 16
+    longer = max(m, n)
+    grain = max((longer + parts - 1) // parts, {least})
+    grain += -grain % {least}
+    cost = m * n * k // {speed} * grain // longer
+    take_blas()
+    if m >= n:
+        share(part_of_rows, m, grain, cost, x, x_way, x_line, y, y_way, y_line, n, k, out)
+    else:
+        share(part_of_columns, n, grain, cost, x, x_way, x_line, y, y_way, y_line, m, n, k, out)
+    give_back_blas()
+"""
+
+_STACK = """
+
+@njit(nogil=True)
+def part_of_stack(first, last, x, x_way, x_line, x_step, y, y_way, y_line, y_step, m, n, k, out):
+    for i in range(first, last):
+        gemm(
+            ROW_MAJOR, x_way, y_way, m, n, k, {dtype}(1), x + i * x_step * SIZE, x_line,
+            y + i * y_step * SIZE, y_line, {dtype}(0), out + i * m * n * SIZE, n,
+        )
+
+
+@cfunc(types.void(*[types.int64] * 13), cache={cache})
+def products(x_way, y_way, count, m, n, k, x, x_line, x_step, y, y_line, y_step, out):
+    grain = max(1, {part} // (m * n * k))
+    take_blas()
+    share(
+        part_of_stack, count, grain, grain * m * n * k // {speed}, x, x_way, x_line, x_step,
+        y, y_way, y_line, y_step, m, n, k, out,
+    )
+    give_back_blas()
+"""
+_CUT = {"large_product": _LARGE, "products": _STACK}
+
+# For arrays: how their matrices lie, and whether that is a way that BLAS takes.
+_ARRAYS = """\
+# Written by tinygrad_opt.kernels.blas.
+from numba import njit, types
+from numpy import {dtype}
+
+ROWS, COLUMNS = 111, 112
+SIZE = {size}
+read = {{n: types.Array(types.{dtype}, n, "A", readonly=True) for n in (2, 3)}}
+large_product = types.ExternalFunction(
+    "tinygrad_opt_{letter}_large_product", types.void(*[types.int64] * 10)
+)
+products = types.ExternalFunction("tinygrad_opt_{letter}_products", types.void(*[types.int64] * 13))
+
+
+@njit(nogil=True)
+def direction(rows, columns, down, right):
+    # How a matrix lies: (ROWS or COLUMNS, distance of its lines), or (0, 0) for neither.
+    if (right == SIZE or columns == 1) and down % SIZE == 0 and down >= columns * SIZE:
+        return ROWS, down // SIZE
+    if (down == SIZE or rows == 1) and right % SIZE == 0 and right >= rows * SIZE:
+        return COLUMNS, right // SIZE
+    return 0, 0
+"""
+
+_MATRICES = """
+
 @njit(types.boolean(read[2], read[2], types.{dtype}[:, ::1]), nogil=True, cache={cache})
 def product_of_matrices(x, y, out):
     m, k = x.shape
@@ -95,32 +151,13 @@ def product_of_matrices(x, y, out):
     y_way, y_line = direction(k, n, y.strides[0], y.strides[1])
     if x_way == 0 or y_way == 0:
         return False
-    a, b, c = x.ctypes.data, y.ctypes.data, out.ctypes.data
-    parts = 2 if m * n * k < {few} else 4 if m * n * k < {many} else 16
-    longer = max(m, n)
-    grain = max((longer + parts - 1) // parts, {least})
-    grain += -grain % {least}
-    cost = m * n * k // {speed} * grain // longer
-    take_blas()
-    if m >= n:
-        share(part_of_rows, m, grain, cost, a, x_way, x_line, b, y_way, y_line, n, k, c)
-    else:
-        share(part_of_columns, n, grain, cost, a, x_way, x_line, b, y_way, y_line, m, n, k, c)
-    give_back_blas()
+    large_product(
+        x_way, y_way, m, n, k, x.ctypes.data, x_line, y.ctypes.data, y_line, out.ctypes.data
+    )
     return True
 """
 
 _STACKS = """
-
-
-@njit(nogil=True)
-def part_of_stack(first, last, x, x_way, x_line, x_step, y, y_way, y_line, y_step, m, n, k, out):
-    for i in range(first, last):
-        gemm(
-            ROW_MAJOR, x_way, y_way, m, n, k, {dtype}(1), x + i * x_step, x_line,
-            y + i * y_step, y_line, {dtype}(0), out + i * m * n * SIZE, n,
-        )
-
 
 @njit(types.boolean(read[3], read[3], types.{dtype}[:, :, ::1]), nogil=True, cache={cache})
 def product_of_stacks(x, y, out):
@@ -132,15 +169,12 @@ def product_of_stacks(x, y, out):
         return False
     x_way, x_line = direction(m, k, x.strides[1], x.strides[2])
     y_way, y_line = direction(k, n, y.strides[1], y.strides[2])
-    if x_way == 0 or y_way == 0:
+    if x_way == 0 or y_way == 0 or x.strides[0] % SIZE != 0 or y.strides[0] % SIZE != 0:
         return False
-    grain = max(1, {part} // (m * n * k))
-    take_blas()
-    share(
-        part_of_stack, count, grain, grain * m * n * k // {speed}, x.ctypes.data, x_way, x_line,
-        x.strides[0], y.ctypes.data, y_way, y_line, y.strides[0], m, n, k, out.ctypes.data,
+    products(
+        x_way, y_way, count, m, n, k, x.ctypes.data, x_line, x.strides[0] // SIZE,
+        y.ctypes.data, y_line, y.strides[0] // SIZE, out.ctypes.data,
     )
-    give_back_blas()
     return True
 """
 FIGURES = {
@@ -154,6 +188,8 @@ FIGURES = {
 _KINDS = np.dtype(np.float32), np.dtype(np.float64)
 _dot = np.dot
 _kernels: dict[tuple[str, str], Any] = {}
+_bound: dict[tuple[str, str], Any] = {}  # the functions that cut products, held
+_LETTERS = {"f": "s", "d": "d"}
 _available: bool | None = None  # whether OpenBLAS was found; looked for at the first product
 
 
@@ -191,12 +227,31 @@ def _load(dtype: np.dtype[Any], kind: str) -> Any:
     """Return the kernel of this dtype, "matrices" or "stacks"; None where there is no OpenBLAS."""
     if not is_available():
         return None
-    letter = {"f": "s", "d": "d"}[dtype.char]
-    fields = {"dtype": dtype.name, "size": dtype.itemsize, "letter": letter, **FIGURES}
-    text = _COMMON + {"matrices": _MATRICES, "stacks": _STACKS}[kind]
-    kernel = pool.load(f"product_of_{kind}", lambda on_disk: text.format(cache=on_disk, **fields))
+    letter = _LETTERS[dtype.char]
+    bind({"matrices": "large_product", "stacks": "products"}[kind], letter)
+    text = _ARRAYS + {"matrices": _MATRICES, "stacks": _STACKS}[kind]
+    kernel = _kernel(f"product_of_{kind}", text, letter)
     _kernels[dtype.char, kind] = kernel
     return kernel
+
+
+def _kernel(name: str, text: str, letter: str) -> Any:
+    dtype = _KINDS[letter == "d"]
+    fields = {"dtype": dtype.name, "size": dtype.itemsize, "letter": letter, **FIGURES}
+    return pool.load(name, lambda on_disk: text.format(cache=on_disk, **fields))
+
+
+def bind(shape: str, letter: str) -> bool:
+    """Have `tinygrad_opt_s_large_product` or the like in this process, for machine code to call.
+
+    shape: "large_product" or "products". letter: "s" for float32, "d" for float64.
+    """
+    if (shape, letter) not in _bound:
+        if not is_available():
+            return False
+        function = _bound[shape, letter] = _kernel(shape, _HEAD + _CUT[shape], letter)
+        llvm.add_symbol(f"tinygrad_opt_{letter}_{shape}", function.address)
+    return True
 
 
 def is_available() -> bool:

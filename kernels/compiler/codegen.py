@@ -17,7 +17,7 @@ from . import denormals, words
 from .lower import RESERVED, fresh, lower
 from .syntax import Rule
 
-Target = Literal["serial", "parallel", "parts", "cuda"]
+Target = Literal["plain", "serial", "parallel", "parts", "cuda"]
 
 
 CHUNK = 16_384  # elements of a part: what a thread updates at a time, within its first two caches
@@ -159,7 +159,23 @@ def {function}({parameters}):
 """
 
 
-_TEXTS = {"serial": _SERIAL, "parallel": _PARALLEL, "parts": _PARTS, "cuda": _CUDA}
+# Over pointers, for the files of compiled steps, which import what it needs: see `kernels.plain`.
+_PLAIN = """\
+# From the update rule {origin}.
+from numpy import {imported}
+{functions}
+
+@plain(
+{signature}    exact=True,
+)
+def {function}({begin}, {end}, {parameters}):
+    {enter}
+    for {i} in range({begin}, {end}):
+{body}
+    {leave}
+"""
+
+_TEXTS = {"plain": _PLAIN, "serial": _SERIAL, "parallel": _PARALLEL, "parts": _PARTS, "cuda": _CUDA}
 
 
 def ahead(dtype: str) -> int:
@@ -296,6 +312,11 @@ def _signature(dtype: str, rule: Rule, target: Target, narrow: bool) -> str:
     rest = [dtype] * len(rule.coefficients) + (["uint32", "int64"] if narrow else [])
     if target == "parts":
         rest = ["int64[::1]", f"{dtype}[:, ::1]", "int64"]
+    if target == "plain":
+        kind = {"float32": "f4", "float64": "f8"}[dtype]
+        kinds = ["i8"] * 2 + [f"p_{kind}"] * (2 + len(rule.states))
+        kinds += [kind] * len(rule.coefficients)
+        return "".join(f"    {line}\n" for line in textwrap.wrap(f"{', '.join(kinds)},", 90))
     state = "uint16" if narrow else dtype
     arrays = [dtype, dtype] + [state] * len(rule.states)
     types = ", ".join([f"{element}[::1]" for element in arrays] + rest)

@@ -34,7 +34,7 @@ from ..compiler import cache
 from . import state
 from .state import words
 
-__all__ = ["info", "load", "resize", "share", "size", "split", "start", "stop"]
+__all__ = ["info", "load", "resize", "share", "size", "split", "start", "stop", "write_job"]
 
 SPIN = 300e-6  # seconds for which an idle worker looks out for the next job
 PATIENCE = 100e-6  # seconds that a caller waits for the last part before it gives way
@@ -84,32 +84,48 @@ def share(typing, body, count, grain, cost, *arguments):
 def _job(typing: Any, body: Any, arguments: Any) -> Callable[..., Any]:
     inner = typing.resolve_function_type(body, (types.int64, types.int64, *arguments), {})
 
-    def generate(context: Any, builder: Any, count: Any, grain: Any, cost: Any, packed: Any) -> Any:
-        slot = builder.ptrtoint(cgutils.alloca_once_value(builder, packed), _WORD)
-        entry = _entry_point(context, builder, body, inner, packed.type)
-        body_address = builder.ptrtoint(entry, _WORD)
-        run = builder.load_atomic(
-            state.place(builder.module, builder, ir.Constant(_WORD, state.ENTRY)), "acquire", 8
-        )
-        alone = builder.or_(
-            builder.icmp_signed("<=", count, grain), builder.icmp_signed("==", run, _WORD(0))
-        )
-        with builder.if_else(alone) as (then, otherwise):
-            with then, cgutils.for_range_slice(builder, _WORD(0), count, grain) as (first, _):
-                end = builder.add(first, grain)
-                last = builder.select(builder.icmp_signed("<", end, count), end, count)
-                builder.call(entry, [slot, first, last])
-            with otherwise:
-                kind = ir.FunctionType(ir.VoidType(), [_WORD] * 5)
-                run = builder.inttoptr(run, kind.as_pointer())
-                builder.call(run, [body_address, slot, count, grain, cost])
+    def call(context: Any, inside: Any, first: Any, last: Any, values: Any) -> None:
+        compiled = body.dispatcher.get_compile_result(inner)
+        context.call_internal_no_propagate(inside, compiled.fndesc, inner, [first, last, *values])
+        context.active_code_library.add_linking_library(compiled.library)
+
+    def generate(context: Any, builder: Any, *rest: Any) -> Any:
+        write_job(context, builder, call, *rest)
         return context.get_dummy_value()
 
     return generate
 
 
-def _entry_point(context: Any, builder: Any, body: Any, inner: Any, packed: Any) -> Any:
-    """Write the function (address of the packed arguments, first, last) that calls `body`."""
+def write_job(
+    context: Any, builder: Any, call: Callable[..., None], count: Any, grain: Any, cost: Any,
+    packed: Any,
+) -> None:  # fmt: skip
+    """Write what `share` does, in LLVM.
+
+    call(context, builder, first, last, values) writes a part. packed: the values that it needs.
+    """
+    slot = builder.ptrtoint(cgutils.alloca_once_value(builder, packed), _WORD)
+    entry = _entry_point(context, builder, call, packed.type)
+    body_address = builder.ptrtoint(entry, _WORD)
+    run = builder.load_atomic(
+        state.place(builder.module, builder, ir.Constant(_WORD, state.ENTRY)), "acquire", 8
+    )
+    alone = builder.or_(
+        builder.icmp_signed("<=", count, grain), builder.icmp_signed("==", run, _WORD(0))
+    )
+    with builder.if_else(alone) as (then, otherwise):
+        with then, cgutils.for_range_slice(builder, _WORD(0), count, grain) as (first, _):
+            end = builder.add(first, grain)
+            last = builder.select(builder.icmp_signed("<", end, count), end, count)
+            builder.call(entry, [slot, first, last])
+        with otherwise:
+            kind = ir.FunctionType(ir.VoidType(), [_WORD] * 5)
+            run = builder.inttoptr(run, kind.as_pointer())
+            builder.call(run, [body_address, slot, count, grain, cost])
+
+
+def _entry_point(context: Any, builder: Any, call: Callable[..., None], packed: Any) -> Any:
+    """Write the function (address of the packed values, first, last) that does a part."""
     kind = ir.FunctionType(ir.VoidType(), [_WORD] * 3)
     name = builder.module.get_unique_name(f"part_of_{builder.function.name[-40:]}")
     function = ir.Function(builder.module, kind, name)
@@ -117,11 +133,7 @@ def _entry_point(context: Any, builder: Any, body: Any, inner: Any, packed: Any)
     inside = ir.IRBuilder(function.append_basic_block())
     values = inside.load(inside.inttoptr(function.args[0], packed.as_pointer()))
     arguments = [inside.extract_value(values, i) for i in range(len(packed.elements))]
-    compiled = body.dispatcher.get_compile_result(inner)
-    context.call_internal_no_propagate(
-        inside, compiled.fndesc, inner, [*function.args[1:], *arguments]
-    )
-    context.active_code_library.add_linking_library(compiled.library)
+    call(context, inside, *function.args[1:], arguments)
     inside.ret_void()
     return function
 

@@ -10,7 +10,14 @@ import types as modules
 
 import numpy as np
 
+from tinygrad_opt.compiled import binding, build
 from tinygrad_opt.kernels import functions
+
+
+def install(monkeypatch):
+    """Have steps interpreted."""
+    monkeypatch.setattr(build, "load", load)
+    monkeypatch.setattr(binding, "Table", Table)
 
 
 def load(function, render, compiler=""):
@@ -20,8 +27,9 @@ def load(function, render, compiler=""):
     text = text.replace("import math\n", "").replace("import numpy as np\n", "")
     space = {
         "np": np, "math": MATH, "njit": njit, "types": Types(), "memory": memory, "at": at,
-        "share": share, "f4": np.float32, "f8": np.float64, "i1": np.int8, "i2": np.int16,
-        "intrinsic": lambda function: lambda *_: 0, "float32": np.float32, "uint32": int,
+        "plain": njit, "from_table": from_table, "share": share,
+        "f4": np.float32, "f8": np.float64, "i1": np.int8, "i2": np.int16,
+        "exchange_mode": lambda *_: 0, "float32": np.float32, "uint32": int,
         "i4": np.int32, "i8": np.int64, "u1": np.uint8, **PRODUCTS,
         **{name: quietly(getattr(functions, name)) for name in functions.__all__},
     }  # fmt: skip
@@ -46,6 +54,22 @@ class Types:
 
 def memory(array):
     return (array.view(np.uint8) if array.dtype == bool else array).reshape(-1)
+
+
+class Table:
+    """What `binding.Table` is, with pointers in the place of addresses."""
+
+    def __init__(self, slots, numbers):
+        self.pointers = [at(memory(array), offset) for array, offset in slots]
+        self.address = self
+        self.numbers = []
+
+    def put(self, *numbers):
+        self.numbers = numbers
+
+
+def from_table(step, direct):
+    return lambda *given: step(*given[:-1], *given[-1].pointers, *given[-1].numbers)
 
 
 class Pointer:

@@ -12,7 +12,7 @@ from op_rows.complexes import COMPLEX
 from ops_table import OPS
 
 import tinygrad_opt as tg
-from tinygrad_opt.compiled import CompileError, build, compile, nests
+from tinygrad_opt.compiled import CompileError, compile, nests
 
 # Rows that have no compiled form, and say so: the shape or the way of the result hangs on values.
 # Those of complex numbers say so as well.
@@ -70,7 +70,7 @@ def test_every_operation_compiles_or_says_so(row, monkeypatch):
 
 
 def compare(row, monkeypatch):
-    monkeypatch.setattr(build, "load", interpreted.load)
+    interpreted.install(monkeypatch)
     tensors = inputs_of(row)
     step = compile(lambda *xs: pulled_back(row, xs), strict=True)
     expected = [part.numpy().copy() for part in step(*tensors)]

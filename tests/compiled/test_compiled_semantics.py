@@ -15,7 +15,7 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
-from tinygrad_opt.compiled import build, compile
+from tinygrad_opt.compiled import compile
 from tinygrad_opt.nn import functional as F
 
 CASES = {}
@@ -355,7 +355,7 @@ def a_second_hook():
 
 @pytest.mark.parametrize("name", CASES)
 def test_as_eagerly(name, monkeypatch):
-    monkeypatch.setattr(build, "load", interpreted.load)
+    interpreted.install(monkeypatch)
     finals = []
     for wrap in (lambda step: step, compile):
         tg.manual_seed(1)

@@ -1,10 +1,22 @@
 """`compile(step)`: a whole training step as one generated function that can be read.
 
-The way of a step: `tracing.py` runs it on `Traced` arrays (`traced.py`, `namespace.py`), which
-leaves a `Trace` of `Value`s; `loops.py` puts together what shares its elements; `memory.py` finds
-each value a place; `nests.py`, `elements.py` and `calls.py` write functions, `text.py` the file;
-`build.py` loads it and `binding.py` calls it; `step.py` looks before each call whether it still
-fits.
+The way of a step, and the rooms on it:
+
+    step       Compiled: which call runs eagerly, which is traced, which variant runs
+    tree       tensors among arguments and results
+    build      Variant: from a step to machine code, by way of all that follows
+    tracing    running the step under trace: what is exchanged; stepping: optimizers, schedulers;
+               stand_ins: random numbers, clipping; surroundings: what else it reads
+    traced     the arrays of the traced run; operators, namespace: their functions;
+               eager: those that are calls of eager kernels
+    trace      the record: values
+    loops      what shares its elements
+    memory     a place for each value
+    nests      the text of a loop; row_pass: of its inner loop; elements: of one element
+    calls      the text of products, of rows of tables, of copies
+    text       the file, of segments; header: how it begins
+    binding    the file's functions with their arrays; entry: looking and calling, in Python
+    inspection what one may look at; timing: of each line
 """
 
 from __future__ import annotations

@@ -5,65 +5,77 @@ Both kinds return 0, or the number of an assumption that does not hold.
 
 from __future__ import annotations
 
+import functools
+import struct
 from typing import Any
 
 import numpy as np
 
-from .text import Part
+from ..optim.coefficients import with_scalars
+from .segment import Part
 from .values import Value
 
-__all__ = ["CompiledPart", "EagerCall", "row_major"]
+__all__ = ["CompiledPart", "EagerCall", "Table", "row_major"]
+
+
+class Table:
+    """What a function of the file is called with, in one array: addresses, then numbers.
+
+    slots: (array, offset) of each pointer.  numbers: how many follow.
+    """
+
+    def __init__(self, slots: list[tuple[Any, int]], numbers: int) -> None:
+        self._arrays = [array for array, _ in slots]  # held, for their addresses stand here
+        self._table: Any = np.zeros(len(slots) + numbers, np.int64)
+        for i, (array, offset) in enumerate(slots):
+            self._table[i] = array.ctypes.data + offset * array.itemsize
+        self.address: Any = self._table.ctypes.data
+        # put(*numbers) sets the numbers.
+        start, packing = len(slots) * self._table.itemsize, struct.Struct(f"{numbers}d")
+        self.put: Any = functools.partial(packing.pack_into, self._table.data, start)
 
 
 class CompiledPart:
     """A function of the file with its arrays.
 
     instead: {id of an array: another to take in its place}, for those that are written.
+    times: an array for the time of each line.
     """
 
     def __init__(
-        self, variant: Any, function: Any, part: Part, instead: Any = None, more: Any = ()
+        self, variant: Any, function: Any, part: Part, instead: Any = None, times: Any = None
     ) -> None:
-        self.function, self.more = function, more
+        self.function = function
         self.places = variant.places
-        self.arrays: list[Any] = []
-        self.changing: list[tuple[int, int]] = []  # (place among the arguments, number of a Value)
-        changing = {n for n, _ in (*variant.from_leaf, *variant.copied)}
-        for key in part.arrays:
-            kind, which = key
-            if kind == "value":
-                if which in changing or which not in self.places:
-                    self.changing.append((len(self.arrays), which))
-                self.arrays.append(self.places.get(which))
-            elif kind == "block":
-                self.arrays.append(variant.blocks[which])
-            else:
-                array = variant.text.array_of(key)
-                self.arrays.append((instead or {}).get(id(array), array))
-        all_updates = variant.updates
+        self.numbers = [number for _, number in part.arrays]  # of Values
         self.updates = [
-            (all_updates[i], i)
+            (variant.updates[i], i)
             for i, u in enumerate(variant.trace.updates)
             if any(u is own for own in part.updates)
         ]
 
+        def array_of(key: Any) -> Any:
+            kind, which = key
+            if kind == "times":
+                return times
+            if kind == "value":
+                return self.places[which]
+            if kind == "block":
+                return variant.blocks[which]
+            return (instead or {}).get(which, variant.text.written()[which])
+
+        coefficients = sum(len(update.rule.coefficients) for update, _ in self.updates)
+        slots = [(array_of(slot.key), slot.offset) for slot in part.slots]
+        self.table = Table(slots, coefficients)
+
     def __call__(self, steps: list[int]) -> int:
-        arguments = self.arrays
-        if self.changing:
-            arguments = arguments.copy()
-            for i, number in self.changing:
-                arguments[i] = self.places[number]
-        if not self.updates:
-            return self.function(*arguments, *self.more)
-        coefficients: list[float] = []
-        for update, i in self.updates:
-            optimizer = update.optimizer
-            if optimizer.scalar_states:
-                before = {name: values[0] for name, values in update.flat.scalars.items()}
-                coefficients += optimizer.coefficients(update.group, steps[i], **before)
-            else:
-                coefficients += optimizer.coefficients(update.group, steps[i])
-        return self.function(*arguments, *coefficients, *self.more)
+        if self.updates:
+            coefficients: list[float] = []
+            for update, i in self.updates:
+                coefficients += with_scalars(update.optimizer, update.group, update.flat, steps[i])
+            self.table.put(*coefficients)
+        places = self.places
+        return self.function(*[places[number] for number in self.numbers], self.table.address)
 
 
 class EagerCall:
@@ -82,7 +94,8 @@ class EagerCall:
 
     def __call__(self, steps: list[int]) -> int:
         with np.errstate(all="ignore"):
-            found = self.function(*(a() for a in self.arguments))
+            given = [a() if callable(a) else a for a in self.arguments]
+            found = self.function(*given)
         results = found if self.several else (found,)
         for i, number in self.numbers.items():
             self.places[number] = row_major(np.asarray(results[i]))

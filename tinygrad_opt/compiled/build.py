@@ -8,27 +8,24 @@ from typing import Any
 import numpy as np
 
 from ..arrays.dtypes import get_default_dtype
-from ..core.backward import watch
-from ..core.node import Variable
 from ..core.record import mode
-from ..core.tensor import Tensor, wrap
-from ..core.versions import note_write
 from ..kernels.pool import load
+from ..optim.coefficients import next_scalars
 from .binding import CompiledPart, EagerCall, row_major
+from .entry import Steps, fits_of, run_of, takes_of
 from .loops import Loop, Schedule
 from .memory import Place, Plan
 from .nests import RowsOfSeveralAxes, text_of
+from .segment import Part
 from .surroundings import Surroundings, hooks_of, refuse_what_is_kept, stand_in
-from .text import Part, Text
+from .text import Text
 from .trace import Update
 from .traced import Traced
 from .tracing import array_in, traced_run
 from .tree import flatten, unflatten
-from .values import SHORT, CompileError, Value
+from .values import CompileError, Value
 
 __all__ = ["Variant"]
-
-_NAMES = {short: name for name, short in SHORT.items()}
 
 
 class Variant:
@@ -42,13 +39,14 @@ class Variant:
         self.leaves = len(leaves)
         self.step = step
         plain = not kwargs and len(args) == len(leaves)  # tensors, and nothing else
-        self.kinds = [(t.array.shape, t.array.dtype, t._requires_grad) for t in leaves if plain]
-        self.mode: Any = (mode.enabled, get_default_dtype()) if plain else None
+        kinds = [(t.array.shape, t.array.dtype, t._requires_grad) for t in leaves if plain]
+        self.takes = takes_of(kinds, (mode.enabled, get_default_dtype()) if plain else None)
         self.stand_ins = [stand_in(t) for t in leaves]
         args, kwargs = unflatten(flatten((args, kwargs))[1], self.stand_ins)
         arrays = [array_in(t) for t in self.stand_ins]
         self.trace, result = traced_run(step, args, kwargs, arrays)
-        self._refuse_what_cannot_be_done_again()
+        self._refuse_early_schedulers()
+        self._refuse_later_gradients()
         self._results(result)
         refuse_what_is_kept(self.trace, result, self.stand_ins)
         self._grads()
@@ -56,20 +54,24 @@ class Variant:
         self.schedule, self.plan = self._planned()
         self.origin = f"{getattr(step, '__module__', '?')}.{getattr(step, '__qualname__', 'step')}"
         self.names = self.trace.names(self.stand_ins)
-        self.text = Text(self.trace, self.schedule, self.plan, self.names, self.origin)
+        arguments = {id(array) for array in arrays}
+        self.text = Text(self.trace, self.schedule, self.plan, self.names, self.origin, arguments)
         text = self.text.text
         self.source = text.replace("CACHE", "True")
         self.functions = load("steps", lambda on_disk: text.replace("CACHE", str(on_disk)))
         self._bind(self.stand_ins)
         self._forget()
 
-    def _refuse_what_cannot_be_done_again(self) -> None:
+    def _refuse_early_schedulers(self) -> None:
+        """Refuse what could not be set back where integers are not as assumed."""
         if self.trace.assumed and any(not e.after for e in self.trace.effects):
             raise CompileError(
                 "compile: a scheduler steps before indices or classes are looked at, and could not "
                 "be set back if they are wrong; call scheduler.step() after optimizer.step()"
             )
 
+    def _refuse_later_gradients(self) -> None:
+        """Refuse changes of gradients that an optimizer is to take in Python, at the end."""
         left = {id(leaf): after for leaf, _, after in self.trace.left}
         for p, grad in self.trace.kept_grads:
             if grad is not None and left.get(id(p), grad) is not grad:
@@ -171,8 +173,7 @@ class Variant:
         trace = self.trace
         of_leaf = {id(array_in(t)): i for i, t in enumerate(leaves)}
         self.blocks = {
-            name: _aligned(size, np.dtype(_dtype_of(name)))
-            for name, size in self.plan.sizes.items()
+            name: _aligned(size, _dtype_of(name)) for name, size in self.plan.sizes.items()
         }
         self.places: dict[int, Any] = {}  # arrays of inputs, draws and eager results, by number
         self.from_leaf: list[tuple[int, int]] = []  # (number of the Value, of the leaf)
@@ -199,12 +200,9 @@ class Variant:
         self.entry = [(leaf, before) for leaf, before in trace.consulted]
         self.updates: list[Update] = [u.params["update"] for u in trace.updates]
         self.flats = [(u.optimizer, u.optimizer._flat, [
-            (group, [id(p) for p in group["params"]]) for group in u.optimizer.param_groups
+            (group, list(group["params"])) for group in u.optimizer.param_groups
         ]) for u in self.updates]  # fmt: skip
-        self.states = [
-            (u.flat, {letter: u.flat.state(letter) for letter in u.rule.states})
-            for u in self.updates
-        ]
+        self.steps = [Steps(u.flat) for u in self.updates]
         self.calls = [self._bound(part) for part in self.text.parts]
         self.before = [e for e in trace.effects if not e.after]
         self.after = [(e, self._view(e.metric)) for e in trace.effects if e.after]
@@ -217,6 +215,7 @@ class Variant:
             u.optimizer._opt_called = True
             for slot in u.flat.slots:
                 slot.tensor.array = slot.view
+        self.fits, self.run = fits_of(self), run_of(self)
 
     def _bound(self, part: Part) -> Any:
         if part.call is not None:
@@ -225,7 +224,10 @@ class Variant:
         return CompiledPart(self, self.functions[number], part)
 
     def _view(self, value: Value | None) -> Any:
-        """A function that returns where the elements of a value are, as an array; None for None."""
+        """Where the elements of a value are, as an array; None for None.
+
+        It is a function that returns it, where that is another array in each call.
+        """
         if value is None:
             return None
         root, layout = value.root, value.layout
@@ -245,7 +247,7 @@ class Variant:
             if value.dtype == bool:
                 block = block.view(bool)
             fixed = within(block[place.offset : place.offset + root.size])
-            return lambda: fixed
+            return fixed
         if layout.is_whole(value.shape):
             return lambda: self.places[root.number].reshape(value.shape)
         return lambda: within(row_major(self.places[root.number]).reshape(-1))
@@ -253,119 +255,16 @@ class Variant:
     def _forget(self) -> None:
         """Let go of the arrays of the traced run."""
         for value in self.trace.values:
-            if value.op not in ("input",):
-                value.data = _Shape(value.data)
+            value.forget()
 
-    # A call --------------------------------------------------------------------------------------
-
-    def takes(self, args: tuple[Any, ...]) -> bool:
-        """Whether these arguments, tensors all of them, are of the kind that it is compiled for."""
-        if len(args) != len(self.kinds) or watch.guard is not None:
-            return False
-        if len({id(x.array) if type(x) is Tensor else 0 for x in args}) < len(args):
-            return False  # the same one twice is another kind
-        for x, (shape, dtype, needs_grad) in zip(args, self.kinds, strict=True):
-            if type(x) is not Tensor or x._requires_grad is not needs_grad:
-                return False
-            if x.array.shape != shape or x.array.dtype is not dtype:
-                return False
-        return self.mode == (mode.enabled, get_default_dtype())
-
-    def fits(self) -> bool:
-        """Whether all that the step took from outside is as it was when it was traced."""
-        for tensor, array, needs_grad, hooks in self.held:
-            if tensor.array is not array or tensor._requires_grad is not needs_grad:
-                return False
-            if (tensor._hooks is not None or hooks) and hooks_of(tensor) != hooks:
-                return False
-        for module, training, hooks in self.modes:
-            if module.training is not training:
-                return False
-            if (module._hooks is not None or hooks) and hooks_of(module) != hooks:
-                return False
-        if not self.surroundings.are_the_same():
-            return False
-        for leaf, grad in self.entry:
-            if leaf._grad is not grad:
-                return False
-        for optimizer, flat, groups in self.flats:
-            if optimizer._flat is not flat or optimizer._edits.made or optimizer._hooks:
-                return False
-            if len(optimizer.param_groups) != len(groups):
-                return False
-            for (group, ids), now in zip(groups, optimizer.param_groups, strict=True):
-                if group is not now or [id(p) for p in now["params"]] != ids:
-                    return False
-        for flat, states in self.states:
-            if any(flat.states.get(letter) is not array for letter, array in states.items()):
-                return False
-        for update in self.updates:
-            group = update.group
-            if update.optimizer.rule_for(group) is not update.rule or not update.flat._alike():
-                return False
-            if group.get("cautious") or group.get("state_dtype"):
-                return False
-        return True
-
-    def __call__(self, leaves: Any) -> Any:
-        """Run the step; NotImplemented where integers were not as assumed, and nothing was done."""
-        places = self.places
-        for number, i in self.from_leaf:
-            array = leaves[i].array
-            places[number] = array if array.flags.c_contiguous else row_major(array)
-        for number, array in self.copied:
-            places[number] = row_major(array)
-        for effect in self.before:
-            effect.call(None)
-        if self.must_rewind:
-            states = [g.numpy.bit_generator.state for g in self.generators]
-        for fill, array in self.draws:
-            fill(array)
-        steps = []
-        for update in self.updates:
-            steps.append(int(update.flat.steps.item(0)) + 1)
-        # Counted before, so that an interruption after the function finds both done.
-        for update, t in zip(self.updates, steps, strict=True):
-            update.flat.steps.fill(t)
-        for call in self.calls:
-            if call(steps):
-                for update, t in zip(self.updates, steps, strict=True):
-                    update.flat.steps.fill(t - 1)
-                if self.must_rewind:
-                    for g, state in zip(self.generators, states, strict=True):
-                        g.numpy.bit_generator.state = state
-                return NotImplemented
-        for update, t in zip(self.updates, steps, strict=True):
-            flat = update.flat
-            if update.optimizer.scalar_states:
-                before = {name: values[0] for name, values in flat.scalars.items()}
-                after = update.optimizer.next_scalars(update.group, t, **before)
-                for name, value in after.items():
-                    flat.scalars[name].fill(value)
-            note_write(flat.values)
-        for leaf, grad in self.final_grads:
-            leaf._grad = grad
-        for leaf, value in self.own_grads:
-            leaf._grad = wrap(value().copy())
-        for effect, metric in self.after:
-            effect.call(None if metric is None else float(metric()))
-        found = [
-            leaves[x] if type(x) is int else x if isinstance(x, Variable) else wrap(x().copy())
-            for x in self.outputs
-        ]
-        return unflatten(self.shape_of_result, found)
+    def next_scalars(self, update: Update, t: int) -> None:
+        """Take an optimizer's scalar states on, after its step `t`."""
+        next_scalars(update.optimizer, update.group, update.flat, t)
 
 
-class _Shape:
-    """What is left of an array that nobody reads any more."""
-
-    def __init__(self, array: Any) -> None:
-        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
-
-
-def _dtype_of(block: str) -> str:
-    name = _NAMES[block.partition("_")[2]]
-    return "uint8" if name == "bool" else name
+def _dtype_of(block: str) -> Any:
+    kind = block.partition("_")[2]
+    return np.dtype("u1" if kind == "b1" else kind)
 
 
 def _aligned(size: int, dtype: Any) -> Any:

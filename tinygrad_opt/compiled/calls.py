@@ -38,7 +38,7 @@ def product(value: Value, pointer: Pointer) -> tuple[str, str]:
     a, b = value.args
     m, k = a.shape[-2:]
     n = b.shape[-1]
-    kind = SHORT[value.dtype.name]
+    kind = SHORT[value.dtype]
     (x_way, x_line), (y_way, y_line) = (
         _way(v.layout.strides[-2:], *v.shape[-2:]) or ("", 0) for v in (a, b)
     )

@@ -66,7 +66,7 @@ def is_elementwise(value: Value) -> bool:
 
 def constant(x: Any, dtype: Any) -> str:
     """The text of a number of a type."""
-    kind = SHORT[np.dtype(dtype).name]
+    kind = SHORT[dtype]
     if kind == "b1":
         return repr(bool(x))
     if kind[0] == "f":
@@ -100,7 +100,7 @@ def expression(value: Value, operands: list[str]) -> str:
     known = {"one": 1, "zero": 0, "two": 2, "root": math.sqrt(2)}
     text = _PLAIN[value.op].format(*texts, **{k: constant(n, dtype) for k, n in known.items()})
     small = value.dtype.kind in "iu" and value.dtype.itemsize < 8  # Numba computes wider: wrap
-    return f"{SHORT[value.dtype.name]}({text})" if small else text
+    return f"{SHORT[value.dtype]}({text})" if small else text
 
 
 def _computed_in(value: Value, kinds: list[Any]) -> Any:
@@ -123,7 +123,7 @@ def _cast(text: str, kind: Any, dtype: Any) -> str:
         return f"({text} != 0)"
     if kind == np.bool_:
         return f"({constant(1, dtype)} if {text} else {constant(0, dtype)})"
-    return f"{SHORT[dtype.name]}({text})"
+    return f"{SHORT[dtype]}({text})"
 
 
 def _power(value: Value, texts: list[str], dtype: Any) -> str:

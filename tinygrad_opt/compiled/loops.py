@@ -66,6 +66,7 @@ class Loop:
         self.level: dict[int, str] = {}
         self.by_row: set[int] = set()  # values that are made of one element for each row
         self.cuts = {1, total}
+        self.text: Any = None  # (a plan, its function): see nests.py
 
     def joins(self, value: Value, mine: Any, no_rows: set[int]) -> bool:
         """Take a value, if it fits.
@@ -230,6 +231,7 @@ class Schedule:
     def _compute_again(self) -> None:
         final = {v.root.number for v in self.results}
         barriers = {self.group_of[u.number] for u in self.trace.updates}
+        readers_of: dict[int, list[tuple[int, Value]]] | None = None
         for i, loop in enumerate(self.groups):
             if not isinstance(loop, Loop):
                 continue
@@ -239,7 +241,9 @@ class Schedule:
                     continue
                 if loop.level[number] != "full" or not self._from_memory(value, i):
                     continue
-                readers = self._readers(value, i)
+                if readers_of is None:
+                    readers_of = self._readers()
+                readers = [(k, r) for k, r in readers_of.get(number, ()) if k != i]
                 if all(
                     isinstance(self.groups[k], Loop)
                     and self.groups[k].total == loop.total
@@ -248,6 +252,7 @@ class Schedule:
                     for k, reader in readers
                 ):
                     self._move_to_readers(value, loop, readers)
+                    readers_of = None  # others now
 
     def _from_memory(self, value: Value, i: int) -> bool:
         """Whether all that a value is made of lies in memory when its loop is over."""
@@ -257,22 +262,22 @@ class Schedule:
             if isinstance(a, Value)
         )
 
-    def _readers(self, value: Value, i: int) -> list[tuple[int, Value]]:
-        return [
-            (k, reader)
-            for k in range(len(self.groups))
-            if k != i
-            for reader in self.members(k)
-            if any(r is value for r in roots(reader))
-        ]
+    def _readers(self) -> dict[int, list[tuple[int, Value]]]:
+        """Who reads a value, each with its group, by the value's number."""
+        found: dict[int, list[tuple[int, Value]]] = {}
+        for k in range(len(self.groups)):
+            for reader in self.members(k):
+                for number in {r.number for r in roots(reader)}:
+                    found.setdefault(number, []).append((k, reader))
+        return found
 
     def _move_to_readers(self, value: Value, loop: Loop, readers: list[tuple[int, Value]]) -> None:
         copies: dict[int, Value] = {}
         for k, reader in readers:
             target = self.groups[k]
             if k not in copies:
-                copy = Value(len(self.trace.values), value.op, value.args, value.params, value.data,
-                             value.name)  # fmt: skip
+                copy = Value(len(self.trace.values), value.op, value.args, value.params,
+                             value.source, value.name)  # fmt: skip
                 self.trace.values.append(copy)
                 copies[k] = copy
                 target.values.insert(target.values.index(reader), copy)

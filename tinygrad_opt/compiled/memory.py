@@ -42,7 +42,7 @@ class Plan:
                     continue
                 if value.number in self.places:
                     continue
-                kind, size = SHORT[value.dtype.name], self._rounded(value)
+                kind, size = SHORT[value.dtype], self._rounded(value)
                 offset = self._take(kind, size)
                 self.places[value.number] = Place(f"work_{kind}", offset)
                 last = schedule.last_use.get(value.number, i)

@@ -17,7 +17,9 @@ from ..arrays.namespace import Namespace
 from ..arrays.xp import xp
 from .calls import is_blas, is_row_major
 from .eager import call, passage
-from .traced import Traced, copied, current, data_of, elementwise, reduced, view
+from .operators import add_operators
+from .traced import Traced, copied, current, elementwise, is_plain, reduced, view
+from .values import Later, contiguous, strided
 
 __all__ = ["FUNCTIONS", "SPACE"]
 
@@ -122,15 +124,10 @@ class TraceNamespace(Namespace):
     def full(self, shape: Any, value: Any, dtype: Any = None) -> Any:
         if isinstance(value, Traced):
             return self.broadcast_to(value, shape).astype(dtype or value.dtype)
-        data = np.full(shape, value, dtype)
-        return Traced(
-            current().emit(
-                "full",
-                (data.item(0) if data.size else 0,),
-                {"shape": data.shape, "dtype": data.dtype.name},
-                data,
-            )
-        )
+        number = np.asarray(value, dtype)
+        data = np.broadcast_to(number, shape)
+        params = {"shape": data.shape, "dtype": data.dtype.name}
+        return Traced(current().emit("full", (number.item(),), params, data))
 
     def zeros(self, shape: Any, dtype: Any = float) -> Any:
         return self.full(shape, 0, dtype)
@@ -188,8 +185,10 @@ class TraceNamespace(Namespace):
         if min(a.ndim, b.ndim) < 2 or a.dtype != b.dtype or a.dtype.kind != "f":
             return self._product_of_vectors(a, b)
         a, b = (x if is_blas(x.value) else copied(x) for x in (a, b))
-        with np.errstate(all="ignore"):
-            data = a.value.data @ b.value.data
+        if a.shape[-1] != b.shape[-2]:
+            return a.value.data @ b.value.data  # raises
+        shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+        data = Later(shape, a.dtype, np.matmul, a.value, b.value)
         return Traced(current().emit("matmul", (a.value, b.value), {}, data))
 
     dot = matmul
@@ -205,11 +204,15 @@ class TraceNamespace(Namespace):
         parts = [_traced(p) for p in parts]
         if axis is None:
             parts, axis = [p.reshape(-1) for p in parts], 0
-        data = np.concatenate([p.value.data for p in parts], axis)
-        parts = [p.astype(data.dtype).value for p in parts if p.shape[axis]]
+        shape = np.concatenate([strided(p.shape, (0,) * p.ndim) for p in parts], axis).shape
+        dtype = np.result_type(*[p.dtype for p in parts])
+        parts = [p.astype(dtype).value for p in parts if p.shape[axis]]
         if len(parts) == 1:
             return Traced(parts[0])
-        return Traced(current().emit("concatenate", tuple(parts), {"axis": axis % data.ndim}, data))
+        data = Later(shape, dtype, lambda *arrays: np.concatenate(arrays, axis), *parts)
+        return Traced(
+            current().emit("concatenate", tuple(parts), {"axis": axis % len(shape)}, data)
+        )
 
     def stack(self, parts: Any, axis: int = 0) -> Any:
         axis %= parts[0].ndim + 1
@@ -219,25 +222,30 @@ class TraceNamespace(Namespace):
         """A copy of x with `values` at `index`."""
         parts = index if isinstance(index, tuple) else (index,)
         x, values = _traced(x), _traced(values)
-        if not all(p is None or p is Ellipsis or isinstance(p, (int, slice)) for p in parts):
+        if not all(p is None or p is Ellipsis or is_plain(p) for p in parts):
             return call("put", _EAGER.put, x, values, index)
-        data = x.value.data.copy()
-        data[index] = values.value.data
-        values = self.broadcast_to(values.astype(x.dtype), data[index].shape)
+        box = strided(x.shape, contiguous(x.shape))[index]
+        values = self.broadcast_to(values.astype(x.dtype), box.shape)
+
+        def put(old: Any, new: Any) -> Any:
+            found = old.copy()
+            found[index] = new
+            return found
+
+        data = Later(x.shape, x.dtype, put, x.value, values.value)
         return Traced(current().emit("put", (x.value, values.value), {"index": index}, data))
 
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         parts = index if isinstance(index, tuple) else (index,)
-        if all(p is None or p is Ellipsis or isinstance(p, (int, slice)) for p in parts):
-            data = np.zeros(shape, g.dtype)
-            data[index] = data_of(g)
-            g = self.broadcast_to(g, data[index].shape)
+        if all(p is None or p is Ellipsis or is_plain(p) for p in parts):
+            box = strided(shape, contiguous(shape))[index]
+            g = self.broadcast_to(g, box.shape)
+            data = Later(shape, g.dtype, lambda part: _in_zeros(shape, index, part), g.value)
             return Traced(current().emit("boxes", (g.value,), {"indices": [index]}, data))
         row = parts[0]
         if len(parts) == 1 and getattr(row, "dtype", np.dtype("O")).kind in "iu":
             index, g = _row_major(_traced(row)), _row_major(_traced(g))
-            data = np.zeros(shape, g.dtype)
-            np.add.at(data, data_of(index), g.value.data)
+            data = Later(shape, g.dtype, lambda g, i: _in_zeros(shape, i, g), g.value, index.value)
             return Traced(current().emit("scatter", (g.value, index.value), {"shape": shape}, data))
         return call("scatter_add", _EAGER.scatter_add, g, shape, index)
 
@@ -250,7 +258,8 @@ class TraceNamespace(Namespace):
                 return call("rows", operator.getitem, table, index)
             current().assumed.append((inside.value, True))
         table, index = map(_row_major, (table, index))
-        data = table.value.data[index.value.data]
+        shape = (*index.shape, *table.shape[1:])
+        data = Later(shape, table.dtype, operator.getitem, table.value, index.value)
         return Traced(current().emit("rows", (table.value, index.value), {}, data))
 
     def take(self, x: Traced, parts: tuple[Any, ...]) -> Traced:
@@ -292,24 +301,6 @@ class TraceNamespace(Namespace):
 
     # Layers that are kernels of their own -------------------------------------------------------
 
-    def convolve(self, x: Any, w: Any, bias: Any, at: Any) -> Any:
-        return call("convolve", _EAGER.convolve, x, w, bias, at=at)
-
-    def convolve_input(self, g: Any, w: Any, at: Any) -> Any:
-        return call("convolve_input", _EAGER.convolve_input, g, w, at=at)
-
-    def convolve_weight(self, g: Any, x: Any, at: Any) -> Any:
-        return call("convolve_weight", _EAGER.convolve_weight, g, x, at=at)
-
-    def convolve_slopes(self, g: Any, x: Any, at: Any) -> Any:
-        return call("convolve_slopes", _EAGER.convolve_slopes, g, x, at=at)
-
-    def window_maxima(self, x: Any, at: Any) -> Any:
-        return call("window_maxima", _EAGER.window_maxima, x, at=at)
-
-    def spread_maxima(self, g: Any, choice: Any, at: Any) -> Any:
-        return call("spread_maxima", _EAGER.spread_maxima, g, choice, at=at)
-
     def rnn_pair(self, *args: Any) -> Any:
         return passage("rnn_pair", _EAGER.rnn_pair, args, 4)
 
@@ -323,19 +314,25 @@ class TraceNamespace(Namespace):
         return sorted({*super().__dir__(), *dir(_EAGER)})
 
 
-def _pooling(name: str) -> Any:
+def _eager(name: str) -> Any:
     def function(self: Any, *args: Any, **settings: Any) -> Any:
         return call(name, getattr(_EAGER, name), *args, **settings)
 
     return function
 
 
-_CALLS = (
-    "columns", "uncolumns", "pick_maxima", "means", "spread_means", "window_argmax", "pick",
-    "spread", "accumulate", "logcumsumexp", "put_extremum", "put_product",
-)  # fmt: skip
-for _name in _CALLS:
-    setattr(TraceNamespace, _name, _pooling(_name))
+for _name in (
+    "accumulate", "columns", "convolve", "convolve_input", "convolve_slopes", "convolve_weight",
+    "logcumsumexp", "means", "pick", "pick_maxima", "put_extremum", "put_product", "spread",
+    "spread_maxima", "spread_means", "uncolumns", "window_argmax", "window_maxima",
+):  # fmt: skip
+    setattr(TraceNamespace, _name, _eager(_name))
+
+
+def _in_zeros(shape: Any, index: Any, parts: Any) -> Any:
+    found = np.zeros(shape, parts.dtype)
+    np.add.at(found, index, parts)
+    return found
 
 
 def _is_traced(x: Any) -> bool:
@@ -369,3 +366,4 @@ def _refuse_by_value(what: str) -> None:
 
 SPACE = TraceNamespace()
 Traced._namespace = SPACE
+add_operators(Traced)

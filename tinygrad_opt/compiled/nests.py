@@ -49,8 +49,10 @@ class _Access(NamedTuple):
 
 
 def text_of(loop: Loop, plan: Plan) -> Function:
-    """The function of a loop."""
-    return _Nest(loop, plan).function()
+    """The function of a loop; written once for the plan that it is asked for first."""
+    if loop.text is None or loop.text[0] is not plan:
+        loop.text = plan, _Nest(loop, plan).function()
+    return loop.text[1]
 
 
 def split(shape: Any, strides: Any, domain: tuple[int, ...]) -> tuple[int, ...]:
@@ -163,7 +165,7 @@ class _Nest:
             if self.level[number] != "full" or number in self.plan.places:
                 continue
             if value.op in COSTLY and latest.get(number, 0) > self.phase[number]:
-                kind = SHORT[value.dtype.name]
+                kind = SHORT[value.dtype]
                 start = rows.get(kind, 0)
                 rows[kind] = start + self.axes[-1] + -self.axes[-1] % 16
                 self.scratch[number] = self._parameter(("row", kind, start), kind, "t")
@@ -183,7 +185,7 @@ class _Nest:
     def _pointer(self, access: _Access) -> tuple[str, int]:
         """The name of a pointer into the memory of an access, and the offset from there."""
         root = access.root
-        kind = SHORT[root.dtype.name]
+        kind = SHORT[root.dtype]
         if root.number in self.mine:
             return self._parameter(("value", root, 0), kind, "y"), access.offset
         # A pointer to the part that is read, so that layers of one shape share a function.
@@ -273,7 +275,7 @@ class _Nest:
         for value in filter(self._is_total, self._sums()):
             name = self.names[value.number]
             head.append(f"{name} = {start_of(value, wide=True)}")
-            kind = SHORT[value.dtype.name]
+            kind = SHORT[value.dtype]
             tail.append(f"{self._out(value)}[0] = {kind}({name})")
         return head, tail
 

@@ -7,7 +7,6 @@ anew.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import threading
@@ -61,13 +60,17 @@ class Compiled:
         """The step as a method: each instance has one of its own."""
         if instance is None:
             return self
-        known = self._methods.get(id(instance))
+        key = id(instance)
+        known = self._methods.get(key)
         if known is not None and known[0]() is instance:
-            return known[1]
-        own = Compiled(self.step.__get__(instance, owner), self.strict)
-        with contextlib.suppress(TypeError):  # what cannot be referred to weakly keeps none
-            self._methods[id(instance)] = weakref.ref(instance), own
-        return own
+            return Method(known[1], instance)
+        try:
+            reference = weakref.ref(instance, lambda _: self._methods.pop(key, None))
+        except TypeError:  # what cannot be referred to weakly keeps none
+            return Compiled(self.step.__get__(instance, owner), self.strict)
+        own = Compiled(_WeakMethod(self.step, reference), self.strict)
+        self._methods[key] = reference, own
+        return Method(own, instance)
 
     def __reduce__(self) -> Any:
         return Compiled, (self.step, self.strict)  # copies and pickles compile anew
@@ -80,7 +83,7 @@ class Compiled:
         with self._lock:
             latest = self._latest
             if latest is not None and not kwargs and latest.takes(args) and latest.fits():
-                result = latest(args)  # nearly always, and quicker to find out
+                result = latest.run(args)  # nearly always, and quicker to find out
                 if result is not NotImplemented:
                     return result
             try:
@@ -95,7 +98,7 @@ class Compiled:
             )  # fmt: skip
             variant = self._variant(key, leaves, args, kwargs)
             if variant is not None:
-                result = variant(leaves)
+                result = variant.run(leaves)
                 if result is not NotImplemented:
                     return result
                 self._note("compile: an index or a class is not what the compiled step expects.")
@@ -194,6 +197,38 @@ class Compiled:
             why = f": {self.notes[-1]}" if self.notes else "; that happens in the second call"
             raise RuntimeError(f"compile: nothing is compiled yet{why}")
         return self._latest
+
+
+class Method:
+    """A compiled step as a method of an instance, which it holds; the step itself does not.
+
+    It has all that a `Compiled` has.
+    """
+
+    def __init__(self, compiled: Compiled, instance: Any) -> None:
+        self._compiled, self._instance = compiled, instance
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._compiled(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._compiled, name)
+
+    def __reduce__(self) -> Any:
+        return getattr, (self._instance, self._compiled.step.__name__)
+
+
+class _WeakMethod:
+    """A function of an instance that may go while this stays."""
+
+    def __init__(self, function: Callable[..., Any], reference: Any) -> None:
+        functools.update_wrapper(self, function, updated=())
+        self.__func__, self._reference = function, reference
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__(self._reference(), *args, **kwargs)
 
 
 def _firsts(leaves: list[Any]) -> list[int]:

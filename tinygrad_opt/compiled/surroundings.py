@@ -80,33 +80,22 @@ class Surroundings:
     """Names that the step's function reads, and the settings and parts of modules that ran.
 
     step: the function.  modules: those that it called.
+
+    names   (a namespace, a name in it, what it holds)
+    cells   (a cell of the function's closure, what it holds)
     """
 
     def __init__(self, step: Callable[..., Any], modules: list[Any]) -> None:
         function: Any = inspect.unwrap(getattr(step, "__func__", step))
         code, space = getattr(function, "__code__", None), getattr(function, "__globals__", {})
         names = [n for n in (code.co_names if code is not None else ()) if n in space]
-        self._names = [(space, n, space[n]) for n in names if isinstance(space[n], _NOTED)]
-        self._cells = [
+        self.names = [(space, n, space[n]) for n in names if isinstance(space[n], _NOTED)]
+        self.cells = [
             (cell, cell.cell_contents)
             for cell in getattr(function, "__closure__", None) or ()
             if _is_noted(cell)
         ]
-        self._modules = [(vars(m), _settings(vars(m))) for m in modules]
-
-    def are_the_same(self) -> bool:
-        """Whether names and modules hold what they held when this was made."""
-        for space, name, held in self._names:
-            if space.get(name) is not held:
-                return False
-        for cell, held in self._cells:
-            if cell.cell_contents is not held:
-                return False
-        for now, before in self._modules:
-            for name, held in before:
-                if now.get(name) is not held:
-                    return False
-        return True
+        self.names += [(vars(m), name, held) for m in modules for name, held in _settings(vars(m))]
 
 
 def _is_noted(cell: Any) -> bool:

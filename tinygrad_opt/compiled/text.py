@@ -8,56 +8,36 @@ There is one, unless something in between is a call of an eager kernel.
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..kernels import threads
-from ..kernels.compiler.codegen import function_name, render
+from ..kernels.compiler.codegen import CHUNK, function_name, render
+from ..kernels.pool import USUAL
 from . import calls
 from .header import HEAD, TAKEN
 from .loops import Loop, Schedule
-from .memory import Place, Plan
+from .memory import Plan
 from .nests import text_of
+from .segment import Part, Segment, Slot, kind_of, shape_of
 from .trace import Trace
 from .values import SHORT, CompileError, Value
 
-__all__ = ["Part", "Text", "identifier"]
-
-
-class Part(NamedTuple):
-    """One function of the file and what it is called with, or one call of an eager kernel.
-
-    arrays: keys of arrays, see `Text.array_of`.  updates: whose coefficients follow them.
-    call: the Value of an eager call, or None.  lines: of the function, without their definitions.
-    """
-
-    arrays: tuple[Any, ...]
-    updates: tuple[Value, ...]
-    call: Value | None
-    lines: tuple[str, ...] = ()
-
-
-class _Segment:
-    """One function while it is being written."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.pointers: dict[str, str] = {}  # name -> its text
-        self.arrays: dict[Any, str] = {}  # key -> name
-        self.updates: list[Value] = []
+__all__ = ["Text", "identifier"]
 
 
 class Text:
     """The file of a step.
 
     names: for readers, of arrays from outside by (id of the owner, offset).
+    arguments: the ids of arrays that are others in each call.
     timed: whether each line notes the time when it is done, in one more argument.
     """
 
     def __init__(
         self, trace: Trace, schedule: Schedule, plan: Plan, names: dict[Any, str], origin: str,
-        timed: bool = False,
+        arguments: set[int], timed: bool = False,
     ) -> None:  # fmt: skip
-        self.timed = timed
+        self.timed, self.arguments = timed, arguments
         self.trace, self.schedule, self.plan, self.outside_names = trace, schedule, plan, names
         self.parts: list[Part] = []
         self._functions: dict[Any, str] = {}  # (text, kinds) -> name
@@ -68,8 +48,11 @@ class Text:
         self._rules: dict[Any, str] = {}
         self._rule_texts: list[str] = []
         self._segments: list[str] = []
-        self._segment = _Segment()
-        self._assumed = {v.root.number: (i, v, was) for i, (v, was) in enumerate(trace.assumed)}
+        self._segment = Segment()
+        self._arrays = self._of_outside()
+        self._assumed: dict[int, list[tuple[int, Value, bool]]] = {}
+        for i, (v, was) in enumerate(trace.assumed):
+            self._assumed.setdefault(v.root.number, []).append((i, v, was))
         for i in range(len(schedule.groups)):
             self._group(i)
         self._finish_segment()
@@ -84,7 +67,7 @@ class Text:
                 self._loop(group)
         elif group.op == "call":
             self._finish_segment()
-            self.parts.append(Part((), (), group))
+            self.parts.append(Part((), (), (), group))
         elif group.op == "update":
             self._update(group)
         elif group.op == "matmul":
@@ -101,8 +84,8 @@ class Text:
         else:
             raise CompileError(f"compile: {group.op} has no compiled form")
         for value in self.schedule.members(i):
-            if value.number in self._assumed:
-                self._check(*self._assumed[value.number])
+            for check in self._assumed.get(value.number, ()):
+                self._check(*check)
 
     def _loop(self, loop: Loop) -> None:
         function = text_of(loop, self.plan)
@@ -120,7 +103,7 @@ class Text:
     def _call(self, text: str, op: str, value: Value, args: Any) -> None:
         """A function whose parameters are its arguments' memory, then its own."""
         written = value.params["array"] if op == "store" else value
-        kinds = tuple(map(_pointer_kind, (*args, written)))
+        kinds = tuple(map(kind_of, (*args, written)))
         name = self._function(text, kinds, op)
         pointers = [self._pointer(a.root, a.layout.offset) for a in args]
         target = self._target(value) if value.op == "store" else self._pointer(value, 0)
@@ -130,25 +113,31 @@ class Text:
         update = value.params["update"]
         flat, rule, segment = update.flat, update.rule, self._segment
         number = len(self._all_updates())
-        arrays = {"p": flat.values, "g": flat.gradient, **{s: flat.state(s) for s in rule.states}}
-        names = [self._array(("flat", id(a)), f"{letter}{number}") for letter, a in arrays.items()]
-        function = self._rule(rule, flat.values)
+        arrays = {"parameters": flat.values, "gradient": flat.gradient}
+        arrays |= {state: flat.state(state) for state in rule.states}
+        given = []
+        for name, array in arrays.items():
+            name = self._name(("flat", id(array)), f"{name}{number}")
+            slot = Slot(("flat", id(array)), 0, SHORT[array.dtype], f"{array.size} numbers")
+            given.append(segment.pointer(name, slot))
         segment.updates.append(value)
-        coefficients = [f"{c}_{number}" for c in rule.coefficients]
-        segment.lines.append(f"{function}({', '.join([*names, *coefficients])})")
+        given += [f"{c}_{number}" for c in rule.coefficients]
+        function, size = self._rule(rule, flat.values.dtype), flat.values.size
+        call = f"{function}(0, {size}, {', '.join(given)})"
+        if size >= threads.threshold:
+            call = f"share({function}, {size}, {CHUNK}, {USUAL}, {', '.join(given)})"
+        segment.lines.append(call)
 
     def _all_updates(self) -> list[Value]:
         return [u for part in self.parts for u in part.updates] + self._segment.updates
 
-    def _rule(self, rule: Any, values: Any) -> str:
-        dtype = values.dtype.name
-        target: Any = "parallel" if values.size >= threads.threshold else "serial"
-        key = rule, target, dtype
+    def _rule(self, rule: Any, dtype: Any) -> str:
+        """The name of the function of an update rule."""
+        key = rule, dtype
         if key not in self._rules:
-            name = function_name(rule._rule, target)
-            text = render(rule._rule, target, dtype, True).replace("cache=True", "cache=CACHE")
-            own = self._unique(name)
-            self._rules[key] = own
+            name = function_name(rule._rule, "plain")
+            own = self._rules[key] = self._unique(rule._rule.name)
+            text = render(rule._rule, "plain", dtype.name)
             self._rule_texts.append(re.sub(rf"\b{name}\b", own, text))
         return self._rules[key]
 
@@ -159,20 +148,19 @@ class Text:
     # Names ---------------------------------------------------------------------------------------
 
     def _line(self, text: str, value: Value) -> None:
-        shape = " x ".join(map(str, value.shape)) or "one number"
         first, newline, rest = text.partition("\n")
-        self._segment.lines.append(f"{first}  # {shape}{newline}{rest}")
+        self._segment.lines.append(f"{first}  # {shape_of(value)}{newline}{rest}")
 
     def _function(self, text: str, kinds: tuple[str, ...], name: str) -> str:
         key = text, kinds
         if key not in self._functions:
             own = self._functions[key] = self._unique(name)
             signature = ", ".join(f"p_{kind}" for kind in kinds)
-            decorated = f"@njit(types.void({signature}), **LOOP)"
-            if "DECORATED" in text:  # its parts are compiled within it
-                text = f"@njit(**PART)\n{text.replace('DECORATED', decorated)}"
+            if "DECORATED" in text:  # what a thread does of it stands before it
+                text = text.replace("DECORATED", f"@plain({signature})")
+                text = f"@plain(i8, i8, {signature})\n{text}"
             else:
-                text = f"{decorated}\n{text}"
+                text = f"@plain({signature})\n{text}"
             self._written.append("\n\n" + text.replace("NAME", own))
         return self._functions[key]
 
@@ -192,124 +180,82 @@ class Text:
     def _pointer(self, root: Value, offset: int = 0) -> str:
         """The text of a pointer into a value's memory, `offset` elements from its beginning."""
         if root.number in self.plan.places:
-            place = self.plan.places[root.number]
-            base = self._block(place)
+            array, start = self.plan.places[root.number]
+            key = ("block", array) if array in self.plan.sizes else ("flat", int(array))
+            where = f", {array} from {start}" if array in self.plan.sizes else ""
             name = self._name(root.number, root.name)
-            self._segment.pointers[name] = f"at({base}, {place.offset})" if place.offset else base
+            slot = Slot(key, start, kind_of(root), f"{shape_of(root)}{where}")
+            self._segment.pointer(name, slot)
             return f"at({name}, {offset})" if offset else name
-        base = self._outside(root)
-        known = self.outside_names.get((id(root.params.get("array")), offset))
-        if known is not None and offset:
-            name = self._name((root.number, offset), known)
-            self._segment.pointers[name] = f"at({base}, {offset})"
-            return name
-        return f"at({base}, {offset})" if offset else base
+        given = root.params.get("array")
+        if root.op in ("call", "result") or root.params.get("copied") or (
+            id(given) in self.arguments
+        ):  # fmt: skip
+            known = self.outside_names.get((id(given), 0), "input")
+            name = self._name(root.number, root.name if given is None else known)
+            name = self._segment.array(("value", root.number), name, root)
+            return f"at({name}, {offset})" if offset else name
+        return self._outside(root, given, offset)
 
-    def _outside(self, root: Value) -> str:
-        """A pointer to memory from outside the plan: inputs, draws, what eager calls return."""
-        array = root.params.get("array")
-        wanted = self.outside_names.get((id(array), 0))
-        wanted = wanted or (root.op if array is None else "constant")
-        name = self._name(root.number, root.name if root.op in ("call", "result") else wanted)
-        key = ("flat", id(array)) if id(array) in self._flats() else ("value", root.number)
-        self._segment.pointers[name] = f"memory({self._array(key, name)})"
-        return name
-
-    def _flats(self) -> set[int]:
-        found = set()
-        for u in self.trace.updates:
-            flat = u.params["update"].flat
-            found |= {id(flat.values), id(flat.gradient)}
-        return found
+    def _outside(self, root: Value, array: Any, offset: int) -> str:
+        """A pointer to memory from outside the plan: parameters, constants, random numbers."""
+        key = ("flat", id(array)) if id(array) in self._flats else ("value", root.number)
+        known = self.outside_names.get((id(array), offset))
+        if known is None and offset:
+            return f"at({self._outside(root, array, 0)}, {offset})"
+        wanted = known or (root.op if array is None else "constant")
+        name = self._name((root.number, offset), wanted)
+        what = shape_of(root) if key[0] == "value" else f"{root.size - offset} numbers"
+        return self._segment.pointer(name, Slot(key, offset, kind_of(root), what))
 
     def _target(self, value: Value) -> str:
         array = value.params["array"]
         name = self._name(("store", id(array)), self.outside_names.get((id(array), 0), "stored"))
-        self._segment.pointers[name] = f"memory({self._array(('store', id(array)), name)})"
-        return name
-
-    def _block(self, place: Place) -> str:
-        if place.array in self.plan.sizes:
-            array = self._array(("block", place.array), place.array)
-        else:
-            array = self._array(("flat", int(place.array)), "gradient")
-        name = f"{array.removesuffix('_array')}_memory"
-        self._segment.pointers[name] = f"memory({array})"
-        return name
+        what = " x ".join(map(str, array.shape)) or "one number"
+        return self._segment.pointer(name, Slot(("store", id(array)), 0, kind_of(array), what))
 
     def _row(self, key: tuple[Any, ...]) -> str:
+        """A pointer to rows of scratch, which all loops have in the same place."""
         _, kind, start = key
-        base = self._block(Place(f"row_{kind}", 0))
-        return f"at({base}, {start})" if start else base
-
-    def _array(self, key: Any, wanted: str) -> str:
-        """The name of a function's parameter."""
-        if key not in self._segment.arrays:
-            name = self._name(("array", key), f"{wanted.removesuffix('_array')}_array")
-            self._segment.arrays[key] = name
-        return self._segment.arrays[key]
-
-    # The file ------------------------------------------------------------------------------------
-
-    def _finish_segment(self) -> None:
-        segment, self._segment = self._segment, _Segment()
-        if not segment.lines:
-            return
-        number = len(self._segments)
-        names = list(segment.arrays.values())
-        types = [self._type(key) for key in segment.arrays]
-        for k, value in enumerate(segment.updates, len([u for p in self.parts for u in p.updates])):
-            update = value.params["update"]
-            names += [f"{c}_{k}" for c in update.rule.coefficients]
-            types += [f"types.{update.flat.dtype.name}"] * len(update.rule.coefficients)
-        lines = [f"{name} = {text}" for name, text in _in_order(segment.pointers)]
-        if self.timed:
-            names.append("ticks_array")
-            types.append('array("int64", 1)')
-            lines += ["times = memory(ticks_array)", "times[0] = ticks()"]
-            for i, line in enumerate(segment.lines, 1):
-                lines += [line, f"times[{i}] = ticks()"]
-        else:
-            lines += segment.lines
-        lines.append("return 0")
-        body = "".join(f"    {part}\n" for line in lines for part in line.split("\n"))
-        self._segments.append(
-            f"\n\n@njit(types.int64(\n{_wrapped(types)}), **STEP)\n"
-            f"def step_{number}(\n{_wrapped(names)}):\n{body}"
+        block = f"row_{kind}"
+        name = self._name(("block", block, start), f"row_{start}" if start else "row")
+        kind = "u1" if kind == "b1" else kind
+        return self._segment.pointer(
+            name, Slot(("block", block), start, kind, f"{block} from {start}")
         )
-        self.parts.append(
-            Part(tuple(segment.arrays), tuple(segment.updates), None, tuple(segment.lines))
-        )
-
-    def _type(self, key: Any) -> str:
-        kind, which = key
-        if kind == "block":
-            name = {v: k for k, v in SHORT.items()}[which.partition("_")[2]]
-            return f'array("{"uint8" if name == "bool" else name}", 1)'
-        array = self.array_of(key)
-        name = "boolean" if array.dtype == bool else array.dtype.name
-        readonly = "" if kind in ("flat", "store") else ", True"
-        return f'array("{name}", {array.ndim}{readonly})'
 
     def name_of(self, value: Value) -> str:
         """What a value from outside is called in the text."""
         owner = id(value.root.params.get("array"))
         return self.outside_names.get((owner, value.layout.offset), value.name)
 
-    def array_of(self, key: Any) -> Any:
-        """An array like the one that stands for a key: flat vectors, stores, inputs, results."""
-        kind, which = key
-        if kind == "value":
-            return self.trace.values[which].data
-        return self._arrays()[which]
+    # The file ------------------------------------------------------------------------------------
 
-    def _arrays(self) -> dict[int, Any]:
-        found = {}
+    def _finish_segment(self) -> None:
+        segment, self._segment = self._segment, Segment()
+        if not segment.lines:
+            return
+        if self.timed:
+            segment.pointer("times", Slot(("times", 0), 0, "i8", "when each line was done"))
+        first = sum(len(part.updates) for part in self.parts)
+        types = [self._type(key) for key in segment.arrays]
+        self._segments.append(segment.text(len(self._segments), first, types, self.timed))
+        self.parts.append(segment.part())
+
+    def _type(self, key: Any) -> str:
+        array = self.trace.values[key[1]]
+        name = "boolean" if array.dtype == bool else array.dtype.name
+        return f'array("{name}", {len(array.shape)})'
+
+    def _of_outside(self) -> dict[int, Any]:
+        """Arrays by their id: flat vectors, and what else the step writes to."""
+        found: dict[int, Any] = {}
         for u in self.trace.updates:
             update = u.params["update"]
             flat = update.flat
             for a in (flat.values, flat.gradient, *map(flat.state, update.rule.states)):
                 found[id(a)] = a
+        self._flats = {id(a) for a in found.values()}
         for value in self.trace.values:
             if value.op == "store":
                 found[id(value.params["array"])] = value.params["array"]
@@ -319,15 +265,21 @@ class Text:
 
     def written(self) -> dict[int, Any]:
         """The arrays from outside that the step may write to, by their id."""
-        return self._arrays()
+        return self._arrays
 
     def _whole(self, origin: str) -> str:
         used = sorted(self._products)
-        products = "".join(f", {name}" for name in used) + (", ticks" if self.timed else "")
-        sums = ', "reassoc"'
-        head = HEAD.format(title="A training step.", origin=origin, products=products, sums=sums)
-        steps = "".join(f"step_{i}, " for i in range(len(self._segments)))
-        tail = f"\n\nsteps = ({steps})\n"
+        products = f"from tinygrad_opt.kernels.plain.products import {', '.join(used)}\n"
+        modes = any("exchange_mode(" in text for text in self._rule_texts)
+        wanted = {"at": True, "exchange_mode": modes, "from_table": True, "memory": True,
+                  "plain": True, "ticks": self.timed}  # fmt: skip
+        plain = [name for name, wants in wanted.items() if wants]
+        head = HEAD.format(
+            origin=origin, products=products if used else "",
+            used=", ".join(plain),
+        )  # fmt: skip
+        entries = "".join(f"enter_{i}, " for i in range(len(self._segments)))
+        tail = f"\n\nsteps = ({entries})\n"
         return head + "".join([*self._written, *("\n\n" + t for t in self._rule_texts),
                                *self._segments, tail])  # fmt: skip
 
@@ -349,23 +301,3 @@ def identifier(name: str) -> str:
     """`name` with what cannot stand in an identifier replaced."""
     name = re.sub(r"\W+", "_", name).strip("_")
     return f"_{name}" if name[:1].isdigit() else name
-
-
-def _pointer_kind(value: Any) -> str:
-    kind = SHORT[value.dtype.name]
-    return "u1" if kind == "b1" else kind
-
-
-def _in_order(pointers: dict[str, str]) -> list[tuple[str, str]]:
-    """Definitions, those first that begin with an array."""
-    return sorted(pointers.items(), key=lambda item: not item[1].startswith("memory("))
-
-
-def _wrapped(items: list[str]) -> str:
-    lines, line = [], "   "
-    for item in items:
-        if len(line) + len(item) > 96:
-            lines.append(line)
-            line = "   "
-        line += f" {item},"
-    return "\n".join([*lines, line]) + "\n"

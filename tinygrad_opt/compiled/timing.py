@@ -18,12 +18,17 @@ __all__ = ["timed"]
 
 def timed(variant: Any, leaves: list[Any], calls: int) -> list[tuple[float, str]]:
     """(least seconds, line) of each line, over copies of all that the step writes to."""
+    if len(leaves) != variant.leaves:
+        raise ValueError(
+            f"profile: expected the {variant.leaves} tensors that the step takes, got {len(leaves)}"
+        )
     kinds = [(array_in(t).shape, array_in(t).dtype) for t in variant.stand_ins]
     if [(t.array.shape, t.array.dtype) for t in leaves] != kinds:
         raise ValueError(f"profile: expected tensors of the step's own kinds, {kinds}")
     text = Text(
-        variant.trace, variant.schedule, variant.plan, variant.names, variant.origin, timed=True
-    )
+        variant.trace, variant.schedule, variant.plan, variant.names, variant.origin,
+        variant.text.arguments, timed=True,
+    )  # fmt: skip
     functions = cache.compile_text("steps", text.text.replace("CACHE", "False"))
     instead = {key: array.copy() for key, array in text.written().items()}
     for number, i in variant.from_leaf:
@@ -41,7 +46,7 @@ def timed(variant: Any, leaves: list[Any], calls: int) -> list[tuple[float, str]
             runs.append((EagerCall(variant, part.call), None, [f"{part.call.name}(...)"]))
             continue
         ticks = np.zeros(len(part.lines) + 1, np.int64)
-        call = CompiledPart(variant, functions[number], part, instead, (ticks,))
+        call = CompiledPart(variant, functions[number], part, instead, ticks)
         runs.append((call, ticks, [line.partition("\n")[0] for line in part.lines]))
         number += 1
     per_tick = _seconds_per_tick()
@@ -62,7 +67,7 @@ def timed(variant: Any, leaves: list[Any], calls: int) -> list[tuple[float, str]
 
 
 def _seconds_per_tick() -> float:
-    from ..kernels.products import ticks
+    from ..kernels.plain import ticks
 
     @njit
     def count() -> int:

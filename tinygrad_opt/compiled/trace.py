@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from .values import CompileError, Layout, Value
+from .values import CompileError, Layout, Value, same
 
 __all__ = ["Trace", "users_line"]
 
@@ -99,10 +99,10 @@ class Trace:
         layout: Layout | None = None, name: str = "",
     ) -> Value:  # fmt: skip
         """A new Value, whatever was asked before."""
-        if not np.size(data):
+        if 0 in data.shape:
             self.refuse("computes a tensor without elements")
         name = "_".join([*self.path, name or op])
-        value = Value(len(self.values), op, args, params, np.asarray(data), name, layout)
+        value = Value(len(self.values), op, args, params, data, name, layout)
         self.values.append(value)
         return value
 
@@ -171,7 +171,7 @@ class Trace:
             and value.layout.is_whole(value.shape)
         )
         if not fits:
-            root = self.add("copy", (value,), {}, value.data, name="gradient")
+            root = self.add("copy", (value,), {}, same(value), name="gradient")
         self.home[root.number] = (buffer, start)
         self.homed.append(root)
         return True

@@ -16,16 +16,18 @@ import numpy as np
 from .trace import Trace, asked_by_user
 from .values import (
     CompileError,
+    Later,
     Layout,
     Value,
     are_boxes,
     contiguous,
     is_of_integers,
     overlapping,
+    same,
     strided,
 )
 
-__all__ = ["Traced", "active", "data_of", "elementwise", "value_of"]
+__all__ = ["Traced", "active", "data_of", "elementwise", "is_plain", "value_of"]
 
 
 class _Active:
@@ -66,8 +68,7 @@ def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
     if not any(isinstance(x, Traced) for x in xs):
         return function(*xs)
     trace = current()
-    with np.errstate(all="ignore"):
-        data = np.asarray(function(*map(data_of, xs)))
+    data = _computed(function, [x.value if isinstance(x, Traced) else x for x in xs])
     args = tuple(map(value_of, xs))
     for x, other in ((0, 1), (1, 0)) if name in ("add", "multiply") else ((0, 1),):
         if name in _NEUTRAL and _is(args[other], _NEUTRAL[name]):
@@ -84,6 +85,18 @@ def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
             parts = (*args[0].args, *args[1].args)
             return Traced(trace.emit("boxes", parts, {"indices": indices}, data))
     return Traced(trace.emit(name, args, {}, data))
+
+
+def _computed(function: Callable[..., Any], xs: list[Any]) -> Later:
+    """What a function of elements makes of Values, arrays and numbers."""
+    if len(xs) == 1 and not isinstance(function, np.ufunc) and xs[0].dtype.kind == "f":
+        dtype = xs[0].dtype  # a kernel of ours, which would have to be compiled to be asked
+    else:  # NumPy says of which type it is: for no elements, that costs nothing
+        of_none = [np.empty(0, x.dtype) if isinstance(x, (Value, np.ndarray)) else x for x in xs]
+        with np.errstate(all="ignore"):
+            dtype = function(*of_none).dtype
+    shape = np.broadcast_shapes(*[np.shape(x) if not isinstance(x, Value) else x.shape for x in xs])
+    return Later(shape, dtype, function, *xs)
 
 
 def _is(x: Any, number: float) -> bool:
@@ -108,7 +121,8 @@ def seen_through(value: Value, make: Callable[[Any], Any]) -> Value:
     found = Layout(layout.root, layout.offset + moved, seen.strides)
     if found.is_whole(seen.shape) and seen.shape == found.root.shape:
         return found.root
-    return current().emit("view", (found.root,), {}, _on_data(value.data, make), found)
+    data = Later(seen.shape, value.dtype, lambda x: _on_data(x, make), value)
+    return current().emit("view", (found.root,), {}, data, found)
 
 
 def _on_data(data: Any, make: Callable[[Any], Any]) -> Any:
@@ -120,7 +134,7 @@ def _on_data(data: Any, make: Callable[[Any], Any]) -> Any:
 
 def copied(x: Traced) -> Traced:
     """A copy, row-major."""
-    return Traced(current().emit("copy", (x.value,), {}, np.array(x.value.data, order="C")))
+    return Traced(current().emit("copy", (x.value,), {}, same(x.value)))
 
 
 def reduced(op: str, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Any:
@@ -129,11 +143,12 @@ def reduced(op: str, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> An
     axes = tuple(sorted(a % max(x.ndim, 1) for a in axes))
     if not x.ndim:
         return x if dtype is None else x.astype(dtype)
-    with np.errstate(all="ignore"):
-        data = getattr(np, op)(x.value.data, axis=axes, keepdims=True)
-    if dtype is not None or (op == "sum" and data.dtype != x.dtype):
-        x = x.astype(dtype or data.dtype)
-        data = np.asarray(data, x.dtype)
+    function = getattr(np, op)
+    own = function(np.ones(1, x.dtype)).dtype
+    if dtype is not None or (op == "sum" and own != x.dtype):
+        x = x.astype(dtype or own)
+    shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    data = Later(shape, x.dtype, lambda a: function(a, axis=axes, keepdims=True), x.value)
     y = Traced(current().emit(op, (x.value,), {"axes": axes}, data))
     return y if keepdims else y.reshape([n for i, n in enumerate(x.shape) if i not in axes])
 
@@ -183,10 +198,15 @@ class Traced:
             self._value, self._seen = value, self._parent.final
             return
         start = box.__array_interface__["data"][0] - dummy.__array_interface__["data"][0]
-        data = np.array(whole.data, order="C")
-        np.lib.stride_tricks.as_strided(
-            data.reshape(-1)[start:], box.shape, tuple(s * data.itemsize for s in box.strides)
-        )[...] = value.data
+        shape, steps = box.shape, tuple(s * whole.dtype.itemsize for s in box.strides)
+
+        def put(old: Any, new: Any) -> Any:
+            found = np.array(old, order="C")
+            part = found.reshape(-1)[start:]
+            np.lib.stride_tricks.as_strided(part, shape, steps)[...] = new
+            return found
+
+        data = Later(whole.shape, whole.dtype, put, whole, value)
         params = {"box": (start, box.strides)}
         self._parent.move(current().emit("put", (whole, value), params, data))
         self._seen = None  # derive anew
@@ -199,8 +219,8 @@ class Traced:
     size = property(lambda self: self.value.size)
     itemsize = property(lambda self: self.value.dtype.itemsize)
     nbytes = property(lambda self: self.value.size * self.value.dtype.itemsize)
-    strides = property(lambda self: self.value.data.strides)
-    flags = property(lambda self: self.value.data.flags)
+    strides = property(lambda self: tuple(s * self.itemsize for s in self.value.layout.strides))
+    flags = property(lambda self: strided(self.value.shape, self.value.layout.strides).flags)
     base = property(lambda self: self._parent)
     data = property(lambda _: current().refuse("writes to part of a tensor that has a history, "
                                                "where views of it are in the graph"))  # fmt: skip
@@ -242,8 +262,7 @@ class Traced:
     def astype(self, dtype: Any, copy: bool = True) -> Traced:
         if np.dtype(dtype) == self.dtype:
             return Traced(self.value)
-        with np.errstate(all="ignore"):
-            data = self.value.data.astype(dtype)
+        data = Later(self.shape, dtype, lambda a: a.astype(dtype), self.value)
         return Traced(current().emit("astype", (self.value,), {"dtype": data.dtype.name}, data))
 
     def view(self, *_: Any) -> Any:
@@ -251,7 +270,7 @@ class Traced:
 
     def __getitem__(self, index: Any) -> Traced:
         parts = index if isinstance(index, tuple) else (index,)
-        if all(p is None or p is Ellipsis or _is_plain(p) for p in parts):
+        if all(p is None or p is Ellipsis or is_plain(p) for p in parts):
             return view(self, lambda a: a[(*parts, ...) if Ellipsis not in parts else parts])
         return self._namespace.take(self, parts)
 
@@ -363,58 +382,10 @@ class Traced:
         return functools.partial(getattr(self._namespace, name), self)
 
 
-def _is_plain(part: Any) -> bool:
+def is_plain(part: Any) -> bool:
     return isinstance(part, slice) or (isinstance(part, (int, np.integer)) and part is not True)
 
 
 _NEUTRAL = {"add": 0, "subtract": 0, "multiply": 1, "divide": 1}
 _REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.logical_or: "any",
                np.logical_and: "all"}  # fmt: skip
-
-
-def _add_operators() -> None:
-    ufuncs: dict[str, Any] = {
-        "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide,
-        "pow": np.power, "floordiv": np.floor_divide, "mod": np.remainder,
-        "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
-        "lshift": np.left_shift, "rshift": np.right_shift,
-    }  # fmt: skip
-    for name, ufunc in ufuncs.items():
-        setattr(Traced, f"__{name}__", _binary(ufunc))
-        setattr(Traced, f"__r{name}__", _binary(ufunc, swapped=True))
-        setattr(Traced, f"__i{name}__", _in_place(ufunc))
-    comparisons = {
-        "gt": np.greater, "lt": np.less, "ge": np.greater_equal, "le": np.less_equal,
-        "eq": np.equal, "ne": np.not_equal,
-    }  # fmt: skip
-    for name, ufunc in comparisons.items():
-        setattr(Traced, f"__{name}__", _binary(ufunc))
-    singles: dict[str, Any] = {"neg": np.negative, "invert": np.invert, "abs": np.absolute}
-    for name, function in singles.items():
-        setattr(Traced, f"__{name}__", _unary(function))
-
-
-def _unary(ufunc: Any) -> Any:
-    return lambda self: elementwise(ufunc.__name__, ufunc, self)
-
-
-def _binary(ufunc: Any, swapped: bool = False) -> Any:
-    def operator(self: Any, other: Any) -> Any:
-        if not (isinstance(other, (Traced, np.ndarray, np.generic, int, float))):
-            return NotImplemented
-        other = other.item() if isinstance(other, np.generic) else other  # weak, as numbers are
-        return elementwise(ufunc.__name__, ufunc, *((other, self) if swapped else (self, other)))
-
-    return operator
-
-
-def _in_place(ufunc: Any) -> Any:
-    def operator(self: Any, other: Any) -> Any:
-        made = elementwise(ufunc.__name__, ufunc, self, other)
-        self[...] = made
-        return self
-
-    return operator
-
-
-_add_operators()

@@ -30,9 +30,9 @@ from ..optim.optimizer import Optimizer
 from ..tensors import creation
 from .namespace import SPACE
 from .stand_ins import Clipping, Stream
-from .trace import Effect, Trace, Update
+from .stepping import Stepping
+from .trace import Trace
 from .traced import Traced, active
-from .values import Layout
 
 __all__ = ["traced_run"]
 
@@ -115,7 +115,7 @@ def _exchanged(trace: Trace) -> Iterator[None]:
         if threading.get_ident() != thread or not run.is_in_place(tensor, array):
             _slot.__set__(tensor, array)
             if type(array) is Traced:
-                run.made.append(weakref.ref(tensor))
+                trace.made.append(weakref.ref(tensor))
 
     active.trace = trace
     try:
@@ -135,9 +135,9 @@ def _exchanged(trace: Trace) -> Iterator[None]:
         for name in ("item", "numpy", "tolist", "__float__", "__int__", "__bool__", "__repr__"):
             exchange(Tensor, name, run.reading(vars(Tensor)[name]))
         for kind in _with_own("step", Optimizer):
-            exchange(kind, "step", run.step_of(vars(kind)["step"]))
+            exchange(kind, "step", run.stepping.step_of(vars(kind)["step"]))
         for kind in _with_own("step", LRScheduler):
-            exchange(kind, "step", run.schedule)
+            exchange(kind, "step", run.stepping.schedule)
         yield
     finally:
         for owner, name, original in reversed(before):
@@ -162,17 +162,14 @@ class _Run:
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.thread = threading.get_ident()
-        self.handles = trace.handles
         self.grads: dict[int, tuple[Any, Any]] = {}  # leaves that got another .grad, and the first
         self.original_call = Module.__call__
-        self.stepped_later: set[int] = set()  # arrays that an optimizer steps in Python, at the end
-        self.made: list[Any] = []  # weak references to the tensors of this trace
+        self.stepping = Stepping(trace, self.handle)
         self.names: dict[int, str] = {}  # of modules that have a parent
 
     def put_back(self) -> None:
         for generator, state in self.trace.generators.values():
             generator.numpy.bit_generator.state = state
-        self.trace.made = self.made
         for leaf, before in self.grads.values():
             self.trace.left.append((leaf, before, leaf._grad))
             leaf._grad = before
@@ -196,14 +193,14 @@ class _Run:
     def handle(self, tensor: Any, array: Any) -> Traced:
         """The handle of an array from outside: one for all who hold it."""
         self.trace.tensors.setdefault(id(tensor), (tensor, array))
-        if id(array) in self.stepped_later:
+        if id(array) in self.stepping.later:
             self.trace.refuse(
                 "uses a parameter after the step of an optimizer that takes it in Python, at the "
                 "end of the compiled step"
             )
-        known = self.handles.get(id(array))
+        known = self.trace.handles.get(id(array))
         if known is None:
-            known = self.handles[id(array)] = Traced(self.trace.lift(array))
+            known = self.trace.handles[id(array)] = Traced(self.trace.lift(array))
         return known
 
     def is_in_place(self, tensor: Any, array: Any) -> bool:
@@ -217,7 +214,7 @@ class _Run:
             return False  # it is being made
         if type(held) is not np.ndarray:
             return False
-        if self.handles.get(id(held)) is not array:
+        if self.trace.handles.get(id(held)) is not array:
             self.trace.refuse(
                 "gives a tensor that was there before the step other memory (.data = ...), which "
                 "a compiled step cannot; write into it: t.copy_(...)"
@@ -313,117 +310,3 @@ class _Run:
         state = chosen.numpy.bit_generator.state
         self.trace.generators.setdefault(id(chosen), (chosen, state))  # put back in the end
         return Stream(self.trace, chosen, generator)
-
-    # Optimizers and schedulers -------------------------------------------------------------------
-
-    def step_of(self, original: Any) -> Callable[..., Any]:
-        def step(optimizer: Any, closure: Any = None) -> None:
-            if closure is not None:
-                self.trace.refuse(
-                    "calls optimizer.step(closure), which evaluates the model several times; call "
-                    "backward() and step() without a closure"
-                )
-            optimizer._opt_called = True
-            runs = _compiled_runs(optimizer) if original is _OPTIMIZER_STEP else None
-            if runs is None:
-                self.trace.effects.append(
-                    Effect(lambda _: optimizer.step(), None, f"{type(optimizer).__name__}.step()",
-                           True)
-                )  # fmt: skip
-                self.stepped_in_python(optimizer)
-                return
-            for update in runs:
-                self.update(update)
-
-        return step
-
-    def update(self, update: Update) -> None:
-        """Record a launch: it reads the gradients, and what was in the parameters is gone."""
-        trace, flat = self.trace, update.flat
-        gradients = []
-        if any(u.params["update"].flat is flat for u in trace.updates):
-            trace.refuse("steps an optimizer twice")
-        for p, start in zip(flat.params, flat.offsets, strict=False):
-            array = _slot.__get__(p)
-            if self.handle(p, array)._value is not trace.lift(array):
-                trace.refuse("writes to a parameter and then steps the optimizer that holds it")
-            g = p._grad.array.value
-            if not trace.home_of(g, flat.gradient, start):
-                trace.refuse("adds to gradients that are left from before and takes a step")
-            gradients.append(g)
-        made = trace.add("update", tuple(gradients), {"update": update}, np.zeros(()),
-                         name=update.rule.name)  # fmt: skip
-        trace.updates.append(made)
-        for p in flat.params:
-            array = _slot.__get__(p)
-            handle = self.handle(p, array)
-            old = trace.lift(array)
-            layout = Layout(old.root, old.layout.offset, old.layout.strides)
-            handle._value = trace.add("view", (old.root,), {}, array, layout)
-            trace.stepped[id(array)] = handle._value
-
-    def stepped_in_python(self, optimizer: Any) -> None:
-        """Refuse whoever reads the parameters after a step that Python takes at the end."""
-        held = [p for group in optimizer.param_groups for p in group["params"]]
-        self.stepped_later |= {id(_slot.__get__(p)) for p in held}
-        self.trace.kept_grads += [(p, _grad_slot.__get__(p)) for p in held]
-
-    def schedule(self, scheduler: Any, *args: Any, **kwargs: Any) -> None:
-        """A scheduler's step happens in each call, on the side of the compiled part it stood on."""
-        metric = None
-        rest = list(args)
-        given = kwargs.get("metrics", rest[0] if rest else None)
-        if isinstance(given, Variable):
-            metric = given.array.value
-        step, after = type(scheduler).step, bool(self.trace.updates or self.trace.effects)
-
-        def run(number: Any) -> None:
-            if metric is None:
-                scheduler.step(*args, **kwargs)
-            elif "metrics" in kwargs:
-                scheduler.step(**{**kwargs, "metrics": number})
-            else:
-                scheduler.step(number, *rest[1:])
-
-        del step
-        if metric is not None and not after:
-            self.trace.refuse("steps a scheduler by a metric before the optimizer's step")
-        self.trace.effects.append(Effect(run, metric, f"{type(scheduler).__name__}.step()", after))
-
-
-_OPTIMIZER_STEP = Optimizer.__dict__["step"]
-
-
-def _compiled_runs(optimizer: Any) -> list[Update] | None:
-    """The launches of an optimizer's step; None where it does more than launch a rule."""
-    kind = type(optimizer)
-    if kind.update is not Optimizer.update or optimizer._hooks or optimizer.more_states:
-        return None
-    flats_of = optimizer._flat
-    if flats_of is None or optimizer._edits.made or len(flats_of) != len(optimizer.param_groups):
-        return None
-    found = []
-    for group, flats in zip(optimizer.param_groups, flats_of, strict=True):
-        if group.get("cautious") or group.get("state_dtype"):
-            return None
-        rule = optimizer.rule_for(group)
-        for flat in flats:
-            if (
-                not flat._alike()
-                or flat.fresh
-                or flat.guests
-                or flat.shown != rule.states
-                or not _at_home(flat)
-            ):
-                return None
-            if any(p._grad is None for p in flat.params):
-                return None
-            found.append(Update(optimizer, group, rule, flat))
-    return found
-
-
-def _at_home(flat: Any) -> bool:
-    return type(flat.values) is np.ndarray and all(
-        view is not None and _slot.__get__(p) is view
-        for p, view in zip(flat.params, flat.views, strict=True)
-    )

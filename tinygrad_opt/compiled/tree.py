@@ -69,6 +69,11 @@ class _Same:
         return f"<{type(self.held).__name__} {id(self.held)}>"
 
 
+def is_one_tensor(shape: Any) -> bool:
+    """Whether what was taken apart was a tensor."""
+    return shape is _HERE
+
+
 def unflatten(shape: Any, tensors: list[Any]) -> Any:
     """What `flatten` took apart, with these tensors in it."""
     return _with(shape, iter(tensors))

@@ -8,12 +8,12 @@ which shapes and types are known. A view owns no memory: it is an offset and str
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-__all__ = ["SHORT", "CompileError", "Layout", "Value", "contiguous", "roots"]
+__all__ = ["SHORT", "CompileError", "Later", "Layout", "Value", "contiguous", "roots"]
 
 Strides = tuple[int, ...]  # in elements
 
@@ -22,17 +22,17 @@ class CompileError(RuntimeError):
     """A step that cannot become one compiled function; the text says which line, and what to do."""
 
 
-class _Short(dict[str, str]):
-    """Types by their short names; CompileError for one that steps are not compiled for."""
+class _Short(dict[Any, str]):
+    """The short names of types; CompileError for one that steps are not compiled for."""
 
-    def __missing__(self, name: str) -> str:
-        raise CompileError(f"compile: tensors of {name} have no compiled form")
+    def __missing__(self, dtype: Any) -> str:
+        if isinstance(dtype, np.dtype):
+            raise CompileError(f"compile: tensors of {dtype.name} have no compiled form")
+        return self[np.dtype(dtype)]
 
 
-SHORT = _Short(
-    float32="f4", float64="f8", int64="i8", int32="i4", int16="i2", int8="i1", uint8="u1",
-    bool="b1",
-)  # fmt: skip
+SHORT = _Short({np.dtype(name): name for name in ("f4", "f8", "i8", "i4", "i2", "i1", "u1")})
+SHORT[np.dtype(bool)] = "b1"
 
 
 class Layout:
@@ -56,6 +56,21 @@ def _without_ones(shape: tuple[int, ...], strides: Strides) -> Strides:
     return tuple(s for n, s in zip(shape, strides, strict=True) if n != 1)
 
 
+class Later:
+    """An array that is computed when somebody asks for it, as few do while a step is traced.
+
+    make: a function of `sources`, Values (of which it gets the arrays) and other things.
+    """
+
+    __slots__ = ("dtype", "make", "shape", "sources")
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: Any, make: Callable[..., Any], *sources: Any
+    ) -> None:
+        self.shape, self.dtype = tuple(shape), np.dtype(dtype)
+        self.make, self.sources = make, sources
+
+
 class Value:
     """One result in a trace.
 
@@ -63,22 +78,45 @@ class Value:
     op       what makes it: a name of NumPy's, or "input", "draw", "view", "matmul", "call" ...
     args     Values and Python numbers
     params   constants of the op: axes, types, indices
-    data     the array that the traced run found; shape and dtype are its own
+    source   its array in the traced run, or how to compute it; shape and dtype are its own
     layout   where its elements lie; of all but views its own memory, row-major
     name     for readers: from the path of the module that computed it
     """
 
-    __slots__ = ("args", "data", "dtype", "layout", "name", "number", "op", "params", "shape")
+    __slots__ = ("args", "dtype", "layout", "name", "number", "op", "params", "shape", "source")
 
     def __init__(
-        self, number: int, op: str, args: tuple[Any, ...], params: dict[str, Any], data: Any,
+        self, number: int, op: str, args: tuple[Any, ...], params: dict[str, Any], source: Any,
         name: str = "", layout: Layout | None = None,
     ) -> None:  # fmt: skip
         self.number, self.op, self.args, self.params = number, op, args, params
-        self.data, self.shape, self.dtype = data, tuple(data.shape), data.dtype
-        SHORT[self.dtype.name]  # raises for a type that steps are not compiled for
+        self.source, self.shape, self.dtype = source, tuple(source.shape), source.dtype
+        SHORT[self.dtype]  # raises for a type that steps are not compiled for
         self.name = name
         self.layout = layout or Layout(self, 0, contiguous(self.shape))
+
+    @property
+    def data(self) -> Any:
+        """Its array in the traced run."""
+        waiting = [self]
+        while waiting:  # no recursion: steps are deep
+            value = waiting[-1]
+            source = value.source
+            missing = [] if not isinstance(source, Later) else [
+                s for s in source.sources if isinstance(s, Value) and isinstance(s.source, Later)
+            ]  # fmt: skip
+            waiting += missing
+            if not missing:
+                if isinstance(source, Later):
+                    given = (s.source if isinstance(s, Value) else s for s in source.sources)
+                    with np.errstate(all="ignore"):
+                        value.source = np.asarray(source.make(*given))
+                waiting.pop()
+        return self.source
+
+    def forget(self) -> None:
+        """Let go of its array, which nobody will ask for any more."""
+        self.source = None
 
     @property
     def size(self) -> int:
@@ -107,6 +145,11 @@ def contiguous(shape: Iterable[int]) -> Strides:
 def roots(value: Value) -> list[Value]:
     """Whose memory a value is computed from."""
     return [a.root for a in value.args if isinstance(a, Value)]
+
+
+def same(value: Value) -> Later:
+    """The array of a value, row-major."""
+    return Later(value.shape, value.dtype, lambda x: np.array(x, order="C"), value)
 
 
 def is_of_integers(value: Value) -> bool:

@@ -150,8 +150,20 @@ def _several(name: str) -> str:
 
 def step_scalars(optimizer: Any, group: dict[str, Any], run: Any, t: int) -> tuple[float, ...]:
     """The coefficients for step `t` of a run, whose scalar states move on to their next value."""
+    coefficients = with_scalars(optimizer, group, run, t)
+    next_scalars(optimizer, group, run, t)
+    return coefficients
+
+
+def with_scalars(optimizer: Any, group: dict[str, Any], run: Any, t: int) -> tuple[float, ...]:
+    """The coefficients for step `t` of a run, from its scalar states as they are."""
     before = {name: values[0] for name, values in run.scalars.items()}
     coefficients: tuple[float, ...] = optimizer.coefficients(group, t, **before)
+    return coefficients
+
+
+def next_scalars(optimizer: Any, group: dict[str, Any], run: Any, t: int) -> None:
+    """Take the scalar states of a run on, after its step `t`."""
+    before = {name: values[0] for name, values in run.scalars.items()}
     for name, value in optimizer.next_scalars(group, t, **before).items():
         run.scalars[name].fill(value)
-    return coefficients
