@@ -109,14 +109,10 @@ class Program:
         shape, root = self.shapes[name], self.roots[name]
         text = f"{name}.{self.r.choice(WRITES).format(self.operand(shape, root), k=name)}"
         if shape and self.r.random() < 0.3:
-            i = self.r.randrange(shape[0])
-            index, part = self.r.choice(
-                [
-                    (i, shape[1:]),
-                    (f"{i}:", (shape[0] - i, *shape[1:])),
-                    (f"m.tensor([{i}])", (1, *shape[1:])),
-                ]
-            )
+            n, rest = shape[0], shape[1:]
+            i = self.r.randrange(n)
+            kinds = [(i, rest), (f"m.tensor([{i}])", (1, *rest)), (f"{i}:", (n - i, *rest))]
+            index, part = self.r.choice(kinds[: 2 + (i > 0)])
             text = f"{name}[{index}] {self.r.choice(['=', '+=', '*='])} {self.operand(part, root)}"
         if self.r.random() < 0.05:
             text = f"with m.no_grad(): {text}"

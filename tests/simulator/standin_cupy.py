@@ -424,6 +424,12 @@ def _broadcast_to(array, shape):
     return _device(writable, array)
 
 
+def _diagonal(a, offset=0, axis1=0, axis2=1):
+    view = np.diagonal(a._ary, offset, axis1, axis2)
+    view.flags.writeable = True  # as CuPy's is
+    return _device(view, a)
+
+
 def _special(function):
     """A function of `cupyx.scipy.special`, by the library's own for the host."""
 
@@ -469,7 +475,7 @@ def install():
     vars(cupy).update({name: Ufunc(name) for name in UFUNCS})
     vars(cupy).update(
         ndarray=FakeCUDAArray, asarray=asarray, asnumpy=asnumpy, broadcast_to=_broadcast_to,
-        from_dlpack=from_dlpack, where=_where,
+        diagonal=_diagonal, from_dlpack=from_dlpack, where=_where,
         float32=np.float32, float64=np.float64,
         lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided)),
         fft=SimpleNamespace(**_functions(np.fft, FFT)),

@@ -11,9 +11,11 @@ import tinygrad_opt as tg
 from tinygrad_opt import autograd
 
 sys.path.append(str(Path(__file__).parents[1] / "autograd"))
-from test_recorded_writes import PROGRAMS
+import test_recorded_writes
+import test_writes_on_views
 
-ON_THE_HOST = {"random_values"}
+PROGRAMS = test_recorded_writes.PROGRAMS | test_writes_on_views.PROGRAMS
+ON_THE_HOST = {"random_values", "random_values_and_zeros"}
 
 
 class OnCuda:

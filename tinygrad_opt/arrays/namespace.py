@@ -25,6 +25,7 @@ from .allocator import keep_freed_memory
 from .device import to_device
 from .fused import Softmaxes, check_classes
 from .fused_layers import FastLayers, Layers
+from .memory import strided
 from .sums import Sums, names_none_twice
 from .windows import FastWindows, Windows
 
@@ -249,6 +250,14 @@ class _NumpyNamespace(Softmaxes, Sums, FastLayers, FastWindows, Namespace):
 
     def accumulate(self, x: Any, ufunc: str, axis: int) -> Any:
         return getattr(np, ufunc).accumulate(x, axis=axis)
+
+    def _strided(self, x: Any, shape: Any, strides: Any) -> Any:
+        y = strided(x, shape, strides)
+        if y is None:
+            return super()._strided(x, shape, strides)
+        if not x.flags.writeable:
+            y.flags.writeable = False
+        return y
 
 
 def _occurrences(places: Any) -> Any:

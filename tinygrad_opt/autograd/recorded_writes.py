@@ -19,6 +19,7 @@ from typing import Any
 
 from ..arrays.xp import xp
 from ..core.backward import watch
+from ..core.errors import refuse_stretched
 from ..core.node import FixedNode, Node, Variable, next_rank
 from ..core.record import mode
 from ..core.tensor import wrap_plain
@@ -236,6 +237,7 @@ def _saves_values(node: Node) -> bool:
 def _begin(tensor: Any, name: str) -> list[Any]:
     """Raise if the write may not be recorded; the views that it will give their first history."""
     _check(tensor, name)
+    refuse_stretched(name, tensor.array)
     unlock(tensor)
     current(tensor)
     root = root_of(tensor)

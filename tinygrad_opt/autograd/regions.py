@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arrays.memory import address, owner, strided
 from ..arrays.xp import xp
 from ..core.node import FixedNode, Variable
 from ..core.record import mode
 from ..core.tensor import wrap_plain
-from ..core.versions import owner
 
 __all__ = ["AsStrided", "Layout", "Region", "layout_of", "unlock"]
 
@@ -37,9 +37,7 @@ class Layout(NamedTuple):
 
 def layout_of(array: Any) -> Layout:
     """The layout of a NumPy or CuPy array."""
-    on_host = type(array) is np.ndarray
-    address = array.__array_interface__["data"][0] if on_host else array.data.ptr
-    return Layout(tuple(array.shape), tuple(array.strides), address, array.dtype)
+    return Layout(tuple(array.shape), tuple(array.strides), address(array), array.dtype)
 
 
 class AsStrided(FixedNode):
@@ -158,14 +156,12 @@ def unlock(tensor: Any) -> bool:
     array = tensor.array
     if type(array) is not np.ndarray or array.flags.writeable:
         return False
-    memory = owner(array)
-    memory = memory.transpose(sorted(range(memory.ndim), key=lambda i: -memory.strides[i]))
-    if not (memory.flags.writeable and memory.flags.c_contiguous):
+    if not owner(array).flags.writeable or _may_overlap(array.shape, array.strides):
         return False
-    if _may_overlap(array.shape, array.strides):
+    alias = strided(array, array.shape, array.strides)
+    if alias is None:
         return False
-    start = layout_of(array).address - layout_of(memory).address
-    tensor.array = np.ndarray(array.shape, array.dtype, memory, start, array.strides)
+    tensor.array = alias
     return True
 
 
@@ -221,9 +217,5 @@ def _joined(x: Any) -> Any:
     """Complex numbers of the pairs along the last axis: a view."""
     kind = np.result_type(x.dtype, np.complex64)
     if type(x) is np.ndarray:
-        return np.ndarray(x.shape[:-1], kind, x.base, _start_in(x.base, x), x.strides[:-1])
+        return np.ndarray(x.shape[:-1], kind, x.base, address(x) - address(x.base), x.strides[:-1])
     return xp(x).view_as_complex(x)
-
-
-def _start_in(buffer: Any, x: Any) -> int:
-    return layout_of(x).address - layout_of(buffer).address

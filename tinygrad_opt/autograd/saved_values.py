@@ -28,23 +28,18 @@ def check(node: Node, again: bool) -> None:
     """Raise RuntimeError if something that `node` needs for backward was written to.
 
     `again`: the operation is going to be run again on its inputs (create_graph), so that all of
-    them are needed, unless its pullbacks read no values at all.
+    them are needed, unless its pullbacks read nothing but inputs and constants as they were given.
     """
     needed = [a for pullback in _to_run(node) for a in captured(pullback)]
-    if again and not isinstance(node, FixedNode) and not _are_constants(needed, node):
-        needed += [
-            a for a in (getattr(x, "array", x) for x in node.inputs) if hasattr(a, "strides")
-        ]
+    if again and not isinstance(node, FixedNode):
+        inputs = [a for a in (getattr(x, "array", x) for x in node.inputs) if hasattr(a, "strides")]
+        given = {id(a) for a in (*inputs, *_arrays_in(tuple(node.params.values())))}
+        if any(id(a) not in given for a in needed):  # computed from the inputs: it may be from any
+            needed += inputs
     for array in needed:
         stamp = _stamps.get(id(owner(array)))
         if stamp is not None and stamp.rank < node.rank:
             raise RuntimeError(changed(array, stamp.count, node))
-
-
-def _are_constants(arrays: list[Any], node: Node) -> bool:
-    """Whether all of them are constants of the operation, such as an index; or there are none."""
-    constants = {id(a) for a in _arrays_in(tuple(node.params.values()))} if arrays else ()
-    return all(id(a) in constants for a in arrays)
 
 
 def changed(array: Any, count: int, node: Any = None) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from ..arrays.device import device_of
 from ..arrays.quiet import busy, quiet
 
-__all__ = ["again", "axis_index", "explain"]
+__all__ = ["again", "axis_index", "explain", "refuse_stretched"]
 
 
 def explain(name: str, inputs: tuple[Any, ...], error: Exception) -> Exception:
@@ -132,10 +132,26 @@ def _does_not_fit(shapes: list[tuple[int, ...]], said: str) -> str | None:
 _SHAPE = re.compile(r"\(([\d, ]*)\)")
 
 
+def refuse_stretched(name: str, array: Any) -> None:
+    """Raise RuntimeError for an array that was stretched (`expand`): one place, several elements.
+
+    NumPy marks such arrays read-only, CuPy does not.
+    """
+    if _is_stretched(array):
+        raise RuntimeError(f"{name}: {_STRETCHED}")
+
+
 def _read_only(array: Any) -> str:
-    if any(step == 0 and n > 1 for step, n in zip(array.strides, array.shape, strict=True)):
-        return (
-            "unsupported operation: more than one element of the written-to tensor refers to a "
-            "single memory location. Please clone() the tensor before performing the operation."
-        )
+    if _is_stretched(array):
+        return _STRETCHED
     return "the memory of the tensor is that of a read-only array; write to a .clone()"
+
+
+def _is_stretched(array: Any) -> bool:
+    return any(step == 0 and n > 1 for step, n in zip(array.strides, array.shape, strict=True))
+
+
+_STRETCHED = (
+    "unsupported operation: more than one element of the written-to tensor refers to a single "
+    "memory location. Please clone() the tensor before performing the operation."
+)

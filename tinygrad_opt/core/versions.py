@@ -9,9 +9,7 @@ import math
 import weakref
 from typing import Any
 
-import numpy as np
-from numpy.lib.stride_tricks import as_strided
-
+from ..arrays.memory import owner
 from .node import next_rank
 
 __all__ = ["clock", "mark_empty", "note_write", "owner", "version"]
@@ -37,20 +35,6 @@ class _Stamp:
 
 
 _stamps: dict[int, _Stamp] = {}  # by the id of the array that owns the memory, while it lives
-
-
-def owner(array: Any) -> Any:
-    """The array whose memory `array` views; itself if the memory is its own."""
-    while True:
-        base = array.base
-        if type(base) is _Strided:
-            base = base.base
-        if not isinstance(base, type(array)):
-            return array
-        array = base
-
-
-_Strided: Any = type(as_strided(np.zeros(1), (1,)).base)  # what NumPy puts between these two
 
 
 def note_write(array: Any, rank: int | None = None) -> None:

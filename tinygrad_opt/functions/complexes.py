@@ -63,7 +63,7 @@ def _check_parts(name: str, a: Tensor, b: Tensor) -> None:
 
 
 def real(input: Tensor) -> Tensor:
-    """The real part; of real numbers themselves. For reading: it is no view in backward."""
+    """The real part, a view; of real numbers themselves."""
     return ops.real_part(input) if is_complex(input) else input
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from .. import functions, ops
 from ..arrays import dtypes
 from ..arrays.device import device_of
+from ..arrays.memory import address, owner
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap_as
 from ..core.views import tie
@@ -67,14 +68,11 @@ class Description(Tensor):
 
     def storage_offset(self) -> int:
         """How many elements before the first one belong to the memory that is shared."""
-        owner = self.array
-        while isinstance(owner.base, np.ndarray):
-            owner = owner.base
-        return (self.data_ptr() - _address(owner)) // self.array.itemsize
+        return (self.data_ptr() - address(owner(self.array))) // self.array.itemsize
 
     def data_ptr(self) -> int:
         """The address of the first element."""
-        return _address(self.array)
+        return address(self.array)
 
     @property
     def itemsize(self) -> int:
@@ -210,12 +208,6 @@ _OF_THE_GRAPH = {"_base", "_home", "_hooks", "_layout", "_past", "_tied", "_unve
 def own_attributes(tensor: Any) -> dict[str, Any]:
     """What users and subclasses have set on a tensor, which copies take along."""
     return {name: v for name, v in tensor.__dict__.items() if name not in _OF_THE_GRAPH}
-
-
-def _address(array: Any) -> int:
-    if type(array) is np.ndarray:
-        return int(array.__array_interface__["data"][0])
-    return int(array.data.ptr)
 
 
 def _new(like: Any, name: str, args: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
