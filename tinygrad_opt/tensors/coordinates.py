@@ -62,8 +62,8 @@ class CooTensor(Tensor):
 
     Its first axes are sparse: entry i is `values[i]`, added at `indices[:, i]`.
 
-    >>> a = sparse_coo_tensor([[0, 1, 1], [1, 0, 1]], [1.0, 2.0, 3.0], (2, 2))
-    >>> a @ ones(2, 1)
+    >>> a = tensor([[0.0, 1.0], [2.0, 3.0]]).to_sparse()
+    >>> a @ tensor([[1.0], [1.0]])
     tensor([[1.],
             [5.]])
     >>> a.t().to_dense()

@@ -23,7 +23,10 @@ from .creation import as_tensor
 from .layouts import layout as Layout
 from .layouts import sparse_coo
 
-__all__ = ["CooTensor", "SparseTensor", "addmm", "mm", "sparse_coo_tensor", "spmm"]
+__all__ = [
+    "CooTensor", "DoubleTensor", "FloatTensor", "LongTensor", "SparseTensor", "addmm", "mm",
+    "sparse_coo_tensor", "spmm",
+]  # fmt: skip
 
 
 class SparseTensor(Tensor):
@@ -260,6 +263,9 @@ def sparse_coo_tensor(
             f"but found indices from {int(rows.min())} to {int(rows.max())}"
         )
     return SparseTensor(RowSparse(rows, array, shape, bool(is_coalesced)))
+
+
+FloatTensor = DoubleTensor = LongTensor = sparse_coo_tensor  # old names, in many scripts
 
 
 def _shape(rows: Any, values: Any) -> tuple[int, ...]:
