@@ -50,6 +50,7 @@ EXCEPTIONS = {
     **dict.fromkeys(["norm", "Tensor.norm", "tensordot"], "out and dtype are given by name"),
     **dict.fromkeys(["enable_grad", "no_grad", "autograd.enable_grad", "autograd.no_grad"],
                     "decorators with and without parentheses"),
+    "Tensor.to_sparse": "by coordinates alone",
     "gradient": "PyTorch's spacing of None means 1",
     **dict.fromkeys(["load", "save"], "no pickle, hence none of its options"),
     **dict.fromkeys(["layout", "memory_format"], "not to be called"),

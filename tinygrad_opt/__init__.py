@@ -156,7 +156,7 @@ from .tensors.layouts import (
 )
 from .tensors.printing import set_printoptions
 from .tensors.sampling import *
-from .tensors.sparse import sparse_coo_tensor
+from .tensors.sparse import sparse_coo_tensor, spmm
 from .tensors.typed import *
 from .training import (
     checkpoints,  # fmt: skip

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+from fnmatch import fnmatchcase
 
 __all__ = ["INSTEAD", "SPACES", "instead", "is_pytorchs", "text"]
 
@@ -19,6 +20,15 @@ SPACES = (
 
 # By name, or by how a name begins or ends (`*`): what does the work here.
 INSTEAD = {
+    "airy_ai": "use SciPy on .numpy(), or write it with autograd.op",
+    "bessel_*": "use SciPy on .numpy(), or write it with autograd.op",
+    "*_bessel_*": "use SciPy on .numpy(), or write it with autograd.op",
+    "*_polynomial_*": "use its recurrence, in tensors",
+    "hfft2": "use hfft along each axis", "hfftn": "use hfft along each axis",
+    "ihfft2": "use ihfft along each axis", "ihfftn": "use ihfft along each axis",
+    "dynamo_export": "use onnx.export", "register_custom_op_symbolic": "use onnx.export",
+    "Wishart": "draw the factor from Normal and Chi2 (Bartlett)",
+    "LKJCholesky": "draw the rows from Beta (onion method)",
     "ao": "keep float32; states of 16 bits save memory (optim, state_dtype=)",
     "as_strided_*": "index, or write to a copy",
     "classes": "write the operation with autograd.op or in Python",
@@ -63,10 +73,9 @@ INSTEAD = {
     "streams": "work on the GPU is in one order already",
     "current_stream": "call cuda.synchronize() to wait",
     "default_stream": "call cuda.synchronize() to wait",
-    "sparse_*": "use dense tensors; sparse_coo_tensor makes row-sparse ones",
-    "to_sparse*": "use dense tensors; sparse_coo_tensor makes row-sparse ones",
+    "sparse_*": "use sparse_coo_tensor",
+    "to_sparse_*": "use to_sparse(), which lists coordinates",
     "to_mkldnn": "leave it out: kernels run on tensors as they are",
-    "spmm": "use matmul of dense tensors",
     "storage": "use untyped_storage(), or the array in .array",
     "*Storage": "use the array in .array",
     "ScriptModule": "jit.script returns the module itself",
@@ -115,8 +124,7 @@ def instead(name: str) -> str | None:
     if name in INSTEAD:
         return INSTEAD[name]
     for pattern, advice in INSTEAD.items():
-        starts = pattern.endswith("*") and name.startswith(pattern[:-1])
-        if starts or (pattern.startswith("*") and name.endswith(pattern[1:])):
+        if "*" in pattern and fnmatchcase(name, pattern):
             return advice
     return None
 

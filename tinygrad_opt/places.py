@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +20,9 @@ from . import instead
 __all__ = ["NAMES", "PLACES", "install"]
 
 _PACKAGE = __name__.rpartition(".")[0]
+
+# Modules that are loaded when somebody asks for them.
+LATE = ("distributions", "fft", "onnx", "special", "utils.tensorboard")
 
 _PLAIN = """
     adaptive channelshuffle distance flatten fold linear pixelshuffle sparse transformer upsampling
@@ -158,6 +162,34 @@ class _Finder:
                 raise ModuleNotFoundError(instead.text(place, name))
 
 
+class _Answering:
+    """The loader of a module of LATE, which then says what it lacks."""
+
+    def __init__(self, loader: Any, path: str) -> None:
+        self._loader, self._path = loader, path
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        vars(module).setdefault("__getattr__", _missing(self._path))
+
+
+class _Late:
+    """The first that Python asks for a module: has those of LATE answer for what they lack."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: Any = None, target: Any = None) -> Any:
+        place = fullname.removeprefix(f"{_PACKAGE}.")
+        if place == fullname or place not in LATE:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Answering(spec.loader, place)  # type: ignore[assignment]
+        return spec
+
+
 def install() -> None:
     """Makes the modules of PLACES, and lets modules say what is not there."""
     for path in PLACES:
@@ -172,5 +204,6 @@ def install() -> None:
         full = f"{_PACKAGE}.{path}" if path else _PACKAGE
         if full in sys.modules and "__getattr__" not in vars(sys.modules[full]):
             vars(sys.modules[full])["__getattr__"] = _missing(path)
-    if not any(isinstance(finder, type) and finder is _Finder for finder in sys.meta_path):
+    if _Finder not in sys.meta_path:
         sys.meta_path.append(_Finder)
+        sys.meta_path.insert(0, _Late)

@@ -20,8 +20,8 @@ NAMES = {
         ScriptDictKeyIterator ScriptFunction ScriptList ScriptListIterator ScriptMethod ScriptModule
         ScriptModuleSerializer ScriptObject ScriptObjectProperty SerializationStorageContext
         ShortStorage ShortTensor Size StaticModule Storage StorageBase Stream StreamObjType
-        StringType SymBool SymBoolType SymFloat SymInt SymIntType TYPE_CHECKING Tag Tensor
-        TensorType ThroughputBenchmark TracingState TupleType Type TypedStorage USE_GLOBAL_DEPS
+        StringType SymBool SymBoolType SymFloat SymInt SymIntType Tag Tensor TensorType
+        ThroughputBenchmark TracingState TupleType Type TypedStorage USE_GLOBAL_DEPS
         USE_RTLD_GLOBAL_WITH_LIBTORCH UnionType UntypedStorage Use Value abs abs_ absolute
         accelerator acos acos_ acosh acosh_ adaptive_avg_pool1d adaptive_max_pool1d add addbmm
         addcdiv addcmul addmm addmv addmv_ addr adjoint affine_grid_generator alias_copy all
@@ -215,11 +215,10 @@ NAMES = {
         fwAD hessian hvp jacobian jvp vhp vjp
     """,
     "autograd.graph": """
-        GradientEdge Node RemovableHandle TYPE_CHECKING TorchDispatchMode Variable
-        allow_mutation_on_saved_tensors disable_saved_tensors_hooks get_gradient_edge
-        increment_version region_activation_memory_budget register_multi_grad_hook save_on_cpu
-        saved_tensors_hooks set_override_stale_capture_stream
-        set_warn_on_accumulate_grad_stream_mismatch
+        GradientEdge Node RemovableHandle TorchDispatchMode Variable allow_mutation_on_saved_tensors
+        disable_saved_tensors_hooks get_gradient_edge increment_version
+        region_activation_memory_budget register_multi_grad_hook save_on_cpu saved_tensors_hooks
+        set_override_stale_capture_stream set_warn_on_accumulate_grad_stream_mismatch
     """,
     "backends": """
         cpu cuda cudnn cusparselt kleidiai m mha miopen mkl mkldnn mps nnpack openmp opt_einsum
@@ -231,7 +230,7 @@ NAMES = {
         ComplexFloatStorage CudaError DEVICE_REQUIREMENT DeferredCudaCallError DoubleStorage
         DoubleTensor Event ExternalStream FloatStorage FloatTensor GreenContext HalfStorage
         HalfTensor IntStorage IntTensor LongStorage LongTensor MemPool OutOfMemoryError
-        PYTORCH_RELEASES_CODE_CC ShortStorage ShortTensor Stream StreamContext TYPE_CHECKING amp
+        PYTORCH_RELEASES_CODE_CC ShortStorage ShortTensor Stream StreamContext amp
         caching_allocator_alloc caching_allocator_delete caching_allocator_disabled
         caching_allocator_enable can_device_access_peer change_current_allocator check_error
         classproperty clock_rate cudaStatus cudart current_blas_handle current_device
@@ -328,7 +327,7 @@ NAMES = {
     """,
     "nn.functional": """
         BroadcastingList1 BroadcastingList2 BroadcastingList3 GRID_SAMPLE_INTERPOLATION_MODES
-        GRID_SAMPLE_PADDING_MODES ScalingType SwizzleType TYPE_CHECKING Tensor adaptive_avg_pool1d
+        GRID_SAMPLE_PADDING_MODES ScalingType SwizzleType Tensor adaptive_avg_pool1d
         adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool1d_with_indices
         adaptive_max_pool2d adaptive_max_pool2d_with_indices adaptive_max_pool3d
         adaptive_max_pool3d_with_indices affine_grid alpha_dropout assert_int_or_pair avg_pool1d
@@ -387,6 +386,12 @@ NAMES = {
         pack_padded_sequence pack_sequence pad_packed_sequence pad_sequence unpack_sequence
         unpad_sequence
     """,
+    "onnx": """
+        ExportableModule InputObserver JitScalarType ONNXProgram OnnxExporterError
+        OperatorExportTypes TensorProtoDataType TrainingMode errors export is_in_onnx_export ops
+        producer_name producer_version register_custom_op_symbolic select_model_mode_for_export
+        symbolic_helper symbolic_opset10 symbolic_opset9 unregister_custom_op_symbolic utils
+    """,
     "optim": """
         ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax LBFGS Muon NAdam Optimizer RAdam RMSprop
         Rprop SGD SparseAdam lr_scheduler swa_utils swap_in_optimizer_params_and_state
@@ -395,20 +400,20 @@ NAMES = {
         ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR
         EPOCH_DEPRECATION_WARNING ExponentialLR LRScheduler LambdaLR LinearLR MultiStepLR
         MultiplicativeLR OneCycleLR Optimizer PolynomialLR ReduceLROnPlateau SequentialLR StepLR
-        TYPE_CHECKING Tensor inf
+        Tensor inf
     """,
     "optim.swa_utils": """
-        AveragedModel LRScheduler Module SWALR TYPE_CHECKING Tensor get_ema_avg_fn
-        get_ema_multi_avg_fn get_swa_avg_fn get_swa_multi_avg_fn update_bn
+        AveragedModel LRScheduler Module SWALR Tensor get_ema_avg_fn get_ema_multi_avg_fn
+        get_swa_avg_fn get_swa_multi_avg_fn update_bn
     """,
     "random": """
-        TYPE_CHECKING default_generator fork_rng get_rng_state initial_seed manual_seed seed
-        set_rng_state thread_safe_generator
+        default_generator fork_rng get_rng_state initial_seed manual_seed seed set_rng_state
+        thread_safe_generator
     """,
     "sparse": """
         BFloat16Tensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor
         LongTensor ShortTensor SparseSemiStructuredTensor SparseSemiStructuredTensorCUSPARSELT
-        SparseSemiStructuredTensorCUTLASS TYPE_CHECKING Tensor addmm as_sparse_gradcheck
+        SparseSemiStructuredTensorCUTLASS Tensor addmm as_sparse_gradcheck
         check_sparse_tensor_invariants log_softmax mm sampled_addmm semi_structured softmax solve
         spdiags spsolve sum to_sparse_semi_structured
     """,

@@ -294,7 +294,7 @@ def test_making_one():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (([[0], [1]], [1.0], (2, 2)), NotImplementedError, "only the first axis can be sparse"),
+        (([0, 1], [1.0], (2, 2)), RuntimeError, "indices must be a matrix"),
         (([[0, 1]], [1.0], (2,)), RuntimeError, "2 indices, values of shape"),
         (([[2]], [1.0], (2,)), RuntimeError, "size is inconsistent with indices: for dim 0"),
         (([[-1]], [1.0], (2,)), RuntimeError, "found indices from -1"),

@@ -16,7 +16,8 @@ TARGET = Path(__file__).parents[2] / "tinygrad_opt" / "pytorch_names.py"
 SPACES = (
     "", "Tensor", "amp", "autograd", "autograd.functional", "autograd.graph", "backends", "cuda",
     "distributions", "fft", "func", "jit", "linalg", "nn", "nn.functional", "nn.init", "nn.utils",
-    "nn.utils.parametrizations", "nn.utils.parametrize", "nn.utils.prune", "nn.utils.rnn", "optim",
+    "nn.utils.parametrizations", "nn.utils.parametrize", "nn.utils.prune", "nn.utils.rnn", "onnx",
+    "optim",
     "optim.lr_scheduler", "optim.swa_utils", "random", "sparse", "special", "testing", "utils",
     "utils.data",
 )  # fmt: skip
@@ -56,7 +57,7 @@ def names_of(space):
         if space in ("", "linalg", "fft", "special", "nn.functional"):  # functions of C++
             found |= {n for n, v in vars(module).items()
                       if not n.startswith("_") and inspect.isbuiltin(v)}  # fmt: skip
-    return sorted(found | set(MORE.get(space, "").split()))
+    return sorted(found - {"TYPE_CHECKING"} | set(MORE.get(space, "").split()))
 
 
 def text():

@@ -422,3 +422,282 @@ except torch.cuda.OutOfMemoryError:
 print(torch.__config__.show()[:0], end="")
 print(torch.__config__.parallel_info()[:0], end="")
 """
+
+NANOGPT = """
+import math, inspect
+from dataclasses import dataclass
+from contextlib import nullcontext
+import numpy as np
+import torch
+import torch.nn as nn
+from torch.nn import functional as F
+
+backend = "nccl"; device = "cpu"; dtype = "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
+torch.manual_seed(1337 + 0)
+torch.backends.cuda.matmul.allow_tf32 = True
+device_type = "cuda" if "cuda" in device else "cpu"
+ptdtype = {"float32": torch.float32, "float16": torch.float16}[dtype if dtype != "bfloat16" else "float16"]
+ctx = nullcontext() if device_type == "cpu" else torch.amp.autocast(device_type=device_type, dtype=ptdtype)
+data = np.arange(64, dtype=np.uint16)
+def get_batch(block_size=8, batch_size=4):
+    ix = torch.randint(len(data) - block_size, (batch_size,))
+    x = torch.stack([torch.from_numpy((data[i:i + block_size]).astype(np.int64)) for i in ix])
+    y = torch.stack([torch.from_numpy((data[i + 1:i + 1 + block_size]).astype(np.int64)) for i in ix])
+    return x.to(device), y.to(device)
+x, y = get_batch()
+assert torch.equal(x + 1, y)
+fused_available = "fused" in inspect.signature(torch.optim.AdamW).parameters
+extra = dict(fused=True) if fused_available and device_type == "cuda" else dict()
+emb = nn.Embedding(64, 16)
+opt = torch.optim.AdamW([{"params": [emb.weight], "weight_decay": 0.1}], lr=6e-4, betas=(0.9, 0.95), **extra)
+with ctx:
+    logits = F.linear(emb(x), emb.weight)
+    loss = F.cross_entropy(logits.view(-1, logits.size(-1)), y.view(-1), ignore_index=-1)
+scaler = torch.amp.GradScaler(enabled=False)
+scaler.scale(loss).backward(); scaler.unscale_(opt)
+torch.nn.utils.clip_grad_norm_(emb.parameters(), 1.0)
+scaler.step(opt); scaler.update(); opt.zero_grad(set_to_none=True)
+def get_lr(it, warmup=10, decay=100, lr=6e-4, low=6e-5):
+    if it < warmup: return lr * (it + 1) / (warmup + 1)
+    return low + 0.5 * (1.0 + math.cos(math.pi * (it - warmup) / (decay - warmup))) * (lr - low)
+for group in opt.param_groups: group["lr"] = get_lr(50)
+logits = logits[:, -1, :] / 0.8
+v, _ = torch.topk(logits, min(10, logits.size(-1)))
+logits[logits < v[:, [-1]]] = -float("Inf")
+idx_next = torch.multinomial(F.softmax(logits, dim=-1), num_samples=1)
+assert torch.cat((x, idx_next), dim=1).shape == (4, 9) and (logits > -float("inf")).sum().item() >= 40
+"""
+
+DIFFUSION = """
+import math
+import torch
+import torch.nn.functional as F
+
+def extract(a, t, x_shape):
+    out = a.gather(-1, t.cpu())
+    return out.reshape(t.shape[0], *((1,) * (len(x_shape) - 1))).to(t.device)
+
+T = 20
+betas = torch.linspace(1e-4, 0.02, T, dtype=torch.float64).float()
+alphas = 1.0 - betas
+alphas_cumprod = torch.cumprod(alphas, axis=0)
+alphas_cumprod_prev = F.pad(alphas_cumprod[:-1], (1, 0), value=1.0)
+posterior_variance = betas * (1.0 - alphas_cumprod_prev) / (1.0 - alphas_cumprod)
+assert posterior_variance[0] == 0 and alphas_cumprod_prev[0] == 1
+x, t = torch.randn(3, 1, 4, 4), torch.randint(0, T, (3,), device="cpu").long()
+noise = torch.randn_like(x)
+noisy = extract(alphas_cumprod.sqrt(), t, x.shape) * x + extract((1.0 - alphas_cumprod).sqrt(), t, x.shape) * noise
+half = 8
+freqs = torch.exp(torch.arange(half) * -(math.log(10000) / (half - 1)))
+emb = t[:, None] * freqs[None, :]
+emb = torch.cat((emb.sin(), emb.cos()), dim=-1)
+assert emb.shape == (3, 16) and noisy.shape == x.shape
+for i in reversed(range(0, 3)):
+    step = torch.full((3,), i, device=x.device, dtype=torch.long)
+    x = x - extract(betas, step, x.shape) * noisy if i else x
+s = torch.quantile(x.abs().flatten(1), 0.9, dim=1).clamp_(min=1.0)[:, None, None, None]
+assert (x.clamp(-s, s) / s).abs().max() <= 1
+"""
+
+GRAPHS = """
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+edges = torch.tensor([[0, 1, 1, 2, 3], [1, 0, 2, 1, 3]])
+values = torch.ones(edges.shape[1])
+adj = torch.sparse_coo_tensor(edges, values, torch.Size((4, 4)))
+old = torch.sparse.FloatTensor(edges, values, torch.Size((4, 4)))
+assert adj.is_sparse and torch.equal(adj.to_dense(), old.to_dense()) and adj._nnz() == 5
+degree = torch.sparse.mm(adj, torch.ones(4, 1)).squeeze()
+assert degree.tolist() == [1.0, 2.0, 1.0, 1.0]
+weight = nn.Parameter(torch.ones(3, 2)); x = torch.arange(12.0).view(4, 3)
+out = torch.spmm(adj, torch.mm(x, weight))
+F.nll_loss(F.log_softmax(out, dim=1), torch.tensor([0, 1, 0, 1])).backward()
+assert weight.grad.shape == (3, 2) and torch.allclose(out, adj @ (x @ weight)) and torch.allclose(out, adj.to_dense() @ (x @ weight))
+summed = torch.zeros(4, 3).index_add_(0, edges[1], x[edges[0]])
+assert torch.equal(summed, torch.zeros(4, 3).scatter_add_(0, edges[1][:, None].expand(-1, 3), x[edges[0]]))
+once = torch.sparse_coo_tensor(torch.tensor([[0, 0], [1, 1]]), torch.tensor([1.0, 2.0]), (2, 2)).coalesce()
+assert once.values().tolist() == [3.0] and once.indices().tolist() == [[0], [1]]
+att = torch.where(adj.to_dense() > 0, torch.randn(4, 4), torch.full((4, 4), -9e15))
+assert torch.isfinite(F.softmax(att, dim=1)).all() and torch.eye(3).to_sparse()._nnz() == 3
+"""
+
+OUTPUTS = """
+import torch
+pe = torch.zeros(5, 4)
+position = torch.arange(0, 5, out=torch.LongTensor()).unsqueeze(1).float()
+torch.sin(position * 0.1, out=pe[:, 0::2][:, :1])
+assert pe[1, 0] != 0 and pe[1, 1] == 0
+buffer = torch.empty(0)
+torch.stack([torch.ones(2), torch.zeros(2)], 0, out=buffer)
+assert buffer.shape == (2, 2)
+torch.add(buffer, 1, out=buffer); torch.mul(buffer, 2, out=buffer)
+assert buffer.tolist() == [[4.0, 4.0], [2.0, 2.0]]
+values, indices = torch.empty(0), torch.empty(0, dtype=torch.long)
+torch.max(buffer, 1, out=(values, indices)); torch.sum(buffer, 0, out=values)
+torch.matmul(buffer, buffer, out=buffer); torch.clamp(buffer, max=10.0, out=buffer)
+torch.randn(3, out=torch.empty(3)); torch.zeros(2, 2, out=buffer)
+assert buffer.sum() == 0 and values.tolist() == [6.0, 6.0]
+try:
+    torch.exp(buffer, out=torch.empty(2, 2, requires_grad=True))
+except RuntimeError as error:
+    assert "don't support automatic differentiation" in str(error)
+"""
+
+REINFORCEMENT = """
+import random
+from collections import deque, namedtuple
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch.distributions import Categorical, Normal
+
+Transition = namedtuple("Transition", ("state", "action", "next_state", "reward"))
+memory = deque([], maxlen=100)
+for i in range(6):
+    memory.append(Transition(torch.randn(1, 3), torch.tensor([[i % 2]]), None if i == 5 else torch.randn(1, 3), torch.tensor([1.0])))
+batch = Transition(*zip(*random.sample(memory, 6)))
+mask = torch.tensor(tuple(map(lambda s: s is not None, batch.next_state)), device="cpu", dtype=torch.bool)
+policy, target = nn.Linear(3, 2), nn.Linear(3, 2)
+target.load_state_dict(policy.state_dict())
+q = policy(torch.cat(batch.state)).gather(1, torch.cat(batch.action))
+next_values = torch.zeros(6)
+with torch.no_grad():
+    next_values[mask] = target(torch.cat([s for s in batch.next_state if s is not None])).max(1).values
+loss = nn.SmoothL1Loss()(q, (next_values * 0.99 + torch.cat(batch.reward)).unsqueeze(1))
+loss.backward(); torch.nn.utils.clip_grad_value_(policy.parameters(), 100)
+for t, p in zip(target.parameters(), policy.parameters()):
+    t.data.copy_(0.005 * p.data + 0.995 * t.data)
+dist = Categorical(logits=policy(torch.randn(4, 3)))
+action = dist.sample(); ratio = (dist.log_prob(action) - dist.log_prob(action).detach()).exp()
+adv = torch.as_tensor(np.array([1.0, -1.0, 2.0, 0.0]), dtype=torch.float32)
+adv = (adv - adv.mean()) / (adv.std() + 1e-8)
+surrogate = -torch.min(ratio * adv, torch.clamp(ratio, 0.8, 1.2) * adv).mean() - 0.01 * dist.entropy().mean()
+surrogate.backward()
+std = nn.Parameter(torch.zeros(1, 2)).exp().expand(4, 2)
+assert Normal(torch.zeros(4, 2), std).log_prob(torch.zeros(4, 2)).sum(-1).shape == (4,)
+assert policy(torch.randn(1, 3)).max(1)[1].view(1, 1).item() in (0, 1)
+"""
+
+SURGERY = """
+import copy
+from collections import OrderedDict
+import torch
+import torch.nn as nn
+
+model = nn.Sequential(OrderedDict([("body", nn.Sequential(nn.Linear(3, 4), nn.ReLU())), ("head", nn.Linear(4, 2))]))
+state = OrderedDict(("module." + k, v) for k, v in model.state_dict().items())
+state = {k[7:] if k.startswith("module.") else k: v for k, v in state.items()}
+print(model.load_state_dict(state), end="")
+state.pop("head.bias"); state["extra"] = torch.zeros(1)
+result = model.load_state_dict(state, strict=False)
+assert result.missing_keys == ["head.bias"] and result.unexpected_keys == ["extra"] and repr(result).startswith("_IncompatibleKeys")
+own = model.state_dict()
+own.update({k: v for k, v in state.items() if k in own and v.size() == own[k].size()})
+model.load_state_dict(own)
+for p in model.body.parameters():
+    p.requires_grad = False
+model.head = nn.Linear(model.head.in_features, 5)
+optimizer = torch.optim.SGD(filter(lambda p: p.requires_grad, model.parameters()), lr=0.1)
+assert len(optimizer.param_groups[0]["params"]) == 2 and model(torch.ones(1, 3)).shape == (1, 5)
+features = nn.Sequential(*list(model.children())[:-1])
+assert features(torch.ones(1, 3)).shape == (1, 4) and not features(torch.ones(1, 3)).requires_grad
+ema = copy.deepcopy(model).eval()
+with torch.no_grad():
+    for k, v in ema.state_dict().items():
+        if v.dtype.is_floating_point:
+            v.mul_(0.9).add_(model.state_dict()[k].detach(), alpha=0.1)
+try:
+    model.load_state_dict({"head.weight": torch.zeros(1)})
+except RuntimeError as error:
+    assert "Missing key(s) in state_dict" in str(error) and "size mismatch for head.weight" in str(error)
+"""
+
+PHYSICS = """
+import torch
+import torch.nn as nn
+from torch.autograd import Variable, grad
+import torch.autograd.functional as AF
+
+torch.set_default_dtype(torch.float64)
+net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+xt = torch.rand(6, 2, requires_grad=True)
+u = net(xt)
+du = grad(u, xt, grad_outputs=torch.ones_like(u), create_graph=True)[0]
+ut, ux = du[:, 1:2], du[:, 0:1]
+uxx = grad(ux.sum(), xt, create_graph=True)[0][:, 0:1]
+loss = (ut + u * ux - 0.01 / torch.pi * uxx).pow(2).mean()
+optimizer = torch.optim.LBFGS(net.parameters(), lr=1.0, max_iter=4, line_search_fn="strong_wolfe")
+def closure():
+    optimizer.zero_grad()
+    loss = net(xt.detach()).pow(2).mean()
+    loss.backward()
+    return loss
+before = closure().item()
+optimizer.step(closure)
+assert closure().item() < before and loss.dtype == torch.float64
+v = Variable(torch.ones(2), requires_grad=True)
+(v * v).sum().backward(); assert v.grad.data.tolist() == [2.0, 2.0]
+assert torch.equal(AF.jacobian(lambda a: a**2, torch.tensor([1.0, 2.0])), torch.diag(torch.tensor([2.0, 4.0])))
+assert torch.func.hessian(lambda a: (a**3).sum())(torch.ones(1)).item() == 6
+torch.set_default_dtype(torch.float32)
+"""
+
+TEXT_MODELS = """
+import math
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+
+sequences = [torch.tensor([4, 2, 3]), torch.tensor([5]), torch.tensor([6, 7])]
+lengths = torch.tensor([len(s) for s in sequences])
+padded = pad_sequence(sequences, batch_first=True, padding_value=0)
+table = nn.Embedding(8, 4, padding_idx=0)
+lstm = nn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True, dropout=0.1)
+packed = pack_padded_sequence(table(padded), lengths.cpu(), batch_first=True, enforce_sorted=False)
+out, (h, c) = lstm(packed)
+out, sizes = pad_packed_sequence(out, batch_first=True)
+last = torch.cat((h[-2], h[-1]), dim=1)
+assert out.shape == (3, 3, 6) and sizes.equal(lengths) and last.shape == (3, 6)
+mask = padded.eq(0)
+attention = nn.MultiheadAttention(4, 2, batch_first=True)
+causal = torch.triu(torch.ones(3, 3), diagonal=1).bool()
+y, w = attention(table(padded), table(padded), table(padded), key_padding_mask=mask, attn_mask=causal)
+assert w.shape == (3, 3, 3) and w[1, 0, 1:].sum() == 0
+layer = nn.TransformerEncoderLayer(d_model=4, nhead=2, dim_feedforward=8, batch_first=True, norm_first=True)
+encoder = nn.TransformerEncoder(layer, num_layers=2, enable_nested_tensor=False)
+z = encoder(table(padded), mask=nn.Transformer.generate_square_subsequent_mask(3))
+loss = F.cross_entropy(F.linear(z, table.weight).reshape(-1, 8), padded.reshape(-1), ignore_index=0, label_smoothing=0.1)
+loss.backward(); print(f"{loss:.4f} {math.exp(loss.item()):8.2f}"[:0], end="")
+cell, hx = nn.GRUCell(4, 3), torch.zeros(3, 3)
+for t in range(padded.size(1)):
+    hx = cell(table(padded[:, t]), hx)
+assert hx.shape == (3, 3) and tuple(s.data for s in (h, c))[0].requires_grad is False
+"""
+
+FLOWS = """
+import torch
+import torch.distributions as D
+from torch.distributions import transforms as T
+from torch import nn
+
+base = D.MultivariateNormal(torch.zeros(2), torch.eye(2))
+mask, scale, shift = torch.tensor([1.0, 0.0]), nn.Linear(2, 2), nn.Linear(2, 2)
+x = torch.randn(5, 2)
+kept = x * mask
+z = kept + (1 - mask) * (x * scale(kept).tanh().exp() + shift(kept))
+log_det = ((1 - mask) * scale(kept).tanh()).sum(1)
+(-(base.log_prob(z) + log_det).mean()).backward()
+assert scale.weight.grad is not None
+flow = D.TransformedDistribution(D.Normal(torch.zeros(2), torch.ones(2)), [T.AffineTransform(1.0, 2.0), T.ExpTransform()])
+assert torch.isfinite(flow.log_prob(flow.rsample())).all()
+mixture = D.MixtureSameFamily(D.Categorical(torch.ones(2)), D.Normal(torch.tensor([-1.0, 1.0]), torch.ones(2)))
+both = D.Independent(D.Normal(torch.zeros(3, 2), 1.0), 1)
+assert mixture.log_prob(torch.zeros(1)).shape == (1,) and both.log_prob(torch.zeros(3, 2)).shape == (3,)
+assert D.kl_divergence(D.Normal(0.0, 1.0), D.Normal(1.0, 1.0)).item() == 0.5
+assert torch.linalg.slogdet(2 * torch.eye(2)).logabsdet > 1 and D.Bernoulli(logits=torch.zeros(2)).sample().shape == (2,)
+"""

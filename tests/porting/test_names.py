@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import pickle
+import re
 import subprocess
 import sys
 
@@ -507,6 +508,25 @@ def test_every_place_is_there(path):
 def test_names_that_are_called_otherwise(full):
     path, _, name = full.rpartition(".")
     assert getattr(importlib.import_module(f"tinygrad_opt.{path}"), name) is not None
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "advice"),
+    [
+        ("special", "bessel_j0", "use SciPy on .numpy()"),
+        ("special", "modified_bessel_k0", "use SciPy on .numpy()"),
+        ("special", "hermite_polynomial_h", "use its recurrence"),
+        ("fft", "hfft2", "use hfft along each axis"),
+        ("distributions", "Wishart", "draw the factor"),
+        ("onnx", "register_custom_op_symbolic", "use onnx.export"),
+    ],
+)
+def test_modules_that_are_loaded_late_say_so_too(place, name, advice):
+    said = rf"^{place}.{name} is not part of tinygrad_opt: see .*; instead, {re.escape(advice)}"
+    with pytest.raises(AttributeError, match=said):
+        getattr(getattr(tg, place), name)
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}s'"):
+        getattr(getattr(tg, place), f"{name}s")
 
 
 def test_what_is_not_there_says_so():

@@ -202,6 +202,7 @@ def test_the_determinant_of_a_singular_matrix_has_a_gradient():
 def test_full_factors_have_no_gradient():
     a = numbers(4, 2).requires_grad_()
     assert not linalg.svd(a).U.requires_grad
+    assert autograd.gradcheck(lambda a: linalg.svd(a).S, [a])
     assert linalg.svd(a, full_matrices=False).U.requires_grad
     assert not linalg.qr(a, mode="complete").Q.requires_grad
 

@@ -154,7 +154,7 @@ def test_full_profile_leaves_nothing_out():
 
 def test_named_results_print_their_fields():
     text = "values=tensor(2.),\nindices=tensor(1))"
-    assert repr(tg.tensor([1.0, 2.0]).max(0)) == "return_types.max(\n" + text
+    assert repr(tg.tensor([1.0, 2.0]).max(0)) == "torch.return_types.max(\n" + text
 
 
 @pytest.mark.peers

@@ -89,13 +89,17 @@ def get_default_device() -> Device:
     return default.device or CPU
 
 
+class NoCudaError(ImportError, RuntimeError):
+    """No GPU can be used here; scripts that try one expect PyTorch's RuntimeError."""
+
+
 @functools.cache
 def cupy() -> Any:
-    """The CuPy module, or an ImportError that says which extra brings it."""
+    """The CuPy module, or an ImportError (and RuntimeError) that says which extra brings it."""
     try:
         import cupy as module
     except ImportError as error:
-        raise ImportError(
+        raise NoCudaError(
             "a CUDA device was asked for, but CuPy cannot be imported; "
             'install it with: pip install "tinygrad_opt[cuda]"'
         ) from error

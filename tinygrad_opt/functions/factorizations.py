@@ -124,8 +124,8 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
     """The named tuple (U, S, Vh) with U diag(S) Vh = A, S descending; columns of U orthonormal.
 
     A: (..., m, n). `full_matrices`: U (m, m) and Vh (n, n), else (m, k) and (k, n) with k the
-    lesser. The full ones have no gradient unless m = n; that of U and Vh needs singular values
-    that differ. `driver` is accepted; there is one on the CPU. Raises LinAlgError for infinities
+    lesser. The full U and Vh have no gradient unless m = n; theirs needs singular values that
+    differ. `driver` is accepted; there is one on the CPU. Raises LinAlgError for infinities
     and NaN.
     """
     check_matrix("svd", A)
@@ -134,7 +134,8 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
     if not full_matrices or m == n:
         return return_types.linalg_svd(*ops.linalg.svd(A))
     module = array_namespace(A.array)
-    return return_types.linalg_svd(*map(wrap_plain, module.linalg.svd(A.array)))
+    u, s, vh = map(wrap_plain, module.linalg.svd(A.array))
+    return return_types.linalg_svd(u, ops.linalg.svd(A)[1] if A.requires_grad else s, vh)
 
 
 def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:

@@ -26,6 +26,8 @@ __all__ = [
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices (n, m) and (m, p). Raises RuntimeError for anything else."""
+    if input.is_sparse:
+        return input.mm(mat2)
     for name, x in (("self", input), ("mat2", mat2)):
         if x.array.ndim != 2:
             raise RuntimeError(f"mm: {name} must be a matrix, got {x.array.ndim}D")
@@ -346,4 +348,6 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product, with vectors as rows (left) or columns (right); batches broadcast."""
+    if input.is_sparse:
+        return input.matmul(other)
     return ops.matmul(input, other)

@@ -19,7 +19,7 @@ class _Result:
     def __repr__(self) -> str:
         parts: Any = self
         fields = ",\n".join(f"{k}={v!r}" for k, v in zip(self._fields, parts, strict=True))
-        return f"return_types.{type(self).__name__}(\n{fields})"
+        return f"torch.return_types.{type(self).__name__}(\n{fields})"
 
 
 def _result(name: str, *fields: str) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 from ..arrays.device import device_of, is_available
 from ..core.tensor import Tensor, wrap_plain
 from ..core.versions import note_write
+from .coordinates import of_dense
 
 __all__ = ["Scripts", "UntypedStorage"]
 
@@ -120,6 +121,10 @@ class Scripts(Tensor):
     def resize_as_(self, the_template: Tensor, memory_format: Any = None) -> Tensor:
         """`resize_` to the shape of another tensor."""
         return self.resize_(tuple(the_template.shape))
+
+    def to_sparse(self, sparse_dim: int | None = None) -> Any:
+        """This tensor by its entries that are not 0; `sparse_dim`: how many axes are sparse."""
+        return of_dense(self, sparse_dim)
 
     # Types ----------------------------------------------------------------------------------------
 

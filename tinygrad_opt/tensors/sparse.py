@@ -2,7 +2,7 @@
 
 `Embedding(sparse=True)` makes them, optimizers such as `SparseAdam` step the named rows alone. As
 in PyTorch they list their rows as they came, repeats and all, until `coalesce()` adds those up.
-Only the first axis can be sparse.
+Only the first axis is sparse; with more, `sparse_coo_tensor` makes tensors of `coordinates.py`.
 """
 
 # mypy: disable-error-code="override"
@@ -18,11 +18,15 @@ from ..arrays.rowsparse import RowSparse
 from ..arrays.xp import xp
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap_as, wrap_plain
+from .coordinates import CooTensor, addmm, by_coordinates, mm, spmm
 from .creation import as_tensor
 from .layouts import layout as Layout
 from .layouts import sparse_coo
 
-__all__ = ["SparseTensor", "sparse_coo_tensor"]
+__all__ = [
+    "CooTensor", "DoubleTensor", "FloatTensor", "LongTensor", "SparseTensor", "addmm", "mm",
+    "sparse_coo_tensor", "spmm",
+]  # fmt: skip
 
 
 class SparseTensor(Tensor):
@@ -218,22 +222,29 @@ def sparse_coo_tensor(
     indices: Any, values: Any, size: Any = None, *, dtype: Any = None, device: Any = None,
     requires_grad: bool = False, check_invariants: bool | None = None,
     is_coalesced: bool | None = None, layout: Any = None, pin_memory: bool | None = None,
-) -> SparseTensor:  # fmt: skip
-    """A row-sparse tensor of shape `size` with `values` (nnz, ...) added at `indices` (1, nnz).
+) -> Any:  # fmt: skip
+    """A sparse tensor of shape `size` with `values` (nnz, ...) added at `indices` (axes, nnz).
 
-    size           by default as many rows as the largest index needs
+    size           by default as long as the largest indices need
     is_coalesced   a promise that the indices ascend and none occurs twice
-    The indices are always checked. Raises RuntimeError if they do not fit, NotImplementedError for
-    more than one sparse axis and for requires_grad.
+    With one sparse axis it is a SparseTensor, with more a `CooTensor`, which passes gradients to
+    `values`. The indices are always checked. Raises RuntimeError if they do not fit,
+    NotImplementedError for requires_grad.
     """
     if requires_grad:
-        raise NotImplementedError("sparse_coo_tensor: row-sparse tensors cannot require gradients")
-    at, held = as_tensor(indices, device=device), as_tensor(values, dtype=dtype, device=device)
-    if at.ndim != 2 or at.shape[0] != 1:
         raise NotImplementedError(
-            "sparse_coo_tensor: only the first axis can be sparse: indices must have shape "
-            f"(1, nnz), got {tuple(at.shape)}"
+            "sparse_coo_tensor: sparse tensors cannot require gradients; with two sparse axes let "
+            "`values` require them"
         )
+    at, held = as_tensor(indices, device=device), as_tensor(values, dtype=dtype, device=device)
+    if at.ndim != 2:
+        raise RuntimeError(
+            "sparse_coo_tensor: indices must be a matrix (sparse axes, nnz), got shape "
+            f"{tuple(at.shape)}"
+        )
+    if at.shape[0] != 1:
+        places = at.array.astype(np.int64)
+        return by_coordinates(places, held, size, bool(is_coalesced))
     rows, array = at.array[0].astype(np.int64), held.detach().array
     if len(rows) != (array.shape[0] if array.ndim else -1):
         raise RuntimeError(
@@ -252,6 +263,9 @@ def sparse_coo_tensor(
             f"but found indices from {int(rows.min())} to {int(rows.max())}"
         )
     return SparseTensor(RowSparse(rows, array, shape, bool(is_coalesced)))
+
+
+FloatTensor = DoubleTensor = LongTensor = sparse_coo_tensor  # old names, in many scripts
 
 
 def _shape(rows: Any, values: Any) -> tuple[int, ...]:
