@@ -33,7 +33,7 @@ class DistributedDataParallel(Module):
     batches of B make the step of one process with a batch of N * B, to rounding, if the loss is a
     mean over the batch.
 
-    module                  is called with what this is called with; state dicts begin with "module."
+    module                  what it calls; the state dict's names begin with "module."
     broadcast_buffers       before a forward pass in training, buffers become those of rank 0
     init_sync               check and send parameters and buffers of rank 0 at the start
     process_group           the processes; all of them by default

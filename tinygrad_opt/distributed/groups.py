@@ -216,6 +216,20 @@ class ProcessGroup:
         self.spread_parts(whole, bounds, name)
         return [whole[a:b].tobytes() for a, b in pairwise(bounds)]
 
+    def gather_bytes(self, data: bytes, root: int, name: str) -> list[bytes]:
+        """At `root` everybody's `data`, of any lengths; elsewhere an empty list."""
+        lengths = np.empty((self._size, 1), np.int64)
+        self.all_gather(np.array([len(data)], np.int64), lengths, name)
+        call = self._call(name, lengths[:, 0], "", root)
+        if self._rank != root:
+            if data:
+                self.swap([(np.frombuffer(data, np.uint8), root)], [], call)
+            return []
+        parts = [np.empty(int(length), np.uint8) for length in lengths[:, 0]]
+        parts[root] = np.frombuffer(data, np.uint8)
+        self.swap([], [(parts[i], i) for i in self._others() if parts[i].size], call)
+        return [part.tobytes() for part in parts]
+
     def broadcast_bytes(self, data: bytes, root: int, name: str) -> bytes:
         """The `data` of `root`."""
         length = np.array([len(data)], np.int64)

@@ -52,11 +52,11 @@ def gather_object(
 ) -> None:  # fmt: skip
     """At rank `dst`, `object_gather_list[i]` becomes the `obj` of rank i."""
     g = messenger(group)
-    at_root = g.rank() == _root("gather_object", g, dst, group_dst)
-    if at_root:
+    root = _root("gather_object", g, dst, group_dst)
+    if g.rank() == root:
         _check_length("gather_object", object_gather_list, g)
-    parts = g.all_gather_bytes(pickle.dumps(obj), "gather_object")
-    if at_root and object_gather_list is not None:
+    parts = g.gather_bytes(pickle.dumps(obj), root, "gather_object")
+    if parts and object_gather_list is not None:
         object_gather_list[:] = [pickle.loads(part) for part in parts]
 
 

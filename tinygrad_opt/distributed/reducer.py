@@ -20,7 +20,7 @@ from ..core.versions import note_write
 from .groups import ProcessGroup
 from .objects import messenger
 
-__all__ = ["Reducer", "mean_of_gradients", "vectors_of"]
+__all__ = ["Reducer", "mean_of_gradients", "reducers", "vectors_of"]
 
 
 class Reducers:
@@ -35,6 +35,12 @@ class Reducers:
         self._all.append(weakref.ref(reducer))
         watch.done = self
 
+    def cover(self, params: list[Any]) -> bool:
+        """Whether backward averages the gradients of all of these."""
+        found = [r for r in (ref() for ref in self._all) if r is not None]
+        covered = {id(p) for reducer in found for p in reducer.params}
+        return bool(covered) and all(id(p) in covered for p in params)
+
     def __call__(self, arrived: Any) -> None:
         for ref in self._all:
             reducer = ref()
@@ -42,7 +48,7 @@ class Reducers:
                 reducer.add(arrived)
 
 
-_reducers = Reducers()
+reducers = Reducers()
 
 
 class Reducer:
@@ -62,7 +68,7 @@ class Reducer:
         self.divisor = group.size()
         self._arrived: set[int] = set()
         self._staging: dict[Any, Any] = {}
-        _reducers.add(self)
+        reducers.add(self)
 
     def has_some(self, leaves: Any) -> bool:
         """Whether one of the parameters is among them."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.backward import watch as _watch
+from ..nn.data_parallel import SyncBatchNorm
 from . import launch
 from .groups import ProcessGroup
 
@@ -137,6 +138,10 @@ def init_process_group(
 
         made = over(made)
     _world = GroupMember.WORLD = made
+    if made.size() > 1:
+        from .batchnorm import normalized
+
+        SyncBatchNorm.over_processes = staticmethod(normalized)
 
 
 def _joined(timeout: float) -> ProcessGroup:
@@ -154,7 +159,7 @@ def destroy_process_group(group: ProcessGroup | None = None) -> None:
     if _world is None or group not in (None, _world):
         return
     ended, _world, GroupMember.WORLD = _world, None, None
-    _watch.done = None
+    _watch.done = SyncBatchNorm.over_processes = None
     control: Any = getattr(ended, "control", ended)
     if control.size() > 1:
         from .mpi import disconnect

@@ -172,8 +172,11 @@ class Witness:
 
     def differ(self, one, other):
         a, b = sorted((one, other), key=lambda rank: rank.number)
-        self.stop(None, f"the ranks are at different calls: {self.position(a)}, and "
-                  f"{self.position(b)}; all must make the same calls, in the same order")  # fmt: skip
+        self.stop(
+            None,
+            f"the ranks are at different calls: {self.position(a)}, and {self.position(b)}; all "
+            "must make the same calls, in the same order",
+        )
 
     @staticmethod
     def position(rank):
