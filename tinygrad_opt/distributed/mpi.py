@@ -35,6 +35,7 @@ class MPIGroup(ProcessGroup):
         self._byte = self._mpi.BYTE
         self.largest_tag = (comm.Get_attr(self._mpi.TAG_UB) or 2**15 - 1) // 2
         self._crowded = crowded
+        self.local_rank = 0  # the number among the ranks of this machine
         self._spins = 0 if crowded else SPINS
 
     # Messages -------------------------------------------------------------------------------------
@@ -145,6 +146,7 @@ def connect(timeout: float) -> MPIGroup:
     line = Line(comm.rank, invitation)
     crowded = len(here) + 1 > len({core for cores in (own, *here) for core in cores})
     group = MPIGroup(comm, line, timeout, list(range(comm.size)), "world", crowded)
+    group.local_rank = sum(name == host for name, _ in places[: comm.rank])
     group.barrier("init_process_group")  # from here on, a death is noticed
     return group
 

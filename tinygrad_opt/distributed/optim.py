@@ -209,10 +209,11 @@ class ZeroRedundancyOptimizer(Optimizer):
         self._reduce()
         arrays = [p.tensor._grad.array for _, p in self._pieces() if p.tensor._grad is not None]
         sizes = [abs(a.astype(np.float64)) for a in arrays]
-        mine = np.array([
-            max((float(x.max()) for x in sizes if x.size), default=0.0) if math.isinf(order)
-            else sum(float((x**order).sum()) for x in sizes)
-        ])  # fmt: skip
+        if math.isinf(order):
+            of_mine = max((float(x.max()) for x in sizes if x.size), default=0.0)
+        else:
+            of_mine = sum(float((x**order).sum()) for x in sizes)
+        mine = np.array([of_mine], np.float64)
         how = "max" if math.isinf(order) else "sum"
         messenger(self.process_group).all_reduce(mine, how, "norm of the gradient")
         size = float(mine[0]) if math.isinf(order) else float(mine[0]) ** (1.0 / order)

@@ -43,6 +43,7 @@ class Rank:
         self.at: dict = {}  # "group", "ranks", "call", "what", while it waits
         self.since = 0.0
         self.left = False
+        self.gone = False  # whether its connection is closed
 
     def tell(self, **message):
         with suppress(OSError):  # it is gone: that is told by the end of its connection
@@ -68,7 +69,7 @@ class Witness:
             for key, _ in self.selector.select(0.5 if waiting or listening else None):
                 if key.fileobj is self.listener:
                     self.accept()
-                else:
+                elif not key.data.gone:
                     self.read(key.data)
             if waiting and not self.stopped:
                 self.compare()
@@ -134,6 +135,9 @@ class Witness:
             )
 
     def forget(self, rank):
+        if rank.gone:
+            return
+        rank.gone = True
         self.selector.unregister(rank.connection)
         rank.connection.close()
         self.strangers.discard(rank)
