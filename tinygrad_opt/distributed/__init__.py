@@ -6,6 +6,8 @@ was started alone is a group of one. `nn.parallel.DistributedDataParallel` avera
 the optimizer's state. docs/distributed.md tells how, and when it pays.
 """
 
+from ..nn.data_parallel import SyncBatchNorm
+from .batchnorm import normalized
 from .collectives import (
     ReduceOp,
     Work,
@@ -58,6 +60,8 @@ from .state import (
     is_torchelastic_launched,
     new_group,
 )
+
+SyncBatchNorm.over_processes = staticmethod(normalized)
 
 __all__ = [
     "DistBackendError", "DistError", "DistNetworkError", "GroupMember", "ProcessGroup", "ReduceOp",

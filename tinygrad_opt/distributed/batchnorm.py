@@ -8,7 +8,7 @@ from ..arrays.xp import array_namespace
 from ..autograd.function import Function, once_differentiable
 from ..core.tensor import Tensor, wrap_plain
 from .groups import ProcessGroup
-from .state import the
+from .state import is_initialized, the
 
 __all__ = ["normalized"]
 
@@ -18,6 +18,8 @@ def normalized(layer: Any, input: Tensor) -> Tensor | None:
 
     Its running statistics take the mean and the unbiased variance over all processes' batches.
     """
+    if layer.process_group is None and not is_initialized():
+        return None
     group = the(layer.process_group)
     if group.size() == 1:
         return None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
 from ..core.backward import watch as _watch
-from ..nn.data_parallel import SyncBatchNorm
 from . import launch
 from .groups import ProcessGroup
 
@@ -61,18 +61,15 @@ def is_available() -> bool:
 
 def is_mpi_available() -> bool:
     """Whether mpi4py is installed."""
-    from importlib.util import find_spec
-
-    return find_spec("mpi4py") is not None
+    return importlib.util.find_spec("mpi4py") is not None
 
 
 def is_nccl_available() -> bool:
     """Whether CuPy is installed, and has NCCL."""
     try:
-        from cupy.cuda import nccl
+        return bool(importlib.import_module("cupy.cuda.nccl").available)
     except ImportError:
         return False
-    return bool(nccl.available)
 
 
 def is_gloo_available() -> bool:
@@ -138,10 +135,6 @@ def init_process_group(
 
         made = over(made)
     _world = GroupMember.WORLD = made
-    if made.size() > 1:
-        from .batchnorm import normalized
-
-        SyncBatchNorm.over_processes = staticmethod(normalized)
 
 
 def _joined(timeout: float) -> ProcessGroup:
@@ -159,7 +152,7 @@ def destroy_process_group(group: ProcessGroup | None = None) -> None:
     if _world is None or group not in (None, _world):
         return
     ended, _world, GroupMember.WORLD = _world, None, None
-    _watch.done = SyncBatchNorm.over_processes = None
+    _watch.done = None
     control: Any = getattr(ended, "control", ended)
     if control.size() > 1:
         from .mpi import disconnect

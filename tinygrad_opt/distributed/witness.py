@@ -59,7 +59,7 @@ class Witness:
         self.selector.register(listener, selectors.EVENT_READ)
         self.ranks = {}  # by number
         self.strangers = set()
-        self.stopped = False
+        self.stopped = {}  # what ranks were told, once they were
 
     def run(self):
         limit = time.monotonic() + START
@@ -108,6 +108,8 @@ class Witness:
             rank.number, rank.place = message["rank"], message["place"]
             self.strangers.discard(rank)
             self.ranks[rank.number] = rank
+            if self.stopped:
+                rank.tell(**self.stopped)
             if len(self.ranks) == self.size:
                 self.selector.unregister(self.listener)
                 self.listener.close()
@@ -190,11 +192,11 @@ class Witness:
         """Tell all ranks, and whoever reads the errors of the job, once."""
         if self.stopped:
             return
-        self.stopped = True
+        self.stopped = {"stop": text, "rank": number}
         with suppress(OSError):  # the launcher has gone
             os.write(2, f"tinygrad_opt.distributed: {text}\n".encode())
         for rank in tuple(self.ranks.values()):
-            rank.tell(stop=text, rank=number)
+            rank.tell(**self.stopped)
 
 
 def main():
