@@ -16,6 +16,7 @@ NAMES = (
     "convolution",
     "op_overhead",
     "distributed",
+    "scaling",
 )
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import models
-from benchmarks.harness import MICRO, Effort, machine, report, table
+from benchmarks.harness import MICRO, Effort, report, table
 
 # (maker in models.py, its arguments, what to print, small: the aim for ours / torch is for it).
 NETWORKS = [
@@ -52,7 +52,7 @@ def work(library: str, seconds: float) -> dict[str, list[float]]:
             found[f"{name}, without DDP"] = plain
     if dist.get_world_size() > 1:
         for size in SIZES:
-            vector = torch.ones(size)
+            vector = torch.zeros(size)
             found[f"sum of {size}"] = timed(dist, lambda v=vector: dist.all_reduce(v), seconds / 4)
     else:
         found["DDP alone"] = overhead(torch, parallel)
@@ -198,14 +198,11 @@ def main(effort: Effort) -> None:
                 met(ours / theirs, RATIO) if small else "",
                 f"{n * first / ours:.2f}", f"{n * usual / mine:.2f}",
             ])  # fmt: skip
-    scaling = [
-        [name, f"{2 * rounds.least('tinygrad_opt', 1, name) / rounds.least('tinygrad_opt', 2, name):.2f}",
-         f"{2 * rounds.middle('tinygrad_opt', 1, name) / rounds.middle('tinygrad_opt', 2, name):.2f}",
-         SCALING,
-         met(2 * rounds.least("tinygrad_opt", 1, name) / rounds.least("tinygrad_opt", 2, name),
-             SCALING, below=False)]
-        for _, _, name, _ in NETWORKS[2:]
-    ]  # fmt: skip
+    scaling = []
+    for _, _, name, _ in NETWORKS[2:]:
+        by = [2 * f("tinygrad_opt", 1, name) / f("tinygrad_opt", 2, name)
+              for f in (rounds.least, rounds.middle)]  # fmt: skip
+        scaling.append([name, *(f"{x:.2f}" for x in by), SCALING, met(by[0], SCALING, False)])
     alone = rounds.least("tinygrad_opt", 1, "DDP alone")
     sums = [
         [f"{size:,}", *(f"{rounds.least(k, n, f'sum of {size}'):,.0f} / "
@@ -221,17 +218,17 @@ def main(effort: Effort) -> None:
     report(
         "distributed", effort,
         "Microseconds of a training step (forward, cross-entropy, backward, Adam), the same script "
-        f"everywhere, one thread in each process; {machine()}. 4 processes share 2 cores.\n",
+        "everywhere, one thread in each process. 4 processes share the cores of 2.",
         table(head, rows),
-        "\nWeak scaling: throughput of 2 processes on 2 cores over that of 1 on 1.\n",
+        "Weak scaling: throughput of 2 processes on 2 cores over that of 1 on 1.",
         table(["network", "of the leasts", "of the medians", "aim", "met"], scaling),
-        f"\nDistributedDataParallel in one process adds {alone:.2f} us to a step (aim: at most "
-        f"{OVERHEAD:g} us, met: {met(alone, OVERHEAD)}).\n",
-        "\nMicroseconds of an all_reduce of float32, least / median.\n",
+        f"DistributedDataParallel in one process adds {alone:.2f} us to a step (aim: at most "
+        f"{OVERHEAD:g} us, met: {met(alone, OVERHEAD)}).",
+        "Microseconds of an all_reduce of float32, least / median.",
         table(["elements", "2 processes, ours", "torch gloo", "4 processes, ours", "torch gloo"],
               sums),
-        "\nThe share of the cores: 2 processes with one thread each, and with a thread for each "
-        "core each.\n",
+        "The share of the cores: 2 processes with one thread each, and with a thread for each "
+        "core each.",
         table(["network", "its share, least / median", "all cores, least / median"], shares),
     )  # fmt: skip
 

@@ -39,9 +39,7 @@ def network(trial: optuna.Trial) -> nn.Sequential:
     depth = trial.suggest_int("depth", 1, 3)
     activation = ACTIVATIONS[trial.suggest_categorical("activation", list(ACTIVATIONS))]
     sizes = [2] + [width] * depth
-    layers = [
-        x for a, b in zip(sizes, sizes[1:], strict=False) for x in (nn.Linear(a, b), activation())
-    ]
+    layers = [layer for ends in pairwise(sizes) for layer in (nn.Linear(*ends), activation())]
     return nn.Sequential(*layers, nn.Linear(width, 3))
 
 
