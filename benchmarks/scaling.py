@@ -136,7 +136,7 @@ def main(effort: Effort) -> None:
     for turn in range(max(1, effort.rounds // 5)):
         print(f"scaling: round {turn + 1}", file=sys.stderr)
         for n, results in found.items():
-            results.append(launch("tinygrad_opt", n, effort.seconds * 3))
+            results.append(launch("tinygrad_opt", n, effort.seconds * 2))
 
     def seconds(n: int, name: str, place: int = 0) -> float:
         pick = min if place == 0 else median

@@ -4,6 +4,7 @@ Each function is called by all ranks. Rank 0 prints a line of JSON for each: its
 errors of the ranks that had one.
 """
 
+import copy
 import json
 import re
 import sys
@@ -380,6 +381,15 @@ def check_uneven_inputs_join():
                 loss(model(x), y).backward()
 
     raises(RuntimeError, "have no more batches", stops)
+
+
+def check_copies_are_averaged_too():
+    model = DistributedDataParallel(network(0))
+    other = copy.deepcopy(model)
+    average = optim.swa_utils.AveragedModel(model)
+    for copied in (other, average.module):
+        copied(tg.full((2, 6), float(RANK)).double()).sum().backward()
+        assert same_everywhere([p.grad.numpy() for p in copied.parameters()])
 
 
 def check_modules_that_differ():

@@ -106,6 +106,22 @@ class DistributedDataParallel(Module):
         self._before()
         return self.module(*inputs, **kwargs)
 
+    def __getstate__(self) -> dict[str, Any]:  # copies and pickles join the default group
+        left_out = ("process_group", "_reducer", "_joining")
+        return {name: value for name, value in vars(self).items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.process_group, self._reducer, self._joining = the(), None, None
+        self._single = self.process_group.size() == 1
+        if not self._single:
+            trained = [
+                (n, p) for n, p in self.module.named_parameters()
+                if p.requires_grad and n not in self._ignored
+            ]  # fmt: skip
+            partial = self.find_unused_parameters or self.static_graph
+            self._reducer = Reducer(trained, self.process_group, partial)
+
     def _before(self) -> None:
         """What goes before a forward pass of several processes."""
         if active.trace is not None:

@@ -56,7 +56,7 @@ class ZeroRedundancyOptimizer(Optimizer):
     >>> distributed.init_process_group("mpi")
     >>> model = nn.Linear(2, 3)
     >>> optimizer = ZeroRedundancyOptimizer(model.parameters(), optim.AdamW, lr=0.01)
-    >>> model(ones(4, 2)).sum().backward()
+    >>> model(zeros(4, 2)).sum().backward()
     >>> optimizer.step()
     >>> distributed.destroy_process_group()
     """
