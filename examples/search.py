@@ -12,6 +12,7 @@ share the search: start the same command in each.
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 
 import numpy as np
 import optuna

@@ -96,7 +96,7 @@ class Line:
     def check(self) -> None:
         """Raises DistBackendError if the job has to stop."""
         if self.failure is None:
-            self._listen(0.0)
+            self.listen(0.0)
         if self.failure is not None:
             raise DistBackendError(self.failure)
 
@@ -137,7 +137,7 @@ class Line:
             self._left = True
             self._say(left=True)
             while self.failure is None and not self._all_left:
-                self._listen(1.0)
+                self.listen(1.0)
         if self.failure is not None:
             self._leave_at_once()
         self.close()
@@ -146,7 +146,7 @@ class Line:
         """The process ends here: MPI's own end would wait for the rank that is gone."""
         limit = time.monotonic() + LINGER
         while self._left and not self._told and self._socket and time.monotonic() < limit:
-            self._listen(0.1)  # the witness closes the line when the others are gone
+            self.listen(0.1)  # the witness closes the line when the others are gone
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):  # nobody reads any more
                 stream.flush()
@@ -182,7 +182,8 @@ class Line:
         except OSError:
             self._lost()
 
-    def _listen(self, seconds: float) -> None:
+    def listen(self, seconds: float) -> None:
+        """Waits that long for the witness, and notes what it says."""
         if self._socket is None:
             return
         try:

@@ -18,6 +18,7 @@ __all__ = ["MPIGroup", "connect", "disconnect", "load"]
 
 SPINS = 400  # looks without giving the processor away: about 0.2 ms
 NAPPING = 5e-3  # seconds after which a waiting rank sleeps between looks
+KNOWN = 3.0  # seconds in which the witness knows of a rank that MPI has already missed
 TELLING = 1.0  # seconds after which it says at which call it waits
 
 
@@ -42,13 +43,26 @@ class MPIGroup(ProcessGroup):
 
     def swap(self, sends: list[Message], receives: list[Message], call: Call) -> None:
         comm, byte, tag = self.comm, self._byte, call.tag
-        requests = [comm.Irecv((a, a.nbytes, byte), source, tag) for a, source in receives]
-        requests += [comm.Isend((a, a.nbytes, byte), to, tag) for a, to in sends]
-        testall = self._testall
-        for _ in range(self._spins):
-            if testall(requests):
-                return
+        requests: list[Any] = []
+        try:
+            requests += [comm.Irecv((a, a.nbytes, byte), source, tag) for a, source in receives]
+            requests += [comm.Isend((a, a.nbytes, byte), to, tag) for a, to in sends]
+            testall = self._testall
+            for _ in range(self._spins):
+                if testall(requests):
+                    return
+        except self._mpi.Exception as error:
+            raise self._explained(error, requests) from error
         self._wait(requests, {"call": call.number, "what": str(call)})
+
+    def _explained(self, error: Exception, requests: list[Any]) -> DistBackendError:
+        """What MPI could not do, in the words of the witness if it knows of a rank that is gone."""
+        _abandoned.append(requests)
+        limit = time.monotonic() + KNOWN
+        while self.line is not None and self.line.failure is None and time.monotonic() < limit:
+            self.line.listen(0.1)
+        known = None if self.line is None else self.line.failure
+        return DistBackendError(known or f"MPI, rank {self._rank}: {error}")
 
     def send(self, array: Any, to: int, tag: int) -> None:
         """Sends an array; returns when its memory may be written to."""
@@ -98,6 +112,8 @@ class MPIGroup(ProcessGroup):
                         f"rank {self._rank} has waited for {what} for {self.timeout:g} s, the "
                         "timeout of init_process_group, while all processes live"
                     )
+        except self._mpi.Exception as error:
+            raise self._explained(error, requests) from error
         except BaseException:
             _abandoned.append(requests)  # MPI may still write to the memory that these hold
             raise
