@@ -60,14 +60,27 @@ def _addresses() -> list[str]:
     with suppress(OSError):  # the name of this machine is nobody's business
         found += [entry[4][0] for entry in socket.getaddrinfo(socket.gethostname(), None)]
     for target in ("10.255.255.255", "192.0.2.1"):  # nothing is sent: which way would it go?
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.connect((target, 9))
-                found.append(probe.getsockname()[0])
-            except OSError:
-                continue
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+            probe.connect((target, 9))
+            found.append(probe.getsockname()[0])
+    found += _of_interfaces()
     usable = [str(a) for a in found if ":" not in str(a) and not str(a).startswith("127.")]
     return [*dict.fromkeys(usable), "127.0.0.1"]
+
+
+def _of_interfaces() -> list[str]:
+    """The IPv4 addresses of this machine's interfaces, where the system says them so (Linux)."""
+    found = []
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            for _, name in socket.if_nameindex():
+                with suppress(OSError):  # it has none
+                    request = name.encode()[:15].ljust(256, b"\0")
+                    answer = fcntl.ioctl(probe.fileno(), 0x8915, request)  # SIOCGIFADDR
+                    found.append(socket.inet_ntoa(answer[20:24]))
+    return found
 
 
 class Line:

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..optional import need
@@ -153,7 +154,7 @@ def connect(timeout: float) -> MPIGroup:
     if comm.size == 1:
         return MPIGroup(comm, None, timeout, [0], "world", False)
     own = launch.cores()
-    places = comm.allgather((socket.gethostname(), own))
+    places = comm.allgather((_machine(), own))
     host = places[comm.rank][0]
     here = [cores for i, (name, cores) in enumerate(places) if name == host and i != comm.rank]
     near = all(name == host for name, _ in places)
@@ -165,6 +166,13 @@ def connect(timeout: float) -> MPIGroup:
     group.local_rank = sum(name == host for name, _ in places[: comm.rank])
     group.barrier("init_process_group")  # from here on, a death is noticed
     return group
+
+
+def _machine() -> str:
+    """The name of this machine; of containers that share it, and not the network, their own."""
+    with suppress(OSError):
+        return f"{socket.gethostname()}, {os.readlink('/proc/self/ns/net')}"
+    return socket.gethostname()
 
 
 def disconnect(group: MPIGroup) -> None:
