@@ -14,8 +14,8 @@ BOUNDS := $(addprefix tests/kernels/test_,$(addsuffix .py,convolution denormals 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-thorough test-bounds test-kernels test-peers test-interruption bench gpu-check docs golden lint \
-	format clean
+.PHONY: help demo test test-thorough test-bounds test-kernels test-peers test-interruption test-mpi bench \
+	gpu-check docs golden lint format clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 24
@@ -46,11 +46,15 @@ test-peers: $(VENV)/.test $(VENV)/.peers ## the comparisons with PyTorch, which 
 test-interruption: $(VENV)/.test ## kill a training run at 50 random moments, and resume it
 	$(BIN)/python -m pytest tests/interruption
 
+# Launches several processes each: one after the other.
+test-mpi: $(VENV)/.test-mpi ## programs of 2 to 4 processes, which MPI starts; sweeps with Dask and Optuna
+	$(BIN)/python -m pytest tests/mpi
+
 # On a machine with a GPU; in an environment with CuPy at hand, `python -m benchmarks.gpu` does too.
 gpu-check: $(VENV)/.test ## device tests and benchmarks on a real GPU, into benchmarks/results/
 	$(BIN)/python -m benchmarks.gpu --out benchmarks/results
 
-bench: $(VENV)/.peers ## time against PyTorch and JAX, into benchmarks/results/
+bench: $(VENV)/.peers $(VENV)/.test-mpi ## time against PyTorch and JAX, into benchmarks/results/
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.examples ## write the pages made from docstrings, and their pictures

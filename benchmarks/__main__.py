@@ -15,6 +15,8 @@ NAMES = (
     "start",
     "convolution",
     "op_overhead",
+    "distributed",
+    "scaling",
 )
 
 

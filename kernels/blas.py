@@ -22,7 +22,7 @@ import numpy as np
 
 from . import pool
 
-__all__ = ["multiply", "multiply_stacks"]
+__all__ = ["limit", "multiply", "multiply_stacks"]
 
 # Multiply-adds. Below the first OpenBLAS uses one thread by itself, and NumPy's call is cheapest.
 WORTH_CUTTING = 300_000
@@ -263,6 +263,13 @@ def is_available() -> bool:
             llvm.add_symbol(symbol, address)
         _available = bool(addresses)
     return _available
+
+
+def limit(threads: int) -> None:
+    """Let NumPy's own products use so many threads of OpenBLAS, where NumPy has OpenBLAS."""
+    address = _addresses().get("tinygrad_opt_set_blas_threads")
+    if address:
+        ctypes.CFUNCTYPE(None, ctypes.c_int)(address)(threads)
 
 
 def _addresses() -> dict[str, int]:

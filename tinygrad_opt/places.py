@@ -43,9 +43,10 @@ PLACES: dict[str, tuple[str, ...]] = {
     "nn.modules.padding": ("nn", "nn.padding"),
     "nn.modules.pooling": ("nn", "nn.average_pooling", "nn.max_pooling"),
     "nn.modules.rnn": ("nn", "nn.rnn_base", "nn.rnn"),
-    "nn.parallel": ("nn.data_parallel",),
+    "nn.parallel": ("nn.data_parallel", "distributed.data_parallel"),
     "nn.parallel.data_parallel": ("nn.data_parallel",),
-    "nn.parallel.distributed": ("nn.data_parallel",),
+    "nn.parallel.distributed": ("distributed.data_parallel",),
+    "distributed.distributed_c10d": ("distributed",),
     "nn.common_types": ("types",),
     "autograd.grad_mode": ("autograd", "autograd.modes"),
     "autograd.anomaly_mode": ("autograd", "autograd.anomaly"),
@@ -67,6 +68,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "optim.rprop": ("optim.sgd",),
     "optim.sparse_adam": ("optim.adam_relatives",),
     "utils.data.dataloader": ("utils.data", "data.loader", "data.collate"),
+    "utils.data.distributed": ("distributed.sampler",),
     "utils.data.dataset": ("utils.data", "data.datasets"),
     "utils.data.sampler": ("utils.data", "data.samplers"),
     "utils.data._utils": ("data",),
@@ -88,6 +90,7 @@ _OPTIMIZERS = """
 # Names that are called otherwise here: path and name -> module and name.
 NAMES: dict[str, str] = {
     **{f"optim.optimizer.{name}": f"optim.foreign.{name}" for name in _OPTIMIZERS.split()},
+    "optim.ZeroRedundancyOptimizer": "distributed.optim.ZeroRedundancyOptimizer",
     "optim.optimizer._params_t": "optim.foreign.ParamsT",
     "optim.optimizer.params_t": "optim.foreign.ParamsT",
     "nn.modules.conv._ConvNd": "nn.conv.Convolution",

@@ -174,6 +174,11 @@ def resize(threads: int) -> None:
         words[state.WORKERS] = size() - 1
 
 
+def was_resized() -> bool:
+    """Return whether somebody has said how many threads there shall be."""
+    return _limit != sys.maxsize
+
+
 def info() -> dict[str, int]:
     """Return what the pool has measured: nanoseconds, and how many parts its workers have done."""
     return {

@@ -30,11 +30,13 @@ class Watch:
     resolve  `autograd/recorded_writes.py`: points Nodes at what their inputs were, before a pass
     check    `autograd/saved_values.py`: raises if what a Node saved was overwritten
     guard    `autograd/anomaly.py`: a Node's pullbacks, each with a look at what it returns
+    done     `distributed/data_parallel.py`: is told which leaves have got a gradient
     """
 
     resolve: Callable[[list[Any], list[Any] | None], None] | None = None
     check: Callable[[Node, bool], None] | None = None
     guard: Callable[[Node, bool], tuple[Any, ...]] | None = None
+    done: Callable[[dict[Any, Any]], None] | None = None
 
 
 watch = Watch()
@@ -66,6 +68,8 @@ def backward(
             accumulate(leaf, g)
             if leaf._hooks is not None:
                 leaf._hooks.run_after(leaf)
+    if watch.done is not None:
+        watch.done(arrived)
 
 
 def accumulate(leaf: Any, g: Any) -> None:

@@ -1,7 +1,8 @@
-"""Layers for several devices, on one: `DataParallel` hands on, `SyncBatchNorm` is a BatchNorm."""
+"""Layers for several devices or processes: `DataParallel`, and `SyncBatchNorm`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..core.tensor import Tensor
@@ -41,20 +42,12 @@ class DataParallel(Module):
         return self.module(*inputs, **kwargs)
 
 
-class DistributedDataParallel(Module):
-    """Raises NotImplementedError: there is one process. `DataParallel`, or the module, will do."""
-
-    def __init__(self, module: Module, *args: Any, **kwargs: Any) -> None:
-        raise NotImplementedError(
-            "DistributedDataParallel: tinygrad_opt trains in one process, on one device; use the "
-            "module as it is"
-        )
-
-
 class SyncBatchNorm(_BatchNorm):
-    """BatchNorm of (N, C, ...): of one device there is nothing to synchronise.
+    """BatchNorm of (N, C, ...), in training over the batches of all processes together.
 
-    Arguments as of `BatchNorm1d`; `process_group` is accepted.
+    Arguments as of `BatchNorm1d`. process_group: the processes, all of them by default. With one
+    process, or without a process group, it is BatchNorm. Its gradients cannot be differentiated
+    again where there are several.
 
     >>> SyncBatchNorm(2)(zeros(4, 2, 3)).shape
     torch.Size([4, 2, 3])
@@ -69,6 +62,19 @@ class SyncBatchNorm(_BatchNorm):
             num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
         )
         self.process_group = process_group
+
+    over_processes: Callable[..., Any] | None = (
+        None  # `distributed/batchnorm.py`, once there are several
+    )
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input_dim(input)
+        several = self.over_processes
+        if several is not None and (self.training or self.running_mean is None):
+            result = several(self, input)
+            if result is not None:
+                return result
+        return super().forward(input)
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim < 2:

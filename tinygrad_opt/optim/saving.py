@@ -19,7 +19,7 @@ from ..kernels import bfloat16
 from .hooks import Hooked
 from .state import Edits, State, StateView, bind
 
-__all__ = ["Saved"]
+__all__ = ["Saved", "by_position"]
 
 
 class Saved(Hooked):
@@ -142,7 +142,7 @@ def _load(
         if not aligned and keep_settings is not True:
             raise _different_groups(name, saved_groups, groups)
     else:
-        partners = _by_position(name, saved_groups, groups)
+        partners = by_position(name, saved_groups, groups)
     edits = optimizer._edits
     state: dict[Any, Any] = {}
     faults: list[str] = []
@@ -168,7 +168,7 @@ def _named(groups: list[dict[str, Any]]) -> bool:
     return bool(groups) and all(group.get("param_names") for group in groups)
 
 
-def _by_position(
+def by_position(
     name: str, saved_groups: list[dict[str, Any]], groups: list[dict[str, Any]]
 ) -> dict[int, tuple[Tensor, str]]:
     """Which parameter each saved number stands for, and what to call it."""
@@ -191,7 +191,7 @@ def _by_position(
 def _by_name(
     name: str, saved_groups: list[dict[str, Any]], groups: list[dict[str, Any]]
 ) -> dict[int, tuple[Tensor, str]]:
-    """As `_by_position`, but by the parameters' names, whatever their order and group."""
+    """As `by_position`, but by the parameters' names, whatever their order and group."""
     saved = {n: i for g in saved_groups for n, i in zip(g["param_names"], g["params"], strict=True)}
     here = {n: p for g in groups for n, p in zip(g["param_names"], g["params"], strict=True)}
     faults = [f"{n}: not in the state dict" for n in here if n not in saved]

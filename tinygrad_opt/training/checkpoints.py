@@ -12,7 +12,7 @@ from typing import Any
 from ..arrays import random
 from ..serialization import CheckpointError, load, save
 
-__all__ = ["CheckpointError", "Checkpoints"]
+__all__ = ["CheckpointError", "Checkpoints", "take_over"]
 
 _FILE = re.compile(r"step-(\d+)\.safetensors")
 
@@ -80,26 +80,17 @@ class Checkpoints:
         Raises CheckpointError if none can be read, FileNotFoundError for a `step` that is not
         there, and what a part raises that the state does not fit; then no part has changed.
         """
+        content = self.read(step)
+        return None if content is None else take_over(content, self.parts)
+
+    def read(self, step: int | None = None) -> dict[str, Any] | None:
+        """What the newest checkpoint holds, or that of `step`; None if there is none yet.
+
+        Raises as `restore` does for what cannot be read.
+        """
+        content: dict[str, Any] | None
         content = self._newest() if step is None else load(self._path(step))
-        if content is None:
-            return None
-        missing = [name for name in (*self.parts, "random", "values") if name not in content]
-        if missing:
-            raise CheckpointError(
-                f"the checkpoint has no {', '.join(missing)}; it has {', '.join(content)}"
-            )
-        before = {name: copy.deepcopy(part.state_dict()) for name, part in self.parts.items()}
-        done: list[str] = []
-        try:
-            for name, part in self.parts.items():
-                done.append(name)
-                part.load_state_dict(content[name])
-        except BaseException:
-            for name in done:
-                self.parts[name].load_state_dict(before[name])
-            raise
-        random.set_rng_state(content["random"])
-        return content["values"]
+        return content
 
     def steps(self) -> list[int]:
         """The steps there are checkpoints of, in order."""
@@ -123,3 +114,31 @@ class Checkpoints:
         if error is not None:
             raise error
         return None
+
+
+def take_over(content: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
+    """Put all parts where a checkpoint found them; the values that were saved beside them.
+
+    A part that gathers its state from several processes comes last, and cannot be put back.
+    """
+    missing = [name for name in (*parts, "random", "values") if name not in content]
+    if missing:
+        raise CheckpointError(
+            f"the checkpoint has no {', '.join(missing)}; it has {', '.join(content)}"
+        )
+    last = [name for name, part in parts.items() if hasattr(part, "consolidate_state_dict")]
+    first = [name for name in parts if name not in last]
+    before = {name: copy.deepcopy(parts[name].state_dict()) for name in first}
+    done: list[str] = []
+    try:
+        for name in (*first, *last):
+            if name in before:
+                done.append(name)
+            parts[name].load_state_dict(content[name])
+    except BaseException:
+        for name in done:
+            parts[name].load_state_dict(before[name])
+        raise
+    random.set_rng_state(content["random"])
+    values: dict[str, Any] = content["values"]
+    return values
