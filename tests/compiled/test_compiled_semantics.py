@@ -6,6 +6,7 @@ compiler is waited for.
 """
 
 import copy
+import gc
 import pickle
 import warnings
 
@@ -394,6 +395,24 @@ def test_copies_and_pickles_compile_anew():
     assert copy.deepcopy(trainer).step(tg.ones(2)).tolist() == [2.0, 2.0]
     step = compile(F.relu)
     assert pickle.loads(pickle.dumps(step))(tg.ones(1)).tolist() == [1.0]
+
+
+def test_methods_let_their_instances_go():
+    class Trainer:
+        @compile
+        def step(self, x):
+            return x * 2
+
+    step = vars(Trainer)["step"]
+    trainer = Trainer()
+    for _ in range(3):
+        assert trainer.step(tg.ones(2)).tolist() == [2.0, 2.0]
+    assert "def step_0" in trainer.step.source()
+    assert len(step._methods) == 1
+    del trainer
+    gc.collect()
+    assert not step._methods
+    assert Trainer().step(tg.ones(1)).tolist() == [2.0]
 
 
 def test_a_step_within_a_step():
