@@ -401,14 +401,14 @@ def test_parts_are_written_where_they_stand_in_the_whole(monkeypatch):
     """`cat` and the gradient of a split cost no pass of their own, unless a part is read twice."""
     interpreted.install(monkeypatch)
     x, w = tg.arange(12.0).reshape(3, 4) / 12, tg.arange(8.0)
-    v = nn.Parameter(tg.arange(16.0).reshape(4, 4) / 16)
+    v = nn.Parameter(tg.arange(32.0).reshape(4, 8) / 32)
 
     def beside(x):
         return (tg.cat([x * 2, x + 1], 1) @ w).sum(0)
 
     def heads(x):
         v.grad = None
-        a, b = (part.reshape(3, 2, 1).transpose(0, 1) for part in (x @ v).split(2, dim=1))
+        a, b = (part.reshape(3, 2, 2).transpose(0, 1) for part in (x @ v).split(4, dim=1))
         (a.exp() * b).sum().backward()
         return v.grad * 1
 
