@@ -65,7 +65,7 @@ def built(case: tuple) -> list[float]:
 
 
 def time_to_build(case: list) -> float:
-    """Return the seconds that the compiling call takes in this process, less an eager step."""
+    """Return the seconds that the compiling call takes in this process, with the step it runs."""
     import time
 
     torch: Any = import_module("tinygrad_opt")

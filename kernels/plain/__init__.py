@@ -5,7 +5,7 @@
         for i0 in range(200):
             ...
 
-    @njit(types.int64(types.intp), nogil=True)
+    @njit(types.int64(types.intp), error_model="numpy", nogil=True)
     def enter_0(table):
         return call_0(table)     # call_0 = from_table(step_0)
 

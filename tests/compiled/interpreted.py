@@ -68,7 +68,7 @@ class Table:
         self.numbers = numbers
 
 
-def from_table(step, direct):
+def from_table(step, direct=0):
     return lambda *given: step(*given[:-1], *given[-1].pointers, *given[-1].numbers)
 
 

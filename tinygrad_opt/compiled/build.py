@@ -12,7 +12,7 @@ from ..core.record import mode
 from ..kernels.pool import load
 from ..optim.coefficients import next_scalars
 from .binding import CompiledPart, EagerCall, row_major
-from .entry import Steps, fits_of, run_of, takes_of
+from .entry import Steps, entry_of
 from .loops import Loop, Schedule
 from .memory import Place, Plan
 from .nests import RowsOfSeveralAxes, text_of
@@ -39,8 +39,8 @@ class Variant:
         self.leaves = len(leaves)
         self.step = step
         plain = not kwargs and len(args) == len(leaves)  # tensors, and nothing else
-        kinds = [(t.array.shape, t.array.dtype, t._requires_grad) for t in leaves if plain]
-        self.takes = takes_of(kinds, (mode.enabled, get_default_dtype()) if plain else None)
+        self.kinds = [(t.array.shape, t.array.dtype, t._requires_grad) for t in leaves if plain]
+        self.known = (mode.enabled, get_default_dtype()) if plain else None
         self.stand_ins = [stand_in(t) for t in leaves]
         args, kwargs = unflatten(flatten((args, kwargs))[1], self.stand_ins)
         arrays = [array_in(t) for t in self.stand_ins]
@@ -215,7 +215,7 @@ class Variant:
             u.optimizer._opt_called = True
             for slot in u.flat.slots:
                 slot.tensor.array = slot.view
-        self.fits, self.run = fits_of(self), run_of(self)
+        self.takes, self.fits, self.run = entry_of(self)
 
     def _bound(self, part: Part) -> Any:
         if part.call is not None:

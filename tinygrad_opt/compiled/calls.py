@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from .elements import constant
 from .loops import broadcast_strides
 from .values import SHORT, CompileError, Value, contiguous, strided
 
-__all__ = ["boxes", "product", "rows_of_table", "scatter"]
+__all__ = ["boxes", "parts_of", "product", "rows_of_table", "scatter"]
 
 Pointer = Callable[[Value, int], str]  # the text of a pointer to a root's memory, at an offset
 
@@ -131,23 +132,13 @@ def is_row_major(value: Value) -> bool:
 
 def boxes(value: Value) -> str:
     """The text of NAME(parts..., y): arrays that are put side by side, or into zeros, or a copy."""
-    parts: list[tuple[Value, int, tuple[int, ...]]] = []
-    out, covered = contiguous(value.shape), 0
-    if value.op == "concatenate":
-        start = 0
-        for a in value.args:
-            parts.append((a, start * out[value.params["axis"]], out))
-            start += a.shape[value.params["axis"]]
-        covered = value.size
-    elif value.op == "boxes":
-        for a, index in zip(value.args, value.params["indices"], strict=True):
-            parts.append((a, *_box(value.shape, index)))
-            covered += a.size
-    else:
+    if value.op == "put":
         x, values = value.args
         box = value.params.get("box") or _box(value.shape, value.params["index"])
-        parts = [(x, 0, out), (values, *box)]
-        covered = value.size
+        parts = [(x, 0, contiguous(value.shape)), (values, *box)]
+    else:
+        parts = parts_of(value)
+    covered = sum(a.size for a, _, _ in parts)
     names = [f"x{i}" for i in range(len(parts))]
     lines = [f"def NAME({', '.join(names)}, y):  # {' x '.join(map(str, value.shape))}"]
     if covered < value.size:
@@ -156,6 +147,18 @@ def boxes(value: Value) -> str:
     for name, (a, start, strides) in zip(names, parts, strict=True):
         lines += _copy(name, a, start, strides)
     return "\n".join(lines) + "\n"
+
+
+def parts_of(value: Value) -> list[tuple[Value, int, tuple[int, ...]]]:
+    """What is put side by side, or into zeros: (part, where it begins, its strides there)."""
+    if value.op == "boxes":
+        indices = value.params["indices"]
+        return [(a, *_box(value.shape, i)) for a, i in zip(value.args, indices, strict=True)]
+    out, axis = contiguous(value.shape), value.params["axis"]
+    ends = itertools.accumulate(a.shape[axis] for a in value.args)
+    return [
+        (a, (end - a.shape[axis]) * out[axis], out) for a, end in zip(value.args, ends, strict=True)
+    ]
 
 
 def _box(shape: tuple[int, ...], index: Any) -> tuple[int, tuple[int, ...]]:

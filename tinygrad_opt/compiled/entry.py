@@ -23,7 +23,7 @@ from .binding import EagerCall, row_major
 from .surroundings import hooks_of
 from .tree import is_one_tensor, unflatten
 
-__all__ = ["Steps", "fits_of", "run_of", "takes_of"]
+__all__ = ["Steps", "entry_of"]
 
 
 class Steps:
@@ -51,9 +51,10 @@ class Steps:
 
 
 class _Writing:
-    """The lines of a function, and the things that they speak of."""
+    """The lines of functions, and the things that they speak of."""
 
     def __init__(self) -> None:
+        self.texts: list[str] = []
         self.lines: list[str] = []
         self.space: dict[str, Any] = {
             "Tensor": Tensor, "alike": operator.is_, "get_default_dtype": get_default_dtype,
@@ -79,30 +80,37 @@ class _Writing:
     def need(self, condition: str) -> None:
         self.lines.append(f"if not ({condition}): return False")
 
-    def function(self, head: str, what: str) -> Any:
-        """The function of these lines."""
+    def look(self, head: str) -> None:
+        """Make the lines a function that returns whether all of them let it go on."""
         body = "".join(f"        {line}\n" for line in [*self.lines, "return True"])
-        text = (
+        self.texts.append(
             f"def {head}:\n    try:\n{body}"
             "    except (AttributeError, KeyError, ValueError):  # something is no longer there\n"
             "        return False\n"
         )
-        return self.made(text, head, what)
-
-    def made(self, text: str, head: str, what: str) -> Any:
-        exec(compile(text, f"<{what} of a compiled step>", "exec"), self.space)
-        return self.space[head.partition("(")[0]]
+        self.lines = []
 
 
-def takes_of(kinds: list[Any], known: Any) -> Any:
+def entry_of(variant: Any) -> tuple[Any, Any, Any]:
+    """(takes, fits, run) of a variant whose arrays are bound."""
+    write = _Writing()
+    _takes(write, variant.kinds, variant.known)
+    _fits(write, variant)
+    _run(write, variant)
+    exec(compile("\n".join(write.texts), "<entry of a compiled step>", "exec"), write.space)
+    return write.space["takes"], write.space["fits"], write.space["run"]
+
+
+def _takes(write: _Writing, kinds: list[Any], known: Any) -> None:
     """takes(args): whether these are tensors of the kinds that a step was compiled for.
 
     kinds: (shape, dtype, requires_grad) of each.  known: (grad mode, default type) of then, or None
     where there was more among the arguments than tensors.
     """
-    write = _Writing()
     if known is None:
-        return lambda args: False
+        write.lines.append("return False")
+        write.look("takes(args)")
+        return
     write.need(f"len(args) == {len(kinds)} and watch.guard is None")
     write.same("mode.enabled", known[0])
     write.same("get_default_dtype()", known[1])
@@ -115,12 +123,11 @@ def takes_of(kinds: list[Any], known: Any) -> Any:
         write.same(f"x{i}.dtype", dtype)
         for k in range(i):  # the same one twice is another kind
             write.need(f"x{k} is not x{i}")
-    return write.function("takes(args)", "arguments")
+    write.look("takes(args)")
 
 
-def fits_of(variant: Any) -> Any:
+def _fits(write: _Writing, variant: Any) -> None:
     """fits(): whether all that the step took from outside is as it was when it was traced."""
-    write = _Writing()
     for tensor, array, needs_grad, hooks in variant.held:
         name = write.name(tensor)
         write.same(f"{name}.array", array)
@@ -155,7 +162,7 @@ def fits_of(variant: Any) -> Any:
         known = "" if update.flat.scalars else f"{flat}.steps.tobytes() == {reached}.seen or "
         write.need(f"{known}{reached}.are_alike()")
         write.need(f"not {group}.get('cautious') and not {group}.get('state_dtype')")
-    return write.function("fits()", "guards")
+    write.look("fits()")
 
 
 def _hooks(write: _Writing, name: str, hooks: Any) -> None:
@@ -165,9 +172,8 @@ def _hooks(write: _Writing, name: str, hooks: Any) -> None:
         write.need(f"hooks_of({name}) == {write.name(hooks)}")
 
 
-def run_of(variant: Any) -> Any:
+def _run(write: _Writing, variant: Any) -> None:
     """run(leaves): the step; NotImplemented if integers were not as assumed: nothing was done."""
-    write = _Writing()
     lines, name = write.lines, write.name
     places = name(variant.places)
     for number, i in variant.from_leaf:
@@ -212,8 +218,7 @@ def run_of(variant: Any) -> Any:
         lines.append(f"return {found[0]}")
     else:
         lines.append(f"return unflatten({name(shape)}, [{', '.join(found)}])")
-    text = "def run(leaves):\n" + "".join(f"    {line}\n" for line in lines)
-    return write.made(text, "run(leaves)", "call")
+    write.texts.append("def run(leaves):\n" + "".join(f"    {line}\n" for line in lines))
 
 
 def _called(write: _Writing, call: Any, places: str, ts: str) -> str:

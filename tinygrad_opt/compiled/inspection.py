@@ -47,7 +47,7 @@ def explain(variant: Any, notes: list[str]) -> str:
     lines += _listed("Computed together, a loop each:", loops)
     alone: dict[str, int] = {}
     for group in schedule.groups:
-        if not isinstance(group, Loop):
+        if not isinstance(group, Loop) and group.number not in variant.plan.filled:
             alone[group.op] = alone.get(group.op, 0) + 1
     kinds = [f"{count} x {op}: {_ALONE[op]}" for op, count in alone.items()]
     lines += _listed("Alone, because they are no loops over single elements:", kinds)

@@ -242,7 +242,7 @@ class Schedule:
                 if loop.level[number] != "full" or not self._from_memory(value, i):
                     continue
                 if readers_of is None:
-                    readers_of = self._readers()
+                    readers_of = self.readers()
                 readers = [(k, r) for k, r in readers_of.get(number, ()) if k != i]
                 if all(
                     isinstance(self.groups[k], Loop)
@@ -262,7 +262,7 @@ class Schedule:
             if isinstance(a, Value)
         )
 
-    def _readers(self) -> dict[int, list[tuple[int, Value]]]:
+    def readers(self) -> dict[int, list[tuple[int, Value]]]:
         """Who reads a value, each with its group, by the value's number."""
         found: dict[int, list[tuple[int, Value]]] = {}
         for k in range(len(self.groups)):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .loops import Loop, Schedule
+from .calls import parts_of
+from .loops import Loop, Schedule, cuts_of
 from .values import SHORT, Value
 
 __all__ = ["Place", "Plan"]
@@ -28,16 +29,26 @@ class Plan:
     """The place of each value that lies in memory, and how large the blocks are.
 
     homes: of values whose place is given.
+
+    within  the number of a value that is written where it will stand in another, which consists of
+            such parts: (the other, offset in it, shape, strides)
+    filled  the numbers of those others, which nobody has to put together
     """
 
     def __init__(self, schedule: Schedule, homes: dict[int, Place]) -> None:
         self.places: dict[int, Place] = dict(homes)
         self.sizes: dict[str, int] = {}  # of the blocks, in elements
+        self.within = _parts_in_place(schedule, homes)
+        self.filled = {whole.number for whole, *_ in self.within.values()}
         self._free: dict[str, list[tuple[int, int]]] = {}
         ends: dict[int, list[tuple[str, int, int]]] = {}
         for i, group in enumerate(schedule.groups):
-            for value in schedule.members(i):
-                inside = isinstance(group, Loop) and group.level[value.number] != "sum"
+            members = schedule.members(i)
+            wholes = {self.within[v.number][0] for v in members if v.number in self.within}
+            for value in [*members, *sorted(wholes, key=lambda v: v.number)]:
+                if value.number in self.within:
+                    continue
+                inside = isinstance(group, Loop) and group.level.get(value.number, "sum") != "sum"
                 if (inside and value.number not in schedule.outside) or value.op in _NO_MEMORY:
                     continue
                 if value.number in self.places:
@@ -77,6 +88,42 @@ class Plan:
         self.sizes[f"work_{kind}"] = start + size
         self._free[kind] = holes
         return start
+
+
+Strides = tuple[int, ...]
+
+
+def _parts_in_place(
+    schedule: Schedule, homes: dict[int, Place]
+) -> dict[int, tuple[Value, int, Strides, Strides]]:
+    """Where parts of a whole can be written by the loops that compute them."""
+    found: dict[int, tuple[Value, int, Strides, Strides]] = {}
+    final = {v.root.number for v in schedule.results}
+    readers = schedule.readers()
+
+    def is_free(a: Value) -> bool:
+        """Whether nobody needs a part itself, and its loop goes along its axes."""
+        number = a.root.number
+        loop = schedule.groups[schedule.group_of[number]] if number in schedule.group_of else None
+        return (
+            isinstance(loop, Loop)
+            and a.layout.is_whole(a.shape)
+            and cuts_of(a.shape) <= loop.cuts
+            and loop.level[number] == "full"
+            and number not in final
+            and number not in homes
+            and len(readers[number]) == 1
+        )
+
+    for whole in schedule.groups:
+        if isinstance(whole, Loop) or whole.op not in ("concatenate", "boxes"):
+            continue
+        parts = parts_of(whole)
+        several = {a.root.number for a, _, _ in parts}
+        covered = sum(a.size for a, _, _ in parts) == whole.size and len(several) == len(parts)
+        if covered and whole.number not in homes and all(is_free(a) for a, _, _ in parts):
+            found |= {a.root.number: (whole, start, a.shape, steps) for a, start, steps in parts}
+    return found
 
 
 _NO_MEMORY = {"update", "call", "result"}  # calls bring arrays of their own

@@ -103,6 +103,10 @@ class _Nest:
                     found[value.number, i] = _Access(
                         a.root, a.layout.offset, split(shape, strides, domain)
                     )
+            if value.number in self.plan.within:
+                whole, start, shape, steps = self.plan.within[value.number]
+                found[value.number, "out"] = _Access(whole, start, split(shape, steps, domain))
+                continue
             out = list(contiguous(value.shape))
             if value.op in REDUCTIONS:
                 out = [0 if i in value.params["axes"] else s for i, s in enumerate(out)]
@@ -162,7 +166,7 @@ class _Nest:
         rows: dict[str, int] = {}
         for value in self.loop.values:
             number = value.number
-            if self.level[number] != "full" or number in self.plan.places:
+            if self.level[number] != "full" or self.is_kept(number):
                 continue
             if value.op in COSTLY and latest.get(number, 0) > self.phase[number]:
                 kind = SHORT[value.dtype]
@@ -189,7 +193,12 @@ class _Nest:
         if root.number in self.mine:
             return self._parameter(("value", root, 0), kind, "y"), access.offset
         # A pointer to the part that is read, so that layers of one shape share a function.
-        return self._parameter(("value", root, access.offset), kind, "x", access.offset), 0
+        letter = "y" if root.number in self.plan.filled else "x"
+        return self._parameter(("value", root, access.offset), kind, letter, access.offset), 0
+
+    def is_kept(self, number: int) -> bool:
+        """Whether a value has a place in memory."""
+        return number in self.plan.places or number in self.plan.within
 
     def _start(self, strides: tuple[int, ...], offset: int = 0) -> str:
         """Where a row begins."""
@@ -297,7 +306,7 @@ class _Nest:
                     after.append(f"{self._out(value)}[{place}] = {self.names[number]}")
             elif level == "sum" and not self._is_of_row(value):
                 self._sum(value, run, before, after)
-            elif level == "full" and (number in self.plan.places or number in self.scratch):
+            elif level == "full" and (self.is_kept(number) or number in self.scratch):
                 run.name_of(value)
         inner = run.lines
         if inner and self.axes[-1] > 1:

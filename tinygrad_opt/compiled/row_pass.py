@@ -49,7 +49,7 @@ class RowPass:
         place = None
         if number in nest.scratch:
             place = f"{nest.scratch[number]}[j]"
-        elif number in nest.plan.places:
+        elif nest.is_kept(number):
             place = nest._element(nest.access[number, "out"])
         if place is not None and nest.phase[number] < self.phase:
             self.lines.append(f"{name} = {place}{' != 0' if value.dtype == bool else ''}")

@@ -77,6 +77,8 @@ class Text:
         elif group.op in ("rows", "scatter"):
             write = calls.rows_of_table if group.op == "rows" else calls.scatter
             self._call(write(group), group.op, group, group.args)
+        elif group.number in self.plan.filled:
+            pass  # by the loops that computed its parts
         elif group.op in ("concatenate", "put", "boxes"):
             self._call(calls.boxes(group), group.op, group, group.args)
         elif group.op == "store":
