@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..arrays.xp import array_namespace
-from ..core.public import check_tensor
+from ..core.refusals import check_tensor
 from ..core.tensor import Tensor
 from ..core.versions import note_write
 from .groups import ProcessGroup, even
