@@ -26,7 +26,7 @@ INSTEAD = {
     "*_polynomial_*": "use its recurrence, in tensors",
     "hfft2": "use hfft along each axis", "hfftn": "use hfft along each axis",
     "ihfft2": "use ihfft along each axis", "ihfftn": "use ihfft along each axis",
-    "dynamo_export": "use onnx.export", "register_custom_op_symbolic": "use onnx.export",
+    "register_custom_op_symbolic": "use onnx.export",
     "Wishart": "draw the factor from Normal and Chi2 (Bartlett)",
     "LKJCholesky": "draw the rows from Beta (onion method)",
     "ao": "keep float32; states of 16 bits save memory (optim, state_dtype=)",
