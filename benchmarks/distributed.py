@@ -81,7 +81,7 @@ def timed(dist, step, seconds: float) -> list[float]:
         step()
     once = [(time.perf_counter() - begin) / 5]
     dist.broadcast_object_list(once, 0)
-    batch = max(1, int(5e-3 / once[0]))
+    batch = max(1, int(1e-3 / once[0]))
     times = []
     for _ in range(max(5, int(seconds / (batch * once[0])))):
         dist.barrier()
@@ -97,16 +97,14 @@ def overhead(torch, parallel) -> list[float]:
     layer, x = torch.nn.Linear(2, 2), torch.ones(1, 2)
     wrapped = parallel.DistributedDataParallel(layer)
 
-    def least(function) -> float:
-        times = []
-        for _ in range(200):
+    times: dict = {wrapped: [], layer: []}
+    for _ in range(1000):  # in turns
+        for function, found in times.items():
             begin = time.perf_counter()
-            for _ in range(20):
+            for _ in range(10):
                 function(x)
-            times.append((time.perf_counter() - begin) / 20)
-        return min(times)
-
-    return [least(wrapped) - least(layer)] * 2
+            found.append((time.perf_counter() - begin) / 10)
+    return [min(times[wrapped]) - min(times[layer]), median(times[wrapped]) - median(times[layer])]
 
 
 # Launching ----------------------------------------------------------------------------------------
