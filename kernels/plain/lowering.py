@@ -178,9 +178,8 @@ class _Body:
 
     def do_For(self, node: Any) -> None:
         call = node.iter
-        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
-            raise Unknown(ast.dump(call))
-        if call.func.id != "range" or len(call.args) > 2 or node.orelse:
+        counts = isinstance(call, ast.Call) and getattr(call.func, "id", None) == "range"
+        if not counts or len(call.args) > 2 or node.orelse:
             raise Unknown(ast.dump(call))
         *start, stop = [self.cast(self.typed(a), types.int64) for a in call.args]
         start = start[0] if start else ir.Constant(ir.IntType(64), 0)
