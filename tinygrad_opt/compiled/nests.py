@@ -196,6 +196,10 @@ class _Nest:
         letter = "y" if root.number in self.plan.filled else "x"
         return self._parameter(("value", root, access.offset), kind, letter, access.offset), 0
 
+    def _is_written(self, root: Value) -> bool:
+        """Whether parts of a whole are written here, where they stand in it."""
+        return any(root is self.plan.within[n][0] for n in self.mine if n in self.plan.within)
+
     def is_kept(self, number: int) -> bool:
         """Whether a value has a place in memory."""
         return number in self.plan.places or number in self.plan.within
@@ -213,7 +217,7 @@ class _Nest:
         if key not in self._slices:
             if step == 0:
                 self._slices[key] = f"{name}[{start}]"
-                if access.root.number not in self.mine:
+                if access.root.number not in self.mine and not self._is_written(access.root):
                     scalar = f"s{len(self._slices)}"
                     self.before_row.append(f"{scalar} = {name}[{start}]")
                     self._slices[key] = scalar
