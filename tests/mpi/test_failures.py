@@ -5,6 +5,7 @@ import random
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_the_others_stop_and_say_why(how):
 def test_killed_at_random_moments(tmp_path):
     """Kills one rank after the other; runs with other numbers of processes go on to the end."""
     steps, chance, stored = 30, random.Random(3), 0
-    for number, processes in enumerate((2, 4, 3, 2)):
+    for turn, processes in enumerate((2, 4, 3, 2)):
         process = launching.start(processes, "training.py", tmp_path, steps)
         ranks, text = {}, ""
         while len(ranks) < processes:
@@ -51,8 +52,10 @@ def test_killed_at_random_moments(tmp_path):
         for _ in range(chance.randrange(1, 6)):
             process.stdout.readline()
         time.sleep(chance.uniform(0, 0.03))
-        victim = number % processes
-        os.kill(int(ranks[str(victim)]), signal.SIGKILL)
+        victim = turn % processes
+        number = ranks[str(victim)]
+        assert b"training.py" in Path(f"/proc/{number}/cmdline").read_bytes()  # and no other's
+        os.kill(int(number), signal.SIGKILL)
         begin = time.monotonic()
         output, _ = process.communicate(timeout=60)
         assert time.monotonic() - begin < 10
