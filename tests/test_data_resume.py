@@ -129,6 +129,7 @@ def epoch(loader, seen=None):
         yield plain(batch), mine
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", LOADERS)
 def test_resuming_after_any_batch(name):
     T.manual_seed(3)

@@ -91,6 +91,7 @@ def test_in_parts_for_several_threads(row, monkeypatch):
     compare(row, monkeypatch)
 
 
+@pytest.mark.thorough
 def test_threads_change_no_bit():
     def run(threads):
         tg.set_num_threads(threads)

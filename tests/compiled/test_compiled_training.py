@@ -382,6 +382,7 @@ class Reader(nn.Module):
         return self.last(self.passage(self.table(index))[0][:, -1])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 def test_recurrent_networks(kind):
     batches = [(classes((6, 7), 9, s), classes(6, 3, s)) for s in range(3)]

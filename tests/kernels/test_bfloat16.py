@@ -134,6 +134,7 @@ def constants_of(rule):
     return [0.3] if rule is assigning else coefficients(rule)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rule", [*WITH_STATES.values(), assigning], ids=lambda rule: rule.name)
 def test_kernels_are_the_rule_and_the_rounding(rule):
     ours, key, origin = narrow(rule, SIZE), bfloat16.key_of(7, 2), 12_345

@@ -186,6 +186,7 @@ def assert_close(found, right, dtype):
         )  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rows", [1, 2, 7, 20])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", SIDES)

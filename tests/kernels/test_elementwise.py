@@ -64,6 +64,7 @@ def test_slopes_are_those_of_the_values(name):
     np.testing.assert_allclose(slope, difference, rtol=1e-7, atol=1e-8)
 
 
+@pytest.mark.thorough
 @every_row
 def test_parts_on_threads_give_the_same_bits(name):
     x = samples(name, "float32", MANY)

@@ -27,6 +27,7 @@ def by_hand(rule, vectors, scalars):
             vector[k] = value
 
 
+@pytest.mark.thorough
 @every_rule
 def test_compiled_kernels_equal_the_plain_function(rule):
     ours = arrays(rule, "float32", 37)

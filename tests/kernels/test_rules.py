@@ -16,6 +16,7 @@ def test_table_holds_every_public_rule():
     assert public_rules() == RULES
 
 
+@pytest.mark.thorough
 @every_rule
 @pytest.mark.parametrize(
     ("dtype", "parallel"), [("float32", False), ("float64", False), ("float32", True)]

@@ -74,6 +74,7 @@ def test_threshold_is_checked(bad):
         threads.set_parallel_threshold(bad)
 
 
+@pytest.mark.thorough
 def test_threshold_from_the_environment():
     code = "from tinygrad_opt.kernels import threads; print(threads.threshold)"
     assert run(code) == str(threads.DEFAULT_THRESHOLD)

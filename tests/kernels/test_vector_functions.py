@@ -210,6 +210,7 @@ def test_overflow_and_gradual_underflow(dtype):
     np.testing.assert_allclose(values("log", tiny[::2].copy()), np.log(tiny[::2]), rtol=info.eps)
 
 
+@pytest.mark.thorough
 @every_type
 @every_name
 def test_a_callers_fastmath_does_not_reach_them(name, dtype):

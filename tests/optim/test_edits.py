@@ -284,6 +284,7 @@ def successor(row, case):
     return other
 
 
+@pytest.mark.thorough
 @every_class
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
 def test_edits_of_every_class_are_seen(row, edit):

@@ -38,6 +38,7 @@ def run(library, make, dtype, spike, at, shape=(6,), steps=12):
     return np.array(path, float)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("dtype", "spike"), SPIKES)
 @pytest.mark.parametrize("row", FINITE, ids=lambda row: row.label)
 def test_parameters_stay_numbers(row, dtype, spike):

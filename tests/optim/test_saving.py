@@ -37,6 +37,7 @@ def go_on(row, params, optimizer, steps):
         optimizer.step()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("row", ROWS, ids=[row.label for row in ROWS])
 def test_optimizers_go_on_to_the_bit(row, through_a_file):
     lr = {} if "lr" in row.settings or row.name != "textbook.GradientDescent" else {"lr": 0.1}

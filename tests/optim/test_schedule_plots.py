@@ -140,6 +140,7 @@ def test_without_matplotlib(monkeypatch):
         plot_schedule(schedules.cosine(9))
 
 
+@pytest.mark.thorough
 def test_the_gallery_draws_them_all(tmp_path):
     spec = importlib.util.spec_from_file_location("schedules_gallery", GALLERY)
     gallery = importlib.util.module_from_spec(spec)

@@ -24,6 +24,7 @@ from .values import Later, contiguous, strided
 __all__ = ["FUNCTIONS", "SPACE"]
 
 _EAGER = xp(np.zeros(0))  # NumPy's namespace, with its kernels
+_PLAIN = Namespace(np)  # without them; it takes arrays that stand for others, and have no memory
 
 # NumPy's functions of elements that loops can compute: see the texts in `elements.py`.
 FUNCTIONS = frozenset((
@@ -173,7 +174,7 @@ class TraceNamespace(Namespace):
         return view(_traced(x), lambda a: np.diagonal(a, offset, axis1, axis2))
 
     def windows(self, x: Any, size: int, step: int) -> Any:
-        return view(_traced(x), lambda a: _EAGER.windows(a, size, step))
+        return view(_traced(x), lambda a: _PLAIN.windows(a, size, step))
 
     def may_share_memory(self, a: Any, b: Any) -> bool:
         return True

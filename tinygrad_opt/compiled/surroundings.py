@@ -56,8 +56,12 @@ def refuse_what_is_kept(trace: Trace, result: Any, arguments: list[Any]) -> None
 
     Whoever holds one finds the numbers of the traced run in it.
     """
-    known = {id(t) for t in (*flatten(result)[0], *arguments)}
-    known |= {id(grad) for _, _, grad in trace.left}
+    handed_out = [*flatten(result)[0], *(grad for _, _, grad in trace.left)]
+    known = {id(t) for t in (*handed_out, *arguments)}
+    made = {id(t) for reference in trace.made if (t := reference()) is not None}
+    for tensor in handed_out:
+        if id(tensor) in made:
+            tensor._base = None  # what it is a view of stands in a buffer
 
     def kept() -> list[Any]:
         alive = [t for t in (reference() for reference in trace.made) if t is not None]
