@@ -41,7 +41,7 @@ FLOORS = [
     ["tensors", "func"],
     ["nn", "data", "serialization", "distributions"],
     ["optim"],
-    ["training", "compiled", "accelerator", "amp", "backends", "distributed", "instead", "jit",
+    ["training", "compiled", "accelerator", "amp", "backends", "distributed", "hub", "instead", "jit",
      "mps", "multiprocessing", "onnx", "places", "pytorch_names", "scene", "testing", "types",
      "version"],
     ["commands"],

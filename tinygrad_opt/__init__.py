@@ -173,7 +173,7 @@ from .places import install as _install
 _install()
 
 # Loaded when somebody asks for them.
-_LATE = ("distributions", "fft", "onnx", "special")
+_LATE = ("distributions", "fft", "hub", "onnx", "special")
 _otherwise = globals()["__getattr__"]  # that of `instead.py`
 
 

@@ -19,6 +19,7 @@ from . import distributions as distributions
 from . import fft as fft
 from . import func as func
 from . import functions as functions
+from . import hub as hub
 from . import instead as instead
 from . import jit as jit
 from . import kernels as kernels

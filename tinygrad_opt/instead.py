@@ -45,7 +45,7 @@ INSTEAD = {
     "futures": "use concurrent.futures",
     "fx": "training.draw_graph and training.summary show a model",
     "graph": "call the step as it is",
-    "hub": "make the model from its class, and load weights with load()",
+    "load": "make the model from its class, and fetch weights: hub.load_state_dict_from_url",
     "library": "write the operation with autograd.op",
     "make_graphed_callables": "call the module as it is",
     "masked": "use masked_fill, or where",

@@ -22,7 +22,7 @@ __all__ = ["NAMES", "PLACES", "install"]
 _PACKAGE = __name__.rpartition(".")[0]
 
 # Modules that are loaded when somebody asks for them.
-LATE = ("distributions", "fft", "onnx", "special", "utils.tensorboard")
+LATE = ("distributions", "fft", "hub", "onnx", "special", "utils.tensorboard")
 
 _PLAIN = """
     adaptive channelshuffle distance flatten fold linear pixelshuffle sparse transformer upsampling
@@ -48,6 +48,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "nn.parallel.distributed": ("distributed.data_parallel",),
     "distributed.distributed_c10d": ("distributed",),
     "nn.common_types": ("types",),
+    "utils.model_zoo": ("hub",),
     "autograd.grad_mode": ("autograd", "autograd.modes"),
     "autograd.anomaly_mode": ("autograd", "autograd.anomaly"),
     "cuda.memory": ("cuda",),
@@ -93,6 +94,7 @@ NAMES: dict[str, str] = {
     "optim.ZeroRedundancyOptimizer": "distributed.optim.ZeroRedundancyOptimizer",
     "optim.optimizer._params_t": "optim.foreign.ParamsT",
     "optim.optimizer.params_t": "optim.foreign.ParamsT",
+    "utils.model_zoo.load_url": "hub.load_state_dict_from_url",
     "nn.modules.conv._ConvNd": "nn.conv.Convolution",
     "nn.modules.conv._ConvTransposeNd": "nn.conv_transpose._ConvTranspose",
     "nn.modules.batchnorm._NormBase": "nn.batchnorm._ChannelNorm",

@@ -386,6 +386,11 @@ NAMES = {
         pack_padded_sequence pack_sequence pad_packed_sequence pad_sequence unpack_sequence
         unpad_sequence
     """,
+    "hub": """
+        DEFAULT_CACHE_DIR ENV_GITHUB_TOKEN ENV_TORCH_HOME ENV_XDG_CACHE_HOME MODULE_HUBCONF
+        READ_DATA_CHUNK VAR_DEPENDENCY download_url_to_file get_dir help list load
+        load_state_dict_from_url set_dir
+    """,
     "onnx": """
         ExportableModule InputObserver JitScalarType ONNXProgram OnnxExporterError
         OperatorExportTypes TensorProtoDataType TrainingMode errors export is_in_onnx_export ops

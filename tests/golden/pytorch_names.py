@@ -16,10 +16,9 @@ TARGET = Path(__file__).parents[2] / "tinygrad_opt" / "pytorch_names.py"
 SPACES = (
     "", "Tensor", "amp", "autograd", "autograd.functional", "autograd.graph", "backends", "cuda",
     "distributions", "fft", "func", "jit", "linalg", "nn", "nn.functional", "nn.init", "nn.utils",
-    "nn.utils.parametrizations", "nn.utils.parametrize", "nn.utils.prune", "nn.utils.rnn", "onnx",
-    "optim",
-    "optim.lr_scheduler", "optim.swa_utils", "random", "sparse", "special", "testing", "utils",
-    "utils.data",
+    "nn.utils.parametrizations", "nn.utils.parametrize", "nn.utils.prune", "nn.utils.rnn", "hub",
+    "onnx", "optim", "optim.lr_scheduler", "optim.swa_utils", "random", "sparse", "special",
+    "testing", "utils", "utils.data",
 )  # fmt: skip
 
 # Modules of PyTorch that are no attribute before they are imported.

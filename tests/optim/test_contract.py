@@ -366,6 +366,8 @@ def test_repr():
     text = repr(optim.SGD([leaf(1.0)], lr=0.5))
     assert text.startswith("SGD (\nParameter Group 0\n    dampening: 0\n")
     assert "    lr: 0.5\n" in text
+    two = repr(optim.SGD([{"params": [leaf(1.0)]}, {"params": [leaf(2.0)]}], lr=0.5))
+    assert "    weight_decay: 0\n\nParameter Group 1\n    dampening: 0\n" in two
 
 
 # Optimizers of one's own --------------------------------------------------------------------------

@@ -24,6 +24,13 @@ def test_from_numpy_and_back(dtype):
     assert np.shares_memory(back, theirs)
 
 
+def test_numpy_by_force():
+    w = tg.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"Use tensor.detach\(\).numpy\(\)"):
+        w.numpy()
+    assert np.shares_memory(w.numpy(force=True), w.array)
+
+
 def test_copies():
     theirs = np.zeros(2)
     assert not np.shares_memory(tg.from_dlpack(theirs, copy=True).array, theirs)

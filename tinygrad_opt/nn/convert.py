@@ -56,6 +56,10 @@ class Conversions:
         """As `to(float16)`."""
         return convert(self, dtype="float16")
 
+    def share_memory(self: M) -> M:
+        """This module; other processes get copies of its parameters."""
+        return self
+
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Accepted, as PyTorch's; what is compiled here is a training step: `compile(step)`."""
 

@@ -110,8 +110,13 @@ class Conversions(Tensor):
         no_faults.check()
         return value
 
-    def numpy(self) -> np.ndarray[Any, Any]:
-        """The NumPy array, sharing memory. Raises where a gradient or a device stands between."""
+    def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
+        """The NumPy array, sharing memory. Raises where a gradient or a device stands between.
+
+        force: without raising, of `detach().cpu()`, which on a GPU is a copy.
+        """
+        if force:
+            return self.detach().cpu().numpy()
         if self.requires_grad:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
