@@ -110,7 +110,7 @@ class Conversions(Tensor):
         no_faults.check()
         return value
 
-    def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
+    def numpy(self, *, force: builtins.bool = False) -> np.ndarray[Any, Any]:
         """The NumPy array, sharing memory. Raises where a gradient or a device stands between.
 
         force: without raising, of `detach().cpu()`, which on a GPU is a copy.
