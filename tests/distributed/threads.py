@@ -2,7 +2,6 @@
 
 import queue
 import threading
-from collections import defaultdict
 
 import numpy as np
 
@@ -21,17 +20,20 @@ class ThreadGroup(ProcessGroup):
     def swap(self, sends, receives, call):
         for array, to in sends:
             assert array.flags.c_contiguous
-            self._boxes[self._rank, to, call.tag].put(array.tobytes())
+            self._box(self._rank, to, call.tag).put(array.tobytes())
         for array, source in receives:
             assert array.flags.c_contiguous
-            data = self._boxes[source, self._rank, call.tag].get(timeout=10)
+            data = self._box(source, self._rank, call.tag).get(timeout=60)
             assert len(data) == array.nbytes, (len(data), array.nbytes)
             array.view(np.uint8)[...] = np.frombuffer(data, np.uint8)
+
+    def _box(self, *key):
+        return self._boxes.setdefault(key, queue.Queue())  # one for both threads that ask at once
 
 
 def together(size, work):
     """What `work(group)` returns on each of so many ranks; raises what one of them raised."""
-    boxes = defaultdict(queue.Queue)
+    boxes = {}
     results, faults = [None] * size, []
 
     def run(rank):
