@@ -4,7 +4,6 @@ import datetime
 import json
 import socket
 import sys
-import time
 
 import numpy as np
 import pytest
