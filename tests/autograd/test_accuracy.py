@@ -94,6 +94,7 @@ VALUES = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", SLOPES)
 def test_slopes(name, dtype):

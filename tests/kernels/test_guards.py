@@ -28,6 +28,7 @@ every_rule = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.thorough
 @every_rule
 def test_float32_kernel_holds_no_double(rule):
     loop = next(f for f in rule.llvm("float32").split("\ndefine ")[1:] if "@_ZN" in f[:200])
@@ -49,6 +50,7 @@ def test_float32_assembly_is_packed_single(rule):
         pytest.skip(f"no patterns for {platform.machine()}")
 
 
+@pytest.mark.thorough
 @every_rule
 def test_float64_assembly_is_packed_double(rule):
     text = rule.asm("float64")

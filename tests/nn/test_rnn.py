@@ -183,6 +183,7 @@ def test_projection_shrinks_the_output_not_the_cell():
 # Derivatives --------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @kinds
 @pytest.mark.parametrize("packed", [False, True])
 def test_derivatives_of_two_orders(kind, packed):
