@@ -32,7 +32,8 @@ test-thorough: $(VENV)/.test ## what takes long: all examples, packages, caches,
 
 # What depends most on the versions of Python, NumPy and Numba, with few things to install.
 test-kernels: $(VENV)/.test-kernels ## kernels, packaging and CUDA simulator alone
-	$(PYTEST) tests/kernels tests/test_packaging.py
+	$(PYTEST) -m "not thorough" tests/kernels
+	$(PYTEST) tests/test_packaging.py
 	NUMBA_ENABLE_CUDASIM=1 $(PYTEST) tests/simulator
 
 # Not those of threads: Numba drops what a parallel kernel raises. Each has a serial twin, tested here.
