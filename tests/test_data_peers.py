@@ -186,7 +186,7 @@ def test_exceptions_of_workers(torch):
 
 
 UNKNOWN = {
-    "DFIterDataPipe", "DataChunk", "DistributedSampler", "IterDataPipe", "MapDataPipe",
+    "DFIterDataPipe", "DataChunk", "IterDataPipe", "MapDataPipe",
     "_DatasetKind", "argument_validation", "functional_datapipe",
     "guaranteed_datapipes_determinism", "non_deterministic", "runtime_validation",
     "runtime_validation_disabled",
