@@ -12,17 +12,22 @@ import pytest
 import tinygrad_opt as tg
 from tinygrad_opt import autograd
 
-PROGRAMS = {}
+
+def register():
+    """A table of programs, and a decorator that enters one with its equivalent without writes."""
+    programs = {}
+
+    def program(without):
+        def enter(function):
+            programs[function.__name__] = (function, without)
+            return function
+
+        return enter
+
+    return programs, program
 
 
-def program(without):
-    """Registers a program with its equivalent without writes in place."""
-
-    def register(function):
-        PROGRAMS[function.__name__] = (function, without)
-        return function
-
-    return register
+PROGRAMS, program = register()
 
 
 @program(lambda m, x, w: (x * 2 + 1) * w)

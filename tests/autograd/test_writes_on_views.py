@@ -8,20 +8,12 @@ import weakref
 
 import numpy as np
 import pytest
-from test_recorded_writes import leaves, results
+from test_recorded_writes import leaves, register, results
 
 import tinygrad_opt as tg
 from tinygrad_opt import autograd
 
-PROGRAMS = {}
-
-
-def program(without):
-    def register(function):
-        PROGRAMS[function.__name__] = (function, without)
-        return function
-
-    return register
+PROGRAMS, program = register()
 
 
 def table(m, x, w):

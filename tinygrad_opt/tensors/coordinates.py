@@ -10,7 +10,7 @@ requires them, to the tensor of values. (Row-sparse gradients of tables are in `
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,7 +57,59 @@ class _Entries:
         )
 
 
-class CooTensor(Tensor):
+class Listed(Tensor):
+    """A tensor that lists its entries: what the two kinds of them have in common."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # what each kind has
+
+        def _indices(self) -> Tensor: ...
+        def _values(self) -> Tensor: ...
+        def _nnz(self) -> int: ...
+        def is_coalesced(self) -> bool: ...
+
+    @property
+    def is_sparse(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def layout(self) -> Layout:
+        """`sparse_coo`."""
+        return sparse_coo
+
+    def indices(self) -> Tensor:
+        """The places, (sparse axes, entries); raises RuntimeError if not coalesced."""
+        self._check_coalesced("indices")
+        return self._indices()
+
+    def values(self) -> Tensor:
+        """The entries; raises RuntimeError if not coalesced."""
+        self._check_coalesced("values")
+        return self._values()
+
+    def _check_coalesced(self, what: str) -> None:
+        if not self.is_coalesced():
+            raise RuntimeError(
+                f"Cannot get {what} on an uncoalesced tensor, please call .coalesce() first; "
+                f"_{what}() gives them as they are"
+            )
+
+    def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
+        """Raises TypeError: it has to be made dense first."""
+        return self.array.__array__()
+
+    def __repr__(self) -> str:
+        indices = repr(self._indices()).replace("\n", "\n" + " " * 15)
+        values = repr(self._values()).replace("\n", "\n" + " " * 14)
+        return (
+            f"tensor(indices={indices},\n       values={values},\n       "
+            f"size={tuple(self.shape)}, nnz={self._nnz()}, layout={self.layout})"
+        )
+
+
+class CooTensor(Listed):
     """A tensor that is zero but for entries at listed places, by PyTorch's names.
 
     Its first axes are sparse: entry i is `values[i]`, added at `indices[:, i]`.
@@ -86,16 +138,6 @@ class CooTensor(Tensor):
     # What it is -----------------------------------------------------------------------------------
 
     @property
-    def is_sparse(self) -> bool:
-        """True."""
-        return True
-
-    @property
-    def layout(self) -> Layout:
-        """`sparse_coo`."""
-        return sparse_coo
-
-    @property
     def device(self) -> Device:
         """Where the memory lies."""
         return self._held.device
@@ -120,28 +162,11 @@ class CooTensor(Tensor):
         """Whether the places ascend, each there once."""
         return self._once
 
-    def indices(self) -> Tensor:
-        """The places, (sparse axes, entries); raises RuntimeError if not coalesced."""
-        self._check_coalesced("indices")
-        return self._indices()
-
-    def values(self) -> Tensor:
-        """The entries; raises RuntimeError if not coalesced."""
-        self._check_coalesced("values")
-        return self._held
-
     def _indices(self) -> Tensor:
         return wrap_plain(self._at)
 
     def _values(self) -> Tensor:
         return self._held
-
-    def _check_coalesced(self, what: str) -> None:
-        if not self._once:
-            raise RuntimeError(
-                f"Cannot get {what} on an uncoalesced tensor, please call .coalesce() first; "
-                f"_{what}() gives them as they are"
-            )
 
     # Other forms ----------------------------------------------------------------------------------
 
@@ -204,10 +229,6 @@ class CooTensor(Tensor):
     def transpose(self, dim0: int, dim1: int) -> CooTensor:
         """As `t()`."""
         return self if dim0 % 2 == dim1 % 2 else self.t()
-
-    def numpy(self) -> np.ndarray[Any, Any]:
-        """Raises TypeError: it has to be made dense first."""
-        return self.array.__array__()
 
     # Arithmetic -----------------------------------------------------------------------------------
 
@@ -276,14 +297,6 @@ class CooTensor(Tensor):
     def __sub__(self, other: Any) -> Any:
         return self + (-other)
 
-    def __repr__(self) -> str:
-        indices = repr(self._indices()).replace("\n", "\n" + " " * 15)
-        values = repr(self._held).replace("\n", "\n" + " " * 14)
-        return (
-            f"tensor(indices={indices},\n       values={values},\n       "
-            f"size={tuple(self.shape)}, nnz={self._nnz()}, layout={self.layout})"
-        )
-
     def __deepcopy__(self, memo: dict[Any, Any]) -> CooTensor:
         return self._with(self._held.detach().clone())
 
@@ -334,9 +347,12 @@ def check_places(at: Any, shape: tuple[int, ...]) -> None:
             )
 
 
-def by_coordinates(at: Any, values: Any, size: Any, once: bool) -> CooTensor:
-    """`sparse_coo_tensor` with two sparse axes or more: at (axes, entries), values a Tensor."""
-    entries, count = at.shape[1], len(at)
+def shape_of(at: Any, values: Any, size: Any) -> tuple[int, ...]:
+    """The shape of a sparse tensor, given or as long as the places need, if all of it fits.
+
+    at: (sparse axes, entries).  values: (entries, ...).  Raises RuntimeError where they do not fit.
+    """
+    count, entries = at.shape
     if values.ndim == 0 or values.shape[0] != entries:
         raise RuntimeError(
             f"sparse_coo_tensor: number of dimensions or entries differ: {entries} indices, values "
@@ -344,8 +360,7 @@ def by_coordinates(at: Any, values: Any, size: Any, once: bool) -> CooTensor:
         )
     rest = tuple(values.shape[1:])
     if size is None:
-        lead = tuple(int(places.max()) + 1 if entries else 0 for places in at)
-        size = (*lead, *rest)
+        size = (*(int(places.max()) + 1 if entries else 0 for places in at), *rest)
     shape = tuple(int(n) for n in size)
     if len(shape) < count or shape[count:] != rest:
         raise RuntimeError(
@@ -353,4 +368,4 @@ def by_coordinates(at: Any, values: Any, size: Any, once: bool) -> CooTensor:
             f"got {list(values.shape)}"
         )
     check_places(at, shape)
-    return CooTensor(at, values, shape, once)
+    return shape

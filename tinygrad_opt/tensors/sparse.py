@@ -18,10 +18,8 @@ from ..arrays.rowsparse import RowSparse
 from ..arrays.xp import xp
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap_as, wrap_plain
-from .coordinates import CooTensor, addmm, by_coordinates, mm, spmm
+from .coordinates import CooTensor, Listed, addmm, mm, shape_of, spmm
 from .creation import as_tensor
-from .layouts import layout as Layout
-from .layouts import sparse_coo
 
 __all__ = [
     "CooTensor", "DoubleTensor", "FloatTensor", "LongTensor", "SparseTensor", "addmm", "mm",
@@ -29,7 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class SparseTensor(Tensor):
+class SparseTensor(Listed):
     """A tensor that is zero but for some rows, by PyTorch's names for its `sparse_coo` layout.
 
     `array` is a RowSparse. It can be added to its like and to dense tensors, scaled by numbers,
@@ -54,16 +52,6 @@ class SparseTensor(Tensor):
     # What it is -----------------------------------------------------------------------------------
 
     @property
-    def is_sparse(self) -> bool:
-        """True."""
-        return True
-
-    @property
-    def layout(self) -> Layout:
-        """`sparse_coo`."""
-        return sparse_coo
-
-    @property
     def device(self) -> Device:
         """Where the memory lies."""
         return self.array.device
@@ -83,28 +71,11 @@ class SparseTensor(Tensor):
         """Whether the rows ascend, each there once."""
         return self.array.unique
 
-    def indices(self) -> Tensor:
-        """The numbers of the rows, (1, nnz); raises RuntimeError if not coalesced."""
-        self._check_coalesced("indices")
-        return self._indices()
-
-    def values(self) -> Tensor:
-        """The rows, (nnz, ...); raises RuntimeError if not coalesced."""
-        self._check_coalesced("values")
-        return self._values()
-
     def _indices(self) -> Tensor:
         return wrap_plain(self.array.rows[None])
 
     def _values(self) -> Tensor:
         return wrap_plain(self.array.values)
-
-    def _check_coalesced(self, what: str) -> None:
-        if not self.array.unique:
-            raise RuntimeError(
-                f"Cannot get {what} on an uncoalesced tensor, please call .coalesce() first; "
-                f"_{what}() gives them as they are"
-            )
 
     # Other forms ----------------------------------------------------------------------------------
 
@@ -145,10 +116,6 @@ class SparseTensor(Tensor):
             return self
         moved = self.array.to_device(values.device)
         return SparseTensor(RowSparse(moved.rows, values.array, moved.shape, moved.unique))
-
-    def numpy(self) -> np.ndarray[Any, Any]:
-        """Raises TypeError: it has to be made dense first."""
-        return self.array.__array__()
 
     def norm(self, p: Any = 2) -> Tensor:
         """The norm of all elements."""
@@ -202,14 +169,6 @@ class SparseTensor(Tensor):
         self.array = RowSparse(rows, values, self.array.shape, unique=True)
         return self
 
-    def __repr__(self) -> str:
-        indices = repr(self._indices()).replace("\n", "\n" + " " * 15)
-        values = repr(self._values()).replace("\n", "\n" + " " * 14)
-        return (
-            f"tensor(indices={indices},\n       values={values},\n       "
-            f"size={tuple(self.shape)}, nnz={self._nnz()}, layout={self.layout})"
-        )
-
     def __deepcopy__(self, memo: dict[Any, Any]) -> SparseTensor:
         return self.clone()
 
@@ -242,34 +201,15 @@ def sparse_coo_tensor(
             "sparse_coo_tensor: indices must be a matrix (sparse axes, nnz), got shape "
             f"{tuple(at.shape)}"
         )
-    if at.shape[0] != 1:
-        places = at.array.astype(np.int64)
-        return by_coordinates(places, held, size, bool(is_coalesced))
-    rows, array = at.array[0].astype(np.int64), held.detach().array
-    if len(rows) != (array.shape[0] if array.ndim else -1):
-        raise RuntimeError(
-            f"sparse_coo_tensor: number of dimensions or entries differ: {len(rows)} indices, "
-            f"values of shape {tuple(array.shape)}"
-        )
-    shape = _shape(rows, array) if size is None else tuple(int(n) for n in size)
-    if shape[1:] != array.shape[1:]:
-        raise RuntimeError(
-            f"sparse_coo_tensor: values has incorrect size, expected {[len(rows), *shape[1:]]}, "
-            f"got {list(array.shape)}"
-        )
-    if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= shape[0]):
-        raise RuntimeError(
-            f"sparse_coo_tensor: size is inconsistent with indices: for dim 0, size is {shape[0]} "
-            f"but found indices from {int(rows.min())} to {int(rows.max())}"
-        )
-    return SparseTensor(RowSparse(rows, array, shape, bool(is_coalesced)))
+    places = at.array.astype(np.int64)
+    shape = shape_of(places, held, size)
+    if len(places) != 1:
+        return CooTensor(places, held, shape, bool(is_coalesced))
+    rows = RowSparse(places[0], held.detach().array, shape, bool(is_coalesced))
+    return SparseTensor(rows)
 
 
 FloatTensor = DoubleTensor = LongTensor = sparse_coo_tensor  # old names, in many scripts
-
-
-def _shape(rows: Any, values: Any) -> tuple[int, ...]:
-    return (int(rows.max()) + 1 if len(rows) else 0, *values.shape[1:])
 
 
 def _number(name: str, value: Any) -> Any:
