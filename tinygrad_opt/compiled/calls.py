@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.memory import address
 from ..kernels.blas import WORTH_CUTTING
 from .elements import constant
 from .loops import broadcast_strides
@@ -167,7 +168,7 @@ def _box(shape: tuple[int, ...], index: Any) -> tuple[int, tuple[int, ...]]:
     box = dummy[index]
     if isinstance(box, np.generic):  # one element, of which NumPy makes a copy
         box = dummy[(*index, ...) if isinstance(index, tuple) else (index, ...)]
-    start = box.__array_interface__["data"][0] - dummy.__array_interface__["data"][0]
+    start = address(box) - address(dummy)
     return (start if box.size else 0), box.strides
 
 

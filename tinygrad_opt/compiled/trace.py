@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from ..arrays.memory import address
 from .values import CompileError, Layout, Value, same
 
 __all__ = ["Trace", "users_line"]
@@ -141,7 +142,7 @@ class Trace:
                 return self.add("input", (), {"array": array, "copied": True}, array.copy())
             return self.add("input", (), {"array": array}, array)
         root = self.lift(base)
-        start = array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+        start = address(array) - address(base)
         strides = tuple(s // array.itemsize for s in array.strides)
         layout = Layout(root, start // array.itemsize, strides)
         return self.add("view", (root,), {}, array, layout)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.memory import address
 from .trace import Trace, asked_by_user
 from .values import (
     CompileError,
@@ -116,8 +117,8 @@ def seen_through(value: Value, make: Callable[[Any], Any]) -> Value:
     layout = value.layout
     dummy = strided(value.shape, layout.strides)
     seen = make(dummy)
-    start = dummy.__array_interface__["data"][0]
-    moved = seen.__array_interface__["data"][0] - start if seen.size else 0
+    start = address(dummy)
+    moved = address(seen) - start if seen.size else 0
     found = Layout(layout.root, layout.offset + moved, seen.strides)
     if found.is_whole(seen.shape) and seen.shape == found.root.shape:
         return found.root
@@ -197,7 +198,7 @@ class Traced:
             self._parent.move(value)
             self._value, self._seen = value, self._parent.final
             return
-        start = box.__array_interface__["data"][0] - dummy.__array_interface__["data"][0]
+        start = address(box) - address(dummy)
         shape, steps = box.shape, tuple(s * whole.dtype.itemsize for s in box.strides)
 
         def put(old: Any, new: Any) -> Any:

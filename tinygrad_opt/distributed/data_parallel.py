@@ -66,38 +66,33 @@ class DistributedDataParallel(Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.process_group: ProcessGroup = the(process_group)
-        ignored = set(getattr(module, "_ddp_params_and_buffers_to_ignore", ()))
-        named = [(n, p) for n, p in module.named_parameters() if n not in ignored]
+        self._ignored = set(getattr(module, "_ddp_params_and_buffers_to_ignore", ()))
+        self.module = module
+        named = self._parameters_here()
         if any(is_lazy(p) for _, p in named):
             raise RuntimeError(
                 "Modules with uninitialized parameters can't be used with "
                 "`DistributedDataParallel`. Run a dummy forward pass to correctly initialize the "
                 "modules"
             )
-        trained = [(n, p) for n, p in named if p.requires_grad]
-        if not trained:
+        if not any(p.requires_grad for _, p in named):
             raise RuntimeError(
                 "DistributedDataParallel is not needed when a module doesn't have any parameters "
                 "that require a gradient."
             )
-        self.module = module
         self.dim, self.device_ids, self.output_device = dim, device_ids, output_device
         self.broadcast_buffers = broadcast_buffers
         self.find_unused_parameters = find_unused_parameters
         self.static_graph = static_graph
         self.require_backward_grad_sync = True
         self.require_forward_param_sync = True
-        self._ignored = ignored
         self._joining: Any = None
         self._single = self.process_group.size() == 1
-        self._reducer: Any = None
-        if self._single:
-            return
-        if init_sync:
+        if init_sync and not self._single:
             tensors = [*named, *self._buffers_here()]
             _check_same(tensors, self.process_group)
             self._take_over([t for _, t in tensors], "parameters of rank 0")
-        self._reducer = Reducer(trained, self.process_group, find_unused_parameters or static_graph)
+        self._reducer: Any = self._new_reducer()
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         """What the module returns."""
@@ -112,15 +107,17 @@ class DistributedDataParallel(Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.process_group, self._reducer, self._joining = the(), None, None
+        self.process_group, self._joining = the(), None
         self._single = self.process_group.size() == 1
-        if not self._single:
-            trained = [
-                (n, p) for n, p in self.module.named_parameters()
-                if p.requires_grad and n not in self._ignored
-            ]  # fmt: skip
-            partial = self.find_unused_parameters or self.static_graph
-            self._reducer = Reducer(trained, self.process_group, partial)
+        self._reducer = self._new_reducer()
+
+    def _new_reducer(self) -> Any:
+        """What averages the gradients of all that is trained; None for one process."""
+        if self._single:
+            return None
+        trained = [(n, p) for n, p in self._parameters_here() if p.requires_grad]
+        partial = self.find_unused_parameters or self.static_graph
+        return Reducer(trained, self.process_group, partial)
 
     def _before(self) -> None:
         """What goes before a forward pass of several processes."""
@@ -138,6 +135,9 @@ class DistributedDataParallel(Module):
         if mode.enabled:
             self._reducer.armed = sync
         self.require_forward_param_sync = sync
+
+    def _parameters_here(self) -> list[tuple[str, Any]]:
+        return [(n, p) for n, p in self.module.named_parameters() if n not in self._ignored]
 
     def _buffers_here(self) -> list[tuple[str, Any]]:
         return [(n, b) for n, b in self.module.named_buffers() if n not in self._ignored]

@@ -21,12 +21,13 @@ import numpy as np
 
 from ..arrays.device import CPU, Device, to_device
 from ..arrays.element_types import dtype as element_type
+from ..arrays.memory import address
 from ..arrays.size import Size
 from ..core.tensor import Tensor, wrap_plain
 from ..nn.parameter import Buffer, Parameter
 from .errors import CheckpointError
 
-__all__ = ["DTYPES", "FACTORIES", "Encoder", "address", "decoded", "is_whole", "lies_in", "refusal",
+__all__ = ["DTYPES", "FACTORIES", "Encoder", "decoded", "is_whole", "lies_in", "refusal",
            "view_of"]  # fmt: skip
 
 DTYPES = {
@@ -181,11 +182,6 @@ def place_of(path: tuple[str, ...]) -> str:
 def is_whole(array: Any) -> bool:
     """Whether others can be views of this array: of its elements, without gaps."""
     return bool(array.flags.c_contiguous and array.size)
-
-
-def address(array: Any) -> int:
-    """Where the first element lies."""
-    return int(array.__array_interface__["data"][0])
 
 
 def lies_in(array: Any, whole: Any) -> bool:

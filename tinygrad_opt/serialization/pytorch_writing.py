@@ -16,10 +16,11 @@ import numpy as np
 
 from ..arrays import element_types
 from ..arrays.device import CPU, Device, to_device
+from ..arrays.memory import address
 from ..arrays.size import Size
 from ..core.tensor import Tensor
 from ..nn.parameter import Parameter
-from .nest import address, is_whole, lies_in, refusal
+from .nest import is_whole, lies_in, refusal
 from .pytorch import STORAGES
 
 __all__ = ["written"]
