@@ -10,7 +10,9 @@ fused kernels in `kernels`, `utils.data` feeds them. Names, arguments and result
 from math import e, inf, nan, pi
 
 from ._checkout import find_kernels as _find_kernels
+from ._pause import Pause as _Pause
 
+_pause = _Pause()
 _find_kernels(__path__)
 
 from . import (
@@ -21,21 +23,12 @@ from . import (
     backend,
     backends,
     cuda,
-    distributed,
-    func,
-    jit,
     kernels,
-    linalg,
-    mps,
-    multiprocessing,
     nn,
     optim,
     random,
     sparse,
-    testing,
-    training,
     types,
-    utils,
     version,
 )
 from .amp import (
@@ -89,7 +82,6 @@ from .autograd import (
 )  # fmt: skip
 from .compiled import compile
 from .core.tensor import Size, Tensor
-from .func import vmap
 from .functions import *
 from .functions import return_types
 from .kernels.threads import get_num_threads, set_num_threads
@@ -118,7 +110,6 @@ from .nn.functional import (
     rms_norm,
 )
 from .scene import *
-from .serialization import load, save
 from .tensors.creation import (  # fmt: skip
     arange,
     as_tensor,
@@ -158,28 +149,34 @@ from .tensors.printing import set_printoptions
 from .tensors.sampling import *
 from .tensors.sparse import sparse_coo_tensor, spmm
 from .tensors.typed import *
-from .training import (
-    checkpoints,  # fmt: skip
-    draw_graph,
-    summary,
-)
 
 __version__ = "0.1.0"
 
 newaxis = None
 
-from .places import install as _install
+from . import places as _places
 
-_install()
+_places.install()
+del _pause
 
-# Loaded when somebody asks for them.
-_LATE = ("distributions", "fft", "hub", "onnx", "special")
+# Loaded when somebody asks for them: name -> module.
+_LATE = {name: name for name in _places.LATE if "." not in name}
+_LATE |= {"vmap": "func", **dict.fromkeys(("load", "save"), "serialization")}
+_LATE |= dict.fromkeys(("checkpoints", "draw_graph", "summary"), "training")
 _otherwise = globals()["__getattr__"]  # that of `instead.py`
 
 
 def __getattr__(name: str) -> object:
-    if name in _LATE:
-        from importlib import import_module
+    if name == "__all__":
+        return [n for n in __dir__() if not n.startswith("_")]
+    if name not in _LATE:
+        return _otherwise(name)
+    from importlib import import_module
 
-        return import_module(f"{__name__}.{name}")
-    return _otherwise(name)
+    module = import_module(f"{__name__}.{_LATE[name]}")
+    globals()[name] = module if _LATE[name] == name else getattr(module, name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})

@@ -30,7 +30,6 @@ from . import nn as nn
 from . import onnx as onnx
 from . import ops as ops
 from . import optim as optim
-from . import optional as optional
 from . import places as places
 from . import random as random
 from . import scene as scene

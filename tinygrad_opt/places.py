@@ -22,7 +22,11 @@ __all__ = ["NAMES", "PLACES", "install"]
 _PACKAGE = __name__.rpartition(".")[0]
 
 # Modules that are loaded when somebody asks for them.
-LATE = ("distributions", "fft", "hub", "onnx", "special", "utils.tensorboard")
+LATE = (
+    "data", "distributed", "distributions", "fft", "func", "hub", "jit", "linalg", "mps",
+    "multiprocessing", "onnx", "serialization", "special", "testing", "training", "utils",
+    "utils.data", "utils.tensorboard",
+)  # fmt: skip
 
 _PLAIN = """
     adaptive channelshuffle distance flatten fold linear pixelshuffle sparse transformer upsampling
@@ -48,6 +52,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "nn.parallel.distributed": ("distributed.data_parallel",),
     "distributed.distributed_c10d": ("distributed",),
     "nn.common_types": ("types",),
+    "nn.utils.stateless": ("func.stateless",),
     "utils.model_zoo": ("hub",),
     "autograd.grad_mode": ("autograd", "autograd.modes"),
     "autograd.anomaly_mode": ("autograd", "autograd.anomaly"),
@@ -168,7 +173,7 @@ class _Finder:
 
 
 class _Answering:
-    """The loader of a module of LATE, which then says what it lacks."""
+    """The loader of a module of LATE, which then has its places, and says what it lacks."""
 
     def __init__(self, loader: Any, path: str) -> None:
         self._loader, self._path = loader, path
@@ -179,6 +184,10 @@ class _Answering:
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
         vars(module).setdefault("__getattr__", _missing(self._path))
+        for path in PLACES:
+            parent, _, name = path.rpartition(".")
+            if parent == self._path:
+                setattr(module, name, sys.modules[f"{_PACKAGE}.{path}"])
 
 
 class _Late:
@@ -204,7 +213,8 @@ def install() -> None:
             made = _Place(full, f"PyTorch's name for the place of what is in {PLACES[path]}.")
             made.__path__ = []
             sys.modules[full] = made
-        setattr(importlib.import_module(parent), name, sys.modules[full])
+        if parent in sys.modules or parent.removeprefix(f"{_PACKAGE}.") not in LATE:
+            setattr(importlib.import_module(parent), name, sys.modules[full])
     for path in (*instead.SPACES, "optim.optimizer"):
         full = f"{_PACKAGE}.{path}" if path else _PACKAGE
         if full in sys.modules and "__getattr__" not in vars(sys.modules[full]):

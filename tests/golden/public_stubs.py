@@ -193,7 +193,7 @@ def bound():
 
 def init():
     """__init__.pyi."""
-    space = {n: v for n, v in vars(tinygrad_opt).items() if not n.startswith("__")}
+    space = {n: getattr(tinygrad_opt, n) for n in dir(tinygrad_opt) if not n.startswith("__")}
     modules = sorted(
         n for n, v in space.items()
         if inspect.ismodule(v) and hasattr(v, "__file__") and n[0] != "_" and n not in LATER
@@ -201,7 +201,7 @@ def init():
     lines = [HEAD, "import builtins as _b", "from collections.abc import Callable, Iterable, "
              "Iterator, Mapping, Sequence", "from typing import Any, overload", ""]  # fmt: skip
     top = [n for n in modules if space[n].__name__ == f"tinygrad_opt.{n}"]
-    lines += [f"from . import {n} as {n}" for n in sorted({*top, *tinygrad_opt._LATE})]
+    lines += [f"from . import {n} as {n}" for n in sorted(top)]
     lines += [
         "from .arrays.device import Device",
         "from .arrays.element_types import NDArray",

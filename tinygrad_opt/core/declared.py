@@ -1,14 +1,24 @@
-"""Functions whose arguments are written down once, elsewhere: constructors, and checked faces."""
+"""Functions whose arguments are written down once, elsewhere: constructors, and checked faces.
+
+Compiling one takes a tenth of a millisecond, and `import` makes 400: so the text of a function is
+compiled, if ever, when it is called. What it takes is told at once by what `taking` makes.
+"""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from types import FunctionType
 from typing import Any, NamedTuple
 
-__all__ = ["Argument", "arguments_of", "constructor", "defined", "in_def", "next_constructor"]
+__all__ = [
+    "BY_PLACE", "Argument", "arguments_of", "constructor", "defined", "in_def", "next_constructor",
+    "taking",
+]  # fmt: skip
 
 Parameter = inspect.Parameter
+
+BY_PLACE = Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
 
 
 class Argument(NamedTuple):
@@ -22,10 +32,11 @@ class Argument(NamedTuple):
 
 def arguments_of(function: Any) -> list[Argument]:
     """The arguments of a function: those of `inspect.signature`."""
-    code = getattr(function, "__code__", None)
-    if code is None or hasattr(function, "__wrapped__") or hasattr(function, "__signature__"):
+    function = inspect.unwrap(function, stop=lambda f: hasattr(f, "__signature__"))
+    if not isinstance(function, FunctionType) or hasattr(function, "__signature__"):
         found = inspect.signature(function).parameters.values()
         return [Argument(p.name, p.kind, p.default, p.annotation) for p in found]
+    code = function.__code__
     count, by_name = code.co_argcount, code.co_kwonlyargcount
     names, after = code.co_varnames, count + by_name
     last = function.__defaults__ or ()
@@ -47,20 +58,58 @@ def arguments_of(function: Any) -> list[Argument]:
     ]
 
 
+def taking(
+    parameters: Iterable[Any], run: Callable[[dict[str, Any]], Any], name: str,
+    space: dict[str, Any],
+) -> Any:  # fmt: skip
+    """A function of these parameters that calls run({name: value, ...}), made without compiling.
+
+    It is the code of `_taker` with other names of arguments. `space`: its globals, where `_run` is
+    put as well.
+    """
+    parameters = list(parameters)
+    kinds = [p.kind for p in parameters]
+    by_place = [p for p in parameters if p.kind in BY_PLACE]
+    by_name = [p for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
+    stars = [p for kind in _FLAGS for p in parameters if p.kind is kind]
+    names = tuple(p.name for p in (*by_place, *by_name, *stars))
+    code = _taker.__code__.replace(
+        co_name=name, co_qualname=name, co_varnames=names, co_nlocals=len(names),
+        co_argcount=len(by_place), co_kwonlyargcount=len(by_name),
+        co_posonlyargcount=kinds.count(Parameter.POSITIONAL_ONLY),
+        co_flags=_taker.__code__.co_flags | sum(_FLAGS[p.kind] for p in stars),
+    )  # fmt: skip
+
+    space["_run"] = run
+    defaults = tuple(p.default for p in by_place if p.default is not Parameter.empty)
+    made = FunctionType(code, space, name, defaults)
+    made.__kwdefaults__ = {p.name: p.default for p in by_name if p.default is not Parameter.empty}
+    return made
+
+
+def _taker() -> Any:
+    return _run(locals())  # type: ignore[name-defined]  # noqa: F821
+
+
+_FLAGS = {
+    Parameter.VAR_POSITIONAL: inspect.CO_VARARGS,
+    Parameter.VAR_KEYWORD: inspect.CO_VARKEYWORDS,
+}
+
+
 def constructor(
-    qualname: str, parameters: Sequence[Parameter], run: Callable[[Any, dict[str, Any]], None],
+    qualname: str, parameters: Sequence[Any], run: Callable[[Any, dict[str, Any]], None],
     space: dict[str, Any],
 ) -> Any:  # fmt: skip
     """The `__init__` of the class `qualname`, which calls run(self, {name: value, ...}).
 
-    Made from text, as `dataclasses` does, so that Python itself checks the arguments. `space`: the
-    names of the module that the annotations are written in.
+    Python itself checks the arguments. `space`: the names of the module that the annotations are
+    written in.
     """
-    defaults = {p.name: p.default for p in parameters}
-    given = ", ".join(f"{name!r}: {name}" for name in defaults)
-    head = ", ".join(["self", *in_def(parameters, lambda p: f"_defaults[{p.name!r}]")])
-    text = f"def __init__({head}): _run(self, {{{given}}})"
-    made = defined("__init__", text, space, _run=run, _defaults=defaults)
+    first = Argument("self", Parameter.POSITIONAL_OR_KEYWORD, Parameter.empty, Parameter.empty)
+    made = taking(
+        [first, *parameters], lambda given: run(given.pop("self"), given), "__init__", {**space}
+    )
     made.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": "None"}
     made.__qualname__, made.declared = f"{qualname}.__init__", True
     return made

@@ -14,15 +14,25 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from .declared import Argument, arguments_of, in_def
+from .declared import Argument, arguments_of, in_def, taking
 from .node import Variable
 from .record import BY_INPUTS
-from .refusals import NUMBERS, RIGHT, all_tensors, refused, wrong
+from .refusals import MISSING, NUMBERS, RIGHT, all_tensors, refused, wrong
 
 __all__ = ["Writer", "name_methods", "named", "public", "publish"]
 
 # How a function writes its result: out(function, name, args, keyword arguments, the tensor).
 Writer = Callable[..., Any]
+
+Parameter = inspect.Parameter
+_NONE = Parameter.empty
+_OUT = Argument("out", Parameter.KEYWORD_ONLY, None, "Tensor | tuple[Tensor, ...] | None")
+# What the text of a face knows.
+_KNOWN = {
+    "_Variable": Variable, "_all_tensors": all_tensors, "_missing": MISSING,
+    "_scalar": (Variable, *NUMBERS),
+}  # fmt: skip
+_NUMPY = Argument("_numpy", Parameter.VAR_KEYWORD, _NONE, _NONE)
 
 # NumPy's names for arguments, which PyTorch takes as well: `x.sum(axis=0, keepdims=True)`.
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
@@ -50,7 +60,9 @@ def named(function: Any, name: str, owner: str = "", module: str | None = None) 
             function.__closure__,
         )  # fmt: skip
         copied.__kwdefaults__ = function.__kwdefaults__
-        copied.__signature__ = inspect.signature(function)  # that of what a wrapper is around
+        function.__globals__.get("_waiting", []).append(copied)  # to be compiled, as a face
+        if hasattr(function, "__wrapped__"):
+            copied.__signature__ = inspect.signature(function)  # that of what it is around
         function = functools.update_wrapper(copied, function)
         del function.__wrapped__
     function.__name__, function.__qualname__ = name, full
@@ -132,11 +144,13 @@ def _operation(operation: Any, name: str, owner: str, out: Writer | None) -> Any
 def _with_out(operation: Any, name: str, parameters: tuple[str, ...], out: Writer) -> Any:
     """An operation with one argument more, which costs next to nothing where it is not given."""
     names = ", ".join(parameters)
-    face = _defined(
+    taken = [Argument(x, Parameter.POSITIONAL_OR_KEYWORD, _NONE, _NONE) for x in parameters]
+    text = (
         f"def face({names}, *, out=None):\n    if out is None: return _function({names})\n"
-        f"    return _out(_function, {name!r}, ({names},), {{}}, out)",
-        {"_function": operation, "_out": out},
+        f"    return _out(_function, {name!r}, ({names},), {{}}, out)"
     )
+    space = {"_function": operation, "_out": out}
+    face = _defined_late(lambda: text, [*taken, _OUT], space)
     functools.update_wrapper(face, operation)
     del face.__wrapped__
     face.__annotations__ = {"out": _OUT.annotation, "return": "Any"}
@@ -159,11 +173,6 @@ def _renamed_twin(operation: Any, parameters: tuple[str, ...], refuse: Callable[
 # Functions ----------------------------------------------------------------------------------------
 
 
-Parameter = inspect.Parameter
-_MISSING = Parameter.empty
-_OUT = Argument("out", Parameter.KEYWORD_ONLY, None, "Tensor | tuple[Tensor, ...] | None")
-
-
 def _checked(
     function: Any, name: str, owner: str, arguments: Mapping[str, str], out: Writer | None
 ) -> Any:
@@ -176,26 +185,47 @@ def _checked(
     conditions = [f"{p.name} is not _missing" for p in optional] + _conditions(checked, owner)
     if not conditions and not renaming and not arguments and out is None:
         return function
-    given = "{" + ", ".join(f"{p.name!r}: {p.name}" for p in parameters) + "}"
-    lines = [f"def face({_head(parameters, optional, renaming)}):"]
-    if renaming:
-        lines.append(f"    if _numpy: return _renamed({given}, _numpy)")
-    if conditions:
-        lines.append(f"    if not ({' and '.join(conditions)}): raise _wrong({given})")
-    if out is not None:
-        lines.append(f"    if out is not None: return _with_out({given})")
-    lines.append(f"    return _function({_passed(passed)})")
-    space: dict[str, Any] = {
-        "_function": function, "_Variable": Variable, "_missing": _MISSING,
-        "_scalar": (Variable, *NUMBERS),
-        "_all_tensors": all_tensors, "_wrong": functools.partial(wrong, name, checked),
-        **{f"_default_{p.name}": p.default for p in parameters},
-    }  # fmt: skip
-    face = functools.update_wrapper(_defined("\n".join(lines), space), function)
-    space["_renamed"] = functools.partial(_renamed, face, name, parameters)
+    taken = [p._replace(default=MISSING) if p in optional else p for p in parameters]
+    shown = [*taken, _NUMPY] if renaming else taken
+    space: dict[str, Any] = {**_KNOWN, "_function": function}
+
+    def text() -> str:
+        lines = [f"def face({', '.join(in_def(shown, lambda p: 'None'))}):"]
+        given = "{" + ", ".join(f"{p.name!r}: {p.name}" for p in parameters) + "}"
+        if renaming:
+            lines.append(f"    if _numpy: return _renamed({given}, _numpy)")
+        if conditions:
+            lines.append(f"    if not ({' and '.join(conditions)}): raise _wrong({given})")
+        if out is not None:
+            lines.append(f"    if out is not None: return _with_out({given})")
+        return "\n".join([*lines, f"    return _function({_passed(passed)})"])
+
+    space["_wrong"] = functools.partial(wrong, name, checked)
+    face = functools.update_wrapper(_defined_late(text, shown, space), function)
+    space["_renamed"] = functools.partial(_renamed, face, name, taken)
     if out is not None:
         space["_with_out"] = functools.partial(_written, out, function, name, passed)
     _sign(face, parameters, plain=not renaming, own=bool(arguments) or out is not None)
+    return face
+
+
+def _defined_late(
+    text: Callable[[], str], parameters: list[Argument], space: dict[str, Any]
+) -> Any:
+    """The function `face` that the text defines, which is written when it is first called.
+
+    Its defaults are those of the parameters.
+    """
+
+    def first(given: dict[str, Any]) -> Any:
+        code = _defined(text(), space).__code__
+        for waiting in space["_waiting"]:
+            waiting.__code__ = code
+        args, words = _call(parameters, given)
+        return face(*args, **words)
+
+    face = taking(parameters, first, "face", space)
+    space["_waiting"] = [face]
     return face
 
 
@@ -205,12 +235,12 @@ def _sign(face: Any, parameters: list[Argument], plain: bool, own: bool) -> None
     Otherwise it finds the function behind the face, unless the face has arguments of its `own`.
     """
     given = vars(face).pop("__signature__", None) if plain or own else None
-    result = face.__annotations__.get("return", _MISSING)
+    result = face.__annotations__.get("return", _NONE)
     result = result if given is None else given.return_annotation
     if plain:
         del face.__wrapped__
         notes = [(p.name, p.annotation) for p in parameters] + [("return", result)]
-        face.__annotations__ = {name: note for name, note in notes if note is not _MISSING}
+        face.__annotations__ = {name: note for name, note in notes if note is not _NONE}
     elif own:
         face.__signature__ = inspect.Signature(
             [Parameter(p.name, p.kind, default=p.default, annotation=p.annotation)
@@ -237,7 +267,7 @@ def _after_dim(parameters: list[Argument]) -> list[Argument]:
     names = [p.name for p in parameters]
     return [
         p for p in parameters[names.index("dim") :]
-        if p.default is _MISSING and p.kind is Parameter.POSITIONAL_OR_KEYWORD
+        if p.default is _NONE and p.kind is Parameter.POSITIONAL_OR_KEYWORD
     ]  # fmt: skip
 
 
@@ -253,14 +283,6 @@ def _conditions(parameters: list[Argument], owner: str) -> list[str]:
     if not owner and tensors and all(p.annotation == "Tensor | float" for p in tensors):
         found.append(f"({' or '.join(RIGHT['Tensor'].format(p.name) for p in tensors)})")
     return found
-
-
-def _head(parameters: list[Argument], optional: list[Argument], renaming: bool) -> str:
-    """The arguments as they stand in the face's `def`."""
-    sources = {p.name: "_missing" for p in optional}
-    shown = [p._replace(default=None) if p.name in sources else p for p in parameters]
-    parts = in_def(shown, lambda p: sources.get(p.name, f"_default_{p.name}"))
-    return ", ".join([*parts, "**_numpy"] if renaming else parts)
 
 
 _STARS: dict[Any, str] = {

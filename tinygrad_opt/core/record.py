@@ -18,7 +18,6 @@ than float32 are looked at once more (`settled.py`), since NumPy promotes types 
 from __future__ import annotations
 
 import functools
-import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.quiet import quiet, run
+from .declared import BY_PLACE, arguments_of
 from .errors import again
 from .half import HALF
 from .node import Node, Variable, next_rank
@@ -90,8 +90,8 @@ def op(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
     >>> x.grad
     tensor([12.])
     """
-    parameters = inspect.signature(pair).parameters.values()
-    plain = all(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    parameters = arguments_of(pair)
+    plain = all(p.kind in BY_PLACE for p in parameters)
     make = BY_INPUTS.get(len(parameters) if plain else 0, _general)
     operation: Any = functools.wraps(pair)(make(pair))
     operation.__name__ = pair.__name__.lstrip("_")

@@ -15,7 +15,7 @@ __all__ = [
     "type_name", "wrong",
 ]  # fmt: skip
 
-_MISSING = inspect.Parameter.empty
+MISSING = object()  # the default of an argument that has to be given, perhaps by another name
 
 NUMBERS = (int, float, complex, np.number, np.bool_)
 
@@ -93,7 +93,7 @@ def wrong(name: str, parameters: list[Argument], given: dict[str, Any]) -> TypeE
     """What is wrong with the arguments."""
     for place, p in enumerate(parameters, 1):
         value = given[p.name]
-        if value is _MISSING:
+        if value is MISSING:
             return TypeError(f"{name}() missing 1 required positional argument: '{p.name}'")
         if p.annotation in _SEQUENCES or p.kind is inspect.Parameter.VAR_POSITIONAL:
             if not all_tensors(value):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -123,6 +122,8 @@ def _truncated(low: float, high: float, uniform: Any) -> Any:
     # NormalDist.cdf is 1 + erf, which has no digits left in the tail.
     first, last = (math.erfc(-z / math.sqrt(2)) / 2 for z in (low, high))
     drawn = first + (last - first) * uniform
+    from statistics import NormalDist  # which takes 10 ms to load
+
     inverse = NormalDist().inv_cdf  # open at 0 and 1
     drawn = np.clip(drawn, np.finfo(np.float64).tiny, 1 - np.finfo(np.float64).epsneg)
     return np.array([inverse(u) for u in drawn.ravel()]).reshape(drawn.shape)

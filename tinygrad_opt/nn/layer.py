@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlias, overload
 
-from ..core.declared import constructor, defined
+from ..core.declared import Argument, arguments_of, constructor, defined
 from ..core.tensor import Tensor
 from .module import Module
 
 __all__ = ["Layer", "settings"]
+
+Parameter = inspect.Parameter
 
 P = ParamSpec("P")
 Body: TypeAlias = Callable[[Any], None]
@@ -50,9 +52,9 @@ class Layer(Module):
             return
         if cls.__doc__ is None:
             cls.__doc__ = cls._documented(inspect.cleandoc(of.__doc__ or ""))
-        taken = inspect.signature(cls).parameters
-        function = inspect.signature(of)
-        names = [p.name for p in function.parameters.values()]
+        taken = {p.name for p in arguments_of(cls.__init__)[1:]}
+        function = arguments_of(of)
+        names = [p.name for p in function]
         cls._settings = tuple(n for n in names if n in taken and n not in cls._unkept)
         if "forward" not in vars(cls):
             cls.forward = _forward(of, function, taken, cls._unkept)
@@ -71,11 +73,10 @@ class Layer(Module):
 
 
 def _forward(
-    of: Callable[..., Any], function: inspect.Signature, taken: Mapping[str, Any],
+    of: Callable[..., Any], parameters: list[Argument], taken: Container[str],
     unkept: frozenset[str],
 ) -> Any:  # fmt: skip
     """`forward`, as one would write it: it calls the function with inputs and settings."""
-    parameters = list(function.parameters.values())
     known = [p.name in taken or p.name == "training" for p in parameters]
     inputs = parameters[: known.index(True)] if True in known else parameters
     passed, left_out = [p.name for p in inputs], []
@@ -83,7 +84,7 @@ def _forward(
         if not is_known or p.name in unkept:
             left_out.append(repr(p.default))
         else:
-            by_name = p.kind is inspect.Parameter.KEYWORD_ONLY
+            by_name = p.kind is Parameter.KEYWORD_ONLY
             value = f"{p.name}=self.{p.name}" if by_name else f"self.{p.name}"
             passed += [*left_out, value]  # by position: names cost a little at every call
             left_out = []
@@ -94,7 +95,9 @@ def _forward(
     text = f"def forward({head}): return {name}({', '.join(passed)})"
     made = defined("forward", text, space, _function=of)
     made.__annotations__ = dict.fromkeys(passed[: len(inputs)], "Tensor")
-    made.__annotations__ |= {p.name: p.annotation for p in inputs if p.annotation is not p.empty}
+    made.__annotations__ |= {
+        p.name: p.annotation for p in inputs if p.annotation is not Parameter.empty
+    }
     made.__annotations__["return"] = "Tensor"
     return made
 
@@ -137,8 +140,8 @@ def settings(function: Callable[..., Any], inputs: int = 1, **defaults: Any) -> 
             self._take(given)
             body(self)
 
-        parameters = list(inspect.signature(function).parameters.values())[inputs:]
-        chosen = [p.replace(default=defaults.get(p.name, p.default)) for p in parameters]
+        parameters = arguments_of(function)[inputs:]
+        chosen = [p._replace(default=defaults.get(p.name, p.default)) for p in parameters]
         owner, space = body.__qualname__.rpartition(".")[0], vars(sys.modules[function.__module__])
         made = constructor(owner, chosen, run, space)
         made.of = function

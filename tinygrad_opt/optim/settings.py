@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import KW_ONLY, Field, field
@@ -83,7 +84,10 @@ def declared(cls: Class) -> Class:
     """
     settings: dict[str, Setting] = dict(getattr(cls, "_declared", {}))
     keyword_only = False
-    for name, annotation in inspect.get_annotations(cls, eval_str=True).items():
+    space = vars(sys.modules[cls.__module__])
+    for name, annotation in inspect.get_annotations(cls).items():
+        if isinstance(annotation, str):  # most are names of the module; `eval` compiles the others
+            annotation = space.get(annotation) or eval(annotation, space, dict(vars(cls)))
         if annotation is KW_ONLY:
             keyword_only = True
         elif name != "params":

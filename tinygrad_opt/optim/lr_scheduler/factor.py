@@ -9,7 +9,7 @@ from itertools import zip_longest
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from ...core.declared import constructor, next_constructor
+from ...core.declared import Argument, arguments_of, constructor, next_constructor
 from ...core.tensor import Tensor
 from ..learning_rates import Rate, as_held, current_rates, number
 from ..optimizer import Optimizer
@@ -157,11 +157,11 @@ def _carry(rate: Rate, base: Rate | None, floor: float, now: float, before: floa
 
 def _declare(cls: Any, of: Callable[..., Formula]) -> None:
     """Give a class the constructor, the settings and the documentation of its function."""
-    parameters = inspect.signature(of).parameters
+    parameters = arguments_of(of)
     if "__init__" not in vars(cls):
-        cls.__init__ = _constructor(cls, list(parameters.values()))
-    taken = inspect.signature(cls).parameters
-    cls._arguments = tuple(name for name in parameters if name in taken)
+        cls.__init__ = _constructor(cls, parameters)
+    taken = [p.name for p in arguments_of(cls.__init__)]
+    cls._arguments = tuple(p.name for p in parameters if p.name in taken)
     if "settings" not in vars(cls):
         cls.settings = cls._arguments
     cls._of = staticmethod(of)
@@ -169,14 +169,14 @@ def _declare(cls: Any, of: Callable[..., Formula]) -> None:
         cls.__doc__ = _documented(cls.__doc__, of.__doc__)
 
 
-def _constructor(cls: type, parameters: list[inspect.Parameter]) -> Any:
+def _constructor(cls: type, parameters: list[Argument]) -> Any:
     def run(self: FactorScheduler, given: dict[str, Any]) -> None:
         optimizer, last_epoch = given.pop("optimizer"), given.pop("last_epoch")
         for name, value in given.items():  # vars(self).update would slow later reading down
             setattr(self, name, value)
         next_constructor(cls, self)(self, optimizer, last_epoch)
 
-    shared = inspect.signature(LRScheduler.__init__).parameters
+    shared = {p.name: p for p in arguments_of(LRScheduler.__init__)}
     taken = [shared["optimizer"], *parameters, shared["last_epoch"]]
     return constructor(cls.__qualname__, taken, run, globals())
 
