@@ -38,11 +38,13 @@ CASES = [[maker, arguments] for maker, arguments, *_ in NETWORKS]
 NAMES = [name for _, _, name, *_ in NETWORKS]
 
 
-def prepare(library: str, case: list) -> Callable | None:
+def prepare(library: str, case: list) -> Callable:
     """Return one training step of the case's network on one batch of noise."""
     maker, arguments = case
     if library == "jax":
-        return models.compiled_perceptron(*arguments) if maker == "perceptron" else None
+        from benchmarks import jax_models
+
+        return jax_models.training_step(maker, arguments)
     torch = import_module("torch" if library == "torch" else "tinygrad_opt")
     torch.manual_seed(0)
     return models.training_step(torch, *getattr(models, maker)(torch, *arguments))
