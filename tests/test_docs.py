@@ -15,33 +15,41 @@ import pytest
 import tinygrad_opt
 
 ROOT = Path(__file__).parents[1]
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-
+# A block, and the text that may follow: what it prints, word for word but for "...".
+BLOCK = re.compile(
+    r"^```python\n(.*?)^```\n(?:\n?^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL
+)
+ERROR = re.compile(r"^[\w.]+(Error|Exception|Warning): ", re.MULTILINE)  # it ends with one
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
 
 
-def blocks():
-    for name in PAGES:
-        for i, code in enumerate(BLOCK.findall((ROOT / name).read_text())):
-            yield pytest.param(code, id=f"{name}-{i}")
+def blocks(name):
+    return BLOCK.findall((ROOT / name).read_text())
 
 
-@pytest.mark.parametrize("code", list(blocks()))
-def test_code_blocks_run(code, tmp_path):
-    # In a file: an update rule is made of its source text.
-    script = tmp_path / "block.py"
-    script.write_text(code)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", script], cwd=tmp_path, capture_output=True, text=True
-    )
+@pytest.mark.parametrize("name", [name for name in PAGES if blocks(name)])
+def test_code_blocks_run(name, tmp_path):
+    # In files: an update rule is made of its source text.
+    scripts = [tmp_path / f"block{i}.py" for i in range(len(blocks(name)))]
+    for script, (code, _) in zip(scripts, blocks(name), strict=True):
+        script.write_text(code)
+    runner = [sys.executable, "-W", "error", ROOT / "tests" / "run_blocks.py", *scripts]
+    done = subprocess.run(runner, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for expected in re.findall(r"print\(.*\)  # (.*)", code):
-        assert expected in done.stdout
+    for script, (code, expected) in zip(scripts, blocks(name), strict=True):
+        printed, told = (script.with_suffix(s).read_text() for s in (".txt", ".err"))
+        assert script.with_suffix(".rc").read_text() == ("1" if ERROR.search(expected) else "0"), (
+            f"{code}\n{told}"
+        )
+        for line in re.findall(r"print\(.*\)  # (.*)", code):
+            assert line in printed, code
+        same = doctest.OutputChecker().check_output(expected, printed, doctest.ELLIPSIS)
+        if expected and not same:
+            pytest.fail(f"{code}\nprinted\n{printed}\nand not\n{expected}", pytrace=False)
 
 
 def test_the_pages_have_their_examples():
-    assert len(list(blocks())) >= 12
+    assert sum(len(blocks(name)) for name in PAGES) >= 80
 
 
 @pytest.mark.parametrize("name", PAGES)
