@@ -1,8 +1,8 @@
-"""Runs files one after the other, each in a fork of a process that has imported the package.
+"""Runs files, each in a fork of a process that has imported the package.
 
-python run_blocks.py FILE.py ...: FILE.txt is what a file prints, and the last lines of its error;
-FILE.err what goes to stderr, FILE.rc the exit status. Nothing of one file is left for the next, and
-the package, whose import takes longer than most examples, is imported once.
+The path of a file comes on each line of stdin; FILE.txt is what it prints, with the last lines of
+its error, FILE.err what goes to stderr; a line of stdout is its exit status. Nothing of one file is
+left for the next, and what takes longer than most examples, imports, is done once.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ import traceback
 import warnings
 from pathlib import Path
 
+from numba.core.registry import cpu_target
+
 import tinygrad_opt  # noqa: F401
 
 
 def run(path: Path) -> None:
-    """Runs the file as a script."""
+    """Runs the file as a script, in its folder."""
     for stream, suffix in ((1, ".txt"), (2, ".err")):
         with open(path.with_suffix(suffix), "wb", 0) as file:
             os.dup2(file.fileno(), stream)
+    os.chdir(path.parent)
     sys.argv, sys.path[0] = [str(path)], str(path.parent)
     try:
         runpy.run_path(str(path), run_name="__main__")
@@ -30,12 +33,15 @@ def run(path: Path) -> None:
         raise
 
 
-for name in sys.argv[1:]:
+# What Numba does before a process's first kernel: half a second.
+cpu_target.typing_context.refresh()
+cpu_target.target_context.refresh()
+
+while name := sys.stdin.readline().strip():
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # OpenBLAS knows of forks
         child = os.fork()
     if not child:
         run(Path(name))
         break
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    Path(name).with_suffix(".rc").write_text(str(status))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)

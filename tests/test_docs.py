@@ -15,11 +15,12 @@ import pytest
 import tinygrad_opt
 
 ROOT = Path(__file__).parents[1]
-# A block, and the text that may follow: what it prints, word for word but for "...".
+# A block, and the text that may follow: what it prints, word for word but for "...", in any lines.
 BLOCK = re.compile(
     r"^```python\n(.*?)^```\n(?:\n?^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL
 )
 ERROR = re.compile(r"^[\w.]+(Error|Exception|Warning): ", re.MULTILINE)  # it ends with one
+LENIENT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
 
 
@@ -27,23 +28,27 @@ def blocks(name):
     return BLOCK.findall((ROOT / name).read_text())
 
 
+@pytest.fixture(scope="module")
+def runner():
+    command = [sys.executable, "-W", "error", ROOT / "tests" / "run_blocks.py"]
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, **pipes) as process:
+        yield process
+        process.stdin.close()
+
+
 @pytest.mark.parametrize("name", [name for name in PAGES if blocks(name)])
-def test_code_blocks_run(name, tmp_path):
-    # In files: an update rule is made of its source text.
-    scripts = [tmp_path / f"block{i}.py" for i in range(len(blocks(name)))]
-    for script, (code, _) in zip(scripts, blocks(name), strict=True):
+def test_code_blocks_run(name, runner, tmp_path):
+    for i, (code, expected) in enumerate(blocks(name)):
+        script = tmp_path / f"block{i}.py"  # in a file: an update rule is made of its source text
         script.write_text(code)
-    runner = [sys.executable, "-W", "error", ROOT / "tests" / "run_blocks.py", *scripts]
-    done = subprocess.run(runner, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    for script, (code, expected) in zip(scripts, blocks(name), strict=True):
+        print(script, file=runner.stdin, flush=True)
+        status = int(runner.stdout.readline())
         printed, told = (script.with_suffix(s).read_text() for s in (".txt", ".err"))
-        assert script.with_suffix(".rc").read_text() == ("1" if ERROR.search(expected) else "0"), (
-            f"{code}\n{told}"
-        )
+        assert status == bool(ERROR.search(expected)), f"{code}\n{told}"
         for line in re.findall(r"print\(.*\)  # (.*)", code):
             assert line in printed, code
-        same = doctest.OutputChecker().check_output(expected, printed, doctest.ELLIPSIS)
+        same = doctest.OutputChecker().check_output(expected, printed, LENIENT)
         if expected and not same:
             pytest.fail(f"{code}\nprinted\n{printed}\nand not\n{expected}", pytrace=False)
 
@@ -55,9 +60,22 @@ def test_the_pages_have_their_examples():
 @pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(name):
     page = ROOT / name
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", prose(page)):
         if "://" not in target:
-            assert (page.parent / target).exists(), target
+            there = page.parent / target if target else page
+            assert there.exists(), target
+            assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
+
+
+def prose(page):
+    """A page without its code blocks."""
+    return re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page):
+    """What links call the headings of a page: GitHub's names, and the site's."""
+    titles = re.findall(r"^#+ (.*)", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_generated_pages_say_what_the_docstrings_say():

@@ -3,12 +3,14 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
+from tinygrad_opt.kernels.compiler import OLDEST_NUMBA, check_numba
 from tinygrad_opt.training import fit, summary
 from tinygrad_opt.utils.data import DataLoader
 
@@ -77,6 +79,18 @@ def test_spawned_workers_of_a_script_without_a_guard(tmp_path):
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert 'exit code 1 (a script needs `if __name__ == "__main__":` around' in done.stderr
+
+
+@pytest.mark.parametrize("version", ["0.9.1", "0.60.0", "0.61.2"])
+def test_an_old_numba_is_refused(version):
+    with pytest.raises(ImportError, match=f"needs Numba 0.62 or newer, and .* {version}; pip"):
+        check_numba(version)
+
+
+@pytest.mark.parametrize("version", ["0.62.0rc1", "0.100.0", "1.0"])
+def test_a_newer_numba_is_not(version):
+    check_numba(version)
+    assert f'"numba>={OLDEST_NUMBA}"' in (Path(__file__).parents[1] / "pyproject.toml").read_text()
 
 
 def test_an_operation_of_code_without_a_name():

@@ -127,7 +127,8 @@ class Pool:
         else:
             how = f"exit code {code}"
             if code == 1 and self._context.get_start_method() != "fork":
-                how += ' (a script needs `if __name__ == "__main__":` around what starts workers)'
+                how += ' (a script needs `if __name__ == "__main__":` around what starts '
+                how += "workers, a notebook its classes in a module of their own)"
         return RuntimeError(
             f"DataLoader worker (pid(s) {process.pid}) exited unexpectedly: worker {id} of "
             f"{self.workers}, {how}. Its own output, or num_workers=0, shows more"
