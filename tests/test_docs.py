@@ -15,41 +15,67 @@ import pytest
 import tinygrad_opt
 
 ROOT = Path(__file__).parents[1]
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-
+# A block, and the text that may follow: what it prints, word for word but for "...", in any lines.
+BLOCK = re.compile(
+    r"^```python\n(.*?)^```\n(?:\n?^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL
+)
+ERROR = re.compile(r"^[\w.]+(Error|Exception|Warning): ", re.MULTILINE)  # it ends with one
+LENIENT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
 
 
-def blocks():
-    for name in PAGES:
-        for i, code in enumerate(BLOCK.findall((ROOT / name).read_text())):
-            yield pytest.param(code, id=f"{name}-{i}")
+def blocks(name):
+    return BLOCK.findall((ROOT / name).read_text())
 
 
-@pytest.mark.parametrize("code", list(blocks()))
-def test_code_blocks_run(code, tmp_path):
-    # In a file: an update rule is made of its source text.
-    script = tmp_path / "block.py"
-    script.write_text(code)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", script], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    for expected in re.findall(r"print\(.*\)  # (.*)", code):
-        assert expected in done.stdout
+@pytest.fixture(scope="module")
+def runner():
+    command = [sys.executable, "-W", "error", ROOT / "tests" / "run_blocks.py"]
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, **pipes) as process:
+        yield process
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if blocks(name)])
+def test_code_blocks_run(name, runner, tmp_path):
+    for i, (code, expected) in enumerate(blocks(name)):
+        script = tmp_path / f"block{i}.py"  # in a file: an update rule is made of its source text
+        script.write_text(code)
+        print(script, file=runner.stdin, flush=True)
+        status = int(runner.stdout.readline())
+        printed, told = (script.with_suffix(s).read_text() for s in (".txt", ".err"))
+        assert status == bool(ERROR.search(expected)), f"{code}\n{told}"
+        for line in re.findall(r"print\(.*\)  # (.*)", code):
+            assert line in printed, code
+        same = doctest.OutputChecker().check_output(expected, printed, LENIENT)
+        if expected and not same:
+            pytest.fail(f"{code}\nprinted\n{printed}\nand not\n{expected}", pytrace=False)
 
 
 def test_the_pages_have_their_examples():
-    assert len(list(blocks())) >= 12
+    assert sum(len(blocks(name)) for name in PAGES) >= 80
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(name):
     page = ROOT / name
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", prose(page)):
         if "://" not in target:
-            assert (page.parent / target).exists(), target
+            there = page.parent / target if target else page
+            assert there.exists(), target
+            assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
+
+
+def prose(page):
+    """A page without its code blocks."""
+    return re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page):
+    """What links call the headings of a page: GitHub's names, and the site's."""
+    titles = re.findall(r"^#+ (.*)", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_generated_pages_say_what_the_docstrings_say():

@@ -34,13 +34,17 @@ _ROOMS = re.compile(r"^from tinygrad_opt\.kernels\.([\w.]+) import", re.MULTILIN
 def folder() -> Path:
     """Return the folder for generated kernels; it need not exist yet.
 
-    TINYGRAD_OPT_CACHE_DIR names it; else it is `tinygrad_opt` in XDG_CACHE_HOME or in ~/.cache.
+    TINYGRAD_OPT_CACHE_DIR names it; else it is `tinygrad_opt` in XDG_CACHE_HOME or in ~/.cache;
+    for users without a home, as containers have them, one of their own among temporary files.
     """
     own = os.environ.get("TINYGRAD_OPT_CACHE_DIR")
     if own:
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "tinygrad_opt"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "tinygrad_opt"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"tinygrad_opt-{os.getuid()}"
 
 
 def load(function: str, render: Callable[[bool], str], compiler: str = "") -> Any:

@@ -4,6 +4,7 @@ import linecache
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from pathlib import Path
@@ -95,6 +96,16 @@ def test_folder(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/c")
     assert folder() == Path("/c/.cache/tinygrad_opt")
+
+
+def test_folder_of_a_user_without_a_home(monkeypatch):
+    def nobody(uid):
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    for name in ("HOME", "XDG_CACHE_HOME", "TINYGRAD_OPT_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    assert folder() == Path(tempfile.gettempdir()) / f"tinygrad_opt-{os.getuid()}"
 
 
 def test_unusable_folder_means_memory_and_one_warning(monkeypatch):

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .dtypes import NAMES
+
 __all__ = ["Device", "check_device", "default", "device_of", "get_default_device",
            "is_available", "is_foreign", "set_default_device", "shared", "to_device"]  # fmt: skip
 
@@ -34,6 +36,7 @@ class Device:
         if kind not in ("cpu", "cuda") or (colon and not number.isdecimal()):
             raise RuntimeError(
                 f"Expected a device string of the form 'cpu', 'cuda' or 'cuda:N', got {type!r}"
+                f"{_if_a_type(kind)}"
             )
         self.type = kind
         self.index = int(number) if number else index
@@ -77,6 +80,12 @@ class _Default(threading.local):
 
 
 default = _Default()
+
+
+def _if_a_type(name: str) -> str:
+    """What to write instead, where somebody gave the name of a type."""
+    known = any(name == str(dtype) for dtype in NAMES)
+    return f"; a type goes by its object: torch.{name}" if known else ""
 
 
 def set_default_device(device: Device | str | None) -> None:

@@ -226,7 +226,7 @@ BY_INPUTS = {1: _unary, 2: _binary}
 
 def _caller(pair: Callable[..., Any]) -> Callable[..., Any]:
     """How to call a pair without NumPy's warnings; a user's may read context variables."""
-    return run if pair.__module__.startswith(_PACKAGE) else _call
+    return run if (pair.__module__ or "").startswith(_PACKAGE) else _call
 
 
 @quiet

@@ -27,8 +27,8 @@ from ..core.tensor import Tensor, wrap_plain
 from ..nn.parameter import Buffer, Parameter
 from .errors import CheckpointError
 
-__all__ = ["DTYPES", "FACTORIES", "Encoder", "decoded", "is_whole", "lies_in", "refusal",
-           "view_of"]  # fmt: skip
+__all__ = ["DTYPES", "FACTORIES", "Encoder", "decoded", "is_whole", "lies_in", "path_to",
+           "refusal", "view_of"]  # fmt: skip
 
 DTYPES = {
     "F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32,
@@ -40,6 +40,24 @@ DTYPES = {
 FACTORIES: dict[str, Any] = {
     kind.__name__: kind for kind in (bool, dict, float, int, list, set, str, tuple)
 }
+
+
+def path_to(value: Any, root: Any) -> str:
+    """Where in the nest `root` an object stands: "model.0", "the top", or that it is inside."""
+    seen: set[int] = set()
+
+    def found(at: Any, path: tuple[str, ...]) -> tuple[str, ...] | None:
+        if at is value:
+            return path
+        if id(at) in seen or not isinstance(at, (dict, list, tuple)):
+            return None
+        seen.add(id(at))
+        parts = at.items() if isinstance(at, dict) else enumerate(at)
+        deeper = (found(part, (*path, str(key))) for key, part in parts)
+        return next((way for way in deeper if way is not None), None)
+
+    path = found(root, ())
+    return "some place in it" if path is None else place_of(path)
 
 
 def refusal(value: Any, place: str) -> TypeError:

@@ -20,7 +20,7 @@ from ..arrays.memory import address
 from ..arrays.size import Size
 from ..core.tensor import Tensor
 from ..nn.parameter import Parameter
-from .nest import is_whole, lies_in, refusal
+from .nest import is_whole, lies_in, path_to, refusal
 from .pytorch import STORAGES
 
 __all__ = ["written"]
@@ -34,10 +34,10 @@ def written(obj: Any) -> bytes:
 
     Raises TypeError for what no file holds.
     """
-    seen = _Writer(io.BytesIO(), None)
+    seen = _Writer(io.BytesIO(), None, obj)
     seen.dump(obj)  # to see which tensors share memory
     pickled, made = io.BytesIO(), io.BytesIO()
-    writer = _Writer(pickled, seen.seen)
+    writer = _Writer(pickled, seen.seen, obj)
     writer.dump(obj)
     with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
         for name, data in (
@@ -94,10 +94,12 @@ class _Writer(_InPython):
     """A pickler that writes tensors as PyTorch does; the one in Python, whose names can be ours.
 
     together: all arrays of the nest, which may be views of one another; None: just look at them.
+    root: the nest, to say where in it something stands.
     """
 
-    def __init__(self, file: Any, together: list[Any] | None) -> None:
+    def __init__(self, file: Any, together: list[Any] | None, root: Any) -> None:
         super().__init__(file, 2)
+        self._root = root
         self.memories: list[bytes] = []
         self.seen: list[Any] = []
         self._known: dict[Any, _Memory] = {}
@@ -127,14 +129,15 @@ class _Writer(_InPython):
             return _DEVICE, (obj.type,) if obj.index is None else (obj.type, obj.index)
         if isinstance(obj, np.ndarray):
             if obj.dtype.kind not in "biufc" or isinstance(obj, np.ma.MaskedArray):
-                raise TypeError(f"save: cannot store an array of {obj.dtype}")
+                place = path_to(obj, self._root)
+                raise TypeError(f"save: cannot store an array of {obj.dtype} at {place}")
             return NotImplemented
         kind = obj if isinstance(obj, type) else type(obj)
         if issubclass(kind, _STORED) and kind.__module__.partition(".")[0] in _MODULES:
             return NotImplemented
         if getattr(obj, "__module__", None) in _HELPERS and callable(obj):
             return NotImplemented
-        raise refusal(obj, "some place in it")
+        raise refusal(obj, path_to(obj, self._root))
 
     def save_global(self, obj: Any, name: str | None = None) -> None:
         """A name of PyTorch's, past pickle's check that it can be imported here."""

@@ -38,7 +38,8 @@ def _shape(size: tuple[Any, ...]) -> tuple[_int, ...]:
     try:
         shape = tuple(n.__index__() for n in size)
     except (AttributeError, TypeError) as error:
-        raise TypeError(f"argument 'size' must be tuple of ints, got {size}") from error
+        hint = "; a // b divides to an int" if any(isinstance(n, float) for n in size) else ""
+        raise TypeError(f"argument 'size' must be tuple of ints, got {size}{hint}") from error
     if any(n < 0 for n in shape):
         raise RuntimeError(
             f"Trying to create tensor with negative dimension: {list(shape)}. Dimension size must "

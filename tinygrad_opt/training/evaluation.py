@@ -124,7 +124,9 @@ def as_batch(model: Module, batch: Any, who: str = "fit") -> list[Tensor]:
     """(inputs..., target) as Tensors on the model's device."""
     if not isinstance(batch, (tuple, list)) or len(batch) < 2:
         raise ValueError(
-            f"{who}: a batch must be a tuple (inputs..., target), but is a {type(batch).__name__}"
+            f"{who}: a batch must be a tuple (inputs..., target), but is a {type(batch).__name__}; "
+            "one batch of all data is the list [(x, y)], many are "
+            "DataLoader(TensorDataset(x, y), batch_size=32)"
         )
     return _moved(model, batch)
 

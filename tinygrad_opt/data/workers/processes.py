@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import time
 import warnings
@@ -52,7 +53,14 @@ class Pool:
             # Python 3.12 warns of forks beside threads; these are BLAS's and Numba's, which either
             # know about forks or are not used after one (kernels/threads.py).
             warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
-            process.start()
+            try:
+                process.start()
+            except (pickle.PicklingError, AttributeError, TypeError) as error:
+                raise type(error)(
+                    f"DataLoader: {error}. A worker that is not forked gets dataset, collate_fn "
+                    "and worker_init_fn as pickles: define them at the top of a module, not as "
+                    "lambdas or in functions"
+                ) from error
         theirs.close()
         self._connections.append(ours)
         self._processes.append(process)
@@ -118,6 +126,9 @@ class Pool:
             how += " (is there too little memory?)" if -code == signal.SIGKILL else ""
         else:
             how = f"exit code {code}"
+            if code == 1 and self._context.get_start_method() != "fork":
+                how += ' (a script needs `if __name__ == "__main__":` around what starts '
+                how += "workers, a notebook its classes in a module of their own)"
         return RuntimeError(
             f"DataLoader worker (pid(s) {process.pid}) exited unexpectedly: worker {id} of "
             f"{self.workers}, {how}. Its own output, or num_workers=0, shows more"

@@ -68,19 +68,26 @@ def summary(model: Module, *inputs: Any, dtype: Any = None, **kwargs: Any) -> Su
 def _call(twin: Module, modules: Any, rows: Any, inputs: list[Any], kwargs: Any) -> int:
     """Run the copy with eyes on every module; fill the rows; return the bytes kept in all."""
     spans: list[tuple[int, int, LayerRow]] = []  # the clock of the graph runs backwards
-    begun: list[int] = []
+    begun: list[tuple[int, LayerRow]] = []
     for name, module in modules.items():
 
         def after(module: Any, args: Any, output: Any, row: LayerRow = rows[name]) -> None:
-            spans.append((begun.pop(), next_rank(), row))
+            spans.append((begun.pop()[0], next_rank(), row))
             row.calls += 1
             if row.calls == 1:
                 row.output_shapes = [x.shape for x in leaves(output) if isinstance(x, Tensor)]
 
-        module.register_forward_pre_hook(lambda module, args: begun.append(next_rank()))
+        def before(module: Any, args: Any, row: LayerRow = rows[name]) -> None:
+            begun.append((next_rank(), row))
+
+        module.register_forward_pre_hook(before)
         module.register_forward_hook(after)
     with enable_grad():
-        output = twin(*inputs, **kwargs)
+        try:
+            output = twin(*inputs, **kwargs)
+        except Exception as error:
+            error.add_note(_where(begun, [row for _, _, row in spans]))
+            raise
     known = [*twin.parameters(), *twin.buffers(), *leaves(inputs), *leaves(kwargs)]
     total = 0
     for rank, size in memory_of_graph(leaves(output), known):
@@ -90,6 +97,20 @@ def _call(twin: Module, modules: Any, rows: Any, inputs: list[Any], kwargs: Any)
                 row.saved_bytes += size
                 break
     return total
+
+
+def _where(begun: list[tuple[int, LayerRow]], done: list[LayerRow]) -> str:
+    """In which layer a call ended early, and what the one before it returned."""
+    inside = begun[-1][1] if begun else None
+    text = f"summary: in {_titled(inside)}" if inside else "summary: before any layer"
+    if done:
+        shapes = ", ".join(str(tuple(shape)) for shape in done[-1].output_shapes)
+        text += f", after {_titled(done[-1])} had returned {shapes or 'no tensor'}"
+    return text
+
+
+def _titled(row: LayerRow) -> str:
+    return f"{row.name} ({row.kind})" if row.name else f"the model ({row.kind})"
 
 
 def _count(modules: dict[str, Module], rows: dict[str, LayerRow]) -> None:
