@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -22,9 +23,10 @@ Value = float | int | bool
 
 
 class Knob(NamedTuple):
-    """A setting that can be turned: a number on a line or a logarithmic one, a whole one, a flag.
+    """A setting that can be turned.
 
-    kind: "linear", "log", "whole" or "flag".  start: where it stands at first.
+    kind: "linear"; "log", where each decade takes as much of a slider; "rate", of an average, where
+    it is how far it is from 1 that does; "whole"; "flag".  start: where it stands at first.
     """
 
     name: str
@@ -38,7 +40,7 @@ class Knob(NamedTuple):
 _RANGES: dict[str, tuple[str, float, float]] = {
     "lr": ("log", 1e-5, 10.0), "eps": ("log", 1e-16, 1.0), "weight_decay": ("linear", 0.0, 0.2),
     "momentum": ("linear", 0.0, 0.99), "dampening": ("linear", 0.0, 1.0),
-    **dict.fromkeys(("beta", "beta1", "beta2", "beta3", "alpha", "rho"), ("linear", 0.0, 0.9999)),
+    **dict.fromkeys(("beta", "beta1", "beta2", "beta3", "alpha", "rho"), ("rate", 0.0, 0.9999)),
     "lambd": ("linear", 0.0, 0.1), "lr_decay": ("linear", 0.0, 0.1),
     "initial_accumulator_value": ("linear", 0.0, 1.0), "momentum_decay": ("linear", 0.0, 0.1),
     "eta1": ("linear", 0.1, 0.95), "eta2": ("linear", 1.01, 2.0),
@@ -111,7 +113,7 @@ class Entry:
             return None
 
     def formula(self) -> str:
-        """What the class says of itself, without its settings and its example."""
+        """What the class says of itself, without its settings, states and example."""
         text = inspect.cleandoc(self.cls.__doc__ or "").split("\n\n>>> ")[0]
         parameters = inspect.signature(self.cls).parameters.items()
         heads = tuple(f"{name} = {p.default!r}: " for name, p in parameters)
@@ -121,7 +123,8 @@ class Entry:
             inside = line.startswith(heads) or (inside and line.startswith("    "))
             if not inside:
                 lines.append(line)
-        return "\n".join(lines)
+        kept = "\n".join(lines)
+        return re.sub(r"^state: .*\n|^Raises .*\n", "", kept, flags=re.MULTILINE).strip()
 
 
 def _nothing() -> Any:
@@ -213,9 +216,9 @@ def typed_entry(typed: TypedRule, base: Entry) -> Entry:
     own = [c for c in rule.coefficients if c not in supplied and not _follows(c, base.cls)]
     extras = {name: typed.numbers.get(name, 0.1) for name in own}
     cls = _class_of(base.cls, rule, extras)
-    computed = base.cls.coefficients is not Optimizer.coefficients
+    python = _overrides(base.cls, "coefficients", "begin")
     read = _settings_read(rule, base.cls)
-    knobs = [k for k in base.knobs if computed or k.name in read]
+    knobs = [k for k in base.knobs if python or k.name in read]  # Python may read any setting
     knobs += [Knob(n, "linear", min(0.0, 2 * v), max(1.0, 2 * v), v) for n, v in extras.items()]
     if extras:
         named = ", ".join(extras)
@@ -233,11 +236,15 @@ def typed_entry(typed: TypedRule, base: Entry) -> Entry:
 def _runs_one_rule(base: Entry, rule: UpdateRule) -> bool:
     """Whether a step of `base` is one launch of a rule, and its beginning suits this one."""
     cls = base.cls
-    if any(getattr(cls, m) is not getattr(Optimizer, m) for m in ("update", "step", "runs")):
+    if _overrides(cls, "update", "step", "runs"):
         return False
     usual = base.rule(base.starts())
-    begins = cls.begin is not Optimizer.begin
+    begins = _overrides(cls, "begin")
     return usual is not None and (not begins or set(usual.states) <= set(rule.states))
+
+
+def _overrides(cls: type[Optimizer], *methods: str) -> bool:
+    return any(getattr(cls, name) is not getattr(Optimizer, name) for name in methods)
 
 
 def _follows(letter: str, cls: type[Optimizer]) -> bool:

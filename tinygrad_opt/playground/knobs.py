@@ -7,14 +7,13 @@ import html
 import math
 from typing import Any
 
-import numpy as np
-
+from ..optional import need
 from .contestants import CONTESTANTS, SCHEDULES, Knob, Value
 from .pictures import RACERS
 from .session import Session, Side, Snapshot
 from .tasks import Descent
 
-__all__ = ["Knobs"]
+__all__ = ["Knobs", "slider", "value_of"]
 
 
 class Knobs:
@@ -77,33 +76,45 @@ class Knobs:
             low, high = int(knob.low), int(knob.high)
             widget = widgets.IntSlider(start=low, end=high, value=int(value), **common)
         else:
-            places = _places(knob, float(value))
-            widget = widgets.DiscreteSlider(
-                options={f"{v:.3g}" if v < 0.99 else f"{v:.4g}": v for v in places},
-                value=float(value), **common,
-            )  # fmt: skip
-        turn = functools.partial(self._turn, knob.name)
+            widget = slider(self._pn, knob.kind, knob.low, knob.high, float(value), **common)
+        turn = functools.partial(self._turn, knob.name, knob.kind)
         widget.param.watch(turn, "value")
         return widget
 
-    def _turn(self, name: str, event: Any) -> None:
-        self._session.turn(self._side, **{name: event.new})
+    def _turn(self, name: str, kind: str, event: Any) -> None:
+        self._session.turn(self._side, **{name: value_of(kind, event.new)})
 
 
-def _places(knob: Knob, value: float) -> list[float]:
-    """Where a slider can stand: evenly in what counts, and at `value`.
+def slider(
+    pn: Any, kind: str, low: float, high: float, value: float, **options: Any
+) -> Any:  # fmt: skip
+    """A slider of a kind of `Knob`; `value_of` tells what its value means."""
+    if kind == "linear":
+        step = float(f"{(high - low) / 100:.1g}")
+        return pn.widgets.FloatSlider(start=low, end=high, step=step, value=value, **options)
+    models = need("bokeh.models", "playground", "the playground")
+    return pn.widgets.FloatSlider(
+        start=_place(kind, low), end=_place(kind, high), step=0.05, value=_place(kind, value),
+        format=models.CustomJSTickFormatter(code=_SHOWN[kind]), **options,
+    )  # fmt: skip
 
-    A rate of an average counts by how far it is from 1: half of its places lie above 0.9.
-    """
-    if knob.kind == "log":
-        decades = math.log10(knob.high / knob.low)
-        found = np.geomspace(knob.low, knob.high, round(20 * decades) + 1)
-    elif knob.high == 0.9999:
-        found = np.concatenate([np.linspace(0, 0.9, 46), 1 - np.geomspace(0.1, 1e-4, 46)[1:]])
-    else:
-        found = np.linspace(knob.low, knob.high, 101)
-    near = [float(f"{v:.3g}" if knob.high != 0.9999 else f"{v:.4f}") for v in found]
-    return sorted({*near, value})
+
+# What stands beside a slider, from its place on it.
+_SHOWN = {
+    "log": "return String(Number((10 ** tick).toPrecision(3)))",
+    "rate": "return String(Number((1 - 10 ** -tick).toFixed(4)))",
+}
+
+
+def _place(kind: str, value: float) -> float:
+    return math.log10(value) if kind == "log" else -math.log10(1 - value)
+
+
+def value_of(kind: str, place: Any) -> Value:
+    """What a widget's value means for a knob of a kind."""
+    if kind == "log":
+        return float(f"{10**place:.3g}")
+    return round(1 - 10**-place, 4) if kind == "rate" else place
 
 
 def _score(side: Side, on_landscape: bool, color: str) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import socket
+import time
 from typing import Any
 
 from ..optional import need
-from .knobs import Knobs
+from .knobs import Knobs, slider, value_of
 from .pictures import RACERS, Curves, Picture
 from .rules_shown import ACTIVE, RulesShown
 from .session import Session, Snapshot
@@ -21,6 +22,8 @@ __all__ = ["Page", "serve"]
 
 HOST = "127.0.0.1"
 _LOOK = 120  # milliseconds between two looks at the snapshot
+_PATIENCE = 2.0  # seconds, for an answer that does not come: of a tab that is hidden
+_WHEN_DRAWN = "requestAnimationFrame(() => setTimeout(() => { drawn.value = cb_obj.value }))"
 _RUN, _PAUSE = "\u25b6 Run", "\u275a\u275a Pause"
 
 
@@ -64,7 +67,10 @@ class Page:
         self._pn = pn
         dark = pn.config.theme == "dark"
         self.session = Session()
-        self._number = -1
+        # The browser says which snapshot it has drawn last; only then does the next one go there.
+        self._sent = pn.widgets.IntInput(visible=False)
+        self._drawn = pn.widgets.IntInput(visible=False)
+        self._sent.jscallback(args={"drawn": self._drawn}, value=_WHEN_DRAWN)
         self._pictures = [Picture(side, dark) for side in range(2)]
         self._curves = Curves()
         self._knobs = [Knobs(pn, self.session, side) for side in range(2)]
@@ -74,7 +80,9 @@ class Page:
             main=self._main(), sidebar_width=270, accent="#33415c", main_layout=None,
             design=_offline(pn),
         )  # fmt: skip
-        self._look()
+        shot = self.session.snapshot
+        self._number, self._when_sent = shot.number, 0.0
+        self._show(shot)
         if pn.state.curdoc is not None:
             pn.state.add_periodic_callback(self._look, _LOOK)
             pn.state.on_session_destroyed(lambda context: self.session.close())
@@ -111,7 +119,7 @@ class Page:
         curves = [pn.pane.Bokeh(f, sizing_mode="stretch_width") for f in self._curves.figures]
         return [
             pn.Column(
-                pn.Row(self._run, step, again, self._status), self._error,
+                pn.Row(self._run, step, again, self._status, self._sent, self._drawn), self._error,
                 pn.FlexBox(*sides, flex_wrap="nowrap", gap="14px", sizing_mode="stretch_width"),
                 pn.Row(*curves, sizing_mode="stretch_width"),
                 *self._rules.items, sizing_mode="stretch_width",
@@ -124,7 +132,8 @@ class Page:
         width = dict(width=230)
         self._kind = pn.widgets.RadioButtonGroup(
             options={"points": Classification, "landscape": Descent}, value=Classification,
-            button_type="primary", button_style="outline", css_classes=["kind"], stylesheets=[ACTIVE], **width,
+            button_type="primary", button_style="outline", css_classes=["kind"],
+            stylesheets=[ACTIVE], **width,
         )  # fmt: skip
         self._of_points = dict(
             data=pn.widgets.Select(name="data set", options=list(DATASETS), value=task.data,
@@ -148,11 +157,10 @@ class Page:
             widget.param.watch(lambda event: self._set_task(), throttled)
         length = whole(name="steps of a race", start=100, end=5000, step=100, value=1000, **width)
         length.param.watch(lambda event: self.session.set_length(event.new), "value_throttled")
-        speeds = [10, 30, 100, 300, 1000, 3000]
-        speed = pn.widgets.DiscreteSlider(
-            name="steps in a second, at most", options=speeds, value=100, **width
+        speed = slider(pn, "log", 10, 3000, 100, name="steps in a second, at most", **width)
+        speed.param.watch(
+            lambda event: setattr(self.session, "speed", value_of("log", event.new)), "value"
         )
-        speed.param.watch(lambda event: setattr(self.session, "speed", event.new), "value")
         compiled = pn.widgets.Checkbox(
             name="run compiled steps", css_classes=["compile"], margin=(10, 10), **width
         )
@@ -188,9 +196,16 @@ class Page:
     def _look(self) -> None:
         """Draw the latest snapshot, if it is a new one."""
         shot = self.session.snapshot
-        if shot.number == self._number:
+        now = time.monotonic()
+        waits = self._drawn.value != self._sent.value and now < self._when_sent + _PATIENCE
+        if shot.number == self._number or waits:
             return
-        self._number = shot.number
+        self._number, self._when_sent = shot.number, now
+        with self._pn.io.hold(self._pn.state.curdoc):  # all in one message
+            self._show(shot)
+            self._sent.value = shot.number
+
+    def _show(self, shot: Snapshot) -> None:
         for picture, knobs in zip(self._pictures, self._knobs, strict=True):
             picture.show(shot)
             knobs.show(shot)

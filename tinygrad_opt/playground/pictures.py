@@ -27,7 +27,8 @@ class Picture:
         models = need("bokeh.models", "playground", "the playground")
         self.side, self._made = side, -1
         self.figure = plotting.figure(
-            aspect_ratio=1, max_width=460, toolbar_location=None, tools="",
+            aspect_ratio=1, max_width=460, x_range=(-1, 1), y_range=(-1, 1),
+            toolbar_location=None, tools="",
             sizing_mode="scale_width",
         )  # fmt: skip
         self.figure.grid.visible = False

@@ -10,7 +10,7 @@ from .session import Session, Snapshot
 __all__ = ["ACTIVE", "RulesShown"]
 
 # The Fast design leaves the chosen button's text as dark as its ground.
-ACTIVE = ".bk-btn-group .bk-btn.bk-active { color: white; }"
+ACTIVE = ".bk-btn-group .bk-btn.bk-active { color: white !important; }"
 _KERNELS = {
     "CPU": "serial", "threads": "parallel", "CUDA": "cuda", "whole step": "compiled",
 }  # fmt: skip
@@ -61,18 +61,22 @@ class RulesShown:
         )
         self.items = [
             pn.Row(
-                pn.pane.HTML("<b style='font-size: 15px'>The rule of the one on the</b>"),
-                self._side, align="center",
+                pn.pane.HTML(
+                    "<b style='font-size: 15px'>The rule of the one on the</b>", align="center"
+                ),
+                self._side,
             ),
             self._formula,
             pn.pane.HTML(says, sizing_mode="stretch_width", margin=(0, 10)),
             pn.Row(
                 pn.Column(
-                    pn.Row(self._race, "its Python, to be changed"), self._editor, self._error,
+                    pn.Row(pn.pane.HTML("Its Python, to be changed:", align="center"), self._race),
+                    self._editor, self._error,
                     sizing_mode="stretch_width",
                 ),
                 pn.Column(
-                    pn.Row("what is made of it, for", self._kernel), self._made,
+                    pn.Row(pn.pane.HTML("What is made of it:", align="center"), self._kernel),
+                    self._made,
                     sizing_mode="stretch_width",
                 ),
                 sizing_mode="stretch_width",
@@ -89,7 +93,13 @@ class RulesShown:
             self._formula.object = (
                 f"<pre style='font-size: 13px; margin: 0'>{html.escape(side.formula)}</pre>"
             )
-        text = side.compiled or _NOT_YET if kind == "compiled" else side.kernels.get(kind, "")
+        text = _without_imports(side.compiled) if kind == "compiled" else side.kernels.get(kind, "")
         if self._made.value != text:
             self._made.value = text
         self._error.param.update(object=html.escape(side.error), visible=bool(side.error))
+
+
+def _without_imports(text: str) -> str:
+    """A generated step from its first function on; the files' heads are alike."""
+    _, at, rest = text.partition("\n@")
+    return f"# From the generated file, without its imports.\n\n@{rest}" if at else text or _NOT_YET

@@ -199,9 +199,8 @@ class Session:
         self._order(side, lambda: self._race.racers[side].schedule(name, self._race.length))
 
     def close(self) -> None:
-        """End the thread; the last snapshot stays."""
+        """End the thread, when it has done what was ordered; the last snapshot stays."""
         self._orders.put(None)
-        self._thread.join(10)
 
     def wait(self, seconds: float = 60.0) -> Snapshot:
         """The snapshot after all that was ordered before; TimeoutError if that takes longer."""
