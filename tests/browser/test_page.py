@@ -135,7 +135,7 @@ def test_two_optimizers_race_and_learn(visit):
     visit.wait(lambda: visit.step() > 200, "the race does not go on")
     assert visit.score(0)[1] < 0.3
     assert visit.score(1)[1] < 0.3
-    assert "100% of the points" in visit.score(1)[0]
+    assert "accuracy 100%" in visit.score(1)[0]
     drawn = visit.curves()
     assert len(drawn) == 2
     assert all(curve["count"] > 100 for curve in drawn)

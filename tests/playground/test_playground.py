@@ -201,7 +201,7 @@ def test_a_race():
         assert losses[-1] < losses[0]
         assert (norms > 0).all()
         assert rates[0] == racer.values["lr"]
-        assert racer.field().shape == (64, 64)
+        assert racer.field().shape == (96, 96)
         assert racer.accuracy() > 0.6
     # the gradient at the start is the same for both, and that of the loss
     assert race.racers[0].history.rows[0][1:3] == race.racers[1].history.rows[0][1:3]
@@ -307,7 +307,7 @@ def test_orders_of_a_session(session):
     session.set_length(50)
     session.step()
     shot = session.wait()
-    assert (shot.step, shot.length, shot.sides[1].field.shape) == (1, 50, (64, 64))
+    assert (shot.step, shot.length, shot.sides[1].field.shape) == (1, 50, (96, 96))
     assert shot.sides[1].choice.schedule == "cosine"
     assert shot.sides[0].values["lr"] == 0.003  # as points need it, not landscapes
 

@@ -277,7 +277,7 @@ def _class_of(
     """A subclass of `base` that runs the typed rule, and whose groups hold its own settings."""
 
     class Typed(base):  # type: ignore[misc, valid-type]
-        __doc__ = typed.__doc__ or f"{typed.name}, as it was typed."
+        __doc__ = typed.__doc__ or f"{str(typed)[1:-1]}, as it was typed."
 
         def __init__(self, params: Any, **settings: Any) -> None:
             self._extras = {name: settings.pop(name, extras[name]) for name in extras}

@@ -125,5 +125,5 @@ def _score(side: Side, on_landscape: bool, color: str) -> str:
         x, y = side.path[-1]
         rest = f"at ({x:.3g}, {y:.3g})"
     else:
-        rest = f"{side.accuracy:.0%} of the points right"
+        rest = f"accuracy {side.accuracy:.0%}"
     return f"<b style='color:{color}'>{name}</b> &nbsp; loss {loss} &nbsp; {rest}"

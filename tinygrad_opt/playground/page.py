@@ -78,7 +78,7 @@ class Page:
         self.template = pn.template.FastListTemplate(
             title="playground", site="tinygrad_opt", sidebar=self._task_and_race(),
             main=self._main(), sidebar_width=270, accent="#33415c", main_layout=None,
-            design=_offline(pn),
+            busy_indicator=None, design=_offline(pn),
         )  # fmt: skip
         shot = self.session.snapshot
         self._number, self._when_sent = shot.number, 0.0
@@ -157,7 +157,16 @@ class Page:
             widget.param.watch(lambda event: self._set_task(), throttled)
         length = whole(name="steps of a race", start=100, end=5000, step=100, value=1000, **width)
         length.param.watch(lambda event: self.session.set_length(event.new), "value_throttled")
-        speed = slider(pn, "log", 10, 3000, 100, name="steps in a second, at most", **width)
+        speed = slider(
+            pn,
+            "log",
+            10,
+            3000,
+            100,
+            name="steps in a second, at most",
+            css_classes=["speed"],
+            **width,
+        )
         speed.param.watch(
             lambda event: setattr(self.session, "speed", value_of("log", event.new)), "value"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -27,18 +28,17 @@ class Picture:
         models = need("bokeh.models", "playground", "the playground")
         self.side, self._made = side, -1
         self.figure = plotting.figure(
-            aspect_ratio=1, max_width=460, x_range=(-1, 1), y_range=(-1, 1),
-            toolbar_location=None, tools="",
-            sizing_mode="scale_width",
+            aspect_ratio=1, max_width=460, x_range=(-1, 1), y_range=(-1, 1), tools="",
+            toolbar_location=None, sizing_mode="scale_width",
         )  # fmt: skip
         self.figure.grid.visible = False
         self.figure.axis.visible = False
         self.figure.min_border = 4
         self._ranges = self.figure.x_range, self.figure.y_range
-        empty = dict(x=[], y=[])
+        empty: dict[str, Any] = dict(x=[], y=[])
         self._field, self._heights, self._points, self._goals, self._start, self._end = (
             plotting.ColumnDataSource(data)
-            for data in (_image(), _image(), dict(x=[], y=[], color=[]), empty, empty, empty)
+            for data in (_image(), _image(), {**empty, "color": []}, empty, empty, empty)
         )
         self._paths = [plotting.ColumnDataSource(empty) for _ in range(2)]
         where = dict(x="x", y="y", dw="dw", dh="dh")
@@ -80,7 +80,8 @@ class Picture:
 
     def _prepare(self, shot: Snapshot) -> None:
         """What stays as it is during a race: points, or the landscape, its start and its goals."""
-        task, empty = shot.task, dict(x=[], y=[])
+        task = shot.task
+        empty: dict[str, Any] = dict(x=[], y=[])
         for source in (*self._paths, self._goals, self._start, self._end):
             source.data = empty
         colors = [CLASSES[c] for c in shot.y.astype(int)]
@@ -105,6 +106,7 @@ class Curves:
 
     def __init__(self) -> None:
         plotting = need("bokeh.plotting", "playground", "the playground")
+        models = need("bokeh.models", "playground", "the playground")
         names = ("step", "loss", "norm", "rate")
         self._sources = [plotting.ColumnDataSource({name: [] for name in names}) for _ in RACERS]
         self.figures = []
@@ -118,6 +120,8 @@ class Curves:
             for source, color in zip(self._sources, RACERS, strict=True):
                 figure.line("step", name, source=source, color=color, line_width=2)
             figure.xaxis.ticker.desired_num_ticks = 5
+            if kind == "log":
+                figure.yaxis.ticker = models.FixedTicker(ticks=[])
             figure.xaxis[0].axis_label = "step"
             figure.axis.axis_label_text_font_size = figure.axis.major_label_text_font_size = "12px"
             figure.min_border_right = 12
@@ -143,7 +147,12 @@ class Curves:
             if name == "rate":
                 low, high = 0.0, 1.1 * high or 1.0
             else:
-                low, high = max(low, 1e-12 * high) / 1.5, high * 1.5
+                first = max(float(data[name][0]) for data in shown if len(data[name]))
+                high = min(high, 1e3 * first)  # of a racer that is lost, no more than that
+                first_power = math.floor(math.log10(max(low, 1e-12 * high)))
+                powers = range(first_power, math.ceil(math.log10(high)) + 1)
+                low, high = 10.0 ** powers[0], 10.0 ** powers[-1]
+                figure.yaxis.ticker.ticks = [10.0**k for k in powers[:: 1 + len(powers) // 6]]
             figure.y_range.update(start=low, end=high)
 
 

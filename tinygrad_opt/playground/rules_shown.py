@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 
 from .session import Session, Snapshot
@@ -93,13 +94,16 @@ class RulesShown:
             self._formula.object = (
                 f"<pre style='font-size: 13px; margin: 0'>{html.escape(side.formula)}</pre>"
             )
-        text = _without_imports(side.compiled) if kind == "compiled" else side.kernels.get(kind, "")
+        text = side.compiled or _NOT_YET if kind == "compiled" else side.kernels.get(kind, "")
+        text = _without_head(text)
         if self._made.value != text:
             self._made.value = text
         self._error.param.update(object=html.escape(side.error), visible=bool(side.error))
 
 
-def _without_imports(text: str) -> str:
-    """A generated step from its first function on; the files' heads are alike."""
-    _, at, rest = text.partition("\n@")
-    return f"# From the generated file, without its imports.\n\n@{rest}" if at else text or _NOT_YET
+def _without_head(text: str) -> str:
+    """A generated file from its first compiled function on: the heads are alike."""
+    found = re.search(r"^@(njit|plain|cuda\.jit)", text, re.MULTILINE)
+    if not found:
+        return text
+    return f"# From the generated file, without its imports.\n\n{text[found.start() :]}"

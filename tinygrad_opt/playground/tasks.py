@@ -143,7 +143,7 @@ class Classification:
             parts += [linear, ACTIVATIONS[self.activation]()]
         return nn.Sequential(*parts[:-1])
 
-    def field(self, model: nn.Module, side: int = 64) -> np.ndarray:
+    def field(self, model: nn.Module, side: int = 96) -> np.ndarray:
         """The probability of class 1 on a grid of the picture: (side, side), rows upwards."""
         line = np.linspace(-self.limit, self.limit, side, dtype=np.float32)
         grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
