@@ -1,10 +1,11 @@
 """The playground's page in a browser: a visit from the first look to a rule of one's own.
 
-The tests are the steps of one visit and stand in its order: a page takes seconds to load.
+The tests are the steps of one visit, in its order and in one process: a page takes seconds to load.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import math
 import re
@@ -240,6 +241,20 @@ def test_nothing_came_from_elsewhere_and_nothing_went_wrong(visit, address):
     assert sum(url.startswith(f"http://{host}/static/") for url in asked) > 5
     assert sum(url.startswith(f"ws://{host}/") for url in asked) == 2
     assert [url for url in asked if not url.startswith(inside)] == []
+
+
+@pytest.mark.parametrize(("origin", "status"), [("http://elsewhere.example", 403), (None, 101)])
+def test_pages_from_elsewhere_cannot_talk_to_it(address, origin, status):
+    """A site that is open in another tab must not run rules here."""
+    host = address.partition("//")[2]
+    connection = http.client.HTTPConnection(host, timeout=10)
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Origin": origin or address,
+               "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+               "Sec-WebSocket-Protocol": "bokeh, token"}  # fmt: skip
+    connection.request("GET", "/ws", headers=headers)
+    answer = connection.getresponse().status
+    connection.close()
+    assert answer == status
 
 
 def test_it_answers_to_loopback_alone(address):

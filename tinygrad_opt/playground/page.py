@@ -1,7 +1,8 @@
 """The page, with Panel: what can be chosen, turned and pressed, and what is shown of a snapshot.
 
-Every visitor has a `Session` of his own. What he does becomes an order to it; several times in a
-second the page looks at its latest snapshot, and draws it if it is a new one.
+Every visit has a `Session` of its own. What is pressed or moved becomes an order to it; several
+times in a second the page looks at its latest snapshot. A new one goes to the browser once that has
+drawn the one before, so that a slow browser sees fewer of them, and none late.
 """
 
 from __future__ import annotations
@@ -56,10 +57,10 @@ def serve(port: int = 5006, show: bool = True) -> None:
 
 
 class Page:
-    """One visitor's page.
+    """The page of one visit.
 
     Attributes:
-        session: his race.  template: what Panel serves.
+        session: its race.  template: what Panel serves.
     """
 
     def __init__(self) -> None:
