@@ -44,7 +44,8 @@ class Picture:
         where = dict(x="x", y="y", dw="dw", dh="dh")
         mapper = models.LinearColorMapper(_between(dark), low=0, high=1)
         self.figure.image("image", source=self._field, color_mapper=mapper, **where)
-        grey = palettes.Greys256[60:230] if dark else palettes.Greys256[100:250][::-1]
+        # valleys are lighter than walls, in both themes
+        grey = palettes.Greys256[30:130][::-1] if dark else palettes.Greys256[160:252][::-1]
         bands = models.LinearColorMapper(list(grey), low=0, high=_BANDS)
         self.figure.image("image", source=self._heights, color_mapper=bands, **where)
         self.figure.scatter(
