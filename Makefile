@@ -14,7 +14,7 @@ BOUNDS := $(addprefix tests/kernels/test_,$(addsuffix .py,convolution denormals 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-thorough test-bounds test-kernels test-peers test-interruption test-mpi bench \
+.PHONY: help demo test test-thorough test-bounds test-kernels test-peers test-interruption test-mpi test-browser bench \
 	gpu-check docs golden lint format clean
 
 help: ## list these commands
@@ -50,6 +50,10 @@ test-interruption: $(VENV)/.test ## kill a training run at 50 random moments, an
 # Launches several processes each: one after the other.
 test-mpi: $(VENV)/.test-mpi ## programs of 2 to 4 processes, which MPI starts; sweeps with Dask and Optuna
 	$(BIN)/python -m pytest tests/mpi
+
+# Needs Chromium and its driver: `apt-get install chromium chromium-driver` on Debian.
+test-browser: $(VENV)/.test-browser ## the playground's page in a headless Chromium
+	$(BIN)/python -m pytest tests/browser
 
 # On a machine with a GPU; in an environment with CuPy at hand, `python -m benchmarks.gpu` does too.
 gpu-check: $(VENV)/.test ## device tests and benchmarks on a real GPU, into benchmarks/results/
