@@ -44,7 +44,7 @@ FLOORS = [
     ["training", "compiled", "accelerator", "amp", "backends", "distributed", "hub", "instead",
      "jit", "mps", "multiprocessing", "onnx", "places", "pytorch_names", "scene", "testing",
      "types", "version"],
-    ["commands"],
+    ["commands", "tour"],
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from .. import kernels
 from ..__config__ import parallel_info, show
 from ..kernels import UpdateRule
+from ..tour import command as tour
 from . import machine_code, roofline
 from .measure import SIZES, Row, crossover, measure, warm_up
 from .rules import built_in, find_rule
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     warm.set_defaults(run=_warmup)
     for command in (text, bench, warm):
         command.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    tour.add_to(commands)
     return parser
 
 
