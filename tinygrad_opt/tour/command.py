@@ -159,7 +159,8 @@ def _told(c: Chapter, verdict: Verdict, printed: str, folder: Folder) -> str:
                                        break_long_words=False, break_on_hyphens=False))  # fmt: skip
     if printed.strip():
         lines.append("    it printed:")
-        lines += [f"      | {line}" for line in printed.rstrip().splitlines()[:20]]
+        shown = printed.rstrip().splitlines()[:20]
+        lines += [f"      | {line}"[: width()] for line in shown]
     if verdict.kind != "solved":
         lines.append(f"    {'your file':<10} {folder.exercise(c)}")
     return "\n".join(lines)

@@ -1,24 +1,35 @@
-"""Judging one exercise, in a process of its own: python -m tinygrad_opt.tour.judge N FILE OUT.
+"""Judging one exercise, in a process of its own: python -m tinygrad_opt.tour.judge N FILE OUT WHEN.
 
-OUT gets a Verdict as JSON. What the reader's code prints is the process's own output.
+OUT gets a Verdict as JSON; at the time WHEN, OUT.where gets the lines that Python is at. What the
+reader's code prints is the process's own output.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import importlib.util
 import json
 import linecache
 import sys
+import time
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .chapters import Chapter, chapter
 from .judging import Wrong
 
+resource: Any
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 __all__ = ["Verdict", "judge"]
+
+MEMORY = 4 << 30  # bytes that the reader's code may ask for
 
 
 class Verdict(NamedTuple):
@@ -53,8 +64,15 @@ def judge(exercise: Chapter, path: Path) -> Verdict:
         return Verdict("broken", [("raised", deep), *_place(error, path), ("hint", hint)])
     except BaseException as error:  # SystemExit and KeyboardInterrupt are the reader's as well
         said = "".join(traceback.format_exception_only(error)).strip()
-        return Verdict("broken", [("raised", said), *_place(error, path)])
+        hints = [("hint", text) for sign, text in _HINTS.items() if sign in said]
+        return Verdict("broken", [("raised", said), *_place(error, path), *hints])
     return Verdict("solved", [("seen", praise)] if praise else [])
+
+
+_HINTS = {
+    "attribute '_kinds'": "begin the module's __init__ with super().__init__()",
+    "MemoryError": "does a loop append without end?",
+}
 
 
 def _load(path: Path) -> ModuleType:
@@ -78,9 +96,16 @@ def _place(error: BaseException, path: Path) -> list[tuple[str, str]]:
     return [("where", f"line {frames[-1].lineno}: {line}")]
 
 
-def main(number: str, path: str, out: str) -> None:
+def main(number: str, path: str, out: str, when: str) -> None:
     """Judges one exercise and writes the verdict."""
-    verdict = judge(chapter(number), Path(path).resolve())
+    if resource is not None:
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = MEMORY if most == resource.RLIM_INFINITY else min(MEMORY, most)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
+    with open(f"{out}.where", "w") as where:
+        faulthandler.dump_traceback_later(max(float(when) - time.time(), 0.1), file=where)
+        verdict = judge(chapter(number), Path(path).resolve())
+        faulthandler.cancel_dump_traceback_later()
     Path(out).write_text(json.dumps(verdict), encoding="utf-8")
 
 

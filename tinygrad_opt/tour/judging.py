@@ -127,8 +127,8 @@ def _near(got: Any, wanted: Any, rtol: float) -> bool:
     if got.shape != wanted.shape:
         return False
     finite = np.abs(wanted[np.isfinite(wanted)])
-    scale = finite.max() if finite.size else 1.0
-    return bool(np.allclose(got, wanted, rtol=rtol, atol=rtol * max(scale, 1e-6), equal_nan=True))
+    room = rtol * finite.max(initial=0.0) or 1e-12
+    return bool(np.allclose(got, wanted, rtol=rtol, atol=room, equal_nan=True))
 
 
 def _shown(numbers: Any) -> str:

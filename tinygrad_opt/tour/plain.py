@@ -61,8 +61,9 @@ def _block(block: str, columns: int) -> str:
         return block
     text = _LINK.sub(r"\1", " ".join(block.split())).replace("**", "")
     if text.startswith("#"):
-        title = text.lstrip("# ")
-        return f"{title}\n{('=' if block.startswith('# ') else '-') * len(title)}"
+        lines = textwrap.wrap(text.lstrip("# "), columns)
+        rule = "=" if block.startswith("# ") else "-"
+        return "\n".join([*lines, rule * max(map(len, lines))])
     mark = _ITEM.match(text)
     hang = " " * (len(mark[1]) if mark else 0)
     return textwrap.fill(

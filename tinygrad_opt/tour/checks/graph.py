@@ -35,6 +35,10 @@ def check(answer: Any) -> str:
          (names[::-1], oldest)],
     )  # fmt: skip
     y = x
+    for _ in range(200):
+        y = y + y
+    same("operations of 200 sums y = y + y", len(operations(y)), 200, "keep a set of those seen")
+    y = x
     for _ in range(3000):
         y = y * 2
     same("operations of a chain of 3,000", len(operations(y)), 3000, "each step is one Node")

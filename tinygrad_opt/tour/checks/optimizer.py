@@ -8,6 +8,7 @@ import numpy as np
 
 import tinygrad_opt as torch
 from tinygrad_opt import optim
+from tinygrad_opt.kernels import UpdateRule
 
 from ..judging import Wrong, need, same, values
 
@@ -15,6 +16,12 @@ from ..judging import Wrong, need, same, values
 def check(answer: Any) -> str:
     """Five steps of two groups against the formula; the state, and a state dict's round trip."""
     kind = need(answer, "AddSign", "a class")
+    rule = getattr(kind, "rule", None)
+    if not isinstance(rule, UpdateRule):
+        hint = "put @update_rule above the function, and rule = add_sign into the class"
+        raise Wrong("AddSign.rule", "an update rule", type(rule).__name__, hint)
+    returned = "a rule returns the parameter, then every state; what it does not return is fixed"
+    same("the states of the rule", rule.states, ("m",), returned)
     start, rates = np.array([1.0, -2.0, 0.5, 3.0]), (0.1, 0.02)
     parameters = [torch.tensor(start, dtype=torch.float32, requires_grad=True) for _ in rates]
     groups = [{"params": [p], "lr": lr} for p, lr in zip(parameters, rates, strict=True)]
