@@ -14,8 +14,8 @@ BOUNDS := $(addprefix tests/kernels/test_,$(addsuffix .py,convolution denormals 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-thorough test-bounds test-kernels test-peers test-interruption test-mpi bench \
-	gpu-check docs golden lint format clean
+.PHONY: help demo test test-thorough test-bounds test-kernels test-peers test-interruption test-mpi \
+	test-notebooks bench gpu-check docs golden lint format clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 24
@@ -50,6 +50,9 @@ test-interruption: $(VENV)/.test ## kill a training run at 50 random moments, an
 # Launches several processes each: one after the other.
 test-mpi: $(VENV)/.test-mpi ## programs of 2 to 4 processes, which MPI starts; sweeps with Dask and Optuna
 	$(BIN)/python -m pytest tests/mpi
+
+test-notebooks: $(VENV)/.test-notebooks ## run the notebooks in Jupyter's kernel: half a minute
+	$(BIN)/python -m pytest tests/notebooks
 
 # On a machine with a GPU; in an environment with CuPy at hand, `python -m benchmarks.gpu` does too.
 gpu-check: $(VENV)/.test ## device tests and benchmarks on a real GPU, into benchmarks/results/
