@@ -52,7 +52,7 @@ test-mpi: $(VENV)/.test-mpi ## programs of 2 to 4 processes, which MPI starts; s
 	$(BIN)/python -m pytest tests/mpi
 
 test-notebooks: $(VENV)/.test-notebooks ## run the notebooks in Jupyter's kernel: half a minute
-	$(BIN)/python -m pytest tests/notebooks
+	$(PYTEST) tests/notebooks
 
 # On a machine with a GPU; in an environment with CuPy at hand, `python -m benchmarks.gpu` does too.
 gpu-check: $(VENV)/.test ## device tests and benchmarks on a real GPU, into benchmarks/results/

@@ -22,7 +22,7 @@ def run(path, folder):
     solution = (SOLUTIONS / path.with_suffix(".py").name).read_text()
     solved = stub.source.partition("\n")[0] + "\n" + solution
     notebook.cells += [new_code_cell(solved), new_code_cell(check.source)]
-    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": folder}}).execute()
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": folder}}).execute()
     return [
         (cell.source, "".join(output.get("text", "") for output in cell.outputs))
         for cell in notebook.cells

@@ -1,5 +1,6 @@
 """The guided tour: its chapters, what it prints, and how it judges right answers and wrong ones."""
 
+import io
 import os
 import re
 import runpy
@@ -14,10 +15,9 @@ from test_house import READING_PATH, THEN
 import tinygrad_opt
 from tinygrad_opt import nn
 from tinygrad_opt.commands import main
-from tinygrad_opt.tour import hundred_lines
+from tinygrad_opt.tour import command, hundred_lines
 from tinygrad_opt.tour.chapters import chapters
 from tinygrad_opt.tour.checks import rival
-from tinygrad_opt.tour.command import LIMIT
 from tinygrad_opt.tour.judge import judge
 from tinygrad_opt.tour.plain import plain
 from tinygrad_opt.tour.running import run
@@ -158,6 +158,11 @@ WILD = {
     "import sys\nsys.exit(0)": ("broken", "raised +SystemExit: 0\nwhere +line 2: sys.exit"),
     "raise KeyboardInterrupt": ("broken", "raised +KeyboardInterrupt"),
     "def operations(y):\n    return operations(y)": ("broken", "too deep\n.*line 2.*\nhint.*list"),
+    "def operations(y):\n    return __import__('numpy').ones(2)": ("wrong", "got +array"),
+    "class operations:\n    def __init__(self, y): 0\n    def __eq__(self, other): return True": (
+        "broken",
+        r"no len\(\)\nhint +the check came to this",
+    ),
     "import no_such_module": ("broken", "ModuleNotFoundError: No module named 'no_such_module'"),
 }
 
@@ -185,10 +190,15 @@ def test_a_loop_without_end_is_stopped_and_a_flood_is_cut(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="other exit codes")
 def test_a_process_that_ends_is_told(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text("import os\nprint('bye', flush=True)\nos._exit(7)\n")
+    path.write_text("import os\nprint('bye', '\\u03b2', flush=True)\nos._exit(7)\n")
     verdict, printed = run(CHAPTERS["graph"], path)
     assert "exit code 7" in text_of(verdict)
-    assert printed == "bye\n"
+    assert printed == "bye \u03b2\n"
+
+
+def test_what_it_prints_needs_no_more_letters_than_the_terminal_has(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert command._printable("x = \u03b2") == r"x = \u03b2"
 
 
 # The command --------------------------------------------------------------------------------------
@@ -218,7 +228,7 @@ def test_a_tour(tmp_path, capsys):
     path.write_text("print('hello')\n" + (SOLUTIONS / "03_graph.py").read_text())
     checked = said(capsys, "check", "3")
     assert re.search(r"\[x\] 3\. The graph: solved\n.*\n +it printed:\n +\| hello", checked)
-    assert "Next: python -m tinygrad_opt tour 1\n" in checked
+    assert "Next: python -m tinygrad_opt tour 4\n" in checked
     assert "[x]  3" in said(capsys)
     assert "(as you left it" in said(capsys, "3")
     assert path.read_text().startswith("print('hello')")  # never written over
@@ -264,4 +274,3 @@ def test_arguments_are_checked(arguments, pattern, capsys):
         main(["tour", *arguments])
     assert left.value.code == 2
     assert pattern in capsys.readouterr().err
-    assert LIMIT >= 60

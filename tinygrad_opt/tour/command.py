@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,10 @@ def _tour(given: Any) -> None:
     if given.what is None:
         _list(folder)
     elif given.what == "check":
-        _check(folder, given.number, given.seconds)
+        try:
+            _check(folder, given.number, given.seconds)
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None  # as shells do; the check was ended with it
     elif given.number is not None:
         raise ValueError(
             f"tour: say `tour N` or `tour check N`, got `tour {given.what} {given.number}`"
@@ -130,17 +134,24 @@ def _check(folder: Folder, number: str | None, seconds: float) -> None:
         verdict, printed = run(c, folder.exercise(c), seconds)
         folder.note(c, verdict.kind == "solved")
         kinds.append(verdict.kind)
-        print(_told(c, verdict, printed, folder), flush=True)
+        print(_printable(_told(c, verdict, printed, folder)), flush=True)
     if len(todo) > 1:
         print(f"\n{kinds.count('solved')} of {len(todo)} solved")
     elif kinds == ["solved"]:
-        following = [k for k in chapters() if folder.state(k) != "solved"]
-        if following:
-            print(f"Next: {_command(folder, following[0].number)}")
+        ahead = [k for k in chapters() if folder.state(k) != "solved"]
+        if ahead:
+            following = next((k for k in ahead if k.number > todo[0].number), ahead[0])
+            print(f"Next: {_command(folder, following.number)}")
         else:
             print("That was the last one: the whole tour is solved.")
     if set(kinds) != {"solved"}:
         raise SystemExit(1)
+
+
+def _printable(text: str) -> str:
+    """The text with escapes for what standard output has no letters for."""
+    encoding = sys.stdout.encoding or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 _WORDS = {"solved": "solved", "open": "not done yet", "wrong": "not right yet",

@@ -64,8 +64,11 @@ def judge(exercise: Chapter, path: Path) -> Verdict:
         return Verdict("broken", [("raised", deep), *_place(error, path), ("hint", hint)])
     except BaseException as error:  # SystemExit and KeyboardInterrupt are the reader's as well
         said = "".join(traceback.format_exception_only(error)).strip()
+        place = _place(error, path)
         hints = [("hint", text) for sign, text in _HINTS.items() if sign in said]
-        return Verdict("broken", [("raised", said), *_place(error, path), *hints])
+        if not place and not hints:
+            hints = [("hint", "the check came to this with what your code gave it")]
+        return Verdict("broken", [("raised", said), *place, *hints])
     return Verdict("solved", [("seen", praise)] if praise else [])
 
 

@@ -37,7 +37,11 @@ def need(answer: Any, name: str, kind: str = "a function") -> Any:
 
 def same(what: str, got: Any, expected: Any, hint: str, mistakes: Mistakes = ()) -> None:
     """Wrong unless both are equal."""
-    if got != expected:
+    try:
+        equal = bool(got == expected)
+    except Exception:  # arrays, whose comparison is an array
+        equal = False
+    if not equal:
         told = next((text for value, text in mistakes if got == value), hint)
         raise Wrong(what, repr(expected), repr(got), told)
 

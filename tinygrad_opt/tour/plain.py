@@ -41,7 +41,7 @@ def _blocks(markdown: str) -> list[str]:
         elif fence or line.startswith("    "):
             if not (code and found):
                 found.append("")
-            found[-1] += f"    {line.removeprefix('' if fence else '    ')}\n"
+            found[-1] += f"    {line.removeprefix('' if fence else '    ')}".rstrip() + "\n"
             code = True
             continue
         elif not line.strip():

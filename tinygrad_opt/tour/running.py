@@ -22,6 +22,7 @@ from .judge import Verdict
 __all__ = ["LIMIT", "run"]
 
 LIMIT = 60.0  # seconds; a check takes one to five
+ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
 KEPT = 2_000  # characters of what the reader's code prints
 
 
@@ -36,7 +37,7 @@ def run(exercise: Chapter, path: Path, limit: float = LIMIT) -> tuple[Verdict, s
         with subprocess.Popen(
             [*command, str(path), str(out), str(time.time() + 0.9 * limit)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True, env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            start_new_session=True, env=os.environ | ENVIRONMENT,
         ) as process:  # fmt: skip
             printed = _Kept(process.stdout)
             stopped = False

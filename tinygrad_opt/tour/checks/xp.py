@@ -10,7 +10,7 @@ import tinygrad_opt as torch
 
 from ..judging import Wrong, need, values
 
-ASK = "np.name knows arrays alone; n = xp(x), and then n.name, knows Tensors as well"
+ASK = "np.name knows arrays alone; n = xp(x), and n.name gives arrays of arrays, Tensors of Tensors"
 
 
 def check(answer: Any) -> str:
