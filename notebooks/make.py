@@ -20,9 +20,10 @@ COUNT = 4
 BLOCK = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 
 FOLDER = """\
-from pathlib import Path
+from tinygrad_opt.tour.chapters import chapter
+from tinygrad_opt.tour.folder import Folder
 
-Path("tiny_tour").mkdir(exist_ok=True)  # of the exercises
+Folder("tiny_tour").lay(chapter({number}))  # as `python -m tinygrad_opt tour {number}` does
 """
 
 EXERCISE = """\
@@ -47,7 +48,7 @@ def notebook(chapter: Chapter) -> nbformat.NotebookNode:
     ]
     cells += [
         new_markdown_cell(EXERCISE.format(path=path).strip()),
-        new_code_cell(FOLDER.strip()),
+        new_code_cell(FOLDER.format(number=chapter.number).strip()),
         new_code_cell(f"%%writefile {path}\n{chapter.stub}".strip()),
         new_code_cell(CHECK.format(number=chapter.number).strip()),
         new_markdown_cell(

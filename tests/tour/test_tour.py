@@ -187,6 +187,14 @@ def test_a_loop_without_end_is_stopped_and_a_flood_is_cut(tmp_path):
     assert len(printed) < 3000
 
 
+def test_what_was_changed_within_a_second_is_read(tmp_path):
+    path = tmp_path / "mine.py"
+    for code, kind in (("x = 3", "wrong"), ("x = =", "broken"), ("x = 4", "wrong")):
+        path.write_text(code)
+        os.utime(path, (1e9, 1e9))
+        assert judge(CHAPTERS["graph"], path).kind == kind
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="other exit codes")
 def test_a_process_that_ends_is_told(tmp_path):
     path = tmp_path / "mine.py"

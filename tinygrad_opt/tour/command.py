@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from .. import kernels
 from .chapters import Chapter, chapter, chapters
 from .folder import Folder
 from .judge import Verdict
@@ -110,7 +111,9 @@ def _show(folder: Folder, c: Chapter) -> None:
 
 def _source(file: str) -> str:
     """Where a file of the package lies on this machine."""
-    path = Path(__file__).parents[1] / file.removeprefix("tinygrad_opt/")
+    room, _, rest = file.partition("/")
+    start = kernels.__file__ if room == "kernels" else Path(__file__).parent
+    path = Path(start).parent / rest
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
