@@ -14,8 +14,8 @@ BOUNDS := $(addprefix tests/kernels/test_,$(addsuffix .py,convolution denormals 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-thorough test-bounds test-kernels test-peers test-interruption test-mpi test-browser bench \
-	gpu-check docs golden lint format clean
+.PHONY: help demo test test-thorough test-bounds test-kernels test-peers test-interruption test-mpi \
+	test-browser test-notebooks bench gpu-check docs golden lint format clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 24
@@ -54,6 +54,9 @@ test-mpi: $(VENV)/.test-mpi ## programs of 2 to 4 processes, which MPI starts; s
 # Needs Chromium and its driver: `apt-get install chromium chromium-driver` on Debian.
 test-browser: $(VENV)/.test-browser ## the playground's page in a headless Chromium
 	$(BIN)/python -m pytest tests/browser
+
+test-notebooks: $(VENV)/.test-notebooks ## run the notebooks in Jupyter's kernel: half a minute
+	$(PYTEST) tests/notebooks
 
 # On a machine with a GPU; in an environment with CuPy at hand, `python -m benchmarks.gpu` does too.
 gpu-check: $(VENV)/.test ## device tests and benchmarks on a real GPU, into benchmarks/results/

@@ -1,4 +1,4 @@
-"""Makes optimizers.md and schedulers.md, with pictures, from docstrings; from_pytorch.md's lists.
+"""Makes optimizers.md, schedulers.md and their pictures, from_pytorch.md's lists, and tour.md.
 
 python docs/make_pages.py            # texts and pictures; make docs does this
 python docs/make_pages.py --texts    # texts alone
@@ -20,6 +20,7 @@ import porting_lists
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
 from tinygrad_opt.optim import lr_scheduler
+from tinygrad_opt.tour.chapters import chapters
 
 HERE = Path(__file__).parent
 PICTURES = HERE / "images" / "optimizers"
@@ -164,9 +165,33 @@ def from_pytorch_page() -> str:
     return porting_lists.page((HERE / "from_pytorch.md").read_text())
 
 
+TOUR = """# A guided tour
+
+Made by `docs/make_pages.py` from the chapters that `python -m tinygrad_opt tour` shows. It begins
+with autograd in a hundred lines, then reads the source in the order of the
+[reading path](../README.md#the-reading-path), and ends at the assembly. Each chapter has an
+exercise, which is laid as a file, and judged:
+
+    python -m tinygrad_opt tour            # the chapters, and which are solved
+    python -m tinygrad_opt tour 3          # the text of chapter 3; lays tiny_tour/03_graph.py
+    python -m tinygrad_opt tour check 3    # what is expected, what came, and where to look
+
+Nothing is needed but the package. The first chapters are [notebooks](../notebooks) as well.
+"""
+
+
+def tour_page() -> str:
+    parts = [TOUR]
+    for c in chapters():
+        text = re.sub(r"^##", "###", c.text, flags=re.MULTILINE)
+        parts.append(f"## {c.number}. {c.title}\n\n{text}\n```py\n{c.stub}```\n")
+        parts.append(f"<details><summary>Answers</summary>\n\n{c.answers}\n\n</details>\n")
+    return "\n".join(parts)
+
+
 PAGES = {
     "optimizers.md": optimizers_page, "schedulers.md": schedulers_page,
-    "from_pytorch.md": from_pytorch_page,
+    "from_pytorch.md": from_pytorch_page, "tour.md": tour_page,
 }  # fmt: skip
 
 

@@ -45,7 +45,7 @@ FLOORS = [
      "jit", "mps", "multiprocessing", "onnx", "places", "pytorch_names", "scene", "testing",
      "types", "version"],
     ["playground"],
-    ["commands"],
+    ["commands", "tour"],
 ]  # fmt: skip
 
 

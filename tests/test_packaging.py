@@ -19,6 +19,7 @@ pytestmark = pytest.mark.thorough
 ROOT = Path(__file__).parents[1]
 KERNELS = [path.relative_to(ROOT).as_posix() for path in (ROOT / "kernels").rglob("*.py")]
 MODULES = {f"tinygrad_opt/{path}" for path in KERNELS}
+CHAPTERS = {p.relative_to(ROOT).as_posix() for p in (ROOT / "tinygrad_opt/tour").rglob("*.md")}
 MODULES |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "tinygrad_opt").rglob("*.py")}
 
 TRAINING = """
@@ -97,6 +98,7 @@ def test_wheel_holds_every_module_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert modules_of(wheel) == MODULES
     assert "tinygrad_opt/py.typed" in names
+    assert {name for name in names if name.endswith(".md")} >= CHAPTERS
     # A top-level `kernels` would clash with a package on PyPI.
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tinygrad_opt"}
 
@@ -109,6 +111,7 @@ def test_source_distribution_builds_the_same_wheel(checkout, wheel, tmp_path):
     rebuilt = build("wheel", source, tmp_path / "wheel")
     assert rebuilt.name == wheel.name
     assert modules_of(rebuilt) == MODULES
+    assert set(zipfile.ZipFile(rebuilt).namelist()) >= CHAPTERS
     assert not (source / "tests").exists()
 
 

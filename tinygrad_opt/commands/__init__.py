@@ -5,6 +5,7 @@ python -m tinygrad_opt show adam --asm              a rule's text, LLVM, assembl
 python -m tinygrad_opt bench adam mine.py:my_rule   how fast rules are, and why
 python -m tinygrad_opt warmup                       compile what training needs, ahead of it
 python -m tinygrad_opt playground                   two optimizers race in your browser
+python -m tinygrad_opt tour                         a guided tour of the source, with exercises
 """
 
 from .line import main

@@ -12,6 +12,7 @@ from .. import kernels
 from ..__config__ import parallel_info, show
 from ..kernels import UpdateRule
 from ..playground.line import add_command as add_playground
+from ..tour import command as tour
 from . import machine_code, roofline
 from .measure import SIZES, Row, crossover, measure, warm_up
 from .rules import built_in, find_rule
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (text, bench, warm):
         command.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     add_playground(commands)
+    tour.add_to(commands)
     return parser
 
 

@@ -1,0 +1,2 @@
+def round_through(x):
+    return x + (x.round() - x).detach()
