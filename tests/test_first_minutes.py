@@ -33,6 +33,11 @@ SHAPES = [
 ]
 
 TYPES = [
+    (
+        "class Net(nn.Module):\n    def __init__(self): self.n = 3\nlist(Net().parameters())",
+        AttributeError,
+        r"begin Net\.__init__ with super\(\)\.__init__\(\)",
+    ),
     ("model(torch.tensor([[1, 2]]))", RuntimeError, r"got Long and Float.*\.float\(\)"),
     ("model(x.double())", RuntimeError, r"got Double and Float.*\.float\(\)"),
     ("nn.Conv2d(1, 1, 1)(torch.ones(1, 1, 2, 2).long())", RuntimeError, r"\(long\).*\(float\)"),

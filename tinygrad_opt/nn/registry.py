@@ -27,10 +27,22 @@ _registration: dict[str, OrderedDict[int, Any]] = {
 }
 
 
+class _NotYet:
+    """What is found in place of `_kinds` where `Module.__init__` did not run, which lays it before."""
+
+    def __get__(self, module: Any, owner: type) -> Any:
+        if module is None:
+            return self
+        raise AttributeError(
+            f"{owner.__name__} was used before Module.__init__() call: begin "
+            f"{owner.__name__}.__init__ with super().__init__()"
+        )
+
+
 class Registry:
     """Keeps `_kinds` while attributes come and go. The base of Module, and only of Module."""
 
-    _kinds: dict[str, str]  # name -> PARAMETER, BUFFER or MODULE, in order of registration
+    _kinds: Any = _NotYet()  # {name: PARAMETER, BUFFER or MODULE}, in order of registration
     _transient: set[str]  # names of buffers that stay out of state_dict
 
     def __init__(self) -> None:

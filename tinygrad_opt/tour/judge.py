@@ -73,7 +73,6 @@ def judge(exercise: Chapter, path: Path) -> Verdict:
 
 
 _HINTS = {
-    "attribute '_kinds'": "begin the module's __init__ with super().__init__()",
     "MemoryError": "does a loop append without end?",
 }
 
