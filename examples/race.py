@@ -238,7 +238,7 @@ def draw(options, results):
             figure = look.figure(*SIZE, headline(function, entries))
             parts = draw_field(figure, look, function, entries)
             show(parts, function, entries, len(entries["SGD"][1]))
-            look.save(figure)
+            look.save(figure, 64)
 
 
 def animate(options, entries, frames):
@@ -249,6 +249,9 @@ def animate(options, entries, frames):
         figure = look.figure(*SIZE, headline(rosenbrock, entries), dpi=DPI // 2)
         parts = draw_field(figure, look, rosenbrock, entries)
         counter = figure.text(0.995, 0.995, "", ha="right", va="top", color=GREY, size=12)
+        show(parts, rosenbrock, entries, budget)  # all that will be written has its place now
+        pixels(figure)
+        figure.set_layout_engine("none")
         film = []
         for time in times:
             show(parts, rosenbrock, entries, time)

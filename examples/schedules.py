@@ -97,7 +97,7 @@ def draw(options, results):
                        ha="right", transform=below.transAxes)  # fmt: skip
         for row, label in zip(rows[:, 0], ["rate", "held-out loss"] * 2, strict=True):
             row.set_ylabel(label, color=GREY)
-        look.save(figure)
+        look.save(figure, 64)
 
 
 def main():

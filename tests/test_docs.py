@@ -47,7 +47,9 @@ def test_the_pages_have_their_examples():
 @pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(name):
     page = ROOT / name
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+    text = page.read_text()
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
+    for target in targets + re.findall(r'\bsrc(?:set)?="([^"]+)"', text):
         if "://" not in target:
             assert (page.parent / target).exists(), target
 
