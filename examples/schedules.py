@@ -79,7 +79,7 @@ def draw(options, results):
             rates, losses = results[name]
             # A rate holds for a whole step: edges of steps, not slopes between them.
             above.stairs(rates, fill=True, color=BLUE, alpha=0.15)
-            above.stairs(rates, color=BLUE, linewidth=1.8)
+            above.stairs(rates, baseline=None, color=BLUE, linewidth=1.8)
             above.set(title=name, ylim=(0, 1.6 * RATE))
             for other, (_, curve) in results.items():
                 mine = other == name
@@ -91,11 +91,13 @@ def draw(options, results):
                     zorder=3 if mine else 2,
                 )
             below.set_yscale("log")
-            below.set(ylim=(0.97 * lowest, 2.0 * lowest), yticks=[], xlabel="step")
-            below.yaxis.set_minor_formatter("{x:.2f}")
+            below.set(ylim=(0.97 * lowest, 2.0 * lowest), xlabel="step")
+            marks = [mark for mark in (0.6, 0.8, 1.0, 1.5, 2.0) if mark < 2 * lowest]
+            below.set_yticks(marks, [f"{mark:g}" for mark in marks])
+            below.set_yticks([], minor=True)
             below.text(1, 0.9, f"{losses[-3:].mean():.3f}", color=BLUE, weight="bold",
                        ha="right", transform=below.transAxes)  # fmt: skip
-        for row, label in zip(rows[:, 0], ["rate", "held-out loss"] * 2, strict=True):
+        for row, label in zip(rows[:, 0], ["rate", "held-out loss (log)"] * 2, strict=True):
             row.set_ylabel(label, color=GREY)
         look.save(figure, 64)
 
