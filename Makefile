@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+CONSTRAINTS ?=
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # What calls kernels that take places from outside, or many arrays.
@@ -27,11 +28,12 @@ test: $(VENV)/.test ## what needs neither PyTorch nor a GPU, then the CUDA simul
 	$(PYTEST) -m "not thorough"
 	NUMBA_ENABLE_CUDASIM=1 $(PYTEST) tests/simulator
 
-test-thorough: $(VENV)/.test ## what takes long: all examples, packages, caches, every exponent
+test-thorough: $(VENV)/.test $(VENV)/.test-kernels ## what takes long: all examples, packages, caches, PTX
 	$(PYTEST) -m thorough
 
 # What depends most on the versions of Python, NumPy and Numba, with few things to install.
-test-kernels: $(VENV)/.test-kernels ## kernels, packaging and CUDA simulator alone
+# CONSTRAINTS=.ci/oldest.txt takes the oldest of them.
+test-kernels: $(VENV)/.test-kernels ## kernels, their PTX, packaging and CUDA simulator alone
 	$(PYTEST) -m "not thorough" tests/kernels
 	$(PYTEST) tests/test_packaging.py
 	NUMBA_ENABLE_CUDASIM=1 $(PYTEST) tests/simulator
@@ -93,7 +95,9 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # One stamp for each extra: a second run installs nothing, a changed pyproject.toml does. The warning
-# that is ignored is setuptools' general advice on every editable install.
+# that is ignored is setuptools' general advice on every editable install. What the tests import they
+# compile; all that was installed would be 150 MB more.
 $(VENV)/.%: pyproject.toml | $(BIN)/python
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[$*]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-compile \
+		$(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[$*]'
 	@touch $@

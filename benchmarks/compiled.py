@@ -14,7 +14,18 @@ from importlib import import_module
 from typing import Any
 
 from benchmarks import models
-from benchmarks.harness import Effort, Times, compare, picture, report, table, verdict
+from benchmarks.harness import (
+    Effort,
+    Times,
+    bar,
+    compare,
+    draw_ratios,
+    picture,
+    picture_tag,
+    report,
+    table,
+    verdict,
+)
 
 # (maker in models.py, its arguments, what to print, aim for compiled / JAX, for compiled / torch).
 CASES = [
@@ -86,7 +97,7 @@ def time_to_build(case: list) -> float:
 def main(effort: Effort) -> None:
     """Time all cases and report."""
     results = compare("compiled", LIBRARIES, [list(case[:2]) for case in CASES], effort)
-    rows, ratios = [], {}
+    rows, bars = [], {}
     for (_, _, name, of_jax, of_torch), times in zip(CASES, results, strict=True):
         cells = [
             f"{times.least(library):,.1f} / {times.micro(library):,.1f}" if library in times else ""
@@ -94,7 +105,7 @@ def main(effort: Effort) -> None:
         ]
         cells += [*against(times, "jax", of_jax), *against(times, "torch", of_torch)]
         rows.append([name, *cells])
-        ratios[name] = times.least_ratio("compiled", "torch")
+        bars[name] = bar(times, "compiled", "torch", of_torch)
     head = ["network", *(f"{library}, least / median" for library in LIBRARIES)]
     head += ["compiled / JAX, leasts", "median", "aim", "met"]
     head += ["compiled / torch, leasts", "median", "aim", "met"]
@@ -107,20 +118,13 @@ def main(effort: Effort) -> None:
         "Microseconds for forward, cross-entropy, backward, Adam's step (fused in PyTorch) and "
         f"`zero_grad`; seed 0, {effort.rounds} rounds. JAX computes the same losses.",
         table(head, rows),
-        "![ratios](compiled.png)",
+        picture_tag("compiled.png", "Compiled steps against PyTorch", 880),
         "## Seconds to compile",
         "Of the second call, which traces the step, writes it and compiles it.",
         table(["network", "first", "from the disk"], builds),
     )
 
-    def draw(axes: Any) -> None:
-        names = list(ratios)
-        axes.barh(names[::-1], [ratios[name] for name in names[::-1]])
-        axes.axvline(1, color="black", linewidth=0.8)
-        axes.set_xscale("log")
-        axes.set_xlabel("time, compiled / PyTorch eager")
-
-    picture("compiled", effort, draw, height=6)
+    picture("compiled", effort, lambda axes: draw_ratios(axes, bars, "compiled"), height=6)
 
 
 def against(times: Times, peer: str, aim: float | None) -> list[str]:

@@ -26,8 +26,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1] / "examples"))  # pictures.py: how pictures look
+
+from common import picture_tag  # noqa: F401
 
 RESULTS = Path(__file__).parent / "results"
 MICRO = 1e6  # microseconds in a second
@@ -123,9 +127,13 @@ class Times(dict[str, list[list[float]]]):
         """Return the microseconds of the quickest call."""
         return min(least for least, _ in self[library]) * MICRO
 
+    def ratios(self, library: str, peer: str) -> list[float]:
+        """Return how many times the peer's time a call takes, round by round."""
+        return [a / b for (_, a), (_, b) in zip(self[library], self[peer], strict=True)]
+
     def ratio(self, library: str, peer: str) -> float:
-        """Return how many times the peer's time a call takes: the median over the rounds."""
-        return median(a / b for (_, a), (_, b) in zip(self[library], self[peer], strict=True))
+        """Return the same: the median over the rounds."""
+        return median(self.ratios(library, peer))
 
     def least_ratio(self, library: str, peer: str) -> float:
         """Return the same of the quickest calls."""
@@ -206,27 +214,56 @@ def picture(benchmark: str, effort: Effort, draw: Callable[[Any], None], height:
     """Have `draw` fill the axes of a picture; a full effort keeps it in benchmarks/results/."""
     if effort != FULL:
         return
-    import matplotlib
+    from pictures import looks
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, height), layout="constrained")
-    draw(axes)
     RESULTS.mkdir(exist_ok=True)
-    figure.savefig(RESULTS / f"{benchmark}.png", dpi=110)
-    pyplot.close(figure)
+    for look in looks(RESULTS / f"{benchmark}.png", dark=True):
+        figure = look.figure(9, height)
+        draw(figure.subplots())
+        look.save(figure)
 
 
-def draw_ratios(axes: Any, ratios: dict[str, float], aims: dict[str, float | None]) -> None:
-    """Draw a bar for each ratio to the peer's time, and a mark at its aim."""
-    names = list(ratios)[::-1]
-    axes.barh(names, [ratios[name] for name in names], color="#4878a8")
-    aimed = [name for name in names if aims.get(name) is not None]
-    axes.plot([aims[name] for name in aimed], aimed, "|", color="black", markersize=16, label="aim")
-    axes.axvline(1, color="#c04040", linewidth=1, label="PyTorch's time")
-    axes.set_xlabel("times PyTorch's time: shorter is quicker")
-    axes.legend()
+@dataclass(frozen=True)
+class Bar:
+    """A ratio of two times: the median over the rounds, quartiles, that of the least times."""
+
+    median: float
+    least: float
+    quartiles: tuple[float, float] | None = None
+    aim: float | None = None
+
+
+def bar(times: Times, library: str, peer: str, aim: float | None) -> Bar:
+    """Return what `draw_ratios` draws of the times of two libraries."""
+    rounds = times.ratios(library, peer)
+    low, _, high = quantiles(rounds, n=4) if len(rounds) > 1 else (rounds[0],) * 3
+    return Bar(median(rounds), times.least_ratio(library, peer), (low, high), aim)
+
+
+def draw_ratios(axes: Any, bars: dict[str, Bar], ours: str = "ours") -> None:
+    """Draw a bar from zero for each ratio, its number, the spread of the rounds and the aim."""
+    from pictures import BLUE, GREY, INK, ORANGE, RED
+
+    names = list(bars)[::-1]
+    drawn = [bars[name] for name in names]
+    axes.barh(names, [one.median for one in drawn], 0.62, color=BLUE, alpha=0.55)
+    spread = [(i, *one.quartiles) for i, one in enumerate(drawn) if one.quartiles]
+    if spread:
+        axes.hlines(*zip(*spread, strict=True), color=INK, label="middle half of the rounds")
+    axes.plot([one.least for one in drawn], names, "o", color=ORANGE, markersize=5,
+              label="ratio of the least times")  # fmt: skip
+    aimed = [(name, one.aim) for name, one in zip(names, drawn, strict=True) if one.aim]
+    axes.plot([aim for _, aim in aimed], [name for name, _ in aimed], "|", color=GREY,
+              markersize=15, markeredgewidth=1.6, label="aim")  # fmt: skip
+    for i, one in enumerate(drawn):  # in a column, so that no number is taken for another mark's
+        axes.annotate(f"{one.median:.2f}", (1, i), (10, 0), va="center", color=INK, weight="bold",
+                      xycoords=("axes fraction", "data"), textcoords="offset points")  # fmt: skip
+    axes.axvline(1, color=RED, linewidth=1.2, label="PyTorch's time")
+    axes.set_xlim(0, 1.08 * max(1, *(one.median for one in drawn)))
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", labelcolor=INK)
+    axes.set_xlabel(f"{ours} / PyTorch: median over the rounds, shorter is quicker")
+    axes.figure.legend(loc="outside lower center", ncols=4)
 
 
 if __name__ == "__main__":

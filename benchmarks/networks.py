@@ -14,10 +14,12 @@ from benchmarks.harness import (
     ONE_THREAD,
     Effort,
     Times,
+    bar,
     busy_cores,
     compare,
     draw_ratios,
     picture,
+    picture_tag,
     report,
     table,
     verdict,
@@ -83,15 +85,14 @@ def main(effort: Effort) -> None:
         f"`zero_grad`; seed 0, {effort.rounds} rounds.",
         "## All cores",
         quiet,
-        "![ratios](networks.png)",
+        picture_tag("networks.png", "Steps against PyTorch", 880),
         "## One thread each",
         alone,
         "## All cores, each busy with another process",
         busy,
     )
-    ratios = {n: t.ratio("ours", "torch") for n, t in zip(NAMES, results, strict=True)}
-    picture(
-        "networks",
-        effort,
-        lambda axes: draw_ratios(axes, ratios, dict(zip(NAMES, aims, strict=True))),
-    )
+    bars = {
+        name: bar(times, "ours", "torch", aim)
+        for name, times, aim in zip(NAMES, results, aims, strict=True)
+    }
+    picture("networks", effort, lambda axes: draw_ratios(axes, bars))

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from benchmarks import models
-from benchmarks.harness import Effort, compare, picture, report, table
+from benchmarks.harness import Effort, compare, picture, picture_tag, report, table
 
 WIDTHS = [32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096]
 BATCH = 128
@@ -48,14 +48,14 @@ def main(effort: Effort) -> None:
         f"Microseconds of the quickest step of {effort.rounds} rounds, and nanoseconds for a "
         f"multiply-add of its products. {JUMP} times as many as at the width before: {said}.",
         table(["w", "ours", "torch", "ours / torch", "ours, ns per multiply-add"], rows),
-        "![curves](widths.png)",
+        picture_tag("widths.png", "Time of a step by width", 880),
     )
 
     def draw(axes: Any) -> None:
         for name, values in leasts.items():
             axes.loglog(WIDTHS, values, "o-", label=name)
-        axes.set_xlabel("width w")
-        axes.set_ylabel("microseconds a step")
+        axes.set_xlabel("width w (log)")
+        axes.set_ylabel("microseconds a step, the least (log)")
         axes.legend()
 
     picture("widths", effort, draw)

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import io
 import re
 import sys
 from pathlib import Path
 
 import numpy as np
-import porting_lists
 
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
@@ -23,6 +21,11 @@ from tinygrad_opt.optim import lr_scheduler
 from tinygrad_opt.tour.chapters import chapters
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "examples"))  # common.py, and how pictures look
+
+import common  # noqa: E402
+import porting_lists  # noqa: E402
+
 PICTURES = HERE / "images" / "optimizers"
 STEPS = 200
 
@@ -56,7 +59,8 @@ def section(cls: type, picture: str | None) -> str:
     first, *rest = paragraphs(cls)
     lines = [f"### {cls.__name__}", "", first, ""]
     if picture:
-        lines += [f"![The path of {cls.__name__} through Rosenbrock's valley]({picture})", ""]
+        text = f"The path of {cls.__name__} through Rosenbrock's valley"
+        lines += [common.picture_tag(picture, text, 360), ""]
     lines += ["```text", "\n\n".join(inspect.cleandoc(part) for part in rest), "```", ""]
     return "\n".join(lines)
 
@@ -102,7 +106,7 @@ def schedulers_page() -> str:
         "the step in `optim.schedules`, to be called, drawn and tested without an optimizer; the "
         "classes in `optim.lr_scheduler` apply it. An epoch is one call of `scheduler.step()`.",
         "",
-        "![All schedules](images/schedules.png)",
+        common.picture_tag("images/schedules.png", "All schedules", 880),
         "",
     ]
     return "\n".join([*parts, *(section(cls, None) for cls in classes)])
@@ -138,27 +142,24 @@ def path(cls: type) -> np.ndarray:
 
 
 def draw(cls: type) -> None:
-    from matplotlib.figure import Figure
-    from PIL import Image
+    from pictures import BLUE, INK, PALE, RED, bare, looks
 
     points = path(cls)
     x, y = np.meshgrid(np.linspace(-2, 2, 200), np.linspace(-1, 3, 200))
-    figure = Figure(figsize=(3.6, 3.0), dpi=80, layout="constrained")
-    axes = figure.subplots()
-    axes.contour(x, y, np.log1p(rosenbrock(x, y)), levels=14, colors="#cbd2d9", linewidths=0.8)
-    axes.plot(*points.T, color="#2166ac", linewidth=1.2, marker=".", markersize=3)
-    axes.plot(*points[0], "o", color="#1d2733", markersize=5)
-    axes.plot(1, 1, "*", color="#c0392b", markersize=11)
     value = rosenbrock(*points[-1])
     settings = ", ".join(f"{k}={v}" for k, v in SETTINGS.get(cls.__name__, {}).items())
-    axes.set_title(f"{cls.__name__}({settings})\nends at {value:.1e}", fontsize=8, loc="left")
-    axes.set(xlim=(-2, 2), ylim=(-1, 3), xticks=[], yticks=[])
-    for side in axes.spines.values():
-        side.set_visible(False)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png")
-    few_colours = Image.open(drawn).convert("RGB").quantize(64, Image.Quantize.MAXCOVERAGE)
-    few_colours.save(PICTURES / f"{cls.__name__}.png", optimize=True)
+    for look in looks(PICTURES / f"{cls.__name__}.png", dark=True):
+        figure = look.figure(3.6, 3.0, dpi=160)
+        axes = figure.subplots()
+        axes.contour(x, y, np.log1p(rosenbrock(x, y)), levels=14, colors=PALE, linewidths=0.8)
+        axes.plot(*points.T, color=BLUE, linewidth=1.2, marker=".", markersize=3)
+        axes.plot(*points[0], "o", color=INK, markersize=5)
+        axes.plot(1, 1, "*", color=RED, markersize=11)
+        axes.set_title(f"{cls.__name__}({settings})\nends at {value:.1e}", fontsize=8)
+        axes.set(xlim=(-2, 2), ylim=(-1, 3))
+        bare(axes)
+        axes.spines[:].set_visible(False)
+        look.save(figure, 32)
 
 
 def from_pytorch_page() -> str:

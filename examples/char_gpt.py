@@ -15,10 +15,9 @@ import sys
 import textwrap
 from pydoc_data.topics import topics  # about 460,000 letters, part of every Python
 
-import matplotlib as mpl
 import numpy as np
-from common import BLUE, GREY, INK, PALE, STYLE, command_line
-from matplotlib.figure import Figure
+from common import command_line
+from pictures import BLUE, GREY, INK, PALE, looks
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
@@ -136,12 +135,11 @@ def simpler_guesses(text):
     return {"all alike": math.log(len(pairs)), "how often": alone, "after which": both - alone}
 
 
-def draw(path, losses, held_out, guesses, maps, line, sample):
+def draw(options, losses, held_out, guesses, maps, line, sample):
     """Draw the loss, where the heads look, and what was written."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 7), layout="constrained")
+    for look in looks(options.out, options.dark):
         text = f"A GPT reads Python's manual: {held_out[-1][1]:.2f} nats a letter on unseen pages"
-        figure.suptitle(text, x=0.01, ha="left")
+        figure = look.figure(11, 6.4, text)
         above, below = figure.subfigures(2, 1, height_ratios=[1, 1])
         left, right = above.subplots(1, 2)
         draw_losses(left, losses, held_out, guesses)
@@ -154,11 +152,13 @@ def draw(path, losses, held_out, guesses, maps, line, sample):
             "where the heads of layer 2 look: each row is a letter", x=0.02, ha="left", size=12
         )
         for axes, picture in zip(below.subplots(1, HEADS), maps, strict=True):
-            axes.imshow(picture**0.5, cmap="Blues", vmin=0, vmax=1)  # the root shows faint looks
+            axes.imshow(
+                picture**0.5, cmap=look.shades(BLUE), vmin=0, vmax=1
+            )  # the root shows faint looks
             axes.set_xticks(range(len(line)), line, family="monospace", size=6)
             axes.set_yticks(range(len(line)), line, family="monospace", size=6)
             axes.grid(False)
-        figure.savefig(path)
+        look.save(figure)
 
 
 def draw_losses(axes, losses, held_out, guesses):
@@ -189,7 +189,7 @@ def main():
     line = "for name in the list of names:"
     maps = attention(model, torch.tensor([number[letter] for letter in line]), layer=1)
     guesses = simpler_guesses(text.numpy())
-    draw(options.out, losses, held_out, guesses, maps, line, sample)
+    draw(options, losses, held_out, guesses, maps, line, sample)
     print(sample)
     print(f"\nheld-out loss {held_out[-1][1]:.3f} nats a letter; see {options.out}")
     target = guesses["how often"] if options.quick else 1.6

@@ -6,15 +6,14 @@ python examples/digits.py --epochs 10 --device cuda --out /tmp/digits.png
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
+from common import command_line
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from pictures import BLUE, GREY, PALE, RED, bare, looks
 
 import tinygrad_opt
 from tinygrad_opt import nn, optim
@@ -24,26 +23,6 @@ from tinygrad_opt.utils.data import DataLoader, TensorDataset
 
 DATA = Path(__file__).parent / "data" / "digits.csv.gz"
 TARGET = 0.97
-INK, GREY, BLUE, RED = "#1d2733", "#7b8794", "#2166ac", "#c0392b"
-STYLE = {
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": "#cbd2d9",
-    "axes.labelcolor": GREY,
-    "axes.spines.left": False,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 12,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": "#edf0f3",
-    "xtick.color": GREY,
-    "xtick.bottom": False,
-    "ytick.color": GREY,
-    "ytick.left": False,
-    "ytick.minor.left": False,
-}
 
 
 def load() -> tuple[np.ndarray, np.ndarray]:
@@ -94,11 +73,11 @@ def train(train_set, held_out, epochs, device):
     return losses, accuracies, probabilities
 
 
-def draw(path, summary, losses, accuracies, probabilities, images, labels):
+def draw(options, summary, losses, accuracies, probabilities, images, labels):
     """Draw both learning curves, and beside them the digits that were hardest to read."""
     accuracy = f"{accuracies[-1]:.1%}"
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 5.8), dpi=160)
+    for look in looks(options.out, options.dark):
+        figure = look.figure(11, 5.8, layout=None)
         figure.text(0.06, 0.91, f"{accuracy} of the unseen digits read correctly", size=19)
         figure.text(0.06, 0.86, summary, color=GREY)
         figure.text(0.585, 0.764, "The twelve hardest to read", size=12)
@@ -119,7 +98,7 @@ def draw(path, summary, losses, accuracies, probabilities, images, labels):
         gallery = figure.subplots(3, 4, gridspec_kw=box)
         for axes, i in zip(gallery.flat, chance.argsort(), strict=False):
             draw_digit(axes, images[i].reshape(8, 8), labels[i], probabilities[i])
-        figure.savefig(path)
+        look.save(figure)
 
 
 def draw_curve(axes, title, values, color, last):
@@ -146,19 +125,18 @@ def draw_digit(axes, image, label, probabilities):
     text = f"{read}, {probabilities[read]:.0%} sure"
     if read != label:
         text = f"{label} read as {read}"
-    axes.imshow(image, cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
+    axes.imshow(image, vmin=0, vmax=1, interpolation="nearest")
     axes.set_xlabel(text, color=GREY if read == label else RED, labelpad=6)
-    axes.set(xticks=[], yticks=[])
+    bare(axes)
     for spine in axes.spines.values():
-        spine.set(visible=True, color=RED if read != label else "#e4e7eb", linewidth=1.2)
+        spine.set(visible=True, color=RED if read != label else PALE, linewidth=1.2)
 
 
 def main():
     """Train, draw, and fail when the network reads worse than it should."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__, "digits.png", quick=False)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--out", type=Path, default=Path("digits.png"), help="the picture")
     options = parser.parse_args()
     if options.epochs < 1:
         parser.error(f"--epochs must be at least 1, got {options.epochs}")
@@ -176,7 +154,7 @@ def main():
         f"64-128-10 network, Adam, {options.epochs} epochs over {cut:,} digits in {seconds:.1f} s; "
         f"{len(images) - cut} more held out"
     )
-    draw(options.out, summary, losses, accuracies, probabilities, images[cut:], labels[cut:])
+    draw(options, summary, losses, accuracies, probabilities, images[cut:], labels[cut:])
     print(f"held-out accuracy: {accuracies[-1]:.2%} after {seconds:.1f} s; see {options.out}")
     if accuracies[-1] < TARGET:
         sys.exit(f"that is below the {TARGET:.0%} this network should reach")

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import sys
 
-import matplotlib as mpl
 import numpy as np
-from common import BLUE, GREY, RED, STYLE, command_line
+from common import command_line
 from digits import load
-from matplotlib.figure import Figure
+from pictures import BLUE, GREY, INK, RED, bare, looks
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
@@ -100,20 +99,19 @@ def read(model, images):
         return model(images).softmax(dim=1)
 
 
-def draw(path, model, losses, accuracies, unseen, truth):
+def draw(options, model, losses, accuracies, unseen, truth):
     """Draw the curves, what one digit looks like to the network, and what it got wrong."""
     probabilities = read(model, unseen)
     sure = probabilities.gather(1, truth[:, None])[:, 0].numpy()
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 6.4), dpi=110, layout="constrained")
+    for look in looks(options.out, options.dark):
         text = f"A convolutional network reads {accuracies[-1]:.1%} of {len(truth)} unseen digits"
-        figure.suptitle(text, x=0.01, ha="left")
+        figure = look.figure(11, 6.4, text)
         left, right = figure.subfigures(1, 2, width_ratios=[1, 1.55])
         draw_curves(*left.subplots(2, 1, sharex=True), losses, accuracies)
         above, below = right.subfigures(2, 1, height_ratios=[2.2, 1])
-        draw_maps(above, model, unseen[:1])
+        draw_maps(above, look, model, unseen[:1])
         draw_hardest(below, unseen.numpy(), truth.numpy(), probabilities.numpy(), sure)
-        figure.savefig(path)
+        look.save(figure)
 
 
 def draw_curves(above, below, losses, accuracies):
@@ -128,7 +126,7 @@ def draw_curves(above, below, losses, accuracies):
     below.set(title="unseen digits read wrongly; 1% in red", xlabel="epoch", ylim=(0, None))
 
 
-def draw_maps(figure, model, image):
+def draw_maps(figure, look, model, image):
     """What the sixteen filters of the first layer answer to one image."""
     figure.suptitle(
         "one digit, and what the first layer's filters see in it", x=0.02, ha="left", size=12
@@ -137,8 +135,8 @@ def draw_maps(figure, model, image):
         maps = F.relu(model.norm1(model.first(image)))[0].numpy()
     grid = figure.subplots(3, 6)
     for axes, picture in zip(grid.flat, [image[0, 0].numpy(), *maps], strict=False):
-        axes.imshow(picture, cmap="Greys" if axes is grid[0, 0] else "Blues")
-        axes.set(xticks=[], yticks=[])
+        axes.imshow(picture, cmap=look.shades(INK if axes is grid[0, 0] else BLUE))
+        bare(axes)
     grid[-1, -1].set_visible(False)
 
 
@@ -151,9 +149,9 @@ def draw_hardest(figure, images, labels, probabilities, sure):
         text = (
             f"{best}, {probabilities[i, best]:.0%} sure" if right else f"{labels[i]} read as {best}"
         )
-        axes.imshow(images[i, 0], cmap="Greys")
+        axes.imshow(images[i, 0])
         axes.set_xlabel(text, color=GREY if right else RED)
-        axes.set(xticks=[], yticks=[])
+        bare(axes)
 
 
 def main():
@@ -168,7 +166,7 @@ def main():
     model, losses, accuracies = train(
         images[:cut], labels[:cut], unseen, truth, epochs=3 if options.quick else 60
     )
-    draw(options.out, model, losses, accuracies, unseen, truth)
+    draw(options, model, losses, accuracies, unseen, truth)
     print(f"loss {losses[-1]:.3f}, held-out accuracy {accuracies[-1]:.2%}; see {options.out}")
     target = 0.95 if options.quick else 0.99
     if accuracies[-1] < target:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from common import BLUE, GREY, ORANGE, STYLE, command_line
+from common import command_line
 from digits import load
-from matplotlib.figure import Figure
+from pictures import BLUE, GREY, ORANGE, looks
 
 import tinygrad_opt as tg
 from tinygrad_opt.nn import functional as F
@@ -113,13 +113,11 @@ def teach(way, known, unseen, each, steps, seed):
     return accuracy(model, *unseen)
 
 
-def draw(path, results, counts, before):
+def draw(options, results, counts, before):
     """Draw the accuracy over the number of images, one line for each way of learning."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 5), layout="constrained")
-        figure.suptitle(
-            "Adapting PyTorch's weights to a bad copier takes fewer images", x=0.01, ha="left"
-        )
+    for look in looks(options.out, options.dark):
+        text = "Adapting PyTorch's weights to a bad copier takes fewer images"
+        figure = look.figure(9, 5, text)
         axes = figure.subplots()
         for way, (explained, color) in WAYS.items():
             runs = np.array([results[way, each] for each in counts])  # (counts, seeds)
@@ -133,9 +131,12 @@ def draw(path, results, counts, before):
         axes.set_xticks(counts, counts)
         axes.set_xticks([], minor=True)
         axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
+        axes.set_title(
+            f"means of {runs.shape[1]} draws of images, from the worst to the best", size=10
+        )
         axes.set(xlabel="images of each digit", ylabel="unseen digits read correctly")
         axes.legend(loc="lower right", bbox_to_anchor=(1, 0.1))
-        figure.savefig(path)
+        look.save(figure)
 
 
 def main():
@@ -156,7 +157,7 @@ def main():
     runs, results = [(way, each) for way in WAYS for each in counts], {}
     for way, each in progress(runs, "teaching"):
         results[way, each] = [teach(way, known, unseen, each, steps, seed) for seed in range(seeds)]
-    draw(options.out, results, counts, before)
+    draw(options, results, counts, before)
 
     at = {way: np.mean(results[way, 3]) for way in WAYS}
     told = ", ".join(f"{way} {value:.1%}" for way, value in at.items())

@@ -1,6 +1,6 @@
 """The same training on a GPU where there is one, and on the CPU where there is none.
 
-python examples/gpu.py           # half a minute on a CPU; leaves gpu.png
+python examples/gpu.py           # half a minute on a CPU; on a GPU it leaves gpu.png
 python examples/gpu.py --quick --out /tmp/gpu.png
 
 What is learnt: only three lines know of a device: choosing it, moving the model, moving the data.
@@ -14,10 +14,9 @@ from __future__ import annotations
 import sys
 import time
 
-import matplotlib as mpl
-from common import BLUE, GREY, STYLE, command_line, save
+from common import command_line
 from digits import load
-from matplotlib.figure import Figure
+from pictures import BLUE, GREY, looks
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
@@ -56,17 +55,17 @@ def train(device, width, steps):
     return milliseconds, [loss.item() for loss in losses], right.item()
 
 
-def draw(path, device, results):
+def draw(options, device, results):
     """Draw the losses."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8, 4), layout="constrained")
+    for look in looks(options.out, options.dark):
+        figure = look.figure(8, 4)
         axes = figure.subplots()
         axes.set_title(f"Training on all digits at once, on {device}: loss")
         for color, (width, (_, losses, _)) in zip(COLORS, results.items(), strict=False):
             axes.plot(losses, color=color, label=f"hidden layers {width} wide")
         axes.set(xlabel="step", yscale="log")
         axes.legend()
-        save(figure, path)
+        look.save(figure)
 
 
 def main():
@@ -83,7 +82,10 @@ def main():
         )
         if right < 0.8:
             sys.exit("that is below the 80% this network should reach")
-    draw(options.out, device, results)
+    if device == "cpu":
+        print("no GPU here, so there is no picture of one")
+        return
+    draw(options, device, results)
     print(f"see {options.out}")
 
 

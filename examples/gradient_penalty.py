@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import sys
 
-import matplotlib as mpl
-from common import BLUE, GREY, INK, RED, STYLE, command_line, save
-from matplotlib.figure import Figure
+from common import command_line
+from pictures import BLUE, GREY, INK, RED, looks
 from two_moons import believe, draw_map, grid, moons
 
 import tinygrad_opt as torch
@@ -66,21 +65,17 @@ def measure(model, points, labels):
     return (logits.numpy().argmax(axis=1) == labels).mean(), loss.item()
 
 
-def draw(path, points, labels, results):
+def draw(options, points, labels, results):
     """Draw what each network believes, and below how steep its loss was during training."""
     everywhere = grid(points)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 5.6), layout="constrained")
-        figure.suptitle(
-            "60 noisy points, a penalty on quick changes, and what it does for unseen points",
-            x=0.01,
-            ha="left",
-        )
+    for look in looks(options.out, options.dark):
+        text = "60 noisy points, a penalty on quick changes, and what it does for unseen points"
+        figure = look.figure(11, 5.6, text)
         panels = figure.subplot_mosaic([PENALTIES, ["slopes"] * 3], height_ratios=[1.6, 1])
         for color, (penalty, (model, slopes, accuracy, loss)) in zip(
             COLORS, results.items(), strict=True
         ):
-            draw_map(panels[penalty], everywhere, believe(model, everywhere), points, labels)
+            draw_map(panels[penalty], look, everywhere, believe(model, everywhere), points, labels)
             name = f"penalty {penalty:g}" if penalty else "no penalty"
             panels[penalty].set_title(f"{name}: {accuracy:.1%}, loss {loss:.2f}")
             panels["slopes"].plot(slopes, color=color)
@@ -90,7 +85,7 @@ def draw(path, points, labels, results):
         panels["slopes"].set(title="slope of the answer between the points", xlabel="step")
         panels["slopes"].set(yscale="log", xlim=(0, 1.1 * len(slopes)))
         panels["slopes"].tick_params(labelcolor=INK)
-        save(figure, path)
+        look.save(figure, 240)
 
 
 def main():
@@ -107,7 +102,7 @@ def main():
             f"penalty {penalty:g}: slope {slopes[-1]:.2f}, "
             f"unseen points: {accuracy:.2%} right, loss {loss:.3f}"
         )
-    draw(options.out, points, labels, results)
+    draw(options, points, labels, results)
     print(f"see {options.out}")
     if results[0.03][3] >= results[0.0][3]:
         sys.exit("the penalty should have lowered the loss on unseen points")

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from common import BLUE, GREY, INK, RED, STYLE, command_line
+from common import command_line
 from digits import load
-from matplotlib.figure import Figure
+from pictures import BLUE, GREY, INK, RED, bare, looks
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
@@ -84,14 +84,13 @@ def train(train_set, test_set, epochs):
     return model, losses, accuracies
 
 
-def draw(path, model, losses, accuracies, images, labels):
+def draw(options, model, losses, accuracies, images, labels):
     """Draw the curves, and the images whose label surprised the network most."""
     probabilities = read(model, images)
     surprise = -probabilities.gather(1, labels[:, None])[:, 0].log()
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 5.4), layout="constrained")
+    for look in looks(options.out, options.dark):
         text = f"{accuracies[-1]:.2%} of {len(labels):,} test images read correctly"
-        figure.suptitle(text, x=0.01, ha="left")
+        figure = look.figure(11, 5.4, text)
         left, right = figure.subfigures(1, 2, width_ratios=[1, 1.25])
         above, below = left.subplots(2, 1)
         width = max(1, len(losses) // 50)
@@ -106,11 +105,11 @@ def draw(path, model, losses, accuracies, images, labels):
         order = surprise.argsort(descending=True)
         for axes, i in zip(right.subplots(3, 5).flat, order.tolist(), strict=False):
             best, label = probabilities[i].argmax().item(), labels[i].item()
-            axes.imshow(images[i, 0].numpy(), cmap="Greys")
-            axes.set(xticks=[], yticks=[])
+            axes.imshow(images[i, 0].numpy())
+            bare(axes)
             text = f"{best}" if best == label else f"{label} read as {best}"
             axes.set_xlabel(text, color=INK if best == label else RED)
-        figure.savefig(path)
+        look.save(figure)
 
 
 def main():
@@ -133,7 +132,7 @@ def main():
     model, losses, accuracies = train(train_set, test_set, epochs)
     if options.weights:
         torch.save(model.state_dict(), options.weights)
-    draw(options.out, model, losses, accuracies, *test_set)
+    draw(options, model, losses, accuracies, *test_set)
     print(
         f"{len(train_set[0])} images of {' x '.join(map(str, train_set[0].shape[2:]))}, "
         f"accuracy {accuracies[-1]:.2%} on {len(test_set[0])} others; see {options.out}"

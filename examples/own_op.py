@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import sys
 
-import matplotlib as mpl
 import numpy as np
-from common import BLUE, GREEN, INK, RED, STYLE, command_line, save
-from matplotlib.figure import Figure
+from common import command_line
+from pictures import BLUE, GREEN, INK, RED, looks
 
 import tinygrad_opt as torch
 from tinygrad_opt import autograd
@@ -58,10 +57,10 @@ def derivatives(function, x, order):
     return [value.detach().numpy() for value in values]
 
 
-def draw(path, x, values):
+def draw(options, x, values):
     """Draw the curves, and dots where the closed forms are."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 4.4), layout="constrained")
+    for look in looks(options.out, options.dark):
+        figure = look.figure(9, 4.4)
         axes = figure.subplots()
         axes.set_title("log cosh, three derivatives: lines from the pullback, dots from formulas")
         colors = (INK, BLUE, GREEN, RED)
@@ -73,7 +72,7 @@ def draw(path, x, values):
             axes.plot(x[::12], formula(x[::12]), "o", color=color, markersize=4)
             axes.annotate(f" {name}", (x[-1], value[-1]), va=place, color=color)
         axes.set(xlim=(-3, 4.3), ylim=(-1.2, 2.5), xticks=range(-3, 4), xlabel="x")
-        save(figure, path)
+        look.save(figure)
 
 
 def main():
@@ -93,7 +92,7 @@ def main():
     x = x.detach().numpy()
     for value, (name, formula) in zip(values, FORMULAS, strict=True):
         print(f"{name:24} largest error {np.abs(value - formula(x)).max():.1e}")
-    draw(options.out, x, values)
+    draw(options, x, values)
     print(f"see {options.out}")
 
 

@@ -14,10 +14,9 @@ from __future__ import annotations
 import sys
 import time
 
-import matplotlib as mpl
 import numpy as np
-from common import BLUE, GREY, RED, STYLE, command_line, save
-from matplotlib.figure import Figure
+from common import command_line
+from pictures import BLUE, GREY, RED, looks
 
 import tinygrad_opt as torch
 from tinygrad_opt import optim
@@ -82,7 +81,7 @@ def same_path(steps=20):
 
 
 def measure(width, rounds):
-    """Median seconds of one step for each. They take turns: all see the same load."""
+    """Seconds of one step for each, (3,): quartiles. They take turns: all see the same load."""
     optimizers = {name: make(layers(width)) for name, (make, _) in RIVALS.items()}
     seconds = {name: [] for name in RIVALS}
     for _ in range(rounds):
@@ -90,24 +89,30 @@ def measure(width, rounds):
             start = time.perf_counter()
             optimizer.step()
             seconds[name].append(time.perf_counter() - start)
-    return {name: float(np.median(times)) for name, times in seconds.items()}
+    return {name: np.quantile(times, [0.25, 0.5, 0.75]) for name, times in seconds.items()}
 
 
-def draw(path, counts, table):
-    """Draw the time of a step against the number of parameters."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8, 4.6), layout="constrained")
+def draw(options, counts, table):
+    """Draw the time of a step against the number of parameters, and NumPy's share in it."""
+    for look in looks(options.out, options.dark):
+        figure = look.figure(8, 4.6)
         axes = figure.subplots()
-        axes.set_title("One step of Lion, 20 tensors: microseconds by number of parameters")
+        axes.set_title("One step of Lion, 20 tensors: median and middle half of the times,\n"
+                       "and how many times as long as our own NumPy takes")  # fmt: skip
         for name, (_, color) in RIVALS.items():
-            times = [1e6 * row[name] for row in table]
+            low, middle, high = 1e6 * np.array([row[name] for row in table]).T
             style = "--" if name == "own" else "-"  # it lies on the built-in
-            axes.plot(counts, times, style, marker="o", color=color, label=name)
-        axes.set(xscale="log", yscale="log", xlabel="parameters")
+            axes.plot(counts, middle, style, marker="o", color=color, label=name)
+            axes.fill_between(counts, low, high, color=color, alpha=0.2, linewidth=0)
+        for count, row in zip(counts, table, strict=True):
+            times = f"{row['NumPy'][1] / row['own'][1]:.1f}x"
+            axes.annotate(times, (count, 1e6 * row["NumPy"][2]), (0, 7), ha="center", color=RED,
+                          textcoords="offset points", size=9)  # fmt: skip
+        axes.set(xscale="log", yscale="log", xlabel="parameters (log)", ylabel="microseconds (log)")
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.legend()
-        save(figure, path)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, 0.92))
+        look.save(figure)
 
 
 def main():
@@ -123,9 +128,9 @@ def main():
     table = [measure(width, rounds) for width in bar]
     counts = [10 * width * (width + 1) for width in widths]
     for count, row in zip(counts, table, strict=True):
-        times = ", ".join(f"{name} {1e6 * seconds:.0f} us" for name, seconds in row.items())
+        times = ", ".join(f"{name} {1e6 * seconds[1]:.0f} us" for name, seconds in row.items())
         print(f"{count:9,} parameters: {times}")
-    draw(options.out, counts, table)
+    draw(options, counts, table)
     print(f"see {options.out}")
 
 

@@ -1,6 +1,6 @@
 """Race all optimizers down three famous valleys, and see what each is good at.
 
-python examples/race.py                          # about two minutes; leaves race.png and race.gif
+python examples/race.py                    # about two minutes; leaves race.gif and race*.png
 python examples/race.py --quick --out /tmp/race.png
 
 What is learnt: every optimizer is used alike, through a closure, as LBFGS needs it; a function that
@@ -18,27 +18,29 @@ import functools
 
 import matplotlib as mpl
 import numpy as np
-from common import (
+from common import command_line
+from pictures import (
+    BLUE,
+    DPI,
     GREEN,
     GREY,
     INK,
     ORANGE,
-    PALE,
+    PAPER,
     PURPLE,
     RED,
-    STYLE,
-    command_line,
+    bare,
     fewer_colors,
+    looks,
+    paint,
     pixels,
-    save,
 )
-from matplotlib.figure import Figure
-from PIL import Image
 
 import tinygrad_opt
 from tinygrad_opt import optim
 from tinygrad_opt.training import progress
 
+SIZE = (11, 7)  # of a picture, in inches
 CLOSE = 0.01  # a racer has arrived when the function is this close to its minimum
 
 
@@ -67,7 +69,7 @@ COURSES = {
 # Family: its colour and its members. `partial` holds what is not left at its default.
 FAMILIES = {
     "gradient descent": (
-        GREY,
+        BLUE,
         {
             "SGD": optim.SGD,
             "SGD, momentum": functools.partial(optim.SGD, momentum=0.9),
@@ -163,81 +165,104 @@ def race(rates, budget):
     return results
 
 
-def draw_course(axes, function):
-    """Draw the contours of a function, denser near its minimum, its start and its goals."""
-    start, goals, lowest, (left, right, low, high) = COURSES[function]
-    x, y = np.meshgrid(np.linspace(left, right, 200), np.linspace(low, high, 200))
+def shading(function):
+    """The height over a course, in few steps: contours as an image, (400, 400)."""
+    _, _, lowest, (left, right, low, high) = COURSES[function]
+    x, y = np.meshgrid(np.linspace(left, right, 400), np.linspace(low, high, 400))
     height = function(x, y) - lowest
-    levels = np.geomspace(0.02, height.max(), 14)
-    axes.contourf(x, y, height, [0, *levels], cmap="Greys", norm="asinh", alpha=0.35)
-    axes.contour(x, y, height, levels, colors="white", linewidths=0.6)
-    axes.plot(*np.transpose(goals), "*", color=INK, markersize=13, markeredgecolor="white")
-    axes.plot(*start, "o", color="white", markeredgecolor=INK, zorder=5)
-    axes.set(title=function.__name__.capitalize(), xlim=(left, right), ylim=(low, high))
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
+    return np.digitize(height, np.geomspace(0.02, height.max(), 11))
 
 
-def draw_times(axes, function, entries, budget):
-    """Draw a bar for each racer: how many gradients it took, the fastest on top."""
-    times = {name: arrival(function, path) for name, (_, path) in entries.items()}
-    names = sorted(times, key=times.get, reverse=True)
-    last = min(budget, times[names[0]])
-    for i, name in enumerate(names):
-        arrived = times[name] <= budget
-        axes.barh(i, min(times[name], budget), 0.7, color=COLORS[name] if arrived else PALE)
-        text = f"{times[name]:.0f}" if arrived else "did not arrive"
-        axes.annotate(text, (min(times[name], budget), i), (4, 0), textcoords="offset points",
-                      va="center", size=8, color=GREY)  # fmt: skip
-    axes.set(yticks=range(len(names)), yticklabels=names, xlim=(0, last * 1.3))
-    axes.set(ylim=(-0.6, len(names) - 0.4), xlabel="gradients until the goal")
-    axes.tick_params(axis="y", labelsize=8, labelcolor=INK)
-    axes.grid(False)
+def draw_course(axes, look, function, ground):
+    """Draw the ground of a function, dark where it is high, its start and its goals."""
+    start, goals, _, (left, right, low, high) = COURSES[function]
+    axes.imshow(ground, cmap=look.shades(GREY), vmin=0, vmax=16, origin="lower", aspect="auto",
+                extent=(left, right, low, high), interpolation="nearest")  # fmt: skip
+    axes.plot(*np.transpose(goals), "*", color=INK, markersize=9, markeredgecolor=PAPER)
+    axes.plot(*start, "o", color=PAPER, markeredgecolor=INK, markersize=4.5, zorder=5)
+    axes.set(xlim=(left, right), ylim=(low, high))
+    bare(axes)
 
 
-def draw(path, results, budget):
-    """Draw the trajectories over the contours, and below them who arrived when."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(12, 9.2), layout="constrained")
-        figure.suptitle(f"{len(RACERS)} optimizers, three valleys", x=0.01, ha="left")
-        above, below = figure.subplots(2, 3, height_ratios=[1, 1.15])
-        for top, bottom, (function, entries) in zip(above, below, results.items(), strict=True):
-            draw_course(top, function)
-            for name, (_, points) in entries.items():
-                way = points[: int(arrival(function, points)) + 1]
-                top.plot(*way.T, color=COLORS[name], linewidth=1.1, alpha=0.7)
-            draw_times(bottom, function, entries, budget)
-        lines = [mpl.lines.Line2D([], [], color=color) for color, _ in FAMILIES.values()]
-        figure.legend(lines, FAMILIES, loc="outside lower center", ncols=len(FAMILIES))
-        save(figure, path)
+def draw_field(figure, look, function, entries):
+    """A panel for each racer, the first to arrive first; return {name: (line, head, verdict)}."""
+    order = sorted(entries, key=lambda name: arrival(function, entries[name][1]))
+    panels, ground, parts = figure.subplots(4, 7), shading(function), {}
+    for axes, name in zip(panels.flat, order, strict=False):
+        draw_course(axes, look, function, ground)
+        axes.set_title(name, size=9, pad=3)
+        (line,) = axes.plot([], [], color=COLORS[name], linewidth=1.1)
+        (head,) = axes.plot([], [], "o", color=COLORS[name], markersize=5, zorder=6)
+        verdict = axes.set_xlabel(" ", size=8, labelpad=3, loc="left")
+        parts[name] = line, head, verdict
+    for axes in panels.flat[len(order) :]:
+        axes.set_axis_off()
+    lines = [mpl.lines.Line2D([], [], color=color) for color, _ in FAMILIES.values()]
+    box = panels.flat[len(order)]
+    key = box.legend(lines, FAMILIES, loc="center left", bbox_to_anchor=(-0.05, 0.5), fontsize=8.5)
+    key.set_in_layout(False)  # it may be wider than a panel
+    return parts
 
 
-def animate(path, results, frames):
-    """Write a film: the racers as dots with short tails, faster from frame to frame."""
-    budget = len(next(iter(results[rosenbrock].values()))[1])
-    shown = np.unique(np.geomspace(1, budget, frames).astype(int)) - 1
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 3.4), dpi=64, layout="constrained")
-        tails = []
-        for axes, (function, entries) in zip(figure.subplots(1, 3), results.items(), strict=True):
-            draw_course(axes, function)
-            for name, (_, points) in entries.items():
-                style = dict(color=COLORS[name], linewidth=1, marker="o", markersize=4)
-                (line,) = axes.plot([], [], markevery=[-1], **style)
-                tails.append((line, points))
-        counter = figure.text(0.995, 0.95, "", ha="right", color=GREY)
+def show(parts, function, entries, time):
+    """Let all panels show the race after so many gradients."""
+    for name, (line, head, verdict) in parts.items():
+        lr, points = entries[name]
+        needed = arrival(function, points)
+        way = points[: int(min(time, needed, len(points) - 1)) + 1]
+        line.set_data(*way.T)
+        head.set_data(*way[-1:].T)
+        if time >= needed:
+            verdict.set(text=f"{needed:.0f} gradients, lr {lr:.2g}", color=INK)
+        elif time >= len(points):
+            verdict.set(text=f"not in {len(points)}, lr {lr:.2g}", color=GREY)
+        else:
+            verdict.set_text(" ")
 
+
+def headline(function, entries):
+    """How many arrived, in words."""
+    budget = len(next(iter(entries.values()))[1])
+    arrived = sum(arrival(function, points) <= budget for _, points in entries.values())
+    name = function.__name__.capitalize()
+    return f"{name}: {arrived} of {len(entries)} optimizers arrive within {budget} gradients"
+
+
+def draw(options, results):
+    """A picture for each function: whole paths, and how many gradients they took."""
+    for function, entries in results.items():
+        out = options.out
+        if function is not rosenbrock:
+            out = out.with_stem(f"{out.stem}_{function.__name__}")
+        for look in looks(out, options.dark):
+            figure = look.figure(*SIZE, headline(function, entries))
+            parts = draw_field(figure, look, function, entries)
+            show(parts, function, entries, len(entries["SGD"][1]))
+            look.save(figure, 64)
+
+
+def animate(options, entries, frames):
+    """Write a film of Rosenbrock's valley, faster from frame to frame; return its name."""
+    budget = len(entries["SGD"][1])
+    times = np.unique(np.geomspace(1, budget, frames).astype(int))
+    for look in looks(options.out.with_suffix(".gif"), options.dark):
+        figure = look.figure(*SIZE, headline(rosenbrock, entries), dpi=DPI // 2)
+        parts = draw_field(figure, look, rosenbrock, entries)
+        counter = figure.text(0.995, 0.995, "", ha="right", va="top", color=GREY, size=12)
+        show(parts, rosenbrock, entries, budget)  # all that will be written has its place now
+        pixels(figure)
+        figure.set_layout_engine("none")
         film = []
-        for t in shown:
-            for line, points in tails:
-                line.set_data(*points[max(0, t - 8) : t + 1].T)
-            counter.set_text(f"{t} gradients")
+        for time in times:
+            show(parts, rosenbrock, entries, time)
+            counter.set_text(f"after {time} gradients")
             film.append(pixels(figure))
-    # One palette for all, without dithering: what stands still then costs nothing in the file.
-    palette = fewer_colors(film[len(film) // 2], 48)
-    film = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in film]
-    pause = [120] * (len(film) - 1) + [2000]  # milliseconds
-    film[0].save(path, save_all=True, append_images=film[1:], duration=pause, loop=0)
+        # One palette for all, without dithering: what stands still costs nothing in the file.
+        palette = fewer_colors(film[-1], 48).getpalette()
+        film = [paint(frame, palette) for frame in film]
+        pause = [100] * (len(film) - 1) + [6000]  # milliseconds
+        film[0].save(look.path, save_all=True, append_images=film[1:], duration=pause, loop=0)
+    return options.out.with_suffix(".gif")
 
 
 def main():
@@ -248,9 +273,8 @@ def main():
         rates, budget = [0.1], 60
     tinygrad_opt.manual_seed(0)
     results = race(rates, budget)
-    film = options.out.with_suffix(".gif")
-    draw(options.out, results, budget)
-    animate(film, results, frames=6 if options.quick else 60)
+    draw(options, results)
+    film = animate(options, results[rosenbrock], frames=6 if options.quick else 60)
     for function, entries in results.items():
         times = {name: arrival(function, points) for name, (_, points) in entries.items()}
         first = min(times, key=times.get)

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import sys
 
-import matplotlib as mpl
 import numpy as np
-from common import BLUE, GREY, PALE, STYLE, command_line, save
+from common import command_line
 from digits import load
-from matplotlib.figure import Figure
+from pictures import BLUE, GREY, PALE, looks
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
@@ -68,19 +67,19 @@ def train(make, train_set, held_out, steps, seed):
     return rates, losses
 
 
-def draw(path, results):
+def draw(options, results):
     """Draw for each schedule its rate above and its loss below, the others' losses in grey."""
     lowest = min(losses.min() for _, losses in results.values())
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(13, 6.6), layout="constrained")
+    for look in looks(options.out, options.dark):
         text = "Reading digits with SGD, batches of eight: the rate, and what becomes of the loss"
-        figure.suptitle(text, x=0.01, ha="left")
+        figure = look.figure(13, 6.6, text)
         rows = figure.subplots(4, 4, height_ratios=[1, 2, 1, 2], sharex=True, sharey="row")
         pairs = [(rows[i, k], rows[i + 1, k]) for i in (0, 2) for k in range(4)]
         for (above, below), name in zip(pairs, results, strict=True):
             rates, losses = results[name]
-            above.fill_between(range(len(rates)), rates, color=BLUE, alpha=0.15)
-            above.plot(rates, color=BLUE)
+            # A rate holds for a whole step: edges of steps, not slopes between them.
+            above.stairs(rates, fill=True, color=BLUE, alpha=0.15)
+            above.stairs(rates, baseline=None, color=BLUE, linewidth=1.8)
             above.set(title=name, ylim=(0, 1.6 * RATE))
             for other, (_, curve) in results.items():
                 mine = other == name
@@ -92,13 +91,15 @@ def draw(path, results):
                     zorder=3 if mine else 2,
                 )
             below.set_yscale("log")
-            below.set(ylim=(0.97 * lowest, 2.0 * lowest), yticks=[], xlabel="step")
-            below.yaxis.set_minor_formatter("{x:.2f}")
+            below.set(ylim=(0.97 * lowest, 2.0 * lowest), xlabel="step")
+            marks = [mark for mark in (0.6, 0.8, 1.0, 1.5, 2.0) if mark < 2 * lowest]
+            below.set_yticks(marks, [f"{mark:g}" for mark in marks])
+            below.set_yticks([], minor=True)
             below.text(1, 0.9, f"{losses[-3:].mean():.3f}", color=BLUE, weight="bold",
                        ha="right", transform=below.transAxes)  # fmt: skip
-        for row, label in zip(rows[:, 0], ["rate", "held-out loss"] * 2, strict=True):
+        for row, label in zip(rows[:, 0], ["rate", "held-out loss (log)"] * 2, strict=True):
             row.set_ylabel(label, color=GREY)
-        save(figure, path)
+        look.save(figure, 64)
 
 
 def main():
@@ -114,7 +115,7 @@ def main():
         runs = [train(make, train_set, held_out, steps, seed) for seed in range(seeds)]
         results[name] = runs[0][0], np.mean([losses for _, losses in runs], axis=0)
         print(f"{name:20} last losses {results[name][1][-3:].mean():.4f}")
-    draw(options.out, results)
+    draw(options, results)
     print(f"see {options.out}")
     if not options.quick and min(results, key=lambda name: results[name][1][-1]) == "FixedLR":
         sys.exit("a schedule should have been better than none")

@@ -6,11 +6,8 @@ python examples/schedules_gallery.py --out /tmp/page.png
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from common import command_line
+from pictures import GREY, RED, looks
 
 import tinygrad_opt
 from tinygrad_opt import optim
@@ -19,27 +16,6 @@ from tinygrad_opt.optim.plot import plot_schedule
 from tinygrad_opt.optim.schedules import anneal, cosine_restarts, warmup
 
 STEPS, RATE, COLUMNS = 100, 1.0, 5
-INK, GREY, BLUE, RED = "#1d2733", "#7b8794", "#2166ac", "#c0392b"
-STYLE = {
-    "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": "#cbd2d9",
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10.5,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.prop_cycle": mpl.cycler(color=[BLUE, RED]),
-    "grid.color": "#edf0f3",
-    "lines.linewidth": 1.8,
-    "lines.solid_capstyle": "round",
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.bottom": False,
-    "ytick.left": False,
-    "legend.frameon": False,
-}
 LOSSES = [1.0 - min(step, 40) / 100 - max(0, step - 75) / 100 for step in range(STEPS)]
 CYCLE = {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 15}
 STABLE = {"warmup_steps": 15, "stable_steps": 45, "decay_steps": 40}
@@ -84,9 +60,9 @@ PANELS = [
     (
         "PlateauLR",
         {"schedule": warmup(15), "factor": 0.5, "patience": 9},
-        "warmup(15); the loss stays from step 40 to 75",
+        "warmup(15); no better from step 40 to 75",
     ),
-    ("ReduceLROnPlateau", {"factor": 0.5, "patience": 9}, "the loss stays from step 40 to 75"),
+    ("ReduceLROnPlateau", {"factor": 0.5, "patience": 9}, "no better from step 40 to 75"),
     ("SWALR", {"swa_lr": 0.2, "anneal_epochs": 50}, None),
     (
         "SequentialLR",
@@ -124,34 +100,36 @@ def draw_panel(axes, name, settings, text):
     if text is not None and text.endswith(IN_RED):
         plot_schedule(scheduler, steps=STEPS, parameter="momentum", ax=axes)
         axes.lines[-1].set_color(RED)
-    axes.set_title(name, pad=18)
+    for line in axes.lines:
+        line.set_linewidth(1.3)  # the steps are to be seen
+    axes.set_title(name, pad=16, size=10.5)
     if text is None:
         text = ", ".join(
             f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
             for key, value in settings.items()
         )
-    axes.text(0, 1.04, text, transform=axes.transAxes, size=8, color=GREY)
+    note = axes.text(0, 1.04, text, transform=axes.transAxes, size=7.5, color=GREY)
+    note.set_in_layout(False)  # one may be wider than its panel
+    axes.title.set_in_layout(False)
     axes.set(xlabel="", ylabel="", xlim=(0, STEPS), ylim=(0, 1.05), yticks=[0, 0.5, 1])
 
 
-def draw(path):
+def draw(options):
     """Draw all panels into one page."""
     rows = len(PANELS) // COLUMNS
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.1 * COLUMNS, 2.3 * rows + 0.9), dpi=110, layout="constrained")
-        figure.suptitle("Learning rate over 100 steps, initially 1", size=15, x=0.008, ha="left")
+    for look in looks(options.out, options.dark):
+        title = "Learning rate over 100 steps, initially 1"
+        figure = look.figure(2.6 * COLUMNS, 2 * rows + 0.8, title)
         grid = figure.subplots(rows, COLUMNS, squeeze=False)
         for axes, panel in zip(grid.flat, PANELS, strict=True):
             draw_panel(axes, *panel)
-        figure.savefig(path)
+        look.save(figure)
 
 
 def main():
     """Draw the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("schedules.png"), help="the picture")
-    options = parser.parse_args()
-    draw(options.out)
+    options = command_line(__doc__, "schedules.png", quick=False).parse_args()
+    draw(options)
     print(f"{len(PANELS)} schedulers drawn into {options.out}")
 
 

@@ -18,11 +18,10 @@ import os
 import sys
 import time
 
-import matplotlib as mpl
 import numpy as np
-from common import INK, STYLE, command_line, save
+from common import command_line
 from joblib import Parallel, delayed, parallel_config
-from matplotlib.figure import Figure
+from pictures import BLUE, INK, PAPER, looks
 
 RATES = np.geomspace(1e-4, 3, 10)
 WIDTHS = (1, 2, 4, 8, 16)
@@ -69,12 +68,14 @@ def somewhere(backend: str, workers: int) -> contextlib.AbstractContextManager:
     return stack
 
 
-def draw(path, accuracy: np.ndarray) -> None:
+def draw(options, accuracy: np.ndarray) -> None:
     """Draw the mean over the seeds, by rate and width: (rates, widths)."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8, 4), layout="constrained")
+    for look in looks(options.out, options.dark):
+        figure = look.figure(8, 4)
         axes = figure.subplots()
-        shown = axes.imshow(100 * accuracy.T, cmap="Blues", vmin=50, vmax=100, aspect="auto")
+        shown = axes.imshow(
+            100 * accuracy.T, cmap=look.shades(BLUE), vmin=50, vmax=100, aspect="auto"
+        )
         axes.grid(False)
         axes.set(title="accuracy on unseen points, %", xlabel="learning rate", ylabel="width")
         axes.set_xticks(range(len(RATES)), [f"{rate:.0e}" for rate in RATES])
@@ -82,9 +83,9 @@ def draw(path, accuracy: np.ndarray) -> None:
         for i, j in np.ndindex(accuracy.shape):
             text = f"{100 * accuracy[i, j]:.0f}"
             dark = accuracy[i, j] > 0.85
-            axes.text(i, j, text, ha="center", va="center", color="white" if dark else INK)
+            axes.text(i, j, text, ha="center", va="center", color=PAPER if dark else INK)
         figure.colorbar(shown)
-        save(figure, path)
+        look.save(figure)
 
 
 def main() -> None:
@@ -106,7 +107,7 @@ def main() -> None:
     best = np.unravel_index(accuracy.argmax(), accuracy.shape)
     full = np.full((len(RATES), len(WIDTHS)), np.nan)
     full[:, [0, 4] if options.quick else slice(None)] = accuracy
-    draw(options.out, np.nan_to_num(full, nan=0.5))
+    draw(options, np.nan_to_num(full, nan=0.5))
     print(
         f"{len(settings)} networks: {first:.1f} a second by 1 process, {rate:.1f} by "
         f"{options.workers} with {options.backend}: {rate / first:.2f} times"

@@ -15,10 +15,9 @@ import re
 import sys
 import unicodedata
 
-import matplotlib as mpl
 import numpy as np
-from common import BLUE, GREY, INK, STYLE, command_line
-from matplotlib.figure import Figure
+from common import command_line
+from pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, PAPER, PURPLE, RED, looks
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
@@ -39,7 +38,7 @@ SCRIPTS = {
     "Bamum": "BAMUM LETTER ",
 }
 MOST = 600  # names of one script; Hangul alone has 11,172
-COLORS = mpl.colormaps["tab10"]
+COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY, PALE)  # of the scripts
 SHOWN = ("GGEOLB", "NJYRX", "NJAEM")
 
 
@@ -130,41 +129,41 @@ def answers(model, pairs):
     return script.numpy(), model(text, lengths).argmax(dim=1).numpy()
 
 
-def draw(path, model, curve, unseen):
+def draw(options, model, curve, unseen):
     """Draw who is taken for whom, the belief while three names are read, and the accuracy."""
     truth, read = answers(model, unseen)
-    with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(11, 5.6), layout="constrained")
+    for look in looks(options.out, options.dark):
         text = f"{curve[-1][1]:.1%} of {len(unseen)} unseen names are given to the right script"
-        figure.suptitle(text, x=0.01, ha="left")
+        figure = look.figure(11, 5.6, text)
         panels = figure.subplot_mosaic(
             [["table", "table", "curve"], ["table", "table", "curve"], list(SHOWN)],
             height_ratios=[1, 1, 1.1],
         )
-        draw_table(panels["table"], truth, read)
+        draw_table(panels["table"], look, truth, read)
         for name in SHOWN:
             draw_belief(panels[name], model, name)
         percent = [100 * accuracy for _, accuracy in curve]
         panels["curve"].plot(np.arange(1, len(curve) + 1), percent, color=BLUE)
         panels["curve"].set(title="accuracy on unseen names, %", xlabel="epoch")
-        panels["curve"].grid(True)
-        figure.savefig(path)
+        bars, names = panels[name].get_legend_handles_labels()
+        figure.legend(bars, names, loc="outside lower center", ncols=len(SCRIPTS))
+        look.save(figure)
 
 
-def draw_table(axes, truth, read):
+def draw_table(axes, look, truth, read):
     """How often the names of a script (row) were given to each script (column)."""
     counts = np.zeros((len(SCRIPTS),) * 2)
     np.add.at(counts, (truth, read), 1)
     shares = counts / counts.sum(axis=1, keepdims=True)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.imshow(shares, cmap=look.shades(BLUE), vmin=0, vmax=1, aspect="auto")
+    axes.grid(False)
     for (row, column), share in np.ndenumerate(shares):
         if share > 0:
-            color = "white" if share > 0.5 else INK
+            color = PAPER if share > 0.5 else INK
             axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=color, size=9)
     axes.set_xticks(range(len(SCRIPTS)), SCRIPTS)
     axes.set_yticks(range(len(SCRIPTS)), SCRIPTS)
-    for number, label in enumerate(axes.get_yticklabels()):
-        label.set_color(COLORS(number))  # as below
+    axes.tick_params(labelcolor=INK)
     axes.set_title("the script (row), and what it was taken for")
 
 
@@ -175,14 +174,16 @@ def draw_belief(axes, model, name):
     bottom = np.zeros(len(name))
     for number, script in enumerate(SCRIPTS):
         shares = belief[:, number]
-        axes.bar(range(len(name)), shares, 0.85, bottom, color=COLORS(number), alpha=0.75)
+        axes.bar(range(len(name)), shares, 0.85, bottom, color=COLORS[number], label=script)
         widest = shares.argmax()
         if shares[widest] > 0.3:
             middle = bottom[widest] + shares[widest] / 2
-            axes.text(widest, middle, script, ha="center", va="center", size=8)
+            color = INK if COLORS[number] == PALE else PAPER
+            axes.text(widest, middle, script, ha="center", va="center", size=8, color=color)
         bottom += shares
     axes.set_xticks(range(len(name)), name)
     axes.set(yticks=[], title=f"belief while reading {name}")
+    axes.grid(False)
     axes.tick_params(axis="x", colors=GREY)
 
 
@@ -193,7 +194,7 @@ def main():
     pairs = list(zip(*names(), strict=True))
     cut = len(pairs) * 4 // 5
     model, curve = train(pairs[:cut], pairs[cut:], epochs=4 if options.quick else 25)
-    draw(options.out, model, curve, pairs[cut:])
+    draw(options, model, curve, pairs[cut:])
     print(f"loss {curve[-1][0]:.3f}, accuracy {curve[-1][1]:.2%}; see {options.out}")
     target = 0.75 if options.quick else 0.85
     if curve[-1][1] < target:

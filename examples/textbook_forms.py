@@ -16,10 +16,9 @@ ones that are printed in courses, `optim` has PyTorch's. With the same learning 
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import numpy as np
-from common import BLUE, GREY, INK, ORANGE, RED, STYLE, command_line, save
-from matplotlib.figure import Figure
+from common import command_line
+from pictures import BLUE, GREY, INK, ORANGE, PAPER, RED, bare, looks
 
 import tinygrad_opt
 from tinygrad_opt import optim
@@ -81,19 +80,21 @@ def follow(function, make, settings, steps):
     return np.array(path)
 
 
-def draw_paths(axes, function, paths):
+def draw_paths(axes, look, function, paths):
     """Draw the contours, and the paths with a dot for each of the first steps."""
     x, y = np.meshgrid(np.linspace(-2.8, 1.4, 160), np.linspace(-2.1, 1.9, 160))
     height = function(x, y)
-    axes.contourf(x, y, height, height.max() * np.linspace(0, 1, 12) ** 2, cmap="Greys", alpha=0.4)
+    axes.contourf(
+        x, y, height, height.max() * np.linspace(0, 1, 12) ** 2, cmap=look.shades(GREY), alpha=0.6
+    )
     for label, color, path in paths:
         style = "--" if color == ORANGE else "-"  # so that what lies below it is seen
         axes.plot(*path.T, style, color=color, linewidth=1.3, label=label)
         axes.plot(*path[:13].T, "o", color=color, markersize=3.5)
-    axes.plot(0, 0, "*", color=INK, markersize=13, markeredgecolor="white")
-    axes.plot(*START, "o", color="white", markeredgecolor=INK)
-    axes.set(xticks=[], yticks=[], xlim=(-2.8, 1.4), ylim=(-2.1, 1.9))
-    axes.grid(False)
+    axes.plot(0, 0, "*", color=INK, markersize=13, markeredgecolor=PAPER)
+    axes.plot(*START, "o", color=PAPER, markeredgecolor=INK)
+    axes.set(xlim=(-2.8, 1.4), ylim=(-2.1, 1.9))
+    bare(axes)
     axes.legend(loc="lower left", fontsize=9)
 
 
@@ -105,19 +106,18 @@ def draw_distances(axes, paths):
     axes.set(xlabel="step", ylim=(0, None), xlim=(0, None))
 
 
-def draw(path, results):
+def draw(options, results):
     """Draw the paths above, the distances below."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(13, 6.2), layout="constrained")
+    for look in looks(options.out, options.dark):
         text = "One name, two formulas: the same start, dots are the first twelve steps"
-        figure.suptitle(text, x=0.01, ha="left")
+        figure = look.figure(13, 6.2, text)
         above, below = figure.subplots(2, 3, height_ratios=[1.7, 1])
         for top, bottom, (title, function, paths) in zip(above, below, results, strict=True):
             top.set_title(title)
-            draw_paths(top, function, paths)
+            draw_paths(top, look, function, paths)
             draw_distances(bottom, paths)
         below[0].set_ylabel("distance to the minimum", color=GREY)
-        save(figure, path)
+        look.save(figure)
 
 
 def main():
@@ -136,7 +136,7 @@ def main():
             first = np.linalg.norm(path[1] - path[0])
             left = np.linalg.norm(path[-1])
             print(f"  {label:32} first step {first:.4f}, distance after {steps} steps {left:.3f}")
-    draw(options.out, results)
+    draw(options, results)
     print(f"see {options.out}")
 
 

@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import sys
 
-import matplotlib as mpl
 import numpy as np
-from common import BLUE, GREY, INK, RED, STYLE, command_line, save
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
+from common import command_line
+from pictures import BLUE, GREY, INK, ORANGE, PAPER, bare, looks
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
@@ -24,7 +22,6 @@ from tinygrad_opt.training import progress
 
 EDGE = 1.0  # how far the map goes beyond the data
 RESOLUTION = 150
-BELIEF = LinearSegmentedColormap.from_list("belief", [BLUE, "#f7f8f9", RED])
 
 
 def moons(count: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,27 +73,25 @@ def train(points, labels, steps, snapshots):
     return model, losses, maps
 
 
-def draw_map(axes, everywhere, belief, points, labels):
+def draw_map(axes, look, everywhere, belief, points, labels):
     """Draw what the network believes, the line where it is undecided, and the data."""
     x, y = everywhere[..., 0], everywhere[..., 1]
     box = (x.min(), x.max(), y.min(), y.max())
-    axes.imshow(belief, cmap=BELIEF, vmin=0, vmax=1, origin="lower", extent=box, alpha=0.6,
-                interpolation="bilinear")  # fmt: skip
+    axes.imshow(belief, cmap=look.shades(BLUE, PAPER, ORANGE), vmin=0, vmax=1, alpha=0.45,
+                origin="lower", extent=box, interpolation="bilinear")  # fmt: skip
     axes.contour(x, y, belief, [0.5], colors=INK, linewidths=1.6)
-    for label, color in enumerate((BLUE, RED)):
+    for label, color in enumerate((BLUE, ORANGE)):
         dots = points[labels == label]
-        axes.scatter(*dots.T, s=9, color=color, edgecolors="white", linewidths=0.4)
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
+        axes.scatter(*dots.T, s=9, color=color, edgecolors=PAPER, linewidths=0.4)
+    bare(axes)
 
 
-def draw(path, points, labels, losses, maps, summary):
+def draw(options, points, labels, losses, maps, summary):
     """Draw the last map large; beside it the way there, and the loss."""
     everywhere = grid(points)
     *early, last = maps
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 5.2), layout="constrained")
-        figure.suptitle(summary, x=0.01, ha="left")
+    for look in looks(options.out, options.dark):
+        figure = look.figure(11, 5.2, summary)
         panels = figure.subplot_mosaic(
             [["last", *early[:2]], ["last", *early[2:]], ["last", "loss", "loss"]],
             height_ratios=[1, 1, 0.75],
@@ -104,13 +99,13 @@ def draw(path, points, labels, losses, maps, summary):
         )  # fmt: skip
         for step, belief in maps.items():
             axes = panels["last" if step == last else step]
-            draw_map(axes, everywhere, belief, points, labels)
+            draw_map(axes, look, everywhere, belief, points, labels)
             axes.set_title(f"after {step} steps" if step else "before training")
         panels["loss"].plot(losses, color=GREY)
         shown = [losses[step] for step in maps]
         panels["loss"].plot(list(maps), shown, "o", color=INK, markersize=4)
         panels["loss"].set(title="loss", xlabel="step", ylim=(0, None))
-        save(figure, path)
+        look.save(figure)
 
 
 def main():
@@ -124,7 +119,7 @@ def main():
     unseen, truth = moons(2000, noise=0.2, seed=1)
     accuracy = ((believe(model, unseen) > 0.5) == truth).mean()
     summary = f"Two moons: {accuracy:.1%} of 2,000 unseen points told apart"
-    draw(options.out, points, labels, losses, maps, summary)
+    draw(options, points, labels, losses, maps, summary)
     print(f"loss {losses[-1]:.3f}, accuracy {accuracy:.2%}; see {options.out}")
     if accuracy < 0.95:
         sys.exit("that is below the 95% this network should reach")

@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import sys
 
-import matplotlib as mpl
 import numpy as np
-from common import BLUE, GREY, INK, STYLE, command_line
+from common import command_line
 from digits import load
-from matplotlib.figure import Figure
+from pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, bare, looks
 
 import tinygrad_opt as torch
 from tinygrad_opt import nn, optim
@@ -114,26 +113,25 @@ def walk(model, start, end):
     return places.numpy(), model.decode(places).reshape(STEPS, 8, 8).numpy()
 
 
-def draw(path, model, curves, unseen, labels):
+def draw(options, model, curves, unseen, labels):
     """Draw the sheet, where unseen digits lie on it, a walk from a 0 to a 1, and the loss."""
     ends = [unseen[np.flatnonzero(labels == digit)[0]] for digit in (0, 1)]
     places, steps = walk(model, *ends)
     with torch.no_grad():
         middle = model.encode(unseen)[0].numpy()
-    with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(11, 7.2), dpi=100, layout="constrained")
+    for look in looks(options.out, options.dark):
         text = "Digits nobody wrote: what a decoder draws, place by place"
-        figure.suptitle(text, x=0.01, ha="left")
+        figure = look.figure(11, 7.2, text)
         panels = figure.subplot_mosaic(
             [["sheet", "sheet", "map"], ["sheet", "sheet", "loss"], ["walk", "walk", "walk"]],
             height_ratios=[1.25, 0.7, 0.36],
         )
-        panels["sheet"].imshow(sheet(model), cmap="Greys", aspect="auto")
-        panels["sheet"].set(xticks=[], yticks=[])
+        panels["sheet"].imshow(sheet(model), aspect="auto")
+        bare(panels["sheet"])
         draw_places(panels["map"], middle, labels, places)
         draw_walk(panels["walk"], steps)
         draw_losses(panels["loss"], np.array(curves))
-        figure.savefig(path)
+        look.save(figure)
 
 
 def draw_losses(axes, curves):
@@ -148,20 +146,21 @@ def draw_losses(axes, curves):
 
 def draw_places(axes, middle, labels, places):
     """Each unseen digit where the encoder puts it, and the line of the walk."""
-    colors = mpl.colormaps["tab10"]
+    colors = (BLUE, ORANGE, GREEN, RED, PURPLE)  # they help the eye; which digit it is, it says
     for (x, y), label in zip(middle, labels, strict=True):
         if max(abs(x), abs(y)) < EDGE:
-            axes.text(x, y, str(label), color=colors(label), size=8, ha="center", va="center")
+            axes.text(x, y, str(label), color=colors[label % 5], size=8, ha="center", va="center")
     axes.plot(*places.T, color=INK, linewidth=1, marker=".", markersize=3)
-    axes.set(xlim=(-EDGE, EDGE), ylim=(-EDGE, EDGE), aspect="equal", xticks=[], yticks=[])
+    axes.set(xlim=(-EDGE, EDGE), ylim=(-EDGE, EDGE), aspect="equal")
+    bare(axes)
     axes.set_title("the same plane: unseen digits")
 
 
 def draw_walk(axes, steps):
     """The images of a walk, beside one another."""
     row = np.pad(steps, ((0, 0), (0, 0), (1, 1))).transpose(1, 0, 2).reshape(8, -1)
-    axes.imshow(row, cmap="Greys")
-    axes.set(xticks=[], yticks=[])
+    axes.imshow(row)
+    bare(axes)
     axes.set_title("a walk from an unseen 0 to an unseen 1, along the black line")
 
 
@@ -173,7 +172,7 @@ def main():
     cut = len(images) * 4 // 5
     unseen = torch.from_numpy(images[cut:])
     model, curves = train(torch.from_numpy(images[:cut]), unseen, 12 if options.quick else 120)
-    draw(options.out, model, curves, unseen, labels[cut:])
+    draw(options, model, curves, unseen, labels[cut:])
 
     with torch.no_grad():
         redrawn, apart = (part.item() for part in loss_parts(model, unseen))

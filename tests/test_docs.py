@@ -60,7 +60,9 @@ def test_the_pages_have_their_examples():
 @pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(name):
     page = ROOT / name
-    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", prose(page)):
+    targets = re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", prose(page))
+    targets += [(file, "") for file in re.findall(r'\bsrc(?:set)?="([^"]+)"', prose(page))]
+    for target, anchor in targets:
         if "://" not in target:
             there = page.parent / target if target else page
             assert there.exists(), target

@@ -32,8 +32,8 @@ def exported(model, args, **settings):
 
 def check(model, args, *others, tolerance=1e-5, **settings):
     """Export with `args`; compare onnxruntime's numbers with the model's, for these and others."""
-    runtime = pytest.importorskip("onnxruntime", reason="runs graphs: pip install onnx onnxruntime")
-    pytest.importorskip("onnx", reason="runs graphs: pip install onnx onnxruntime")
+    runtime = pytest.importorskip("onnxruntime", reason="runs graphs: make test-peers installs it")
+    pytest.importorskip("onnx", reason="runs graphs: make test-peers installs it")
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     data = exported(model, args, **settings)
@@ -136,6 +136,7 @@ def tokens(*shape):
     return torch.randint(0, 11, shape)
 
 
+@pytest.mark.peers
 def test_a_convolutional_network():
     session = check(Convolutional(), torch.randn(1, 3, 8, 8), torch.randn(4, 3, 8, 8),
                     dynamic_axes=BATCH, input_names=["x"], output_names=["y"])  # fmt: skip
@@ -143,10 +144,12 @@ def test_a_convolutional_network():
     assert [(o.name, o.shape) for o in session.get_outputs()] == [("y", ["batch", 10])]
 
 
+@pytest.mark.peers
 def test_images_of_any_size():
     check(Generator(), torch.randn(2, 4, 6, 6), torch.randn(3, 4, 5, 9), dynamic_axes=IMAGE)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
 def test_recurrent_networks(kind):
     check(
@@ -154,10 +157,12 @@ def test_recurrent_networks(kind):
     )
 
 
+@pytest.mark.peers
 def test_a_gpt():
     check(GPT(), tokens(2, 6), tokens(3, 9), dynamic_axes=TEXT, opset_version=20)
 
 
+@pytest.mark.peers
 def test_a_transformer():
     axes = {"x": {0: "batch", 1: "s"}, "y": {0: "batch", 1: "t"}}
     inputs = [(torch.randn(b, s, 8), torch.randn(b, t, 8)) for b, s, t in ((2, 4, 3), (3, 5, 6))]
@@ -219,6 +224,7 @@ def in_place(x):
     return y, z
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("model", [ACTIVATIONS, shapes, sums, elements, in_place],
                          ids=["activations", "shapes", "sums", "elements", "in_place"])  # fmt: skip
 def test_operations(model):
@@ -227,6 +233,7 @@ def test_operations(model):
     check(model, *given, dynamic_axes={"input" if model is ACTIVATIONS else "x": [0]})
 
 
+@pytest.mark.peers
 def test_arguments_and_results_of_other_kinds(tmp_path):
     pytest.importorskip("onnx", reason="runs graphs: pip install onnx onnxruntime")
     model = nn.Linear(2, 3)

@@ -22,6 +22,8 @@ MODULES = {f"tinygrad_opt/{path}" for path in KERNELS}
 CHAPTERS = {p.relative_to(ROOT).as_posix() for p in (ROOT / "tinygrad_opt/tour").rglob("*.md")}
 MODULES |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "tinygrad_opt").rglob("*.py")}
 
+STUBS = [*(ROOT / "tinygrad_opt").rglob("*.pyi")]
+
 TRAINING = """
 import tinygrad_opt as torch
 from tinygrad_opt.kernels import adam, rule
@@ -75,11 +77,10 @@ def modules_of(wheel):
 def checkout(request, tmp_path_factory):
     """A copy, since a build leaves files behind; `kernels` in it is a link or the link's text."""
     folder = tmp_path_factory.mktemp(request.param) / "checkout"
-    ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("tinygrad_opt", "kernels"):
-        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder)
+    ignored = shutil.ignore_patterns(
+        "__pycache__", ".git", ".venv*", ".*_cache", ".hypothesis", "build", "dist", "*.egg-info"
+    )
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=ignored)
     link = folder / "tinygrad_opt" / "kernels"
     link.unlink()
     if request.param == "link":
@@ -99,20 +100,59 @@ def test_wheel_holds_every_module_and_nothing_else(wheel):
     assert modules_of(wheel) == MODULES
     assert "tinygrad_opt/py.typed" in names
     assert {name for name in names if name.endswith(".md")} >= CHAPTERS
+    assert {path.relative_to(ROOT).as_posix() for path in STUBS} <= set(names)
     # A top-level `kernels` would clash with a package on PyPI.
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tinygrad_opt"}
 
 
-def test_source_distribution_builds_the_same_wheel(checkout, wheel, tmp_path):
+def test_source_distribution_builds_the_same_wheel_and_passes_tests(checkout, wheel, tmp_path):
+    files = {p.relative_to(checkout) for p in checkout.rglob("*") if p.is_file()}
     archive = build("sdist", checkout, tmp_path / "sdist")
-    with tarfile.open(archive) as files:
-        files.extractall(tmp_path, filter="data")
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
     (source,) = tmp_path.glob("tinygrad_opt-*")
+    held = {p.relative_to(source) for p in source.rglob("*") if p.is_file()}
+    missing = {p for p in files - held if not (checkout / p).is_symlink()}
+    missing = {p for p in missing if p.parts[0] not in ("build", "tinygrad_opt.egg-info")}
+    assert missing - {Path("tinygrad_opt/kernels")} == set()
     rebuilt = build("wheel", source, tmp_path / "wheel")
     assert rebuilt.name == wheel.name
     assert modules_of(rebuilt) == MODULES
     assert set(zipfile.ZipFile(rebuilt).namelist()) >= CHAPTERS
-    assert not (source / "tests").exists()
+    if not (checkout / "tinygrad_opt" / "kernels").is_symlink():
+        return  # the same files as the other checkout's
+    tests = ["tests/test_house.py", "tests/optim/test_schedules.py"]
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    assert " passed" in run(*command, cwd=source, env=environment)
+
+
+def test_a_script_is_sound_by_the_strictest_rules_with_the_installed_wheel(wheel, tmp_path):
+    if "text" in str(wheel):
+        pytest.skip("the wheels are the same")
+    run(sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv"))
+    (site,) = (tmp_path / "venv").glob("[Ll]ib/**/site-packages")
+    with zipfile.ZipFile(wheel) as files:
+        files.extractall(site)
+    (site / "others.pth").write_text(str(Path(__import__("numpy").__file__).parents[1]))
+    shutil.copy(ROOT / "tests" / "user_script.py", tmp_path / "script.py")
+    (python,) = (tmp_path / "venv").glob("*/python")
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(python)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run(*command, "script.py", cwd=tmp_path, env=environment)
+    # That is so by its marker, and not because another copy was found.
+    (site / "tinygrad_opt" / "py.typed").unlink()
+    done = subprocess.run(
+        [*command, "script.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert 'module "tinygrad_opt": module is installed, but missing' in done.stdout.replace(
+        'analyzing "tinygrad_opt"', 'module "tinygrad_opt"'
+    )
 
 
 def test_installed_wheel_trains_there_and_in_the_checkout(checkout, wheel, tmp_path):
@@ -148,6 +188,9 @@ def test_type_checkers_find_the_modules_of_an_editable_install(checkout, tmp_pat
     run(*check, "-c", "import tinygrad_opt.kernels.rule", cwd=tmp_path, env=environment)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Git may have written a text file")
+@pytest.mark.skipif(
+    sys.platform == "win32" or (ROOT / "PKG-INFO").exists(),
+    reason="Git may have written a text file; a source distribution holds the folder",
+)
 def test_kernels_is_a_link_and_not_a_copy():
     assert os.readlink(ROOT / "tinygrad_opt" / "kernels") == "../kernels"

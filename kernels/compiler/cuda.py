@@ -224,7 +224,14 @@ def ptx(
     if narrow:
         words = (numba.uint16[::1],) * (arrays - 2)
         types = (*types[:2], *words, *types[arrays:], numba.uint32, numba.uint64)
-    text, _ = cuda.compile_ptx(function.py_func, types, cc=cc)
+    from cuda.pathfinder import DynamicLibNotFoundError
+
+    try:
+        text, _ = cuda.compile_ptx(function.py_func, types, cc=cc)
+    except DynamicLibNotFoundError as error:
+        raise ImportError(
+            'PTX needs NVVM and NVRTC, two parts of CUDA: pip install "tinygrad_opt[ptx]"'
+        ) from error
     return str(text)
 
 

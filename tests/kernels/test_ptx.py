@@ -11,9 +11,7 @@ from rules import RULES
 from tinygrad_opt import kernels
 
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
-needs_compiler = pytest.mark.skipif(
-    os.environ.get("NUMBA_ENABLE_CUDASIM") == "1", reason="the simulator has no compiler"
-)
+needs_compiler = pytest.mark.usefixtures("compiler")
 GPUS = [(8, 0), (9, 0), (10, 0)]
 
 
@@ -41,9 +39,36 @@ def front_end():
         yield whole
 
 
+@pytest.fixture(scope="module")
+def compiler():
+    if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
+        pytest.skip("the simulator has no compiler")
+    pytest.importorskip("numba_cuda")
+    from cuda.pathfinder import DynamicLibNotFoundError, load_nvidia_dynamic_lib
+
+    try:
+        for part in ("nvvm", "nvrtc"):
+            load_nvidia_dynamic_lib(part)
+    except DynamicLibNotFoundError:
+        pytest.skip("PTX needs parts of CUDA, which make test-kernels installs")
+
+
+def test_without_parts_of_cuda_the_error_names_the_extra(monkeypatch):
+    pytest.importorskip("numba_cuda")
+    from cuda.pathfinder import DynamicLibNotFoundError
+
+    def absent(*_, **__):
+        raise DynamicLibNotFoundError("libnvvm.so")
+
+    from numba import cuda
+
+    monkeypatch.setattr(cuda, "compile_ptx", absent)
+    with pytest.raises(ImportError, match=r'parts of CUDA: pip install "tinygrad_opt\[ptx\]"'):
+        kernels.sgd.ptx()
+
+
 @needs_compiler
 def test_the_front_end_makes_the_same_text_for_all_gpus(front_end, monkeypatch):
-    pytest.importorskip("numba_cuda")
     from numba.cuda import compiler
 
     bodies = []
@@ -67,7 +92,6 @@ def test_the_front_end_makes_the_same_text_for_all_gpus(front_end, monkeypatch):
 @pytest.mark.parametrize("cc", GPUS)
 @every_rule
 def test_float32_ptx_has_no_double_arithmetic(rule, cc):
-    pytest.importorskip("numba_cuda")
     text = rule.ptx("float32", cc)
     assert f".target sm_{cc[0]}{cc[1]}" in text
     assert ".f64" not in text
@@ -82,7 +106,6 @@ def test_float32_ptx_has_no_double_arithmetic(rule, cc):
 
 @needs_compiler
 def test_float64_ptx():
-    pytest.importorskip("numba_cuda")
     assert "sqrt.rn.f64" in kernels.adam.ptx("float64")
 
 
@@ -97,7 +120,6 @@ def test_without_numba_cuda_the_error_names_the_extra(monkeypatch):
 @needs_compiler
 @pytest.mark.parametrize("rule", [kernels.adam, kernels.adan], ids=lambda rule: rule.name)
 def test_ptx_with_states_of_16_bits(rule):
-    pytest.importorskip("numba_cuda")
     text = rule.ptx(narrow=True)
     assert ".f64" not in text
     assert len(re.findall(r"\bld\.global\.[bu]16\b", text)) == 5 * len(rule.states)

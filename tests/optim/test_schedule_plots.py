@@ -28,7 +28,11 @@ def axes():
 
 
 def heights(line):
-    return list(line.get_ydata())
+    """The value of each step: the line is flat over a step, and the last one has its end, too."""
+    *values, end = line.get_ydata()
+    assert line.get_drawstyle() == "steps-post"
+    assert end == values[-1]
+    return values
 
 
 @every_case
@@ -50,7 +54,7 @@ def test_a_function_is_one_line(axes):
     assert plot_schedule(schedules.exponential(0.5), steps=3, ax=axes) is axes
     (line,) = axes.lines
     assert heights(line) == [1.0, 0.5, 0.25]
-    assert list(line.get_xdata()) == [0, 1, 2]
+    assert list(line.get_xdata()) == [0, 1, 2, 3]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("step", "lr")
     assert axes.get_legend() is None
 
@@ -78,7 +82,7 @@ def test_a_scheduler_is_drawn_from_where_it_stands(axes):
     scheduler = ExponentialLR(optimizer, gamma=0.5)
     advance(optimizer, scheduler, steps=2)
     plot_schedule(scheduler, steps=2, ax=axes)
-    assert list(axes.lines[0].get_xdata()) == [2, 3]
+    assert list(axes.lines[0].get_xdata()) == [2, 3, 4]
     assert heights(axes.lines[0]) == [0.2, 0.1]
 
 
@@ -114,7 +118,7 @@ def test_its_own_figure():
     from matplotlib import pyplot
 
     axes = plot_schedule(schedules.cosine(9))
-    assert len(axes.lines[0].get_xdata()) == 100
+    assert len(heights(axes.lines[0])) == 100
     pyplot.close(axes.figure)
 
 
@@ -141,7 +145,8 @@ def test_without_matplotlib(monkeypatch):
 
 
 @pytest.mark.thorough
-def test_the_gallery_draws_them_all(tmp_path):
+def test_the_gallery_draws_them_all(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(GALLERY.parent)
     spec = importlib.util.spec_from_file_location("schedules_gallery", GALLERY)
     gallery = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(gallery)

@@ -28,7 +28,7 @@ _registration: dict[str, OrderedDict[int, Any]] = {
 
 
 class _NotYet:
-    """What is found in place of `_kinds` where `Module.__init__` did not run, which lays it before."""
+    """What is found in place of `_kinds` where `Module.__init__` did not run."""
 
     def __get__(self, module: Any, owner: type) -> Any:
         if module is None:

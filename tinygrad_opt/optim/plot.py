@@ -26,7 +26,9 @@ def plot_schedule(
     metrics: Sequence[float] | None = None,
     ax: Any = None,
 ) -> Any:
-    """Draw one or several schedules over steps, a line for each parameter group.
+    """Draw one or several schedules in steps, as they act: a line for each parameter group.
+
+    A line is flat from each step to the next one.
 
     schedules: functions of the step, or schedulers. A scheduler is drawn as it would go on from
     where it stands, alone; it and its optimizer are left as they are.
@@ -54,7 +56,9 @@ def plot_schedule(
     for name, (start, lines) in zip(names, curves, strict=True):
         for i, values in enumerate(lines):
             label = name if len(lines) == 1 else f"{name}, group {i}"
-            axes.plot(range(start, start + steps), values, label=label)
+            # A value holds for a whole step: flat from its number to the next, the last one, too.
+            edges, ends = range(start, start + steps + 1), [*values, *values[-1:]]
+            axes.plot(edges[: len(ends)], ends, drawstyle="steps-post", label=label)
     axes.set(xlabel="step", ylabel=parameter)
     if sum(len(lines) for _, lines in curves) > 1:
         axes.legend()
