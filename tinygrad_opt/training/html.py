@@ -15,7 +15,7 @@ def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], foot: Sequenc
     """
 
     def line(cells: Sequence[str], tag: str) -> str:
-        sides = ["left", *["right"] * (len(cells) - 1)]
+        sides = ["left", *["right"] * len(cells)][: len(cells)]
         parts = (
             f'<{tag} style="text-align: {side}; white-space: pre">{cell}</{tag}>'
             for side, cell in zip(sides, cells, strict=True)
