@@ -85,9 +85,7 @@ def test_early_stopping_and_callbacks():
     model.fit(x, y)
     assert model.n_iter_ == len(model.history_) == count.epochs < 300
     held_out = model.history_["val_loss"]
-    assert (
-        len(held_out) - 1 - int(np.argmin(held_out)) <= 3 + 10
-    )  # what is below tol does not count
+    assert len(held_out) - 1 - int(np.argmin(held_out)) <= 13  # gains below tol count for none
     assert isinstance(model.history_, History)
     assert model.score(x, y) > 0.85
 
