@@ -33,6 +33,7 @@ The letters, in all rules:
     shrink, grow Rprop: factors of the step's size, which stays between low and high
     clip         ADOPT: the largest |g| after scaling
     floor        the least that a variance counts as
+    z, u         last, and annotated `draws.Normal` or `draws.Uniform`: random, drawn by the kernel
 
 Coefficients such as one minus beta are derived by the caller in double and cast once: formed in
 float32 inside the kernel, they made v 80 times less accurate.
@@ -42,7 +43,7 @@ is beyond the type's largest number may still leave v finite, and an infinite v 
 its steps zero, where `v + omb * (g * g - v)` would be infinity minus infinity, NaN for ever.
 """
 
-from . import bfloat16, textbook, threads
+from . import bfloat16, draws, textbook, threads
 from .adam import adabelief, adam, adam_amsgrad, adamax, adan, adopt, nadam, radam_start
 from .adaptive import (
     adadelta,
@@ -96,6 +97,7 @@ __all__ = [
     "bfloat16",
     "cautious",
     "dot",
+    "draws",
     "lars",
     "lion",
     "nadam",

@@ -16,29 +16,23 @@ from .compiler.arguments import (
     WORDS,
     check_launch,
     checked_dtype,
+    counter_of,
     is_device_array,
     refuse_other_byte_order,
 )
 from .compiler.codegen import CHUNK, Target, function_name, render
 from .compiler.lower import lower
-from .compiler.oracle import frozen, on_numpy_scalars
+from .compiler.oracle import frozen, reference
 from .compiler.syntax import parse
 from .fused.sums import bounds_of
 
 _TARGETS: dict[str, Target] = {
-    "cpu": "serial",
-    "serial": "serial",
-    "parallel": "parallel",
-    "parts": "parts",
-    "cuda": "cuda",
-}
-
+    "cpu": "serial", "serial": "serial", "parallel": "parallel", "parts": "parts", "cuda": "cuda",
+}  # fmt: skip
 
 _PACKAGE = __name__.rpartition(".")[0] + "."
-_READ = {
-    "_array_count", "_array_names", "_coefficient_count", "_rule", "coefficients", "function",
-    "states",
-}  # fmt: skip
+_READ = {"_array_count", "_array_names", "_coefficient_count", "_rule", "coefficients", "draws",
+         "function", "states"}  # fmt: skip
 
 
 class UpdateRule:
@@ -47,11 +41,12 @@ class UpdateRule:
     Attributes:
         name: the function's name.
         states: names of the state vectors, in the order in which they are passed.
-        coefficients: names of the scalars.
+        coefficients: names of the scalars.  draws: of the random numbers, see `kernels.draws`.
     """
 
     states: tuple[str, ...]
     coefficients: tuple[str, ...]
+    draws: tuple[str, ...]
     function: Any
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -83,6 +78,7 @@ class UpdateRule:
         self.function = frozen(plain, self._rule)
         self.states = self._rule.states
         self.coefficients = self._rule.coefficients
+        self.draws = tuple(name for name, _ in self._rule.draws)
         self._array_names = self._rule.arguments[: 2 + len(self.states)]
         self._array_count = len(self._array_names)
         self._coefficient_count = len(self.coefficients)
@@ -113,7 +109,10 @@ class UpdateRule:
         """
         return self.function(*scalars)
 
-    def launch(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
+    def launch(
+        self, arrays: Sequence[Any], coefficients: Sequence[float], *, seed: int | None = None,
+        step: int = 0, origin: int = 0,
+    ) -> None:  # fmt: skip
         """Update parameter and states in place, in one pass over all arrays.
 
         Large arrays run on several threads, device arrays on the GPU (asynchronously, on CuPy's
@@ -126,14 +125,20 @@ class UpdateRule:
                 element may be read before or after its neighbour is written.
             coefficients: floats in the order of `self.coefficients`, each cast once to the
                 arrays' dtype.
+            seed, step, origin: of a rule that draws random numbers, and of no other: 64 and 32
+                bits, and the place of the first element in the vector that these are a part of.
 
         Raises:
             TypeError: an array is of the wrong dtype, dimension, layout or device.
-            ValueError: sizes differ, or there are too many or too few arrays or coefficients.
+            ValueError: sizes differ, or there are too many or too few arrays or coefficients; or
+                a seed is missing, too large, or of no use.
         """
         # The hot path: what Numba's dispatcher and the kernel check is not checked here as well.
         if len(arrays) != self._array_count or len(coefficients) != self._coefficient_count:
             self._check(arrays, coefficients)
+        if seed is not None or self.draws:
+            self._launch_drawing(arrays, coefficients, counter_of(self, seed, step, origin))
+            return
         first = arrays[0]
         if not isinstance(first, np.ndarray):
             self._launch_on_device(arrays, coefficients)
@@ -147,6 +152,20 @@ class UpdateRule:
         except (TypeError, ValueError):  # from Numba: no matching definition, sizes differ
             self._check(arrays, coefficients)  # says which argument it means
             raise
+
+    def _launch_drawing(
+        self, arrays: Sequence[Any], coefficients: Sequence[float], counter: tuple[int, ...]
+    ) -> None:
+        self._check(arrays, coefficients)
+        on_host, dtype = isinstance(arrays[0], np.ndarray), arrays[0].dtype
+        target: Target = "parallel" if arrays[0].size >= threads.threshold else "serial"
+        kernel = self._kernel(target if on_host else "cuda", dtype)
+        if on_host:
+            kernel(*arrays, *coefficients, *counter)
+        else:
+            from .compiler.cuda import launch_drawing
+
+            launch_drawing(kernel, arrays, coefficients, counter)
 
     def launch_parts(
         self, arrays: Sequence[Any], offsets: Sequence[int], coefficients: Sequence[Any]
@@ -162,6 +181,8 @@ class UpdateRule:
             TypeError, ValueError: as `launch`, and ValueError where the offsets do not fit.
         """
         first, parts = arrays[0], len(offsets) - 1
+        if self.draws:
+            raise ValueError(f"{self.name}: a rule that draws has no launch by parts: use launch")
         if len(arrays) != self._array_count or len(coefficients) != self._coefficient_count:
             self._check(arrays, coefficients)
         if not isinstance(first, np.ndarray):
@@ -203,11 +224,17 @@ class UpdateRule:
         Raises:
             TypeError, ValueError: as `launch`.
         """
+        if self.draws:
+            raise ValueError(f"{self.name}: a rule that draws keeps its states in full: use launch")
         if len(arrays) != self._array_count or len(coefficients) != self._coefficient_count:
             self._check(arrays, coefficients, narrow=True)
         first = arrays[0]
         if not isinstance(first, np.ndarray):
-            self._launch_bfloat16_on_device(arrays, coefficients, key, origin)
+            self._check(arrays, coefficients, narrow=True)
+            from .compiler.cuda import launch_words
+
+            kernel = self._narrow.get("cuda") or self._narrow_kernel("cuda")
+            launch_words(kernel, arrays, coefficients, key, origin)
             return
         target: Target = "parallel" if first.size >= threads.threshold else "serial"
         try:
@@ -217,33 +244,19 @@ class UpdateRule:
             self._check(arrays, coefficients, narrow=True)
             raise
 
-    def _launch_bfloat16_on_device(
-        self, arrays: Sequence[Any], coefficients: Sequence[float], key: int, origin: int
-    ) -> None:
-        self._check(arrays, coefficients, narrow=True)
-        from .compiler import cuda
-
-        kernel = self._narrow.get("cuda") or self._narrow_kernel("cuda")
-        cuda.launch_words(kernel, arrays, coefficients, key, origin)
-
-    def reference(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
+    def reference(
+        self, arrays: Sequence[Any], coefficients: Sequence[float], *, seed: int | None = None,
+        step: int = 0, origin: int = 0,
+    ) -> None:  # fmt: skip
         """Do what `launch` does in plain Python, element by element: the oracle of the tests.
 
-        It runs the rule itself, not the generated text, on NumPy scalars of the arrays' dtype.
-        Equal to `launch` bit for bit on the CPU for + - * / and sqrt; exp, log, powers and the
-        like may differ in the last bit.
+        It runs the rule itself on NumPy scalars. Equal to `launch` bit for bit on the CPU for
+        + - * / % //, sqrt and uniform draws; exp, log and the like may differ in the last bit.
         """
         self._check(arrays, coefficients)
-        scalar = arrays[0].dtype.type
-        function = on_numpy_scalars(self.function, scalar)
-        constants = [scalar(c) for c in coefficients]
-        written = (arrays[0], *arrays[2:])
-        with np.errstate(all="ignore"):
-            for i in range(arrays[0].size):
-                result = function(*(scalar(a[i]) for a in arrays), *constants)
-                values = result if isinstance(result, tuple) else (result,)
-                for array, value in zip(written, values, strict=True):
-                    array[i] = value
+        if seed is not None or self.draws:
+            counter_of(self, seed, step, origin)
+        reference(self.function, self._rule, arrays, coefficients, (seed or 0, step, origin))
 
     def source(self, target: str = "cpu", dtype: Any = np.float32, narrow: bool = False) -> str:
         """Return the text of the generated kernel.
@@ -254,13 +267,15 @@ class UpdateRule:
             narrow: the kernel of `launch_bfloat16`, float32; not of "parts".
 
         Raises:
-            ValueError: `target` is none of these, or there is no such kernel of 16 bits.
+            ValueError: `target` is none of these, or there is no such kernel.
         """
         if target not in _TARGETS:
             raise ValueError(
                 f"{self.name}: target must be one of {', '.join(_TARGETS)}, got {target!r}"
             )
         dtype = checked_dtype(self.name, dtype)
+        if self.draws and (narrow or target == "parts"):
+            raise ValueError(f"{self.name}: a rule that draws has no such kernel")
         if narrow and (target == "parts" or dtype != np.float32):
             raise ValueError(f"{self.name}: states of 16 bits go with float32, and not with parts")
         return render(self._rule, _TARGETS[target], dtype.name, narrow=narrow)
@@ -282,7 +297,7 @@ class UpdateRule:
         dtype = checked_dtype(self.name, dtype)
         kernel = self._narrow_kernel("cuda") if narrow else self._kernel("cuda", dtype)
         counts = self._array_count, self._coefficient_count
-        return cuda.ptx(kernel, *counts, dtype, cc, narrow)
+        return cuda.ptx(kernel, *counts, dtype, cc, narrow, bool(self.draws))
 
     def _inspectable(self, dtype: Any) -> Any:
         """Return the serial kernel compiled anew: what comes from the disk cache has no LLVM."""
@@ -306,6 +321,7 @@ class UpdateRule:
                 )
                 if target != "cuda":
                     count, rest = self._coefficient_count, [0.0] * self._coefficient_count
+                    rest += [0] * (4 if self.draws else 0)
                     if target == "parts":
                         rest = [bounds_of((0,)), np.empty((0, count), dtype), 1]  # type: ignore[list-item]
                     refuse_other_byte_order(kernel, self._array_count, rest, dtype)
@@ -347,9 +363,7 @@ class UpdateRule:
             self._check(arrays, coefficients)
             raise
 
-    def _check(
-        self, arrays: Sequence[Any], coefficients: Sequence[float], narrow: bool = False
-    ) -> None:
+    def _check(self, arrays: Any, coefficients: Sequence[float], narrow: bool = False) -> None:
         check_launch(self.name, self._array_names, arrays, self.coefficients, coefficients, narrow)
 
 
@@ -364,11 +378,13 @@ def update_rule(function: Callable[..., Any]) -> UpdateRule:
 
     The function takes parameter, gradient, states... and coefficients..., and returns the
     parameter and the states: as many states as it returns values beyond the first. It may assign,
-    branch, compare, compute (+ - * / **) and call sqrt, exp, log, abs, min, max and the like, from
-    `math`, NumPy or `kernels.functions`. What it assigns, to a coefficient or to `g` too, ends with
-    the element: only the returned values are written. Numbers in it, and numeric constants from
-    outside as they are now, are cast to the dtype of the arrays. Loops, early returns, indexing and
-    calls of your own functions are not possible.
+    branch, compare, compute (+ - * / ** % //) and call sqrt, exp, log, sin, floor, abs, min, max
+    and the like, from `math`, NumPy or `kernels.functions`, and helpers of your own, plain or
+    `@njit`, which are inlined. Last arguments annotated `draws.Normal` or `draws.Uniform` are
+    random numbers, which the kernel draws. What a rule assigns, to a coefficient or to `g` too,
+    ends with the element: only the returned values are written. Numbers in it, and numeric
+    constants from outside as they are now, are cast to the dtype of the arrays. Loops, early
+    returns (but in helpers), indexing and recursion are not possible.
 
     Raises:
         RuleError: the function cannot become a kernel; the text says why. A ValueError.

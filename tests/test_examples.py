@@ -18,6 +18,7 @@ LESSONS = {
     "regression": (r"mean error ([\d.]+) ppm", 0, 1.5),
     "gradient_penalty": (r"penalty 0.03: .* loss ([\d.]+)", 0.2, 0.45),
     "own_optimizer": (r"largest difference after 20 steps: ([\d.e+-]+)", 0, 1e-6),
+    "random_rules": (r"rounded at random: off by ([\d.]+)", 0, 1e-3),
     "own_op": (r"-2 tanh x .* largest error ([\d.e+-]+)", 0, 1e-12),
     "digits_cnn": (r"held-out accuracy ([\d.]+)%", 95, 100),
     "mnist": (r"8 x 8, accuracy ([\d.]+)%", 93, 100),

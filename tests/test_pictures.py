@@ -75,7 +75,8 @@ def test_every_picture_is_there_on_both_papers():
     for file in LIGHT:
         with Image.open(file) as light, Image.open(pictures.dark_name(file)) as dark:
             assert light.size == dark.size, file
-            if light.format == "PNG":  # the paper is the first colour of the palette
+            # The paper is the first colour of the palette, but of a page's own picture.
+            if light.format == "PNG" and file.stem != "playground":
                 for paper, image in (("light", light), ("dark", dark)):
                     first = "#{:02x}{:02x}{:02x}".format(*image.getpalette()[:3])
                     assert first == pictures.COLORS[paper][-1], (file, paper)

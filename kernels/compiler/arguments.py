@@ -98,3 +98,19 @@ def check_launch(
             raise TypeError(f"{rule}: coefficient {name} must be a number, got {value!r}")
         if isinstance(value, int) and abs(value) > _LARGEST:
             raise TypeError(f"{rule}: coefficient {name} is too large for float64")
+
+
+def counter_of(rule: Any, seed: int | None, step: int, origin: int) -> tuple[int, int, int, int]:
+    """Return what a kernel of a rule that draws takes last: the seed in two halves, step, origin.
+
+    ValueError where they do not fit, or the rule draws nothing.
+    """
+    if not rule.draws:
+        raise ValueError(f"{rule.name} draws no random numbers: leave out the seed")
+    if seed is None:
+        raise ValueError(f"{rule.name} draws {', '.join(rule.draws)}: launch it with a seed")
+    for name, value, bits in (("seed", seed, 64), ("step", step, 32), ("origin", origin, 53)):
+        if not isinstance(value, int | np.integer) or not 0 <= value < 2**bits:
+            raise ValueError(f"{rule.name}: {name} must be a whole number of {bits} bits, "
+                             f"got {value!r}")  # fmt: skip
+    return int(seed) & 0xFFFFFFFF, int(seed) >> 32, int(step), int(origin)

@@ -13,9 +13,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import Literal
 
-from . import denormals, words
-from .lower import RESERVED, fresh, lower
+from . import denormals, draws, words
+from .lower import Lowered, fresh, lower
 from .syntax import Rule
+from .vocabulary import RESERVED, ROUNDING
 
 Target = Literal["plain", "serial", "parallel", "parts", "cuda"]
 
@@ -184,12 +185,26 @@ def ahead(dtype: str) -> int:
 
 
 def functions_import(lines: Sequence[str]) -> str:
-    """Return the line that imports the vectorised functions which `lines` call, or nothing."""
-    names = sorted(set(re.findall(r"\bvector_(\w+)\(", "\n".join(lines))))
-    if not names:
+    """Return the lines that import the vectorised functions which `lines` call, or nothing."""
+    text, found = "\n".join(lines), ""
+    names = sorted(set(re.findall(r"\bvector_(\w+)\(", text)))
+    own = [name for name in names if name in ROUNDING]
+    for room, wanted in (("", [n for n in names if n not in own]), (".primitives", own)):
+        if wanted:
+            imported = ", ".join(f"{name} as vector_{name}" for name in wanted)
+            found += f"\nfrom tinygrad_opt.kernels.functions{room} import {imported}\n"
+    return found
+
+
+def _device_import(lines: Sequence[str], dtype: str, narrow: bool) -> str:
+    """Return the line that imports what a kernel for CUDA takes from `compiler.cuda`."""
+    names = sorted(set(re.findall(r"\bdevice_(\w+)\(", "\n".join(lines))))
+    single = "f" if dtype == "float32" else ""
+    taken = [f"{name}{single} as device_{name}" for name in names]
+    taken += words.ON_DEVICE if narrow else []
+    if not taken:
         return ""
-    imported = ", ".join(f"{name} as vector_{name}" for name in names)
-    return f"\nfrom tinygrad_opt.kernels.functions import {imported}\n"
+    return f"\nfrom tinygrad_opt.kernels.compiler.cuda import {', '.join(taken)}\n"
 
 
 def function_name(rule: Rule, target: Target, narrow: bool = False) -> str:
@@ -202,7 +217,8 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
 
     The kernel takes one array per parameter, gradient and state, then the coefficients. `cache`
     asks Numba for its disk cache, which needs the text to lie in a file. `narrow`: the states are
-    bfloat16 words, and after the coefficients come a key and the place of the first element.
+    bfloat16 words, and after the coefficients come a key and the place of the first element. Of a
+    rule that draws come the seed, in two halves, the step and the place of the first element.
     """
     on_device = target == "cuda"
     lowered = lower(rule, dtype, on_device)
@@ -217,6 +233,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
     part, begin, end, update = map(new, ("part", "begin", "end", "update"))
     bounds, table, grain, stop, which = map(new, ("bounds", "table", "grain", "stop", "k"))
     key, origin = map(new, ("key", "origin"))
+    counter = [new(name) for name in ("seed_low", "seed_high", "step_number")]
     random = [new("random"), new("up")]
     elements = rule.arguments[: 2 + len(rule.states)]
     array = {name: new(f"{name}_array") for name in elements}
@@ -245,23 +262,28 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
         rounded = words.stores(targets[1:], results[1:], place, key, random, on_device)
         return [f"{targets[0]} = {results[0]}", *rounded]
 
+    def drawn(place: str) -> list[str]:
+        return _drawn(lowered, dtype, f"{origin} + {place}", counter, spare) if rule.draws else []
+
+    spare = [new(name) for name in ("w", "x", "y", "z", "k", "l", "r", "s", "t")]
     first, rest = [], []  # of a tile: its loads, then the update of each of its elements
     for k in range(ahead(dtype) if on_device else 0):
         place = f"{index} + uint64({k}) * {threads}"
         loaded = {name: new(f"{name}_{k}") for name in elements}
         first += [f"{loaded[name]} = {array[name]}[{place}]" for name in elements]
         rest += [f"{lowered.names[name]} = {read(name, loaded[name])}" for name in elements]
-        rest += lines + stores(place)
+        rest += drawn(place) + lines + stores(place)
     body = [f"{lowered.names[n]} = {read(n, f'{array[n]}[{index}]')}" for n in elements]
-    body += lines + stores(index)
+    body += drawn(index) + lines + stores(index)
 
     scalars = [given[name] for name in rule.coefficients] + ([key, origin] if narrow else [])
+    scalars += [*counter, origin] if rule.draws else []
     slices = [f"    {name} = {name}[{begin}:{end}]" for name in array.values()]
-    slices += [f"    {origin} += {begin}"] if narrow else []
+    slices += [f"    {origin} += {begin}"] if narrow or rule.draws else []
     return _TEXTS[target].format(
         origin=rule.origin,
-        imported=_imported(dtype, target, narrow),
-        device=words.IMPORTS_ON_DEVICE if narrow else "",
+        imported=_imported(dtype, target, narrow, bool(rule.draws)),
+        device=_device_import(lines, dtype, narrow),
         signature=_signature(dtype, rule, target, narrow),
         cache=cache,
         functions=functions_import(lines),
@@ -299,10 +321,40 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
     )
 
 
-def _imported(dtype: str, target: Target, narrow: bool) -> str:
+def _drawn(
+    lowered: Lowered, dtype: str, place: str, counter: Sequence[str], spare: Sequence[str]
+) -> list[str]:
+    """Return the lines that draw a rule's random arguments for the element at `place`.
+
+    counter: variables with the seed, in two halves, and the step.  spare: nine fresh ones.
+    """
+    random, keys, others = spare[:4], spare[4:6], spare[6:]
+    a, b, c, d = random
+    found = []
+    for number, targets in enumerate(lowered.uniforms):
+        found += [
+            f"{a} = uint64({place}) & {draws.MASK}",
+            f"{b} = uint64({place}) >> uint64(32)",
+            f"{c} = uint64({counter[2]})",
+            f"{d} = uint64({number})",
+            f"{keys[0]} = uint64({counter[0]})",
+            f"{keys[1]} = uint64({counter[1]})",
+            *draws.rounds(random, keys, others),
+        ]
+        left = list(random)
+        for k, target in enumerate(targets):
+            text, count = draws.uniform(left, dtype, open_=k == 0 and len(targets) > 1)
+            found.append(f"{target} = {text}")
+            del left[:count]
+    return found
+
+
+def _imported(dtype: str, target: Target, narrow: bool, draws: bool) -> str:
     """Return the names of types in a text."""
     if narrow:
         return words.TYPES
+    if draws:
+        return f"{dtype}, uint32, uint64"
     return f"{dtype}, {'uint64' if target == 'cuda' else 'uint32'}"
 
 
@@ -310,12 +362,13 @@ def _signature(dtype: str, rule: Rule, target: Target, narrow: bool) -> str:
     """Return `"void(float32[::1], float32)",` in lines of at most 100 columns."""
     # The C-contiguous `::1` lets the compiler load and store whole SIMD registers.
     rest = [dtype] * len(rule.coefficients) + (["uint32", "int64"] if narrow else [])
+    rest += ["int64"] * 4 if rule.draws else []
     if target == "parts":
         rest = ["int64[::1]", f"{dtype}[:, ::1]", "int64"]
     if target == "plain":
         kind = {"float32": "f4", "float64": "f8"}[dtype]
         kinds = ["i8"] * 2 + [f"p_{kind}"] * (2 + len(rule.states))
-        kinds += [kind] * len(rule.coefficients)
+        kinds += [kind] * len(rule.coefficients) + ["f8"] * (4 if rule.draws else 0)
         return "".join(f"    {line}\n" for line in textwrap.wrap(f"{', '.join(kinds)},", 90))
     state = "uint16" if narrow else dtype
     arrays = [dtype, dtype] + [state] * len(rule.states)

@@ -64,8 +64,18 @@ if cuda.config.ENABLE_CUDASIM:  # type: ignore[attr-defined]
         """Return the bits of a float32 number."""
         return np.float32(value).view(np.uint32)
 
+    ceil: Any = np.ceil
+    floor: Any = np.floor
+    ceilf, floorf = ceil, floor
 else:
-    from numba.cuda.libdevice import float_as_int, int_as_float  # noqa: F401  kernels import them
+    from numba.cuda.libdevice import (  # noqa: F401  kernels import them
+        ceil,
+        ceilf,
+        float_as_int,
+        floor,
+        floorf,
+        int_as_float,
+    )
 
 _handles: dict[int, tuple[weakref.ref[Any], Any]] = {}
 _packed: dict[tuple[Any, Any], Packed | None] = {}  # by kernel and dtype; None: Numba launches it
@@ -159,6 +169,19 @@ def launch_over(
     kernel[blocks, threads, _stream(arrays[0])](*flat, *given)
 
 
+def launch_drawing(
+    kernel: Any, arrays: Sequence[Any], coefficients: Sequence[float], counter: Sequence[int]
+) -> None:
+    """As `launch`, of a kernel that draws random numbers, whose last arguments are `counter`."""
+    first = arrays[0]
+    if first.size == 0:
+        return
+    letter = first.dtype.char
+    scalars = [*map(first.dtype.type, coefficients), *map(np.uint64, counter)]
+    kinds = letter * len(coefficients) + "Q" * len(counter)
+    launch_over(kernel, letter * len(arrays), kinds, arrays, scalars, _blocks(first), BLOCK)
+
+
 def launch_words(
     kernel: Any, arrays: Sequence[Any], coefficients: Sequence[float], key: int, origin: int
 ) -> None:
@@ -215,7 +238,7 @@ def _types(arrays: int, scalars: int, dtype: np.dtype[Any]) -> tuple[Any, ...]:
 
 def ptx(
     function: Any, arrays: int, scalars: int, dtype: np.dtype[Any], cc: tuple[int, int],
-    narrow: bool = False,
+    narrow: bool = False, draws: bool = False,
 ) -> str:  # fmt: skip
     """Return the PTX of a kernel for compute capability `cc`; needs no GPU."""
     if getattr(cuda, "compile_ptx", None) is None:  # the simulator
@@ -224,6 +247,8 @@ def ptx(
     if narrow:
         words = (numba.uint16[::1],) * (arrays - 2)
         types = (*types[:2], *words, *types[arrays:], numba.uint32, numba.uint64)
+    if draws:
+        types = (*types, *[numba.uint64] * 4)
     from cuda.pathfinder import DynamicLibNotFoundError
 
     try:

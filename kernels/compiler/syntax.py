@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any, NoReturn
 
-import numpy as np
-
-from .. import functions
 from . import source
+from .draws import Draw
+from .helpers import Helper, read
 
 
 class RuleError(ValueError):
@@ -22,7 +21,11 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True)
 class Rule:
-    """What the text of a rule says: its names, and its parsed body."""
+    """What the text of a rule says: its names, and its parsed body.
+
+    draws: the last arguments, which the kernel draws, with what kind of number each is.  helpers:
+    the functions that it calls, as they were when they were first looked at.
+    """
 
     name: str
     origin: str
@@ -31,11 +34,20 @@ class Rule:
     body: tuple[ast.stmt, ...]
     outputs: tuple[ast.expr, ...]
     scope: dict[str, Any]
+    file: str = ""
+    draws: tuple[tuple[str, str], ...] = ()
+    helpers: dict[FunctionType, Helper] = field(default_factory=dict)
 
     @property
     def coefficients(self) -> tuple[str, ...]:
-        """The arguments that are scalars."""
-        return self.arguments[2 + len(self.states) :]
+        """The arguments that are scalars, and given."""
+        return self.arguments[2 + len(self.states) : len(self.arguments) - len(self.draws)]
+
+    def helper(self, function: FunctionType, fail: Callable[[str], NoReturn]) -> Helper:
+        """Return what the text of a helper says; its names mean what they meant the first time."""
+        if function not in self.helpers:
+            self.helpers[function] = read(function, scope_of(function, fail), fail)
+        return self.helpers[function]
 
     @property
     def nodes(self) -> list[ast.AST]:
@@ -70,8 +82,14 @@ def parse(function: Callable[..., Any]) -> tuple[Rule, FunctionType]:
     if spec.vararg or spec.kwarg or spec.kwonlyargs or spec.posonlyargs or defaults:
         fail("takes plain positional arguments only, without *, / or defaults")
     arguments = tuple(a.arg for a in spec.args)
-    if len(arguments) < 2:
-        fail(f"must take at least a parameter and its gradient, got ({', '.join(arguments)})")
+    draws = _draws(plain, definition, fail)
+    given = arguments[: len(arguments) - len(draws)]
+    if given + tuple(draws) != arguments:
+        fail(
+            f"takes what is drawn last, got ({', '.join(arguments)}) with {', '.join(draws)} drawn"
+        )
+    if len(given) < 2:
+        fail(f"must take at least a parameter and its gradient, got ({', '.join(given)})")
 
     statements = list(definition.body)
     if isinstance(statements[0], ast.Expr) and isinstance(statements[0].value, ast.Constant):
@@ -90,9 +108,9 @@ def parse(function: Callable[..., Any]) -> tuple[Rule, FunctionType]:
                 )
     value = statements[-1].value
     outputs = tuple(value.elts) if isinstance(value, ast.Tuple) else (value,)
-    if len(outputs) + 1 > len(arguments):
+    if len(outputs) + 1 > len(given):
         fail(
-            f"returns {len(outputs)} values, but has only ({', '.join(arguments)}) to write "
+            f"returns {len(outputs)} values, but has only ({', '.join(given)}) to write "
             "them to; the gradient is not written"
         )
     states = arguments[2 : 1 + len(outputs)]
@@ -103,8 +121,12 @@ def parse(function: Callable[..., Any]) -> tuple[Rule, FunctionType]:
                 "states, coefficients, and the rule returns parameter and states in that order"
             )
     origin = f"{plain.__module__}.{plain.__qualname__}"
-    body, scope = tuple(statements[:-1]), _scope(plain, fail)
-    return Rule(definition.name, origin, arguments, states, body, outputs, scope), plain
+    body, scope, file = tuple(statements[:-1]), scope_of(plain, fail), plain.__code__.co_filename
+    rule = Rule(
+        definition.name, origin, arguments, states, body, outputs, scope, file,
+        tuple(draws.items()),
+    )  # fmt: skip
+    return rule, plain
 
 
 def parse_element(function: Callable[..., Any], name: str) -> Rule:
@@ -122,7 +144,8 @@ def parse_element(function: Callable[..., Any], name: str) -> Rule:
     if not isinstance(last, ast.Return) or last.value is None:
         fail("must end with a return of one number")
     origin = f"{plain.__module__}.{plain.__qualname__}"
-    return Rule(name, origin, arguments, (), tuple(body), (last.value,), _scope(plain, fail))
+    scope, file = scope_of(plain, fail), plain.__code__.co_filename
+    return Rule(name, origin, arguments, (), tuple(body), (last.value,), scope, file)
 
 
 def _plain(function: Any, fail: Callable[[str], NoReturn]) -> FunctionType:
@@ -142,47 +165,43 @@ def _plain(function: Any, fail: Callable[[str], NoReturn]) -> FunctionType:
     return function
 
 
-def _scope(function: FunctionType, fail: Callable[[str], NoReturn]) -> dict[str, Any]:
+def _draws(
+    function: FunctionType, definition: ast.FunctionDef, fail: Callable[[str], NoReturn]
+) -> dict[str, str]:
+    """Return the arguments that are annotated as drawn, with their kinds."""
+    found = {}
+    names = function.__globals__ | _cells(function)
+    for argument in definition.args.args:
+        if argument.annotation is None:
+            continue
+        text = ast.unparse(argument.annotation)
+        try:
+            meant = function.__annotations__[argument.arg]
+            meant = eval(meant, names) if isinstance(meant, str) else meant
+        except Exception:  # of names that only type checkers see; or it is one of ours
+            if text.rpartition(".")[2].strip("\"'") in ("Normal", "Uniform"):
+                fail(f"{text}, which {argument.arg} is annotated with, is not known here; import "
+                     "it at the head of the file")  # fmt: skip
+            continue
+        for marker in getattr(meant, "__metadata__", ()):
+            if isinstance(marker, Draw):
+                found[argument.arg] = marker.kind
+    return found
+
+
+def _cells(function: FunctionType) -> dict[str, Any]:
+    """Return what the names of the closure mean; of those that have no value yet, nothing."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):
+            found[name] = cell.cell_contents
+    return found
+
+
+def scope_of(function: FunctionType, fail: Callable[[str], NoReturn]) -> dict[str, Any]:
     """Return what the free names of the function mean: builtins, then globals, then closure."""
     try:
         found = inspect.getclosurevars(function)
     except ValueError:  # a cell of the closure is still empty
         fail("a name from around the rule has no value yet; define it above")
     return {**found.builtins, **found.globals, **found.nonlocals}
-
-
-# The functions that a rule may call ---------------------------------------------------------------
-
-
-def _same(name: str, count: int) -> dict[Any, tuple[str, int]]:
-    """Return the entries of a function that `math` and NumPy have under one name."""
-    modules = [module for module in (math, np) if hasattr(module, name)]
-    return {getattr(module, name): (f"math.{name}", count) for module in modules}
-
-
-# From function to its name in a kernel and its number of arguments. Each has a float32 version in
-# Numba and in numba-cuda. Not here: sin, cos, tan (float64 arithmetic in their CUDA range
-# reduction) and floor, ceil (integers in Numba, missing in numba-cuda).
-FUNCTIONS: dict[Any, tuple[str, int]] = {
-    abs: ("abs", 1),
-    min: ("min", 2),
-    max: ("max", 2),
-    np.abs: ("abs", 1),
-    math.pow: ("math.pow", 2),
-    math.erf: ("math.erf", 1),
-    math.atan: ("math.atan", 1),
-    np.arctan: ("math.atan", 1),
-    math.atan2: ("math.atan2", 2),
-    np.arctan2: ("math.atan2", 2),
-}
-
-
-for _name in ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "tanh", "sinh", "cosh"):
-    FUNCTIONS |= _same(_name, 1)
-
-
-FUNCTIONS |= _same("fabs", 1) | _same("copysign", 2) | _same("hypot", 2)
-FUNCTIONS |= {
-    getattr(functions, _name): (f"math.{_name}" if hasattr(math, _name) else _name, 1)
-    for _name in functions.__all__
-}

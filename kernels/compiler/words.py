@@ -11,7 +11,7 @@ from collections.abc import Sequence
 PLACES, MIXED, NEXT = 0x9E3779B1, 0x85EBCA6B, 0x632BE5AB  # odd: all bits of a factor count
 
 TYPES = "float32, uint16, uint32, uint64"
-IMPORTS_ON_DEVICE = "\nfrom tinygrad_opt.kernels.compiler.cuda import float_as_int, int_as_float\n"
+ON_DEVICE = ["float_as_int", "int_as_float"]  # which kernels import from `cuda`
 NAMES = frozenset({"float_as_int", "int_as_float", "uint16", "uint64"})
 
 _LOW = "uint64(0xFFFFFFFF)"

@@ -13,7 +13,8 @@ from numba import types
 from numba.extending import intrinsic
 
 __all__ = [
-    "add", "copysign", "fma", "maximum", "polynomial", "power_of_two", "select", "split",
+    "add", "ceil", "copysign", "floor", "fma", "fmod", "maximum", "polynomial", "power_of_two",
+    "select", "split",
 ]  # fmt: skip
 
 instruction: Any = (
@@ -107,6 +108,40 @@ def copysign(typing: Any, x: Any, sign: Any) -> Any:
         return _call(builder, "llvm.copysign", *values)
 
     return x(x, sign), generate
+
+
+@instruction
+def floor(typing: Any, x: Any) -> Any:
+    """The whole number at or below x, as a float. (Numba's own is an integer.)"""
+    return _rounded("llvm.floor", x)
+
+
+@instruction
+def ceil(typing: Any, x: Any) -> Any:
+    """The whole number at or above x, as a float."""
+    return _rounded("llvm.ceil", x)
+
+
+@instruction
+def fmod(typing: Any, x: Any, y: Any) -> Any:
+    """The rest of x / y towards 0, with the sign of x; Numba has none. A call of the C library."""
+    if not _same_floats(x, y):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.frem(*values)
+
+    return x(x, y), generate
+
+
+def _rounded(name: str, x: Any) -> Any:
+    if not _same_floats(x):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return _call(builder, name, *values)
+
+    return x(x), generate
 
 
 @instruction

@@ -114,6 +114,7 @@ _BINARY = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
     ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
     ast.BitAnd: operator.and_, ast.BitOr: operator.or_, ast.BitXor: operator.xor,
+    ast.RShift: operator.rshift,
 }  # fmt: skip
 _COMPARE = {
     ast.Gt: operator.gt, ast.Lt: operator.lt, ast.GtE: operator.ge, ast.LtE: operator.le,
@@ -242,11 +243,10 @@ class _Body:
         if node.id in self.variables:
             place, kind = self.variables[node.id]
             return Typed(self.builder.load(place), kind)
-        if node.id in self.space:
-            return self.space[node.id]
-        if hasattr(builtins, node.id):
-            return getattr(builtins, node.id)
-        raise Unknown(node.id)
+        found = self.space.get(node.id, getattr(builtins, node.id, Unknown))
+        if found is Unknown:
+            raise Unknown(node.id)
+        return found
 
     def of_Attribute(self, node: Any) -> Any:
         owner = self.evaluate(node.value)

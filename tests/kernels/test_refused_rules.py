@@ -51,8 +51,14 @@ BODIES = [
     ("p = t\n  t = g", "t may have no value here: assign it on every path in `t`"),
     ("p = p[0]", "Subscript is not supported, indexing is not possible"),
     ("p = (lambda x: x)(p)", "only names of numbers and of functions can be used"),
-    ("p = p // g", "FloorDiv is not supported, use + - * / or **; in `p // g`"),
-    ("p //= g", "FloorDiv is not supported, use + - * / or **; in `p // g`"),
+    (
+        "p = p @ g",
+        "MatMult is not supported, rules hold assignments, if/else and arithmetic only; in `p @ g`",
+    ),
+    (
+        "p @= g",
+        "MatMult is not supported, rules hold assignments, if/else and arithmetic only; in `p @ g`",
+    ),
     ("p = p if p is g else g", "Is is not supported"),
     ("p = ~p", "Invert is not supported"),
     (
@@ -76,7 +82,7 @@ BODIES = [
         "p = print(p)",
         "print cannot be called in a kernel; write its lines into the rule, or use one",
     ),
-    ("p = math.sin(p)", "math.sin cannot be called in a kernel"),
+    ("p = math.gamma(p)", "math.gamma cannot be called in a kernel"),
     ("p = g(p)", "g is a number in this rule and cannot be called in `g(p)`"),
     ("p = max(p, g, 0)", "max takes 2 plain argument(s) in `max(p, g, 0)`"),
 ]

@@ -16,6 +16,7 @@ if os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
 pytest.importorskip("numba_cuda")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kernels"))
+from calling_rules import CLOSE, EXACT, seeds, vectors
 from local_rules import LOCAL_RULES
 from local_rules import coefficients as local_coefficients
 from numba import cuda
@@ -34,6 +35,19 @@ def test_kernel_equals_plain_python(rule, dtype):
         rule.reference(plain, coefficients(rule))
     for ours, oracle in zip(device, plain, strict=True):
         np.testing.assert_array_equal(ours.copy_to_host(), oracle)
+
+
+@pytest.mark.parametrize("rule", [*EXACT, *CLOSE], ids=lambda rule: rule.name)
+def test_helpers_rests_and_draws_are_plain_pythons(rule):
+    plain, given = vectors(rule, "float32", 3), {**EXACT, **CLOSE}[rule]
+    usual = (np.abs(plain[0]) < 1e9) & (np.abs(plain[1]) < 1e9) & (np.abs(plain[1]) > 1e-9)
+    plain = [a[usual] for a in plain]  # of others the simulator's `math` raises, as Python's does
+    device = [cuda.to_device(a) for a in plain]
+    rule.launch(device, given, **seeds(rule))
+    rule.reference(plain, given, **seeds(rule))
+    for ours, oracle in zip(device, plain, strict=True):
+        scale = 0 if rule in EXACT else 1e-6
+        np.testing.assert_allclose(ours.copy_to_host(), oracle, rtol=scale, atol=scale)
 
 
 @pytest.mark.parametrize("size", [*range(1, 40), 63, 64, 65, 255, 1030])

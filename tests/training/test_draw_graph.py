@@ -13,6 +13,12 @@ from tinygrad_opt.training import Drawing, draw_graph
 from tinygrad_opt.training.graph_picture.layout import place
 
 
+@pytest.fixture(autouse=True)
+def no_graphviz(monkeypatch):
+    """The layout of our own, whatever is installed."""
+    monkeypatch.setattr("shutil.which", lambda name: None)
+
+
 def titles(drawing):
     return [box.title for box in drawing.boxes]
 
@@ -106,6 +112,22 @@ def test_files(tmp_path):
     with pytest.raises(ValueError, match=r"a.png must end in .svg or .dot"):
         drawing.save(tmp_path / "a.png")
     assert tg.draw_graph is draw_graph
+
+
+def test_graphviz_lays_out_where_it_is_installed(tmp_path, monkeypatch):
+    program = tmp_path / "dot"
+    program.write_text('#!/bin/sh\necho "made with $1 of"\ncat\n')
+    program.chmod(0o700)
+    w = tg.ones(2, requires_grad=True)
+    drawing = draw_graph(w.sum(), {"w": w})
+    own = drawing.svg
+    monkeypatch.setattr("shutil.which", lambda name: str(tmp_path / name))
+    assert drawing.svg == f"made with -Tsvg of\n{drawing.dot}"
+    assert drawing.save(tmp_path / "a.png").read_text().startswith("made with -Tpng of")
+    program.write_text("#!/bin/sh\nexit 1\n")  # a broken one
+    assert drawing.svg == own
+    with pytest.raises(ValueError, match=r"a.png must end in .svg or .dot, or in .png or .pdf wh"):
+        drawing.save(tmp_path / "a.png")
 
 
 def test_the_picture_shows_every_box_inside_it():

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -298,3 +299,21 @@ def test_mistakes_of_predict():
         predict(model, [])
     with pytest.raises(ValueError, match="predict: batch_size must be at least 1, got 0"):
         predict(model, tg.ones(2, 3), batch_size=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        ({"epochs": "3"}, TypeError, "fit: epochs must be a whole number, got '3'"),
+        ({"epochs": 2.0}, TypeError, "fit: epochs must be a whole number, got 2.0"),
+        ({"epochs": -1}, ValueError, "fit: epochs must be at least 0, got -1"),
+        ({"accumulate": 0}, ValueError, "fit: accumulate must be at least 1, got 0"),
+        ({"accumulate": True}, TypeError, "fit: accumulate must be a whole number, got True"),
+    ],
+)
+def test_counts_are_refused_by_name(given, error, says):
+    model = nn.Linear(1, 1)
+    with pytest.raises(error, match=re.escape(says)):
+        fit(model, nn.MSELoss(), optim.SGD(model.parameters(), 0.1), [], quiet=True, **given)
+    with pytest.raises(TypeError, match=re.escape("predict: batch_size must be a whole number")):
+        predict(model, tg.ones(2, 1), batch_size="all")

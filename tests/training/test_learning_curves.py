@@ -1,6 +1,7 @@
 """The history of a run, and its curves."""
 
 import sys
+import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
 import pytest
@@ -66,3 +67,16 @@ def test_mistakes(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"History.plot needs matplotlib: .*opt\[examples\]"):
         history.plot()
+
+
+def test_a_notebook_shows_a_table():
+    root = ET.fromstring(f"<div>{History(RECORDS)._repr_html_()}</div>")
+    rows = [list(row) for row in root.iter("tr")]
+    assert ["".join(cell.itertext()) for cell in rows[0]] == list(RECORDS[0])
+    assert ["".join(cell.itertext()) for cell in rows[1]][3:6] == ["1", "0.5", "1.5"]
+    marked = ["".join(b.itertext()) for b in root.iter("b")]
+    assert marked == ["1", "0.25"]  # val_loss 1.0 of epoch 2, loss 0.25 of epoch 3
+    many = History([dict(epoch=i, loss=1.0 / i) for i in range(1, 101)])._repr_html_()
+    assert "... 60 more ..." in many
+    assert many.count("<tr>") == 42
+    assert "<table>" in History()._repr_html_()

@@ -18,12 +18,18 @@ import tinygrad_opt as tg
 from tinygrad_opt import optim
 from tinygrad_opt.sklearn import Classifier, Regressor
 
+EXCUSED = {
+    "check_do_not_raise_errors_in_init_or_set_params": "takes module__width and the like as "
+    "**parts, and the check takes `parts` itself, which is in the signature, for a setting",
+}
+
 
 @pytest.mark.parametrize("estimator", [Classifier, Regressor])
 def test_scikit_learns_own_checks(estimator):
-    results = check_estimator(estimator(epochs=15), on_skip=None)
-    assert len(results) > 45
-    assert {result["status"] for result in results} <= {"passed", "skipped"}
+    results = check_estimator(estimator(epochs=15), on_skip=None, expected_failed_checks=EXCUSED)
+    assert len(results) > 55
+    assert {result["status"] for result in results} <= {"passed", "skipped", "xfail"}
+    assert {r["check_name"] for r in results if r["status"] == "xfail"} == set(EXCUSED)
 
 
 def rings(n=150):

@@ -2,6 +2,7 @@
 
 import gc
 import tracemalloc
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
@@ -200,3 +201,14 @@ def test_a_layer_called_twice_shows_its_first_output():
 
     row = summary(Twice(), (5, 3)).rows[1]
     assert (row.calls, row.output_shapes) == (2, [(5, 3)])
+
+
+def test_a_notebook_shows_a_table():
+    found = summary(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), (4, 2))
+    root = ET.fromstring(f"<div>{found._repr_html_()}</div>")
+    texts = [["".join(cell.itertext()) for cell in row] for row in root.iter("tr")]
+    assert texts[0] == ["layer", "output", "parameters", "saved"]
+    assert texts[2][:3] == ["  0: Linear", "(4, 3)", "9"]
+    assert "9 trainable, 0 frozen" in "".join(root.itertext())
+    without = ET.fromstring(f"<div>{summary(nn.Linear(2, 3))._repr_html_()}</div>")
+    assert [cell.text for cell in next(without.iter("tr"))] == ["layer", "parameters"]

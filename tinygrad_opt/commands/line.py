@@ -139,10 +139,12 @@ def _facts(rule: UpdateRule, rows: list[Row], dtype: np.dtype[Any]) -> str:
         lanes = found.bits // (8 * dtype.itemsize)
         code = f"{found.instructions} instructions, {lanes} numbers in a register"
     first = crossover(rows)
+    drawn = [f"{name}, {kind}" for name, kind in rule._rule.draws]
     return "\n".join((
         f"threads pay from: {'none of these sizes' if first is None else f'{first:,} elements'}",
         f"hot loop: {code}",
         f"operations an element: {roofline.operations(rule)}",
+        *([f"draws for each: {'; '.join(drawn)} (Philox-4x32-10)"] if drawn else []),
     ))  # fmt: skip
 
 

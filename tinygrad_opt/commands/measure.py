@@ -107,11 +107,12 @@ def _launch(
 ) -> Callable[[], Any]:
     before = threads.threshold
     from_ = 1 if target == "parallel" else vectors[0].size + 1
+    drawn: Any = {"seed": 0, "step": 1} if rule.draws else {}
 
     def work() -> None:
         threads.threshold = from_
         try:
-            rule.launch(vectors, coefficients)
+            rule.launch(vectors, coefficients, **drawn)
         finally:
             threads.threshold = before
 

@@ -64,7 +64,7 @@ class CompiledPart:
                 return variant.blocks[which]
             return (instead or {}).get(which, variant.text.written()[which])
 
-        coefficients = sum(len(update.rule.coefficients) for update, _ in self.updates)
+        coefficients = sum(len(update.letters) for update, _ in self.updates)
         slots = [(array_of(slot.key), slot.offset) for slot in part.slots]
         self.table = Table(slots, coefficients)
 
@@ -73,6 +73,7 @@ class CompiledPart:
             coefficients: list[float] = []
             for update, i in self.updates:
                 coefficients += with_scalars(update.optimizer, update.group, update.flat, steps[i])
+                coefficients += update.counter(steps[i])
             self.table.put(*coefficients)
         places = self.places
         return self.function(*[places[number] for number in self.numbers], self.table.address)

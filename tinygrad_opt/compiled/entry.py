@@ -232,6 +232,7 @@ def _called(write: _Writing, call: Any, places: str, ts: str) -> str:
     if call.updates:
         numbers = ", ".join(
             f"*{name(update.optimizer)}.coefficients({name(update.group)}, t{i})"
+            + (f", *{name(update)}.counter(t{i})" if update.rule.draws else "")
             for update, i in call.updates
         )
         write.lines.append(f"{name(call.table.put)}({numbers})")

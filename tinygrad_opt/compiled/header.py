@@ -38,5 +38,5 @@ TAKEN = {
     "float32", "float64", "from_table", "i1", "i2", "i4", "i8", "intrinsic", "ir", "log", "log1p",
     "math", "memory", "njit", "normal_cdf", "np", "p_f4", "p_f8", "p_i1", "p_i2", "p_i4", "p_i8",
     "p_u1", "plain", "range", "share", "sigmoid", "split", "steps", "table", "tanh", "ticks",
-    "times", "types", "u1", "uint32",
+    "times", "types", "u1", "uint32", "uint64",
 }  # fmt: skip

@@ -77,8 +77,9 @@ class Segment:
             takes.append(f"{name},  # {slot.what}")
         for k, value in enumerate(self.updates, first):
             update = value.params["update"]
-            kinds += [SHORT[update.flat.dtype]] * len(update.rule.coefficients)
-            takes.append(f"{', '.join(f'{c}_{k}' for c in update.rule.coefficients)},")
+            own = len(update.rule.coefficients)
+            kinds += [SHORT[update.flat.dtype]] * own + ["f8"] * (len(update.letters) - own)
+            takes.append(f"{', '.join(f'{c}_{k}' for c in update.letters)},")
         if timed:
             noted = [(line, f"times[{i}] = ticks()") for i, line in enumerate(lines, 1)]
             lines = ["times[0] = ticks()", *(part for pair in noted for part in pair)]

@@ -123,7 +123,7 @@ class Text:
             slot = Slot(("flat", id(array)), 0, SHORT[array.dtype], f"{array.size} numbers")
             given.append(segment.pointer(name, slot))
         segment.updates.append(value)
-        given += [f"{c}_{number}" for c in rule.coefficients]
+        given += [f"{c}_{number}" for c in update.letters]
         function, size = self._rule(rule, flat.values.dtype), flat.values.size
         call = f"{function}(0, {size}, {', '.join(given)})"
         if size >= threads.threshold:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from ..arrays.memory import address
+from ..kernels.compiler.arguments import counter_of
+from ..optim import drawing
 from .values import CompileError, Layout, Value, same
 
 __all__ = ["Trace", "users_line"]
@@ -28,6 +30,25 @@ class Update(NamedTuple):
     group: dict[str, Any]
     rule: Any
     flat: Any  # the FlatGroup
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The numbers that a launch takes: the rule's coefficients, and of one that draws more."""
+        if not self.rule.draws:
+            return tuple(self.rule.coefficients)
+        return (*self.rule.coefficients, *_COUNTER)
+
+    def counter(self, step: int) -> tuple[int, ...]:
+        """Those of a rule that draws, in step `step`; none of other rules."""
+        if not self.rule.draws:
+            return ()
+        index = next(i for i, g in enumerate(self.optimizer.param_groups) if g is self.group)
+        drawing.prepare(self.optimizer, index)
+        seed, place = self.flat.counter
+        return counter_of(self.rule, seed, step, place)
+
+
+_COUNTER = ("drawn_seed_low", "drawn_seed_high", "drawn_step", "drawn_origin")
 
 
 class Effect(NamedTuple):

@@ -11,6 +11,7 @@ from ..arrays.namespace import is_writable
 from ..core.tensor import Tensor
 from ..kernels import UpdateRule
 from .coefficients import check_coefficients
+from .drawing import check_seed
 from .settings import state_dtype
 
 __all__ = [
@@ -39,6 +40,7 @@ def check_rule(optimizer: Any, base: type) -> None:
             known = [*group, *optimizer.scalar_states]
             special = tuple(optimizer.own_coefficients.items())
             check_coefficients(cls.__name__, rule, known, special)
+            check_seed(cls.__name__, rule, group)
 
 
 def no_rule(name: str) -> NotImplementedError:

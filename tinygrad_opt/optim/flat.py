@@ -33,8 +33,8 @@ class FlatGroup:
     the default).  scalars: other numbers of an optimizer, one per parameter.
     shown: the letters of the states that `optimizer.state` has views of.  fresh: parameters that
     have no state yet.  narrow: whether states are words of 16 bits (`kernels.bfloat16`).  number:
-    which of the optimizer's vectors this is.  guests: parameters that share another's state, with
-    its FlatGroup (None for the same) and its number there.
+    which of the optimizer's vectors this is.  counter: see `drawing`.  guests: parameters that
+    share another's state, with its FlatGroup (None for the same) and its number there.
     """
 
     def __init__(self, params: list[Tensor]) -> None:
@@ -52,7 +52,7 @@ class FlatGroup:
         self._homes = Homes()  # of those that have one
         self.shown: tuple[str, ...] = ()
         self.at_home = self.narrow = False
-        self.number = 0
+        self.number, self.counter = 0, [0, 0]
         self._gather()
 
     def start_over(self, scalars: dict[str, float]) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 from ..autograd.modes import enable_grad
 from ..core.tensor import Tensor
 from ..kernels import UpdateRule
-from . import cautious
+from . import cautious, drawing
 from .checks import check_rule, check_state_dtype, check_writable, no_rule, refuse_rows
 from .coefficients import Formula, formula_for, step_scalars
 from .elsewhere import broken_runs
@@ -213,6 +213,8 @@ class Optimizer(Saved):
             rule = self.rule_for(group)
             states, by_rows = rule.states + self.more_states, False
             narrow = bool(rule.states and group.get("state_dtype"))
+            if rule.draws:
+                drawing.prepare(self, i)
             for flat in flats:
                 if not flat.at_home:
                     check_writable(self, [p for p in flat.params if p._grad is not None])

@@ -58,7 +58,8 @@ class Names(NamedTuple):
         rule = optimizer.rule_for(group)
         states = _shown(optimizer, rule)
         narrow = bool(rule.states and group.get("state_dtype"))
-        counts = optimizer.counts_steps or narrow  # their rounding depends on the step
+        # What is rounded at random or drawn depends on the step.
+        counts = optimizer.counts_steps or narrow or bool(rule.draws)
         own = ["step"] if counts else []
         own += [*optimizer.scalar_states, *(name for _, name in states)]
         late = {name for letter, name in states if letter in optimizer.late_states}
@@ -209,7 +210,7 @@ def show_new_state(
         entry = optimizer.state.get(p)
         if entry is None:
             entry = StateView(edits)
-        counts = optimizer.counts_steps or flat.narrow
+        counts = optimizer.counts_steps or flat.narrow or rule.draws
         views = [("step", flat.step_view(i))] if counts else []
         views += [(name, flat.scalar_view(name, i)) for name in optimizer.scalar_states]
         views += [(name, flat.state_view(x, i)) for x, name in _shown(optimizer, rule)]

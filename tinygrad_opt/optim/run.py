@@ -23,11 +23,12 @@ class Run:
     copy_back: (array, index, copy), for each array of which the step is done on a copy of a part.
     narrow: whether the states are words of 16 bits, see `kernels.bfloat16`.  number, origin: of the
     FlatGroup, and where the first parameter begins in it: with them their rounding is random.
+    counter: of a rule that draws, the seed and the FlatGroup's place, see `drawing`.
     """
 
     __slots__ = (
-        "arrays", "copy_back", "host", "narrow", "number", "offsets", "origin", "params", "scalars",
-        "start", "steps", "stop", "taken",
+        "arrays", "copy_back", "counter", "host", "narrow", "number", "offsets", "origin",
+        "params", "scalars", "start", "steps", "stop", "taken",
     )  # fmt: skip
 
     def __init__(
@@ -37,7 +38,7 @@ class Run:
         self.start, self.stop = start, stop  # parameters start <= i < stop of the group
         self.host: Any = None  # of a guest: whose numbers start and stop are
         self.params = flat.params[start:stop]
-        self.narrow, self.number = flat.narrow, flat.number
+        self.narrow, self.number, self.counter = flat.narrow, flat.number, flat.counter
         first = self.origin = flat.offsets[start]
         self.offsets = [offset - first for offset in flat.offsets[start : stop + 1]]
         self.arrays = arrays
@@ -57,6 +58,9 @@ class Run:
         if self.narrow:
             key = bfloat16.key_of(t, self.number)
             rule.launch_bfloat16(self.arrays, coefficients, key, self.origin)
+        elif rule.draws:
+            seed, place = self.counter
+            rule.launch(self.arrays, coefficients, seed=seed, step=t, origin=place + self.origin)
         else:
             rule.launch(self.arrays, coefficients)
 

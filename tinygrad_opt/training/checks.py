@@ -9,7 +9,7 @@ from ..data.datasets import Dataset, IterableDataset
 from ..nn.module import Module
 from .run import Callback
 
-__all__ = ["Metrics", "as_callbacks", "check_loader", "check_model", "check_parts",
+__all__ = ["Metrics", "as_callbacks", "check_count", "check_loader", "check_model", "check_parts",
            "check_scheduler", "named"]  # fmt: skip
 
 Metric = Callable[[Any, Any], Any]
@@ -59,6 +59,14 @@ def _is_optimizer(x: Any) -> bool:
 
 def _described(x: Any) -> str:
     return f"the class {x.__name__}: call it" if isinstance(x, type) else f"a {type(x).__name__}"
+
+
+def check_count(who: str, name: str, value: Any, least: int = 1) -> None:
+    """Raise TypeError for what is no whole number, ValueError for one below `least`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{who}: {name} must be a whole number, got {value!r}")
+    if value < least:
+        raise ValueError(f"{who}: {name} must be at least {least}, got {value}")
 
 
 def check_loader(who: str, name: str, loader: Any) -> None:

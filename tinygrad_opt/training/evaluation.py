@@ -12,7 +12,7 @@ from ..nn.module import Module
 from ..optim.learning_rates import number
 from ..optim.optimizer import Optimizer
 from ..tensors.creation import as_tensor
-from .checks import Metrics, check_loader, check_model, named
+from .checks import Metrics, check_count, check_loader, check_model, named
 from .history import Means
 from .progress import progress
 from .put_back import modes_kept
@@ -64,8 +64,7 @@ def predict(model: Module, data: Any, *, batch_size: int = 256, quiet: bool = Fa
     """
     check_model("predict", model)
     check_loader("predict", "data", data)
-    if batch_size < 1:
-        raise ValueError(f"predict: batch_size must be at least 1, got {batch_size}")
+    check_count("predict", "batch_size", batch_size)
     batches: Any = _cut(data, batch_size) if _is_batch(data) else data
     with modes_kept(model):
         model.eval()

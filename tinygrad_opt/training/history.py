@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..optional import new_axes
+from .html import html_table
 
 __all__ = ["History", "Means"]
 
+_SHOWN = 40  # rows of the table in a notebook
 _NOT_DRAWN = ("epoch", "step")
 _HELD_OUT = "val_"  # the prefix of what was measured on validation data
 
@@ -96,10 +98,30 @@ class History:
         """Takes over the records of a `state_dict()`."""
         self.records = [dict(record) for record in state_dict["records"]]
 
+    def _repr_html_(self) -> str:
+        names = self.names
+        best = {name: self.best(name) for name in names if name in ("loss", "val_loss")}
+        rows = [
+            [_mark(_shown(record.get(name)), best.get(name) is record) for name in names]
+            for record in self.records
+        ]
+        if len(rows) > _SHOWN:
+            gap = [f"... {len(rows) - _SHOWN} more ...", *[""] * (len(names) - 1)]
+            rows = [*rows[: _SHOWN // 2], gap, *rows[-_SHOWN // 2 :]]
+        return html_table(names, rows)
+
     def __repr__(self) -> str:
         last = self.records[-1] if self.records else {}
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in last.items())
         return f"<History of {len(self)} epochs: {numbers}>"
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _mark(text: str, best: bool) -> str:
+    return f"<b>{text}</b>" if best else text
 
 
 class Means:

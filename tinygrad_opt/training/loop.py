@@ -16,6 +16,7 @@ from ..optim.optimizer import Optimizer
 from .checks import (  # fmt: skip
     Metrics,
     as_callbacks,
+    check_count,
     check_loader,
     check_parts,
     check_scheduler,
@@ -58,11 +59,10 @@ def fit(
     >>> history["loss"][-1] < 0.01
     True
     """
-    if scheduler_per not in ("epoch", "step") or accumulate < 1:
-        raise ValueError(
-            'fit: scheduler_per must be "epoch" or "step" and accumulate at least 1, '
-            f"got {scheduler_per=}, {accumulate=}"
-        )
+    if scheduler_per not in ("epoch", "step"):
+        raise ValueError(f'fit: scheduler_per must be "epoch" or "step", got {scheduler_per!r}')
+    check_count("fit", "epochs", epochs, 0)
+    check_count("fit", "accumulate", accumulate)
     if nan_loss not in ("raise", "ignore"):
         raise ValueError(f'fit: nan_loss must be "raise" or "ignore", got {nan_loss!r}')
     check_parts("fit", model, loss_fn, optimizer)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +19,7 @@ from .svg import as_svg
 __all__ = ["Box", "Drawing", "draw_graph"]
 
 _COLORS = {"parameter": "#d6e6f4", "data": "#e9ecef", "operation": "#ffffff", "result": "#fbe3c8"}
+_MORE = (".png", ".pdf")  # of which Graphviz alone makes pictures
 
 
 class Box(NamedTuple):
@@ -54,22 +57,28 @@ class Drawing:
 
     @property
     def svg(self) -> str:
-        """The picture; nothing else is needed to look at it than a browser."""
-        return as_svg(self.boxes, self.edges)
+        """The picture, for a browser: Graphviz lays it out where it is installed (`dot`)."""
+        drawn = _by_graphviz(self.dot, "svg")
+        return as_svg(self.boxes, self.edges) if drawn is None else drawn.decode()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the picture to a file ending in .svg, or the text to one ending in .dot.
 
-        Raises ValueError for another ending.
+        Where Graphviz is installed also to .png and .pdf. Raises ValueError for another ending.
         """
         file = Path(path)
-        kinds = {".svg": "svg", ".dot": "dot"}
-        if file.suffix not in kinds:
+        if file.suffix == ".dot":
+            made: bytes | None = self.dot.encode()
+        elif file.suffix == ".svg":
+            made = self.svg.encode()
+        else:
+            made = _by_graphviz(self.dot, file.suffix[1:]) if file.suffix in _MORE else None
+        if made is None:
             raise ValueError(
-                f"Drawing.save: {file.name} must end in .svg or .dot; Graphviz makes other formats "
-                "of a .dot file: dot -Tpng graph.dot -o graph.png"
+                f"Drawing.save: {file.name} must end in .svg or .dot, or in .png or .pdf where "
+                "Graphviz is installed"
             )
-        file.write_text(getattr(self, kinds[file.suffix]), encoding="utf-8")
+        file.write_bytes(made)
         return file
 
     def _repr_svg_(self) -> str:
@@ -77,6 +86,20 @@ class Drawing:
 
     def __repr__(self) -> str:
         return f"<Drawing of {len(self.boxes)} boxes and {len(self.edges)} edges>"
+
+
+def _by_graphviz(dot: str, kind: str) -> bytes | None:
+    """The picture as Graphviz lays it out; None where it is not installed, or fails."""
+    program = shutil.which("dot")
+    if program is None:
+        return None
+    try:
+        done = subprocess.run(
+            [program, f"-T{kind}"], input=dot.encode(), capture_output=True, check=True, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError):  # an installation without that format, say
+        return None
+    return done.stdout
 
 
 def draw_graph(loss: Tensor, params: Any = None) -> Drawing:

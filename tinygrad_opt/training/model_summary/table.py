@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import escape
+
+from ..html import html_table
 
 __all__ = ["LayerRow", "Summary"]
 
@@ -70,6 +73,12 @@ class Summary:
         return "\n".join([lines[0], rule, *lines[1:], rule, *self._totals()])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        ran = self.activation_bytes is not None
+        heads = ["layer", "output", "parameters", "saved"] if ran else ["layer", "parameters"]
+        cells = [[escape(text) for text in _cells(row, ran)] for row in self.rows]
+        return html_table(heads, cells, list(self._totals()))
 
     def _totals(self) -> Iterator[str]:
         yield (
