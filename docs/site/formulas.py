@@ -140,24 +140,33 @@ class Reader:
         return "−" if first == "-" else "+"  # noqa: RUF001
 
     def product(self) -> Part:
-        left = self.power()
-        while True:
-            token = self.peek()
-            if token == "/":
-                self.take()
-                right = self.power()
-                left = Part(
-                    f"<mfrac>{left.inside or left.text}{right.inside or right.text}</mfrac>"
-                )
-                self.operators += 1
-            elif token in ("*", "@"):
-                self.take()
-                left = Part(row(left.text, sign("⋅"), self.power().text))
-                self.operators += 1
-            elif self.beside():
+        """Factors between `*`; a fraction takes what stands beside one another, no more."""
+        factors = [self.quotient()]
+        while self.peek() in ("*", "@"):
+            self.take()
+            self.operators += 1
+            factors.append(self.quotient())
+        if len(factors) == 1:
+            return factors[0]
+        dots = [factors[0].text, *(sign("⋅") + factor.text for factor in factors[1:])]
+        return Part(row(*dots))
+
+    def quotient(self) -> Part:
+        left = self.side_by_side()
+        while self.peek() == "/":
+            self.take()
+            self.operators += 1
+            right = self.power()
+            left = Part(f"<mfrac>{left.inside or left.text}{right.inside or right.text}</mfrac>")
+            while self.beside():
                 left = Part(row(left.text, sign("⁢"), self.power().text))
-            else:
-                return left
+        return left
+
+    def side_by_side(self) -> Part:
+        left = self.power()
+        while self.beside():
+            left = Part(row(left.text, sign("⁢"), self.power().text))
+        return left
 
     def beside(self) -> bool:
         """Whether two factors stand side by side: short names, and parentheses behind a sign."""

@@ -32,6 +32,7 @@ DISPLAY = re.compile(r"^```math\n(.*?)^```$|\$\$(.+?)\$\$", re.MULTILINE | re.DO
 INLINE = re.compile(r"\$`([^`\n]+)`\$|(?<![\\$\w])\$(?![\s$])([^$\n`]+?)(?<![\s\\])\$(?![\w$])")
 TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FROM_DOCSTRINGS = ("docs/optimizers.md", "docs/schedulers.md")
+HOME = "---\nhide:\n  - navigation\n---\n\n"  # it would list the page itself
 TABLE = re.compile(r"^\| \[([^\]]+)\]\(([^)]+\.md)\) \|", re.MULTILINE)
 
 
@@ -73,7 +74,8 @@ class Stage:
             text = (ROOT / path).read_text()
             if path in FROM_DOCSTRINGS:
                 text = TEXT.sub(_docstring, text)
-            self.write(path, self.rewritten(text, path))
+            text = self.rewritten(text, path)
+            self.write(path, HOME + text if path == "README.md" else text)
 
     def rewritten(self, text: str, path: str) -> str:
         """A page with links that hold on the site, and formulas as MathML."""

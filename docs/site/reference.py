@@ -111,7 +111,9 @@ class Book:
             name = re.sub(r"\(.*\)$", "", text.strip()).removeprefix("torch.")
             if name in hidden or not re.fullmatch(r"[A-Za-z][\w.]*", name):
                 return ""
-            for start in (entry.full, outer, *self.spaces):
+            method = "." in name or text.endswith(")")
+            starts = (entry.full, outer) if method or entry.is_member else (outer,)
+            for start in (*starts, *self.spaces):
                 found = f"{start}.{name}"
                 if found in self.all and found != entry.full:
                     return self.href(self.all[found].home)
@@ -136,7 +138,9 @@ def source(value: Any) -> str:
 
 
 def heading(level: int, entry: Entry) -> str:
-    return f"{'#' * level} `{entry.short}` {{ #{entry.full} }}"
+    parts = entry.short.split(".")
+    short = ".".join(parts[-2:]) if entry.is_member else entry.short
+    return f"{'#' * level} `{short}` {{ #{entry.full} }}"
 
 
 def called(entry: Entry, owner: type | None) -> tuple[str, list[str]]:

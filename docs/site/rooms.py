@@ -46,6 +46,7 @@ class Entry:
     value: Any
     room: Room
     home: str = ""
+    is_member: bool = False
     members: list[Entry] = field(default_factory=list)
 
     @property
@@ -201,7 +202,8 @@ def _find_homes(listed: list[Entry]) -> None:
             bases = [classes[id(c)] for c in reversed(entry.value.__mro__) if id(c) in classes]
             owner = next(b for b in bases if dict(members_of(b.value)).get(name) is value)
             full, home = f"{entry.full}.{name}", f"{owner.full}.{name}"
-            entry.members.append(Entry(full, value, entry.room, homes.setdefault(id(value), home)))
+            home = homes.setdefault(id(value), home)
+            entry.members.append(Entry(full, value, entry.room, home, is_member=True))
 
 
 def constants() -> dict[str, Any]:
