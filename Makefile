@@ -14,8 +14,8 @@ BOUNDS := $(addprefix tests/kernels/test_,$(addsuffix .py,convolution denormals 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-thorough test-bounds test-kernels test-peers test-interruption test-mpi bench \
-	gpu-check docs golden lint format clean
+.PHONY: help demo test test-thorough test-bounds test-kernels test-peers test-interruption test-mpi test-site \
+	bench gpu-check docs site golden lint format clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 24
@@ -51,6 +51,9 @@ test-interruption: $(VENV)/.test ## kill a training run at 50 random moments, an
 test-mpi: $(VENV)/.test-mpi ## programs of 2 to 4 processes, which MPI starts; sweeps with Dask and Optuna
 	$(BIN)/python -m pytest tests/mpi
 
+test-site: $(VENV)/.test-site ## build the documentation's site, and check its links, names and search
+	$(BIN)/python -m pytest tests/site
+
 # On a machine with a GPU; in an environment with CuPy at hand, `python -m benchmarks.gpu` does too.
 gpu-check: $(VENV)/.test ## device tests and benchmarks on a real GPU, into benchmarks/results/
 	$(BIN)/python -m benchmarks.gpu --out benchmarks/results
@@ -60,6 +63,9 @@ bench: $(VENV)/.peers $(VENV)/.test-mpi ## time against PyTorch and JAX, into be
 
 docs: $(VENV)/.examples ## write the pages made from docstrings, and their pictures
 	$(BIN)/python docs/make_pages.py
+
+site: $(VENV)/.site ## build the documentation as a site: build/site/index.html
+	$(BIN)/python docs/site
 
 golden: $(VENV)/.test $(VENV)/.peers ## write the golden values of the tests anew
 	$(BIN)/python tests/golden/make.py

@@ -71,19 +71,23 @@ def gather(folder: Path) -> set[str]:
     return paths
 
 
-def make(out: Path) -> None:
-    """Build the site; raise mkdocs' error for whatever it warns of."""
-    folder = out.with_name(out.name + "-pages")
-    paths = gather(folder)
+def run_mkdocs(folder: Path, out: Path, nav: list[dict[str, Any]]) -> None:
+    """Build the pages of a folder; raise mkdocs' error for whatever it warns of."""
     config = load_config(
-        str(HERE / "mkdocs.yml"), docs_dir=str(folder), site_dir=str(out), nav=navigation(),
-        strict=True,
-    )  # fmt: skip
+        str(HERE / "mkdocs.yml"), docs_dir=str(folder), site_dir=str(out), nav=nav, strict=True
+    )
     config.plugins.on_startup(command="build", dirty=False)
     build(config)
+
+
+def make(out: Path) -> None:
+    """Gather the pages, build them, and write those of the source files."""
+    folder = out.with_name(out.name + "-pages")
+    paths = gather(folder)
+    run_mkdocs(folder, out, navigation())
     sources.write(out, paths)
-    for sitemap in out.glob("sitemap.xml*"):  # of pages without an address
-        sitemap.unlink()
+    for file in (*out.glob("sitemap.xml*"), out / "404.html"):  # for a site that has an address
+        file.unlink()
 
 
 def main() -> int:

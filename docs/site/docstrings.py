@@ -50,7 +50,10 @@ def formula_line(line: str, link: Link) -> str:
     """A line of formulas, parted by `;` or two spaces, with their conditions; "" if it is prose."""
     pieces = [piece for piece in PIECES.split(line.strip().rstrip(".")) if piece]
     made = [formulas.mathml(piece.rstrip(",:")) for piece in pieces]
-    if not made[0] and not (len(made) > 1 and made[-1] and pieces[0].endswith(":")):
+    prose_first = (
+        len(made) > 1 and bool(made[-1]) and (pieces[0].endswith(":") or made.count("") == 1)
+    )
+    if not made[0] and not prose_first:
         return ""
     if not any("=" in p or "->" in p for p, m in zip(pieces, made, strict=True) if m):
         return ""
@@ -103,8 +106,7 @@ def arguments(rows: list[tuple[str, str, str]], link: Link) -> str:
 
 
 def example(lines: list[str]) -> str:
-    shown = [line for line in lines]
-    text = "\n".join(re.sub(r"\s*# doctest:.*", "", line) for line in shown)
+    text = "\n".join(re.sub(r"\s*# doctest:.*", "", line) for line in lines)
     return f'<div class="example">{highlight.block(text, "pycon")}</div>'
 
 
@@ -178,7 +180,7 @@ class Page:
 def as_html(
     text: str, link: Link, parameters: Collection[str] = (), formulas_in: bool = True
 ) -> str:
-    """A whole docstring; without `formulas_in` its first sentence is prose, whatever it looks like."""
+    """A whole docstring; without `formulas_in` its first sentence is prose."""
     paragraphs = re.split(r"\n[ \t]*\n", inspect.cleandoc(text).strip())
     page = Page(link, parameters)
     first, *more = paragraphs

@@ -9,17 +9,19 @@ from __future__ import annotations
 import functools
 import html
 import re
+import unicodedata
 from dataclasses import dataclass
 
 TOKEN = re.compile(
     r"\s*(?:(\d+\.?\d*(?:e-?\d+)?)|([A-Za-z][A-Za-z_0-9.]*'*)|(<=|>=|!=|==|->|\*\*|[-+*/^@=<>()\[\],|:]))"
 )
 GREEK = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "Delta": "Δ", "eps": "ε", "epsilon": "ε",
-    "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "lambd": "λ", "mu": "μ", "nu": "ν",
-    "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "Phi": "Φ",
-    "omega": "ω",
+    name: unicodedata.lookup(f"GREEK SMALL LETTER {name.upper()}")
+    for name in ("alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "mu", "nu",
+                 "xi", "pi", "rho", "sigma", "tau", "phi", "omega")
 }  # fmt: skip
+GREEK |= {"eps": GREEK["epsilon"], "lambda": "\N{GREEK SMALL LETTER LAMDA}"}
+GREEK |= {"lambd": GREEK["lambda"], "Phi": "\N{GREEK CAPITAL LETTER PHI}"}
 FUNCTIONS = {
     "exp", "log", "log1p", "expm1", "sin", "cos", "tan", "sinh", "cosh", "tanh", "min", "max",
     "sign", "sum", "mean", "var", "std", "softmax", "log_softmax", "sigmoid", "relu", "softplus",
@@ -31,6 +33,8 @@ RELATIONS = {"=": "=", "==": "=", "<": "&lt;", ">": "&gt;", "<=": "≤", ">=": "
              "->": "→"}  # fmt: skip
 FENCES = {"floor": ("⌊", "⌋"), "ceil": ("⌈", "⌉"), "abs": ("|", "|")}
 PHRASES = re.compile(r"\b(?:initial|base|last|current) (?:rate|lr)\b")
+PRIME = "\N{PRIME}"
+MINUS = "\N{MINUS SIGN}"
 LETTERS = re.compile(r"([A-Za-z])('*)")
 WITH_DIGITS = re.compile(r"([A-Za-z]+?)_?(\d+)('*)")
 WITH_INDEX = re.compile(r"([A-Za-z]+)_([A-Za-z]{1,3}|max|min|new|old)")
@@ -72,7 +76,7 @@ def name(word: str) -> str:
 
 
 def primed(base: str, primes: str) -> str:
-    return f"<msup>{base}{sign('′' * len(primes))}</msup>"
+    return f"<msup>{base}{sign(PRIME * len(primes))}</msup>"
 
 
 def is_symbol(word: str) -> bool:
@@ -128,7 +132,7 @@ class Reader:
             parts.append(sign(self.sign_before(), ' form="prefix"'))
         parts.append(self.product().text)
         while self.peek() in ("+", "-"):
-            parts += [sign("−" if self.take() == "-" else "+"), self.product().text]  # noqa: RUF001
+            parts += [sign(MINUS if self.take() == "-" else "+"), self.product().text]
             self.operators += 1
         return row(*parts) if len(parts) > 1 else parts[0]
 
@@ -137,7 +141,7 @@ class Reader:
         if first == "+" and self.peek() == "-":
             self.take()
             return "±"
-        return "−" if first == "-" else "+"  # noqa: RUF001
+        return MINUS if first == "-" else "+"
 
     def product(self) -> Part:
         """Factors between `*`; a fraction takes what stands beside one another, no more."""

@@ -52,5 +52,5 @@ def page(name: str, told: str, picture: str) -> str:
     return "\n\n".join([
         f"# {name}", f'<div class="api"><p class="opening">{plain(told)}</p>{image}',
         docstrings.as_html(lesson, lambda name: ""),
-        f"{highlight.block(source)}</div>\n",
+        f'<div data-search-exclude>{highlight.block(source)}</div></div>\n',
     ])  # fmt: skip

@@ -19,7 +19,7 @@ import whereabouts
 from rooms import ROOMS, Entry, Room
 
 BY_FILE = {"functions", "functional", "creation", "types", "nn_utils"}
-WIDTH = 92
+WIDTH = 86
 SHORTER = [
     (r"tinygrad_opt\.(?:\w+\.)*(\w+)", r"\1"), (r"typing\.", ""), (r"collections\.abc\.", ""),
     (r"\b_Any\b", "Any"), (r"builtins\.", ""), (r"'(\w+)'", r"\1"),
@@ -43,8 +43,11 @@ def default(value: Any) -> str:
 
 def parameters(entry: Entry, owner: type | None) -> tuple[list[str], list[str], str]:
     """(as they are written, their names, the result's type)."""
+    value = entry.value
+    if not inspect.isclass(value) and hasattr(value, "function"):  # an update rule
+        value = value.function
     try:
-        signature = inspect.signature(entry.value)
+        signature = inspect.signature(value)
     except (TypeError, ValueError):
         return [], [], ""
     given = list(signature.parameters.values())
@@ -134,7 +137,8 @@ def source(value: Any) -> str:
     path, line = whereabouts.place(value)
     if not path:
         return ""
-    return f'<a class="source" href="../source/{whereabouts.page(path)}#L{line}">{path}:{line}</a>'
+    target = f"../source/{whereabouts.page(path)}#L{line}"
+    return f'<a class="source" data-search-exclude href="{target}">{path}:{line}</a>'
 
 
 def heading(level: int, entry: Entry) -> str:
@@ -251,7 +255,7 @@ def page(book: Book, room: Room) -> str:
     if room.slug == "tensor":
         listed.sort(key=lambda entry: entry.full != "tinygrad_opt.Tensor")
         first, *more = listed
-        parts += section(book, first, 2) + ["## Types beside it"]
+        parts += [*section(book, first, 2), "## Types beside it"]
         for entry in more:
             parts += section(book, entry, 3)
     elif room.slug in BY_FILE:

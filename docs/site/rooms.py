@@ -65,7 +65,8 @@ ROOMS = [
          "tensors/creation tensors/sampling tensors/interchange tensors/sparse arrays/random",
          TENSORS),
     Room("inplace", "Functions in place", "Functions that write into their first argument.",
-         "tinygrad_opt", "tensors/inplace_functions tensors/inplace nn/activation/in_place", TENSORS),
+         "tinygrad_opt", "tensors/inplace_functions tensors/inplace nn/activation/in_place",
+         TENSORS),
     Room("functions", "Functions", "The functions of tensors, by what they do.", "tinygrad_opt",
          "functions/ ops/ core/ func/ nn/ training/graph_picture", TENSORS),
     Room("types", "Types, settings, files",
@@ -96,7 +97,7 @@ ROOMS = [
          "LSTM and its relatives, attention, transformers, embeddings.", NN,
          "nn/rnn nn/cells nn/multihead_attention nn/attention nn/transformer nn/embedding",
          NETWORKS),
-    Room("nn", "Modules, linear layers, containers", "`Module`, and what networks are built of.",
+    Room("nn", "Modules and containers", "`Module`, and what networks are built of.",
          NN, "", NETWORKS),
     Room("functional", "nn.functional", "Layers and losses as functions.",
          "tinygrad_opt.nn.functional", "", NETWORKS),
@@ -191,7 +192,7 @@ def entries() -> list[Entry]:
 
 def _find_homes(listed: list[Entry]) -> None:
     """Let one place tell each object: the first name, and of methods the most basic class."""
-    homes: dict[int, str] = {}
+    homes: dict[Any, str] = {}
     for entry in listed:
         entry.home = homes.setdefault(id(entry.value), entry.full)
     classes = {id(e.value): e for e in listed if inspect.isclass(e.value) and e.home == e.full}
@@ -202,7 +203,7 @@ def _find_homes(listed: list[Entry]) -> None:
             bases = [classes[id(c)] for c in reversed(entry.value.__mro__) if id(c) in classes]
             owner = next(b for b in bases if dict(members_of(b.value)).get(name) is value)
             full, home = f"{entry.full}.{name}", f"{owner.full}.{name}"
-            home = homes.setdefault(id(value), home)
+            home = homes.setdefault((id(value), name), home)
             entry.members.append(Entry(full, value, entry.room, home, is_member=True))
 
 

@@ -6,7 +6,6 @@ mkdocs makes one page, with the theme around a mark; this writes the others from
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def files() -> set[str]:
     """The paths of all source files that pages may link to."""
     found = set()
     for folder in FOLDERS:
-        found |= {p for p in (ROOT / folder).rglob("*.py")}
+        found |= set((ROOT / folder).rglob("*.py"))
     inside = (p.relative_to(ROOT).as_posix() for p in found)
     return {p for p in inside if not p.startswith("tinygrad_opt/kernels/")}
 
@@ -67,7 +66,7 @@ def write(site: Path, paths: Iterable[str]) -> None:
     template = site / "source/page.html"
     page = template.read_text()
     template.unlink()
-    before, behind = re.sub(r' id="the-title-of-the-file"', "", page).split(MARK)
+    before, behind = page.split(MARK)
     for path in paths:
         head = before.replace(TITLE, html.escape(path))
         (site / "source" / whereabouts.page(path)).write_text(head + listing(path) + behind)

@@ -25,6 +25,8 @@ MAKERS = tuple(
 
 def relative(file: str) -> str:
     """The path from the repository's root; `tinygrad_opt/kernels/` is a link to `kernels/`."""
+    if file.startswith("<"):
+        return ""  # text that was made at run time
     path = Path(file).resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
 
@@ -73,6 +75,10 @@ def place(value: Any) -> tuple[str, int]:
     """(path from the root, line) of what `value` is made of; ("", 0) where nothing is found."""
     if inspect.isclass(value):
         return _class(value)
+    if hasattr(value, "__qualname__") and not hasattr(value, "__code__"):  # an update rule
+        path, line = _named(value.__module__, value.__qualname__)
+        if line > 1:
+            return path, line
     code = getattr(behind(value), "__code__", None)
     path = relative(code.co_filename) if code else ""
     if path and path not in MAKERS:
