@@ -18,6 +18,7 @@ Link = Callable[[str], str]  # from a name in backticks to the place that tells 
 
 ARGUMENT = re.compile(r"(\*{0,2}\w+(?:, \*{0,2}\w+)*)  +(\S.*)")
 SETTING = re.compile(r"(\w+) = ((?:\([^)]*\)|'[^']*'|[^:\s])+): (\S.*)")
+COMMAND = re.compile(r"(?:python|pip|make) \S")
 PIECES = re.compile(r";\s+|\s{2,}|, (?=then:?\s)")
 LABELS = {"Raises": "Raises", "Source:": "Source", "Differs": "Differs", "Returns": "Returns",
           "state:": "State", "Example:": "Example"}  # fmt: skip
@@ -62,6 +63,18 @@ def formula_line(line: str, link: Link) -> str:
     return f'<div class="formula" data-text="{html.escape(line.strip())}">{"".join(shown)}</div>'
 
 
+def with_condition(line: str, link: Link) -> str:
+    """A formula and the words behind it: "f(t) = end_factor from then on"; "" if it is none."""
+    words = line.split()
+    for end in range(len(words) - 1, 2, -1):
+        head, rest = " ".join(words[:end]), " ".join(words[end:])
+        if "=" in head and (made := formulas.mathml(head.rstrip(",;:"))):
+            return (
+                f'<div class="formula">{made}<span class="when">{inline(rest, link)}</span></div>'
+            )
+    return ""
+
+
 def opening(sentence: str, link: Link) -> str:
     """The first paragraph; a formula where it begins with one: "y = x W^T + b."."""
     sentence = " ".join(sentence.split())
@@ -86,7 +99,7 @@ def prose(lines: list[str], link: Link) -> list[str]:
             continue
         told, rest = part, ""
         if word in ("Raises", "Returns"):  # the sentence; what comes behind is prose again
-            end = re.search(r"(?<![.\s]\w)\.\s+(?=[A-Z`])", part)
+            end = re.search(r"(?<![.\s][A-Za-z])\.\s+(?=[A-Z`])", part)
             told, rest = (part[: end.start() + 1], part[end.end() :]) if end else (part, "")
         body = told.removeprefix(word).strip() if word.endswith(":") else told.strip()
         body = body.removeprefix(word).strip() if word in ("Raises", "Returns") else body
@@ -149,16 +162,20 @@ class Page:
             self.row(setting[1], setting[2], setting[3])
         elif argument and not formula_line(line, self.link):
             self.row(argument[1], "", argument[2])
-        elif not self.in_a_sentence() and (made := formula_line(line, self.link)):
+        elif made := self.formula(line, indented):
             self.flush()
             self.made.append(made)
-        elif indented:
+        elif indented or COMMAND.match(line):
             self.flush()
             self.code(line)
         else:
             if self.rows:
                 self.flush()
             self.lines.append(line)
+
+    def formula(self, line: str, indented: bool) -> str:
+        made = "" if self.in_a_sentence() else formula_line(line, self.link)
+        return made or (with_condition(line, self.link) if indented else "")
 
     def in_a_sentence(self) -> bool:
         return bool(self.lines) and not self.lines[-1].rstrip().endswith((".", ":", ";", ")", "g)"))

@@ -19,6 +19,8 @@ import whereabouts
 from rooms import ROOMS, Entry, Room
 
 BY_FILE = {"functions", "functional", "creation", "types", "nn_utils"}
+# A word is also searched for as the beginning of others: "Tensor" should find Tensor.
+BOOST = {"functions": 4, "tensor": 4, "creation": 3, "tensorboard": 0.5, "inplace": 1}
 WIDTH = 86
 SHORTER = [
     (r"tinygrad_opt\.(?:\w+\.)*(\w+)", r"\1"), (r"typing\.", ""), (r"collections\.abc\.", ""),
@@ -250,7 +252,8 @@ def page(book: Book, room: Room) -> str:
     """One page of the reference."""
     listed = [entry for entry in book.entries if entry.room is room]
     count = sum(1 + sum(m.home == m.full for m in e.members) for e in listed)
-    parts = [f"# {room.title}", f"{room.about} {count} names.", ""]
+    boost = f"---\nsearch:\n  boost: {BOOST.get(room.slug, 2)}\n---"
+    parts = [boost, f"# {room.title}", f"{room.about} {count} names.", ""]
     spaces = [s for s in room.spaces.split() if any(in_space(e, s) for e in listed)]
     if room.slug == "tensor":
         listed.sort(key=lambda entry: entry.full != "tinygrad_opt.Tensor")
