@@ -49,7 +49,7 @@ def inline(text: str, link: Link) -> str:
 
 def formula_line(line: str, link: Link) -> str:
     """A line of formulas, parted by `;` or two spaces, with their conditions; "" if it is prose."""
-    pieces = [piece for piece in PIECES.split(line.strip().rstrip(".")) if piece]
+    pieces = [piece for piece in PIECES.split(line.strip().rstrip(".;")) if piece]
     made = [formulas.mathml(piece.rstrip(",:")) for piece in pieces]
     prose_first = (
         len(made) > 1 and bool(made[-1]) and (pieces[0].endswith(":") or made.count("") == 1)
@@ -77,6 +77,9 @@ def with_condition(line: str, link: Link) -> str:
 
 def opening(sentence: str, link: Link) -> str:
     """The first paragraph; a formula where it begins with one: "y = x W^T + b."."""
+    several = " ".join(line.strip() for line in sentence.splitlines())
+    if ";" in several and (made := formula_line(several, link)):
+        return made
     sentence = " ".join(sentence.split())
     for end in (r"[.;:](?=\s|$)", r",(?=\s)"):
         for found in re.finditer(end, sentence):

@@ -160,11 +160,10 @@ def called(entry: Entry, owner: type | None) -> tuple[str, list[str]]:
 
 def told(book: Book, entry: Entry, owner: type | None = None) -> str:
     """What stands under the heading of a name."""
+    same = ""
     if entry.home != entry.full:
-        home = book.all[entry.home]
-        first = docstrings.opening(text_of(entry.value).split("\n\n")[0], lambda name: "")
-        same = f'<a href="{book.href(home.full)}"><code>{home.short}</code></a>'
-        return f'<div class="api"><p class="same">The same as {same}.</p>{first}</div>'
+        shown = f'<a href="{book.href(entry.home)}"><code>{entry.home}</code></a>'
+        same = f'<p class="same">The same as {shown}.</p>'
     call, names = called(entry, owner)
     link = book.link(entry, names)
     text = text_of(entry.value)
@@ -172,7 +171,7 @@ def told(book: Book, entry: Entry, owner: type | None = None) -> str:
     body = docstrings.as_html(text, link, names, formulas_in=not plain)
     if ">>>" not in text:
         body += book.samples.html(entry, owner)
-    return f'<div class="api">\n{call}\n{body}\n</div>'
+    return f'<div class="api">\n{call}\n{same}{body}\n</div>'
 
 
 def inherited(book: Book, entry: Entry) -> str:
