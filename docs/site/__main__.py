@@ -62,7 +62,7 @@ def gather(folder: Path) -> set[str]:
     stage.write("gallery/index.md", gallery.overview())
     for name, told, picture in gallery.examples():
         stage.write(f"gallery/{name[:-3]}.md", gallery.page(name, told, picture))
-    for asset in ("style.css", "iframe-worker.js"):
+    for asset in ("style.css", "iframe-worker.js", "exact-search.js"):
         stage.write(f"assets/{asset}", (HERE / asset).read_text())
     fonts = resources.files("ziamath") / "fonts"
     (folder / "assets" / FONT).write_bytes((fonts / FONT).read_bytes())
