@@ -24,7 +24,7 @@ BOOST = {"functions": 4, "tensor": 4, "creation": 3, "tensorboard": 0.5, "inplac
 WIDTH = 86
 SHORTER = [
     (r"tinygrad_opt\.(?:\w+\.)*(\w+)", r"\1"), (r"typing\.", ""), (r"collections\.abc\.", ""),
-    (r"\b_Any\b", "Any"), (r"builtins\.", ""), (r"'(\w+)'", r"\1"),
+    (r"\b_(Any|int|bool|float)\b", r"\1"), (r"builtins\.", ""), (r"'(\w+)'", r"\1"),
 ]  # fmt: skip
 
 
