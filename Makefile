@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-thorough test-bounds test-kernels test-peers test-interruption test-mpi \
-	test-browser test-notebooks bench gpu-check docs golden lint format clean
+	test-browser test-notebooks test-site bench gpu-check docs site golden lint format clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 24
@@ -60,6 +60,9 @@ test-browser: $(VENV)/.test-browser ## the playground's page in a headless Chrom
 test-notebooks: $(VENV)/.test-notebooks ## run the notebooks in Jupyter's kernel: half a minute
 	$(PYTEST) tests/notebooks
 
+test-site: $(VENV)/.test-site ## build the documentation's site, and check its links, names and search
+	$(BIN)/python -m pytest tests/site
+
 # On a machine with a GPU; in an environment with CuPy at hand, `python -m benchmarks.gpu` does too.
 gpu-check: $(VENV)/.test ## device tests and benchmarks on a real GPU, into benchmarks/results/
 	$(BIN)/python -m benchmarks.gpu --out benchmarks/results
@@ -69,6 +72,9 @@ bench: $(VENV)/.peers $(VENV)/.test-mpi ## time against PyTorch and JAX, into be
 
 docs: $(VENV)/.examples ## write the pages made from docstrings, and their pictures
 	$(BIN)/python docs/make_pages.py
+
+site: $(VENV)/.site ## build the documentation as a site: build/site/index.html
+	$(BIN)/python docs/site
 
 golden: $(VENV)/.test $(VENV)/.peers ## write the golden values of the tests anew
 	$(BIN)/python tests/golden/make.py

@@ -80,6 +80,19 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def missing_in_table(table, pages):
+    """Pages that no row of the table names: the site's guide is made of it."""
+    return sorted(
+        set(pages) - set(re.findall(r"^\| \[[^\]]+\]\(([^)]+)\) \|", table, re.MULTILINE))
+    )
+
+
+def test_every_page_stands_in_the_table_that_orders_the_guide():
+    pages = {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"}
+    assert missing_in_table((ROOT / "docs" / "README.md").read_text(), pages) == []
+    assert missing_in_table("| [A](a.md) | x |\n[b](b.md)", ["a.md", "b.md"]) == ["b.md"]
+
+
 def test_generated_pages_say_what_the_docstrings_say():
     make = [sys.executable, ROOT / "docs" / "make_pages.py", "--check"]
     done = subprocess.run(make, capture_output=True, text=True, check=False)

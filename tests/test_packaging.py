@@ -5,11 +5,13 @@ writes it; every test but the last runs on a copy of either kind.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from email import message_from_string
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,49 @@ def test_wheel_holds_every_module_and_nothing_else(wheel):
     assert {path.relative_to(ROOT).as_posix() for path in STUBS} <= set(names)
     # A top-level `kernels` would clash with a package on PyPI.
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tinygrad_opt"}
+
+
+PROSE = re.compile(r"^```.*?^```[ \t]*$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+TARGETS = re.compile(r"\]\(([^)\s]+)\)|\b(?:src|srcset|href)=\"([^\"]+)\"")
+
+
+def description_of(source, tmp_path):
+    """The description in the metadata that setuptools makes of a folder."""
+    call = f"build_meta.prepare_metadata_for_build_wheel({str(tmp_path)!r})"
+    run(sys.executable, "-c", f"from setuptools import build_meta; {call}", cwd=source)
+    (file,) = tmp_path.glob("*.dist-info/METADATA")
+    metadata = message_from_string(file.read_text(encoding="utf-8"))
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    return metadata.get_payload()
+
+
+@pytest.mark.parametrize("address", ["", "https://example.org/us/ours"], ids=["none", "source"])
+def test_links_of_the_description_hold_on_pypi(address, tmp_path):
+    folder = tmp_path / "source"
+    for name in ("tinygrad_opt", "kernels"):
+        (folder / name).mkdir(parents=True)
+    (folder / "tinygrad_opt" / "__init__.py").write_text('__version__ = "1.0"\n')
+    for name in ("setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    settings = (ROOT / "pyproject.toml").read_text()
+    settings = re.sub(r"\[project\.urls\]\n(?:[^\[\n].*\n)*", "", settings)
+    settings += f'\n[project.urls]\nSource = "{address}"\n' if address else ""
+    (folder / "pyproject.toml").write_text(settings)
+    with open(folder / "README.md", "a") as file:
+        file.write('\n<picture><source srcset="docs/a.png"><img src="docs/b.png"></picture>\n')
+
+    description = description_of(folder, tmp_path)
+    found = {a or b for a, b in TARGETS.findall(PROSE.sub("", description))}
+    assert "accuracy = (model(x).argmax(1) == y).float().mean()" in description  # code stays
+    if address:
+        assert f"{address}/blob/HEAD/docs/quickstart.md" in found
+        assert f"{address}/blob/HEAD/README.md#measured" in found
+        pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+        assert {f"{address}/raw/HEAD/{path}" for path in [*pictures, "docs/a.png"]} <= found
+    else:
+        assert "![" not in description
+        assert "<picture" not in description
+    assert [target for target in found if not re.match("https?://", target)] == []
 
 
 def test_source_distribution_builds_the_same_wheel_and_passes_tests(checkout, wheel, tmp_path):
