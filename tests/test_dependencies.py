@@ -20,6 +20,8 @@ INSTALLED_AS = {"PIL": "pillow", "sklearn": "scikit-learn", "cupyx": "cupy", "mp
 # What another one brings, in the only version that goes with it.
 BROUGHT_BY = {"llvmlite": "numba", "cuda": "numba-cuda", "numba_cuda": "numba-cuda"}
 BROUGHT_BY |= dict.fromkeys(("bokeh", "param", "tornado"), "panel")
+BROUGHT_BY |= dict.fromkeys(("mkdocs", "material", "markdown", "pygments"), "mkdocs-material")
+BROUGHT_BY |= {"fontTools": "ziamath", "ziafont": "ziamath"}
 
 # Folder: the extras that its files may lean on, beside the dependencies.
 FOLDERS = {
@@ -35,7 +37,7 @@ FOLDERS = {
     ),
     "kernels": ("cuda", "ptx"),
     "examples": ("examples", "sweeps", "peers"),
-    "docs": ("examples",),
+    "docs": ("examples", "site"),
     "benchmarks": ("cuda", "examples", "mpi", "sweeps", "peers"),
     "notebooks": ("test-notebooks",),
     "tests": (
@@ -45,6 +47,7 @@ FOLDERS = {
         "test-kernels",
         "test-mpi",
         "test-notebooks",
+        "test-site",
         "peers",
     ),
 }
