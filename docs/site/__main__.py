@@ -34,7 +34,8 @@ def navigation() -> list[dict[str, Any]]:
     parts: dict[str, list[Any]] = {}
     for room in ROOMS:
         parts.setdefault(room.part, []).append({room.title: f"reference/{room.slug}.md"})
-    examples = [{name: f"gallery/{name[:-3]}.md"} for name, _, _ in gallery.examples()]
+    names = [gallery.name_of(path) for path, _, _ in gallery.examples()]
+    examples = [{name: f"gallery/{name[:-3]}.md"} for name in names]
     results = [p for p in pages.all_pages() if p.startswith("benchmarks/")]
     return [
         {"Home": "README.md"},
@@ -60,8 +61,9 @@ def gather(folder: Path) -> set[str]:
         stage.write(f"reference/{room.slug}.md", reference.page(book, room))
     stage.write("reference/index.md", reference.index(book))
     stage.write("gallery/index.md", gallery.overview())
-    for name, told, picture in gallery.examples():
-        stage.write(f"gallery/{name[:-3]}.md", gallery.page(name, told, picture))
+    for path, told, pictures in gallery.examples():
+        name = gallery.name_of(path)
+        stage.write(f"gallery/{name[:-3]}.md", gallery.page(path, told, pictures))
     for asset in ("style.css", "iframe-worker.js", "exact-search.js"):
         stage.write(f"assets/{asset}", (HERE / asset).read_text())
     fonts = resources.files("ziamath") / "fonts"

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import ast
-import html
 import re
+from pathlib import PurePosixPath
 
 import docstrings
 import highlight
+import pages
 from whereabouts import ROOT
 
-ROW = re.compile(
-    r"^\| \[(\w+\.py)\]\([^)]+\) \| (.*?) \| (?:!\[[^\]]*\]\(([^)]+)\))? ?\|$", re.MULTILINE
-)
+ROW = re.compile(r"^\| \[(\w+\.py)\]\(([^)]+)\) \| (.*?) \| (.*?) ?\|$", re.MULTILINE)
 
 
 def examples() -> list[tuple[str, str, str]]:
-    """(file, what it shows, path of its picture or "") from the table of examples/README.md."""
+    """(path of the file, what it shows, HTML of its pictures) from the table of examples/README.md.
+
+    The path counts from the examples' folder.
+    """
     found = ROW.findall((ROOT / "examples/README.md").read_text())
-    return [(name, told, picture.removeprefix("../")) for name, told, picture in found]
+    return [(path, told, pages.on_both_papers(pictures)) for _, path, told, pictures in found]
+
+
+def name_of(path: str) -> str:
+    return PurePosixPath(path).name
 
 
 def plain(markdown: str) -> str:
@@ -28,9 +34,10 @@ def plain(markdown: str) -> str:
 
 def overview() -> str:
     cards = []
-    for name, told, picture in examples():
-        shown = f'<img src="../{picture}" alt="" loading="lazy">' if picture else (
-            '<span class="none">no picture: it prints</span>')  # fmt: skip
+    for path, told, pictures in examples():
+        name = name_of(path)
+        first = "".join(re.findall(r"<img[^>]*>", pictures)[:2])  # on light paper, and on dark
+        shown = first or '<span class="none">no picture: it prints</span>'
         cards.append(
             f'<a class="card picture" href="{name.removesuffix(".py")}.html">{shown}'
             f"<b>{name}</b><span>{plain(told)}</span></a>"
@@ -42,15 +49,14 @@ def overview() -> str:
     )
 
 
-def page(name: str, told: str, picture: str) -> str:
+def page(path: str, told: str, pictures: str) -> str:
     """The page of one example."""
-    source = (ROOT / "examples" / name).read_text()
+    source = (ROOT / "examples" / path).read_text()
     lesson = ast.get_docstring(ast.parse(source)) or ""
-    image = (
-        f'<p class="wide"><img src="../{picture}" alt="{html.escape(name)}"></p>' if picture else ""
-    )
+    wide = re.sub(r' width="\d+"', "", pictures)
+    image = f'<p class="wide">{wide}</p>' if wide else ""
     return "\n\n".join([
-        f"# {name}", f'<div class="api"><p class="opening">{plain(told)}</p>{image}',
+        f"# {name_of(path)}", f'<div class="api"><p class="opening">{plain(told)}</p>{image}',
         docstrings.as_html(lesson, lambda name: ""),
         f'<div data-search-exclude>{highlight.block(source)}</div></div>\n',
     ])  # fmt: skip

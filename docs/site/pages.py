@@ -36,6 +36,20 @@ HOME = "---\nhide:\n  - navigation\n---\n\n"  # it would list the page itself
 TABLE = re.compile(r"^\| \[([^\]]+)\]\(([^)]+\.md)\) \|", re.MULTILINE)
 
 
+PICTURE = re.compile(
+    r'<picture><source [^>]*srcset="([^"]+)"><img alt="([^"]*)" src="([^"]+)"([^>]*)></picture>'
+)
+
+
+def on_both_papers(text: str) -> str:
+    """Pictures as the theme knows them: of each pair it shows the one for the scheme in use."""
+    return PICTURE.sub(
+        r'<img alt="\2" src="\3#only-light"\4 loading="lazy">'
+        r'<img alt="\2" src="\1#only-dark"\4 loading="lazy">',
+        text,
+    )
+
+
 def all_pages() -> list[str]:
     """The paths, from the repository's root, of all pages that are written by hand."""
     return [p.relative_to(ROOT).as_posix() for pattern in PAGES for p in sorted(ROOT.glob(pattern))]
@@ -83,7 +97,7 @@ class Stage:
         parts = FENCE.split(text)
         result = []
         for part in parts[0::3]:
-            part = INLINE.sub(lambda f: math(f[1] or f[2], "inline"), part)
+            part = INLINE.sub(lambda f: math(f[1] or f[2], "inline"), on_both_papers(part))
             part = ATTRIBUTE.sub(lambda f: self.target(f[1], path, in_html=True), part)
             result.append(part)
         text = "".join(a + b for a, b in zip(result, [*parts[1::3], ""], strict=True))

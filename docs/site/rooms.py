@@ -146,6 +146,11 @@ ROOMS = [
 ALSO = {"tinygrad_opt.compiled.step": ["Compiled"], "tinygrad_opt.kernels.rule": ["UpdateRule"]}
 
 
+def names_in(space: ModuleType) -> dict[str, Any]:
+    """What a module offers, with what it loads when somebody asks for it."""
+    return {name: getattr(space, name) for name in dir(space)}
+
+
 def is_ours(value: Any) -> bool:
     return (getattr(value, "__module__", None) or "").startswith("tinygrad_opt")
 
@@ -211,7 +216,7 @@ def constants() -> dict[str, Any]:
     """The public values of the package that are neither functions, classes nor modules."""
     return {
         name: value
-        for name, value in vars(tinygrad_opt).items()
+        for name, value in names_in(tinygrad_opt).items()
         if not name.startswith("_")
         and not inspect.ismodule(value)
         and not (callable(value) and is_ours(value))

@@ -1,4 +1,4 @@
-"""Examples for functions whose docstring has none: called while the site is built, and shown.
+"""Examples for names whose docstring has none: called while the site is built, and shown.
 
 Each is a call on small tensors, the first of a few that works and says something; what is shown is
 what came out. Functions that draw random numbers, or whose results differ each time, have none.
@@ -12,8 +12,9 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import class_samples
 import highlight
-from rooms import Entry
+from rooms import Entry, names_in
 
 import tinygrad_opt
 
@@ -100,18 +101,22 @@ class Samples:
     """Finds a call of a function that works on small tensors, and what comes out."""
 
     def __init__(self) -> None:
-        self.names = vars(tinygrad_opt)
+        self.names = names_in(tinygrad_opt)
 
     def html(self, entry: Entry, owner: type | None) -> str:
         """The example, "" where none was found."""
-        if entry.room.slug not in ROOMS or RANDOM.search(entry.full.rsplit(".", 1)[-1]):
-            return ""
         if inspect.isclass(entry.value):
+            tried = class_samples.calls(entry.value, entry.short)
+        elif entry.room.slug not in ROOMS or RANDOM.search(entry.full.rsplit(".", 1)[-1]):
             return ""
-        for lines, call in self.calls(entry, owner):
+        else:
+            tried = self.calls(entry, owner)
+        for lines, call in tried:
             shown = self.outcome(lines, call)
             if shown:
-                typed = "".join(f">>> {line}\n" for line in [*lines, call])
+                typed = "".join(
+                    ">>> {}\n".format(x.replace("\n", "\n... ")) for x in [*lines, call]
+                )
                 return f'<div class="example">{highlight.block(typed + shown, "pycon")}</div>'
         return ""
 

@@ -51,6 +51,7 @@ def _frozen(
         inside = [node for part in parts for node in ast.walk(part)]
         made = _frozen(helper.function, inside, helper.scope, helpers)
         made.__defaults__ = helper.function.__defaults__
+        vars(made)["is_helper"] = True
         return made
 
     held = {
@@ -98,7 +99,7 @@ def on_numpy_scalars(function: FunctionType, scalar: type[np.floating[Any]]) -> 
             known = FUNCTIONS.get(value)
         except TypeError:  # not hashable
             return value
-        if known is None and isinstance(value, FunctionType):  # a helper
+        if known is None and hasattr(value, "is_helper"):
             made = on_numpy_scalars(value, scalar)
             made.__defaults__ = value.__defaults__
             return made

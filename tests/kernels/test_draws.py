@@ -1,6 +1,5 @@
 """Random arguments of rules: the generator's known answers, kernels against NumPy, errors."""
 
-import os
 
 import numpy as np
 import pytest
@@ -88,11 +87,8 @@ def test_called_with_numbers_it_takes_what_would_be_drawn():
     assert repr(dithered) == "<update rule dithered(p, g, m, lr, u, w) -> p, m>"
 
 
-@pytest.mark.skipif(
-    os.environ.get("NUMBA_ENABLE_CUDASIM") == "1", reason="the simulator has no compiler"
-)
+@pytest.mark.usefixtures("compiler")
 def test_ptx_of_what_draws_has_no_doubles():
-    pytest.importorskip("numba_cuda")
     text = langevin.ptx("float32")
     assert ".f64" not in text
     assert "xor.b64" in text

@@ -39,20 +39,6 @@ def front_end():
         yield whole
 
 
-@pytest.fixture(scope="module")
-def compiler():
-    if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
-        pytest.skip("the simulator has no compiler")
-    pytest.importorskip("numba_cuda")
-    from cuda.pathfinder import DynamicLibNotFoundError, load_nvidia_dynamic_lib
-
-    try:
-        for part in ("nvvm", "nvrtc"):
-            load_nvidia_dynamic_lib(part)
-    except DynamicLibNotFoundError:
-        pytest.skip("PTX needs parts of CUDA, which make test-kernels installs")
-
-
 def test_without_parts_of_cuda_the_error_names_the_extra(monkeypatch):
     pytest.importorskip("numba_cuda")
     from cuda.pathfinder import DynamicLibNotFoundError

@@ -12,11 +12,15 @@ import posixpath
 import re
 import subprocess
 import sys
+from operator import attrgetter
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from test_documented import NAMES
+
+import tinygrad_opt
+from tinygrad_opt import nn, optim
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs" / "site"))
@@ -89,7 +93,7 @@ def broken(pages, anchors, exists):
             if path in pages:
                 here = not anchor or unquote(anchor) in anchors[path] or anchor == "__"
                 found += [] if here else [(page, link)]
-            elif not exists(path) or anchor:
+            elif not exists(path) or anchor not in ("", "only-light", "only-dark"):
                 found.append((page, link))
     return found, count
 
@@ -206,6 +210,22 @@ def test_an_entry_has_formula_arguments_errors_source_and_example(entries):
     assert "<math" not in entries["tinygrad_opt.bitwise_xor"]  # whose ^ is no power
 
 
+ABSTRACT = {"optim.Optimizer", "nn.RNNBase", "nn.RNNCellBase", "nn.UninitializedBuffer"}
+
+
+def test_every_layer_loss_optimizer_and_scheduler_has_an_example(entries):
+    kinds = nn.Module, optim.Optimizer, optim.lr_scheduler.LRScheduler
+    without, seen = [], 0
+    for name in PUBLIC:
+        value = attrgetter(name.removeprefix("tinygrad_opt."))(tinygrad_opt)
+        if inspect.isclass(value) and issubclass(value, kinds) and name in entries:
+            seen += 1
+            if "&gt;&gt;&gt;" not in entries[name] and 'class="same"' not in entries[name]:
+                without.append(name.removeprefix("tinygrad_opt."))
+    assert seen > 200
+    assert set(without) <= ABSTRACT
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [("nn.Linear", "class Linear(Module):"), ("conv2d", "def conv2d("), ("exp", "def exp(x"),
@@ -226,7 +246,7 @@ def test_every_name_that_is_told_has_its_source(entries):
 
 
 def test_the_gallery_shows_every_example(pages):
-    names = {p.stem for p in (ROOT / "examples").glob("*.py")} - {"common"}
+    names = {p.stem for p in (ROOT / "examples").glob("*.py")} - {"common", "pictures"}
     assert {f"gallery/{name}.html" for name in names} <= pages.keys()
     for name in names:
         assert f'href="{name}.html"' in pages["gallery/index.html"]

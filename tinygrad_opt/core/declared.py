@@ -74,12 +74,12 @@ def taking(
     stars = [p for kind in _FLAGS for p in parameters if p.kind is kind]
     names = tuple(p.name for p in (*by_place, *by_name, *stars))
     code = _taker.__code__.replace(
-        co_name=name, co_qualname=name, co_varnames=names, co_nlocals=len(names),
+        co_filename=f"<arguments of {name}>", co_firstlineno=1, co_name=name, co_qualname=name,
+        co_varnames=names, co_nlocals=len(names),
         co_argcount=len(by_place), co_kwonlyargcount=len(by_name),
         co_posonlyargcount=kinds.count(Parameter.POSITIONAL_ONLY),
         co_flags=_taker.__code__.co_flags | sum(_FLAGS[p.kind] for p in stars),
     )  # fmt: skip
-
     space["_run"] = run
     defaults = tuple(p.default for p in by_place if p.default is not Parameter.empty)
     made = FunctionType(code, space, name, defaults)
