@@ -1,6 +1,5 @@
 """Random arguments of rules: the generator's known answers, kernels against NumPy, errors."""
 
-
 import numpy as np
 import pytest
 from calling_rules import dithered, langevin, vectors
