@@ -95,6 +95,10 @@ class UpdateRule:
             return vars(self)[name]
         raise AttributeError(f"update rule {self.name!r} has no attribute {name!r}")
 
+    def __reduce__(self) -> str:
+        """Copied as itself and pickled by its name, as functions are."""
+        return self.__qualname__
+
     def __repr__(self) -> str:
         """Show the rule's signature, as in `<update rule adam(p, g, m, v, lr) -> p, m, v>`."""
         arguments = ", ".join(self._rule.arguments)

@@ -165,6 +165,8 @@ def test_where_threads_pay():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [(["bench", "sgd", "--sizes", "0"], "at least 1"), (["bench", "sgd", "--seconds", "-1"], "-1"),
+     (["bench", "sgd", "--sizes", "1e3"], "a size must be a whole number, at least 1, got 1e3"),
+     (["bench", "sgd", "--out", "/nowhere/a.png"], "there is no folder /nowhere"),
      (["race"], "invalid choice")],
 )  # fmt: skip
 def test_arguments_are_checked(arguments, text, capsys):
@@ -172,6 +174,13 @@ def test_arguments_are_checked(arguments, text, capsys):
         main(arguments)
     assert left.value.code == 2
     assert text in capsys.readouterr().err
+
+
+def test_files_of_rules_may_hold_dataclasses(tmp_path):
+    text = "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+    text += "@dataclass\nclass Plan:\n    lr: float = 0.1\n\ndef plain(p, g):\n    return p - g\n"
+    (tmp_path / "with_a_plan.py").write_text(text)
+    assert find_rule(f"{tmp_path / 'with_a_plan.py'}:plain").name == "plain"
 
 
 @pytest.mark.thorough

@@ -49,6 +49,15 @@ def test_what_waits_is_listed_and_stays_the_same():
     assert tinygrad_opt.load is tinygrad_opt.serialization.load
 
 
+def test_loading_anew_leaves_all_names_where_they_were():
+    found = printed(
+        "import importlib, tinygrad_opt as tg\n"
+        "importlib.reload(tg)\n"
+        "print(tg.fft.__name__, hasattr(tg, 'nothing'), tg.ones(1).item())"
+    )
+    assert found == ["tinygrad_opt.fft", "False", "1.0"]
+
+
 @pytest.mark.parametrize("collects", [True, False])
 def test_collection_is_as_it_was_after_importing(collects):
     """Also where importing fails, in the middle."""

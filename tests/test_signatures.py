@@ -10,6 +10,7 @@ import inspect
 import json
 import pickle
 import sys
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -286,6 +287,18 @@ def test_signatures_are_shown():
         "input", "b", "rcond", "driver", "out",
     ]  # fmt: skip
     assert list(inspect.signature(Tensor.index_add_).parameters)[1:4] == ["dim", "index", "source"]
+
+
+@pytest.mark.parametrize("function", [tg.where, tg.add, tg.exp, tg.sum, F.relu, F.cross_entropy])
+def test_the_source_that_is_shown_is_what_somebody_wrote(function):
+    code = next(node for node in ast.parse(inspect.getsource(function)).body)
+    assert isinstance(code, ast.FunctionDef)
+    assert code.name == function.__name__
+
+
+@pytest.mark.parametrize("function", [tg.where, tg.add, tg.clamp, F.relu, Tensor.sum])
+def test_hints_of_types_are_known(function):
+    assert typing.get_type_hints(function)["return"] in (Tensor, typing.Any)
 
 
 def test_operations_are_recorded_by_their_own_names():

@@ -163,7 +163,7 @@ del _pause
 _LATE = {name: name for name in _places.LATE if "." not in name}
 _LATE |= {"vmap": "func", **dict.fromkeys(("load", "save"), "serialization")}
 _LATE |= dict.fromkeys(("checkpoints", "draw_graph", "summary"), "training")
-_otherwise = globals()["__getattr__"]  # that of `instead.py`
+_otherwise = _places.missing("")
 
 
 def __getattr__(name: str) -> object:

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import instead
 
-__all__ = ["NAMES", "PLACES", "install"]
+__all__ = ["NAMES", "PLACES", "install", "missing"]
 
 _PACKAGE = __name__.rpartition(".")[0]
 
@@ -145,7 +145,7 @@ def _module(path: str) -> ModuleType:
     return importlib.import_module(f"{_PACKAGE}.{path}")
 
 
-def _missing(path: str) -> Callable[[str], Any]:
+def missing(path: str) -> Callable[[str], Any]:
     """What a module of the package does when it is asked for a name that it does not have."""
     full = f"{_PACKAGE}.{path}" if path else _PACKAGE
 
@@ -183,7 +183,7 @@ class _Answering:
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
-        vars(module).setdefault("__getattr__", _missing(self._path))
+        vars(module).setdefault("__getattr__", missing(self._path))
         for path in PLACES:
             parent, _, name = path.rpartition(".")
             if parent == self._path:
@@ -218,7 +218,7 @@ def install() -> None:
     for path in (*instead.SPACES, "optim.optimizer"):
         full = f"{_PACKAGE}.{path}" if path else _PACKAGE
         if full in sys.modules and "__getattr__" not in vars(sys.modules[full]):
-            vars(sys.modules[full])["__getattr__"] = _missing(path)
+            vars(sys.modules[full])["__getattr__"] = missing(path)
     if _Finder not in sys.meta_path:
         sys.meta_path.append(_Finder)
         sys.meta_path.insert(0, _Late)

@@ -8,6 +8,9 @@ Needs scikit-learn: `pip install 'tinygrad_opt[sklearn]'`.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
+from math import ceil
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -73,6 +76,11 @@ class _Network(BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         for name, value in parts.items():  # as scikit-learn has it, they are looked at in `fit`
+            if not _is_of_a_part(name):
+                raise TypeError(
+                    f"{type(self).__name__} has no setting {name!r}; those of a part are named "
+                    f"{', '.join(f'{part}__...' for part in _PARTS)}"
+                )
             setattr(self, name, value)
 
     # Settings of the parts: module__width, optimizer__weight_decay, criterion__label_smoothing ----
@@ -83,12 +91,12 @@ class _Network(BaseEstimator):
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """All settings by name, those of the parts as `module__width` as well."""
-        own = {k: v for k, v in vars(self).items() if k.partition("__")[0] in _PARTS and "__" in k}
+        own = {k: v for k, v in vars(self).items() if _is_of_a_part(k)}
         return {**super().get_params(deep), **own}
 
     def set_params(self, **params: Any) -> Any:
         """Changes settings; ValueError for a name that is none. Returns self."""
-        own = {k: v for k, v in params.items() if k.partition("__")[0] in _PARTS and "__" in k}
+        own = {k: v for k, v in params.items() if _is_of_a_part(k)}
         super().set_params(**{k: v for k, v in params.items() if k not in own})
         for name, value in own.items():
             setattr(self, name, value)
@@ -150,16 +158,18 @@ class _Network(BaseEstimator):
 
     def _check(self) -> None:
         name = type(self).__name__
-        unknown = [k for k in vars(self) if k not in self.get_params(False) and k.strip("_") == k]
-        if unknown:
-            raise TypeError(
-                f"{name} has no setting {unknown[0]!r}; those of a part are named "
-                f"{', '.join(f'{part}__...' for part in _PARTS)}"
-            )
-        for setting, smallest in [("epochs", 1), ("batch_size", 1), ("n_iter_no_change", 1)]:
+        for setting in ("epochs", "batch_size", "n_iter_no_change"):
             value = getattr(self, setting)
-            if value < smallest:
-                raise ValueError(f"{name}: {setting} must be at least {smallest}, got {value!r}")
+            if not isinstance(value, Integral):
+                raise TypeError(f"{name}: {setting} must be a whole number, got {value!r}")
+            if value < 1:
+                raise ValueError(f"{name}: {setting} must be at least 1, got {value!r}")
+        for setting in ("lr", "tol", "validation_fraction"):
+            value = getattr(self, setting)
+            if not isinstance(value, Real):
+                raise TypeError(f"{name}: {setting} must be a number, got {value!r}")
+        if isinstance(self.hidden, str) or not isinstance(self.hidden, Iterable):
+            raise TypeError(f"{name}: hidden must be widths, such as (32,), got {self.hidden!r}")
         if not 0 < self.validation_fraction < 1:
             raise ValueError(
                 f"{name}: validation_fraction must lie between 0 and 1, got "
@@ -279,7 +289,11 @@ class Classifier(ClassifierMixin, _Network):
         return self
 
     def _strata(self, y: Any) -> Any:
-        return y if np.unique(y, return_counts=True)[1].min() > 1 else None
+        """The labels, where each can be on both sides of what is held out."""
+        counts = np.unique(y, return_counts=True)[1]
+        held = ceil(self.validation_fraction * len(y))
+        both_sides = counts.min() > 1 and len(counts) <= min(held, len(y) - held)
+        return y if both_sides else None
 
     def predict_proba(self, X: Any) -> Any:
         """The probability of each class; (samples, classes), in the order of `classes_`."""
@@ -348,6 +362,11 @@ class Regressor(RegressorMixin, _Network):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _is_of_a_part(name: str) -> bool:
+    part, dunder, _ = name.partition("__")
+    return dunder != "" and part in _PARTS
 
 
 def _layers(

@@ -1,8 +1,10 @@
 """`@update_rule` itself: what it accepts, what it refuses and how it says so."""
 
+import copy
 import importlib.util
 import math
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -39,6 +41,11 @@ def test_attributes():
     assert sgd.coefficients == ("sign", "wd", "lr")
     assert repr(sgd) == "<update rule sgd(p, g, sign, wd, lr) -> p>"
     assert "(sqrt(v) * c2 + eps)" in adam.__doc__
+
+
+def test_rules_are_copied_and_pickled_as_functions_are():
+    assert copy.deepcopy({"rule": adam})["rule"] is adam
+    assert pickle.loads(pickle.dumps(sgd)) is sgd
 
 
 def test_calling_a_rule_runs_plain_python():

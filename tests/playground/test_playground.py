@@ -138,6 +138,8 @@ BAD = {
     "def f(p, g, lr):\n    for i in (1, 2): p = p\n    return p": "For is not supported",
     "k = 1 / 0\ndef f(p, g): return p": "ZeroDivisionError: division by zero",
     "def f(p, g): return p\0": "null",
+    "k = exit()\ndef f(p, g): return p": "SystemExit",
+    "def f(p, g): return " + "+".join(["p"] * 5000): "recursion",
 }
 
 
@@ -149,6 +151,24 @@ def test_a_rule_from_text():
     assert entry.name == "your mine"
     assert {k.name: k.start for k in entry.knobs} == {"lr": 0.02, "k": 0.25}
     assert "k" in entry.note
+
+
+def test_numbers_that_no_slider_holds_are_no_starts():
+    text = "a = 1e999\nb = 10**400\nc = 2\ndef f(p, g, c):\n    return p - c * g"
+    assert rule_from_text(text).numbers == {"c": 2.0}
+
+
+def test_a_typed_rule_that_draws_takes_part():
+    text = "from tinygrad_opt.kernels.draws import Normal\n"
+    text += "def noisy(p, g, lr, z: Normal):\n    return p - lr * g + 0.1 * z"
+    noisy, ends = typed_entry(rule_from_text(text), CONTESTANTS["SGD"]), []
+    for _ in range(2):
+        race = Race(Descent("bowl"), (Choice(CONTESTANTS["SGD"]), Choice(noisy)))
+        race.advance()
+        assert [r.stopped for r in race.racers] == ["", ""]
+        ends.append([np.stack(racer.path.columns(3)).tolist() for racer in race.racers])
+    assert ends[0] == ends[1]
+    assert ends[0][0] != ends[0][1]
 
 
 @pytest.mark.parametrize("text", BAD, ids=[f"bad{i}" for i in range(len(BAD))])

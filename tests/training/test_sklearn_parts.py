@@ -151,6 +151,10 @@ def test_mistakes():
         (dict(early_stopping=True, validation_fraction=1.5), ValueError, "must lie between 0 and"),
         (dict(n_iter_no_change=0), ValueError, "n_iter_no_change must be at least 1, got 0"),
         (dict(callbacks=[3]), TypeError, "callbacks must be Callbacks"),
+        (dict(epochs="3"), TypeError, "epochs must be a whole number, got '3'"),
+        (dict(batch_size=None), TypeError, "batch_size must be a whole number, got None"),
+        (dict(lr="0.1"), TypeError, "lr must be a number, got '0.1'"),
+        (dict(hidden=8), TypeError, r"hidden must be widths, such as \(32,\), got 8"),
     ]:
         with pytest.raises(error, match=text):
             quick(**settings).fit(x, y)
@@ -158,3 +162,19 @@ def test_mistakes():
         quick(criterion=lambda output, target: output.sum()).fit(x, y, np.ones(20))
     with pytest.raises(ValueError, match="Invalid parameter 'epoch'"):
         quick().set_params(epoch=3)
+
+
+def test_subclasses_may_have_fewer_settings_and_notes_of_their_own():
+    class Narrow(Classifier):
+        def __init__(self, hidden=(4,)):
+            super().__init__(hidden, epochs=1)
+
+    model = clone(Narrow((3,)))
+    model.note = "mine"
+    assert model.fit(*rings()).model_[0].weight.shape == (3, 2)
+
+
+def test_more_classes_than_are_held_out():
+    x, _ = rings()
+    model = quick(early_stopping=True).fit(x, np.arange(120) % 40)
+    assert "val_loss" in model.history_.records[-1]

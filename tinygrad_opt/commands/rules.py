@@ -51,6 +51,8 @@ def _run(path: Path) -> Any:
     if spec is None or spec.loader is None:
         raise ValueError(f"{path} is no Python file: its name must end with .py")
     module = importlib.util.module_from_spec(spec)
+    if path.stem not in sys.modules:  # where dataclasses, for one, look; nothing is hidden by it
+        sys.modules[path.stem] = module
     sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)

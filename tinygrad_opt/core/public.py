@@ -152,8 +152,9 @@ def _with_out(operation: Any, name: str, parameters: tuple[str, ...], out: Write
     space = {"_function": operation, "_out": out}
     face = _defined_late(lambda: text, [*taken, _OUT], space)
     functools.update_wrapper(face, operation)
-    del face.__wrapped__
+    face.__wrapped__ = operation.pair  # what somebody wrote
     face.__annotations__ = {"out": _OUT.annotation, "return": "Any"}
+    face.__signature__ = _signature([*taken, _OUT], "Any")
     return face
 
 
@@ -230,22 +231,26 @@ def _defined_late(
 
 
 def _sign(face: Any, parameters: list[Argument], plain: bool, own: bool) -> None:
-    """Let `inspect.signature` tell what users may write: `plain` says that the text itself does.
+    """Let `inspect.signature` tell what users may write: the arguments of the function behind it.
 
-    Otherwise it finds the function behind the face, unless the face has arguments of its `own`.
+    `own`: the face has others. `plain`: its text has them all. The function behind stays known: it
+    is what `inspect.getsource` shows, and where `typing.get_type_hints` looks names up.
     """
     given = vars(face).pop("__signature__", None) if plain or own else None
     result = face.__annotations__.get("return", _NONE)
     result = result if given is None else given.return_annotation
     if plain:
-        del face.__wrapped__
         notes = [(p.name, p.annotation) for p in parameters] + [("return", result)]
         face.__annotations__ = {name: note for name, note in notes if note is not _NONE}
-    elif own:
-        face.__signature__ = inspect.Signature(
-            [Parameter(p.name, p.kind, default=p.default, annotation=p.annotation)
-             for p in parameters], return_annotation=result
-        )  # fmt: skip
+    if own:
+        face.__signature__ = _signature(parameters, result)
+
+
+def _signature(parameters: list[Argument], result: Any) -> inspect.Signature:
+    return inspect.Signature(
+        [Parameter(p.name, p.kind, default=p.default, annotation=p.annotation)
+         for p in parameters], return_annotation=result
+    )  # fmt: skip
 
 
 def _defined(text: str, space: dict[str, Any]) -> Any:

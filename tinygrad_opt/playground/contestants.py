@@ -284,7 +284,8 @@ def _class_of(
             super().__init__(params, **settings)
 
         def _group_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
-            return {**super()._group_defaults(settings), **self._extras}
+            seed = {"seed": 0} if typed.draws else {}  # a race that starts anew is the same one
+            return {**super()._group_defaults(settings), **self._extras, **seed}
 
         def rule_for(self, group: dict[str, Any]) -> UpdateRule:
             return typed

@@ -50,7 +50,7 @@ def rule_from_text(text: str) -> TypedRule:
         tree = ast.parse(text, name)
     except SyntaxError as error:
         raise ValueError(f"line {error.lineno}: {error.msg}") from error
-    except ValueError as error:  # a null character
+    except (ValueError, RecursionError, MemoryError) as error:  # a null character; too deep
         raise ValueError(f"this is no Python: {error}") from error
     _check(tree)
     # inspect looks here for the source of functions whose file is none
@@ -65,10 +65,13 @@ def rule_from_text(text: str) -> TypedRule:
         rule = rules[-1] if rules else update_rule(found[-1])
     except ValueError as error:  # RuleError among them: it speaks for itself
         raise ValueError(str(error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # `k = exit()` would end the thread that reads this
         raise ValueError(f"{type(error).__name__}: {error}") from error
     assigned = {k: scope[k] for k in _assigned(tree)}
-    numbers = {k: float(v) for k, v in assigned.items() if type(v) in (int, float)}
+    numbers = {
+        k: float(v) for k, v in assigned.items()
+        if type(v) in (int, float) and abs(v) < 1e300  # a slider has ends
+    }  # fmt: skip
     return TypedRule(rule, numbers, text)
 
 
