@@ -164,8 +164,9 @@ class _Network(BaseEstimator):
             value = getattr(self, setting)
             if not isinstance(value, Real):
                 raise TypeError(f"{name}: {setting} must be a number, got {value!r}")
-        if isinstance(self.hidden, str) or not isinstance(self.hidden, Iterable):
-            raise TypeError(f"{name}: hidden must be widths, such as (32,), got {self.hidden!r}")
+        hidden: Any = self.hidden
+        if isinstance(hidden, str) or not isinstance(hidden, Iterable):
+            raise TypeError(f"{name}: hidden must be widths, such as (32,), got {hidden!r}")
         if not 0 < self.validation_fraction < 1:
             raise ValueError(
                 f"{name}: validation_fraction must lie between 0 and 1, got "
