@@ -167,6 +167,7 @@ def test_where_threads_pay():
     [(["bench", "sgd", "--sizes", "0"], "at least 1"), (["bench", "sgd", "--seconds", "-1"], "-1"),
      (["bench", "sgd", "--sizes", "1e3"], "a size must be a whole number, at least 1, got 1e3"),
      (["bench", "sgd", "--out", "/nowhere/a.png"], "there is no folder /nowhere"),
+     (["tour", "1", "--folder", "/dev/null/tour"], "Not a directory"),
      (["race"], "invalid choice")],
 )  # fmt: skip
 def test_arguments_are_checked(arguments, text, capsys):

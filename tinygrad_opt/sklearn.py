@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from math import ceil
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from .data.datasets import TensorDataset
 from .data.loader import DataLoader
 from .tensors.creation import tensor
 from .training import EarlyStopping, History, fit, predict
-from .training.checks import as_callbacks
+from .training.checks import as_callbacks, check_count
 from .training.weighted import Weighted, packed
 
 try:
@@ -159,11 +159,7 @@ class _Network(BaseEstimator):
     def _check(self) -> None:
         name = type(self).__name__
         for setting in ("epochs", "batch_size", "n_iter_no_change"):
-            value = getattr(self, setting)
-            if not isinstance(value, Integral):
-                raise TypeError(f"{name}: {setting} must be a whole number, got {value!r}")
-            if value < 1:
-                raise ValueError(f"{name}: {setting} must be at least 1, got {value!r}")
+            check_count(name, setting, getattr(self, setting))
         for setting in ("lr", "tol", "validation_fraction"):
             value = getattr(self, setting)
             if not isinstance(value, Real):

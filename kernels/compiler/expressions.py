@@ -54,6 +54,7 @@ class Expressions:
     """The part of the lowering that knows expressions; statements and helpers are in `lower`."""
 
     frame: Frame
+    attributes: dict[tuple[int, str], Any]
     dtype: str
     cuda: bool
 
@@ -145,8 +146,11 @@ class Expressions:
             )
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             module = None if self.is_variable(node.value.id) else self.resolve(node.value)
-            if hasattr(module, node.attr):
-                return getattr(module, node.attr)
+            key = id(self.frame.scope), ast.unparse(node)
+            if key not in self.attributes and hasattr(module, node.attr):
+                self.attributes[key] = getattr(module, node.attr)
+            if key in self.attributes:
+                return self.attributes[key]
         self.fail(node, "only names of numbers and of functions can be used")
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> tuple[ast.expr, Kind]:

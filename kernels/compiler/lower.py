@@ -65,6 +65,7 @@ class _Lowering(Expressions):
 
     def __init__(self, rule: Rule, dtype: str, cuda: bool) -> None:
         self.rule, self.dtype, self.cuda = rule, dtype, cuda
+        self.attributes = rule.attributes
         variables = rule.variables
         names = {v: fresh(v, (variables - {v}) | RESERVED) for v in variables}
         self.names = dict(names)  # and those of helpers

@@ -24,7 +24,8 @@ class Rule:
     """What the text of a rule says: its names, and its parsed body.
 
     draws: the last arguments, which the kernel draws, with what kind of number each is.  helpers:
-    the functions that it calls, as they were when they were first looked at.
+    the functions that it calls, as they were when they were first looked at.  attributes: of
+    modules, `math.pi`, by the scope that they were looked up in; as they were then, too.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Rule:
     file: str = ""
     draws: tuple[tuple[str, str], ...] = ()
     helpers: dict[FunctionType, Helper] = field(default_factory=dict)
+    attributes: dict[tuple[int, str], Any] = field(default_factory=dict)
 
     @property
     def coefficients(self) -> tuple[str, ...]:

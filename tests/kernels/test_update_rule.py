@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import types
 from math import sqrt
 
 import numpy as np
@@ -149,6 +150,22 @@ def test_constants_are_those_of_decoration_time():
     p = np.zeros(1, np.float32)
     rule.launch((p, np.ones(1, np.float32)), ())
     assert p[0] == -0.5
+
+
+def test_attributes_are_those_of_decoration_time():
+    settings = types.SimpleNamespace(rate=0.5)
+
+    def scaled(x):
+        return settings.rate * x
+
+    @update_rule
+    def rule(p, g):
+        return p - settings.rate * g - scaled(g)
+
+    settings.rate = 100.0
+    p = np.zeros(1, np.float32)
+    rule.launch((p, np.ones(1, np.float32)), ())
+    assert p[0] == rule(0.0, 1.0) == -1.0
 
 
 RULE = """

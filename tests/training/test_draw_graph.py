@@ -99,6 +99,12 @@ def test_what_cannot_be_drawn():
         draw_graph(tg.ones(2) * 2)
     loss = (w * w).sum()
     draw_graph(loss)
+    with pytest.raises(TypeError, match=r"draw_graph: loss must be a Tensor, got float"):
+        draw_graph(loss.item())
+    with pytest.raises(TypeError, match=r"got str; for a file, draw_graph\(loss\).save"):
+        draw_graph(loss, "graph.svg")
+    with pytest.raises(TypeError, match=r"or pairs \(name, tensor\), got list"):
+        draw_graph(loss, [w])
     loss.backward()
     with pytest.raises(RuntimeError, match="SumBackward0 was freed by a backward pass; draw"):
         draw_graph(loss)

@@ -1,5 +1,6 @@
 """The history of a run, and its curves."""
 
+import math
 import sys
 import xml.etree.ElementTree as ET
 
@@ -28,6 +29,19 @@ def test_numbers():
     other = History()
     other.load_state_dict(history.state_dict())
     assert other.records == RECORDS
+
+
+def test_names_are_in_it_and_epochs_are_gone_through():
+    history = History(RECORDS)
+    assert "loss" in history
+    assert "nothing" not in history
+    assert list(history) == history.records
+
+
+def test_what_is_no_number_is_never_the_best():
+    history = History([{"epoch": 1, "loss": math.nan}, {"epoch": 2, "loss": 0.5}])
+    assert history.best("loss")["epoch"] == history.best("loss", "max")["epoch"] == 2
+    assert "nan" in history._repr_html_()
 
 
 def test_curves():

@@ -79,6 +79,11 @@ def test_without_inputs_the_model_is_not_called():
     assert str(found).splitlines()[0].split() == ["layer", "parameters"]
 
 
+def test_classes_are_no_models():
+    with pytest.raises(TypeError, match=r"must be an nn\.Module, but is the class ReLU: call"):
+        summary(nn.ReLU)
+
+
 def test_types_of_the_input():
     model = nn.Linear(2, 3).double()
     assert summary(model, (4, 2), dtype=tg.float64).activation_bytes == 4 * 3 * 8

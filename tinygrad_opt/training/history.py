@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..optional import new_axes
@@ -33,9 +34,19 @@ class History:
         return len(self.records)
 
     def __getitem__(self, name: str) -> list[float]:
+        self._check(name)
+        return [record[name] for record in self.records if name in record]
+
+    def _check(self, name: str) -> None:
         if name not in self.names:
             raise KeyError(f"the history has no {name!r}; it has {', '.join(self.names)}")
-        return [record[name] for record in self.records if name in record]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+    def __iter__(self) -> Iterator[dict[str, float]]:
+        """The records, epoch by epoch."""
+        return iter(self.records)
 
     @property
     def names(self) -> list[str]:
@@ -49,8 +60,10 @@ class History:
         """
         if mode not in ("min", "max"):
             raise ValueError(f"History.best: mode must be 'min' or 'max', got {mode!r}")
-        wanted = min(self[name]) if mode == "min" else max(self[name])
-        return next(record for record in self.records if record.get(name) == wanted)
+        self._check(name)
+        sign = 1 if mode == "min" else -1
+        measured = [record for record in self.records if name in record]
+        return min(measured, key=lambda r: (math.isnan(r[name]), sign * r[name]))  # NaN is last
 
     def plot(self, *names: str, axes: Sequence[Any] | None = None) -> list[Any]:
         """Learning curves: one picture for each name, training and validation in it.

@@ -108,7 +108,8 @@ def draw_graph(loss: Tensor, params: Any = None) -> Drawing:
     loss: any recorded tensor, before its backward frees the graph.
     params: for the names: a Module, a dict, or pairs (name, tensor). Leaves without one are called
     "leaf", tensors that need no gradient "data".
-    Raises ValueError for a tensor that was not recorded, RuntimeError for a freed graph.
+    Raises ValueError for a tensor that was not recorded, RuntimeError for a freed graph, TypeError
+    for anything else.
 
     >>> x, w = tensor([1.0, 2.0]), tensor([3.0, 4.0], requires_grad=True)
     >>> drawing = draw_graph((w * x).sum(), {"w": w})
@@ -117,6 +118,8 @@ def draw_graph(loss: Tensor, params: Any = None) -> Drawing:
     >>> drawing.edges
     [(1, 0), (2, 1), (3, 1)]
     """
+    if not isinstance(loss, Variable):
+        raise TypeError(f"draw_graph: loss must be a Tensor, got {type(loss).__name__}")
     if not loss.requires_grad:
         raise ValueError(
             "draw_graph: this tensor was not recorded: it requires no gradient. Nothing it is made "
@@ -146,7 +149,15 @@ def draw_graph(loss: Tensor, params: Any = None) -> Drawing:
 def _named(params: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(params, Module):
         return [*params.named_parameters(), *params.named_buffers()]
-    return params.items() if isinstance(params, Mapping) else params or ()
+    pairs = list(params.items() if isinstance(params, Mapping) else params or ())
+    if isinstance(params, str | os.PathLike) or any(
+        not isinstance(pair, tuple | list) or len(pair) != 2 for pair in pairs
+    ):
+        raise TypeError(
+            "draw_graph: params are a Module, a dict, or pairs (name, tensor), got "
+            f"{type(params).__name__}; for a file, draw_graph(loss).save('graph.svg')"
+        )
+    return pairs
 
 
 def _maker(x: Any) -> Node | None:

@@ -13,6 +13,7 @@ from ...func.tree import leaves
 from ...nn.module import Module
 from ...nn.parameter import is_lazy
 from ...tensors.creation import zeros
+from ..checks import check_model
 from .memory import memory_of_graph
 from .table import LayerRow, Summary
 
@@ -44,6 +45,7 @@ def summary(model: Module, *inputs: Any, dtype: Any = None, **kwargs: Any) -> Su
     2,410 parameters (9.4 KiB): 2,410 trainable, 0 frozen
     kept for backward: 4.6 KiB
     """
+    check_model("summary", model)
     ran = bool(inputs or kwargs)
     twin = copy.deepcopy(model)
     modules = dict(twin.named_modules())
