@@ -158,7 +158,9 @@ def test_source_distribution_builds_the_same_wheel_and_passes_tests(checkout, wh
     (source,) = tmp_path.glob("tinygrad_opt-*")
     held = {p.relative_to(source) for p in source.rglob("*") if p.is_file()}
     missing = {p for p in files - held if not (checkout / p).is_symlink()}
-    missing = {p for p in missing if p.parts[0] not in ("build", "tinygrad_opt.egg-info")}
+    missing = {
+        p for p in missing if p.parts[0] not in ("build", "digits.png", "tinygrad_opt.egg-info")
+    }
     assert missing - {Path("tinygrad_opt/kernels")} == set()
     rebuilt = build("wheel", source, tmp_path / "wheel")
     assert rebuilt.name == wheel.name

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FunctionType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from . import source
 from .draws import Draw
@@ -185,10 +185,18 @@ def _draws(
                 fail(f"{text}, which {argument.arg} is annotated with, is not known here; import "
                      "it at the head of the file")  # fmt: skip
             continue
-        for marker in getattr(meant, "__metadata__", ()):
-            if isinstance(marker, Draw):
-                found[argument.arg] = marker.kind
+        if kind := _kind_drawn(meant):
+            found[argument.arg] = kind
+        elif any(_kind_drawn(part) for part in get_args(meant)):
+            fail(f"{argument.arg} is annotated with {text}; what a rule draws is Normal or "
+                 "Uniform, with nothing beside it")  # fmt: skip
     return found
+
+
+def _kind_drawn(annotation: Any) -> str | None:
+    """What an annotation says is drawn, if it does."""
+    kinds = (m.kind for m in getattr(annotation, "__metadata__", ()) if isinstance(m, Draw))
+    return next(kinds, None)
 
 
 def _cells(function: FunctionType) -> dict[str, Any]:

@@ -128,6 +128,8 @@ def test_random_arguments_come_last(tmp_path):
     text = head + "def f(p, g, z: Normal, lr):\n  return p + z"
     assert_refused(text, "takes what is drawn last, got (p, g, z, lr) with z drawn", tmp_path)
     assert_refused(head + "def f(p, z: Normal):\n  return p", "at least a parameter", tmp_path)
+    text = head + "def f(p, g, z: Normal | None):\n  return p + z"
+    assert_refused(text, "Normal or Uniform, with nothing beside it", tmp_path)
     text = "@update_rule\ndef f(p, g, z: 'Normal'):\n  return p + z"
     assert_refused(text, "which z is annotated with, is not known here", tmp_path)
 
