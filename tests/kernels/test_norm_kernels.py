@@ -151,12 +151,13 @@ def test_long_float32_sums_keep_their_digits(axes):
         x.astype("float64").mean(axes, keepdims=True),
         x.astype("float64").var(axes, keepdims=True),
     )
-    np.testing.assert_allclose(mean, right[0], rtol=2e-6)
+    # One sum after the other would be off by 1e-3; how many stand side by side is the compiler's.
+    np.testing.assert_allclose(mean, right[0], rtol=4e-6)
     np.testing.assert_allclose(variance, right[1], rtol=1e-4, atol=1e-13)
     g = np.ones(shape, "float32")
     w = np.ones(shape[1] if axes == (1,) else 2, "float32")
     _, back = FAST.standardize_pair(x, w, w, axes, 1e-5)
-    np.testing.assert_allclose(back(g)[2], shape[0], rtol=2e-6)
+    np.testing.assert_allclose(back(g)[2], shape[0], rtol=4e-6)
 
 
 def test_nan_stays_in_its_row():
