@@ -252,7 +252,8 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
         return {**self._ary.__array_interface__, "version": 3, "stream": 1}
 
     def __dlpack__(self, **how):
-        return self._ary.__dlpack__(**{**how, "stream": None, "dl_device": None})
+        known = {name: value for name, value in how.items() if name not in ("stream", "dl_device")}
+        return self._ary.__dlpack__(**known)
 
     def __dlpack_device__(self):
         return (2, 0)  # kDLCUDA
@@ -292,7 +293,7 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
             value = value._ary if isinstance(value, FakeCUDAArray) else value
         self._ary[index] = value
 
-    def __array__(self, dtype=None):
+    def __array__(self, dtype=None, copy=None):
         raise TypeError(
             "Implicit conversion to a NumPy array is not allowed. "
             "Please use `.get()` to construct a NumPy array explicitly."
@@ -408,8 +409,20 @@ def asnumpy(a):
 
 def from_dlpack(array):
     """Another library's array on the device, its memory shared."""
-    host = SimpleNamespace(__dlpack__=array.__dlpack__, __dlpack_device__=lambda: (1, 0))
-    return FakeCUDAArray(np.from_dlpack(host), foreign=True)
+    return FakeCUDAArray(np.from_dlpack(OnHost(array)), foreign=True)
+
+
+class OnHost:
+    """What NumPy is told of a stand-in's memory; older ones ask the class, not the instance."""
+
+    def __init__(self, array):
+        self._array = array
+
+    def __dlpack__(self, **how):
+        return self._array.__dlpack__(**how)
+
+    def __dlpack_device__(self):
+        return (1, 0)  # kDLCPU
 
 
 def _where(condition, *choices):
