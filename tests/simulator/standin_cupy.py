@@ -409,7 +409,12 @@ def asnumpy(a):
 
 def from_dlpack(array):
     """Another library's array on the device, its memory shared."""
-    return FakeCUDAArray(np.from_dlpack(OnHost(array)), foreign=True)
+    found = np.from_dlpack(OnHost(array))
+    if not found.flags.writeable:  # NumPy's before 2.2; CuPy's can be written
+        told = found.__array_interface__
+        told = {**told, "data": (told["data"][0], False)}
+        found = np.asarray(SimpleNamespace(__array_interface__=told, memory=found))
+    return FakeCUDAArray(found, foreign=True)
 
 
 class OnHost:
