@@ -13,8 +13,8 @@ from numba import types
 from numba.extending import intrinsic
 
 __all__ = [
-    "add", "ceil", "copysign", "floor", "fma", "fmod", "maximum", "polynomial", "power_of_two",
-    "select", "split",
+    "add", "ceil", "copysign", "floor", "fma", "fmod", "maximum", "minimum", "polynomial",
+    "power_of_two", "select", "split",
 ]  # fmt: skip
 
 instruction: Any = (
@@ -189,20 +189,30 @@ def split(typing: Any, x: Any) -> Any:
     return types.UniTuple(x, 2)(x), generate
 
 
-@instruction
-def maximum(typing: Any, a: Any, b: Any) -> Any:
-    """The larger of the two, NaN if one is. A loop of it is SIMD code, which no `if` would be."""
+def _extreme(name: str, a: Any, b: Any) -> Any:
     if not _same_floats(a, b):
         return None
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         kind = values[0].type
         function = builder.module.declare_intrinsic(
-            "llvm.maximum", [kind], ir.FunctionType(kind, [kind, kind])
+            f"llvm.{name}", [kind], ir.FunctionType(kind, [kind, kind])
         )
         return builder.call(function, values, fastmath=("nsz",))  # either zero will do
 
     return a(a, b), generate
+
+
+@instruction
+def maximum(typing: Any, a: Any, b: Any) -> Any:
+    """The larger of the two, NaN if one is. A loop of it is SIMD code, which no `if` would be."""
+    return _extreme("maximum", a, b)
+
+
+@instruction
+def minimum(typing: Any, a: Any, b: Any) -> Any:
+    """The smaller of the two, NaN if one is."""
+    return _extreme("minimum", a, b)
 
 
 @instruction

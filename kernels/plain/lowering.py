@@ -21,6 +21,7 @@ from numba.core import cgutils, compiler
 from numba.core.cpu import FastMathOptions
 
 from .. import pool
+from .hints import LIBERTIES, inner_loop, take_liberties
 
 __all__ = ["Plain"]
 
@@ -75,25 +76,8 @@ class Plain:
             result = _call_by_numba(context, builder, self, arguments)
             context.call_conv.return_value(builder, result)
         if not self.exact:
-            _take_liberties(function)
+            take_liberties(function)
         return function
-
-
-_LIBERTIES = ("contract", "nsz", "reassoc")
-_FLOATING = {"fadd", "fsub", "fmul", "fdiv", "frem", "fcmp"}
-
-
-def _take_liberties(function: Any) -> None:
-    """Let LLVM compute faster than IEEE's rules would allow, with the same NaN and infinities."""
-    for block in function.blocks:
-        for instruction in block.instructions:
-            if instruction.opname in _FLOATING and not instruction.flags:
-                instruction.flags.extend(_LIBERTIES)
-            elif instruction.opname == "call" and instruction.type in _REALS:
-                instruction.fastmath.update(_LIBERTIES)
-
-
-_REALS = (ir.FloatType(), ir.DoubleType())
 
 
 def _call_by_numba(context: Any, builder: Any, plain: Plain, values: Any) -> Any:
@@ -101,7 +85,7 @@ def _call_by_numba(context: Any, builder: Any, plain: Plain, values: Any) -> Any
     flags = compiler.Flags()
     flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
     flags.error_model = "numpy"
-    flags.fastmath = FastMathOptions(False if plain.exact else set(_LIBERTIES))
+    flags.fastmath = FastMathOptions(False if plain.exact else set(LIBERTIES))
     made = compiler.compile_internal(
         context.typing_context, context, context.active_code_library, plain.function, plain.kinds,
         plain.returns, flags, {},
@@ -134,6 +118,7 @@ class _Body:
             for name, value, kind in zip(parameters, arguments, plain.kinds, strict=True)
         }
         self.variables: dict[str, tuple[Any, Any]] = {}  # name -> (its place, its type)
+        self.group: Any = None  # the accesses of the parallel loop at work
 
     def write(self) -> None:
         for statement in _parsed(self.plain.function).body:
@@ -161,7 +146,7 @@ class _Body:
     def assign(self, target: Any, made: Typed) -> None:
         if isinstance(target, ast.Subscript):
             pointer, place = self.place_of(target)
-            self.builder.store(self.cast(made, pointer.kind.dtype), place)
+            self.noted(self.builder.store(self.cast(made, pointer.kind.dtype), place))
             return
         if not isinstance(target, ast.Name):
             raise Unknown(ast.dump(target))
@@ -192,11 +177,16 @@ class _Body:
         index = builder.phi(ir.IntType(64), name)
         index.add_incoming(start, begin)
         self.names[name] = Typed(index, types.int64)
+        inner = inner_loop(builder.module, node)
+        self.group = inner.group if inner else None
         for statement in node.body:
             self.statement(statement)
+        self.group = None
         following = builder.add(index, one, flags=("nsw",))
         index.add_incoming(following, builder.block)
-        builder.cbranch(builder.icmp_signed("<", following, stop), body, after)
+        back = builder.cbranch(builder.icmp_signed("<", following, stop), body, after)
+        if inner is not None:
+            back.set_metadata("llvm.loop", inner.loop)
         builder.position_at_end(after)
         del self.names[name]
 
@@ -292,7 +282,13 @@ class _Body:
 
     def of_Subscript(self, node: Any) -> Any:
         pointer, place = self.place_of(node)
-        return Typed(self.builder.load(place), pointer.kind.dtype)
+        return Typed(self.noted(self.builder.load(place)), pointer.kind.dtype)
+
+    def noted(self, access: Any) -> Any:
+        """A load or a store, said to be one of its loop's where that is parallel."""
+        if self.group is not None:
+            access.set_metadata("llvm.access.group", self.group)
+        return access
 
     def place_of(self, node: Any) -> tuple[Typed, Any]:
         pointer = self.typed(node.value)

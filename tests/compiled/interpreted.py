@@ -30,6 +30,7 @@ def load(function, render, compiler=""):
         "plain": njit, "from_table": from_table, "share": share,
         "f4": np.float32, "f8": np.float64, "i1": np.int8, "i2": np.int16,
         "exchange_mode": lambda *_: 0, "float32": np.float32, "uint32": int,
+        "larger": np.maximum, "smaller": np.minimum,
         "i4": np.int32, "i8": np.int64, "u1": np.uint8, **PRODUCTS,
         **{name: quietly(getattr(functions, name)) for name in functions.__all__},
     }  # fmt: skip

@@ -3,6 +3,8 @@
 All of them are compiled in one piece, as those of a step are.
 """
 
+import re
+
 import interpreted
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from numpy import float32 as f4, float64 as f8
 from numpy import int64 as i8
 
 from tinygrad_opt.kernels.functions import exp, log1p
+from tinygrad_opt.kernels.functions.primitives import maximum as larger, minimum as smaller
 from tinygrad_opt.kernels.plain import at, from_table, plain
 from tinygrad_opt.kernels.pool import share
 
@@ -55,6 +58,27 @@ BODIES = {
     "functions": """
     for j in range(12):
         y[j] = math.sqrt(abs(x[j])) + exp(x[j]) * log1p(abs(x[j])) - np.floor(x[j])""",
+    "extremes": """
+    low = f4(np.inf)
+    high = f4(-np.inf)
+    for j in range(3):
+        low = smaller(low, x[j])
+    for j in range(4, 7):
+        high = larger(high, x[j])
+    y[0] = low
+    y[1] = high
+    for j in range(2, 12):
+        y[j] = larger(x[j], f4(0.5))""",
+    # Rounds that read what others write.
+    "neighbours": """
+    y[0] = x[0]
+    for j in range(1, 12):
+        y[j] = y[j - 1] * f4(0.5) + x[j]""",
+    "by_index": """
+    for j in range(12):
+        y[j] = f4(0.0)
+    for j in range(12):
+        y[n[j] & 7] += x[j]""",
     "wide": """
     total = f8(0.0)
     for j in range(12):
@@ -101,6 +125,15 @@ def step(x, n, y, c):
     return 0
 
 
+@plain(p_f4, p_f4, p_f4)
+def powers(x, row, y):
+    for i in range(10):
+        for j in range(20):
+            row[j] = exp(at(x, i * 20)[j])
+        for j in range(20):
+            at(y, i * 20)[j] = row[j]
+
+
 @plain(i8, i8, p_f4, exact=True)
 def precisely(first, last, x):
     for j in range(first, last):
@@ -108,6 +141,7 @@ def precisely(first, last, x):
 
 
 call, call_precisely = from_table(step), from_table(precisely, 2)
+call_powers = from_table(powers)
 
 
 @njit(types.int64(types.intp), error_model="numpy")
@@ -120,7 +154,12 @@ def enter_precisely(table):
     call_precisely(0, 12, table)
 
 
-made = step, enter, enter_precisely
+@njit(types.void(types.intp), error_model="numpy")
+def enter_powers(table):
+    call_powers(table)
+
+
+made = step, enter, enter_precisely, enter_powers
 """
 )
 
@@ -142,7 +181,7 @@ def compiled():
 
 
 def test_they_do_what_python_does(compiled):
-    (enter, _), left = compiled
+    (enter, *_), left = compiled
     random = np.random.default_rng(0)
     x, n = random.standard_normal(12).astype("f4"), random.integers(-9, 9, 12)
     x[[3, 7]] = np.nan, np.inf
@@ -163,9 +202,16 @@ def test_they_do_what_python_does(compiled):
 
 
 def test_exact_functions_take_no_liberties(compiled):
-    (enter, precisely), _ = compiled
+    (enter, precisely, _), _ = compiled
     assert "reassoc" in "".join(enter.inspect_llvm().values())
     text = "".join(precisely.inspect_llvm().values())
     assert "fmul" in text
     assert "reassoc" not in text
     assert "contract" not in text
+
+
+def test_short_rows_are_simd_code(compiled):
+    """A loop of 20 rounds is not unrolled to 20 numbers, nor kept from SIMD by what may overlap."""
+    (*_, powers), _ = compiled
+    text = "".join(powers.inspect_llvm().values())
+    assert re.search(r"fmul[a-z ]* <\d+ x float>", text)

@@ -18,6 +18,7 @@ from numpy import float32 as f4, float64 as f8
 from numpy import int8 as i1, int16 as i2, int32 as i4, int64 as i8, uint8 as u1
 
 from tinygrad_opt.kernels.functions import erf, exp, expm1, log, log1p, normal_cdf, sigmoid, tanh
+from tinygrad_opt.kernels.functions.primitives import maximum as larger, minimum as smaller
 from tinygrad_opt.kernels.plain import {used}
 {products}from tinygrad_opt.kernels.pool import share
 
@@ -35,8 +36,8 @@ def array(kind, axes):
 # No function or place of a step may have one of these names.
 TAKEN = {
     "STEP", "abs", "array", "at", "cgutils", "erf", "exchange_mode", "exp", "expm1", "f4", "f8",
-    "float32", "float64", "from_table", "i1", "i2", "i4", "i8", "intrinsic", "ir", "log", "log1p",
-    "math", "memory", "njit", "normal_cdf", "np", "p_f4", "p_f8", "p_i1", "p_i2", "p_i4", "p_i8",
-    "p_u1", "plain", "range", "share", "sigmoid", "split", "steps", "table", "tanh", "ticks",
-    "times", "types", "u1", "uint32", "uint64",
+    "float32", "float64", "from_table", "i1", "i2", "i4", "i8", "intrinsic", "ir", "larger", "log",
+    "log1p", "math", "memory", "njit", "normal_cdf", "np", "p_f4", "p_f8", "p_i1", "p_i2", "p_i4",
+    "p_i8", "p_u1", "plain", "range", "share", "sigmoid", "smaller", "split", "steps", "table",
+    "tanh", "ticks", "times", "types", "u1", "uint32", "uint64",
 }  # fmt: skip

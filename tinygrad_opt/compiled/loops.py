@@ -235,7 +235,7 @@ class Schedule:
         for i, loop in enumerate(self.groups):
             if not isinstance(loop, Loop):
                 continue
-            for value in list(loop.values):
+            for value in reversed(list(loop.values)):  # readers before what they read
                 number = value.number
                 if number in final or number not in self.outside or value.op in COSTLY:
                     continue

@@ -304,7 +304,7 @@ class _Nest:
             level, number = self.level[value.number], value.number
             if level == "rowsum":
                 before.append(f"{self.names[number]} = {start_of(value)}")
-                run.lines += added(value.op, self.names[number], run.operand(value, 0))
+                run.lines += added(value, self.names[number], run.operand(value, 0))
                 if number in self.plan.places:
                     place = self._start(self.access[number, "out"].strides)
                     after.append(f"{self._out(value)}[{place}] = {self.names[number]}")
@@ -326,17 +326,17 @@ class _Nest:
         access, name = self.access[value.number, "out"], self.names[value.number]
         operand = run.operand(value, 0)
         if access.strides[-1]:
-            run.lines += added(value.op, self._element(access), operand)
+            run.lines += added(value, self._element(access), operand)
             return
         wide = self._is_total(value)
         total = name if wide else f"{self._out(value)}[{self._start(access.strides)}]"
         if wide and len(self.axes) == 1:
-            run.lines += added(value.op, total, operand)
+            run.lines += added(value, total, operand)
             return
         partial = f"{name}_row"
         before.append(f"{partial} = {start_of(value, wide)}")
-        run.lines += added(value.op, partial, operand)
-        after += added(value.op, total, partial)
+        run.lines += added(value, partial, operand)
+        after += added(value, total, partial)
 
     def _of_rows(self, now: list[Value]) -> list[str]:
         """Values of whole rows, computed between passes."""
@@ -354,7 +354,7 @@ class _Nest:
                 access = self.access[number, "out"]
                 total = self.names[number] if self._is_total(value) else (
                     f"{self._out(value)}[{self._start(access.strides)}]")  # fmt: skip
-                lines += added(value.op, total, self._row_operand(value, 0))
+                lines += added(value, total, self._row_operand(value, 0))
         return lines
 
     def _row_operand(self, value: Value, i: int) -> str:

@@ -80,8 +80,10 @@ def start_of(value: Value, wide: bool = False) -> str:
     return constant(limits.min if value.op == "amax" else limits.max, dtype)
 
 
-def added(op: str, total: str, x: str) -> list[str]:
-    if op == "sum":
+def added(value: Value, total: str, x: str) -> list[str]:
+    """The line that takes one more element into a sum, a maximum or a minimum."""
+    if value.op == "sum":
         return [f"{total} += {x}"]
-    sign = ">" if op == "amax" else "<"  # NaN wins, and stays
-    return [f"{total} = {x} if ({x} {sign} {total}) | ({x} != {x}) else {total}"]
+    if value.dtype.kind == "f":  # NaN wins
+        return [f"{total} = {'larger' if value.op == 'amax' else 'smaller'}({total}, {x})"]
+    return [f"{total} = {x} if {x} {'>' if value.op == 'amax' else '<'} {total} else {total}"]
