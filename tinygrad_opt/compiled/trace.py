@@ -87,6 +87,8 @@ class Trace:
         self.stores: list[Value] = []
         self.home: dict[int, tuple[Any, int]] = {}  # number -> (a flat gradient, offset)
         self.homed: list[Value] = []
+        # number of what pooling relu(x) chose, or of its gradient -> the value of relu(x)
+        self.rectified: dict[int, Value] = {}
         self.handles: dict[int, Any] = {}  # id of an array -> the Traced of all who hold it
         self.tensors: dict[int, tuple[Any, Any]] = {}
         self.modules: dict[int, tuple[Any, bool]] = {}
