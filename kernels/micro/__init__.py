@@ -83,12 +83,21 @@ def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
     The function's arguments: `grain`, how much of the range one thread does at once; `plan`, one
     axis of integers of 64 bits; up to four arrays, all contiguous, of any type and shape.
     """
-    body, run = _machine_code(write, char).address, _runner()
+    kind, module, name = kind_of(char), write.__module__, write.__name__
+    body = cache.load(
+        name,
+        lambda on_disk: _TEXT.format(
+            source=_source(module), module=module, name=name, dtype=kind.dtype, width=kind.width,
+            registers=kind.registers, cache=on_disk,
+        ),
+    ).address  # fmt: skip
+    run = _runner()
 
     def launch(count: int, grain: int, plan: Any, *arrays: Any) -> None:
         flat = [a.reshape(-1).view(_BYTE) for a in arrays]
         run(body, count, grain, plan, *flat, *(_NOTHING,) * (ARRAYS - len(flat)))
 
+    launch.address = body  # type: ignore[attr-defined]
     return launch
 
 
@@ -112,20 +121,8 @@ def bind(write: Callable[..., None], char: str) -> str:
     The function takes a part of the range and five addresses: the plan's, and four arrays'.
     """
     symbol = f"tinygrad_opt_{char}_{write.__name__}"
-    llvm.add_symbol(symbol, _machine_code(write, char).address)
+    llvm.add_symbol(symbol, loops(write, char).address)  # type: ignore[attr-defined]
     return symbol
-
-
-@remembered
-def _machine_code(write: Callable[..., None], char: str) -> Any:
-    kind, module, name = kind_of(char), write.__module__, write.__name__
-    return cache.load(
-        name,
-        lambda on_disk: _TEXT.format(
-            source=_source(module), module=module, name=name, dtype=kind.dtype, width=kind.width,
-            registers=kind.registers, cache=on_disk,
-        ),
-    )  # fmt: skip
 
 
 @remembered

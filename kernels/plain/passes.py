@@ -132,6 +132,7 @@ class _Call:
     def __init__(self, context: Any, builder: Any, values: dict[str, Any], cell: str) -> None:
         self.context, self.builder, self.values = context, builder, values
         self.wide = builder.mul(values["hidden"], _WORD(_GATES[cell]))
+        self.biases = _WORD(2 if cell == "gru" else 1)
 
     def __getattr__(self, name: str) -> Any:
         return self.values[name]
@@ -166,7 +167,7 @@ def _forward(call: _Call) -> list[Any]:
     else:
         c = h
     return [
-        call.of("z", rows, wide), call.of("w", hidden, wide), call.of("bias", _WORD(2), wide),
+        call.of("z", rows, wide), call.of("w", hidden, wide), call.of("bias", call.biases, wide),
         call.of("halves", wide), call.bit("relu"), call.of("begin", call.steps),
         call.of("sizes", call.steps), call.bit("reverse"), call.grain, call.cost,
         (h, batch, hidden), (c, batch, hidden), call.of("h_before", rows, hidden),

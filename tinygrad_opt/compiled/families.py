@@ -16,7 +16,13 @@ from .eager import call, passage
 from .traced import Traced, current
 from .values import Value
 
-__all__ = ["add_families"]
+__all__ = ["FAMILIES", "add_families"]
+
+# The operations whose pullbacks hand over whole arrays.
+FAMILIES = {
+    "columns", "convolve", "convolve_input", "convolve_weight", "gru", "lstm", "maxima", "means",
+    "pick", "pick_maxima", "rnn", "spread", "spread_maxima", "spread_means", "uncolumns",
+}  # fmt: skip
 
 _WINDOWS = ("convolve", "convolve_input", "convolve_slopes", "convolve_weight", "means",
             "spread_maxima", "spread_means", "window_maxima")  # fmt: skip
@@ -38,18 +44,20 @@ def _of_windows(name: str, eager: Any) -> Any:
     own = _OWN.get(name, getattr(FastWindows, name))
 
     def function(self: Any, *args: Any, **settings: Any) -> Any:
-        given = [a for a in args if hasattr(a, "dtype")]
+        given = [a for a in (*args, *settings.values()) if hasattr(a, "dtype")]
         kinds = {a.dtype for a in given if a.dtype.kind == "f"}
         if len(kinds) != 1 or given[0].dtype.kind != "f" or not kinds.pop().isnative:
             return call(name, eager, *args, why="arrays of several types", **settings)
-        lifted = [_traced(a) if hasattr(a, "dtype") else a for a in args]
-        return own(self, *lifted, **settings)
+        lifted = [_traced(a) for a in args]
+        return own(self, *lifted, **{key: _traced(a) for key, a in settings.items()})
 
     return function
 
 
-def _traced(x: Any) -> Traced:
-    return x if isinstance(x, Traced) else Traced(current().lift(x))
+def _traced(x: Any) -> Any:
+    """An array that is there already as a traced one; all else as it is."""
+    there = not isinstance(x, Traced) and hasattr(x, "dtype")
+    return Traced(current().lift(x)) if there else x
 
 
 def _window_maxima(self: Any, x: Traced, at: Any) -> Any:
@@ -85,7 +93,7 @@ def _rnn_pair(eager: Any) -> Any:
         if not passage_kernels.fits("rnn", z, (bias,), (h,), w_hh, sizes):
             args = z, bias, h, w_hh, sizes, reverse, relu
             return passage("rnn_pair", eager, args, 4, _why(sizes))
-        y, way_back = launches.passage("rnn", z, (bias, None), (h,), w_hh, sizes, reverse, relu)
+        y, way_back = launches.passage("rnn", z, (bias,), (h,), w_hh, sizes, reverse, relu)
 
         def back(g: Any) -> Any:
             dz, _, before, states = way_back(g)
@@ -124,7 +132,7 @@ def _lstm_pair(eager: Any) -> Any:
             args = z, bias, h, c, w_hh, w_hr, sizes, reverse
             why = "an LSTM with a projection has no kernel" if w_hr is not None else _why(sizes)
             return passage("lstm_pair", eager, args, 6, why)
-        y, way_back = launches.passage("lstm", z, (bias, None), (h, c), w_hh, sizes, reverse)
+        y, way_back = launches.passage("lstm", z, (bias,), (h, c), w_hh, sizes, reverse)
 
         def back(g: Any) -> Any:
             dz, _, before, states = way_back(g)

@@ -77,9 +77,10 @@ _KERNEL = "the kernel of the eager operation"
 
 def _python(variant: Any) -> list[str]:
     found = [
-        f"{g.name}: a call of NumPy's or of an eager kernel" + (w and f", since {w}")
+        f"{g.name}: a call of NumPy's or of an eager kernel{why and f' ({why})'}"
         for g in variant.schedule.groups
-        if _is_call(g) and (w := g.params["why"]) is not None
+        if _is_call(g)
+        for why in [g.params["why"]]
     ]
     found += [f"{v.name}: random numbers {list(v.shape)}" for v, _ in variant.trace.draws]
     return found + [effect.text for effect in variant.trace.effects]

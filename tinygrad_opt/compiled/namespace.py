@@ -309,18 +309,20 @@ class TraceNamespace(FastWindows, Namespace):
         return sorted({*super().__dir__(), *dir(_EAGER)})
 
 
-def _eager(name: str) -> Any:
+def _eager(name: str, why: str = "") -> Any:
     def function(self: Any, *args: Any, **settings: Any) -> Any:
-        return call(name, getattr(_EAGER, name), *args, **settings)
+        return call(name, getattr(_EAGER, name), *args, why=why, **settings)
 
     return function
 
 
 for _name in (
-    "accumulate", "columns", "logcumsumexp", "pick", "pick_maxima", "put_extremum", "put_product",
-    "spread", "uncolumns", "window_argmax",
+    "accumulate", "columns", "logcumsumexp", "pick_maxima", "put_extremum", "put_product",
+    "uncolumns",
 ):  # fmt: skip
     setattr(TraceNamespace, _name, _eager(_name))
+for _name in ("pick", "spread", "window_argmax"):
+    setattr(TraceNamespace, _name, _eager(_name, "windows are not alike, or come as indices"))
 
 
 def _in_zeros(shape: Any, index: Any, parts: Any) -> Any:

@@ -184,8 +184,10 @@ class Trace:
         if id(buffer) in self.inputs:
             return False
         root = value.root
-        if any(b is buffer and s == start for n, (b, s) in self.home.items() if n != root.number):
-            return False  # an earlier gradient of this step lies there
+        for n, place in self.home.items():
+            if place[0] is buffer and place[1] == start and n != root.number:
+                there = self.values[n]  # an earlier gradient of this step, or a copy of this one
+                return there.op == "copy" and there.args[0] is value
         held = self.home.get(root.number)
         if held is not None and held[0] is buffer and held[1] == start:
             return True

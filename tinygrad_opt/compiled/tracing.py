@@ -28,6 +28,7 @@ from ..nn.utils import clip_grad
 from ..optim.lr_scheduler.base import LRScheduler
 from ..optim.optimizer import Optimizer
 from ..tensors import creation
+from .families import FAMILIES
 from .namespace import SPACE
 from .stand_ins import Clipping, Stream
 from .stepping import Stepping
@@ -294,6 +295,8 @@ class _Run:
         def named(pullback: Any) -> Any:
             def pull(g: Any) -> Any:
                 before, self.trace.path[:] = list(self.trace.path), path
+                if op.__name__ in FAMILIES and type(g) is np.ndarray:
+                    g = Traced(self.trace.lift(g))  # whose namespace has no use for traced others
                 try:
                     return pullback(g)
                 finally:
