@@ -30,21 +30,22 @@ from ..fused.pooling import loops as pooling
 
 __all__ = ["LOOPS", "PASSAGES", "PASSAGE_NUMBERS"]
 
-# Loops by what they are called in generated text, and how many arrays they take beside their plan.
+# Loops by what they are called in generated text: how many arrays they read beside their plan, and
+# the names of those that they write.
 LOOPS = {
-    "convolve": (convolution.positions, 4),
-    "convolve_channels": (convolution.channels, 4),
-    "pack_filters": (convolution.panels, 2),
-    "convolve_slopes": (slopes.position_slopes, 4),
-    "convolve_channels_slopes": (slopes.channel_slopes, 4),
-    "window_maxima": (pooling.maxima, 4),
-    "spread_maxima": (pooling.spread_maxima, 3),
-    "window_means": (pooling.means, 3),
-    "spread_means": (pooling.spread_means, 3),
+    "convolve": (convolution.positions, 3, ["convolve"]),
+    "convolve_channels": (convolution.channels, 3, ["convolve"]),
+    "pack_filters": (convolution.panels, 1, ["filters"]),
+    "convolve_slopes": (slopes.position_slopes, 2, ["weight", "bias"]),
+    "convolve_channels_slopes": (slopes.channel_slopes, 2, ["weight", "bias"]),
+    "window_maxima": (pooling.maxima, 2, ["maxima", "choice"]),
+    "spread_maxima": (pooling.spread_maxima, 2, ["spread"]),
+    "window_means": (pooling.means, 2, ["means"]),
+    "spread_means": (pooling.spread_means, 2, ["spread"]),
 }
 
 # What all passages take first, and then each: what it reads, and what it writes.
-PASSAGE_NUMBERS = "rows batch hidden steps relu reverse grain cost".split()
+PASSAGE_NUMBERS = ["rows", "batch", "hidden", "steps", "relu", "reverse", "grain", "cost"]
 PASSAGES = {
     "lstm": ("z w bias halves begin sizes h0 c0", "y h_before c_before kept u"),
     "gru": ("z w bias halves begin sizes h0", "y h_before kept u"),
@@ -83,7 +84,7 @@ def _named(name: str, numbers: list[str], pointers: list[str], generate: Any) ->
 
 
 def _loops(name: str, shape: str, char: str) -> Any:
-    write, arrays = LOOPS[shape]
+    write, reads, made = LOOPS[shape]
     symbol = micro.bind(write, char)
     pool.start()
 
@@ -101,7 +102,7 @@ def _loops(name: str, shape: str, char: str) -> Any:
         pool.write_job(context, builder, part, count, grain, _WORD(pool.USUAL), packed)
         return context.get_dummy_value()
 
-    return _named(name, ["count", "grain"], ["plan", *"xyzu"[:arrays]], generate)
+    return _named(name, ["count", "grain"], ["plan", *"xyz"[:reads], *made], generate)
 
 
 def _passage(name: str, shape: str, char: str) -> Any:

@@ -176,26 +176,27 @@ def passage(kind, char):
                 end[...] = of(name, batch, hidden)
         kernel = passage_kernels._kernel(cell, bool(back), np.dtype(char))
         table = of("begin", steps), of("sizes", steps), bool(at["reverse"]), at["grain"], at["cost"]
-        tall, state = (rows, hidden), (batch, hidden)
+        tall, state, gates = (rows, hidden), (batch, hidden), (rows, wide * hidden)
+        relu, before = bool(at["relu"]), (of("c_before", *tall), of("h_before", *tall))
         if back:
-            dz = of("dz", rows, wide * hidden)
-            kernel(of("gates", rows, wide * hidden), of("w", wide * hidden, hidden),
-                   bool(at["relu"]), *table, of("c_before", *tall), of("h_before", *tall),
-                   of("kept", *tall), of("g", *tall), of("dh", *state),
-                   of("dc", *state), dz, of("du", rows, wide * hidden) if "du" in at else dz)  # fmt: skip
+            dz = of("dz", *gates)
+            du = of("du", *gates) if "du" in at else dz
+            ends = of("dh", *state), of("dc", *state)
+            kernel(of("gates", *gates), of("w", wide * hidden, hidden), relu, *table, *before,
+                   of("kept", *tall), of("g", *tall), *ends, dz, du)  # fmt: skip
             return
+        bias = of("bias", 2 if cell == "gru" else 1, wide * hidden)
         kept = of("h_before" if cell == "rnn" else "kept", *tall)
-        kernel(of("z", rows, wide * hidden), of("w", hidden, wide * hidden),
-               of("bias", 2 if cell == "gru" else 1, wide * hidden), of("halves", hidden * 4),
-               bool(at["relu"]), *table, ends[0], ends[-1], of("h_before", *tall),
-               of("c_before", *tall), kept, of("u", batch, wide * hidden), of("y", *tall))  # fmt: skip
+        kernel(of("z", *gates), of("w", hidden, wide * hidden), bias, of("halves", hidden * 4),
+               relu, *table, ends[0], ends[-1], *before[::-1], kept, of("u", batch, wide * hidden),
+               of("y", *tall))  # fmt: skip
 
     return run
 
 
 PASSES = {
     f"{name}_{kind}": loops(write, char)
-    for name, (write, _) in passes.LOOPS.items()
+    for name, (write, *_) in passes.LOOPS.items()
     for kind, char in (("f4", "f"), ("f8", "d"))
 } | {
     f"{kind}_{short}": passage(kind, char)

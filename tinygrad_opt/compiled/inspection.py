@@ -34,7 +34,9 @@ def explain(variant: Any, notes: list[str]) -> str:
     captured = [
         f"{variant.text.name_of(v)} {list(v.shape)} {v.dtype}"
         for v in trace.values
-        if v.op == "input" and v.number in schedule.live and v.number not in arguments
+        if v.op == "input"
+        and v.number in schedule.live
+        and v.number not in arguments
         and not v.is_constant
     ]
     lines += _listed("Captured when it was traced (their memory is read in each call):", captured)

@@ -22,7 +22,7 @@ from .values import SHORT, Later, Value, roots, same
 __all__ = ["launch", "passage", "run", "take_over"]
 
 Made = Callable[..., Any]
-_NAMES = {write: name for name, (write, _) in passes.LOOPS.items()}
+_NAMES = {write: name for name, (write, *_) in passes.LOOPS.items()}
 
 
 def launch(
@@ -49,20 +49,31 @@ def launch(
         for i, (shape, dtype) in enumerate(results)
     ]
     params: dict[str, Any] = {"kernel": f"{kernel}_{kind}", "numbers": numbers, "over": over}
-    first = trace.add("launch", tuple(values), params, datas[0], name=kernel)
+    names = (
+        passes.LOOPS[kernel][2] if kernel in passes.LOOPS else passes.PASSAGES[kernel][1].split()
+    )
+    first = trace.add("launch", tuple(values), params, datas[0], name=names[0])
     others = [
-        trace.add("launched", (first,), {"index": i}, data, name=kernel)
-        for i, data in enumerate(datas[1:], 1)
+        trace.add("launched", (first,), {"index": i}, data, name=name)
+        for i, (data, name) in enumerate(zip(datas[1:], [*names[1:], "gates"], strict=False), 1)
     ]
     params["others"] = others
     return [Traced(value) for value in (first, *others)]
 
 
 def _lifted(x: Any) -> Value:
-    """The value of an array that lies row-major."""
+    """The value of an array that lies row-major; of one of NumPy's, a table of the kernel's."""
     if isinstance(x, Traced):
         return x.value if is_row_major(x.value) else copied(x).value
-    return current().lift(x)
+    table = current().lift(x)
+    table.params.setdefault("called", "table")
+    return table
+
+
+def _called(x: Any, name: str) -> Any:
+    """A table, by its name for readers."""
+    current().lift(x).params["called"] = name
+    return x
 
 
 def run(
@@ -74,10 +85,8 @@ def run(
     def make(table: Any, *arrays: Any) -> Any:
         return micro.run(write, char, count, grain, table, arrays, *results)
 
-    table = current().lift(plan)
-    table.params["called"] = "plan"
     typed = [(shape, np.dtype(dtype)) for shape, dtype in results]
-    return launch(_NAMES[write], (count, grain), [plan, *reads], typed, make)
+    return launch(_NAMES[write], (count, grain), [_called(plan, "plan"), *reads], typed, make)
 
 
 # Recurrent layers ---------------------------------------------------------------------------------
@@ -91,7 +100,9 @@ def passage(
     rows, batch, hidden, wide, dtype = len(z), sizes[0], w_hh.shape[1], z.shape[1], z.dtype
     numbers = (rows, batch, hidden, len(sizes), int(relu), int(reverse),
                *passage_kernels.parts(batch, len(sizes) * w_hh.size))  # fmt: skip
-    steps = passage_kernels.steps_of(sizes)
+    steps = [_called(x, name) for x, name in zip(
+        passage_kernels.steps_of(sizes), ("begin", "sizes"), strict=True)]  # fmt: skip
+    halves = _called(passage_kernels.halves_of(hidden, dtype), "halves")
     none = np.zeros(wide, dtype)
     bias = np.stack([none if b is None else b for b in biases]) if any(
         b is not None for b in biases
@@ -99,7 +110,7 @@ def passage(
     each = (rows, hidden), dtype
     results = [((rows * hidden + len(state) * batch * hidden,), dtype), each]
     results += [each] * {"lstm": 2, "gru": 1, "rnn": 0}[kind] + [((batch, wide), dtype)]
-    reads = [z, copied(w_hh.T), bias, passage_kernels.halves_of(hidden, dtype), *steps, *state]
+    reads = [z, copied(w_hh.T), bias, halves, *steps, *state]
 
     def forward(z: Any, w: Any, bias: Any, _halves: Any, _begin: Any, _sizes: Any, *state: Any):  # type: ignore[no-untyped-def]
         z = z.copy()

@@ -18,7 +18,7 @@ from .header import HEAD, TAKEN
 from .loops import Loop, Schedule
 from .memory import Plan
 from .nests import text_of
-from .segment import Part, Segment, Slot, kind_of, shape_of
+from .segment import Part, Segment, Slot, kind_of, long_axes_of, shape_of
 from .trace import Trace
 from .values import SHORT, CompileError, Value
 
@@ -124,8 +124,9 @@ class Text:
             others = others[:-1]
         given += [self._pointer(v) for v in (value, *others)]
         reads = [a for a in value.args if not a.is_constant]
-        shapes = " and ".join(map(shape_of, reads[:2]))
-        self._segment.lines.append(f"{name}({', '.join(given)})  # {shapes} -> {shape_of(value)}")
+        shapes = " and ".join(map(long_axes_of, reads[:2]))
+        what = f"{shapes} -> {long_axes_of(value)}"
+        self._segment.lines.append(f"{name}({', '.join(given)})  # {what}")
 
     def _update(self, value: Value) -> None:
         update = value.params["update"]
@@ -288,7 +289,9 @@ class Text:
     def _whole(self, origin: str) -> str:
         used = sorted(self._products)
         products = f"from tinygrad_opt.kernels.plain.products import {', '.join(used)}\n"
-        passes = f"from tinygrad_opt.kernels.plain.passes import {', '.join(sorted(self._passes))}\n"
+        passes = (
+            f"from tinygrad_opt.kernels.plain.passes import {', '.join(sorted(self._passes))}\n"
+        )
         products = (passes if self._passes else "") + (products if used else "")
         modes = any("exchange_mode(" in text for text in self._rule_texts)
         wanted = {"at": True, "exchange_mode": modes, "from_table": True, "memory": True,

@@ -77,7 +77,7 @@ def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
             same = isinstance(kept, Value) and (kept.shape, kept.dtype) == (data.shape, data.dtype)
             if same and kept.root.op != "input":  # which may be written to later
                 return Traced(kept)
-    if name == "multiply" and _is_masked_already(trace, *args):
+    if name == "multiply" and trace.is_masked_already(*args):
         return Traced(args[0])
     if name == "greater" and _is(args[1], 0):
         # x > 0 is max(x, 0) > 0: where that was computed, it alone has to be kept
@@ -100,13 +100,6 @@ def _computed(function: Callable[..., Any], xs: list[Any]) -> Later:
             dtype = function(*of_none).dtype
     shape = np.broadcast_shapes(*[np.shape(x) if not isinstance(x, Value) else x.shape for x in xs])
     return Later(shape, dtype, function, *xs)
-
-
-def _is_masked_already(trace: Trace, g: Any, mask: Any) -> bool:
-    """Whether a gradient of relu(x) is 0 wherever the mask x > 0 is, as pooling leaves it."""
-    relu = trace.rectified.get(g.root.number) if isinstance(g, Value) else None
-    asked = isinstance(mask, Value) and mask.op == "greater" and mask.args[1:] == (0,)
-    return relu is not None and asked and mask.args[0] is relu and g.shape == mask.shape
 
 
 def _is(x: Any, number: float) -> bool:
