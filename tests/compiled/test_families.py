@@ -384,9 +384,17 @@ def test_gradients_of_filters_add_up(monkeypatch):
         close(a, b, 1e-11)
 
 
-@pytest.mark.parametrize("also", [False, True], ids=["relu alone", "relu read twice"])
-def test_relu_in_pooling_is_relu_and_pooling(also, monkeypatch):
+RECTIFIED = {
+    "relu": (F.relu, False, 1), "read twice": (F.relu, True, 1),
+    "clamp": (lambda x: x.clamp(min=0.0), False, 0),  # whose gradient goes to zeros as well
+    "both": (lambda x: F.relu(x) * 0.5 + x.clamp(min=0.0), False, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECTIFIED)
+def test_relu_in_pooling_is_relu_and_pooling(name, monkeypatch):
     """With zeros, ties, cells that are not numbers, and relu's result read by others too."""
+    rectify, also, fused = RECTIFIED[name]
     interpreted.install(monkeypatch)
     x = numbers(2, 3, 8, 8).round()
     x[0, 0, :2, :2] = -1.0
@@ -396,7 +404,7 @@ def test_relu_in_pooling_is_relu_and_pooling(also, monkeypatch):
 
     def step(x):
         shift.grad = None
-        rectified = F.relu(x + shift)
+        rectified = rectify(x + shift)
         y = F.max_pool2d(rectified, 3, 2, 1)
         loss = (y[:, :2] * y[:, :2]).sum() + y[0, 2].sum()
         (loss + (rectified[:, 0] * 3).sum() if also else loss).backward()
@@ -406,3 +414,4 @@ def test_relu_in_pooling_is_relu_and_pooling(also, monkeypatch):
     expected = compiled(x)
     for a, b in zip(expected, compiled(x), strict=True):
         close(a, b, 1e-12)
+    assert len(compiled._latest.trace.rectified) == 2 * fused

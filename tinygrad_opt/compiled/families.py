@@ -62,8 +62,8 @@ def _traced(x: Any) -> Any:
 
 def _window_maxima(self: Any, x: Traced, at: Any) -> Any:
     """The maxima of relu(x) are those of x and 0: no pass for relu, and none for its gradient."""
-    relu = x.value
-    of = relu.args[0] if relu.op == "maximum" and relu.args[1:] == (0,) else None
+    relu, known = x.value, id(x) in current().relus
+    of = relu.args[0] if known and relu.op == "maximum" and relu.args[1:] == (0,) else None
     if not isinstance(of, Value) or of.shape != relu.shape or (at.first_taps == NONE).any():
         return FastWindows.window_maxima(self, x, at)
     y, choice = FastWindows.window_maxima(self, Traced(of), at, rectified=True)

@@ -2,8 +2,9 @@
 
 Formulas of layers and losses are inherited from `Namespace`, in array code: so they fall apart into
 element-wise functions, sums, products and views, which `loops.py` puts together again as loops.
-What has no such form (convolution, sorting, a recurrent layer's passage) is a call of the eager
-kernel between two parts of the compiled step, with arrays in and arrays out.
+Convolution, pooling and recurrent layers are calls of the eager kernels from within the step
+(`families.py`). What has no such form, as sorting, is a call of the eager kernel between two parts
+of the compiled step, with arrays in and arrays out.
 """
 
 from __future__ import annotations

@@ -87,6 +87,7 @@ class Trace:
         self.stores: list[Value] = []
         self.home: dict[int, tuple[Any, int]] = {}  # number -> (a flat gradient, offset)
         self.homed: list[Value] = []
+        self.relus: dict[int, Any] = {}  # id of a result of relu -> it; of clamp, ties are others
         # number of what pooling relu(x) chose, or of its gradient -> the value of relu(x)
         self.rectified: dict[int, Value] = {}
         self.handles: dict[int, Any] = {}  # id of an array -> the Traced of all who hold it

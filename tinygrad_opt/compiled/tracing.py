@@ -290,6 +290,8 @@ class _Run:
     def record(self, value: Any, op: Any, *rest: Any) -> Any:
         """Record an operation; what its pullbacks compute is named after where it stands."""
         made = record.record_plainly(value, op, *rest)
+        if op.__name__ == "relu":
+            self.trace.relus[id(value)] = value
         path = [*(self.trace.path or [op.__name__]), "back"]
 
         def named(pullback: Any) -> Any:
