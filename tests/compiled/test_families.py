@@ -24,6 +24,8 @@ from tinygrad_opt.kernels.micro import scratch
 from tinygrad_opt.nn import functional as F
 from tinygrad_opt.nn.utils import rnn as sequences
 
+DTYPES = ["float64", pytest.param("float32", marks=pytest.mark.thorough)]
+
 # Layers by the axes of the image; four channels, lengths 9 and 10 and 6.
 IMAGES = {
     1: [
@@ -92,7 +94,7 @@ def one_step(task, *xs):
     return loss
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_layers_of_images(dtype):
     batches = [[numbers(*SHAPES[a], seed=s, dtype=dtype) for a in IMAGES] for s in range(3)]
     limit = 1e-12 if dtype == "float64" else 1e-5
@@ -176,7 +178,7 @@ class Reader(nn.Module):
         return total
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_recurrent_layers(dtype):
     def make():
         sgd = lambda m: [optim.SGD(m.parameters(), 0.05, 0.9)]  # noqa: E731
@@ -287,7 +289,7 @@ def test_nothing_is_allocated_in_a_call(pair):
         counts.append(rtsys.get_allocation_stats().alloc - before)
     assert counts[0] <= 2 * 100 + 2  # what Numba makes of the two arrays that come with each call
     assert counts[1] > 20 * 100
-    found = min(allocated(lambda: compiled(*given)) for _ in range(3))
+    found = min(allocated(lambda: compiled(*given)) for _ in range(2))
     assert found[0] < 40_000  # the loss; what pooling leaves is 27,648, what it reads 110,592
     assert found[1] < 4_000
     assert allocated(lambda: tasks[0].step(*given))[0] > 110_592
