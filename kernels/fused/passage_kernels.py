@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 
 from .. import blas, pool
@@ -209,29 +210,28 @@ _FORWARD = """
 @njit(fastmath={{"contract", "nsz"}}, error_model="numpy", nogil=True, no_cpython_wrapper=True,
       no_cfunc_wrapper=True)
 def some_rows(first, last, z, w, bias, half_of, relu, begin, sizes, reverse, h, c, h_before,
-              c_before, kept, out):
+              c_before, kept, u, out):
     hidden, gates, steps = w.shape[0], w.shape[1], sizes.shape[0]
-    u = np.empty((last - first, gates), number)
     for step in range(steps):
         t = steps - 1 - step if reverse else step
         m = min(last, sizes[t]) - first
         if m > 0:
             gemm(101, 111, 111, m, gates, hidden, one, h[first].ctypes.data, hidden, w.ctypes.data,
-                 gates, zero, u.ctypes.data, gates)
+                 gates, zero, u[first].ctypes.data, gates)
         for r in range(m):
             row, state = begin[t] + first + r, first + r
-            cell(z[row], u[r], bias, half_of, relu, h[state], c[state], h_before[row],
+            cell(z[row], u[state], bias, half_of, relu, h[state], c[state], h_before[row],
                  c_before[row], kept[row], out[row])
 
 
 @njit("void({matrix}, {matrix}, {matrix}, {vector}, boolean, int64[::1], int64[::1], boolean,"
-      "int64, int64, {matrix}, {matrix}, {matrix}, {matrix}, {matrix}, {matrix})",
+      "int64, int64, {matrix}, {matrix}, {matrix}, {matrix}, {matrix}, {matrix}, {matrix})",
       error_model="numpy", nogil=True, cache={cache})
 def {name}(z, w, bias, half_of, relu, begin, sizes, reverse, grain, cost, h, c, h_before, c_before,
-           kept, out):
+           kept, u, out):
     take_blas()
     share(some_rows, h.shape[0], grain, cost, z, w, bias, half_of, relu, begin, sizes, reverse, h,
-          c, h_before, c_before, kept, out)
+          c, h_before, c_before, kept, u, out)
     give_back_blas()
 """
 
@@ -285,6 +285,16 @@ def _kernel(kind: str, back: bool, dtype: Any) -> Any:
     return kernel
 
 
+def bind(kind: str, back: bool, char: str) -> tuple[str, Any]:
+    """The name by which machine code finds a kernel in this process, and its types, as Numba's."""
+    kernel = _kernel(kind, back, np.dtype(char))
+    (made,) = kernel.overloads.values()
+    symbol = f"tinygrad_opt_{char}_{kernel.__name__}"
+    address = made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
+    llvm.add_symbol(symbol, address)
+    return symbol, made.signature.args
+
+
 def fits(
     kind: str, z: Any, biases: tuple[Any, ...], state: tuple[Any, ...], w_hh: Any, sizes: Sizes
 ) -> bool:
@@ -333,13 +343,14 @@ def run(
     h_before = np.empty_like(out)
     c_before = np.empty_like(out) if kind == "lstm" else h_before  # or not looked at
     kept = h_before if kind == "rnn" else np.empty_like(out)
-    settings = relu, *_steps(sizes), reverse, *_parts(len(ends[0]), len(sizes) * w_hh.size)
+    settings = relu, *steps_of(sizes), reverse, *parts(len(ends[0]), len(sizes) * w_hh.size)
     bias = np.zeros((2, z.shape[1]), dtype)
     for row, given in zip(bias, biases, strict=True):
         row[...] = 0 if given is None else given
-    weights, halves = np.array(w_hh.T, order="C"), _halves(hidden, dtype)
+    weights, halves = np.array(w_hh.T, order="C"), halves_of(hidden, dtype)
+    u = np.empty((len(ends[0]), z.shape[1]), dtype)
     _kernel(kind, False, dtype)(
-        z, weights, bias, halves, *settings, ends[0], ends[-1], h_before, c_before, kept, out
+        z, weights, bias, halves, *settings, ends[0], ends[-1], h_before, c_before, kept, u, out
     )
 
     def back(g: Any) -> Found:
@@ -364,19 +375,19 @@ def _cut(flat: Any, shapes: tuple[tuple[int, ...], ...]) -> list[Any]:
 
 
 @functools.lru_cache(maxsize=64)
-def _steps(sizes: Sizes) -> tuple[Any, Any]:
+def steps_of(sizes: Sizes) -> tuple[Any, Any]:
     """Where the rows of each step begin, and how many there are."""
     count = np.array(sizes, np.int64)
     return np.cumsum(count) - count, count
 
 
-def _parts(batch: int, work: int) -> tuple[int, int]:
+def parts(batch: int, work: int) -> tuple[int, int]:
     """Rows of a part, and its time in nanoseconds; `work`: multiply-adds of a row."""
     rows = max(ROWS if batch > ROWS else ROWS // 2, -(-batch // PARTS))
     return rows, rows * work // SPEED
 
 
 @functools.lru_cache(maxsize=64)
-def _halves(hidden: int, dtype: Any) -> Any:
+def halves_of(hidden: int, dtype: Any) -> Any:
     """What the four gates of an LSTM are multiplied with before tanh."""
     return np.repeat(np.array([0.5, 0.5, 1, 0.5], dtype), hidden)

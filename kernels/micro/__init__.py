@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -23,7 +24,7 @@ from ..compiler import cache
 from .tiles import registers
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["Kind", "Number", "Writer", "kind_of", "loops"]
+__all__ = ["Kind", "Number", "Writer", "bind", "kind_of", "loops", "run"]
 
 ARRAYS = 4  # that loops take beside their plan
 
@@ -96,7 +97,32 @@ def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
         flat = [a.reshape(-1).view(_BYTE) for a in arrays]
         run(body, count, grain, plan, *flat, *(_NOTHING,) * (ARRAYS - len(flat)))
 
+    launch.address = body  # type: ignore[attr-defined]
     return launch
+
+
+def run(
+    write: Callable[..., None], char: str, count: int, grain: int, plan: Any,
+    reads: tuple[Any, ...], *results: tuple[tuple[int, ...], Any],
+) -> list[Any]:  # fmt: skip
+    """The arrays, of these shapes and types, that loops make of those they read; see `loops`.
+
+    A convolution or a pooling is planned once, and runs wherever such a function runs its loops:
+    here at once, in a compiled step in its turn.
+    """
+    made = [np.empty(shape, dtype) for shape, dtype in results]
+    loops(write, char)(count, grain, plan, *reads, *made)
+    return made
+
+
+def bind(write: Callable[..., None], char: str) -> str:
+    """The name by which machine code finds loops in this process: see `loops`.
+
+    The function takes a part of the range and five addresses: the plan's, and four arrays'.
+    """
+    symbol = f"tinygrad_opt_{char}_{write.__name__}"
+    llvm.add_symbol(symbol, loops(write, char).address)  # type: ignore[attr-defined]
+    return symbol
 
 
 @remembered

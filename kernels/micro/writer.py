@@ -25,6 +25,8 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 from numba.core import cgutils
 
+from . import scratch
+
 __all__ = ["WORD", "Kind", "Number", "Writer"]
 
 WORD, BYTE = ir.IntType(64), ir.IntType(8)
@@ -334,15 +336,17 @@ class Writer:
 
     @contextmanager
     def scratch(self, *sizes: Any) -> Iterator[list[Number]]:
-        """Addresses of memory for so many bytes each, at multiples of 64, until the end."""
+        """Addresses of memory for so many bytes each, at multiples of 64, until the end.
+
+        Threads keep it from call to call: what lies there is left from some other loops.
+        """
         total = self.number(64)
         for size in sizes:
             total = total + (size + 63) // 64 * 64
-        start = self.context.nrt.allocate(self.builder, total.value)
-        place = Number(self.builder, self.builder.ptrtoint(start, WORD))
-        place, places = (place + 63) // 64 * 64, []
+        start, taken = scratch.take(self.context, self.builder, total.value)
+        place, places = (Number(self.builder, start) + 63) // 64 * 64, []
         for size in sizes:
             places.append(place)
             place = place + (size + 63) // 64 * 64
         yield places
-        self.context.nrt.free(self.builder, start)
+        scratch.give_back(self.context, self.builder, taken)

@@ -11,7 +11,9 @@ import types as modules
 import numpy as np
 
 from tinygrad_opt.compiled import binding, build
-from tinygrad_opt.kernels import functions
+from tinygrad_opt.kernels import functions, micro
+from tinygrad_opt.kernels.fused import passage_kernels
+from tinygrad_opt.kernels.plain import passes
 
 
 def install(monkeypatch):
@@ -31,7 +33,7 @@ def load(function, render, compiler=""):
         "f4": np.float32, "f8": np.float64, "i1": np.int8, "i2": np.int16,
         "exchange_mode": lambda *_: 0, "float32": np.float32, "uint32": int,
         "larger": np.maximum, "smaller": np.minimum,
-        "i4": np.int32, "i8": np.int64, "u1": np.uint8, **PRODUCTS,
+        "i4": np.int32, "i8": np.int64, "u1": np.uint8, **PRODUCTS, **PASSES,
         **{name: quietly(getattr(functions, name)) for name in functions.__all__},
     }  # fmt: skip
     exec(compile(text, "<interpreted step>", "exec"), space)
@@ -136,6 +138,71 @@ PRODUCTS = {
     for name, make in (("product", product), ("large_product", product), ("products", products))
     for ways in ("nn", "nt", "tn", "tt")
     for kind in ("f4", "f8")
+}
+
+
+def rest(pointer):
+    """The memory that a pointer points to, to its end."""
+    return pointer.vector[pointer.start :] if isinstance(pointer, Pointer) else pointer
+
+
+def loops(write, char):
+    def run(count, grain, plan, *arrays):
+        micro.loops(write, char)(count, grain, rest(plan), *map(rest, arrays))
+
+    return run
+
+
+def passage(kind, char):
+    cell, _, back = kind.partition("_")
+    names = [*passes.PASSAGE_NUMBERS, *" ".join(passes.PASSAGES[kind]).split()]
+    wide = {"lstm": 4, "gru": 3, "rnn": 1}[cell]
+
+    def run(*given):
+        at = dict(zip(names, given, strict=True))
+        rows, batch, hidden, steps = (at[n] for n in ("rows", "batch", "hidden", "steps"))
+
+        def of(name, *shape):
+            size = int(np.prod(shape))
+            found = rest(at.get(name, at["h_before"]))
+            return (found[:size] if name in at else np.zeros(size, found.dtype)).reshape(shape)
+
+        flat, size = rest(at["g" if back else "y"]), rows * hidden
+        ends = [flat[size + i * batch * hidden :][: batch * hidden].reshape(batch, hidden)
+                for i in range(2 if cell == "lstm" else 1)]  # fmt: skip
+        for end, name in zip(ends, ("dh", "dc") if back else ("h0", "c0"), strict=False):
+            if back:
+                of(name, batch, hidden)[...] = end
+            else:
+                end[...] = of(name, batch, hidden)
+        kernel = passage_kernels._kernel(cell, bool(back), np.dtype(char))
+        table = of("begin", steps), of("sizes", steps), bool(at["reverse"]), at["grain"], at["cost"]
+        tall, state, gates = (rows, hidden), (batch, hidden), (rows, wide * hidden)
+        relu, before = bool(at["relu"]), (of("c_before", *tall), of("h_before", *tall))
+        if back:
+            dz = of("dz", *gates)
+            du = of("du", *gates) if "du" in at else dz
+            ends = of("dh", *state), of("dc", *state)
+            kernel(of("gates", *gates), of("w", wide * hidden, hidden), relu, *table, *before,
+                   of("kept", *tall), of("g", *tall), *ends, dz, du)  # fmt: skip
+            return
+        bias = of("bias", 2 if cell == "gru" else 1, wide * hidden)
+        kept = of("h_before" if cell == "rnn" else "kept", *tall)
+        kernel(of("z", *gates), of("w", hidden, wide * hidden), bias, of("halves", hidden * 4),
+               relu, *table, ends[0], ends[-1], *before[::-1], kept, of("u", batch, wide * hidden),
+               of("y", *tall))  # fmt: skip
+
+    return run
+
+
+PASSES = {
+    f"{name}_{kind}": loops(write, char)
+    for name, (write, *_) in passes.LOOPS.items()
+    for kind, char in (("f4", "f"), ("f8", "d"))
+} | {
+    f"{kind}_{short}": passage(kind, char)
+    for kind in passes.PASSAGES
+    for short, char in (("f4", "f"), ("f8", "d"))
 }
 MATH = modules.SimpleNamespace(
     sqrt=np.sqrt, sin=np.sin, cos=np.cos, tan=np.tan, asin=np.arcsin, acos=np.arccos,

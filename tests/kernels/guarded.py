@@ -95,7 +95,7 @@ def sampled(rng):
 def run(rounds):
     space = GuardedNumPy()
     Writer.scratch = with_marks(Writer.scratch)
-    for module in (convolution, pooling):
+    for module in (convolution, pooling, micro):
         module.np = space
     best = planning.best
     rng = np.random.default_rng(0)

@@ -132,7 +132,7 @@ def test_bits_do_not_depend_on_the_other_rows(kind, monkeypatch):
     y, back = pair(FAST, kind, (64, 64), 8)
     g = np.ones_like(y)
     found = [y, *back(g)]
-    monkeypatch.setattr(passage_kernels, "_parts", lambda batch, work: (32, 1 << 40))
+    monkeypatch.setattr(passage_kernels, "parts", lambda batch, work: (32, 1 << 40))
     y, back = pair(FAST, kind, (64, 64), 8)  # the same parts, on other threads if there are any
     for a, b in zip(found, [y, *back(g)], strict=True):
         assert (a is None and b is None) or np.array_equal(a, b)

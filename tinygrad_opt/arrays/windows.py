@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..kernels import micro
 from ..kernels.fused import convolution, pooling
 
 __all__ = ["FastWindows", "Spans", "Window", "Windows"]
@@ -243,7 +244,12 @@ class Windows:
 
 
 class FastWindows(Windows):
-    """The same with the kernels of the CPU for contiguous float32 and float64."""
+    """The same with the kernels of the CPU for contiguous float32 and float64.
+
+    run: what runs their loops.
+    """
+
+    run = staticmethod(micro.run)
 
     def convolve(self, x: Any, w: Any, bias: Any, at: Window) -> Any:
         if not _fits(x, w):
@@ -253,7 +259,7 @@ class FastWindows(Windows):
         bias = None if bias is None else _plain(bias).reshape(rows)
         y = convolution.convolve(
             _split(x, at), _plain(w).reshape(*rows, w.shape[1], *three.kernel), bias,
-            three.output, three.stride, three.low, three.dilation,
+            three.output, three.stride, three.low, three.dilation, run=self.run,
         )  # fmt: skip
         return y.reshape(len(x), len(w), *at.output)
 
@@ -263,7 +269,7 @@ class FastWindows(Windows):
         three = at.on_three_axes
         filters = _plain(w).reshape(at.groups, len(w) // at.groups, w.shape[1], *three.kernel)
         x = convolution.convolve_input(
-            _split(g, at), filters, three.image, three.stride, three.low, three.dilation
+            _split(g, at), filters, three.image, three.stride, three.low, three.dilation, self.run
         )  # fmt: skip
         return x.reshape(len(g), at.groups * w.shape[1], *at.image)
 
@@ -277,17 +283,19 @@ class FastWindows(Windows):
             return super().convolve_slopes(g, x, at)
         three = at.on_three_axes
         w, bias = convolution.convolve_weight(
-            _split(g, at), _split(x, at), three.kernel, three.stride, three.low, three.dilation
-        )
+            _split(g, at), _split(x, at), three.kernel, three.stride, three.low, three.dilation,
+            self.run,
+        )  # fmt: skip
         return w.reshape(g.shape[1], x.shape[1] // at.groups, *at.kernel), bias.reshape(-1)
 
-    def window_maxima(self, x: Any, at: Window) -> tuple[Any, Any]:
+    def window_maxima(self, x: Any, at: Window, rectified: bool = False) -> tuple[Any, Any]:
         if not _fits(x, x):
             return super().window_maxima(x, at)
         three = at.on_three_axes
         y, choice = pooling.window_maxima(
-            _on_three_axes(x), three.kernel, three.output, three.stride, three.low, three.dilation
-        )
+            _on_three_axes(x), three.kernel, three.output, three.stride, three.low,
+            three.dilation, rectified, self.run,
+        )  # fmt: skip
         shape = (*x.shape[:2], *at.output)
         return y.reshape(shape), choice.reshape(shape)
 
@@ -297,7 +305,7 @@ class FastWindows(Windows):
         three = at.on_three_axes
         x = pooling.spread_maxima(
             _on_three_axes(g), _plain(choice), three.image, three.kernel, three.stride, three.low,
-            three.dilation,
+            three.dilation, run=self.run,
         )  # fmt: skip
         return x.reshape(*g.shape[:2], *at.image)
 
@@ -307,7 +315,7 @@ class FastWindows(Windows):
         three = at.on_three_axes
         y = pooling.window_means(
             _on_three_axes(x), weights, three.kernel, three.output, three.stride, three.low,
-            three.dilation,
+            three.dilation, run=self.run,
         )  # fmt: skip
         return y.reshape(*x.shape[:2], *at.output)
 
@@ -317,7 +325,7 @@ class FastWindows(Windows):
         three = at.on_three_axes
         x = pooling.spread_means(
             _on_three_axes(g), weights, three.image, three.kernel, three.stride, three.low,
-            three.dilation,
+            three.dilation, run=self.run,
         )  # fmt: skip
         return x.reshape(*g.shape[:2], *at.image)
 

@@ -8,7 +8,8 @@ The way of a step, and the rooms on it:
     tracing    running the step under trace: what is exchanged; stepping: optimizers, schedulers;
                stand_ins: random numbers, clipping; surroundings: what else it reads
     traced     the arrays of the traced run; operators, namespace: their functions;
-               eager: those that are calls of eager kernels
+               families, launches: convolution, pooling, recurrent layers, as calls of kernels;
+               eager: what is a call of an eager kernel in Python
     trace      the record: values
     loops      what shares its elements
     memory     a place for each value

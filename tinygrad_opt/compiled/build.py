@@ -13,6 +13,7 @@ from ..kernels.pool import load
 from ..optim.coefficients import next_scalars
 from .binding import CompiledPart, EagerCall, row_major
 from .entry import Steps, entry_of
+from .launches import take_over
 from .loops import Loop, Schedule
 from .memory import Place, Plan
 from .nests import RowsOfSeveralAxes, text_of
@@ -148,6 +149,7 @@ class Variant:
         results += [v for v, _ in trace.assumed]
         results += [e.metric for e in trace.effects if e.metric is not None]
         results += [*trace.updates, *trace.stores, *trace.homed]
+        take_over(trace.values, results)
         no_rows: set[int] = set()
         values = list(trace.values)
         arguments = [(v, v.args) for v in values]

@@ -15,10 +15,13 @@ from .traced import Traced, current, data_of
 __all__ = ["call", "passage"]
 
 
-def call(name: str, function: Callable[..., Any], /, *args: Any, **settings: Any) -> Any:
+def call(
+    name: str, function: Callable[..., Any], /, *args: Any, why: str = "", **settings: Any
+) -> Any:
     """A call of an eager function on whole arrays: one Traced, or a tuple of several.
 
-    Arrays may stand anywhere among the arguments, in lists and tuples too.
+    Arrays may stand anywhere among the arguments, in lists and tuples too. `why`: it is no call
+    from within the generated function, for readers.
     """
     given: list[Traced] = []
     around = _Call(function, _marked(args, given), _marked(settings, given))
@@ -26,7 +29,7 @@ def call(name: str, function: Callable[..., Any], /, *args: Any, **settings: Any
         found = around(*map(data_of, given))
     several = isinstance(found, (tuple, list))
     results = found if several else (found,)
-    params = {"function": around, "several": several}
+    params = {"function": around, "several": several, "why": why}
     values = tuple(x.value for x in given)
     made = current().add("call", values, params, np.asarray(results[0]), name=name)
     outputs: list[Any] = [Traced(made)]
@@ -77,11 +80,13 @@ def _filled(x: Any, arrays: Any) -> Any:
     return x
 
 
-def passage(name: str, pair: Callable[..., Any], args: tuple[Any, ...], arrays: int) -> Any:
+def passage(
+    name: str, pair: Callable[..., Any], args: tuple[Any, ...], arrays: int, why: str
+) -> Any:
     """A recurrent layer's way through time, as two calls: forwards, and back."""
     way = _Passage(pair, args[arrays:])
-    y = call(name, way, *args[:arrays])
-    return y, lambda g: call(f"{name}_back", way.back, g, y)
+    y = call(name, way, *args[:arrays], why=why)
+    return y, lambda g: call(f"{name}_back", way.back, g, y, why=why)
 
 
 class _Passage:

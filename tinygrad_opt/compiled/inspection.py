@@ -34,7 +34,10 @@ def explain(variant: Any, notes: list[str]) -> str:
     captured = [
         f"{variant.text.name_of(v)} {list(v.shape)} {v.dtype}"
         for v in trace.values
-        if v.op == "input" and v.number in schedule.live and v.number not in arguments
+        if v.op == "input"
+        and v.number in schedule.live
+        and v.number not in arguments
+        and not v.is_constant
     ]
     lines += _listed("Captured when it was traced (their memory is read in each call):", captured)
     loops = []
@@ -48,10 +51,11 @@ def explain(variant: Any, notes: list[str]) -> str:
     alone: dict[str, int] = {}
     for group in schedule.groups:
         if not isinstance(group, Loop) and group.number not in variant.plan.filled:
-            alone[group.op] = alone.get(group.op, 0) + 1
-    kinds = [f"{count} x {op}: {_ALONE[op]}" for op, count in alone.items()]
+            op = group.params["kernel"] if group.op == "launch" else group.op
+            alone[op] = alone.get(op, 0) + 1
+    kinds = [f"{count} x {op}: {_ALONE.get(op, _KERNEL)}" for op, count in alone.items()]
     lines += _listed("Alone, because they are no loops over single elements:", kinds)
-    lines += _listed("Stays in Python:", _python(variant))
+    lines += _listed("Stays in Python:", _python(variant)) or ["Stays in Python: nothing"]
     sizes = [f"{name}: {block.nbytes:,} bytes" for name, block in variant.blocks.items()]
     lines += _listed("Memory of its own, planned once:", sizes)
     lines += _listed("Notes:", notes)
@@ -70,9 +74,16 @@ _ALONE = {
     "call": "a call of an eager kernel between two parts",
 }
 
+_KERNEL = "the kernel of the eager operation"
+
 
 def _python(variant: Any) -> list[str]:
-    found = [f"{g.name}: an eager kernel" for g in variant.schedule.groups if _is_call(g)]
+    found = [
+        f"{g.name}: a call of NumPy's or of an eager kernel{why and f' ({why})'}"
+        for g in variant.schedule.groups
+        if _is_call(g)
+        for why in [g.params["why"]]
+    ]
     found += [f"{v.name}: random numbers {list(v.shape)}" for v, _ in variant.trace.draws]
     return found + [effect.text for effect in variant.trace.effects]
 

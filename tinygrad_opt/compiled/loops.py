@@ -25,7 +25,13 @@ from .values import CompileError, Value, contiguous, roots
 __all__ = ["REDUCTIONS", "Loop", "Schedule", "domain_of"]
 
 REDUCTIONS = {"sum", "amax", "amin"}
-_NOWHERE = {"input", "view", "draw", "result"}  # what is there already, or comes with another value
+_NOWHERE = {
+    "input",
+    "view",
+    "draw",
+    "result",
+    "launched",
+}  # what is there already, or comes with another value
 
 
 def cuts_of(shape: tuple[int, ...], inner: int = 1) -> set[int]:
@@ -159,7 +165,7 @@ class Schedule:
                 if value.number in numbers and value.number not in self.group_of:
                     if value.op not in _NOWHERE:
                         self._place(value, no_rows)
-                    elif value.op == "result":
+                    elif value.op in ("result", "launched"):
                         self.group_of[value.number] = self.group_of[value.args[0].number]
             self._first = len(self.groups)
         self._find_uses()
@@ -211,7 +217,9 @@ class Schedule:
     def members(self, i: int) -> list[Value]:
         """The values that group i computes."""
         group = self.groups[i]
-        return group.values if isinstance(group, Loop) else [group]
+        if isinstance(group, Loop):
+            return group.values
+        return [group, *group.params.get("others", ())]
 
     def _find_uses(self) -> None:
         self.last_use: dict[int, int] = {}

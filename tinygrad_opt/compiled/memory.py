@@ -41,6 +41,7 @@ class Plan:
         self.within = _parts_in_place(schedule, homes)
         self.filled = {whole.number for whole, *_ in self.within.values()}
         self._free: dict[str, list[tuple[int, int]]] = {}
+        over = _written_over(schedule)
         ends: dict[int, list[tuple[str, int, int]]] = {}
         for i, group in enumerate(schedule.groups):
             members = schedule.members(i)
@@ -53,10 +54,16 @@ class Plan:
                     continue
                 if value.number in self.places:
                     continue
+                if value.number in over:
+                    self.places[value.number] = self.places[over[value.number]]
+                    continue
                 kind, size = SHORT[value.dtype], self._rounded(value)
                 offset = self._take(kind, size)
                 self.places[value.number] = Place(f"work_{kind}", offset)
-                last = schedule.last_use.get(value.number, i)
+                last = max(
+                    schedule.last_use.get(n, i)
+                    for n in (value.number, *(n for n, was in over.items() if was == value.number))
+                )
                 ends.setdefault(max(last, i), []).append((kind, offset, size))
             for kind, offset, size in ends.pop(i, []):
                 self._free.setdefault(kind, []).append((offset, size))
@@ -91,6 +98,15 @@ class Plan:
 
 
 Strides = tuple[int, ...]
+
+
+def _written_over(schedule: Schedule) -> dict[int, int]:
+    """Of values that a kernel leaves where others were: the number of each, and of the other."""
+    return {
+        group.params["others"][-1].number: group.args[group.params["over"]].root.number
+        for group in schedule.groups
+        if not isinstance(group, Loop) and group.params.get("over") is not None
+    }
 
 
 def _parts_in_place(

@@ -2,8 +2,9 @@
 
 Formulas of layers and losses are inherited from `Namespace`, in array code: so they fall apart into
 element-wise functions, sums, products and views, which `loops.py` puts together again as loops.
-What has no such form (convolution, sorting, a recurrent layer's passage) is a call of the eager
-kernel between two parts of the compiled step, with arrays in and arrays out.
+Convolution, pooling and recurrent layers are calls of the eager kernels from within the step
+(`families.py`). What has no such form, as sorting, is a call of the eager kernel between two parts
+of the compiled step, with arrays in and arrays out.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from typing import Any
 import numpy as np
 
 from ..arrays.namespace import Namespace
+from ..arrays.windows import FastWindows
 from ..arrays.xp import xp
 from .calls import is_blas, is_row_major
-from .eager import call, passage
+from .eager import call
+from .families import add_families
+from .launches import run
 from .operators import add_operators
 from .traced import Traced, copied, current, elementwise, is_plain, reduced, view
 from .values import Later, contiguous, strided
@@ -51,8 +55,10 @@ class _Library:
         return getattr(SPACE, name)
 
 
-class TraceNamespace(Namespace):
+class TraceNamespace(FastWindows, Namespace):
     """NumPy's namespace on traced arrays."""
+
+    run = staticmethod(run)
 
     def __init__(self) -> None:
         super().__init__(_Library())
@@ -300,34 +306,24 @@ class TraceNamespace(Namespace):
     def take_along_axis(self, x: Any, index: Any, axis: int) -> Any:
         return call("take_along_axis", np.take_along_axis, x, index, axis)
 
-    # Layers that are kernels of their own -------------------------------------------------------
-
-    def rnn_pair(self, *args: Any) -> Any:
-        return passage("rnn_pair", _EAGER.rnn_pair, args, 4)
-
-    def gru_pair(self, *args: Any) -> Any:
-        return passage("gru_pair", _EAGER.gru_pair, args, 5)
-
-    def lstm_pair(self, *args: Any) -> Any:
-        return passage("lstm_pair", _EAGER.lstm_pair, args, 6)
-
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(_EAGER)})
 
 
-def _eager(name: str) -> Any:
+def _eager(name: str, why: str = "") -> Any:
     def function(self: Any, *args: Any, **settings: Any) -> Any:
-        return call(name, getattr(_EAGER, name), *args, **settings)
+        return call(name, getattr(_EAGER, name), *args, why=why, **settings)
 
     return function
 
 
 for _name in (
-    "accumulate", "columns", "convolve", "convolve_input", "convolve_slopes", "convolve_weight",
-    "logcumsumexp", "means", "pick", "pick_maxima", "put_extremum", "put_product", "spread",
-    "spread_maxima", "spread_means", "uncolumns", "window_argmax", "window_maxima",
+    "accumulate", "columns", "logcumsumexp", "pick_maxima", "put_extremum", "put_product",
+    "uncolumns",
 ):  # fmt: skip
     setattr(TraceNamespace, _name, _eager(_name))
+for _name in ("pick", "spread", "window_argmax"):
+    setattr(TraceNamespace, _name, _eager(_name, "windows are not alike, or come as indices"))
 
 
 def _in_zeros(shape: Any, index: Any, parts: Any) -> Any:
@@ -365,6 +361,7 @@ def _refuse_by_value(what: str) -> None:
     )
 
 
+add_families(TraceNamespace, _EAGER)
 SPACE = TraceNamespace()
 Traced._namespace = SPACE
 add_operators(Traced)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .values import SHORT, Value
 
-__all__ = ["Part", "Segment", "Slot", "wrapped"]
+__all__ = ["Part", "Segment", "Slot", "long_axes_of", "wrapped"]
 
 LONGEST = 96  # columns of wrapped lines
 
@@ -107,6 +107,11 @@ def kind_of(value: Value) -> str:
 
 def shape_of(value: Value) -> str:
     return " x ".join(map(str, value.shape)) or "one number"
+
+
+def long_axes_of(value: Value) -> str:
+    """The shape without its axes of length 1."""
+    return " x ".join(str(n) for n in value.shape if n != 1) or "one number"
 
 
 def wrapped(items: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from .header import HEAD, TAKEN
 from .loops import Loop, Schedule
 from .memory import Plan
 from .nests import text_of
-from .segment import Part, Segment, Slot, kind_of, shape_of
+from .segment import Part, Segment, Slot, kind_of, long_axes_of, shape_of
 from .trace import Trace
 from .values import SHORT, CompileError, Value
 
@@ -45,6 +45,7 @@ class Text:
         self._taken = set(TAKEN)
         self._value_names: dict[Any, str] = {}
         self._products: set[str] = set()
+        self._passes: set[str] = set()
         self._rules: dict[Any, str] = {}
         self._rule_texts: list[str] = []
         self._segments: list[str] = []
@@ -70,6 +71,8 @@ class Text:
             self.parts.append(Part((), (), (), group))
         elif group.op == "update":
             self._update(group)
+        elif group.op == "launch":
+            self._launch(group)
         elif group.op == "matmul":
             name, call = calls.product(group, self._pointer)
             self._products.add(name)
@@ -110,6 +113,20 @@ class Text:
         pointers = [self._pointer(a.root, a.layout.offset) for a in args]
         target = self._target(value) if value.op == "store" else self._pointer(value, 0)
         self._line(f"{name}({', '.join([*pointers, target])})", value)
+
+    def _launch(self, value: Value) -> None:
+        """A call of an eager kernel: numbers, what it reads, what it writes."""
+        name, others = value.params["kernel"], value.params["others"]
+        self._passes.add(name)
+        given = [str(number) for number in value.params["numbers"]]
+        given += [self._pointer(a.root, a.layout.offset) for a in value.args]
+        if value.params["over"] is not None:
+            others = others[:-1]
+        given += [self._pointer(v) for v in (value, *others)]
+        reads = [a for a in value.args if not a.is_constant]
+        shapes = " and ".join(map(long_axes_of, reads[:2]))
+        what = f"{shapes} -> {long_axes_of(value)}"
+        self._segment.lines.append(f"{name}({', '.join(given)})  # {what}")
 
     def _update(self, value: Value) -> None:
         update = value.params["update"]
@@ -205,7 +222,7 @@ class Text:
         known = self.outside_names.get((id(array), offset))
         if known is None and offset:
             return f"at({self._outside(root, array, 0)}, {offset})"
-        wanted = known or (root.op if array is None else "constant")
+        wanted = known or (root.op if array is None else root.params.get("called", "constant"))
         name = self._name((root.number, offset), wanted)
         what = shape_of(root) if key[0] == "value" else f"{root.size - offset} numbers"
         return self._segment.pointer(name, Slot(key, offset, kind_of(root), what))
@@ -272,12 +289,16 @@ class Text:
     def _whole(self, origin: str) -> str:
         used = sorted(self._products)
         products = f"from tinygrad_opt.kernels.plain.products import {', '.join(used)}\n"
+        passes = (
+            f"from tinygrad_opt.kernels.plain.passes import {', '.join(sorted(self._passes))}\n"
+        )
+        products = (passes if self._passes else "") + (products if used else "")
         modes = any("exchange_mode(" in text for text in self._rule_texts)
         wanted = {"at": True, "exchange_mode": modes, "from_table": True, "memory": True,
                   "plain": True, "ticks": self.timed}  # fmt: skip
         plain = [name for name, wants in wanted.items() if wants]
         head = HEAD.format(
-            origin=origin, products=products if used else "",
+            origin=origin, products=products,
             used=", ".join(plain),
         )  # fmt: skip
         entries = "".join(f"enter_{i}, " for i in range(len(self._segments)))

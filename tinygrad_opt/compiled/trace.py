@@ -87,6 +87,9 @@ class Trace:
         self.stores: list[Value] = []
         self.home: dict[int, tuple[Any, int]] = {}  # number -> (a flat gradient, offset)
         self.homed: list[Value] = []
+        self.relus: dict[int, Any] = {}  # id of a result of relu -> it; of clamp, ties are others
+        # number of what pooling relu(x) chose, or of its gradient -> the value of relu(x)
+        self.rectified: dict[int, Value] = {}
         self.handles: dict[int, Any] = {}  # id of an array -> the Traced of all who hold it
         self.tensors: dict[int, tuple[Any, Any]] = {}
         self.modules: dict[int, tuple[Any, bool]] = {}
@@ -131,6 +134,12 @@ class Trace:
     def found(self, op: str, *args: Any) -> Value | None:
         """The Value of an op without parameters, if it was asked before."""
         return self._known.get((len(self.updates), op, *map(_key, args)))
+
+    def is_masked_already(self, g: Any, mask: Any) -> bool:
+        """Whether a gradient of relu(x) is 0 wherever the mask x > 0 is, as pooling leaves it."""
+        relu = self.rectified.get(g.root.number) if isinstance(g, Value) else None
+        asked = isinstance(mask, Value) and mask.op == "greater" and mask.args[1:] == (0,)
+        return relu is not None and asked and mask.args[0] is relu and g.shape == mask.shape
 
     def lift(self, array: Any) -> Value:
         """The Value of an array that was there before the step; a view, of a part of another."""
@@ -182,8 +191,10 @@ class Trace:
         if id(buffer) in self.inputs:
             return False
         root = value.root
-        if any(b is buffer and s == start for n, (b, s) in self.home.items() if n != root.number):
-            return False  # an earlier gradient of this step lies there
+        for n, place in self.home.items():
+            if place[0] is buffer and place[1] == start and n != root.number:
+                there = self.values[n]  # an earlier gradient of this step, or a copy of this one
+                return there.op == "copy" and there.args[0] is value
         held = self.home.get(root.number)
         if held is not None and held[0] is buffer and held[1] == start:
             return True

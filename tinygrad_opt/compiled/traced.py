@@ -77,6 +77,8 @@ def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
             same = isinstance(kept, Value) and (kept.shape, kept.dtype) == (data.shape, data.dtype)
             if same and kept.root.op != "input":  # which may be written to later
                 return Traced(kept)
+    if name == "multiply" and trace.is_masked_already(*args):
+        return Traced(args[0])
     if name == "greater" and _is(args[1], 0):
         # x > 0 is max(x, 0) > 0: where that was computed, it alone has to be kept
         args = (trace.found("maximum", args[0], 0) or args[0], args[1])

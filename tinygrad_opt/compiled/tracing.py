@@ -28,6 +28,7 @@ from ..nn.utils import clip_grad
 from ..optim.lr_scheduler.base import LRScheduler
 from ..optim.optimizer import Optimizer
 from ..tensors import creation
+from .families import FAMILIES
 from .namespace import SPACE
 from .stand_ins import Clipping, Stream
 from .stepping import Stepping
@@ -289,11 +290,15 @@ class _Run:
     def record(self, value: Any, op: Any, *rest: Any) -> Any:
         """Record an operation; what its pullbacks compute is named after where it stands."""
         made = record.record_plainly(value, op, *rest)
+        if op.__name__ == "relu":
+            self.trace.relus[id(value)] = value
         path = [*(self.trace.path or [op.__name__]), "back"]
 
         def named(pullback: Any) -> Any:
             def pull(g: Any) -> Any:
                 before, self.trace.path[:] = list(self.trace.path), path
+                if op.__name__ in FAMILIES and type(g) is np.ndarray:
+                    g = Traced(self.trace.lift(g))  # whose namespace has no use for traced others
                 try:
                     return pullback(g)
                 finally:

@@ -128,6 +128,11 @@ class Value:
         """Who owns its memory."""
         return self.layout.root
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is a table that was made when the step was traced."""
+        return "called" in self.root.params
+
     def __repr__(self) -> str:
         args = ", ".join(f"%{a.number}" if isinstance(a, Value) else repr(a) for a in self.args)
         return f"%{self.number}: {self.dtype}{list(self.shape)} = {self.op}({args})"

@@ -27,6 +27,7 @@ holds both equal.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,14 @@ from .planning import CYCLES, Plan, plan
 
 __all__ = ["convolve", "convolve_input", "convolve_weight"]
 
+Run = Callable[..., list[Any]]  # see `micro.run`
 _FEW = 16  # channels, below which a library's product takes longer than the loops here
 
 
 def convolve(
-    x: Any, w: Any, bias: Any, output: Sizes, stride: Sizes, low: Sizes, dilation: Sizes
-) -> Any:
+    x: Any, w: Any, bias: Any, output: Sizes, stride: Sizes, low: Sizes, dilation: Sizes,
+    run: Run = micro.run,
+) -> Any:  # fmt: skip
     """The convolution of x (batch, groups, channels, 3 axes) with w (groups, rows, channels, ...).
 
     Args:
@@ -54,6 +57,7 @@ def convolve(
         stride: of the three axes, as the next two.
         low: padding before the image.
         dilation: distance of two taps.
+        run: what runs loops, as `micro.run`; then arrays may be others than NumPy's.
 
     Returns:
         (batch, groups, rows, *output).
@@ -64,12 +68,12 @@ def convolve(
         return _product(x, w.reshape(rows, channels), bias)
     at = plan(batch, groups, channels, rows, tuple(image), kernel, output, stride, low, dilation,
               x.dtype.char)  # fmt: skip
-    y = np.empty((batch, groups, rows, *output), x.dtype)
-    _correlate(at, groups, rows, x, w, bias, y)
-    return y
+    return _correlate(run, at, x, w, bias, (batch, groups, rows, *output))
 
 
-def convolve_input(g: Any, w: Any, image: Sizes, stride: Sizes, low: Sizes, dilation: Sizes) -> Any:
+def convolve_input(
+    g: Any, w: Any, image: Sizes, stride: Sizes, low: Sizes, dilation: Sizes, run: Run = micro.run
+) -> Any:
     """The gradient of `convolve` for x: (batch, groups, channels, *image)."""
     batch, groups, channels, *output = g.shape
     rows, kernel = w.shape[2], w.shape[3:]
@@ -77,41 +81,42 @@ def convolve_input(g: Any, w: Any, image: Sizes, stride: Sizes, low: Sizes, dila
         return _product(g, w.reshape(channels, rows).T, None)
     at = plan(batch, groups, channels, rows, image, kernel, tuple(output), stride, low, dilation,
               g.dtype.char, back=True)  # fmt: skip
-    x = np.empty((batch, groups, rows, *image), g.dtype)
-    _correlate(at, groups, rows, g, w, None, x)
-    return x
+    return _correlate(run, at, g, w, None, (batch, groups, rows, *image))
 
 
 def convolve_weight(
-    g: Any, x: Any, kernel: Sizes, stride: Sizes, low: Sizes, dilation: Sizes
+    g: Any, x: Any, kernel: Sizes, stride: Sizes, low: Sizes, dilation: Sizes, run: Run = micro.run
 ) -> tuple[Any, Any]:
     """The gradients of `convolve` for w, (groups, rows, channels, *kernel), and bias."""
     batch, groups, channels, *image = x.shape
     rows, output = g.shape[2], g.shape[3:]
     at = plan(batch, groups, channels, rows, tuple(image), kernel, output, stride, low, dilation,
               x.dtype.char, slopes=True)  # fmt: skip
-    dw = np.empty((at.splits, groups, rows, channels, *kernel), x.dtype)
-    db = np.empty((at.splits, groups, rows), x.dtype)
     write = slopes.channel_slopes if at.lanes == "channels" else slopes.position_slopes
-    micro.loops(write, x.dtype.char)(at.count, at.grain, at.table, g, x, dw, db)
+    sets = at.splits, groups, rows
+    shapes = ((*sets, channels, *kernel), x.dtype), (sets, x.dtype)
+    dw, db = run(write, x.dtype.char, at.count, at.grain, at.table, (g, x), *shapes)
     return (dw[0], db[0]) if at.splits == 1 else (dw.sum(axis=0), db.sum(axis=0))
 
 
-def _correlate(at: Plan, groups: int, rows: int, x: Any, w: Any, bias: Any, y: Any) -> None:
-    """Run what is planned."""
-    char = x.dtype.char
+def _correlate(run: Run, at: Plan, x: Any, w: Any, bias: Any, shape: Sizes) -> Any:
+    """Run what is planned; shape: (batch, groups, rows, ...) of the result."""
+    char, (groups, rows) = x.dtype.char, shape[1:3]
     if at.lanes != "channels":
         start = np.zeros((groups, rows), x.dtype) if bias is None else bias
-        micro.loops(loops.positions, char)(at.count, at.grain, at.table, x, w, start, y)
-        return
-    start = np.zeros((groups, at.panels * at.panel), x.dtype)
+        work: Any = (loops.positions, char, at.count, at.grain, at.table, (x, w, start))
+        return run(*work, (shape, x.dtype))[0]
+    wide = at.panels * at.panel
+    start = np.zeros((groups, wide if bias is None else wide - rows), x.dtype)
     if bias is not None:
-        start[:, :rows] = bias
+        start = np.concatenate([bias, start], axis=1) if wide > rows else bias
     products = w.size // (groups * rows)
-    panels = np.empty(start.size * products, x.dtype)
+    size = groups * wide * products
     grain = max(1, CYCLES // (products * at.panel))
-    micro.loops(loops.panels, char)(groups * at.panels, grain, at.table, w, panels)
-    micro.loops(loops.channels, char)(at.count, at.grain, at.table, x, panels, start, y)
+    work = (loops.panels, char, groups * at.panels, grain, at.table, (w,))
+    (panels,) = run(*work, ((size,), x.dtype))
+    work = (loops.channels, char, at.count, at.grain, at.table, (x, panels, start))
+    return run(*work, (shape, x.dtype))[0]
 
 
 # Matrix products ----------------------------------------------------------------------------------
@@ -131,7 +136,8 @@ def _is_product(x: Any, w: Any, result: Sizes, low: Sizes) -> bool:
 def _product(x: Any, w: Any, bias: Any) -> Any:
     """y[n] = w x[n] + bias, with a group axis."""
     flat = x.reshape(len(x), w.shape[1], math.prod(x.shape[3:]))
-    y = blas.multiply_stacks(np.broadcast_to(w, (len(x), *w.shape)), flat)
+    multiply = blas.multiply_stacks if isinstance(x, np.ndarray) else np.matmul
+    y = multiply(np.broadcast_to(w, (len(x), *w.shape)), flat)
     if bias is not None:
         y += bias.reshape(-1, 1)
     return y.reshape(len(x), 1, len(w), *x.shape[3:])

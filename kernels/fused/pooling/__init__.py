@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -27,12 +28,14 @@ __all__ = [
     "window_maxima", "window_means",
 ]  # fmt: skip
 
+Run = Callable[..., list[Any]]  # see `micro.run`
 Weights = tuple[tuple[float, ...], ...]
 
 
 def window_maxima(
-    x: Any, kernel: Sizes, output: Sizes, stride: Sizes, low: Sizes, dilation: Sizes
-) -> tuple[Any, Any]:
+    x: Any, kernel: Sizes, output: Sizes, stride: Sizes, low: Sizes, dilation: Sizes,
+    rectified: bool = False, run: Run = micro.run,
+) -> tuple[Any, Any]:  # fmt: skip
     """The maximum of each window, and the number of its tap.
 
     Args:
@@ -42,62 +45,63 @@ def window_maxima(
         stride: of the windows.
         low: padding before the image, with minus infinity.
         dilation: from tap to tap.
+        rectified: of relu(x), in the same pass: where no cell is above 0, none is chosen.
+        run: what runs loops, as `micro.run`; then arrays may be others than NumPy's.
 
     Returns:
         (batch, channels, *output), and as many uint8: the first of equal cells, the last NaN. A
         window without a cell is minus infinity, its choice NONE.
     """
-    at, batch = _plan(x.shape, kernel, output, stride, low, dilation, x.dtype), x.shape[:2]
-    y, choice = np.empty((*batch, *output), x.dtype), np.empty((*batch, *output), np.uint8)
-    micro.loops(loops.maxima, x.dtype.char)(at.count, at.grain, at.table, x, at.first, y, choice)
+    at = _plan(x.shape, kernel, output, stride, low, dilation, x.dtype, rectified)
+    shape = (*x.shape[:2], *output)
+    work: Any = (loops.maxima, x.dtype.char, at.count, at.grain, at.table, (x, at.first))
+    y, choice = run(*work, (shape, x.dtype), (shape, np.uint8))
     return y, choice
 
 
 def spread_maxima(
-    g: Any, choice: Any, image: Sizes, kernel: Sizes, stride: Sizes, low: Sizes, dilation: Sizes
-) -> Any:
+    g: Any, choice: Any, image: Sizes, kernel: Sizes, stride: Sizes, low: Sizes, dilation: Sizes,
+    run: Run = micro.run,
+) -> Any:  # fmt: skip
     """g (batch, channels, *output) added up at the chosen cells of an image of zeros."""
     batch, output = g.shape[:2], g.shape[2:]
     at = _plan((*batch, *image), kernel, output, stride, low, dilation, g.dtype)
-    x = np.empty((*batch, *image), g.dtype)
-    micro.loops(loops.spread_maxima, g.dtype.char)(at.count, at.grain, at.table, g, choice, x)
-    return x
+    work: Any = (loops.spread_maxima, g.dtype.char, at.count, at.grain, at.table, (g, choice))
+    return run(*work, ((*batch, *image), g.dtype))[0]
 
 
 def window_means(
     x: Any, weights: Weights, kernel: Sizes, output: Sizes, stride: Sizes, low: Sizes,
-    dilation: Sizes,
+    dilation: Sizes, run: Run = micro.run,
 ) -> Any:  # fmt: skip
     """The sum of each window of x, times its weight; the rest as `window_maxima`.
 
     weights: for each axis those of the windows along it, whose product is a window's weight.
     """
     at = _plan(x.shape, kernel, output, stride, low, dilation, x.dtype)
-    y = np.empty((*x.shape[:2], *output), x.dtype)
     of_slots = _of_slots(at.slots.tobytes(), weights, x.dtype.char)
-    micro.loops(loops.means, x.dtype.char)(at.count, at.grain, at.table, x, of_slots, y)
-    return y
+    work: Any = (loops.means, x.dtype.char, at.count, at.grain, at.table, (x, of_slots))
+    return run(*work, ((*x.shape[:2], *output), x.dtype))[0]
 
 
 def spread_means(
     g: Any, weights: Weights, image: Sizes, kernel: Sizes, stride: Sizes, low: Sizes,
-    dilation: Sizes,
+    dilation: Sizes, run: Run = micro.run,
 ) -> Any:  # fmt: skip
     """The transpose of `window_means`: an image of the lengths `image`."""
     batch, output = g.shape[:2], g.shape[2:]
     at = _plan((*batch, *image), kernel, output, stride, low, dilation, g.dtype)
-    x = np.empty((*batch, *image), g.dtype)
     of_slots = _of_slots(at.slots.tobytes(), weights, g.dtype.char)
-    micro.loops(loops.spread_means, g.dtype.char)(at.count, at.grain, at.table, g, of_slots, x)
-    return x
+    work: Any = (loops.spread_means, g.dtype.char, at.count, at.grain, at.table, (g, of_slots))
+    return run(*work, ((*batch, *image), g.dtype))[0]
 
 
 def _plan(
     shape: Sizes, kernel: Sizes, output: Sizes, stride: Sizes, low: Sizes, dilation: Sizes,
-    dtype: Any,
+    dtype: Any, rectified: bool = False,
 ) -> Plan:  # fmt: skip
     images = math.prod(shape[:2])
-    return plan(images, shape[2:], kernel, output, stride, low, dilation, dtype.char)
+    return plan(images, shape[2:], kernel, output, stride, low, dilation, dtype.char, rectified)
 
 
 @lru_cache(maxsize=128)

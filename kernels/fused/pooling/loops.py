@@ -91,7 +91,10 @@ def maxima(
     """
     at, size = _At(f, plan), kind.size
     slots, packed, taps = at.slots, at.packed, at.taps
-    least = ir.Constant(kind.vector, [-math.inf] * kind.lanes)
+    least = f.select(
+        (at.rectified > 0).value,
+        *(ir.Constant(kind.vector, [start] * kind.lanes) for start in (0.0, -math.inf)),
+    )
     with f.scratch(packed * size, slots * size, slots) as (cells, best, chosen):
         _fill(f, kind, cells, packed, -math.inf)
 

@@ -37,6 +37,7 @@ NAMES = (
     "along", "left",  # stride in a line; the phase of its first cell
     "phase", "packed",  # slots from one phase to the next; of all phases
     "taps",  # of a window
+    "rectified",  # 1: cells below 0 count as 0, and are not chosen
     "pairs",  # 1: windows lie side by side, two cells wide
     # Tables. By the image's lines: where they begin in the slots; and if windows lie side by side,
     "row", "above", "tap",  # which line of windows sees them (-1: none), with which tap first.
@@ -76,7 +77,7 @@ def first_taps(
 @lru_cache(maxsize=128)
 def plan(
     images: int, image: Sizes, kernel: Sizes, output: Sizes, stride: Sizes, low: Sizes,
-    dilation: Sizes, char: str,
+    dilation: Sizes, char: str, rectified: bool = False,
 ) -> Plan:  # fmt: skip
     """The plan for windows on `images` images, whose lengths are for three axes."""
     kind = micro.kind_of(char)
@@ -124,7 +125,7 @@ def plan(
         images=images, together=together, slots=slots, image=one, planes=output[0],
         lines=output[1], line=output[2], high=size[1], wide=size[2], rows=len(rows),
         width=image[2], along=stride[2], left=low[2] % stride[2], phase=phase,
-        packed=phase * phases, taps=len(taps), pairs=int(pairs),
+        packed=phase * phases, taps=len(taps), pairs=int(pairs), rectified=int(rectified),
     )  # fmt: skip
     start = len(NAMES)
     for name, table in tables.items():
@@ -135,6 +136,7 @@ def plan(
     every = np.full(slots, -1)
     every[: together * one] = np.tile(windows.ravel(), together)
     first = first_taps(image, kernel, output, stride, low, dilation).ravel()
+    first = np.full_like(first, NONE) if rectified else first
     cycles = slots * (len(taps) * 5 + phases * 4) / kind.lanes
     return Plan(
         np.array([*head, *itertools.chain(*tables.values())], np.int64), -(-images // together),

@@ -1,0 +1,91 @@
+"""Memory for loops to work in, which threads keep from call to call: so that none is allocated.
+
+There are so many places, each with memory of the size that was last too small. Who needs some takes
+a place by one exchange, first that to which its stack leads it: a thread finds its own again, which
+lies in its core's cache. If all are taken, memory is allocated and freed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils
+
+__all__ = ["give_back", "take"]
+
+SYMBOL = "tinygrad_opt_scratch"
+PLACES = 64
+STACK = 23  # bits of an address within a thread's stack, about
+TAKEN, ADDRESS, SIZE = 0, 1, 2  # words of a place, which has a cache line for itself
+LINE = 8
+
+_WORD = ir.IntType(64)
+_memory = np.zeros((PLACES + 1) * LINE, np.int64)
+_offset = -_memory.ctypes.data % 64 // 8
+words = _memory[_offset : _offset + PLACES * LINE].reshape(PLACES, LINE)
+
+llvm.add_symbol(SYMBOL, words.ctypes.data)
+
+
+def take(context: Any, builder: Any, size: Any) -> tuple[Any, Any]:
+    """Write code that takes memory of so many bytes: (its address, what `give_back` is told)."""
+    own = cgutils.alloca_once(builder, ir.ArrayType(_WORD, LINE))
+    builder.store(ir.Constant(own.type.pointee, None), own)
+    own = builder.bitcast(own, _WORD.as_pointer())
+    block = builder.module.globals.get(SYMBOL)
+    if block is None:
+        block = ir.GlobalVariable(builder.module, ir.ArrayType(_WORD, PLACES * LINE), SYMBOL)
+    hint = builder.lshr(builder.ptrtoint(own, _WORD), _WORD(STACK))
+    look, more, found = (builder.append_basic_block(n) for n in ("look", "more", "found"))
+    before = builder.block
+    builder.branch(look)
+    builder.position_at_end(look)
+    i = builder.phi(_WORD)
+    which = builder.mul(builder.and_(builder.add(hint, i), _WORD(PLACES - 1)), _WORD(LINE))
+    place = builder.gep(block, [_WORD(0), which])
+    free = builder.icmp_signed("==", builder.atomic_rmw("xchg", place, _WORD(1), "seq_cst"),
+                               _WORD(0))  # fmt: skip
+    builder.cbranch(free, found, more)
+    builder.position_at_end(more)
+    following = builder.add(i, _WORD(1))
+    i.add_incoming(_WORD(0), before)
+    i.add_incoming(following, more)
+    builder.cbranch(builder.icmp_signed("<", following, _WORD(PLACES)), look, found)
+    builder.position_at_end(found)
+    mine = builder.phi(_WORD.as_pointer())
+    mine.add_incoming(place, look)
+    mine.add_incoming(own, more)
+    address, held = (builder.gep(mine, [_WORD(word)]) for word in (ADDRESS, SIZE))
+    with builder.if_then(builder.icmp_signed("<", builder.load(held), size), likely=False):
+        _free(context, builder, builder.load(address))
+        made = builder.ptrtoint(context.nrt.allocate(builder, size), _WORD)
+        builder.store(made, address)
+        builder.store(size, held)
+    return builder.load(address), (mine, own)
+
+
+def give_back(context: Any, builder: Any, taken: tuple[Any, Any]) -> None:
+    """Write code that leaves memory to the next."""
+    mine, own = taken
+    with builder.if_else(builder.icmp_unsigned("==", mine, own), likely=False) as (then, otherwise):
+        with then:
+            _free(context, builder, builder.load(builder.gep(own, [_WORD(ADDRESS)])))
+        with otherwise:
+            builder.store_atomic(_WORD(0), mine, "seq_cst", 8)
+
+
+def _free(context: Any, builder: Any, address: Any) -> None:
+    with builder.if_then(builder.icmp_signed("!=", address, _WORD(0))):
+        context.nrt.free(builder, builder.inttoptr(address, ir.IntType(8).as_pointer()))
+
+
+def _after_fork() -> None:
+    words[:, TAKEN] = 0  # by threads that stayed in the parent
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
