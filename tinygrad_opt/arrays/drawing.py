@@ -124,7 +124,9 @@ def _put(array: Any, values: Any) -> None:
 
 def _filled(array: Any, kind: str, generator: Generator | None, *numbers: float) -> None:
     """Overwrite an array of floats of any type and any strides."""
-    if array.dtype.char in "fd" and array.flags.c_contiguous:
+    # What a compiled step is traced with (`compiled/traced.py`) has no memory to write to.
+    traced = hasattr(array, "_namespace")
+    if array.dtype.char in "fd" and not traced and array.flags.c_contiguous:
         fill(array, kind, generator, numbers)
         return
     dtype = array.dtype if array.dtype.char in "fd" else np.float32
