@@ -51,7 +51,7 @@ DRAWS = {
     ),
     "attention": (
         lambda d: tg.ones(1, 6, 4, device=d),
-        lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.4), 0,
+        lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.4), 8,
     ),
 }  # fmt: skip
 
