@@ -196,7 +196,7 @@ def launch_words(
 
 _TYPES: dict[str, Any] = {
     "f": numba.float32, "d": numba.float64, "q": numba.int64,
-    "H": numba.uint16, "I": numba.uint32, "Q": numba.uint64,
+    "B": numba.uint8, "H": numba.uint16, "I": numba.uint32, "Q": numba.uint64,
 }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ class Layers:
     rms_pair = normalization.rms_pair
     affine_pair = normalization.affine_pair
     attention_pair = attention.attention_pair
+    packed_attention_pair = attention.packed_attention_pair
     attention_weights = attention.attention_weights
     attention_scores_back = attention.attention_scores_back
     lstm_step, lstm_step_back = recurrent.lstm_step, recurrent.lstm_step_back

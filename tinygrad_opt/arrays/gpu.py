@@ -15,13 +15,14 @@ import numpy as np
 
 from ..kernels.fused import on_device
 from . import faults
+from .gpu_layers import DeviceLayers
+from .gpu_windows import DeviceWindows
 from .namespace import Namespace
-from .windows import Window
 
 __all__ = ["CupyNamespace"]
 
 
-class CupyNamespace(Namespace):
+class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
     """CuPy, with the special functions of `cupyx`."""
 
     def __init__(self, module: Any) -> None:
@@ -72,6 +73,13 @@ class CupyNamespace(Namespace):
 
     def igammac(self, x: Any, y: Any) -> Any:
         return _special("gammaincc")(x, y)
+
+    def sigmoid(self, x: Any) -> Any:
+        if not on_device.fits(x):
+            return super().sigmoid(x)
+        y = self.module.empty(x.shape, x.dtype)
+        on_device.over_elements("sigmoid_value", x.size, (x, y))
+        return y
 
     # Fused steps ------------------------------------------------------------------------------
 
@@ -136,6 +144,9 @@ class CupyNamespace(Namespace):
     def standardize_pair(
         self, x: Any, weight: Any, bias: Any, axes: tuple[int, ...], eps: float, known: Any = None
     ) -> tuple[Any, Any]:
+        found = self.channel_norm_pair(x, weight, bias, axes, eps, known)
+        if found is not None:
+            return found
         shape = x.shape[x.ndim - len(axes) :]
         last_axes = tuple(range(x.ndim - len(axes), x.ndim))
         given = [a for a in (weight, bias) if a is not None]
@@ -202,20 +213,6 @@ class CupyNamespace(Namespace):
         arrays = gates, u, h, dh, dz, du, before
         on_device.over_elements("gru_step_back", h.size, arrays, h.shape[1])
         return dz, du, before
-
-    def columns(self, x: Any, at: Window) -> Any:
-        """One copy of a view, where `Windows` copies tap by tap."""
-        if at.padded == at.image:
-            padded = self.module.ascontiguousarray(x)
-        else:
-            padded = self.module.zeros((*x.shape[:2], *at.padded), x.dtype)
-            padded[at.inside] = x
-        batch, channel, *axes = padded.strides
-        strides = (batch, channel, *(s * d for s, d in zip(axes, at.dilation, strict=True)),
-                   *(s * n for s, n in zip(axes, at.stride, strict=True)))  # fmt: skip
-        view = self._strided(padded, (*x.shape[:2], *at.kernel, *at.output), strides)
-        shape = (*x.shape[:2], math.prod(at.kernel), *at.output)
-        return self.module.ascontiguousarray(view).reshape(shape)
 
     def _like(self, x: Any) -> Any:
         return self.module.empty(x.shape, x.dtype)

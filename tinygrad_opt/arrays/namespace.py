@@ -35,6 +35,8 @@ __all__ = ["Namespace", "is_writable"]
 class Namespace(Layers, Windows):
     """An array module (NumPy or CuPy) plus the extras that op bodies call by name."""
 
+    packs_attention = False  # whether one operation for query, key and value pays
+
     def __init__(self, module: Any) -> None:
         self.module = module
 
@@ -130,6 +132,10 @@ class Namespace(Layers, Windows):
         kept = kept.astype(z.dtype)
         share = 1 / self.module.sum(kept)
         return self.module.sum(loss * kept) * share, slope * kept[:, None], share
+
+    def approach(self, running: Any, new: Any, share: float, times: float) -> None:
+        """Move running statistics towards `times` new ones by their share, in place."""
+        running[...] += share * (times * new - running)
 
     def relu_back(self, g: Any, x: Any) -> Any:
         """The gradient of x from that of max(x, 0)."""
