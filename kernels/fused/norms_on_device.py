@@ -1,12 +1,12 @@
-"""Texts of CUDA kernels for norms of channels: batch and instance norm.
+"""Texts of CUDA kernels for norms of channels, and for what follows the product of a linear layer.
 
-x is (samples, channels, cells). A block takes a channel; of instance norm, which sees each sample
+Of batch and instance norm x is (samples, channels, cells). A block takes a channel; of instance norm, which sees each sample
 as channels of one, there are more. The formula is `normalization.py` beside this.
 """
 
 from __future__ import annotations
 
-from .pieces_on_device import BLOCK, ELEMENT, added
+from .pieces_on_device import BLOCK, ELEMENT, ROW, added
 
 __all__ = ["TEXTS"]
 
@@ -73,6 +73,26 @@ TEXTS = {
     total *= share
     product *= share * rate
 """ + _over_channel("dx[k] = (g[k] - total - (x[k] - middle) * product) * factor")),
+    # after a product, in its memory
+    "epilogue": ("ddd", "qqqq", "def epilogue(z, bias, more, n, biased, added, cut):\n" + ROW + """\
+    for j in range(t, n, threads):
+        d = z[start + j]
+        if biased == 1:
+            d += bias[j]
+        if added == 1:
+            d += more[start + j]
+        if cut == 1 and d <= zero:
+            d = zero
+        z[start + j] = d
+"""),
+    "sums_of_rows": ("dd", "qq", "def sums_of_rows(x, y, n, columns):\n" + BLOCK + """\
+    part = zero
+    for j in range(t, n, threads):
+        part += x[j * columns + row]
+""" + added("part", "total") + """\
+    if t == 0:
+        y[row] = total
+"""),
     # running += share * (times * new - running)
     "approach": ("dd", "qdd", "def approach(running, new, size, share, times):\n" + ELEMENT + """\
     running[k] += share * (times * new[k] - running[k])

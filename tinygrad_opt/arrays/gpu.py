@@ -15,6 +15,7 @@ import numpy as np
 
 from ..kernels.fused import on_device
 from . import faults
+from . import gpu_layers
 from .gpu_layers import DeviceLayers
 from .gpu_windows import DeviceWindows
 from .namespace import Namespace
@@ -144,9 +145,6 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
     def standardize_pair(
         self, x: Any, weight: Any, bias: Any, axes: tuple[int, ...], eps: float, known: Any = None
     ) -> tuple[Any, Any]:
-        found = self.channel_norm_pair(x, weight, bias, axes, eps, known)
-        if found is not None:
-            return found
         shape = x.shape[x.ndim - len(axes) :]
         last_axes = tuple(range(x.ndim - len(axes), x.ndim))
         given = [a for a in (weight, bias) if a is not None]
@@ -156,7 +154,8 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
             or not on_device.fits(x, *given)
             or any(a.shape != shape for a in given)
         ):
-            return super().standardize_pair(x, weight, bias, axes, eps, known)
+            found = self.channel_norm_pair(x, weight, bias, axes, eps, known)
+            return found or super().standardize_pair(x, weight, bias, axes, eps, known)
         n = math.prod(shape)
         rows = x.size // n
         empty, dtype = self.module.empty, x.dtype
@@ -167,7 +166,7 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
         on_device.over_rows("layer_norm", rows, n, arrays, float(eps), n, *flags)
 
         def sums(g: Any) -> tuple[Any, Any]:
-            if x.size > _SMALL:  # then columns are better added up by who goes along the rows
+            if x.size > gpu_layers.SMALL:  # then columns are better added up by who goes along the rows
                 leading = tuple(range(x.ndim - len(axes)))
                 return self.sum(g * z, axis=leading), self.sum(g, axis=leading)
             of_weight, of_bias = empty(shape, dtype), empty(shape, dtype)
@@ -227,7 +226,6 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
 
 _NO_CLASS = int(np.iinfo(np.int64).min)  # to be ignored: none
 _ROWS_OF_A_BLOCK = 1 << 15  # losses that one block adds up
-_SMALL = 1 << 18  # elements
 
 
 def _is_index(index: Any) -> bool:

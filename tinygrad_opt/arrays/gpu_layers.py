@@ -16,11 +16,12 @@ from ..kernels.fused import on_device
 from ..kernels.fused.passages_on_device import WIDEST
 from .fused_layers import Layers
 
-__all__ = ["DeviceLayers"]
+__all__ = ["SMALL", "DeviceLayers"]
 
 Place = tuple[int, int, int, int]  # of the first element; steps to the next sample, head and row
 _NONE: Place = (0, 0, 0, 0)
 _MOST = 1 << 27  # multiply-adds of an attention that kernels of one row each are quick enough for
+SMALL = 1 << 18  # elements of a matrix whose columns a block each adds up
 _CHANNEL = 1 << 18  # elements of a channel that one block goes through
 
 
@@ -29,8 +30,26 @@ class DeviceLayers(Layers):
 
     module: Any
     sum: Any
-    sum_rows: Any
-    packs_attention = True  # see `Namespace`
+    fuses = True
+
+    # Linear layers --------------------------------------------------------------------------------
+
+    def epilogue(self, z: Any, bias: Any, residual: Any, relu: bool) -> Any:
+        given = [a for a in (bias, residual) if a is not None]
+        if not on_device.fits(z, *given) or (bias is not None and bias.shape != z.shape[1:]):
+            return super().epilogue(z, bias, residual, relu)  # type: ignore[misc]
+        flags = int(bias is not None), int(residual is not None), int(relu)
+        if any(flags):
+            arrays = z, z if bias is None else bias, z if residual is None else residual
+            on_device.over_rows("epilogue", *z.shape, arrays, z.shape[1], *flags)
+        return z
+
+    def sum_rows(self, x: Any) -> Any:
+        if x.ndim != 2 or x.size > SMALL or not on_device.fits(x):
+            return super().sum_rows(x)  # type: ignore[misc]
+        y = self.module.empty(x.shape[1], x.dtype)
+        on_device.over_rows("sums_of_rows", x.shape[1], len(x), (x, y), *x.shape)
+        return y
 
     # Attention ------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ __all__ = ["Namespace", "is_writable"]
 class Namespace(Layers, Windows):
     """An array module (NumPy or CuPy) plus the extras that op bodies call by name."""
 
-    packs_attention = False  # whether one operation for query, key and value pays
+    fuses = False  # whether layers are to be as few operations as there can be
 
     def __init__(self, module: Any) -> None:
         self.module = module
@@ -132,6 +132,14 @@ class Namespace(Layers, Windows):
         kept = kept.astype(z.dtype)
         share = 1 / self.module.sum(kept)
         return self.module.sum(loss * kept) * share, slope * kept[:, None], share
+
+    def epilogue(self, z: Any, bias: Any, residual: Any, relu: bool) -> Any:
+        """What follows a product, in its memory: + bias + residual, or max(0, .) of it."""
+        if bias is not None:
+            z += bias
+        if residual is not None:
+            z += residual
+        return self.module.maximum(z, 0, out=z) if relu else z
 
     def approach(self, running: Any, new: Any, share: float, times: float) -> None:
         """Move running statistics towards `times` new ones by their share, in place."""

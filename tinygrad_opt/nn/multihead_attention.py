@@ -167,7 +167,7 @@ def _packs(heads: Heads, x: Tensor, mask: Any) -> bool:
         and all(other is None for other in others)
         and (mask is None or not mask.requires_grad)
         and x.array.dtype is heads.packed.weight.array.dtype
-        and xp(x.array).packs_attention
+        and xp(x.array).fuses
     )
 
 
