@@ -26,7 +26,9 @@ _SIZES = "scale, L, S, E, V, heads, causal, masked, factored"
 _PLANES = "ms, mh, mr, mc, fs, fh, fr, fc"
 
 # Of query row: sample n, head h, query i; `seen` keys.
-_QUERY = BLOCK + """\
+_QUERY = (
+    BLOCK
+    + """\
     i = row % L
     h = (row // L) % heads
     sample = row // (L * heads)
@@ -38,10 +40,16 @@ _QUERY = BLOCK + """\
     added_at = sample * ms + h * mh + i * mr
     times_at = sample * fs + h * fh + i * fr
 """
+)
 
 _FORWARD = (
-    "def attention(q, k, v, mask, factor, p, y, " + _SIZES + ", "
-    + _places("q", "k", "v", "y") + ", " + _PLANES + "):\n"
+    "def attention(q, k, v, mask, factor, p, y, "
+    + _SIZES
+    + ", "
+    + _places("q", "k", "v", "y")
+    + ", "
+    + _PLANES
+    + "):\n"
     + _QUERY
     + """\
     top = -infinity
@@ -84,11 +92,15 @@ _FORWARD = (
 
 # ds: the gradient of query key^T; and that of the query
 _BACKWARD = (
-    "def attention_back(q, k, v, factor, p, g, ds, dq, " + _SIZES + ", "
-    + _places("q", "k", "v", "g") + ", dq0, dqs, dqh, dqr, fs, fh, fr, fc):\n"
-    + _QUERY.replace("    added_at = sample * ms + h * mh + i * mr\n", "")
-    .replace("    query = q0 + sample * qs + h * qh + i * qr\n",
-             "    slope = g0 + sample * gs + h * gh + i * gr\n")
+    "def attention_back(q, k, v, factor, p, g, ds, dq, "
+    + _SIZES
+    + ", "
+    + _places("q", "k", "v", "g")
+    + ", dq0, dqs, dqh, dqr, fs, fh, fr, fc):\n"
+    + _QUERY.replace("    added_at = sample * ms + h * mh + i * mr\n", "").replace(
+        "    query = q0 + sample * qs + h * qh + i * qr\n",
+        "    slope = g0 + sample * gs + h * gh + i * gr\n",
+    )
     + """\
     part = zero
     for j in range(t, S, threads):
@@ -117,7 +129,8 @@ _BACKWARD = (
 # of key row: the gradients of a key and of a value
 _BACKWARD_KEYS = (
     "def attention_back_keys(q, factor, p, g, ds, dk, dv, L, S, E, V, heads, causal, factored, "
-    + _places("q", "g", "dk", "dv") + ", fs, fh, fr, fc):\n"
+    + _places("q", "g", "dk", "dv")
+    + ", fs, fh, fr, fc):\n"
     + """\
     t, threads = int64(cuda.threadIdx.x), int64(cuda.blockDim.x)
     row = int64(cuda.blockIdx.x)

@@ -1,7 +1,8 @@
 """Texts of CUDA kernels for norms of channels, and for what follows the product of a linear layer.
 
-Of batch and instance norm x is (samples, channels, cells). A block takes a channel; of instance norm, which sees each sample
-as channels of one, there are more. The formula is `normalization.py` beside this.
+Of batch and instance norm x is (samples, channels, cells). A block takes a channel; of instance
+norm, which sees each sample as channels of one, there are more. The formulas are `normalization.py`
+and `dense.py` beside this.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ TEXTS = {
 """),
     # sums: of g z and of g, the gradients of weight and bias
     "channel_norm_back": ("dddddddd", "dqqqq",
-    "def channel_norm_back(g, x, mean, variance, weight, dx, dw, db, eps, samples, channels, cells, "
-    "weighted):\n" + BLOCK + """\
+    "def channel_norm_back(g, x, mean, variance, weight, dx, dw, db, eps, samples, channels, "
+    "cells, weighted):\n" + BLOCK + """\
     middle = mean[row]
     rate = one / math.sqrt(variance[row] + eps)
     part, along = zero, zero

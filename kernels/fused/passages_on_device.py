@@ -27,7 +27,9 @@ _BLOCK = """\
     product = cuda.shared.array(1024, {dtype})
 """
 
-_FORWARD = _BLOCK + """\
+_FORWARD = (
+    _BLOCK
+    + """\
     for j in range(t, H, threads):
         h[j] = h_start[s * H + j]
         [begin]
@@ -53,9 +55,12 @@ _FORWARD = _BLOCK + """\
         y[(rows + s) * H + j] = h[j]
         [end]
 """
+)
 
 # Each of `parts` groups of threads adds up its share of the gates for all of h.
-_BACKWARD = _BLOCK + """\
+_BACKWARD = (
+    _BLOCK
+    + """\
     part_sums = cuda.shared.array(1024, {dtype})
     parts = max(int64(1), threads // H)
     for j in range(t, H, threads):
@@ -91,6 +96,7 @@ _BACKWARD = _BLOCK + """\
         dh_start[s * H + j] = h[j]
         [end]
 """
+)
 
 
 def _text(form: str, head: str, gates: int, step: str, begin: str = "", end: str = "") -> str:

@@ -25,9 +25,12 @@ BLOCK = """\
     shared = cuda.shared.array(256, {dtype})
 """
 
-ROW = BLOCK + """\
+ROW = (
+    BLOCK
+    + """\
     start = row * n
 """
+)
 
 
 def added(part: str, total: str, indent: int = 4) -> str:

@@ -105,8 +105,8 @@ TEXTS = {
     x[k] = total
 """),
     # (filters, batch, windows) -> (batch, filters, windows), plus a bias; and the way back
-    "by_batch": ("ddd", "qqqqq", "def by_batch(x, bias, y, size, batch, filters, windows, biased):\n"
-    + ELEMENT + """\
+    "by_batch": ("ddd", "qqqqq",
+    "def by_batch(x, bias, y, size, batch, filters, windows, biased):\n" + ELEMENT + """\
     filter = (k // windows) % filters
     image = k // (windows * filters)
     z = x[(filter * batch + image) * windows + k % windows]

@@ -142,7 +142,9 @@ def counting(run_kernels=False):
             put(cupy, name, _method(counts, kind, name, getattr(cupy, name)))
     strided = cupy.lib.stride_tricks
     put(strided, "as_strided", _method(counts, "view", "as_strided", strided.as_strided))
-    for ufunc in {id(u): u for u in vars(cupy).values() if isinstance(u, standin_cupy.Ufunc)}.values():
+    for ufunc in {
+        id(u): u for u in vars(cupy).values() if isinstance(u, standin_cupy.Ufunc)
+    }.values():
         put(ufunc, "at", _method(counts, "launch", "at", ufunc.at))
     for name in ("launch", "launch_over"):
         put(cuda, name, kernel(getattr(cuda, name)))

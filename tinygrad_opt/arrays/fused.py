@@ -7,7 +7,8 @@
 
 The twin of the pair is the row of its name in `kernels/fused/elementwise.py`; that of `Softmaxes`
 is `kernels/fused/softmax.py`. On CuPy's the same rows are CUDA kernels. The pair stays what runs on
-all else: other types, what is not contiguous, and Tensors, which is where higher derivatives come from.
+all else: other types, what is not contiguous, and Tensors, which is where higher derivatives come
+from.
 """
 
 from __future__ import annotations
@@ -71,17 +72,19 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
     def with_settings(x: Any, **settings: Any) -> tuple[Any, Any]:
         kind = x.dtype if type(x) is _ndarray else None
         if (kind is not _FLOAT32 and kind is not _FLOAT64) or not x.flags.carray:
-            if not _is_on_device(x):
-                return pair(x, **settings)
+            return elsewhere(x, **settings)
         numbers = tuple(settings.get(name, default) for name, default in defaults)
         if not all(type(number) in (int, float) for number in numbers):
             return pair(x, **settings)
-        return run(x, *numbers) if type(x) is _ndarray else on_gpu(x, *numbers)
+        return run(x, *numbers)
 
-    def elsewhere(x: Any) -> tuple[Any, Any]:
-        return on_gpu(x) if _is_on_device(x) else pair(x)
+    def elsewhere(x: Any, **settings: Any) -> tuple[Any, Any]:
+        numbers = [settings.get(name, default) for name, default in defaults]
+        if _is_on_device(x) and all(type(number) in (int, float) for number in numbers):
+            return on_gpu(x, *numbers)
+        return pair(x, **settings)
 
-    on_gpu = _launches(name, row)
+    on_gpu = pair if name in _CUPYS else _launches(name, row)
     defaults = [(name, (pair.__kwdefaults__ or {}).get(name)) for name in row.settings]
     return with_settings if row.settings else plain
 
@@ -89,6 +92,10 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
 def _is_on_device(x: Any) -> bool:
     """Whether x is an array of CuPy's that the kernels of `elements_on_device.py` take."""
     return type(x).__module__.partition(".")[0] == "cupy" and on_device.fits(x)
+
+
+# CuPy has each of these, and its slope, in a launch or two of its own.
+_CUPYS = frozenset({"exp", "expm1", "log", "log1p"})
 
 
 def _launches(name: str, row: elementwise.Row) -> Callable[..., tuple[Any, Any]]:

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.fused import on_device
-from . import faults
-from . import gpu_layers
+from . import faults, gpu_layers
 from .gpu_layers import DeviceLayers
 from .gpu_windows import DeviceWindows
 from .namespace import Namespace
@@ -166,7 +165,9 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
         on_device.over_rows("layer_norm", rows, n, arrays, float(eps), n, *flags)
 
         def sums(g: Any) -> tuple[Any, Any]:
-            if x.size > gpu_layers.SMALL:  # then columns are better added up by who goes along the rows
+            if (
+                x.size > gpu_layers.SMALL
+            ):  # then columns are better added up by who goes along the rows
                 leading = tuple(range(x.ndim - len(axes)))
                 return self.sum(g * z, axis=leading), self.sum(g, axis=leading)
             of_weight, of_bias = empty(shape, dtype), empty(shape, dtype)

@@ -37,7 +37,7 @@ class DeviceLayers(Layers):
     def epilogue(self, z: Any, bias: Any, residual: Any, relu: bool) -> Any:
         given = [a for a in (bias, residual) if a is not None]
         if not on_device.fits(z, *given) or (bias is not None and bias.shape != z.shape[1:]):
-            return super().epilogue(z, bias, residual, relu)  # type: ignore[misc]
+            return super().epilogue(z, bias, residual, relu)
         flags = int(bias is not None), int(residual is not None), int(relu)
         if any(flags):
             arrays = z, z if bias is None else bias, z if residual is None else residual
@@ -72,9 +72,7 @@ class DeviceLayers(Layers):
         places = tuple(_stacked(x.shape, heads) for x in (q, k, v))
         y = self.module.empty((*batch, q.shape[-2], v.shape[-1]), q.dtype)
         of_y = _stacked(y.shape, heads)
-        back = self._attend(
-            (q, k, v), places, y, of_y, sizes, mask, factor, float(scale), causal
-        )
+        back = self._attend((q, k, v), places, y, of_y, sizes, mask, factor, float(scale), causal)
 
         def gradients(g: Any) -> tuple[Any, Any, Any]:
             g = self.module.ascontiguousarray(g)
@@ -141,7 +139,8 @@ class DeviceLayers(Layers):
                 *settings, *of_q, *of_k, *of_v, *of_g, *to[0], *of_times,
             )  # fmt: skip
             on_device.over_blocks(
-                "attention_back_keys", samples * heads * keys, threads, (q, times, p, g, ds, dk, dv),
+                "attention_back_keys", samples * heads * keys, threads,
+                (q, times, p, g, ds, dk, dv),
                 *settings[1:6], flags[0], flags[2], *of_q, *of_g, *to[1], *to[2], *of_times,
             )  # fmt: skip
 
@@ -276,9 +275,7 @@ class DeviceLayers(Layers):
 
         return y, back
 
-    def _way(
-        self, z: Any, biases: Any, states: Any, w_hh: Any, sizes: Any, reverse: bool
-    ) -> Any:
+    def _way(self, z: Any, biases: Any, states: Any, w_hh: Any, sizes: Any, reverse: bool) -> Any:
         """What all passages begin with; None where the kernels do not take these."""
         width = states[0].shape[1]
         given = [b for b in biases if b is not None]
@@ -333,5 +330,3 @@ def _channels(x: Any, axes: tuple[int, ...]) -> Any:
 
 def _threads(way: tuple[int, int, int]) -> int:
     return 32 if way[0] * way[2] <= 64 else 256
-
-

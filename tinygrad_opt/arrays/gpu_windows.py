@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.fused import on_device
-from .windows import Window, Windows, Weights
+from .windows import Weights, Window, Windows
 
 __all__ = ["DeviceWindows"]
 
@@ -35,7 +35,8 @@ class DeviceWindows(Windows):
     def uncolumns(self, columns: Any, at: Window) -> Any:
         if not _fits(columns):
             return super().uncolumns(columns, at)
-        return self._uncolumns(columns, at, *columns.shape[:2], inside=0)
+        batch, channels = columns.shape[:2]
+        return self._uncolumns(columns, at, batch, channels, inside=0)
 
     def _columns(self, x: Any, at: Window, shape: tuple[int, ...], inside: int) -> Any:
         y = self.module.empty(shape, x.dtype)

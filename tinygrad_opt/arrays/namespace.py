@@ -133,14 +133,6 @@ class Namespace(Layers, Windows):
         share = 1 / self.module.sum(kept)
         return self.module.sum(loss * kept) * share, slope * kept[:, None], share
 
-    def epilogue(self, z: Any, bias: Any, residual: Any, relu: bool) -> Any:
-        """What follows a product, in its memory: + bias + residual, or max(0, .) of it."""
-        if bias is not None:
-            z += bias
-        if residual is not None:
-            z += residual
-        return self.module.maximum(z, 0, out=z) if relu else z
-
     def approach(self, running: Any, new: Any, share: float, times: float) -> None:
         """Move running statistics towards `times` new ones by their share, in place."""
         running[...] += share * (times * new - running)

@@ -313,17 +313,15 @@ def _added(x: Tensor, block: Callable[[Tensor], Tensor], norm: Module, norm_firs
 
 
 def _fuses(x: Tensor, linear1: Any, linear2: Any, *dropouts: Any) -> bool:
-    """Whether two linear layers may be operations with their neighbours: they are as they were made.
+    """Whether two linear layers may be operations with their neighbours.
 
-    And nothing is dropped between them, nor after.
+    That is, if nobody looks at what they return, and nothing is dropped between them, nor after.
     """
     return (
         xp(x.array).fuses
         and not everywhere
         and all(type(m) is Linear and not m._hooks for m in (linear1, linear2))
-        and all(
-            type(d) is Dropout and not d._hooks and not (d.training and d.p) for d in dropouts
-        )
+        and all(type(d) is Dropout and not d._hooks and not (d.training and d.p) for d in dropouts)
     )
 
 

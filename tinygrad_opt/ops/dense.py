@@ -13,7 +13,7 @@ from ..core.record import op
 from .product_errors import check_linear
 from .shared_work import shared
 
-__all__ = ["dense", "epilogue"]
+__all__ = ["dense"]
 
 
 @op
@@ -41,10 +41,3 @@ def dense(x, weight, bias, residual, *, relu=False):
         lambda g: xp(g).sum_rows(g),
     )
     return y.reshape(shape), to_x, to_weight, to_bias, lambda g: g
-
-
-def epilogue(z, bias, residual, relu):
-    """What follows a product, on Tensors: `Namespace.epilogue`."""
-    z = z if bias is None else z + bias
-    z = z if residual is None else z + residual
-    return xp(z).maximum(z, 0) if relu else z
