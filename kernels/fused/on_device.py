@@ -25,6 +25,7 @@ from . import (
 )
 from .pieces_on_device import ELEMENT, EXPONENTIALS, HEAD, ROW, SIGMOID, added
 
+_FLOAT32 = np.dtype("float32")
 THREADS = 128  # of elements; of a row twice as many at most
 
 # Name: (kinds of the arrays, d for the dtype, i for int64 and b for bytes; of the scalars, d and q;
@@ -92,6 +93,15 @@ _TEXTS = {
         fault[0] = 2
     else:
         y[k] = table[i * width + k % width]
+"""),
+    "look_at": ("ii", "qqqq", "def look_at(index, fault, size, least, stop, number):\n" + ELEMENT
+    + """\
+    i = index[k]
+    if i < least or i >= stop:
+        fault[1] = i
+        fault[2] = stop
+        fault[3] = number
+        fault[0] = 3
 """),
     # z = (x - mean) / sqrt(variance + eps), rate = 1 / sqrt(...), y = z weight + bias
     "layer_norm": ("dddddd", "dqqq",
@@ -249,7 +259,7 @@ def over_elements(name: str, size: int, arrays: Any, *scalars: Any) -> None:
 def _launch(name: str, blocks: int | None, threads: int, arrays: Any, scalars: Any) -> None:
     from ..compiler import cuda
 
-    dtype = arrays[0].dtype
+    dtype = arrays[0].dtype if arrays[0].dtype.char in "fd" else _FLOAT32
     cuda.launch_over(*kernel(name, dtype), arrays, scalars, blocks, threads)
 
 

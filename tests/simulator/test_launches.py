@@ -132,11 +132,122 @@ def test_a_launch_too_many_shows():
     from counted import counting
 
     x = tg.ones(3, device="cuda")
+    tg.cuda.synchronize()
     with counting() as found:
-        float((x + 1).sum())
+        (x + 1).sum().item()
         tg.tensor([1.0], device="cuda")
     assert [found.of(kind) for kind in ("launch", "wait", "upload")] == [2, 1, 1]
     assert any("add" in line for line in found.table())
+
+
+INDEX = dict(vector=[0, 3, 1, 2], matrix=[[0, 1, 2, 3, 3, 0]] * 4, bags=[0, 2], often=[1, 2, 1, 0])
+
+# What waits for nothing, and uploads nothing: of x (4, 6), a mask like it, and integers.
+NO_WAITS = {
+    "cross_entropy, weighted": lambda x, m, i: F.cross_entropy(x, i["vector"], x[0].detach().abs()),
+    "cross_entropy, smoothed": lambda x, m, i: F.cross_entropy(x, i["vector"], label_smoothing=0.1),
+    "nll_loss": lambda x, m, i: F.nll_loss(x, i["vector"]),
+    "embedding": lambda x, m, i: F.embedding(i["vector"], x, padding_idx=0),
+    "gather": lambda x, m, i: x.gather(0, i["matrix"]),
+    "scatter": lambda x, m, i: x.scatter(1, i["matrix"], 0.5),
+    "scatter_add": lambda x, m, i: x.scatter_add(1, i["matrix"], x),
+    "index_select": lambda x, m, i: x.index_select(0, i["vector"]),
+    "index_add": lambda x, m, i: x.index_add(0, i["vector"], x),
+    "take": lambda x, m, i: x.take(i["vector"]),
+    "take_along_dim": lambda x, m, i: x.take_along_dim(i["matrix"], 1),
+    "x[index]": lambda x, m, i: x[i["vector"]],
+    "repeat_interleave": lambda x, m, i: x.repeat_interleave(2, 0),
+    "attention mask": lambda x, m, i: F.scaled_dot_product_attention(x, x, x, m[:, :4]),
+    "masked_fill": lambda x, m, i: x.masked_fill(m, 0.0),
+    "where": lambda x, m, i: tg.where(m, x, 0.0),
+    "sort": lambda x, m, i: x.sort(1)[0],
+    "topk": lambda x, m, i: x.topk(2, 1)[0],
+    "max": lambda x, m, i: x.max(1)[0],
+    "norm": lambda x, m, i: x.norm(),
+    "one_hot": lambda x, m, i: F.one_hot(i["vector"], 6) * x,
+    "interpolate": lambda x, m, i: F.interpolate(x[None], size=9, mode="linear"),
+    "diagonal": lambda x, m, i: x.diagonal(),
+    "group_norm": lambda x, m, i: F.group_norm(x, 2),
+}
+# And what does wait, at most so often: for numbers that the host goes on with.
+SOME_WAITS = {"embedding_bag": (lambda x, m, i: F.embedding_bag(i["vector"], x, i["bags"]), 2)}
+
+
+def waits_of(call, device="cuda"):
+    from counted import counting
+
+    x = tg.tensor(np.arange(24.0).reshape(4, 6) % 7, device=device, requires_grad=True)
+    mask = tg.tensor(np.tri(4, 6) > 0, device=device)
+    index = {name: tg.tensor(values, device=device) for name, values in INDEX.items()}
+
+    def step():
+        y = call(x, mask, index)
+        tg.autograd.grad(y.sum(), x)
+
+    step()
+    with counting() as found:
+        step()
+    return found
+
+
+@counted
+@pytest.mark.parametrize("name", NO_WAITS)
+def test_what_waits_for_nothing(name):
+    found = waits_of(NO_WAITS[name])
+    assert found.of("wait", "upload") == 0, found.table()
+
+
+@counted
+@pytest.mark.parametrize("name", SOME_WAITS)
+def test_what_waits(name):
+    call, most = SOME_WAITS[name]
+    found = waits_of(call)
+    assert found.of("wait", "upload") <= most, found.table()
+
+
+@counted
+@pytest.mark.parametrize(
+    ("name", "settings", "most"),
+    [("AdamW", {}, 0), ("Adam", dict(amsgrad=True), 0), ("RAdam", {}, 0), ("SOAP", {}, 0),
+     ("Muon", {}, 1), ("LAMB", {}, 2), ("LARS", dict(lr=0.1), 2), ("Adafactor", {}, 2),
+     ("Prodigy", {}, 2)],
+    ids=str,
+)  # fmt: skip
+def test_steps_wait_no_more_for_more_parameters(name, settings, most):
+    from counted import counting
+
+    params = [nn.Parameter(tg.ones(3, 4, device="cuda")) for _ in range(5)]
+    optimizer = getattr(tg.optim, name)(params, **settings)
+
+    def step():
+        optimizer.zero_grad()
+        sum((p * p).sum() for p in params).backward()
+        optimizer.step()
+
+    for _ in range(2):
+        step()
+    with counting(run_kernels=True) as found:
+        step()
+    assert found.of("wait", "upload") <= most, found.table()
+
+
+OUT_OF_RANGE = {
+    "index_select": (lambda x, i: x.index_select(0, i), IndexError, "index 9 is out of bounds"),
+    "gather": (lambda x, i: x[:, 0].gather(0, i), RuntimeError, "index 9 is out of bounds"),
+    "nll_loss": (lambda x, i: F.nll_loss(x, i), IndexError, "Target 9 is out of bounds: there are"),
+    "one_hot": (lambda x, i: F.one_hot(i, 6), RuntimeError, "must be in .0, num_classes., got 9"),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_RANGE)
+def test_an_index_out_of_range_is_told_later(name):
+    call, error, text = OUT_OF_RANGE[name]
+    x = tg.ones(4, 6, device="cuda")
+    call(x, tg.tensor([0, 9, 1, 2], device="cuda"))
+    with pytest.raises(error, match=text):
+        tg.cuda.synchronize()
+    call(x, tg.tensor([0, 3, 1, 2], device="cuda"))
+    tg.cuda.synchronize()
 
 
 # What the kernels compute ------------------------------------------------------------------------

@@ -7,6 +7,7 @@ Steps that networks spend their time in are one launch here where they fit a ker
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 from typing import Any
@@ -99,6 +100,11 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
         n = p.shape[-1]
         on_device.over_rows("softmax_back", p.size // n, n, (p, g, dx), n)
         return dx
+
+    @functools.lru_cache(maxsize=64)  # noqa: B019  there is one such namespace
+    def grid(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """On the device, once."""
+        return tuple(map(self.module.asarray, super().grid(shape)))
 
     def causal_mask(self, query: Any, keys: int) -> Any:
         """Made once: layers and steps have the same one."""

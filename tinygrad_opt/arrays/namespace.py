@@ -133,6 +133,10 @@ class Namespace(Layers, Windows):
         share = 1 / self.module.sum(kept)
         return self.module.sum(loss * kept) * share, slope * kept[:, None], share
 
+    def grid(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """For each axis its places, so that together they broadcast to `shape`."""
+        return np.ix_(*map(np.arange, shape))
+
     def approach(self, running: Any, new: Any, share: float, times: float) -> None:
         """Move running statistics towards `times` new ones by their share, in place."""
         running[...] += share * (times * new - running)
