@@ -22,10 +22,12 @@ import contextlib
 import sys
 
 import numpy as np
+import on_device  # noqa: F401  installs the stand-in
 import standin_cupy
 from numba.cuda.simulator import kernel as simulator
 from standin_cupy import FakeCUDAArray
 
+import tinygrad_opt as tg
 from tinygrad_opt.kernels.compiler import cuda
 
 DEVICE = ("launch", "gemm", "kernel", "copy")  # each runs something there
@@ -156,3 +158,44 @@ def counting(run_kernels=False):
     finally:
         for owner, name, plain in reversed(kept):
             setattr(owner, name, plain)
+
+
+def _steps():
+    """Training steps by name: those of `benchmarks/gpu/networks.py`, and three more."""
+    from benchmarks.gpu import networks
+
+    def gru(nn):
+        class Recurrent(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.gru, self.head = nn.GRU(32, 64, batch_first=True), nn.Linear(64, 10)
+
+            def forward(self, x):
+                return self.head(self.gru(x)[0][:, -1])
+
+        return Recurrent()
+
+    def encoder(nn):
+        layer = nn.TransformerEncoderLayer(32, 4, 64, 0.1, "gelu", batch_first=True)
+        return nn.Sequential(nn.Embedding(65, 32), layer, nn.Linear(32, 65), nn.Flatten(0, 1))
+
+    found = {name: net for name, net in networks.NETWORKS.items() if "4096" not in name}
+    more = networks.Network
+    found["GRU 64, 50 steps, batch 8"] = more(gru, (8, 50, 32), 0, 10)
+    found["encoder layer with dropout"] = more(encoder, (2, 8), 65, 65)
+    found["embedding and cross-entropy"] = more(lambda nn: nn.Embedding(65, 65), (16,), 65, 65)
+    return {name: networks._training(tg, net, {}) for name, net in found.items()}
+
+
+if __name__ == "__main__":  # NUMBA_ENABLE_CUDASIM=1 python tests/simulator/counted.py [a name]
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    for title, step in _steps().items():
+        if wanted not in title:
+            continue
+        with counting():
+            step()
+        with counting() as found:
+            step()
+        kinds = ", ".join(f"{found.of(kind)} {kind}" for kind in HOST)
+        print(f"{title}: {found.on_device()} on the device ({kinds})")
+        print("\n".join(found.table()) if wanted else "", end="\n" if wanted else "")
