@@ -73,6 +73,32 @@ def attention_scores_back(space: Any, g: Any, p: Any, value: Any, factor: Any) -
     return space.softmax_back(p, dp, -1)
 
 
+def packed_attention_pair(
+    space: Any, packed: Any, mask: Any, factor: Any, heads: int, scale: float, causal: bool,
+    batch_axis: int,
+) -> Pair:  # fmt: skip
+    """Attention of query, key and value side by side, as one projection makes them.
+
+    packed: (N, L, 3 E), or (L, N, 3 E) with `batch_axis` 1. The result (N, L, E), or (L, N, E), has
+    the heads side by side. The way back returns one gradient, of `packed`.
+    """
+    a, b, width = packed.shape
+    shape = a, b, 3, heads, width // (3 * heads)
+    order = (2, 0, 3, 1, 4) if batch_axis == 0 else (2, 1, 3, 0, 4)
+    parts = space.transpose(packed.reshape(shape), axes=order)  # (3, N, heads, L, E / heads)
+    y, way_back = space.attention_pair(parts[0], parts[1], parts[2], mask, factor, scale, causal)
+    joined = (0, 2, 1, 3) if batch_axis == 0 else (2, 0, 1, 3)
+    split = (0, 2, 1, 3) if batch_axis == 0 else (1, 2, 0, 3)
+    side_by_side = (1, 3, 0, 2, 4) if batch_axis == 0 else (3, 1, 0, 2, 4)
+
+    def back(g: Any) -> tuple[Any, ...]:
+        g = space.transpose(g.reshape((a, b, heads, width // (3 * heads))), axes=split)
+        found = space.stack(list(way_back(g)), axis=0)
+        return (space.transpose(found, axes=side_by_side).reshape(packed.shape),)
+
+    return space.transpose(y, axes=joined).reshape((a, b, width // 3)), back
+
+
 # The kernels -------------------------------------------------------------------------------------
 
 _HEAD = """\

@@ -16,102 +16,36 @@ from typing import Any
 import numpy as np
 
 from ..compiler import cache
-
-THREADS = 128  # of a row, at most; of elements, always
-
-_HEAD = """\
-# Written by tinygrad_opt.kernels.fused.on_device.
-import math
-
-from numba import cuda, int64
-from numpy import {dtype}
-
-zero, one = {dtype}(0), {dtype}(1)
-infinity, nan = {dtype}(math.inf), {dtype}(math.nan)
-
-
-@cuda.jit(cache={cache})
-"""
-
-# What the kernels of rows begin with: `add` leaves the sum of all threads' `part` in `total`.
-_ROW = """\
-    t, threads = int64(cuda.threadIdx.x), int64(cuda.blockDim.x)
-    row = int64(cuda.blockIdx.x)
-    start = row * n
-    shared = cuda.shared.array(128, {dtype})
-"""
-
-
-def _added(part: str, total: str, indent: int = 4) -> str:
-    """The lines that add up `part` of all threads of the block."""
-    lines = f"""\
-shared[t] = {part}
-cuda.syncthreads()
-width = threads >> 1
-while width > 0:
-    if t < width:
-        shared[t] += shared[t + width]
-    cuda.syncthreads()
-    width >>= 1
-{total} = shared[0]
-cuda.syncthreads()
-"""
-    return "".join(" " * indent + line + "\n" for line in lines.splitlines())
-
-
-_LARGEST = """\
-    top = -infinity
-    for j in range(t, n, threads):
-        top = max(top, x[start + j])
-    shared[t] = top
-    cuda.syncthreads()
-    width = threads >> 1
-    while width > 0:
-        if t < width:
-            shared[t] = max(shared[t], shared[t + width])
-        cuda.syncthreads()
-        width >>= 1
-    top = shared[0]
-    cuda.syncthreads()
-"""
-
-_EXPONENTIALS = (
-    _LARGEST
-    + """\
-    part = zero
-    for j in range(t, n, threads):
-        e = math.exp(x[start + j] - top)
-        y[start + j] = e
-        part += e
-"""
-    + _added("part", "total")
+from . import (
+    attention_on_device,
+    elements_on_device,
+    norms_on_device,
+    passages_on_device,
+    windows_on_device,
 )
+from .pieces_on_device import ELEMENT, EXPONENTIALS, HEAD, ROW, SIGMOID, added
 
-_ELEMENT = """\
-    k = int64(cuda.blockIdx.x) * int64(cuda.blockDim.x) + int64(cuda.threadIdx.x)
-    if k >= size:
-        return
-"""
+_FLOAT32 = np.dtype("float32")
+THREADS = 128  # of elements; of a row twice as many at most
 
-_SIGMOID = "one / (one + math.exp(-({})))"
-
-# Name: (kinds of the arrays, d for the dtype and i for int64; of the scalars, d and q; the text).
+# Name: (kinds of the arrays, d for the dtype, i for int64 and b for bytes; of the scalars, d and q;
+# the text). More of them: `_ROOMS` below.
 _TEXTS = {
-    "softmax": ("dd", "q", "def softmax(x, y, n):\n" + _ROW + _EXPONENTIALS + """\
+    "softmax": ("dd", "q", "def softmax(x, y, n):\n" + ROW + EXPONENTIALS + """\
     for j in range(t, n, threads):
         y[start + j] /= total
 """),
-    "softmax_back": ("ddd", "q", "def softmax_back(p, g, dx, n):\n" + _ROW + """\
+    "softmax_back": ("ddd", "q", "def softmax_back(p, g, dx, n):\n" + ROW + """\
     part = zero
     for j in range(t, n, threads):
         part += g[start + j] * p[start + j]
-""" + _added("part", "total") + """\
+""" + added("part", "total") + """\
     for j in range(t, n, threads):
         dx[start + j] = p[start + j] * (g[start + j] - total)
 """),
     # -log_softmax at the class, and softmax - onehot; both 0 for an ignored row
     "cross_entropy": ("diddi", "qq", "def cross_entropy(x, index, loss, y, fault, n, ignore):\n"
-    + _ROW + """\
+    + ROW + """\
     target = index[row]
     if target == ignore:
         for j in range(t, n, threads):
@@ -120,7 +54,7 @@ _TEXTS = {
             loss[row] = zero
         return
     known = target >= 0 and target < n
-""" + _EXPONENTIALS + """\
+""" + EXPONENTIALS + """\
     if not known:
         total = nan
     for j in range(t, n, threads):
@@ -137,20 +71,20 @@ _TEXTS = {
 """),
     # the mean of the losses that are not ignored, and one over their number
     "mean_of_kept": ("didd", "qq", "def mean_of_kept(x, index, mean, share, n, ignore):\n"
-    + _ROW + """\
+    + ROW + """\
     part, kept = zero, zero
     for j in range(t, n, threads):
         part += x[j]
         if index[j] != ignore:
             kept += one
-""" + _added("part", "total") + _added("kept", "count") + """\
+""" + added("part", "total") + added("kept", "count") + """\
     if t == 0:
         factor = one / count if count > zero else nan
         share[0] = factor
         mean[0] = total * factor
 """),
     "rows_of": ("didi", "qqq", "def rows_of(table, index, y, fault, size, width, rows):\n"
-    + _ELEMENT + """\
+    + ELEMENT + """\
     i = index[k // width]
     if i < 0 or i >= rows:
         y[k] = nan
@@ -160,20 +94,29 @@ _TEXTS = {
     else:
         y[k] = table[i * width + k % width]
 """),
+    "look_at": ("ii", "qqqq", "def look_at(index, fault, size, least, stop, number):\n" + ELEMENT
+    + """\
+    i = index[k]
+    if i < least or i >= stop:
+        fault[1] = i
+        fault[2] = stop
+        fault[3] = number
+        fault[0] = 3
+"""),
     # z = (x - mean) / sqrt(variance + eps), rate = 1 / sqrt(...), y = z weight + bias
     "layer_norm": ("dddddd", "dqqq",
-    "def layer_norm(x, weight, bias, y, z, rate, eps, n, weighted, biased):\n" + _ROW + """\
+    "def layer_norm(x, weight, bias, y, z, rate, eps, n, weighted, biased):\n" + ROW + """\
     part = zero
     for j in range(t, n, threads):
         part += x[start + j]
-""" + _added("part", "total") + """\
+""" + added("part", "total") + """\
     share = one / {dtype}(n)
     mean = total * share
     part = zero
     for j in range(t, n, threads):
         d = x[start + j] - mean
         part += d * d
-""" + _added("part", "total") + """\
+""" + added("part", "total") + """\
     factor = one / math.sqrt(total * share + eps)
     for j in range(t, n, threads):
         d = (x[start + j] - mean) * factor
@@ -187,7 +130,7 @@ _TEXTS = {
         rate[row] = factor
 """),
     "layer_norm_back": ("ddddd", "qq",
-    "def layer_norm_back(g, weight, z, rate, dx, n, weighted):\n" + _ROW + """\
+    "def layer_norm_back(g, weight, z, rate, dx, n, weighted):\n" + ROW + """\
     part, along = zero, zero
     for j in range(t, n, threads):
         d = g[start + j]
@@ -195,7 +138,7 @@ _TEXTS = {
             d *= weight[j]
         part += d
         along += d * z[start + j]
-""" + _added("part", "total") + _added("along", "product") + """\
+""" + added("part", "total") + added("along", "product") + """\
     share = one / {dtype}(n)
     for j in range(t, n, threads):
         d = g[start + j]
@@ -204,23 +147,23 @@ _TEXTS = {
         dx[start + j] = (d - total * share - z[start + j] * (product * share)) * rate[row]
 """),
     # the sums of g z and of g over the rows: a block for each column
-    "column_sums": ("dddd", "qq", "def column_sums(g, z, dw, db, n, columns):\n" + _ROW + """\
+    "column_sums": ("dddd", "qq", "def column_sums(g, z, dw, db, n, columns):\n" + ROW + """\
     part, along = zero, zero
     for j in range(t, n, threads):
         part += g[j * columns + row]
         along += g[j * columns + row] * z[j * columns + row]
-""" + _added("part", "total") + _added("along", "product") + """\
+""" + added("part", "total") + added("along", "product") + """\
     if t == 0:
         db[row] = total
         dw[row] = product
 """),
     "lstm_step": ("ddddddd", "qq",
-    "def lstm_step(z, u, c, gates, squashed, after, h, size, n):\n" + _ELEMENT + f"""\
+    "def lstm_step(z, u, c, gates, squashed, after, h, size, n):\n" + ELEMENT + f"""\
     at = (k // n) * (4 * n) + k % n
-    i = {_SIGMOID.format("z[at] + u[at]")}
-    f = {_SIGMOID.format("z[at + n] + u[at + n]")}
+    i = {SIGMOID.format("z[at] + u[at]")}
+    f = {SIGMOID.format("z[at + n] + u[at + n]")}
     g = math.tanh(z[at + 2 * n] + u[at + 2 * n])
-    o = {_SIGMOID.format("z[at + 3 * n] + u[at + 3 * n]")}
+    o = {SIGMOID.format("z[at + 3 * n] + u[at + 3 * n]")}
     gates[at], gates[at + n], gates[at + 2 * n], gates[at + 3 * n] = i, f, g, o
     new = f * c[k] + i * g
     after[k] = new
@@ -229,7 +172,7 @@ _TEXTS = {
     h[k] = o * new
 """),
     "lstm_step_back": ("ddddddd", "qq",
-    "def lstm_step_back(gates, squashed, c, dh, dc, dz, before, size, n):\n" + _ELEMENT + """\
+    "def lstm_step_back(gates, squashed, c, dh, dc, dz, before, size, n):\n" + ELEMENT + """\
     at = (k // n) * (4 * n) + k % n
     i, f, g, o = gates[at], gates[at + n], gates[at + 2 * n], gates[at + 3 * n]
     s = squashed[k]
@@ -240,16 +183,16 @@ _TEXTS = {
     dz[at + 3 * n] = dh[k] * s * o * (one - o)
     before[k] = d * f
 """),
-    "gru_step": ("ddddd", "qq", "def gru_step(z, u, h, gates, after, size, n):\n" + _ELEMENT + f"""\
+    "gru_step": ("ddddd", "qq", "def gru_step(z, u, h, gates, after, size, n):\n" + ELEMENT + f"""\
     at = (k // n) * (3 * n) + k % n
-    r = {_SIGMOID.format("z[at] + u[at]")}
-    keep = {_SIGMOID.format("z[at + n] + u[at + n]")}
+    r = {SIGMOID.format("z[at] + u[at]")}
+    keep = {SIGMOID.format("z[at + n] + u[at + n]")}
     new = math.tanh(z[at + 2 * n] + r * u[at + 2 * n])
     gates[at], gates[at + n], gates[at + 2 * n] = r, keep, new
     after[k] = new + keep * (h[k] - new)
 """),
     "gru_step_back": ("ddddddd", "qq",
-    "def gru_step_back(gates, u, h, dh, dz, du, before, size, n):\n" + _ELEMENT + """\
+    "def gru_step_back(gates, u, h, dh, dz, du, before, size, n):\n" + ELEMENT + """\
     at = (k // n) * (3 * n) + k % n
     r, keep, new = gates[at], gates[at + n], gates[at + 2 * n]
     dn = dh[k] * (one - keep) * (one - new * new)
@@ -259,17 +202,28 @@ _TEXTS = {
     du[at], du[at + n], du[at + 2 * n] = dr, dk, dn * r
     before[k] = dh[k] * keep
 """),
-    "relu_back": ("ddd", "q", "def relu_back(g, x, dx, size):\n" + _ELEMENT + """\
+    "relu_back": ("ddd", "q", "def relu_back(g, x, dx, size):\n" + ELEMENT + """\
     dx[k] = g[k] * (one if x[k] > zero else zero)
 """),
 }  # fmt: skip
 
+_ROOMS = attention_on_device, norms_on_device, passages_on_device, windows_on_device
+NAMES = [*_TEXTS, *(name for room in _ROOMS for name in room.TEXTS)]
+
 _kernels: dict[tuple[str, str], Any] = {}
+
+
+def described(name: str, dtype: str) -> tuple[str, str, str]:
+    """The kinds of a kernel's arrays and scalars, as in `_TEXTS`, and its text without the head."""
+    for texts in (_TEXTS, *(room.TEXTS for room in _ROOMS)):
+        if name in texts:
+            return texts[name]
+    return elements_on_device.text(name, dtype)
 
 
 def text(name: str, dtype: str, on_disk: bool) -> str:
     """The whole text of a kernel."""
-    return (_HEAD + _TEXTS[name][2]).format(dtype=dtype, cache=on_disk)
+    return (HEAD + described(name, dtype)[2]).format(dtype=dtype, cache=on_disk)
 
 
 def kernel(name: str, dtype: np.dtype[Any]) -> tuple[Any, str, str]:
@@ -278,8 +232,8 @@ def kernel(name: str, dtype: np.dtype[Any]) -> tuple[Any, str, str]:
     if found is None:
         from ..compiler import cuda
 
-        arrays, scalars, _ = _TEXTS[name]
-        letters = arrays.replace("d", dtype.char).replace("i", "q")
+        arrays, scalars, _ = described(name, dtype.name)
+        letters = arrays.replace("b", "B").replace("d", dtype.char).replace("i", "q")
         compiled = cache.load(name, lambda on_disk: text(name, dtype.name, on_disk), cuda.made_by())
         found = compiled, letters, scalars.replace("d", dtype.char)
         _kernels[name, dtype.char] = found
@@ -288,8 +242,13 @@ def kernel(name: str, dtype: np.dtype[Any]) -> tuple[Any, str, str]:
 
 def over_rows(name: str, rows: int, width: int, arrays: Any, *scalars: Any) -> None:
     """Launch a kernel with a block for each row, and threads as a row of that width needs."""
-    threads = 32 if width <= 64 else THREADS
+    threads = 32 if width <= 64 else THREADS if width <= 8 * THREADS else 2 * THREADS
     _launch(name, rows, threads, arrays, scalars)
+
+
+def over_blocks(name: str, blocks: int, threads: int, arrays: Any, *scalars: Any) -> None:
+    """Launch a kernel with so many blocks of so many threads."""
+    _launch(name, blocks, threads, arrays, scalars)
 
 
 def over_elements(name: str, size: int, arrays: Any, *scalars: Any) -> None:
@@ -300,7 +259,7 @@ def over_elements(name: str, size: int, arrays: Any, *scalars: Any) -> None:
 def _launch(name: str, blocks: int | None, threads: int, arrays: Any, scalars: Any) -> None:
     from ..compiler import cuda
 
-    dtype = arrays[0].dtype
+    dtype = arrays[0].dtype if arrays[0].dtype.char in "fd" else _FLOAT32
     cuda.launch_over(*kernel(name, dtype), arrays, scalars, blocks, threads)
 
 

@@ -5,10 +5,12 @@ import os
 import re
 import sys
 
+import numpy as np
 import pytest
 from rules import RULES
 
 from tinygrad_opt import kernels
+from tinygrad_opt.kernels.fused import on_device
 
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
 needs_compiler = pytest.mark.usefixtures("compiler")
@@ -93,6 +95,24 @@ def test_float32_ptx_has_no_double_arithmetic(rule, cc):
 @needs_compiler
 def test_float64_ptx():
     assert "sqrt.rn.f64" in kernels.adam.ptx("float64")
+
+
+@needs_compiler
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", [*on_device.NAMES, "gelu_value", "gelu_slope", "softplus_slope"])
+def test_kernels_of_layers(name):
+    """They compile for every GPU, with nothing of float64, and keep all they need in registers."""
+    from numba import cuda
+
+    from tinygrad_opt.kernels.compiler import cuda as adapter
+
+    kernel, letters, kinds = on_device.kernel(name, np.dtype("float32"))
+    types = (*(adapter._TYPES[c][::1] for c in letters), *(adapter._TYPES[c] for c in kinds))
+    for cc in GPUS:
+        text, _ = cuda.compile_ptx(kernel.py_func, types, cc=cc)
+        assert f".target sm_{cc[0]}{cc[1]}" in text
+        assert ".f64" not in text
+        assert ".local" not in text
 
 
 def test_without_numba_cuda_the_error_names_the_extra(monkeypatch):

@@ -34,6 +34,43 @@ def dropped(torch, q, k, v):
     return p @ v
 
 
+def packed(batch_axis, causal, factor=None):
+    def call(m, x, mask=None):
+        kept = None if factor is None else m.tensor(factor).array.astype(x.dtype)
+        settings = dict(heads=2, scale=0.6, causal=causal, batch_axis=batch_axis)
+        return ops.packed_attention(x, mask, kept, **settings)
+
+    return call
+
+
+def torch_packed(batch_axis, causal, factor=None):
+    def call(torch, x):
+        x = x if batch_axis == 0 else x.transpose(0, 1)
+        q, k, v = x.reshape(*x.shape[:2], 3, 2, -1).permute(2, 0, 3, 1, 4)
+        scores = 0.6 * q @ k.mT
+        if causal:
+            scores = scores + torch.full_like(scores, -torch.inf).triu(1)
+        p = torch.softmax(scores, -1)
+        p = p if factor is None else p * torch.tensor(factor, dtype=x.dtype)
+        y = (p @ v).transpose(1, 2)
+        y = y.reshape(*y.shape[:2], -1)
+        return y if batch_axis == 0 else y.transpose(0, 1)
+
+    return call
+
+
+def np_packed(batch_axis, causal, factor=1.0):
+    def reference(x):
+        x = x if batch_axis == 0 else x.swapaxes(0, 1)
+        heads = x.reshape(*x.shape[:2], 3, 2, -1).transpose(2, 0, 3, 1, 4)
+        mask = np.where(np.tri(x.shape[1], dtype=bool), 0.0, -np.inf) if causal else 0.0
+        y = np_attention(*heads, mask, factor, scale=0.6).transpose(0, 2, 1, 3)
+        y = y.reshape(*y.shape[:2], -1)
+        return y if batch_axis == 0 else y.swapaxes(0, 1)
+
+    return reference
+
+
 CAUSAL = np.where(np.tri(3, 4, dtype=bool), 0.0, -np.inf)
 MASKED = np.array([[True, False, True, True], [False, False, True, False], [True] * 4])
 QKV = of((2, 3, 2), (2, 4, 2), (2, 4, 3))
@@ -57,6 +94,12 @@ ATTENTION = [
         lambda q, k, v: np_attention(q, k, v, scale=0.7), peer(0.7)),
     Row("attention: function", functional("scaled_dot_product_attention"), QKV,
         np_attention),
+    Row("packed_attention", packed(0, False), of((2, 3, 12)), np_packed(0, False),
+        torch_packed(0, False)),
+    Row("packed_attention: batch second, causal", packed(1, True), of((3, 2, 12)),
+        np_packed(1, True), torch_packed(1, True)),
+    Row("packed_attention: dropped weights", packed(0, False, KEPT[:, :3]), of((2, 3, 12)),
+        np_packed(0, False, KEPT[:, :3]), torch_packed(0, False, KEPT[:, :3])),
     Row("attention: causal",
         functional("scaled_dot_product_attention", is_causal=True), QKV,
         lambda q, k, v: np_attention(q, k, v, CAUSAL)),

@@ -7,13 +7,19 @@ written was launched since the last look, and raises.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
+from ..kernels.fused import on_device
 from .device import cupy, no_faults
 
-__all__ = ["array", "check"]
+__all__ = ["array", "check", "told_later"]
 
-_CLASS, _ROW = 1, 2  # what kernels write first; then the index, and how many there are
+_CLASS, _ROW, _OTHER = 1, 2, 3  # what kernels write first; then the index, and how many there are
+
+_MOST = 1024  # messages that are kept for indices that are being looked at
+_others: dict[int, tuple[type[Exception], str]] = {}  # by the number that a kernel writes, too
+_numbers = itertools.count()
 
 _state: dict[str, Any] = {"array": None, "pending": False}
 
@@ -27,12 +33,30 @@ def array() -> Any:
     return _state["array"]
 
 
+def told_later(index: Any, least: int, stop: int, kind: type[Exception], text: str) -> bool:
+    """Have the GPU look whether all of `index` lie in [least, stop): nothing waits for it.
+
+    The next wait raises `kind`, with the index in the place of {index} in `text`. Returns False,
+    with nothing done, for what is not int64, contiguous, and CuPy's: that is to be looked at now.
+    """
+    if type(index).__module__.partition(".")[0] != "cupy" or index.dtype.char not in "lq":
+        return False
+    if not index.flags.c_contiguous:
+        return False
+    if index.size:
+        number = next(_numbers)
+        _others[number % _MOST] = kind, text
+        arrays = index, array()
+        on_device.over_elements("look_at", index.size, arrays, least, stop, number % _MOST)
+    return True
+
+
 def check() -> None:
     """Raise IndexError if a kernel met an index out of range since the last look; waits if so."""
     if not _state["pending"]:
         return
     _state["pending"] = False
-    kind, index, count, _ = _state["array"].get().tolist()
+    kind, index, count, number = _state["array"].get().tolist()
     if not kind:
         return
     _state["array"].fill(0)
@@ -40,4 +64,7 @@ def check() -> None:
         raise IndexError(
             f"Target {index} is out of bounds: there are {count} classes, 0 to {count - 1}."
         )
+    if kind == _OTHER:
+        error, text = _others[number]
+        raise error(text.replace("{index}", str(index)))
     raise IndexError(f"embedding: index out of range in self: {index} with {count} rows")

@@ -6,8 +6,9 @@
         return x * s, lambda g: g * (s * (1 + x * (1 - s)))
 
 The twin of the pair is the row of its name in `kernels/fused/elementwise.py`; that of `Softmaxes`
-is `kernels/fused/softmax.py`. The pair stays what runs on all else: other arrays and types, what is
-not contiguous, and Tensors, which is where higher derivatives come from.
+is `kernels/fused/softmax.py`. On CuPy's the same rows are CUDA kernels. The pair stays what runs on
+all else: other types, what is not contiguous, and Tensors, which is where higher derivatives come
+from.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.fused import elementwise, softmax
+from ..kernels.fused import elementwise, on_device, softmax
+from .device import cupy
 
 __all__ = ["Softmaxes", "check_classes", "fused"]
 
@@ -61,7 +63,7 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
     def plain(x: Any) -> tuple[Any, Any]:
         kind = x.dtype if type(x) is _ndarray else None
         if kind is not _FLOAT32 and kind is not _FLOAT64:
-            return pair(x)
+            return elsewhere(x)
         if x.size < least:
             return small(x)  # type: ignore[misc]
         return run(x) if x.flags.carray else pair(x)
@@ -70,14 +72,51 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
     def with_settings(x: Any, **settings: Any) -> tuple[Any, Any]:
         kind = x.dtype if type(x) is _ndarray else None
         if (kind is not _FLOAT32 and kind is not _FLOAT64) or not x.flags.carray:
-            return pair(x, **settings)
+            return elsewhere(x, **settings)
         numbers = tuple(settings.get(name, default) for name, default in defaults)
         if not all(type(number) in (int, float) for number in numbers):
             return pair(x, **settings)
         return run(x, *numbers)
 
+    def elsewhere(x: Any, **settings: Any) -> tuple[Any, Any]:
+        numbers = [settings.get(name, default) for name, default in defaults]
+        if _is_on_device(x) and all(type(number) in (int, float) for number in numbers):
+            return on_gpu(x, *numbers)
+        return pair(x, **settings)
+
+    on_gpu = pair if name in _CUPYS else _launches(name, row)
     defaults = [(name, (pair.__kwdefaults__ or {}).get(name)) for name in row.settings]
     return with_settings if row.settings else plain
+
+
+def _is_on_device(x: Any) -> bool:
+    """Whether x is an array of CuPy's that the kernels of `elements_on_device.py` take."""
+    return type(x).__module__.partition(".")[0] == "cupy" and on_device.fits(x)
+
+
+# CuPy has each of these, and its slope, in a launch or two of its own.
+_CUPYS = frozenset({"exp", "expm1", "log", "log1p"})
+
+
+def _launches(name: str, row: elementwise.Row) -> Callable[..., tuple[Any, Any]]:
+    """The pair of a row on CuPy's arrays: one launch each way."""
+
+    def run(x: Any, *settings: Any) -> tuple[Any, Any]:
+        module = cupy()
+        y = module.empty(x.shape, x.dtype)
+        on_device.over_elements(f"{name}_value", x.size, (x, y), *settings)
+        saved = y if row.saves_result else x
+
+        def back(g: Any) -> Any:
+            if g.shape != x.shape or g.dtype != x.dtype:
+                g = module.broadcast_to(g, x.shape).astype(x.dtype)
+            g, dx = module.ascontiguousarray(g), module.empty(x.shape, x.dtype)
+            on_device.over_elements(f"{name}_slope", x.size, (g, saved, dx), *settings)
+            return dx
+
+        return y, back
+
+    return run
 
 
 class _Kernels(dict[Any, Any]):

@@ -1,16 +1,16 @@
 """The inner steps of layers, as a namespace offers them: norms, attention, recurrent layers.
 
-`Layers` has the formulas of `normalization.py`, `attention.py`, `recurrent.py` and `passages.py` in
-`kernels/fused/`: they take the namespace as their first argument, as methods do. On NumPy's arrays
-`FastLayers` puts the kernels that stand beside them in their place. `tests/test_twins.py` holds
-both equal.
+`Layers` has the formulas of `dense.py`, `normalization.py`, `attention.py`, `recurrent.py` and
+`passages.py` in `kernels/fused/`: they take the namespace as their first argument, as methods do.
+On NumPy's arrays `FastLayers` puts the kernels that stand beside them in their place, on CuPy's
+`DeviceLayers`. `tests/test_twins.py` holds the first two equal.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..kernels.fused import attention, normalization, passages, recurrent
+from ..kernels.fused import attention, dense, normalization, passages, recurrent
 
 __all__ = ["FastLayers", "Layers"]
 
@@ -18,11 +18,13 @@ __all__ = ["FastLayers", "Layers"]
 class Layers:
     """Formulas, for any array library."""
 
+    epilogue = dense.epilogue
     moments = normalization.moments
     standardize_pair = normalization.standardize_pair
     rms_pair = normalization.rms_pair
     affine_pair = normalization.affine_pair
     attention_pair = attention.attention_pair
+    packed_attention_pair = attention.packed_attention_pair
     attention_weights = attention.attention_weights
     attention_scores_back = attention.attention_scores_back
     lstm_step, lstm_step_back = recurrent.lstm_step, recurrent.lstm_step_back

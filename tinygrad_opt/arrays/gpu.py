@@ -7,6 +7,7 @@ Steps that networks spend their time in are one launch here where they fit a ker
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 from typing import Any
@@ -14,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from ..kernels.fused import on_device
-from . import faults
+from . import faults, gpu_layers
+from .gpu_layers import DeviceLayers
+from .gpu_windows import DeviceWindows
 from .namespace import Namespace
-from .windows import Window
 
 __all__ = ["CupyNamespace"]
 
 
-class CupyNamespace(Namespace):
+class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
     """CuPy, with the special functions of `cupyx`."""
 
     def __init__(self, module: Any) -> None:
@@ -73,6 +75,13 @@ class CupyNamespace(Namespace):
     def igammac(self, x: Any, y: Any) -> Any:
         return _special("gammaincc")(x, y)
 
+    def sigmoid(self, x: Any) -> Any:
+        if not on_device.fits(x):
+            return super().sigmoid(x)
+        y = self.module.empty(x.shape, x.dtype)
+        on_device.over_elements("sigmoid_value", x.size, (x, y))
+        return y
+
     # Fused steps ------------------------------------------------------------------------------
 
     def softmax(self, x: Any, axis: int) -> Any:
@@ -91,6 +100,11 @@ class CupyNamespace(Namespace):
         n = p.shape[-1]
         on_device.over_rows("softmax_back", p.size // n, n, (p, g, dx), n)
         return dx
+
+    @functools.lru_cache(maxsize=64)  # noqa: B019  there is one such namespace
+    def grid(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """On the device, once."""
+        return tuple(map(self.module.asarray, super().grid(shape)))
 
     def causal_mask(self, query: Any, keys: int) -> Any:
         """Made once: layers and steps have the same one."""
@@ -145,7 +159,8 @@ class CupyNamespace(Namespace):
             or not on_device.fits(x, *given)
             or any(a.shape != shape for a in given)
         ):
-            return super().standardize_pair(x, weight, bias, axes, eps, known)
+            found = self.channel_norm_pair(x, weight, bias, axes, eps, known)
+            return found or super().standardize_pair(x, weight, bias, axes, eps, known)
         n = math.prod(shape)
         rows = x.size // n
         empty, dtype = self.module.empty, x.dtype
@@ -156,7 +171,9 @@ class CupyNamespace(Namespace):
         on_device.over_rows("layer_norm", rows, n, arrays, float(eps), n, *flags)
 
         def sums(g: Any) -> tuple[Any, Any]:
-            if x.size > _SMALL:  # then columns are better added up by who goes along the rows
+            if (
+                x.size > gpu_layers.SMALL
+            ):  # then columns are better added up by who goes along the rows
                 leading = tuple(range(x.ndim - len(axes)))
                 return self.sum(g * z, axis=leading), self.sum(g, axis=leading)
             of_weight, of_bias = empty(shape, dtype), empty(shape, dtype)
@@ -203,20 +220,6 @@ class CupyNamespace(Namespace):
         on_device.over_elements("gru_step_back", h.size, arrays, h.shape[1])
         return dz, du, before
 
-    def columns(self, x: Any, at: Window) -> Any:
-        """One copy of a view, where `Windows` copies tap by tap."""
-        if at.padded == at.image:
-            padded = self.module.ascontiguousarray(x)
-        else:
-            padded = self.module.zeros((*x.shape[:2], *at.padded), x.dtype)
-            padded[at.inside] = x
-        batch, channel, *axes = padded.strides
-        strides = (batch, channel, *(s * d for s, d in zip(axes, at.dilation, strict=True)),
-                   *(s * n for s, n in zip(axes, at.stride, strict=True)))  # fmt: skip
-        view = self._strided(padded, (*x.shape[:2], *at.kernel, *at.output), strides)
-        shape = (*x.shape[:2], math.prod(at.kernel), *at.output)
-        return self.module.ascontiguousarray(view).reshape(shape)
-
     def _like(self, x: Any) -> Any:
         return self.module.empty(x.shape, x.dtype)
 
@@ -230,7 +233,6 @@ class CupyNamespace(Namespace):
 
 _NO_CLASS = int(np.iinfo(np.int64).min)  # to be ignored: none
 _ROWS_OF_A_BLOCK = 1 << 15  # losses that one block adds up
-_SMALL = 1 << 18  # elements
 
 
 def _is_index(index: Any) -> bool:

@@ -35,6 +35,8 @@ __all__ = ["Namespace", "is_writable"]
 class Namespace(Layers, Windows):
     """An array module (NumPy or CuPy) plus the extras that op bodies call by name."""
 
+    fuses = False  # whether layers are to be as few operations as there can be
+
     def __init__(self, module: Any) -> None:
         self.module = module
 
@@ -130,6 +132,14 @@ class Namespace(Layers, Windows):
         kept = kept.astype(z.dtype)
         share = 1 / self.module.sum(kept)
         return self.module.sum(loss * kept) * share, slope * kept[:, None], share
+
+    def grid(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """For each axis its places, so that together they broadcast to `shape`."""
+        return np.ix_(*map(np.arange, shape))
+
+    def approach(self, running: Any, new: Any, share: float, times: float) -> None:
+        """Move running statistics towards `times` new ones by their share, in place."""
+        running[...] += share * (times * new - running)
 
     def relu_back(self, g: Any, x: Any) -> Any:
         """The gradient of x from that of max(x, 0)."""

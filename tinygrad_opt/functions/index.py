@@ -10,8 +10,10 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import ops
-from ..arrays import dtypes
+from ..arrays import dtypes, faults
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
@@ -35,9 +37,12 @@ def check_positions(
     """Raise `kind` unless all of the raw array `index` lie in [lowest, n)."""
     if index.dtype.kind not in "iu":
         raise RuntimeError(f"{what}: Expected dtype int64 for index, got {index.dtype}")
+    text = f"{what}: index {{index}} is out of bounds for dimension {dim} with size {n}"
+    if type(index) is not np.ndarray and faults.told_later(index, lowest, n, kind, text):
+        return
     if index.size and (index.min() < lowest or index.max() >= n):
         wrong = index[(index < lowest) | (index >= n)].reshape(-1)[0]
-        raise kind(f"{what}: index {int(wrong)} is out of bounds for dimension {dim} with size {n}")
+        raise kind(text.replace("{index}", str(int(wrong))))
 
 
 # One list of slices -------------------------------------------------------------------------------

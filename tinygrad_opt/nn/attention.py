@@ -47,10 +47,7 @@ def scaled_dot_product_attention(
         scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
     if keys == 0:
         return ops.matmul(ops.matmul(query, ops.swapaxes(key, -1, -2)), value)  # zeros
-    factor = None
-    mask: Any = None
-    if attn_mask is not None:
-        mask, factor = _additive(attn_mask, query.dtype)
+    mask, factor = additive(attn_mask, query.dtype)
     if dropout_p:
         batch = np.broadcast_shapes(query.shape[:-2], key.shape[:-2])
         kept = dropout_factor((*batch, length, keys), query, dropout_p)
@@ -126,8 +123,10 @@ def _spread_heads(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Te
     return spread[0], spread[1]
 
 
-def _additive(mask: Tensor, dtype: Any) -> tuple[Any, Any]:
+def additive(mask: Tensor | None, dtype: Any) -> tuple[Any, Any]:
     """The mask as floats to be added, and a factor that is 0 in rows without any key, or None."""
+    if mask is None:
+        return None, None
     array = mask.array
     if array.dtype.kind == "b":
         allowed, space = array, xp(array)
@@ -135,7 +134,7 @@ def _additive(mask: Tensor, dtype: Any) -> tuple[Any, Any]:
     else:
         allowed, added = array != -math.inf, mask.to(dtype)
     alive = allowed.any(axis=-1, keepdims=True)
-    if alive.all():
+    if type(alive) is np.ndarray and alive.all():  # on the GPU that would be waited for
         return added, None
     return ops.where(alive, added, 0.0), alive.astype(dtype)
 

@@ -315,7 +315,7 @@ def _by_batch(
             if running is not None:  # without recording, as all that is done to buffers
                 mean = new.reshape(-1, x.shape[1])
                 mean = mean[0] if len(mean) == 1 else mean.mean(axis=0)
-                running.array[...] += momentum * (factor * mean - running.array)
+                xp(x).approach(running.array, mean, momentum, factor)
     weight, bias = _columns(weight, x.shape), _columns(bias, x.shape)
     return _standardized(input, weight, bias, axes, eps, known)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
-from ..arrays import dtypes
+from ..arrays import dtypes, faults
+from ..arrays.device import to_device
 from ..arrays.xp import xp
 from ..core.half import widened
 from ..core.public import publish
@@ -43,11 +44,14 @@ def embedding_bag(
         weight, input = input, weight
     _check_bag(input, weight, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)
     index = checked_index("embedding_bag", input, weight).reshape(-1)
-    outside = outside_of(index, weight.shape[0])
+    valid = f"the valid range [0, {weight.shape[0]})"
+    text = f"embedding_bag: an Index of input takes value {{index}} which is not in {valid}"
+    later = faults.told_later(index, 0, weight.shape[0], RuntimeError, text)
+    outside = None if later else outside_of(index, weight.shape[0])
     if outside is not None:
         raise RuntimeError(
             f"embedding_bag: Index {outside[0]} of input takes value {outside[1]} which is not in "
-            f"the valid range [0, {weight.shape[0]})"
+            f"{valid}"
         )
     owner, bags = _owners(input, offsets, include_last_offset, len(index))
     factors = None if per_sample_weights is None else per_sample_weights.reshape((-1,))
@@ -58,7 +62,8 @@ def embedding_bag(
     kept = (owner >= 0) & (owner < bags)
     if padding_idx is not None:
         kept &= index != _padding_of_bags(padding_idx, weight.shape[0])
-    if not kept.all():
+    everything = padding_idx is None and not include_last_offset  # then nothing is waited for
+    if not everything and not kept.all():
         index, owner = index[kept], owner[kept]
         factors = None if factors is None else ops.getitem(factors, index=kept)
         shares = None if shares is None else shares[kept]
@@ -84,7 +89,7 @@ def _owners(input: Tensor, offsets: Any, include_last: bool, count: int) -> tupl
     if include_last and len(starts) == 0:
         raise RuntimeError("include_last_offset: number of offset should be at least 1")
     if len(starts):
-        _check_starts(starts, count)
+        _check_starts(to_device(starts, "cpu"), count)  # waits for a GPU once
     owner = xp(starts).searchsorted(starts, places, side="right") - 1
     return owner, len(starts) - int(include_last)
 

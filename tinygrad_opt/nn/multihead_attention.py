@@ -12,7 +12,7 @@ from ..core.public import publish
 from ..core.tensor import Tensor, wrap_plain
 from ..tensors.creation import empty
 from . import init
-from .attention import dropout_factor, scaled_dot_product_attention
+from .attention import additive, dropout_factor, scaled_dot_product_attention
 from .linear import Linear
 from .module import Module
 from .parameter import Parameter
@@ -38,6 +38,7 @@ class Heads(NamedTuple):
     extra_key, extra_value  (1, 1, E): one more key and value for all sequences, or None
     static_key, static_value  (N * number, S, E / number) in place of the projected ones, or None
     batch_axis  0 for inputs (N, L, E), 1 for (L, N, E)
+    packed  query, key and value in one, or None
     """
 
     number: int
@@ -52,6 +53,7 @@ class Heads(NamedTuple):
     zero_key: bool = False
     dropout: float = 0.0
     batch_axis: int = 1
+    packed: Projection | None = None
 
 
 def multi_head_attention_forward(
@@ -83,6 +85,7 @@ def multi_head_attention_forward(
     heads = Heads(
         num_heads, to_query, to_key, to_value, Projection(out_proj_weight, out_proj_bias),
         bias_k, bias_v, static_k, static_v, add_zero_attn, dropout_p if training else 0.0,
+        packed=None if packed is None else Projection(packed, in_proj_bias),
     )  # fmt: skip
     return attend(
         heads, query, key, value, key_padding_mask, attn_mask, need_weights, average_attn_weights,
@@ -121,6 +124,7 @@ def attend(
             "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
             "method `generate_square_subsequent_mask` to create this mask."
         )
+    itself = query is key is value
     if not batched:
         heads = heads._replace(batch_axis=1)
         query, key, value = (functions.unsqueeze(x, 1) for x in (query, key, value))
@@ -130,6 +134,9 @@ def attend(
     mask = None if causal else canonical_mask(mask, "attn_mask", None, "", query.dtype)
 
     batch, length = query.shape[heads.batch_axis], query.shape[1 - heads.batch_axis]
+    if itself and not need_weights and _packs(heads, query, mask):
+        output = _packed(heads, query, mask, padding, causal)
+        return output if batched else functions.squeeze(output, 1), None
     q = _split(heads.query(query), heads)
     k, v, added = _keys_and_values(heads, key, value, batch)
     mask = _combined(mask, padding, (batch, heads.number, length, k.shape[-2]), added)
@@ -149,6 +156,36 @@ def attend(
     if average:
         weights = functions.mean(weights, 1)
     return output, weights if batched else functions.squeeze(weights, 0)
+
+
+def _packs(heads: Heads, x: Tensor, mask: Any) -> bool:
+    """Whether query, key and value of x may go through one product, and so to one operation."""
+    others = (heads.extra_key, heads.extra_value, heads.static_key, heads.static_value)
+    return (
+        heads.packed is not None
+        and not heads.zero_key
+        and all(other is None for other in others)
+        and (mask is None or not mask.requires_grad)
+        and x.array.dtype is heads.packed.weight.array.dtype
+        and xp(x.array).fuses
+    )
+
+
+def _packed(heads: Heads, x: Tensor, mask: Any, padding: Any, causal: bool) -> Tensor:
+    """What `attend` gives for x as query, key and value, in as few launches as there can be."""
+    batch, length = x.shape[heads.batch_axis], x.shape[1 - heads.batch_axis]
+    shape = (batch, heads.number, length, length)
+    mask, factor = additive(_combined(mask, padding, shape, 0), x.dtype)
+    if heads.dropout:
+        kept = dropout_factor(shape, x, heads.dropout)
+        factor = kept if factor is None else kept * factor
+    packed: Any = heads.packed
+    scale = 1 / math.sqrt(x.shape[-1] // heads.number)
+    mixed = ops.packed_attention(
+        packed(x), mask, factor, heads=heads.number, scale=scale, causal=causal,
+        batch_axis=heads.batch_axis,
+    )  # fmt: skip
+    return heads.out(mixed)
 
 
 def check_inputs(heads: int, query: Any, key: Any, value: Any, padding: Any, mask: Any) -> bool:
@@ -376,6 +413,10 @@ class MultiheadAttention(Module):
             if extra is not None:
                 init.xavier_normal_(extra)
 
+    def _all_in_one(self) -> Projection | None:
+        weight = self.in_proj_weight
+        return None if weight is None else Projection(weight, self.in_proj_bias)
+
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None = None,
         need_weights: bool = True, attn_mask: Tensor | None = None,
@@ -393,6 +434,7 @@ class MultiheadAttention(Module):
             extra_key=self.bias_k, extra_value=self.bias_v, zero_key=self.add_zero_attn,
             dropout=self.dropout if self.training else 0.0,
             batch_axis=0 if self.batch_first else 1,
+            packed=self._all_in_one(),
         )  # fmt: skip
         return attend(
             heads, query, key, value, key_padding_mask, attn_mask, need_weights,

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from .. import ops
 from ..arrays import dtypes
 from ..arrays.device import to_device
+from ..arrays.xp import xp
 from ..core.tensor import Tensor, wrap_plain
 from . import functional as F
 from . import init
 from .containers import ModuleList
 from .dropout import Dropout
+from .hooks import everywhere
 from .linear import Linear
 from .module import Module
 from .multihead_attention import MultiheadAttention, canonical_mask
@@ -80,6 +83,9 @@ class TransformerEncoderLayer(Module):
             )
 
         x = _added(src, attention, self.norm1, self.norm_first)
+        if _fuses(x, self.linear1, self.linear2, self.dropout, self.dropout2):
+            y = _fed_forward(self, self.norm2(x) if self.norm_first else x, x)
+            return y if self.norm_first else self.norm2(y)
         return _added(x, self._feed_forward, self.norm2, self.norm_first)
 
     def _feed_forward(self, x: Tensor) -> Tensor:
@@ -139,6 +145,9 @@ class TransformerDecoderLayer(Module):
 
         x = _added(tgt, to_itself, self.norm1, self.norm_first)
         x = _added(x, to_memory, self.norm2, self.norm_first)
+        if _fuses(x, self.linear1, self.linear2, self.dropout, self.dropout3):
+            y = _fed_forward(self, self.norm3(x) if self.norm_first else x, x)
+            return y if self.norm_first else self.norm3(y)
         return _added(x, self._feed_forward, self.norm3, self.norm_first)
 
     def _feed_forward(self, x: Tensor) -> Tensor:
@@ -301,6 +310,29 @@ def _mixed(
 def _added(x: Tensor, block: Callable[[Tensor], Tensor], norm: Module, norm_first: bool) -> Tensor:
     """x with what the block adds, normalised before the block or after the sum."""
     return x + block(norm(x)) if norm_first else norm(x + block(x))
+
+
+def _fuses(x: Tensor, linear1: Any, linear2: Any, *dropouts: Any) -> bool:
+    """Whether two linear layers may be operations with their neighbours.
+
+    That is, if nobody looks at what they return, and nothing is dropped between them, nor after.
+    """
+    return (
+        xp(x.array).fuses
+        and not everywhere
+        and all(type(m) is Linear and not m._hooks for m in (linear1, linear2))
+        and all(type(d) is Dropout and not d._hooks and not (d.training and d.p) for d in dropouts)
+    )
+
+
+def _fed_forward(layer: Any, x: Tensor, residual: Tensor) -> Tensor:
+    """linear2(activation(linear1(x))) + residual."""
+    one, two = layer.linear1, layer.linear2
+    relu = layer.activation is F.relu
+    hidden = ops.dense(x, one.weight, one.bias, None, relu=relu)
+    if not relu:
+        hidden = layer.activation(hidden)
+    return ops.dense(hidden, two.weight, two.bias, residual)
 
 
 def _copies(layer: Module, count: int) -> ModuleList:

@@ -18,6 +18,7 @@ from .arithmetic import *
 from .attention import *
 from .choice import *
 from .complexes import *
+from .dense import *
 from .images import *
 from .index import *
 from .loss import *

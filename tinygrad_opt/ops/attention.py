@@ -11,7 +11,7 @@ from ..arrays.xp import xp
 from ..core.record import op
 from .shared_work import shared_entries
 
-__all__ = ["attention", "causal_mask"]
+__all__ = ["attention", "causal_mask", "packed_attention"]
 
 
 @op
@@ -29,6 +29,17 @@ def attention(query, key, value, mask, factor, *, scale, causal=False):
         return xp(g).attention_scores_back(g, p, value, factor)
 
     return y, *shared_entries(back, 3), to_mask, None
+
+
+@op
+def packed_attention(packed, mask, factor, *, heads, scale, causal, batch_axis):
+    """`attention` of query, key and value side by side: (N, L, 3 E) -> (N, L, E).
+
+    With `batch_axis` 1 (L, N, .). `mask`: a constant; the rest as there.
+    """
+    settings = heads, scale, causal, batch_axis
+    y, back = xp(packed).packed_attention_pair(packed, mask, factor, *settings)
+    return y, lambda g: back(g)[0], None, None
 
 
 def causal_mask(query: Any, keys: int) -> Any:

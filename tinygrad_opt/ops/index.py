@@ -46,7 +46,7 @@ def put(x, values, *, index):
 
 def along(indices: Any, axis: int) -> tuple[Any, ...]:
     """The index that takes, for each place of `indices`, the element it names along `axis`."""
-    index = list(np.ix_(*map(np.arange, indices.shape)))  # these broadcast to the full grid
+    index = list(xp(indices).grid(indices.shape))  # these broadcast to the full grid
     if index:
         index[axis] = indices
     return tuple(index)

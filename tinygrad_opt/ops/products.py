@@ -8,6 +8,7 @@ from typing import Any
 from ..arrays.xp import xp
 from ..core.half import HALF, in_float32
 from ..core.record import op
+from .dense import dense
 from .product_errors import check_inner, check_linear
 
 __all__ = ["dot", "linear", "matmul"]
@@ -68,6 +69,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """
     if x.ndim == 2:
         return _linear(x, weight, bias)
+    if xp(x.array).fuses:
+        return dense(x, weight, bias, None)
     check_linear(x, weight)
     rows = _linear(x.reshape((math.prod(x.shape[:-1]), x.shape[-1])), weight, bias)
     return rows.reshape((*x.shape[:-1], weight.shape[0]))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..arrays.dtypes import float64
 from ..arrays.xp import xp
 from ..core.errors import axis_index
@@ -123,9 +125,10 @@ def _root_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:
     y = xp(x).sqrt(xp(x).sum(x * x, axis=axis, keepdims=keepdims))
     if not x.size:
         return y
-    least, most = (y.min(), y.max()) if y.ndim else (y, y)
-    if least > 1e-15 and most < 1e18:
-        return y
+    if type(x) is np.ndarray:  # on a GPU that would be waited for
+        least, most = (y.min(), y.max()) if y.ndim else (y, y)
+        if least > 1e-15 and most < 1e18:
+            return y
     scale = _scale(xp(x).abs(x), axis, "amax")
     z = x / scale
     y = xp(x).sqrt(xp(x).sum(z * z, axis=axis, keepdims=True)) * scale

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...arrays import dtypes
+from ...arrays import dtypes, faults
 from ...arrays.xp import xp
 from ...core.half import widened
 from ...core.public import publish
@@ -172,12 +172,12 @@ def _row_weights(logp: Tensor, index: Any, weight: Tensor | None, ignore: int) -
     """The weight of each target (0 where ignored), and which are ignored. Checks the bounds."""
     ignored = index == ignore
     classes = logp.array.shape[1]
-    outside = ((index < 0) | (index >= classes)) & ~ignored
-    if outside.any():
-        raise IndexError(
-            f"Target {index[outside][0]} is out of bounds: there are {classes} classes, "
-            f"0 to {classes - 1}."
-        )
+    text = f"Target {{index}} is out of bounds: there are {classes} classes, 0 to {classes - 1}."
+    kept = index if type(index) is np.ndarray else xp(index).where(ignored, 0, index)
+    if not faults.told_later(kept, 0, classes, IndexError, text):
+        outside = ((index < 0) | (index >= classes)) & ~ignored
+        if outside.any():
+            raise IndexError(text.replace("{index}", str(index[outside][0])))
     if weight is None:
         return (~ignored).astype(logp.array.dtype), ignored
     if tuple(weight.array.shape) != (classes,):
@@ -244,6 +244,9 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         )
     if index.size == 0 and num_classes <= 0:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    text = f"Class values must be in [0, num_classes), got {{index}} of {num_classes}"
+    if num_classes > 0 and faults.told_later(index, 0, num_classes, RuntimeError, text):
+        return wrap_plain((index[..., None] == xp(index).arange(num_classes)).astype(np.int64))
     if index.size and int(index.min()) < 0:
         raise RuntimeError("Class values must be non-negative.")
     largest = int(index.max()) if index.size else -1

@@ -1,0 +1,43 @@
+"""A linear layer with what stands around it, as one operation: for devices on which calls are dear.
+
+Where `xp(x).fuses` says so, layers take it in place of `ops.linear` and its neighbours, which are
+its formula.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..arrays.xp import xp
+from ..core.record import op
+from .product_errors import check_linear
+from .shared_work import shared
+
+__all__ = ["dense"]
+
+
+@op
+def dense(x, weight, bias, residual, *, relu=False):
+    """x W^T + bias over the last axis, plus the residual or max(., 0) of it.
+
+    x (..., in), weight (out, in), bias (out,) or None; residual (..., out) or None, not with
+    `relu`. Raises RuntimeError for another number of features, or another dtype than the weight's.
+    """
+    check_linear(x, weight)
+    shape = (*x.shape[:-1], weight.shape[0])
+    flat = (math.prod(x.shape[:-1]), weight.shape[0])
+    rows = x.reshape((flat[0], x.shape[-1]))
+    more = None if residual is None else residual.reshape(flat)
+    y = xp(x).epilogue(xp(x).dot(rows, xp(weight).swapaxes(weight, 0, 1)), bias, more, relu)
+
+    def before(g):
+        g = g.reshape(flat)
+        return xp(g).relu_back(g, y) if relu else g
+
+    to_x, to_weight, to_bias = shared(
+        before,
+        lambda g: xp(g).dot(g, weight).reshape(x.shape),
+        lambda g: xp(g).dot(xp(g).swapaxes(g, 0, 1), rows),
+        lambda g: xp(g).sum_rows(g),
+    )
+    return y.reshape(shape), to_x, to_weight, to_bias, lambda g: g
