@@ -34,13 +34,13 @@ test-thorough: $(VENV)/.test $(VENV)/.test-kernels ## what takes long: all examp
 # What depends most on the versions of Python, NumPy and Numba, with few things to install.
 # CONSTRAINTS=.ci/oldest.txt takes the oldest of them.
 test-kernels: $(VENV)/.test-kernels ## kernels, their PTX, packaging and CUDA simulator alone
-	$(PYTEST) -m "not thorough" tests/kernels
+	$(PYTEST) -m "not thorough or versions" tests/kernels
 	$(PYTEST) tests/test_packaging.py
 	NUMBA_ENABLE_CUDASIM=1 $(PYTEST) tests/simulator
 
 # Not those of threads: Numba drops what a parallel kernel raises. Each has a serial twin, tested here.
 test-bounds: $(VENV)/.test ## run the kernels' tests with Numba's check of every index
-	NUMBA_BOUNDSCHECK=1 $(PYTEST) -m "not peers" -k "not threads and not parallel" $(BOUNDS)
+	NUMBA_BOUNDSCHECK=1 $(PYTEST) -m "not peers and not versions" -k "not threads and not parallel" $(BOUNDS)
 
 # PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu fetches PyTorch without its CUDA libraries.
 test-peers: $(VENV)/.test $(VENV)/.peers ## the comparisons with PyTorch, which it installs

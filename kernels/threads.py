@@ -7,6 +7,9 @@ above it, it is cut into parts of fixed size, so that the result has the same bi
 from __future__ import annotations
 
 import os
+from typing import Any
+
+import numpy as np
 
 from . import pool
 
@@ -25,9 +28,9 @@ def set_parallel_threshold(elements: int) -> None:
     Raises ValueError where `elements` is not a positive whole number.
     """
     global threshold
-    if isinstance(elements, bool) or not isinstance(elements, int) or elements < 1:
+    if not _is_positive(elements):
         raise ValueError(f"parallel threshold must be a positive whole number, got {elements!r}")
-    threshold = elements
+    threshold = int(elements)
 
 
 def get_num_threads() -> int:
@@ -38,14 +41,21 @@ def get_num_threads() -> int:
 def set_num_threads(threads: int) -> None:
     """Lets kernels and products use so many threads, the caller's among them.
 
-    More than there are processors for this process (or than NUMBA_NUM_THREADS) is taken as that
-    many. The results have the same bits for any number.
+    Without it they use what NUMBA_NUM_THREADS or OMP_NUM_THREADS say in the environment, else one
+    for each processor that this process, or its container, may use. More than there are processors
+    for this process (or than NUMBA_NUM_THREADS) is taken as that many. The results have the same
+    bits for any number.
 
     Raises ValueError where `threads` is not a positive whole number.
     """
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+    if not _is_positive(threads):
         raise ValueError(f"set_num_threads expects a positive whole number, got {threads!r}")
-    pool.resize(threads)
+    pool.resize(int(threads))
+
+
+def _is_positive(number: Any) -> bool:
+    whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+    return whole and bool(number >= 1)
 
 
 def _threshold_from_environment() -> None:

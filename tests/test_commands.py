@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from tinygrad_opt.commands import machine_code, main, measure, roofline
+from tinygrad_opt.commands import line, machine_code, main, measure, roofline
 from tinygrad_opt.commands.rules import built_in, find_rule
 from tinygrad_opt.kernels import UpdateRule, adam, threads
 
@@ -167,10 +167,15 @@ def test_where_threads_pay():
     [(["bench", "sgd", "--sizes", "0"], "at least 1"), (["bench", "sgd", "--seconds", "-1"], "-1"),
      (["bench", "sgd", "--sizes", "1e3"], "a size must be a whole number, at least 1, got 1e3"),
      (["bench", "sgd", "--out", "/nowhere/a.png"], "there is no folder /nowhere"),
+     (["bench", "sgd", "--out", "a.foo"], "the picture must end with"),
+     (["bench", "sgd", "--out", "a"], ".svg, .svgz, .tif, .tiff, .webp, got 'a'"),
+     (["tour", "--answers"], "--answers are those of a chapter: `python -m tinygrad_opt tour N"),
+     (["tour", "check", "1", "--answers"], "--answers are those of a chapter"),
      (["tour", "1", "--folder", "/dev/null/tour"], "Not a directory"),
      (["race"], "invalid choice")],
 )  # fmt: skip
-def test_arguments_are_checked(arguments, text, capsys):
+def test_arguments_are_checked(arguments, text, capsys, monkeypatch):
+    monkeypatch.setattr(line, "measure", pytest.fail)  # before anything is measured
     with pytest.raises(SystemExit) as left:
         main(arguments)
     assert left.value.code == 2

@@ -25,7 +25,7 @@ def show() -> str:
         "Python": f"{platform.python_version()}, {sys.executable}",
         "system": f"{platform.platform()}, {os.cpu_count()} processors",
         **{library: _version(library) for library in _LIBRARIES},
-        "threads": f"{kernels.threads.get_num_threads()} for large kernels",
+        "threads": "{} for large kernels; from {}".format(*kernels.pool.size_and_reason()),
         "kernel cache": cache.folder(),
         "CUDA devices": cuda.device_count(),
     }

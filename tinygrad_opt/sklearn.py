@@ -123,6 +123,8 @@ class _Network(BaseEstimator):
             if isinstance(criterion, type | nn.Module) or self._settings_of("criterion"):
                 criterion = _made(criterion, self._settings_of("criterion"))
             if weights is not None:
+                counting = weights > 0  # the others are as good as absent, where held out as well
+                x, y, weights = x[counting], y[counting], weights[counting]
                 criterion, y = Weighted(criterion, type(self).__name__), packed(y, weights)
             held_out, callbacks = None, as_callbacks(self.callbacks)
             if self.early_stopping and epochs is None:

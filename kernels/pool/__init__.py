@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 import threading
 import time
 import warnings
@@ -26,22 +25,24 @@ from pathlib import Path
 from typing import Any
 
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..compiler import cache
-from . import state
+from . import count, state
 from .state import words
 
-__all__ = ["info", "load", "resize", "share", "size", "split", "start", "stop", "write_job"]
+__all__ = ["info", "load", "resize", "share", "size", "size_and_reason",
+           "split", "start", "stop", "write_job"]  # fmt: skip
 
 SPIN = 300e-6  # seconds for which an idle worker looks out for the next job
 PATIENCE = 100e-6  # seconds that a caller waits for the last part before it gives way
 CALL, DELAY, WAKE = 20_000, 50_000, 180_000  # nanoseconds, until they are measured: see crew.py
 USUAL = 30_000  # nanoseconds that a part takes
 
-_limit = sys.maxsize  # of threads, as the user set it
+_limit: int | None = None  # of threads, as the program set it
+_usual: tuple[int, str] | None = None  # what `count.usual` found
 _workers: list[threading.Thread] = []
 _lock = threading.Lock()
 _WORD = ir.IntType(64)
@@ -146,43 +147,62 @@ def load(function: str, render: Callable[[bool], str], compiler: str = "") -> An
 
 
 def start() -> None:
-    """Start the workers, unless they run: one for each processor beside the caller's.
+    """Start the workers, unless they run: as many as may take part beside the caller.
 
     Returns at once. Kernels run on the caller's thread alone until the workers are there.
     """
     with _lock:
-        if _workers or size() == 1:
-            return
+        _start_missing()
+
+
+def _start_missing() -> None:
+    if not _workers:
         words[state.STOP] = 0
-        for number in range(_most() - 1):
-            name = f"tinygrad_opt worker {number}"
-            _workers.append(threading.Thread(target=_work, args=(number,), name=name, daemon=True))
-        for worker in _workers:
-            worker.start()
+    for number in range(len(_workers), size() - 1):
+        name = f"tinygrad_opt worker {number}"
+        _workers.append(threading.Thread(target=_work, args=(number,), name=name, daemon=True))
+        _workers[-1].start()
 
 
 def size() -> int:
     """Return how many threads take part in a job at most, the caller's among them."""
-    return min(_limit, _most())
+    return size_and_reason()[0]
 
 
-def resize(threads: int) -> None:
-    """Let so many threads take part, the caller's among them; from the next job on."""
+def size_and_reason() -> tuple[int, str]:
+    """Return that number, and who said it: the program, the environment or the system."""
+    global _usual
+    if _limit is not None:
+        return min(_limit, count.most()), "set_num_threads"
+    if _usual is None:
+        _usual = count.usual()
+    return _usual
+
+
+def resize(threads: int | None) -> None:
+    """Let so many threads take part, the caller's among them; from the next job on.
+
+    None: as many as the environment says.
+    """
     global _limit
     with _lock:
         _limit = threads
         words[state.WORKERS] = size() - 1
+        if _workers:
+            _start_missing()
 
 
 def was_resized() -> bool:
     """Return whether somebody has said how many threads there shall be."""
-    return _limit != sys.maxsize
+    return _limit is not None
 
 
-def info() -> dict[str, int]:
+def info() -> dict[str, int | str]:
     """Return what the pool has measured: nanoseconds, and how many parts its workers have done."""
+    threads, reason = size_and_reason()
     return {
-        "threads": size(),
+        "threads": threads,
+        "who said how many": reason,
         "workers started": len(_workers),
         "parts that workers did": int(words[state.HELPED]),
         "ns that a wake-up costs the caller": int(words[state.CALL]),
@@ -190,10 +210,6 @@ def info() -> dict[str, int]:
         "ns of work that pay for a wake-up": int(words[state.WAKE]),
         "ns that workers are left alone for when the machine is busy": int(words[state.PENALTY]),
     }
-
-
-def _most() -> int:
-    return getattr(config, "NUMBA_NUM_THREADS", 1)  # the simulator of CUDA has no such setting
 
 
 def stop() -> None:

@@ -77,7 +77,7 @@ def test_parts_on_threads_give_the_same_bits(name):
 
 
 @every_row
-@every_type
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.thorough)])
 def test_ends_are_those_of_the_formula(name, dtype):
     ends = [
         0.0,
@@ -116,7 +116,10 @@ def test_relu_of_nan_and_zeros():
     np.testing.assert_array_equal(run("relu", "slope", g, x), expected)
 
 
-@every_row
+# One text writes the check for all.
+@pytest.mark.parametrize(
+    "name", [x if x == "softplus" else pytest.param(x, marks=pytest.mark.thorough) for x in ROWS]
+)
 def test_arrays_of_different_sizes_are_refused(name):
     for way, arrays, large in (("value", 2, False), ("slope", 3, False), ("slope", 3, True)):
         kernel = elementwise.loop(name, way, "float32").load("float32", large)

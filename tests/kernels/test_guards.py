@@ -36,6 +36,8 @@ def test_float32_kernel_holds_no_double(rule):
     assert not re.search(r"\bdouble\b|\bfpext\b", loop)
 
 
+@pytest.mark.thorough
+@pytest.mark.versions
 @every_rule
 def test_float32_assembly_is_packed_single(rule):
     text = rule.asm("float32")

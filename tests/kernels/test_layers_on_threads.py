@@ -53,6 +53,9 @@ CASES = {
 }  # fmt: skip
 
 
+# The forms for threads are compiled here alone.
+@pytest.mark.thorough
+@pytest.mark.versions
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.usefixtures("_whole_pool")
 def test_bits_are_the_same_on_any_number_of_threads(name):

@@ -11,7 +11,9 @@ from tinygrad_opt.kernels.fused import reduce
 
 OFFSETS = [0, 3, 3, 130, 20_000, 20_001, 90_000]
 PARTS = len(OFFSETS) - 1
-every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+every_dtype = pytest.mark.parametrize(
+    "dtype", ["float32", pytest.param("float64", marks=pytest.mark.thorough)]
+)
 
 
 @update_rule

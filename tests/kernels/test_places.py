@@ -37,6 +37,8 @@ except IndexError as error:
 """
 
 
+@pytest.mark.thorough
+@pytest.mark.versions
 def test_bounds_checks_bite_and_have_machine_code_of_their_own(tmp_path):
     said = []
     for checks in ("0", "1", "0", "1"):

@@ -68,6 +68,63 @@ def test_number_of_threads_is_set():
         threads.set_num_threads(most)
 
 
+V1 = {"cpu.cfs_quota_us": "150000", "cpu.cfs_period_us": "100000"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "files", "expected"),
+    [
+        ({}, {}, (64, "the processors of this process")),
+        ({"OMP_NUM_THREADS": "3"}, {}, (3, "OMP_NUM_THREADS")),
+        ({"OMP_NUM_THREADS": "4,2"}, {}, (4, "OMP_NUM_THREADS")),
+        ({"OMP_NUM_THREADS": "999"}, {}, (64, "OMP_NUM_THREADS")),
+        ({"OMP_NUM_THREADS": "0"}, {}, (64, "the processors of this process")),
+        ({"OMP_NUM_THREADS": "many"}, {}, (64, "the processors of this process")),
+        ({"NUMBA_NUM_THREADS": "64", "OMP_NUM_THREADS": "3"}, {}, (64, "NUMBA_NUM_THREADS")),
+        ({}, {"cpu.max": "200000 100000"}, (2, "the container's limit of 2 processors")),
+        ({}, {"cpu.max": "50000 100000"}, (1, "the container's limit of 0.5 processors")),
+        ({}, {"cpu.max": "max 100000"}, (64, "the processors of this process")),
+        ({}, {"cpu.max": "junk"}, (64, "the processors of this process")),
+        ({}, {"a/cpu.max": "max 100000", "a/b/cpu.max": "250000 100000"}, (3, "the container's l")),
+        ({}, {"a/cpu.max": "100000 100000", "a/b/cpu.max": "max 100000"}, (1, "the container's l")),
+        ({}, {f"cpu,cpuacct/a/{k}": v for k, v in V1.items()}, (2, "the container's limit of 1.5")),
+        ({}, {"cpu,cpuacct/cpu.cfs_quota_us": "-1", "cpu,cpuacct/cpu.cfs_period_us": "100000"},
+         (64, "the processors of this process")),
+        ({"OMP_NUM_THREADS": "3"}, {"cpu.max": "200000 100000"}, (3, "OMP_NUM_THREADS")),
+    ],
+)  # fmt: skip
+def test_who_says_how_many(variables, files, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(pool.count, "most", lambda: 64)
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    own = tmp_path / "proc/self/cgroup"
+    own.parent.mkdir(parents=True)
+    own.write_text("2:cpu,cpuacct:/a\n1:memory:/c\n0::/a/b\n")
+    for name, text in files.items():
+        file = tmp_path / "sys/fs/cgroup" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n")
+    number, reason = pool.count.usual(tmp_path)
+    assert number == expected[0]
+    assert reason.startswith(expected[1])
+
+
+def test_the_environment_is_heeded():
+    code = """
+from tinygrad_opt.kernels import pool, threads
+print(threads.get_num_threads(), pool.info()["who said how many"])
+threads.set_num_threads(10**6)
+print(threads.get_num_threads() == pool.count.most(), pool.info()["who said how many"])
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment.pop("NUMBA_NUM_THREADS", None)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env=environment)  # fmt: skip
+    assert done.stdout == "1 OMP_NUM_THREADS\nTrue set_num_threads\n", done.stderr
+
+
 @pytest.mark.parametrize("bad", [0, -1, 1.5, True, "many"])
 def test_threshold_is_checked(bad):
     with pytest.raises(ValueError, match="parallel threshold must be a positive whole number, got"):

@@ -152,7 +152,7 @@ def test_over_every_exponent(name, dtype):
     assert off[worst] <= limit(name, dtype), (x[worst], y[worst])
 
 
-@every_type
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.thorough)])
 @every_name
 def test_where_the_formulas_meet(name, dtype):
     x = where_it_bends(name, dtype)
@@ -236,6 +236,8 @@ def test_loops_are_vectorised(name, dtype):
     assert not re.search(rf"call\w*\s+\*?[%$@\w]*\b{name}f?\b", assembly)
 
 
+@pytest.mark.thorough
+@pytest.mark.versions
 @every_name
 def test_whole_numbers_are_float64(name):
     function = getattr(functions, name)

@@ -157,6 +157,13 @@ def test_compiled_steps_draw_what_eager_ones_do():
     assert np.abs(q.detach().numpy() - 1).max() > 0.1
 
 
+def test_an_integer_of_numpys_is_a_seed():
+    optimizer = SGLD(parameters(3), seed=np.int64(3))
+    optimizer.step()
+    assert type(optimizer.state_dict()["param_groups"][0]["seed"]) is int
+    assert optimizer.param_groups[0]["seed"] == 3
+
+
 def test_what_is_wrong_is_named():
     class Without(optim.Optimizer):
         rule = sgld

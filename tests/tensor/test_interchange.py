@@ -7,6 +7,7 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
+from tinygrad_opt.tensors import interchange
 
 DTYPES = ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"]
 
@@ -57,6 +58,43 @@ def test_read_only_memory_stays_so():
     with pytest.raises((ValueError, RuntimeError), match="read-only"):
         ours.add_(1)
     assert (ours + 1).tolist() == [2.0, 2.0]
+
+
+def test_an_older_numpy_takes_all_for_read_only(monkeypatch):
+    """What NumPy before 2.2 does; what others say of their memory holds all the same."""
+    monkeypatch.setattr(interchange, "NUMPY_ASKS", False)
+    now = np.from_dlpack
+
+    def before(array):
+        found = now(array).view()
+        found.flags.writeable = False
+        return found
+
+    monkeypatch.setattr(np, "from_dlpack", before)
+    theirs = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert not np.from_dlpack(theirs).flags.writeable
+    tg.from_dlpack(theirs.T)[0, 1] = 7
+    assert theirs[1, 0] == 7
+    monkeypatch.setattr(np, "from_dlpack", lambda array: before(array.array))
+    tg.from_dlpack(Old(theirs)).mul_(2)
+    assert theirs[1, 0] == 14
+    monkeypatch.setattr(np, "from_dlpack", before)
+    theirs.flags.writeable = False
+    with pytest.raises((ValueError, RuntimeError), match="read-only"):
+        tg.from_dlpack(theirs).add_(1)
+
+
+class Old:
+    """An array that speaks the first DLPack."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, stream=None):
+        return self.array.__dlpack__()
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
 
 
 class Owner:

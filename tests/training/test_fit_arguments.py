@@ -197,6 +197,23 @@ def test_metrics_that_are_none(metrics, kind, text):
         evaluate(model, loss_fn, batches, metrics)
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("0.5", r"'0.5' \(str\)"), ("good", "'good'"), (None, r"None \(NoneType\)"), ([1], "list"),
+     (tg.tensor([1.0, 2.0]), r"a Tensor of shape \(2,\)"), ("x" * 99, r"xx\.\.\. \(str\)")],
+    ids=str,
+)  # fmt: skip
+def test_what_a_metric_returns_is_a_number(value, shown):
+    with pytest.raises(TypeError, match=f"the metric 'quality' must return one number.*{shown}"):
+        fit(*setup(), metrics={"quality": lambda y, t: value})
+
+
+def test_what_a_loss_returns_is_a_tensor():
+    model, _, optimizer, batches = setup()
+    with pytest.raises(TypeError, match=r"loss_fn must return a Tensor of one number, got 0.5 \(f"):
+        fit(model, lambda y, t: 0.5, optimizer, batches)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("kind", ["sgd", "lbfgs"])

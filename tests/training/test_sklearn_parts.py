@@ -107,6 +107,20 @@ def test_weights(make):
     assert not np.allclose(outputs(y, None), outputs(y, half), atol=1e-4)
 
 
+@pytest.mark.parametrize("make", [Classifier, Regressor])
+def test_samples_of_weight_0_are_not_held_out(make):
+    """With them a model would be stopped, and kept, by a loss of 0 that says nothing."""
+    x, y = rings(40) if make is Classifier else line(40)
+    half = np.repeat([1.0, 0.0], 20)
+    settings = dict(random_state=0, epochs=5, early_stopping=True, n_iter_no_change=2)
+    whole = make(**settings).fit(x, y, sample_weight=half)
+    alone = make(**settings).fit(x[:20], y[:20], sample_weight=half[:20])
+    assert whole.history_["val_loss"] == alone.history_["val_loss"]
+    assert min(whole.history_["val_loss"]) > 0
+    with pytest.raises(ValueError, match=r"at least one non-zero number|gave no batches|n_samples"):
+        make(**settings).fit(x, y, sample_weight=np.zeros(40))
+
+
 def test_partial_fit_goes_on_also_from_a_pickle():
     x, y = rings()
     model = quick()

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Size", "size_of"]
+import numpy as np
+
+__all__ = ["WHOLE", "Size", "size_of"]
+
+# What counts as one number, where several are taken as well: `isinstance(value, WHOLE)`.
+if TYPE_CHECKING:
+    WHOLE = int
+else:
+    WHOLE = (int, np.integer)
 
 
 class Size(tuple[int, ...]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,8 +111,8 @@ def _bench(given: Any) -> None:
     rules, dtype = [find_rule(text) for text in given.rules], np.dtype(given.dtype)
     if not 0 < given.seconds < float("inf"):
         raise ValueError(f"--seconds must be positive, got {given.seconds}")
-    if given.out and not Path(given.out).absolute().parent.is_dir():
-        raise ValueError(f"--out: there is no folder {Path(given.out).absolute().parent}")
+    if given.out:
+        roofline.check_picture(given.out)
     rows = measure(rules, dtype, sorted(set(given.sizes)), given.seconds)
     for rule, own in zip(rules, rows, strict=True):
         print(_table(rule, own), _facts(rule, own, dtype), sep="\n", end="\n\n")

@@ -15,7 +15,7 @@ from ..kernels import UpdateRule, update_rule
 from ..optional import need
 from .measure import Row, measure
 
-__all__ = ["draw", "operations", "peak"]
+__all__ = ["check_picture", "draw", "operations", "peak"]
 
 
 @update_rule
@@ -39,6 +39,28 @@ def peak(dtype: Any) -> float:
     return operations(polynomial) * row.elements / row.best
 
 
+def check_picture(path: str | Path) -> None:
+    """Raise what `draw` would raise of a path only after everything was measured.
+
+    ValueError where there is no such folder, or matplotlib writes no such files; ImportError where
+    matplotlib is missing.
+    """
+    folder, ending = Path(path).absolute().parent, Path(path).suffix.lower().removeprefix(".")
+    if not folder.is_dir():
+        raise ValueError(f"--out: there is no folder {folder}")
+    known = _figure().canvas.get_supported_filetypes()
+    if ending not in known:
+        raise ValueError(
+            f"--out: the picture must end with .{', .'.join(sorted(known))}, got {str(path)!r}"
+        )
+
+
+def _figure() -> Any:
+    return need("matplotlib.figure", "examples", "the roofline").Figure(
+        figsize=(8, 5), dpi=150, layout="constrained"
+    )
+
+
 def draw(
     rules: Sequence[UpdateRule], rows: Sequence[Sequence[Row]], top: float, path: str | Path
 ) -> None:
@@ -46,9 +68,7 @@ def draw(
 
     top: operations in a second, from `peak`. Raises ImportError where matplotlib is missing.
     """
-    figure = need("matplotlib.figure", "examples", "the roofline").Figure(
-        figsize=(8, 5), dpi=150, layout="constrained"
-    )
+    figure = _figure()
     axes = figure.add_subplot(xscale="log", yscale="log")
     density = [operations(rule) * rows[i][0].elements / rows[i][0].bytes
                for i, rule in enumerate(rules)]  # fmt: skip

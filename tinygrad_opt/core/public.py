@@ -18,6 +18,7 @@ from .declared import Argument, arguments_of, in_def, taking
 from .node import Variable
 from .record import BY_INPUTS
 from .refusals import MISSING, NUMBERS, RIGHT, all_tensors, refused, wrong
+from .tensor import Tensor
 
 __all__ = ["Writer", "name_methods", "named", "public", "publish"]
 
@@ -61,10 +62,14 @@ def named(function: Any, name: str, owner: str = "", module: str | None = None) 
         )  # fmt: skip
         copied.__kwdefaults__ = function.__kwdefaults__
         function.__globals__.get("_waiting", []).append(copied)  # to be compiled, as a face
-        if hasattr(function, "__wrapped__"):
+        inner = getattr(function, "__wrapped__", None)
+        if inner is not None:
             copied.__signature__ = inspect.signature(function)  # that of what it is around
         function = functools.update_wrapper(copied, function)
-        del function.__wrapped__
+        if inner is None:
+            del function.__wrapped__
+        else:
+            function.__wrapped__ = inner  # whose module knows the names in its annotations
     function.__name__, function.__qualname__ = name, full
     function.__module__ = module or function.__module__
     return function
@@ -153,7 +158,8 @@ def _with_out(operation: Any, name: str, parameters: tuple[str, ...], out: Write
     face = _defined_late(lambda: text, [*taken, _OUT], space)
     functools.update_wrapper(face, operation)
     face.__wrapped__ = operation.pair  # what somebody wrote
-    face.__annotations__ = {"out": _OUT.annotation, "return": "Any"}
+    # No names: the module of the operation, where they would be looked up, knows no Tensor.
+    face.__annotations__ = {"out": Tensor | tuple[Tensor, ...] | None, "return": Any}
     face.__signature__ = _signature([*taken, _OUT], "Any")
     return face
 

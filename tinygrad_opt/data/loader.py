@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from ..arrays.random import Generator
+from ..arrays.size import WHOLE
 from .batches import Epoch, FromWorkers, InProcess, generators_of, set_states
 from .collate import default_collate, default_convert
 from .datasets import (  # fmt: skip
@@ -81,7 +82,7 @@ class DataLoader(Generic[T_co]):
         self.streamed = isinstance(dataset, IterableDataset)
         check_order(self.streamed, batch_size, shuffle, sampler, batch_sampler, drop_last)
         self.dataset: Any = dataset
-        self.num_workers = num_workers
+        self.num_workers = int(num_workers)
         self.pin_memory = pin_memory
         self.pin_memory_device = pin_memory_device
         self.timeout = timeout
@@ -262,7 +263,7 @@ def _refuse(**options: Any) -> None:
 
 def check_workers(workers: Any, timeout: Any, prefetch: Any, persistent: bool) -> None:
     """Raises ValueError for settings of workers that make no sense; warns of too many."""
-    if not isinstance(workers, int) or workers < 0:
+    if not isinstance(workers, WHOLE) or workers < 0:
         raise ValueError(
             "num_workers option should be non-negative; use num_workers=0 to disable "
             f"multiprocessing, got {workers}"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import ops
+from ..arrays.size import WHOLE
 from ..autograd import functional
 from ..autograd.grad import grad as engine_grad
 from ..autograd.modes import enable_grad
@@ -179,12 +180,12 @@ def _alias(x: Any) -> Any:
 def _fresh(args: tuple[Any, ...], argnums: Argnums) -> tuple[list[Any], Any]:
     """The arguments, those to differentiate by replaced; and the replaced one(s)."""
     fresh = list(args)
-    wanted = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    wanted = (argnums,) if isinstance(argnums, WHOLE) else tuple(argnums)
     for i in wanted:
         if not -len(args) <= i < len(args):
             raise RuntimeError(f"Got argnum={i}, but only {len(args)} positional inputs")
         fresh[i] = map_leaves(_alias, args[i])
-    return fresh, fresh[argnums] if isinstance(argnums, int) else tuple(fresh[i] for i in wanted)
+    return fresh, fresh[argnums] if isinstance(argnums, WHOLE) else tuple(fresh[i] for i in wanted)
 
 
 def _with_aux(name: str, result: Any, has_aux: bool) -> tuple[Any, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import functions, ops
+from ..arrays.size import WHOLE
 from ..core.node import Variable
 from .tree import flatten, leaves, map_leaves
 
@@ -53,7 +54,7 @@ def vmap(
 def _dims(args: tuple[Any, ...], in_dims: Any) -> tuple[Any, ...]:
     if not args:
         raise ValueError("vmap: got no inputs. Maybe you forgot to add inputs?")
-    if in_dims is None or isinstance(in_dims, int):
+    if in_dims is None or isinstance(in_dims, WHOLE):
         return (in_dims,) * len(args)
     if len(in_dims) != len(args):
         raise ValueError(
@@ -65,7 +66,7 @@ def _dims(args: tuple[Any, ...], in_dims: Any) -> tuple[Any, ...]:
 
 def _pairs(x: Any, dims: Any) -> list[tuple[Any, int | None]]:
     """Every Tensor of an argument with its axis; `dims` is one for all, or of its structure."""
-    if dims is None or isinstance(dims, int):
+    if dims is None or isinstance(dims, WHOLE):
         return [(leaf, dims) for leaf in leaves(x)]
     parts, axes = (list(t.values()) if isinstance(t, dict) else list(t) for t in (x, dims))
     return [pair for part, d in zip(parts, axes, strict=True) for pair in _pairs(part, d)]
@@ -113,7 +114,7 @@ def _stacked(parts: list[Any], out_dims: Any) -> Any:
 
 
 def _out_dims(example: Any, out_dims: Any, n: int) -> list[Any]:
-    if out_dims is None or isinstance(out_dims, int):
+    if out_dims is None or isinstance(out_dims, WHOLE):
         return [out_dims] * n
     if not isinstance(example, tuple) or len(example) != len(out_dims):
         raise ValueError("vmap: out_dims is not compatible with the structure of the outputs")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
+from ..arrays.size import WHOLE
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
@@ -42,8 +43,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
 
     Without `dims` all elements in a row are moved, and the shape is kept.
     """
-    moves = (shifts,) if isinstance(shifts, int) else tuple(shifts)
-    axes = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
+    moves = (shifts,) if isinstance(shifts, WHOLE) else tuple(shifts)
+    axes = () if dims is None else (dims,) if isinstance(dims, WHOLE) else tuple(dims)
     if not axes:
         if len(moves) != 1:
             raise RuntimeError(
@@ -118,7 +119,7 @@ def repeat_interleave(
     x = input if dim is not None else ravel(input)
     axis = axis_index(dim or 0, x.array.ndim)
     counts = repeats.array if isinstance(repeats, Variable) else repeats
-    if not isinstance(counts, int) and counts.size not in (1, x.array.shape[axis]):
+    if not isinstance(counts, WHOLE) and counts.size not in (1, x.array.shape[axis]):
         raise RuntimeError(
             f"repeat_interleave: repeats must have the same size as input along dim, got "
             f"{counts.size} and {x.array.shape[axis]}"

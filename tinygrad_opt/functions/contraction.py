@@ -13,6 +13,7 @@ from collections import Counter
 from typing import Any
 
 from .. import ops
+from ..arrays.size import WHOLE
 from ..core.half import widened
 from ..core.refusals import check_tensor
 from ..core.tensor import Tensor
@@ -67,7 +68,7 @@ def _equation(args: tuple[Any, ...]) -> tuple[str, list[Tensor]]:
         for number in numbers:
             if number is Ellipsis:
                 text += "..."
-            elif isinstance(number, int) and 0 <= number < 52:
+            elif isinstance(number, WHOLE) and 0 <= number < 52:
                 text += chr(ord("A") + number) if number < 26 else chr(ord("a") + number - 26)
             else:
                 raise ValueError(

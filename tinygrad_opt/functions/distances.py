@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays.device import device_of, to_device
+from ..arrays.size import WHOLE
 from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.tensor import Tensor, wrap_plain
@@ -95,7 +96,7 @@ def gradient(
 def _axes(input: Tensor, dim: Any) -> list[int]:
     if dim is None:
         return list(range(input.array.ndim))
-    dims = (dim,) if isinstance(dim, int) else dim
+    dims = (dim,) if isinstance(dim, WHOLE) else dim
     return [axis_index(d, input.array.ndim) for d in dims]
 
 

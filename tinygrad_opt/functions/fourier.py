@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import dtypes
+from ..arrays.size import WHOLE
 from ..core.errors import axis_index
 from ..core.tensor import Tensor, wrap_plain
 from .arrange import roll
@@ -91,11 +92,11 @@ def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None =
 def _axes(name: str, input: Tensor, s: Any, dim: Any) -> list[tuple[int | None, int]]:
     """(length or None, axis) for each axis."""
     ndim = input.array.ndim
-    sizes = None if s is None else [s] if isinstance(s, int) else list(s)
+    sizes = None if s is None else [s] if isinstance(s, WHOLE) else list(s)
     if dim is None:
         dims = list(range(ndim)) if sizes is None else list(range(ndim - len(sizes), ndim))
     else:
-        dims = [dim] if isinstance(dim, int) else list(dim)
+        dims = [dim] if isinstance(dim, WHOLE) else list(dim)
     axes = [axis_index(d, ndim) for d in dims]
     if len(set(axes)) != len(axes):
         raise RuntimeError("FFT dims must be unique")

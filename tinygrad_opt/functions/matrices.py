@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import ops
 from ..arrays.dtypes import name_of
+from ..arrays.size import WHOLE
 from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.tensor import Tensor
@@ -161,7 +162,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
     `dims`: a number, or two lists of axes that pair up. The other axes follow, a's before b's.
     """
-    if isinstance(dims, int):
+    if isinstance(dims, WHOLE):
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a.array.ndim, b.array.ndim):
@@ -169,9 +170,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
                 f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims} for {a.array.ndim}"
                 f"D and {b.array.ndim}D"
             )
-        left, right = list(range(-dims, 0)), list(range(dims))
+        left, right = list(range(-int(dims), 0)), list(range(dims))
     else:
-        left, right = ([d] if isinstance(d, int) else list(d) for d in dims)
+        left, right = ([d] if isinstance(d, WHOLE) else list(d) for d in dims)
     if len(left) != len(right):
         raise RuntimeError(
             f"tensordot: both dimension lists should have same length, got {left} and {right}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import ops
 from ..arrays import dtypes
+from ..arrays.size import WHOLE
 from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.tensor import Tensor
@@ -96,7 +97,7 @@ def norm(
     """
     if ord is None:
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
-    axes = (dim,) if isinstance(dim, int) else dim
+    axes = (dim,) if isinstance(dim, WHOLE) else dim
     if axes is None and A.array.ndim not in (1, 2):
         raise RuntimeError(
             "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import ops
 from ..arrays import dtypes
+from ..arrays.size import WHOLE
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
@@ -181,12 +182,12 @@ def axes_of(dim: Dim, ndim: int) -> Any:
     if axis is None:
         return None
     if not ndim:
-        for d in (axis,) if isinstance(axis, int) else axis:
+        for d in (axis,) if isinstance(axis, WHOLE) else axis:
             axis_index(d, ndim)
         return None
     return (
         axis_index(axis, ndim)
-        if isinstance(axis, int)
+        if isinstance(axis, WHOLE)
         else tuple(axis_index(a, ndim) for a in axis)
     )
 

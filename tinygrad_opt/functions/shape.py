@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from .. import ops
+from ..arrays.size import WHOLE
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
@@ -62,7 +63,9 @@ def view(input: Tensor, size: Any = None, *more: int, dtype: Any = None) -> Tens
     """
     if size is None and dtype is None:
         raise TypeError("view() missing 1 required positional argument: 'size'")
-    if size is None or not isinstance(size, (int, tuple, list, np.integer, Variable)):
+    if size is None or not (
+        isinstance(size, (tuple, list, Variable)) or hasattr(size, "__index__")
+    ):
         return _view_as_type(input, np.dtype(dtype if size is None else size))
     result = reshape(input, size, *more)
     x, y = input.array, result.array
@@ -103,7 +106,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """With the axis `dim` unfolded into axes of the given sizes; one may be -1."""
     shape = tuple(input.array.shape)
     at = axis_index(dim, len(shape))
-    wanted = sizes_of((sizes,)) if isinstance(sizes, int) else sizes_of(tuple(sizes))
+    wanted = sizes_of((sizes,)) if isinstance(sizes, WHOLE) else sizes_of(tuple(sizes))
     if not wanted:
         raise RuntimeError("unflatten: sizes must be non-empty")
     known = math.prod(n for n in wanted if n != -1)
@@ -135,7 +138,8 @@ def squeeze(input: Tensor, dim: Dim = None) -> Tensor:
     shape = input.array.shape
     if dim is None:
         return ops.reshape(input, shape=tuple(n for n in shape if n != 1))
-    dims = axes_of((dim,) if isinstance(dim, int) else tuple(dim), len(shape))
+    one = hasattr(dim, "__index__")
+    dims = axes_of((cast(int, dim),) if one else tuple(cast(Any, dim)), len(shape))
     return ops.reshape(
         input, shape=tuple(n for i, n in enumerate(shape) if i not in dims or n != 1)
     )
@@ -222,9 +226,9 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """With the axes `source` (one or several) moved to `destination`; the others keep order."""
     n = input.array.ndim
-    old = [axis_index(d, n) for d in ([source] if isinstance(source, int) else source)]
+    old = [axis_index(d, n) for d in ([source] if isinstance(source, WHOLE) else source)]
     new = [
-        axis_index(d, n) for d in ([destination] if isinstance(destination, int) else destination)
+        axis_index(d, n) for d in ([destination] if isinstance(destination, WHOLE) else destination)
     ]
     if len(old) != len(new):
         raise RuntimeError(

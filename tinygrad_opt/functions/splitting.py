@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arrays.size import WHOLE
 from ..core.errors import axis_index
 from ..core.node import Variable
 from ..core.tensor import Tensor
@@ -26,7 +27,7 @@ def split(
 ) -> tuple[Tensor, ...]:
     """Pieces of so many along `dim` (the last may be smaller), or of the listed sizes."""
     n, split_size = _length(tensor, dim, "split"), split_size_or_sections
-    if not isinstance(split_size, int):
+    if not isinstance(split_size, WHOLE):
         return split_with_sizes(tensor, split_size, dim)
     if split_size < 0:
         raise RuntimeError(
@@ -56,7 +57,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` pieces of equal size along `dim` (the last may be smaller)."""
     if chunks < 1:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    n = _length(input, dim, "chunk")
+    n, chunks = _length(input, dim, "chunk"), int(chunks)
     if not n:  # as many empty pieces as asked for
         return one_of_several(_pieces(input, [0] * (chunks + 1), dim))
     return split(input, -(-n // chunks), dim)
@@ -71,7 +72,7 @@ def tensor_split(
     cuts = _chosen("tensor_split", sections, indices, tensor_indices_or_sections)
     if isinstance(cuts, Variable):
         cuts = cuts.array.tolist()
-    if isinstance(cuts, int):
+    if isinstance(cuts, WHOLE):
         if cuts < 1:
             raise RuntimeError(
                 f"tensor_split: number of sections must be larger than 0, got {cuts}"
@@ -115,7 +116,7 @@ def _split_along(name: str, axis: int, least: int) -> Any:
             )
         dim = 0 if ndim == 1 else axis
         n = input.array.shape[dim]
-        if isinstance(cuts, int) and (cuts < 1 or n % cuts):
+        if isinstance(cuts, WHOLE) and (cuts < 1 or n % cuts):
             raise RuntimeError(
                 f"{name} attempted to split along dimension {dim}, but the size of the dimension "
                 f"{n} is not divisible by the split_size {cuts}!"

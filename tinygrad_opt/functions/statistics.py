@@ -11,6 +11,7 @@ from .. import ops
 from ..arrays import dtypes
 from ..arrays.device import to_device
 from ..arrays.quiet import quiet
+from ..arrays.size import WHOLE
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
@@ -295,7 +296,7 @@ def cov(
 
 def _freedom(freedom: Any) -> Any:
     """The degrees of freedom, at least 0."""
-    return max(freedom, 0) if isinstance(freedom, int) else clip(freedom, min=0)
+    return max(freedom, 0) if isinstance(freedom, WHOLE) else clip(freedom, min=0)
 
 
 @widened

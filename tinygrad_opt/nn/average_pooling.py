@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import functions, ops
 from ..arrays.quiet import quiet_cast
+from ..arrays.size import WHOLE
 from ..arrays.windows import Spans, Window
 from ..core.half import widened
 from ..core.public import publish
@@ -205,7 +206,7 @@ class AvgPool1d(Pooling):
 
 
 def _single(value: Sizes) -> Any:
-    return (value,) if isinstance(value, int) else value
+    return (value,) if isinstance(value, WHOLE) else value
 
 
 class _AvgPool(Pooling):

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import ops
 from ..arrays.dtypes import name_of
+from ..arrays.size import WHOLE
 from ..arrays.windows import Window
 from ..core.public import publish
 from ..core.tensor import Tensor
@@ -101,7 +102,7 @@ def _window(
 
 def sizes(name: str, value: Sizes, axes: int) -> tuple[int, ...]:
     """One number for each axis, from an int or a sequence."""
-    values = (value,) if isinstance(value, int) else tuple(int(v) for v in value)
+    values = (value,) if isinstance(value, WHOLE) else tuple(int(v) for v in value)
     if len(values) not in (1, axes):
         raise RuntimeError(
             f"expected {name} to be a single integer value or a list of {axes} values to match the "
@@ -196,7 +197,7 @@ _MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 def _each_axis(value: Any, axes: int) -> tuple[int, ...]:
-    return (value,) * axes if isinstance(value, int) else tuple(value)
+    return (value,) * axes if isinstance(value, WHOLE) else tuple(value)
 
 
 class Convolution(Module):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..arrays.size import WHOLE
 from ..arrays.windows import Spans, Window
 from ..arrays.xp import xp
 from ..core.public import publish
@@ -212,7 +213,7 @@ class _MaxUnpool(Pooling):
         self.padding = self._each(padding)
 
     def _each(self, value: Sizes) -> Any:
-        return (value,) * self.axes if isinstance(value, int) else value
+        return (value,) * self.axes if isinstance(value, WHOLE) else value
 
     def forward(
         self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None

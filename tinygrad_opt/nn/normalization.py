@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import dtypes
+from ..arrays.size import WHOLE
 from ..arrays.xp import xp
 from ..core.half import HALF, in_float32, widened
 from ..core.public import publish
@@ -147,7 +148,7 @@ def _last_axes(
     name: str, input: Tensor, normalized_shape: Shape, vectors: dict[str, Tensor | None]
 ) -> tuple[int, ...]:
     """The axes that `normalized_shape` stands for; RuntimeError where something does not fit."""
-    if isinstance(normalized_shape, int):
+    if isinstance(normalized_shape, WHOLE):
         raise TypeError(
             f"{name}(): argument 'normalized_shape' must be tuple of ints, not int: write "
             f"({normalized_shape},)"
@@ -359,4 +360,4 @@ class LocalResponseNorm(Module):
 
 
 def _as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
-    return (shape,) if isinstance(shape, int) else tuple(shape)
+    return (shape,) if isinstance(shape, WHOLE) else tuple(shape)

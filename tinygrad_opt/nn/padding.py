@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..arrays.size import WHOLE
 from ..core.tensor import Tensor
 from ..functions.padding import pad
 from .module import Module
@@ -26,7 +27,7 @@ class _Pad(Module):
     def __init__(self, padding: Sizes) -> None:
         super().__init__()
         self.padding = (
-            (padding,) * (2 * self.axes) if isinstance(padding, int) else tuple(padding)
+            (padding,) * (2 * self.axes) if isinstance(padding, WHOLE) else tuple(padding)
         )  # fmt: skip
 
     def forward(self, input: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.size import WHOLE
 from ..arrays.windows import Spans, Window
 from ..core.tensor import Tensor
 from .module import Module
@@ -39,7 +40,7 @@ class Settings:
     ) -> None:  # fmt: skip
         self.name, self.axes, self.ceil_mode = name, axes, ceil_mode
         self.kernel = sizes(name, "kernel_size", kernel, axes)
-        given = stride is not None and stride not in ((), [])
+        given = stride is not None and not (isinstance(stride, (tuple, list)) and not stride)
         self.stride = sizes(name, "stride", stride, axes) if given else self.kernel
         self.padding = sizes(name, "padding", padding, axes)
         self.dilation = sizes(name, "dilation", dilation, axes)
@@ -121,7 +122,7 @@ class Settings:
 
 
 def sizes(name: str, what: str, value: Any, axes: int) -> tuple[int, ...]:
-    values = (value,) if isinstance(value, int) else tuple(int(v) for v in value)
+    values = (value,) if isinstance(value, WHOLE) else tuple(int(v) for v in value)
     if len(values) not in (1, axes):
         number = ("one int", "two ints", "three ints")[axes - 1]
         raise RuntimeError(
@@ -152,7 +153,9 @@ def with_batch(name: str, axes: int, input: Tensor, channels: bool = True) -> Te
 
 def output_sizes(name: str, output_size: Any, x: Tensor) -> tuple[int, ...]:
     image = tuple(x.shape[2:])
-    values = (output_size,) if output_size is None or isinstance(output_size, int) else output_size
+    values = (
+        (output_size,) if output_size is None or isinstance(output_size, WHOLE) else output_size
+    )
     sizes = tuple(values) * (len(image) if len(values) == 1 else 1)
     if len(sizes) != len(image):
         raise RuntimeError(f"{name}: output_size must be {len(image)} numbers, got {tuple(values)}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.size import WHOLE
 from .graph import Graph, Value
 from .operations import axes_of, row
 
@@ -17,7 +18,7 @@ __all__: list[str] = []
 
 def _each(value: Any, axes: int) -> list[int]:
     """An int or one for each axis, as a list."""
-    values = [value] * axes if isinstance(value, int) else list(value)
+    values = [value] * axes if isinstance(value, WHOLE) else list(value)
     return values * axes if len(values) == 1 else values
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.size import WHOLE
 from .graph import Graph, Value
 
 __all__ = ["ROWS", "row"]
@@ -211,7 +212,7 @@ _REDUCTIONS = {
 
 def axes_of(axis: Any) -> list[int] | None:
     """The axes of a reduction as a list; None for all."""
-    return None if axis is None else [axis] if isinstance(axis, int) else list(axis)
+    return None if axis is None else [axis] if isinstance(axis, WHOLE) else list(axis)
 
 
 @row(*_REDUCTIONS)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.size import WHOLE
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
@@ -67,7 +68,7 @@ def flip(x, *, axis):
 
 @op
 def roll(x, *, shift, axis):
-    back = -shift if isinstance(shift, int) else tuple(-n for n in shift)
+    back = -shift if isinstance(shift, WHOLE) else tuple(-n for n in shift)
     return xp(x).roll(x, shift=shift, axis=axis), lambda g: xp(g).roll(g, shift=back, axis=axis)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..arrays import random
+from ..arrays.size import WHOLE
 from ..kernels import UpdateRule
 
 __all__ = ["check_seed", "prepare"]
@@ -29,8 +30,11 @@ def check_seed(name: str, rule: UpdateRule, group: dict[str, Any]) -> None:
     if group.get("state_dtype"):
         raise ValueError(f"{what}, and keeps its states in full: leave out state_dtype")
     seed = group["seed"]
-    if seed is not None and (not isinstance(seed, int) or not 0 <= seed < 2**64):
+    if seed is None:
+        return
+    if not isinstance(seed, WHOLE) or not 0 <= seed < 2**64:
         raise ValueError(f"{name}: seed must be None or a whole number of 64 bits, got {seed!r}")
+    group["seed"] = int(seed)  # in state dicts, too
 
 
 def prepare(optimizer: Any, number: int) -> None:

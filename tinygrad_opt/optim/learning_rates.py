@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from ..core.tensor import Tensor
 from .optimizer import Optimizer
 
-Rate: TypeAlias = "float | Tensor"
+Rate: TypeAlias = float | Tensor
 
 
 def number(rate: Rate) -> float:

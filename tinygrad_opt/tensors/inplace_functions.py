@@ -26,13 +26,16 @@ def _function(name: str) -> Any:
     def function(input: Any, *args: Any, **kwargs: Any) -> Any:
         return method(input, *args, **kwargs)
 
+    function.__wrapped__ = method  # type: ignore[attr-defined]  # whose module knows its annotations
     shown = inspect.signature(method)
     first, *rest = shown.parameters.values()
     function.__signature__ = shown.replace(  # type: ignore[attr-defined]
         parameters=[first.replace(name="input", annotation="Tensor"), *rest]
     )
     function.__doc__ = method.__doc__
-    return public(function, name, module=__name__)
+    made = public(function, name, module=__name__)
+    made.__annotations__["input"] = Tensor  # that module need not know the name
+    return made
 
 
 for _name in __all__:

@@ -6,6 +6,8 @@ in stays where it is: an optimizer steps it there (`optim/ownership.py`).
 
 from __future__ import annotations
 
+import ctypes
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from ..core.tensor import Tensor, wrap_plain
 
 __all__ = ["Interchange", "from_dlpack", "frombuffer"]
 
+# Before 2.2, NumPy does not ask whether memory is read-only, and takes all for it.
+NUMPY_ASKS = np.lib.NumpyVersion(np.__version__) >= "2.2.0"
 _CUDA = (2, 13)  # DLPack's numbers for CUDA's memory and its managed memory
 
 
@@ -70,6 +74,31 @@ def frombuffer(
     return made.requires_grad_() if requires_grad else made
 
 
+def _on_host(ext_tensor: Any) -> Any:
+    """NumPy's array over memory on the CPU, which can be written to unless its owner forbids it."""
+    array = np.from_dlpack(ext_tensor)
+    if array.flags.writeable or NUMPY_ASKS or _is_read_only(ext_tensor):
+        return array
+    told = array.__array_interface__
+    told = {**told, "data": (told["data"][0], False)}
+    return np.asarray(SimpleNamespace(__array_interface__=told, memory=array))
+
+
+def _is_read_only(ext_tensor: Any) -> bool:
+    """What the owner says of it: the lowest bit of the flags in a DLManagedTensorVersioned."""
+    try:
+        capsule = ext_tensor.__dlpack__(max_version=(1, 0))
+    except TypeError:  # it speaks an older DLPack, in which nothing is read-only
+        return False
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.argtypes, pointer.restype = [ctypes.py_object, ctypes.c_char_p], ctypes.c_void_p
+    try:
+        start = pointer(capsule, b"dltensor_versioned")
+    except ValueError:  # again an older one
+        return False
+    return bool(ctypes.c_uint64.from_address(start + 24).value & 1)
+
+
 def from_dlpack(
     ext_tensor: Any, *, device: Device | str | None = None, copy: bool | None = None
 ) -> Tensor:
@@ -99,7 +128,7 @@ def from_dlpack(
         check_device(Device("cuda", int(number)))
         array = cupy().from_dlpack(ext_tensor)
     else:
-        array = np.from_dlpack(ext_tensor)
+        array = _on_host(ext_tensor)
     if array.dtype not in dtypes.NAMES:
         raise TypeError(f"from_dlpack: tensors have no type {array.dtype}; convert it first")
     moved = array if device is None else to_device(array, device)

@@ -116,5 +116,4 @@ def takes_memory(function: Any) -> Any:
     ]  # fmt: skip
     face: Any = made
     face.__signature__ = shown.replace(parameters=[*shown.parameters.values(), *more])
-    del face.__wrapped__
     return face

@@ -12,6 +12,7 @@ from .. import functions, ops
 from ..arrays import dtypes
 from ..arrays.device import device_of
 from ..arrays.memory import address, owner
+from ..arrays.size import WHOLE
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap_as
 from ..core.views import tie
@@ -114,7 +115,7 @@ class Description(Tensor):
 
     def sum_to_size(self, size: Any, *more: int) -> Tensor:
         """Summed over the axes along which `size` would broadcast to this shape."""
-        shape = (size, *more) if isinstance(size, int) else tuple(size)
+        shape = (size, *more) if isinstance(size, WHOLE) else tuple(size)
         extra = self.array.ndim - len(shape)
         kept = self.array.shape[max(extra, 0) :]
         if extra < 0 or any(n not in (1, m) for n, m in zip(shape, kept, strict=True)):

@@ -104,6 +104,7 @@ def randperm(
     n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None
 ) -> Tensor:
     """A random order of 0 .. n-1."""
+    n = n.__index__()
     if n < 0:
         raise RuntimeError(f"randperm: n must be non-negative, got {n}: no tensor has a negative "
                            f"dimension {n}")  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.device import device_of, is_available
+from ..arrays.size import WHOLE
 from ..core.tensor import Tensor, wrap_plain
 from ..core.versions import note_write
 from .coordinates import of_dense
@@ -107,7 +108,7 @@ class Scripts(Tensor):
         """
         if self.requires_grad:
             raise RuntimeError("cannot resize variables that require grad")
-        shape = (size, *more) if isinstance(size, int) else tuple(size)
+        shape = (size, *more) if isinstance(size, WHOLE) else tuple(size)
         count = int(np.prod(shape, dtype=np.int64))
         if count <= self.array.size and self.array.flags.c_contiguous:
             self.array = self.array.reshape(-1)[:count].reshape(shape)

@@ -47,6 +47,8 @@ def _seconds(text: str) -> float:
 
 def _tour(given: Any) -> None:
     folder = Folder(given.folder)
+    if given.answers and given.what in (None, "check"):
+        raise ValueError(f"tour: --answers are those of a chapter: `{_SAY} N --answers`")
     if given.what is None:
         _list(folder)
     elif given.what == "check":

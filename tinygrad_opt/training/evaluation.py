@@ -143,12 +143,34 @@ def measure(
     *inputs, target = batch
     output = model(*inputs)
     loss = loss_fn(output, target)
+    if not isinstance(loss, Tensor):
+        raise TypeError(f"loss_fn must return a Tensor of one number, got {_shown(loss)}")
     values = {"loss": loss.item()}
     if metrics:
         with no_grad():
-            values |= {name: float(number(fn(output, target))) for name, fn in metrics.items()}
+            for name, fn in metrics.items():
+                values[name] = _number(name, fn(output, target))
     seen.add(len(inputs[0]), **values)
     return loss
+
+
+def _number(metric: str, value: Any) -> float:
+    """What a metric returned, as a float; TypeError, with its name, where that is no number."""
+    try:
+        if not isinstance(value, (str, bytes)):  # "0.5" would pass
+            return float(number(value))
+    except (TypeError, ValueError, RuntimeError):
+        pass
+    raise TypeError(
+        f"the metric {metric!r} must return one number, or a Tensor of one, got {_shown(value)}"
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a Tensor of shape {tuple(value.shape)}"
+    text = repr(value)
+    return f"{text if len(text) < 60 else text[:57] + '...'} ({type(value).__name__})"
 
 
 def switch(optimizer: Optimizer, mode: str) -> None:

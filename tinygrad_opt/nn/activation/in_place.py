@@ -29,6 +29,7 @@ def _in_place(name: str) -> Any:
         return change(input, f"{name}_", write, lambda x: function(x, *args, **kwargs))
 
     kept = [p for key, p in shown.parameters.items() if key != "inplace"]
+    form.__wrapped__ = function  # type: ignore[attr-defined]  # whose module knows its annotations
     form.__signature__ = shown.replace(parameters=kept)  # type: ignore[attr-defined]
     form.__doc__ = f"As `{name}`, in place."
     return public(form, f"{name}_", module=__name__)

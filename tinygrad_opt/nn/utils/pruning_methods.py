@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import functions as fn
+from ...arrays.size import WHOLE
 from ...core.tensor import Tensor, wrap_plain
 from ...tensors.creation import ones_like, zeros_like
 from ...tensors.sampling import rand
@@ -275,7 +276,7 @@ def _check_slices(t: Tensor, dim: int) -> None:
 
 
 def _count(amount: float, size: int) -> int:
-    if isinstance(amount, int):
+    if isinstance(amount, WHOLE):
         if amount > size:
             raise ValueError(
                 f"amount={amount} should be smaller than the number of parameters to prune={size}"

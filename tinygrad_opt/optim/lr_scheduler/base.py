@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 from ..learning_rates import Rate, all_or_nothing, copied, set_initial_rates, write_rates
@@ -56,7 +57,7 @@ class LRScheduler:
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         name = type(self).__name__
         require_optimizer(name, optimizer)
-        if not isinstance(last_epoch, int) or last_epoch < -1:
+        if not hasattr(last_epoch, "__index__") or (last_epoch := index(last_epoch)) < -1:
             raise ValueError(
                 f"{name}: last_epoch must be an integer, at least -1, got {last_epoch!r}"
             )
