@@ -13,7 +13,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from benchmarks import models
+from benchmarks import models, networks
 from benchmarks.harness import (
     Effort,
     Times,
@@ -48,17 +48,10 @@ LIBRARIES = ["compiled", "ours", "torch", "jax"]
 
 def prepare(library: str, case: list) -> Callable:
     """Return one training step of the case's network on one batch of noise."""
-    maker, arguments = case
-    if library == "jax":
-        from benchmarks import jax_models
-
-        return jax_models.training_step(maker, arguments)
-    torch = import_module("torch" if library == "torch" else "tinygrad_opt")
-    torch.manual_seed(0)
-    step = models.training_step(torch, *getattr(models, maker)(torch, *arguments))
+    step = networks.prepare(library, case)
     if library != "compiled":
         return step
-    step = torch.compile(step, strict=True)
+    step = import_module("tinygrad_opt").compile(step, strict=True)
     for _ in range(3):
         step()
     return step

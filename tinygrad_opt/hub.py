@@ -33,7 +33,7 @@ def get_dir() -> str:
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:
-    """Keep files in the folder `d` from now on, in this process."""
+    """Keeps files in the folder `d` from now on, in this process."""
     global _chosen
     _chosen = Path(d).expanduser()
 

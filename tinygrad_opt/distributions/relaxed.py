@@ -78,7 +78,19 @@ def _log1p_exp(z: Tensor) -> Tensor:
     return fn.logaddexp(z, zeros_like(z))
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class _Relaxed(TransformedDistribution):
+    """What both have: a temperature, and samples with gradients."""
+
+    has_rsample = True
+    base_dist: Any
+
+    @property
+    def temperature(self) -> Any:
+        """The lower, the harder."""
+        return self.base_dist.temperature
+
+
+class RelaxedBernoulli(_Relaxed):
     """A number in (0, 1), nearly 0 or 1 at a low `temperature` (Maddison et al. 2017).
 
     >>> RelaxedBernoulli(tensor(0.5), 0.25).probs
@@ -90,8 +102,6 @@ class RelaxedBernoulli(TransformedDistribution):
         "logits": constraints.real,
     }
     support = constraints.unit_interval
-    has_rsample = True
-    base_dist: Any
 
     def __init__(
         self, temperature: Any, probs: Any = None, logits: Any = None,
@@ -99,11 +109,6 @@ class RelaxedBernoulli(TransformedDistribution):
     ) -> None:  # fmt: skip
         base = _LogitRelaxedBernoulli(temperature, probs, logits, validate_args)
         super().__init__(base, SigmoidTransform(), validate_args)
-
-    @property
-    def temperature(self) -> Any:
-        """The lower, the harder."""
-        return self.base_dist.temperature
 
     @property
     def logits(self) -> Tensor:
@@ -161,7 +166,7 @@ class _ExpRelaxedCategorical(Distribution):
         return (score - fn.logsumexp(score, -1, True)).sum(-1) + norm
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(_Relaxed):
     """Vectors that sum to 1, nearly one-hot at a low `temperature` (Jang et al. 2017).
 
     >>> RelaxedOneHotCategorical(tensor(0.5), tensor([1.0, 3.0])).probs
@@ -173,8 +178,6 @@ class RelaxedOneHotCategorical(TransformedDistribution):
         "logits": constraints.real_vector,
     }
     support = constraints.simplex
-    has_rsample = True
-    base_dist: Any
 
     def __init__(
         self, temperature: Any, probs: Any = None, logits: Any = None,
@@ -182,11 +185,6 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     ) -> None:  # fmt: skip
         base = _ExpRelaxedCategorical(temperature, probs, logits, validate_args)
         super().__init__(base, ExpTransform(), validate_args)
-
-    @property
-    def temperature(self) -> Any:
-        """The lower, the harder."""
-        return self.base_dist.temperature
 
     @property
     def logits(self) -> Tensor:
