@@ -37,12 +37,17 @@ def check_positions(
     """Raise `kind` unless all of the raw array `index` lie in [lowest, n)."""
     if index.dtype.kind not in "iu":
         raise RuntimeError(f"{what}: Expected dtype int64 for index, got {index.dtype}")
-    text = f"{what}: index {{index}} is out of bounds for dimension {dim} with size {n}"
-    if type(index) is not np.ndarray and faults.told_later(index, lowest, n, kind, text):
-        return
+    if type(index) is not np.ndarray:
+        text = _outside(what, "{index}", n, dim)
+        if faults.told_later(index, lowest, n, kind, text):
+            return
     if index.size and (index.min() < lowest or index.max() >= n):
         wrong = index[(index < lowest) | (index >= n)].reshape(-1)[0]
-        raise kind(text.replace("{index}", str(int(wrong))))
+        raise kind(_outside(what, int(wrong), n, dim))
+
+
+def _outside(what: str, index: Any, n: int, dim: int) -> str:
+    return f"{what}: index {index} is out of bounds for dimension {dim} with size {n}"
 
 
 # One list of slices -------------------------------------------------------------------------------
