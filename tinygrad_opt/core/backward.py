@@ -170,9 +170,9 @@ def propagate(
             if gx is None:
                 continue
             array = x.array
-            if gx.dtype is not array.dtype or gx.shape != array.shape:
-                if key not in pending or not isinstance(gx, Unwritten):
-                    gx = _fitted(gx, array, node, place_for(x, gx, borrowed))
+            unlike = gx.dtype is not array.dtype or gx.shape != array.shape
+            if unlike and not (isinstance(gx, Unwritten) and key in pending):
+                gx = _fitted(gx, array, node, place_for(x, gx, borrowed))
             if key in pending:
                 ours = x._home is not None and pending[key] is x._home.place
                 pending[key] = joined(pending[key], gx, ours)
