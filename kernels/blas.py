@@ -193,17 +193,17 @@ _LETTERS = {"f": "s", "d": "d"}
 _available: bool | None = None  # whether OpenBLAS was found; looked for at the first product
 
 
-def multiply(x: Any, y: Any) -> Any:
-    """The product of two matrices, as np.dot."""
+def multiply(x: Any, y: Any, out: Any = None) -> Any:
+    """The product of two matrices, as np.dot; in `out`, contiguous and of its type, if given."""
     if x.size * y.shape[-1] < WORTH_CUTTING:
-        return _dot(x, y)
+        return _dot(x, y, out)
     if x.ndim == 2 and y.ndim == 2 and x.dtype is y.dtype and x.dtype in _KINDS:
         kernel = _kernels.get((x.dtype.char, "matrices")) or _load(x.dtype, "matrices")
         if kernel is not None and x.flags.aligned and y.flags.aligned:
-            out = np.empty((x.shape[0], y.shape[1]), x.dtype)
-            if kernel(x, y, out):
-                return out
-    return np.dot(x, y)
+            made = np.empty((x.shape[0], y.shape[1]), x.dtype) if out is None else out
+            if kernel(x, y, made):
+                return made
+    return np.dot(x, y, out)
 
 
 def multiply_stacks(x: Any, y: Any) -> Any:

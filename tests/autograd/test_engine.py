@@ -513,7 +513,7 @@ def test_pullback_of_a_wrong_shape_is_named():
         shrinks(x).sum().backward()
 
 
-def test_an_exception_leaves_every_grad_and_the_graph_unchanged():
+def test_an_exception_leaves_every_grad_unchanged_and_the_graph_if_it_is_retained():
     broken = itertools.count()
 
     @op
@@ -529,10 +529,28 @@ def test_an_exception_leaves_every_grad_and_the_graph_unchanged():
     x.grad = leaf(100.0).detach()
     y = w * 5 + fails_once(x) * w
     with pytest.raises(ValueError, match="broken pullback"):
-        y.backward()
+        y.backward(retain_graph=True)
     assert (x.grad.item(), w.grad) == (100, None)
     y.backward()
     assert (x.grad.item(), w.grad.item()) == (103, 7)
+
+
+def test_what_an_operation_saved_is_freed_once_it_has_been_passed():
+    x, saved, alive = leaf(2.0), [], []
+
+    @op
+    def saves(x):
+        held = np.ones(3)
+        saved.append(weakref.ref(held))
+
+        def back(g):
+            alive.append([ref() is not None for ref in saved])
+            return g * held[0]
+
+        return x * 1, back
+
+    saves(saves(x)).backward()
+    assert alive == [[True, True], [True, False]]
 
 
 # retain_grad and hooks ----------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from .fused import Softmaxes, check_classes
 from .fused_layers import FastLayers, Layers
 from .memory import strided
 from .sums import Sums, names_none_twice
+from .unwritten import dot_later
 from .windows import FastWindows, Windows
 
 __all__ = ["Namespace", "is_writable"]
@@ -52,6 +53,10 @@ class Namespace(Layers, Windows):
     def sum_rows(self, x: Any) -> Any:
         """The sum of a matrix's rows."""
         return self.module.sum(x, axis=0)
+
+    def dot_later(self, x: Any, y: Any) -> Any:
+        """The product of two matrices; or what writes it, which a pullback may return as well."""
+        return self.dot(x, y)
 
     def amax(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return x.max(axis=axis, keepdims=keepdims)
@@ -251,6 +256,7 @@ class _NumpyNamespace(Softmaxes, Sums, FastLayers, FastWindows, Namespace):
     igamma_slope = staticmethod(gamma.igamma_slope)
 
     dot = staticmethod(blas.multiply)
+    dot_later = staticmethod(dot_later)
     matmul = staticmethod(blas.multiply_stacks)
 
     def put_product(self, x: Any, values: Any, index: Any) -> Any:

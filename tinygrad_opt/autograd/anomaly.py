@@ -12,6 +12,7 @@ import traceback
 import warnings
 from typing import Any
 
+from ..arrays.unwritten import Unwritten
 from ..arrays.xp import xp
 from ..core import record
 from ..core.backward import watch
@@ -70,6 +71,7 @@ def _guard(node: Node, i: int, pullback: Any) -> Any:
         except Exception:
             warnings.warn(f"Error detected in {node.name()}. {_made(node)}", stacklevel=2)
             raise
+        gx = gx.whole() if isinstance(gx, Unwritten) else gx
         for k, part in enumerate(getattr(gx, "items", (gx,))):
             if _check_nan and has_nan(part):
                 raise RuntimeError(

@@ -122,6 +122,7 @@ def _exchanged(trace: Trace) -> Iterator[None]:
         exchange(Variable, "array", property(read, write))
         exchange(Variable, "_grad", property(run.read_grad, run.write_grad))
         exchange(backward, "accumulate", run.accumulate)
+        exchange(backward, "place_for", lambda *_: None)
         exchange(record, "record", run.record)
         exchange(Module, "__call__", run.call_module)
         exchange(random, "stream", lambda generator=None: Stream(trace))

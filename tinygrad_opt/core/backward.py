@@ -11,9 +11,9 @@ import heapq
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..arrays.partial import Part, joined
 from ..arrays.quiet import SETTINGS, restore, silence
 from ..arrays.rowsparse import RowSparse, added
+from ..arrays.unwritten import Unwritten, joined
 from ..arrays.xp import xp
 from .node import Node, Variable
 from .record import mode
@@ -56,14 +56,15 @@ def backward(
     `create_graph`: record this backward pass itself, so that gradients can be differentiated.
     `inputs`: accumulate into these leaves only.
     Raises RuntimeError for a non-scalar without gradient, for a tensor that requires none, and for
-    a graph that was freed by an earlier backward. No `.grad` has changed when it raises.
+    a graph that was freed by an earlier backward. No `.grad` has changed when it raises; what the
+    pass has been through is freed.
     """
     outputs = as_list(tensors)
     chosen = None if inputs is None else chosen_leaves(inputs)
     keep = create_graph if retain_graph is None else retain_graph
     seeds = seeds_of(outputs, grad_tensors, create_graph)
-    with Pass(create_graph):
-        arrived = propagate(outputs, seeds, chosen, keep, create_graph)
+    with Pass(create_graph) as borrowed:
+        arrived = propagate(outputs, seeds, chosen, keep, create_graph, borrowed)
         for leaf, g in arrived.items():
             accumulate(leaf, g)
             if leaf._hooks is not None:
@@ -95,20 +96,28 @@ class Pass:
 
     def __init__(self, create_graph: bool) -> None:
         self._create_graph = create_graph
+        self._borrowed: list[Any] = []  # GradSlots
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> list[Any]:
         self._recording, mode.enabled = mode.enabled, self._create_graph
         self._settings = silence(SETTINGS)
+        return self._borrowed
 
     def __exit__(self, *exc: object) -> None:
+        for slot in self._borrowed:
+            slot.take_back()
         restore(self._settings)
         mode.enabled = self._recording
 
 
 def propagate(
-    outputs: list[Any], seeds: list[Any], wanted: list[Any] | None, keep: bool, create_graph: bool
-) -> dict[Any, Any]:
-    """The gradients that arrive: of all leaves, or (if `wanted` is given) of those tensors."""
+    outputs: list[Any], seeds: list[Any], wanted: list[Any] | None, keep: bool, create_graph: bool,
+    borrowed: list[Any] | None = None,
+) -> dict[Any, Any]:  # fmt: skip
+    """The gradients that arrive: of all leaves, or (if `wanted` is given) of those tensors.
+
+    `borrowed`: takes the slots of leaves that gradients were written into.
+    """
     if watch.resolve is not None:
         watch.resolve(outputs, wanted)
     useful = None if wanted is None else leading_to(wanted, outputs)
@@ -126,7 +135,6 @@ def propagate(
             if key is not x:
                 heapq.heappush(waiting, (key.rank, key))
 
-    spent = []
     newest = heapq.heappop(waiting)[1] if waiting else None  # kept out: chains need no heap
     while newest is not None:
         node = newest
@@ -149,8 +157,6 @@ def propagate(
             output = prepare(node)
         if node.hooks is not None and node.hooks.after:
             output = node.hooks.with_posthooks(node, output, g, _fitted)
-        if not keep:
-            spent.append(node)
         i = 0
         for x in node.targets:  # the loop that a training step spends its time in
             i += 1
@@ -164,10 +170,12 @@ def propagate(
             if gx is None:
                 continue
             array = x.array
-            if gx.dtype is not array.dtype or gx.shape != array.shape:
-                gx = gx if type(gx) is Part and key in pending else _fitted(gx, array, node)
+            unlike = gx.dtype is not array.dtype or gx.shape != array.shape
+            if unlike and not (isinstance(gx, Unwritten) and key in pending):
+                gx = _fitted(gx, array, node, place_for(x, gx, borrowed))
             if key in pending:
-                pending[key] = joined(pending[key], gx)
+                ours = x._home is not None and pending[key] is x._home.place
+                pending[key] = joined(pending[key], gx, ours)
             else:
                 pending[key] = gx
                 if key is x:
@@ -179,13 +187,13 @@ def propagate(
                 else:
                     heapq.heappush(waiting, (newest.rank, newest))
                     newest = key
+        if not keep:
+            node.release()
     if useful is not None:
         pending = {x: g for x, g in pending.items() if x in useful}
     for x in pending:  # only leaves are left
         for hook in () if x._hooks is None else tuple(x._hooks.values()):
             pending[x] = hook(pending[x])
-    for node in spent:  # only now that all has gone well
-        node.release()
     return pending | arrived
 
 
@@ -197,9 +205,20 @@ def _preparation(create_graph: bool) -> Callable[[Node], tuple[Any, ...]] | None
     return (lambda node: node.on_tensors(wrap_plain)) if create_graph else None
 
 
-def _fitted(g: Any, array: Any, node: Node) -> Any:
+def place_for(x: Any, g: Any, borrowed: list[Any] | None) -> Any:
+    """Where to write the first gradient of a leaf: in its optimizer's buffer; None for anywhere."""
+    home = x._home
+    if borrowed is None or home is None or x._grad is not None or x._hooks is not None:
+        return None
+    place = home.lend(g.shape, g.kind) if isinstance(g, Unwritten) else None
+    if place is not None:
+        borrowed.append(home)
+    return place
+
+
+def _fitted(g: Any, array: Any, node: Node, place: Any = None) -> Any:
     """A pullback's result in the shape and dtype of the input that it belongs to."""
-    g = g.whole() if type(g) is Part else g
+    g = g.whole(place) if isinstance(g, Unwritten) else g
     if g.shape != array.shape:
         g = reduce_to(g, array.shape, node.op.__name__)
     return g if g.dtype == array.dtype else xp(g).cast(g, dtype=array.dtype)

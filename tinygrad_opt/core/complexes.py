@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..arrays.partial import Part
+from ..arrays.unwritten import Unwritten
 from ..arrays.xp import xp
 from . import settled
 from .node import Node, Variable
@@ -48,7 +48,7 @@ def _between_conjugates(pullback: Any, x: Any) -> Any:
         gx = pullback(_conjugate(g))
         if gx is None:
             return None
-        gx = gx.whole() if type(gx) is Part else gx
+        gx = gx.whole() if isinstance(gx, Unwritten) else gx
         if gx.dtype.kind != "c":
             return gx
         return xp(gx).real_part(gx) if real else _conjugate(gx)

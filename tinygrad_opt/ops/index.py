@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.partial import part_or_none
 from ..arrays.rowsparse import RowSparse
+from ..arrays.unwritten import part_or_none, rows_or_none
 from ..arrays.xp import xp, xp_of
 from ..core.node import Variable
 from ..core.record import op
@@ -163,6 +163,9 @@ def lookup(weight, *, index, padding_idx=None, shares=None, sparse=False):
         if sparse and not isinstance(g, Variable):
             features = weight.shape[1:]
             return RowSparse(at.reshape(-1), g.reshape(-1, *features), weight.shape)
+        later = rows_or_none(g, weight, at, padding_idx)
+        if later is not None:
+            return later
         found = xp(g).scatter_add(g, shape=weight.shape, index=at)
         if padding_idx is not None and dense:
             found[padding_idx] = 0

@@ -11,7 +11,7 @@ from ..core.record import op
 from .dense import dense
 from .product_errors import check_inner, check_linear
 
-__all__ = ["dot", "linear", "matmul"]
+__all__ = ["dot", "dot_later", "linear", "matmul"]
 
 
 def _t(x: Any) -> Any:
@@ -43,7 +43,7 @@ def matmul(x: Any, y: Any) -> Any:
     return z[..., 0] if right else z
 
 
-dot = matmul
+dot = dot_later = matmul
 
 
 @op
@@ -57,7 +57,7 @@ def _linear(x, weight, bias):
     return (
         y,
         lambda g: xp(g).dot(g, weight),
-        lambda g: xp(g).dot(g.T, x),
+        lambda g: xp(g).dot_later(g.T, x),
         lambda g: xp(g).sum_rows(g),
     )
 

@@ -42,14 +42,17 @@ class GradSlot:
     """A parameter's place in the flat gradient; the engine writes the first gradient here.
 
     buffer[start:stop] of the flat gradient is its memory, `tensor` the `.grad` that lies there.
+    `place` is the same memory for a pass to write to, which borrows it for that time.
     """
 
-    __slots__ = ("buffer", "start", "stop", "tensor", "view")
+    __slots__ = ("_spare", "buffer", "place", "start", "stop", "tensor", "view")
 
     def __init__(self, buffer: Any, start: int, stop: int, shape: tuple[int, ...]) -> None:
         self.buffer, self.start, self.stop = buffer, start, stop
         self.view = buffer[start:stop].reshape(shape)
         self.tensor = wrap_plain(self.view)
+        self.place = self.view[...]
+        self._spare = [self.place]
 
     def holds(self, g: Tensor | None) -> bool:
         """Whether `g` is the gradient that lies here: `g.data = ...` takes it elsewhere."""
@@ -57,19 +60,39 @@ class GradSlot:
 
     def receive(self, g: Any) -> Tensor:
         """A Tensor that holds `g`: the slot's own, or another if this one is taken or unfit."""
-        return self.tensor if self._write(g) else wrap_plain(g.copy())
+        if g is self.place:
+            return self.tensor  # written there
+        if not same_library(g, self.view) or self.lend(g.shape, g.dtype) is None:
+            return wrap_plain(g.copy())
+        self.view[...] = g
+        tensor = self.tensor
+        self.take_back()
+        return tensor
 
-    def _write(self, g: Any) -> bool:
+    def lend(self, shape: Any, dtype: Any) -> Any:
+        """`place`, for an array of this shape and dtype; None if it is taken or unfit.
+
+        A loan ends with `take_back()`. Until then nobody else writes there.
+        """
         if _references(self.tensor) > _HELD:
-            return False  # somebody kept the last gradient
+            return None  # somebody kept the last gradient
         self.tensor.array = self.view
         if _references(self.view) > _VIEW_HELD:
-            return False  # or its memory
-        view = self.view
-        if g.shape != view.shape or g.dtype != view.dtype or not same_library(g, view):
-            return False
-        view[...] = g
-        return True
+            return None  # or its memory
+        if shape != self.view.shape or dtype != self.view.dtype:
+            return None
+        try:
+            return self._spare.pop()  # of several threads, one gets it
+        except IndexError:
+            return None
+
+    def take_back(self) -> None:
+        """End a loan."""
+        self._spare.append(self.place)
+
+    def is_lent(self) -> bool:
+        """Whether a pass, of another thread, writes here."""
+        return not self._spare
 
 
 class Homes:
@@ -129,6 +152,7 @@ def gather(away: list[tuple[GradSlot, Any]]) -> list[GradSlot]:
             or _references(slot.tensor) > _HELD
             or slot.tensor.array is not slot.view
             or _references(slot.view) > _VIEW_HELD
+            or slot.is_lent()
         ):
             left.append(slot)
             continue
