@@ -11,7 +11,7 @@ from typing import Any
 
 from .device import cupy, no_faults
 
-__all__ = ["array", "check"]
+__all__ = ["array", "check", "take_pending"]
 
 _CLASS, _ROW = 1, 2  # what kernels write first; then the index, and how many there are
 
@@ -25,6 +25,15 @@ def array() -> Any:
     _state["pending"] = True
     no_faults.check = check
     return _state["array"]
+
+
+def take_pending(pending: bool = False) -> bool:
+    """Set whether a kernel may have written since the last look; return whether it might have."""
+    before: bool = _state["pending"]
+    _state["pending"] = pending
+    if pending:
+        no_faults.check = check
+    return before
 
 
 def check() -> None:

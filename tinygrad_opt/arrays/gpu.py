@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import cublas
 from ..kernels.fused import on_device
 from . import faults
 from .namespace import Namespace
@@ -27,6 +28,14 @@ class CupyNamespace(Namespace):
     def __init__(self, module: Any) -> None:
         super().__init__(module)
         self._masks: dict[Any, Any] = {}
+
+    def dot(self, x: Any, y: Any) -> Any:
+        products = cublas.active.products  # of a graph that is captured
+        return self.module.dot(x, y) if products is None else products.dot(x, y)
+
+    def matmul(self, x: Any, y: Any) -> Any:
+        products = cublas.active.products
+        return self.module.matmul(x, y) if products is None else products.matmul(x, y)
 
     def erf(self, x: Any) -> Any:
         return _special("erf")(x)
@@ -99,6 +108,10 @@ class CupyNamespace(Namespace):
             self._masks.clear()
             self._masks[key] = super().causal_mask(query, keys)
         return self._masks[key]
+
+    def forget_made(self) -> None:
+        """Make what is made once anew: a capture failed, and memory of its time holds nothing."""
+        self._masks.clear()
 
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
         if not _classes_fit(z, index):
