@@ -8,12 +8,12 @@ import gc
 
 import numpy as np
 import pytest
-from on_device import CUDA, SIMULATED, cupy
+from on_device import SIMULATED, cupy
 
 import tinygrad_opt as tg
 from tinygrad_opt import kernels, nn, optim
 from tinygrad_opt.compiled.step import Compiled
-from tinygrad_opt.cuda.graphs import CaptureError, variant
+from tinygrad_opt.cuda.graphs import CaptureError
 from tinygrad_opt.kernels import cublas
 from tinygrad_opt.optim import lr_scheduler
 
@@ -178,9 +178,8 @@ def test_replays_are_steps(name, schedule, clip):
         lambda: Training(make=make, clip=clip), schedule=SCHEDULES.get(schedule)
     )
     assert run.notes == []
-    assert int(training.optimizer.state[next(training.model.parameters())]["step"]) == 20 if (
-        training.optimizer.counts_steps
-    ) else True
+    state = training.optimizer.state[next(training.model.parameters())]
+    assert int(state.get("step", 20)) == 20
     if SIMULATED:
         assert replays == 18
 
@@ -202,7 +201,7 @@ def test_schedulers_within_the_step():
         def with_schedule(x, y):
             loss = step(x, y)
             scheduler.step()
-            return {"loss": loss, "input": x, "weight": training.model[0].weight}["loss"]
+            return loss
 
         training.step, training.scheduler = with_schedule, scheduler
         return training
@@ -284,11 +283,11 @@ CHANGES = {
     "group": (add_group, None),
     "state": (load_state, None),
     "memory": (move, "lies elsewhere"),
-    "eval": (lambda t: t.model.eval(), r"switched between train\(\) and eval\(\)"),
+    "eval": (lambda t: t.model.eval(), "switched between train() and eval()"),
     "frozen": (lambda t: t.model[0].bias.requires_grad_(False), None),
     "hook": (hook, "other hooks"),
     "hook on a gradient": (hook_on_gradient, "changed its kind"),
-    "layer": (other_layer, None),
+    "layer": (other_layer, "other parts"),
     "gradients": (zero_in_place, None),
     "assigned": (lambda t: setattr(t.model[0].weight, "grad", tg.ones(5, 4, device="cuda")), None),
 }
@@ -305,8 +304,7 @@ def test_a_change_is_never_missed(name):
         make, steps=9, after=lambda training, t: change(training) if t == 4 else None
     )
     if why is not None:
-        assert any(tg.testing.re.search(why, note) if False else why.replace("\\", "") in note
-                   for note in run.notes)  # fmt: skip
+        assert any(why in note for note in run.notes)
     assert not SIMULATED or replays >= 5  # it is captured anew
 
 
@@ -435,7 +433,7 @@ def draws(training, x, y):
 
 
 def solves(training, x, y):
-    return training.step(x + tg.linalg.inv(tg.eye(4, device="cuda"))[0], y)
+    return training.step(x + tg.linalg.inv(training.square)[0], y)
 
 
 def selects(training, x, y):
@@ -460,8 +458,9 @@ def keeps(training, x, y):
 
 
 def counts(training, x, y):
+    loss = training.step(x, y)
     training.model[0].calls = getattr(training.model[0], "calls", 0) + 1
-    return training.step(x, y)
+    return loss
 
 
 def writes(training, x, y):
@@ -482,8 +481,12 @@ def rebinds(training, x, y):
 
 
 def raises(training, x, y):
-    training.step(x, y)
-    raise ZeroDivisionError("of the user's")
+    loss = training.step(x, y)
+    if cublas.active.products is not None:
+        training.calls = getattr(training, "calls", 0) + 1
+        if training.calls > 1:  # not in the rehearsal
+            raise ZeroDivisionError("of the user's")
+    return loss
 
 
 def steps_by_a_metric(training, x, y):
@@ -521,31 +524,30 @@ REFUSED = {
     steps_by_a_metric: "call it after the step, with the loss",
     raises: "of the user's",
     another_optimizer("LAMB"): r"LAMB looks at norms.*leave optimizer\.step\(\) out",
-    another_optimizer("Muon"): "Muon",
+    another_optimizer("Adafactor"): "Adafactor",
     another_optimizer("AdamW", cautious=True): r"AdamW\(cautious=True\)",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("function", "said"), REFUSED.items(), ids=lambda x: str(x)[:24])
+@pytest.mark.parametrize(
+    ("function", "said"), REFUSED.items(), ids=lambda x: x if isinstance(x, str) else x.__name__
+)
 def test_what_cannot_be_captured_is_named_and_nothing_is_done(function, said):
     training = Training(make=OPTIMIZERS["momentum"], clip=1.0)
     training.spare = cupy.ones(3, "f4")
-    training.free = tg.ones(3, device="cuda")
+    training.free, training.square = tg.ones(3, device="cuda"), tg.eye(4, device="cuda")
     training.plateau = lr_scheduler.ReduceLROnPlateau(training.optimizer)
     batch = training.batch()
     run = tg.cuda.make_graphed(lambda x, y: function(training, x, y), *batch)
     for _ in range(2):
-        with contextlib.suppress(ZeroDivisionError):
-            run(*batch)
-    if function is launches_a_rule:  # a rehearsal has no other coefficients
-        pass
-    before, grads = training.values(), [p.grad for p in training.model.parameters()]
+        run(*batch)
+    before, grads = training.values(), [id(p.grad) for p in training.model.parameters()]
     lr = training.optimizer.param_groups[0]["lr"]
     for _ in range(2):  # it says so again
         with pytest.raises(ZeroDivisionError if function is raises else CaptureError, match=said):
             run(*batch)
     assert_equal(training.values(), before)
-    assert all(p.grad is g for p, g in zip(training.model.parameters(), grads, strict=True))
+    assert all(id(p.grad) == g for p, g in zip(training.model.parameters(), grads, strict=True))
     assert training.optimizer.param_groups[0]["lr"] == lr
     assert cublas.active.products is None
     training.step(*training.batch())  # and all works as before
@@ -596,8 +598,8 @@ def test_an_index_out_of_range_is_told_at_the_next_wait():
 A = np.cos(np.arange(120.0)).reshape(2, 3, 4, 5)
 PRODUCTS = [
     (A[0, 0], A[0, 0].T), (A[0, 0].T, A[1, 1]), (A[0, 0, :, ::2], A[0, 0, :3]),
-    (A, A.swapaxes(-1, -2)), (A[:, :1], A.swapaxes(-1, -2)), (A, A[0, 0].T), (A[0, 0], A.mT if
-    hasattr(A, "mT") else A.swapaxes(-1, -2)), (A.swapaxes(0, 1), A.swapaxes(0, 1).swapaxes(-1, -2)),
+    (A, A.swapaxes(-1, -2)), (A[:, :1], A.swapaxes(-1, -2)), (A, A[0, 0].T),
+    (A[0, 0], A.swapaxes(-1, -2)), (A.swapaxes(0, 1), A.swapaxes(0, 1).swapaxes(-1, -2)),
     (A[0, 0, 0], A[0, 0].T), (A[0, 0], A[1, 0, 0]), (A[0, 0, 0], A[0, 1, 0]), (A, A[0, 0, 0]),
     (A[0, 0, :, ::-1], A[0, 0].T), (A[0, 0, :1], A[0, 0].T), (A[0, 0, :, :1], A[0, 0, :1]),
     (A[:, :, :0], A.swapaxes(-1, -2)), (A[..., :0], A[..., :0].swapaxes(-1, -2)),
@@ -643,4 +645,3 @@ def test_a_library_that_fails():
     with pytest.raises(RuntimeError, match="cublasSetStream_v2: cuBLAS reports status 13"):
         cublas.Products(library).work_on(0, cupy.empty(8, "u1"))
     assert gc.isenabled()
-    assert variant._state["products"] is None or CUDA

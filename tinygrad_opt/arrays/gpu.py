@@ -114,11 +114,13 @@ class CupyNamespace(Namespace):
         self._masks.clear()
 
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
+        z, index = self.module.ascontiguousarray(z), self.module.ascontiguousarray(index)
         if not _classes_fit(z, index):
             return super().cross_entropy_rows(z, index)
         return self._cross_entropy(z, index, _NO_CLASS)
 
     def mean_cross_entropy_rows(self, z: Any, index: Any, ignore: int) -> tuple[Any, Any, Any]:
+        z, index = self.module.ascontiguousarray(z), self.module.ascontiguousarray(index)
         if not _classes_fit(z, index) or len(z) > _ROWS_OF_A_BLOCK:
             return super().mean_cross_entropy_rows(z, index, ignore)
         loss, slope = self._cross_entropy(z, index, ignore)

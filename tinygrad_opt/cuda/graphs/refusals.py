@@ -48,16 +48,18 @@ def explained(error: Exception) -> Exception:
 
 
 def _place(trace: TracebackType | None) -> str:
-    """`train.py:31, item() ` of the user's innermost line, and what it called."""
-    line = called = ""
+    """`train.py:31, item() `: the user's innermost line that calls the package, and what it calls."""
+    line, called, last = "", "the operation ", ""
     while trace is not None:
         code = trace.tb_frame.f_code
-        if code.co_filename.startswith(_PACKAGE):
-            called = called or f"{code.co_name}() "
-        elif not code.co_filename.startswith("<") and "site-packages" not in code.co_filename:
-            line, called = f"{Path(code.co_filename).name}:{trace.tb_lineno}, ", ""
+        if code.co_filename.startswith("<"):
+            pass  # what the package writes itself
+        elif not code.co_filename.startswith(_PACKAGE):
+            last = f"{Path(code.co_filename).name}:{trace.tb_lineno}, "
+        elif last:
+            line, called, last = last, f"{code.co_name}() ", ""
         trace = trace.tb_next
-    return line + (called or "the operation ")
+    return (line or last) + called
 
 
 def why_not(optimizer: Any, plain: Any) -> str | None:

@@ -193,11 +193,13 @@ class Variant:
         for leaf, noted in self.watch.consulted:
             if not gradients.is_as_noted(leaf, noted):
                 return "gradients lie elsewhere: others were there, or zero_grad() was called"
-        for module, training, hooks in self.watch.modules.values():
+        for module, training, hooks, count in self.watch.modules.values():
             if module.training is not training:
                 return f"{type(module).__name__} was switched between train() and eval()"
             if hooks_of(module) != hooks:
                 return f"{type(module).__name__} has other hooks"
+            if len(vars(module)) != count:
+                return f"{type(module).__name__} has other parts"
         try:
             for space, name, held in self.surroundings.names:
                 if space[name] is not held:

@@ -76,7 +76,7 @@ class Watch:
     consulted    (leaf, its .grad as `gradients` notes it), of those whose gradient was looked at
                  before it was set
     grads        the same of all leaves whose .grad was looked at or set
-    modules      (module, whether it trains, hooks) of those that ran
+    modules      (module, whether it trains, hooks, how many attributes) of those that ran
     effects      steps of optimizers and schedulers, in order
     made         weak references to the tensors that the step made
     """
@@ -87,7 +87,7 @@ class Watch:
         self.held: dict[int, Held] = {}
         self.grads: dict[int, tuple[Any, Any]] = {}
         self.consulted: list[tuple[Any, Any]] = []
-        self.modules: dict[int, tuple[Any, bool, Any]] = {}
+        self.modules: dict[int, tuple[Any, bool, Any, int]] = {}
         self.effects: list[OptimizerStep | SchedulerStep] = []
         self.made: list[weakref.ref[Any]] = []
         self._made = {id(t): weakref.ref(t) for t in ours}
@@ -203,7 +203,12 @@ class Watch:
                 if type(module).__name__ == "DistributedDataParallel":
                     refuse("DistributedDataParallel sends messages between processes; call the step"
                            " as it is")  # fmt: skip
-                self.modules[id(module)] = module, module.training, hooks_of(module)
+                self.modules[id(module)] = (
+                    module,
+                    module.training,
+                    hooks_of(module),
+                    len(vars(module)),
+                )
                 self._spaces.append((vars(module), dict(vars(module))))
             return original(module, *args, **kwargs)
 
