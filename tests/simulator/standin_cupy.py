@@ -168,7 +168,8 @@ class Ufunc:
             raise NotImplementedError(f"`{self.numpy.__name__}.at` is not supported yet")
         if a.dtype not in (np.int32, np.float16, np.float32, np.float64, np.uint32, np.uint64):
             raise TypeError(f"atomic operations on {a.dtype} are not supported")
-        graphs.write(self.numpy.at, a._ary, _wrapped(a, indices), _raw(b))
+        index = _unpacked(indices)
+        graphs.write(lambda x, y: self.numpy.at(x, _wrapped(x, index), y), a._ary, _raw(b))
 
     def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):
         if self.numpy not in (np.add, np.multiply):
@@ -193,6 +194,13 @@ def _wrapped(array, index):
         parts.append(part)
         axis += array.ndim - taken if part is Ellipsis else _axes(part)
     return tuple(parts) if isinstance(index, tuple) else parts[0]
+
+
+def _unpacked(index):
+    """An index with the memory of its device arrays, whose values are looked at later."""
+    if isinstance(index, tuple):
+        return tuple(map(_unpacked, index))
+    return index._ary if isinstance(index, FakeCUDAArray) else index
 
 
 def _is_advanced(index):
@@ -300,8 +308,8 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
         parts = index if isinstance(index, tuple) else (index,)
         if any(getattr(part, "dtype", np.dtype(int)).kind == "b" for part in parts):
             graphs.refuse_transfer("D2H")  # how many there are
-        index = _wrapped(self, index)
-        return _device(graphs.call(lambda ary: self._at(ary, index), [self._ary], {}), self)
+        index = _unpacked(index)
+        return _device(graphs.call(lambda x: self._at(x, _wrapped(x, index)), [self._ary], {}), self)
 
     @staticmethod
     def _at(ary, index):
@@ -315,9 +323,9 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
         if simulator._get_kernel_context() is None:
             if not _is_advanced(index) and not isinstance(value, FakeCUDAArray):
                 return self[index].fill(value)
-            index = _wrapped(self, index)
+            index = _unpacked(index)
             value = value._ary if isinstance(value, FakeCUDAArray) else value
-            graphs.write(self._ary.__setitem__, index, value)
+            graphs.write(lambda x, y: x.__setitem__(_wrapped(x, index), y), self._ary, value)
             return
         self._ary[index] = value
 

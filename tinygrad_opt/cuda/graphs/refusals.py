@@ -48,7 +48,7 @@ def explained(error: Exception) -> Exception:
 
 
 def _place(trace: TracebackType | None) -> str:
-    """`train.py:31, item() `: the user's innermost line that calls the package, and what it calls."""
+    """`train.py:31, item() `: the innermost line of the user that calls us, and what it calls."""
     line, called, last = "", "the operation ", ""
     while trace is not None:
         code = trace.tb_frame.f_code
