@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import operator
 import threading
 import warnings
 import weakref
@@ -64,6 +65,16 @@ if cuda.config.ENABLE_CUDASIM:  # type: ignore[attr-defined]
         """Return the bits of a float32 number."""
         return np.float32(value).view(np.uint32)
 
+    def long_as_double(word: Any) -> Any:
+        """Return the float64 number of these bits."""
+        return np.uint64(word).view(np.float64)
+
+    def double_as_long(value: Any) -> Any:
+        """Return the bits of a float64 number."""
+        return np.float64(value).view(np.uint64)
+
+    product32: Any = operator.mul
+    product64: Any = operator.mul
     ceil: Any = np.ceil
     floor: Any = np.floor
     ceilf, floorf = ceil, floor
@@ -76,6 +87,10 @@ else:
         floorf,
         int_as_float,
     )
+    from numba.cuda.libdevice import dmul_rn as product64  # noqa: F401
+    from numba.cuda.libdevice import double_as_longlong as double_as_long  # noqa: F401
+    from numba.cuda.libdevice import fmul_rn as product32  # never joined with a sum  # noqa: F401
+    from numba.cuda.libdevice import longlong_as_double as long_as_double  # noqa: F401
 
 _handles: dict[int, tuple[weakref.ref[Any], Any]] = {}
 _packed: dict[tuple[Any, Any], Packed | None] = {}  # by kernel and dtype; None: Numba launches it
@@ -208,7 +223,7 @@ def launch_from_memory(kernel: Any, arrays: Sequence[Any], numbers: Sequence[Any
 
 _TYPES: dict[str, Any] = {
     "f": numba.float32, "d": numba.float64, "q": numba.int64,
-    "H": numba.uint16, "I": numba.uint32, "Q": numba.uint64,
+    "B": numba.uint8, "H": numba.uint16, "I": numba.uint32, "Q": numba.uint64,
 }  # fmt: skip
 
 

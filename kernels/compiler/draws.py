@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Draw", "normal", "philox", "rounds", "uniform"]
+__all__ = ["Draw", "normal", "philox", "rounds", "sine_of_turn", "uniform"]
 
 MASK = "uint64(0xFFFFFFFF)"
 _ROUNDS = """\
@@ -77,7 +77,13 @@ def normal(radius: float, angle: float) -> float:
     sqrt(-2 log(radius)) cos(2 pi angle); the cosine is -sin(2 pi s) with |s| <= 1/4, by its
     Taylor polynomial, for the C library's cos is no SIMD code.
     """
-    s = 6.283185307179586 * (0.25 - abs(angle - 0.5))
+    sine = sine_of_turn(0.25 - abs(angle - 0.5))
+    return -sqrt(-2.0 * log(radius)) * sine
+
+
+def sine_of_turn(turn: float) -> float:
+    """Return sin(2 pi turn), |turn| <= 1/4, by its Taylor polynomial."""
+    s = 6.283185307179586 * turn
     z = s * s
     sine = -8.22063524662433e-18 + z * 1.9572941063391263e-20
     sine = 2.8114572543455206e-15 + z * sine
@@ -87,8 +93,7 @@ def normal(radius: float, angle: float) -> float:
     sine = 2.7557319223985893e-06 + z * sine
     sine = -0.0001984126984126984 + z * sine
     sine = 0.008333333333333333 + z * sine
-    sine = s + s * z * (-0.16666666666666666 + z * sine)
-    return -sqrt(-2.0 * log(radius)) * sine
+    return s + s * z * (-0.16666666666666666 + z * sine)
 
 
 def philox(counter: Any, key: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.dtypes import get_default_dtype
+from ..arrays.random import place_of, put_back
 from ..core.backward import watch
 from ..core.node import Variable
 from ..core.record import mode
@@ -58,7 +59,8 @@ class _Writing:
         self.lines: list[str] = []
         self.space: dict[str, Any] = {
             "Tensor": Tensor, "alike": operator.is_, "get_default_dtype": get_default_dtype,
-            "hooks_of": hooks_of, "mode": mode, "note_write": note_write, "row_major": row_major,
+            "hooks_of": hooks_of, "mode": mode, "note_write": note_write,
+            "place_of": place_of, "put_back": put_back, "row_major": row_major,
             "unflatten": unflatten, "watch": watch, "wrap": wrap,
         }  # fmt: skip
         self._names: dict[int, str] = {}
@@ -184,7 +186,7 @@ def _run(write: _Writing, variant: Any) -> None:
     lines += [f"{name(effect.call)}(None)" for effect in variant.before]
     generators = [name(g) for g in variant.generators] if variant.must_rewind else []
     for i, generator in enumerate(generators):
-        lines.append(f"before{i} = {generator}.numpy.bit_generator.state")
+        lines.append(f"before{i} = place_of({generator})")
     lines += [f"{name(fill)}({name(array)})" for fill, array in variant.draws]
     # Counted before, so that an interruption after the function finds both done.
     reached = [name(steps) for steps in variant.steps]
@@ -196,7 +198,7 @@ def _run(write: _Writing, variant: Any) -> None:
         lines.append(f"if {_called(write, call, places, ts)}:")
         lines += [f"    {steps}.put(t{i} - 1)" for i, steps in enumerate(reached)]
         for i, generator in enumerate(generators):
-            lines.append(f"    {generator}.numpy.bit_generator.state = before{i}")
+            lines.append(f"    put_back({generator}, before{i})")
         lines.append("    return NotImplemented")
     for i, update in enumerate(variant.updates):
         if update.optimizer.scalar_states:

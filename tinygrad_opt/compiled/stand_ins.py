@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import random
+from ..arrays import drawing, random
 from ..core.tensor import wrap
 from .namespace import SPACE
 from .trace import Trace
 from .traced import Traced
 
-__all__ = ["Clipping", "Stream"]
+__all__ = ["Clipping", "Stream", "promised"]
 
 
 class Clipping:
@@ -57,28 +57,27 @@ class Clipping:
 
 
 class Stream:
-    """NumPy's generator, which promises numbers: each call of the step draws them anew."""
+    """NumPy's generator, of whose numbers none has a compiled form."""
 
-    def __init__(self, trace: Trace, chosen: Any, given: Any) -> None:
-        self._trace, self._chosen, self._given = trace, chosen, given
-
-    def random(self, shape: Any = (), dtype: Any = np.float64) -> Traced:
-        return self._draw("random", shape, dtype)
-
-    def standard_normal(self, shape: Any = (), dtype: Any = np.float64) -> Traced:
-        return self._draw("standard_normal", shape, dtype)
-
-    def _draw(self, name: str, shape: Any, dtype: Any) -> Traced:
-        given = self._given
-        data = getattr(self._chosen.numpy, name)(shape, dtype)
-
-        def fill(array: Any) -> None:
-            source = (given or random.current()).numpy
-            getattr(source, name)(dtype=dtype, out=array)
-
-        value = self._trace.add("draw", (), {"dtype": np.dtype(dtype).name}, np.asarray(data))
-        self._trace.draws.append((value, fill))
-        return Traced(value)
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
 
     def __getattr__(self, name: str) -> Any:
         self._trace.refuse(f"draws random numbers ({name}), which has no compiled form")
+
+
+def promised(
+    trace: Trace, kind: str, shape: Any, dtype: Any, given: Any, numbers: tuple[float, ...]
+) -> Traced:
+    """The numbers of `drawing.drawn`, which each call of the step draws anew, into one array."""
+    chosen = given or random.current()
+    trace.generators.setdefault(id(chosen), (chosen, random.place_of(chosen)))  # put back later
+    data = np.empty(shape, dtype)
+    drawing.fill(data, kind, chosen, numbers)
+
+    def fill(array: Any) -> None:
+        drawing.fill(array, kind, given, numbers)
+
+    value = trace.add("draw", (), {"dtype": data.dtype.name}, data)
+    trace.draws.append((value, fill))
+    return Traced(value)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from ..arrays import random
 from ..kernels.compiler import cache
 from .binding import CompiledPart, EagerCall, row_major
 from .text import Text
@@ -34,10 +35,10 @@ def timed(variant: Any, leaves: list[Any], calls: int) -> list[tuple[float, str]
     for number, i in variant.from_leaf:
         variant.places[number] = row_major(leaves[i].array)
     for fill, array in variant.draws:
-        state = [(g, g.numpy.bit_generator.state) for g in variant.generators]
+        places = [(g, random.place_of(g)) for g in variant.generators]
         fill(array)
-        for generator, before in state:
-            generator.numpy.bit_generator.state = before
+        for generator, place in places:
+            random.put_back(generator, place)
     steps = [int(u.flat.steps.item(0)) + 1 for u in variant.updates]
     runs: list[tuple[Any, Any, list[str]]] = []
     number = 0

@@ -91,7 +91,7 @@ class Trace:
         self.tensors: dict[int, tuple[Any, Any]] = {}
         self.modules: dict[int, tuple[Any, bool]] = {}
         self.spaces: list[tuple[dict[str, Any], dict[str, Any]]] = []  # of modules, and before
-        self.generators: dict[int, tuple[Any, Any]] = {}  # with their state
+        self.generators: dict[int, tuple[Any, Any]] = {}  # with their place
         # id of a parameter's array -> what it is after its step
         self.stepped: dict[int, Value] = {}
         self.kept_grads: list[tuple[Any, Any]] = []  # that an optimizer steps by in Python, later

@@ -17,19 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import dtypes, random
+from ..arrays import drawing, dtypes, random
 from ..core import backward, record
 from ..core.node import Variable
 from ..core.tensor import Tensor, wrap
 from ..core.versions import clock
-from ..nn import dropout
 from ..nn.module import Module
 from ..nn.utils import clip_grad
 from ..optim.lr_scheduler.base import LRScheduler
 from ..optim.optimizer import Optimizer
 from ..tensors import creation
 from .namespace import SPACE
-from .stand_ins import Clipping, Stream
+from .stand_ins import Clipping, Stream, promised
 from .stepping import Stepping
 from .trace import Trace
 from .traced import Traced, active
@@ -124,10 +123,10 @@ def _exchanged(trace: Trace) -> Iterator[None]:
         exchange(backward, "accumulate", run.accumulate)
         exchange(record, "record", run.record)
         exchange(Module, "__call__", run.call_module)
-        exchange(random, "stream", run.stream)
+        exchange(random, "stream", lambda generator=None: Stream(trace))
+        exchange(drawing, "drawn", run.draw)
         for name in ("set_state", "manual_seed"):
             exchange(random.Generator, name, run.refuse_seed)
-        exchange(dropout, "_constant", lambda values, like: values.astype(like.dtype))
         exchange(clip_grad, "_norm_of", Clipping(trace).norm_of)
         exchange(clip_grad, "_scale", Clipping(trace).scale)
         exchange(creation, "_from_python", run.refuse_data)
@@ -168,8 +167,8 @@ class _Run:
         self.names: dict[int, str] = {}  # of modules that have a parent
 
     def put_back(self) -> None:
-        for generator, state in self.trace.generators.values():
-            generator.numpy.bit_generator.state = state
+        for generator, place in self.trace.generators.values():
+            random.put_back(generator, place)
         for leaf, before in self.grads.values():
             self.trace.left.append((leaf, before, leaf._grad))
             leaf._grad = before
@@ -305,8 +304,7 @@ class _Run:
         made.node.output = (output[0], *map(named, output[1:]))
         return made
 
-    def stream(self, generator: Any = None) -> Any:
-        chosen = generator or random.current()
-        state = chosen.numpy.bit_generator.state
-        self.trace.generators.setdefault(id(chosen), (chosen, state))  # put back in the end
-        return Stream(self.trace, chosen, generator)
+    def draw(
+        self, kind: str, shape: Any, dtype: Any, generator: Any, device: Any, *numbers: float
+    ) -> Any:
+        return promised(self.trace, kind, shape, dtype, generator, numbers)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arrays import dtypes, random
-from ..arrays.device import device_of, to_device
+from ..arrays import drawing, dtypes
+from ..arrays.device import device_of
 from ..arrays.xp import xp
 from ..core.half import widened
 from ..core.public import publish
@@ -144,9 +144,8 @@ def dropout_factor(shape: Any, like: Tensor, p: float) -> Any:
     """An array of `shape` that is 0 with probability p, else 1 / (1 - p): what dropout keeps."""
     if not 0 <= p <= 1:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
-    kept = random.draw_uniform(tuple(shape), like.dtype, None) >= p
-    factor = np.multiply(kept, 1 / (1 - p) if p < 1 else 0, dtype=like.dtype)
-    return to_device(factor, device_of(like.array))
+    factor = 1 / (1 - p) if p < 1 else 0.0
+    return drawing.chosen(shape, like.dtype, p, 0.0, factor, None, device_of(like.array))
 
 
 publish(globals(), __all__)

@@ -10,11 +10,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from .. import ops
-from ..arrays import random
-from ..arrays.device import device_of, to_device
+from ..arrays import drawing, random
+from ..arrays.device import device_of
 from ..core.public import publish
 from ..core.tensor import Tensor
 from .errors import warn_caller
@@ -45,20 +43,12 @@ def _check(p: float) -> None:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
-def _kept(input: Tensor, shape: Any, p: float, generator: random.Generator | None) -> Any:
-    """True with probability 1 - p, on the CPU."""
-    return random.draw_uniform(shape, input.array.dtype, generator) >= p
-
-
-def _constant(values: Any, input: Tensor) -> Any:
-    # A constant for autograd: a derivative of the derivative sees the same mask.
-    return to_device(np.asarray(values, input.array.dtype), device_of(input.array))
-
-
 def _masked(input: Tensor, shape: Any, p: float, generator: random.Generator | None) -> Tensor:
-    kept = _kept(input, shape, p, generator)
-    factor = 1 / (1 - p) if p < 1 else 0
-    return ops.mul(input, _constant(np.multiply(kept, factor, dtype=input.array.dtype), input))
+    factor = 1 / (1 - p) if p < 1 else 0.0
+    array = input.array
+    # A constant for autograd: a derivative of the derivative sees the same mask.
+    mask = drawing.chosen(shape, array.dtype, p, 0.0, factor, generator, device_of(array))
+    return ops.mul(input, mask)
 
 
 def _of_channels(input: Tensor, p: float, generator: random.Generator | None, axes: int) -> Tensor:
@@ -167,9 +157,10 @@ def _alpha(input: Tensor, shape: Any, p: float, generator: random.Generator | No
         return ops.mul(input, 0.0)
     lowest = -1.7580993408473766  # -scale * alpha of selu
     a = 1 / math.sqrt((1 + p * lowest**2) * (1 - p))
-    kept = _kept(input, shape, p, generator)
-    shift = np.where(kept, 0.0, a * lowest) - a * p * lowest
-    return ops.add(ops.mul(input, _constant(kept * a, input)), _constant(shift, input))
+    array = input.array
+    kept = drawing.chosen(shape, array.dtype, p, 0.0, 1.0, generator, device_of(array))
+    shift = (1 - kept) * (a * lowest) - a * p * lowest
+    return ops.add(ops.mul(input, kept * a), shift)
 
 
 # Modules ------------------------------------------------------------------------------------------

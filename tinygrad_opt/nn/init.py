@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import random
+from ..arrays import drawing
 from ..arrays.device import device_of, to_device
 from ..arrays.random import Generator
+from ..arrays.xp import xp
 from ..core.tensor import Tensor
 
 __all__ = [
@@ -75,7 +76,7 @@ def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Uniform on [a, b)."""
-    random.fill_uniform(tensor.array, a, b, generator)
+    drawing.fill_uniform(tensor.array, a, b, generator)
     return tensor
 
 
@@ -83,7 +84,7 @@ def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Normal with `mean` and standard deviation `std`."""
-    random.fill_normal(tensor.array, mean, std, generator)
+    drawing.fill_normal(tensor.array, mean, std, generator)
     return tensor
 
 
@@ -110,7 +111,8 @@ def trunc_normal_(
     if std == 0:
         raise ZeroDivisionError("trunc_normal_: std must not be 0, got 0")
     low, high = sorted(((a - mean) / std, (b - mean) / std))
-    uniform = random.draw_uniform(tensor.array.shape, np.float64, generator)
+    array = tensor.array
+    uniform = drawing.draw_uniform(array.shape, np.float64, generator, device_of(array))
     values = -_truncated(-high, -low, uniform) if low > 0 else _truncated(low, high, uniform)
     return _fill(tensor, np.clip(mean + std * values, a, b))
 
@@ -122,11 +124,8 @@ def _truncated(low: float, high: float, uniform: Any) -> Any:
     # NormalDist.cdf is 1 + erf, which has no digits left in the tail.
     first, last = (math.erfc(-z / math.sqrt(2)) / 2 for z in (low, high))
     drawn = first + (last - first) * uniform
-    from statistics import NormalDist  # which takes 10 ms to load
-
-    inverse = NormalDist().inv_cdf  # open at 0 and 1
-    drawn = np.clip(drawn, np.finfo(np.float64).tiny, 1 - np.finfo(np.float64).epsneg)
-    return np.array([inverse(u) for u in drawn.ravel()]).reshape(drawn.shape)
+    limits = np.finfo(np.float64)  # the inverse is infinite at 0 and 1
+    return xp(drawn).ndtri(xp(drawn).clip(drawn, limits.tiny, 1 - limits.epsneg))
 
 
 _DEEP = -36.0  # further down the distribution function leaves float64's range
@@ -208,8 +207,8 @@ def sparse_(
     if tensor.array.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     rows, columns = tensor.array.shape
-    value = std * random.draw_normal((rows, columns), np.float64, generator)
-    places = np.argsort(random.draw_uniform((rows, columns), np.float64, generator), axis=0)
+    value = std * drawing.draw_normal((rows, columns), np.float64, generator)
+    places = np.argsort(drawing.draw_uniform((rows, columns), np.float64, generator), axis=0)
     zeros = places[: math.ceil(sparsity * rows)]
     np.put_along_axis(value, zeros, 0, axis=0)
     return _fill(tensor, value)
@@ -273,7 +272,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     if tensor.array.size == 0:
         return tensor
     rows, columns = shape[0], tensor.array.size // shape[0]
-    drawn = random.draw_normal((rows, columns), np.float64, generator)
+    drawn = drawing.draw_normal((rows, columns), np.float64, generator)
     q, r = np.linalg.qr(drawn.T if rows < columns else drawn)
     q *= np.sign(np.diag(r))  # makes Q uniform over the orthogonal matrices
     return _fill(tensor, gain * (q.T if rows < columns else q).reshape(shape))

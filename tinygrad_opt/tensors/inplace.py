@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import ops
-from ..arrays import dtypes, random
+from ..arrays import drawing, dtypes
 from ..arrays.device import device_of, to_device
 from ..arrays.quiet import SETTINGS, restore, silence
 from ..arrays.rowsparse import RowSparse
@@ -147,7 +147,7 @@ def _form(method: str) -> Callable[..., Any]:
 
 
 def _random_form(name: str) -> Callable[..., Any]:
-    fill = getattr(random, f"fill_{name}")
+    fill = getattr(drawing, f"fill_{name}")
 
     def form(self: Any, *args: Any, **kwargs: Any) -> Any:
         return _drawn(self, form.__name__, lambda x: fill(x, *args, **kwargs))
@@ -347,11 +347,11 @@ class InPlace:
 
     def uniform_(self, low: float = 0.0, /, to: float = 1.0, *, generator: Any = None) -> Any:
         """Drawn from the uniform distribution on [low, to); PyTorch calls `low` `from`."""
-        return _drawn(self, "uniform_", lambda x: random.fill_uniform(x, low, to, generator))
+        return _drawn(self, "uniform_", lambda x: drawing.fill_uniform(x, low, to, generator))
 
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
         """Drawn from the normal distribution."""
-        return _drawn(self, "normal_", lambda x: random.fill_normal(x, mean, std, generator))
+        return _drawn(self, "normal_", lambda x: drawing.fill_normal(x, mean, std, generator))
 
     # History --------------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import dtypes, random
-from ..arrays.device import device_of, to_device
+from ..arrays import drawing, dtypes, random
+from ..arrays.device import Device, default, device_of, to_device
 from ..arrays.quiet import quiet
 from ..arrays.random import Generator
 from ..core.public import publish
@@ -28,16 +28,23 @@ def _drawn(name: str, draw: Any, what: str) -> Any:
         device: Any = None, requires_grad: bool = False,
     ) -> Tensor:  # fmt: skip
         kind = np.dtype(dtype or dtypes.get_default_dtype())
-        random.check_float(name, kind)
-        return _made(draw(_shape((size, *more)), kind, generator), device, requires_grad)
+        drawing.check_float(name, kind)
+        array = draw(_shape((size, *more)), kind, generator, _place(device))
+        return _made(array, device, requires_grad)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{what}: `{name}(2, 3)` or `{name}((2, 3))`."
     return function
 
 
-rand = _drawn("rand", random.draw_uniform, "Uniform on [0, 1)")
-randn = _drawn("randn", random.draw_normal, "Standard normal")
+def _place(device: Any) -> Device | None:
+    """Where to draw; None is the CPU."""
+    device = default.device if device is None else device
+    return None if device is None else Device(device)
+
+
+rand = _drawn("rand", drawing.draw_uniform, "Uniform on [0, 1)")
+randn = _drawn("randn", drawing.draw_normal, "Standard normal")
 
 
 def _like(make: Any) -> Any:
@@ -68,9 +75,8 @@ def randint(
     elif high is None:
         low, high = 0, low
     low, high = _whole("low", low), _whole("high", high)
-    drawn = random.draw_integers(
-        low, high, _shape((size,)), np.dtype(dtype or dtypes.int64), generator
-    )
+    kind = np.dtype(dtype or dtypes.int64)
+    drawn = drawing.draw_integers(low, high, _shape((size,)), kind, generator, _place(device))
     return _made(drawn, device, requires_grad)
 
 
@@ -102,7 +108,7 @@ def randperm(
         raise RuntimeError(f"randperm: n must be non-negative, got {n}: no tensor has a negative "
                            f"dimension {n}")  # fmt: skip
     kind = np.dtype(dtype or dtypes.int64)
-    most = random.largest_integer(kind)
+    most = drawing.largest_integer(kind)
     if kind.kind == "b" or n > most + 1:
         raise RuntimeError(f"randperm: {kind} cannot hold 0 ... {n - 1}; choose a wider dtype")
     return _made(random.stream(generator).permutation(n).astype(kind), device)
@@ -118,17 +124,18 @@ def normal(
         if not (std.array >= 0).all():
             raise RuntimeError(f"normal expects all elements of std >= 0.0, but found std {std}")
     else:
-        random.check_std(std)
+        drawing.check_std(std)
     parts = [x for x in (mean, std) if isinstance(x, Tensor)]
     if size is None and not parts:
         raise TypeError("normal: numbers for mean and std need a size: normal(0.0, 1.0, (2, 3))")
     shape = _broadcast(parts) if size is None else _shape((size,))
     kind = np.dtype(dtype or (parts[0].dtype if parts else dtypes.get_default_dtype()))
-    random.check_float("normal", kind)
+    drawing.check_float("normal", kind)
     raw = [x.array if isinstance(x, Tensor) else x for x in (mean, std)]
-    drawn = random.draw_normal(shape, kind, generator)
-    if parts:
-        drawn = to_device(drawn, device_of(parts[0].array))
+    if not parts:
+        drawn = drawing.draw_normal(shape, kind, generator, _place(device), mean, std)
+        return _made(drawn, device, requires_grad)
+    drawn = drawing.draw_normal(shape, kind, generator, device_of(parts[0].array))
     return _made((drawn * raw[1] + raw[0]).astype(kind), device, requires_grad)
 
 
@@ -152,8 +159,8 @@ def bernoulli(
         raise NotImplementedError(f"bernoulli: not implemented for {dtypes.name_of(x.dtype)!r}")
     if not ((chance >= 0) & (chance <= 1)).all():
         raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1: probabilities in [0, 1]")
-    drawn = random.draw_uniform(x.shape, np.float64, generator)
-    return wrap_plain((to_device(drawn, device_of(chance)) < chance).astype(x.dtype))
+    drawn = drawing.draw_uniform(x.shape, np.float64, generator, device_of(chance))
+    return wrap_plain((drawn < chance).astype(x.dtype))
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
@@ -161,7 +168,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     rates = to_device(input.array, "cpu")
     if not (rates >= 0).all():
         raise RuntimeError("poisson: invalid Poisson rate, expected rate to be non-negative")
-    random.check_float("poisson", rates.dtype)
+    drawing.check_float("poisson", rates.dtype)
     wide = rates.astype(np.float64)
     large = wide > _LARGE_RATE  # beyond NumPy's; normal there, to more digits than float64 has
     source = random.stream(generator)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ... import functions
-from ...arrays import random
-from ...arrays.device import device_of, to_device
+from ...arrays import drawing, random
+from ...arrays.device import device_of
 from ...arrays.xp import xp
 from ...core.half import widened
 from ...core.public import publish
@@ -90,10 +90,9 @@ def gumbel_softmax(
     if eps != 1e-10:
         warn_caller("`eps` parameter is deprecated and has no effect.")
     array = logits.array
-    uniform = random.draw_uniform(array.shape, np.float64, generator)
+    uniform = drawing.draw_uniform(array.shape, np.float64, generator, device_of(array))
     noise = -np.log(-np.log(np.maximum(uniform, np.finfo(np.float64).tiny)))
-    moved = to_device(noise.astype(array.dtype), device_of(array))
-    soft = functions.softmax((logits + wrap_plain(moved)) / tau, dim)
+    soft = functions.softmax((logits + wrap_plain(noise.astype(array.dtype))) / tau, dim)
     if not hard:
         return soft
     first = xp(array).expand_dims(soft.array.argmax(axis=dim), dim)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ... import ops
-from ...arrays import random
-from ...arrays.device import device_of, to_device
+from ...arrays import drawing
+from ...arrays.device import device_of
 from ...core.half import widened
 from ...core.public import publish
 from ...core.tensor import Tensor, wrap_plain
@@ -121,9 +121,9 @@ def rrelu(
         )
     if not training:
         return leaky_relu(input, (lower + upper) / 2)
-    drawn = random.draw_uniform(input.array.shape, input.array.dtype)
-    slopes = to_device(drawn * (upper - lower) + lower, device_of(input.array))
-    return ops.prelu(input, wrap_plain(slopes))
+    array = input.array
+    drawn = drawing.draw_uniform(array.shape, array.dtype, None, device_of(array))
+    return ops.prelu(input, wrap_plain(drawn * (upper - lower) + lower))
 
 
 class RReLU(Activation, of=rrelu):

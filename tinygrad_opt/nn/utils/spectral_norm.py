@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ... import functions, ops
-from ...arrays import random
-from ...arrays.device import device_of, to_device
+from ...arrays import drawing
+from ...arrays.device import device_of
 from ...core.tensor import Tensor, wrap_plain
 from ..module import Module
 from ..parameter import Parameter
@@ -40,8 +40,8 @@ def _unit(vector: Any, eps: float) -> Any:
 
 def random_units(matrix: Any, eps: float) -> tuple[Any, Any]:
     """Two vectors to start from."""
-    drawn = (random.draw_normal((n,), matrix.dtype) for n in matrix.shape)
-    u, v = (_unit(to_device(x, device_of(matrix)), eps) for x in drawn)
+    device = device_of(matrix)
+    u, v = (_unit(drawing.draw_normal((n,), matrix.dtype, None, device), eps) for n in matrix.shape)
     return u, v
 
 
