@@ -309,7 +309,9 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
         if any(getattr(part, "dtype", np.dtype(int)).kind == "b" for part in parts):
             graphs.refuse_transfer("D2H")  # how many there are
         index = _unpacked(index)
-        return _device(graphs.call(lambda x: self._at(x, _wrapped(x, index)), [self._ary], {}), self)
+        return _device(
+            graphs.call(lambda x: self._at(x, _wrapped(x, index)), [self._ary], {}), self
+        )
 
     @staticmethod
     def _at(ary, index):

@@ -167,8 +167,10 @@ SCHEDULES = {
     "OneCycleLR": lambda o: lr_scheduler.OneCycleLR(o, 0.1, total_steps=25),
     "LambdaLR": lambda o: lr_scheduler.LambdaLR(o, lambda t: 1 / (1 + t)),
 }
-ROWS = [("SGD", "StepLR", None), ("momentum", "OneCycleLR", 0.1), ("Adam", "LambdaLR", 0.5),
-        ("AdamW", "OneCycleLR", None), ("NAdam", None, None), ("bfloat16", "StepLR", None)]  # fmt: skip
+ROWS = [
+    ("SGD", "StepLR", None), ("momentum", "OneCycleLR", 0.1), ("Adam", "LambdaLR", 0.5),
+    ("AdamW", "OneCycleLR", None), ("NAdam", None, None), ("bfloat16", "StepLR", None),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "schedule", "clip"), ROWS, ids=str)
@@ -209,6 +211,28 @@ def test_schedulers_within_the_step():
     training, run, _ = both(make, steps=9)
     assert training.scheduler.last_epoch == 9
     assert run.notes == []
+
+
+def test_random_numbers_of_replays_are_those_of_steps():
+    def make():
+        training = Training(make=OPTIMIZERS["AdamW"])
+        training.model.insert(1, nn.Dropout(0.5))
+        step, others = training.step, tg.Generator().manual_seed(3)
+
+        def noisy(x, y):
+            noise = tg.randn(6, 4, device="cuda", generator=others)
+            return step(x + 0.1 * noise + tg.rand(4, device="cuda"), y)
+
+        training.step = noisy
+        return training
+
+    def seed_again(training, t):
+        if t == 7:
+            tg.manual_seed(5)
+
+    _, run, replays = both(make, steps=12, after=seed_again)
+    assert run.notes == []
+    assert replays in (0, 10)
 
 
 def test_one_script_serves_both_devices():
@@ -429,7 +453,13 @@ def makes(training, x, y):
 
 
 def draws(training, x, y):
-    return training.step(F.dropout(x, 0.5), y)
+    tg.randperm(4)
+    return training.step(x, y)
+
+
+def seeds(training, x, y):
+    tg.manual_seed(0)
+    return training.step(x, y)
 
 
 def solves(training, x, y):
@@ -511,7 +541,8 @@ REFUSED = {
     decides: r"reads a tensor on the host \(__bool__\).*torch\.where",
     uploads: "copies numbers from the host.*outside the step, or pass it as an input",
     makes: "copies numbers from the host",
-    draws: "draws random numbers on the host.*pass them as an input, or call model.eval",
+    draws: "draws random numbers on the host.*Draw them on the GPU",
+    seeds: "sets a random generator.*set it outside the step",
     solves: "calls a library of CUDA that CuPy keeps out of captures",
     selects: "test_graphs.py:.*reads a result on the host",
     returns_a_number: r"returns 0\.1, a number of the host",

@@ -91,6 +91,7 @@ class Windows:
 
     module: Any
     sum: Any
+    matmul: Any
 
     def columns(self, x: Any, at: Window) -> Any:
         """The patches under the windows: (batch, channels, taps, *output)."""

@@ -58,11 +58,9 @@ class Launcher:
             cuda.launch_from_memory(kernel, arrays, given)
             return
         places = [self.numbers.take(len(values), kind) for values, kind in lists]
-        if None in places:
-            raise Unsettled
         for place, (values, _) in zip(places, lists, strict=True):
-            place.put(values)  # type: ignore[union-attr]
-        cuda.launch_from_memory(kernel, arrays, [place.array for place in places])  # type: ignore[union-attr]
+            place.put(values)
+        cuda.launch_from_memory(kernel, arrays, [place.array for place in places])
         self.step.launches.append((rule, list(map(_memory, arrays)), places))
 
 

@@ -11,9 +11,13 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Numbers", "Place"]
+from ...arrays.places import Recording
+from .refusals import Unsettled
+
+__all__ = ["Draws", "Numbers", "Place"]
 
 AHEAD = 8  # replays that the host may be ahead
+SPARE = 256  # bytes for generators of random numbers, of which a rehearsal knows nothing
 
 
 class Place:
@@ -33,11 +37,11 @@ class Place:
 class Numbers:
     """The block, its image, and the ring.
 
-    library: CuPy.  size: bytes, of which `take` gives parts away.
+    library: CuPy.  size: bytes for coefficients, of which `take` gives parts away.
     """
 
     def __init__(self, library: Any, size: int) -> None:
-        self.size = max(-(-size // 8) * 8, 8)
+        self.size = -(-size // 8) * 8 + SPARE
         self.taken = 0
         self._cuda = library.cuda
         self._block = library.empty(self.size, "u1")
@@ -48,11 +52,11 @@ class Numbers:
         self._sent = 0
         self._stream: int | None = None
 
-    def take(self, count: int, dtype: Any) -> Place | None:
-        """Room for so many numbers; None if there is not enough left."""
+    def take(self, count: int, dtype: Any) -> Place:
+        """Room for so many numbers. Raises Unsettled where more are needed than at first."""
         a, b = self.taken, self.taken + count * np.dtype(dtype).itemsize
         if b > self.size:
-            return None
+            raise Unsettled
         self.taken = -(-b // 8) * 8
         return Place(self._block[a:b].view(dtype), self.image[a:b].view(dtype))
 
@@ -71,3 +75,21 @@ class Numbers:
         graph.launch(stream)
         self._events[k].record(stream)
         self._sent, self._stream = self._sent + 1, stream.ptr
+
+
+class Draws(Recording):
+    """The random numbers of a graph: where each generator stands lies in the block, too."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        super().__init__()
+        self._numbers = numbers
+        self._places: list[Place] = []  # in the order of `words`
+
+    def _new_words(self) -> Any:
+        self._places.append(self._numbers.take(2, np.uint64))
+        return self._places[-1].array
+
+    def put(self) -> None:
+        """Take the places of one replay."""
+        for place, (_, key, first) in zip(self._places, self.take(), strict=True):
+            place.put((key, first))

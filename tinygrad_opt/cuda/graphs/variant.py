@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ...arrays import faults
+from ...arrays import faults, places, random
 from ...arrays.xp import array_namespace
 from ...compiled.surroundings import Surroundings, hooks_of
 from ...compiled.tree import flatten, unflatten
@@ -18,7 +18,7 @@ from ...kernels import cublas
 from ...kernels.compiler.recording import recording
 from . import gradients
 from .launches import Launcher, OptimizerStep
-from .numbers import Numbers
+from .numbers import Draws, Numbers
 from .refusals import explained, refuse
 from .watch import Watch
 
@@ -90,6 +90,7 @@ class Variant:
             self.numbers = Numbers(library, size)
             self.workspace = library.empty(cublas.WORKSPACE, "u1")
             launcher = Launcher(library, self.numbers)
+            self.draws, self.generator = Draws(self.numbers), random.current()
             self.watch = Watch(launcher, ours)
             pending = faults.take_pending()
             try:
@@ -127,7 +128,7 @@ class Variant:
                 stream.begin_capture()
                 try:
                     recording.by = launcher
-                    with cublas.used(products), self.watch.looking():
+                    with cublas.used(products), places.recording(self.draws), self.watch.looking():
                         result = step(*args, **kwargs)
                 finally:
                     recording.by = None
@@ -200,6 +201,8 @@ class Variant:
                 return f"{type(module).__name__} has other hooks"
             if len(vars(module)) != count:
                 return f"{type(module).__name__} has other parts"
+        if self.draws.words and random.current() is not self.generator:
+            return "random numbers come from another generator"
         try:
             for space, name, held in self.surroundings.names:
                 if space[name] is not held:
@@ -220,7 +223,7 @@ class Variant:
         return self._launched(stream, leaves)
 
     def first(self, leaves: list[Any]) -> Any:
-        """The call that captured it: the host's part is done already."""
+        """The call that captured it: the steps of optimizers are taken already."""
         for static, tensor in zip(self.static, leaves, strict=True):
             static[...] = tensor.array
         return self._launched(self.library.cuda.get_current_stream(), leaves)
@@ -261,6 +264,7 @@ class Variant:
             raise
 
     def _launched(self, stream: Any, leaves: list[Any]) -> Any:
+        self.draws.put()
         self.numbers.launch(self.graph, stream)
         if self.faults:
             faults.take_pending(True)

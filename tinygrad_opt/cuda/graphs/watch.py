@@ -123,6 +123,8 @@ class Watch:
             exchange(Variable, "_grad", lambda _: property(self._read_grad, self._write_grad))
             exchange(Module, "__call__", self._call)
             exchange(random, "stream", lambda _: _refuse_draw)
+            for name in ("set_state", "manual_seed"):
+                exchange(random.Generator, name, lambda _: _refuse_seed)
             for name in ("item", "numpy", "tolist", "__float__", "__int__", "__bool__"):
                 exchange(Tensor, name, lambda original: _reading(original))
             for kind in _with_own(Optimizer):
@@ -289,8 +291,15 @@ def _with_own(base: type) -> list[type]:
 
 def _refuse_draw(*_: Any, **__: Any) -> Any:
     refuse(
-        "the step draws random numbers on the host (dropout, rand, randn), and a replay would have "
-        "the same ones for ever. Draw them outside and pass them as an input, or call model.eval()"
+        "the step draws random numbers on the host, and a replay would have the same ones for "
+        "ever. Draw them on the GPU (device='cuda'), or outside, and pass them as an input"
+    )
+
+
+def _refuse_seed(*_: Any, **__: Any) -> Any:
+    refuse(
+        "the step sets a random generator, as checkpoint() and manual_seed() do, which a replay "
+        "would not; set it outside the step"
     )
 
 
