@@ -66,20 +66,21 @@ def _steps(report: Report, name: str, settings: dict[str, Any]) -> None:
         ends.append([float(loss) for loss in losses])
         notes = getattr(call, "notes", None)
     error = float(np.abs(np.subtract(*ends)).max())
-    report.put(f"{name} with a schedule, clipping and dropout", error < 1e-3 and notes == [],
-               f"losses differ by {error:.1e} at most", f"to {ends[1][-1]:.4f}; {notes}")  # fmt: skip
+    title = f"{name} with a schedule, clipping and dropout"
+    report.put(title, error < 1e-3 and notes == [], f"losses differ by {error:.1e} at most",
+               f"to {ends[1][-1]:.4f}; {notes}")  # fmt: skip
 
 
 def _refusals(report: Report) -> None:
     """What CuPy says in a capture must be understood."""
     import tinygrad_opt as tg
 
-    w = tg.ones(4, device="cuda", requires_grad=True)
+    w, square = tg.ones(4, device="cuda", requires_grad=True), tg.eye(4, device="cuda")
     steps = {
         "a wait": lambda: (w * 2).sum().item(),
         "a wait in an operation": lambda: w.detach()[w.detach() > 0].sum(),
         "an upload": lambda: (w * tg.tensor([1.0, 2, 3, 4], device="cuda")).detach(),
-        "another library": lambda: tg.linalg.cholesky(tg.eye(4, device="cuda")),
+        "another library": lambda: tg.linalg.cholesky(square),
     }
     for name, step in steps.items():
         call, said = tg.cuda.make_graphed(step), "captured"

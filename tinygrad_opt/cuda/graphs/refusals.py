@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -38,6 +39,8 @@ _KINDS = (
 
 def explained(error: Exception) -> Exception:
     """The CaptureError for what CuPy said in a capture; an error of the step itself as it is."""
+    if isinstance(error, CaptureError):
+        return error
     text = f"{type(error).__name__}: {error}".lower()
     for marks, meaning in _KINDS:
         if any(mark.lower() in text for mark in marks):
@@ -48,18 +51,20 @@ def explained(error: Exception) -> Exception:
 
 
 def _place(trace: TracebackType | None) -> str:
-    """`train.py:31, item() `: the innermost line of the user that calls us, and what it calls."""
-    line, called, last = "", "the operation ", ""
+    """`train.py:31, "x[mask]", `: the innermost line of the user that calls us, and its text."""
+    found = last = None
     while trace is not None:
-        code = trace.tb_frame.f_code
-        if code.co_filename.startswith("<"):
-            pass  # what the package writes itself
-        elif not code.co_filename.startswith(_PACKAGE):
-            last = f"{Path(code.co_filename).name}:{trace.tb_lineno}, "
-        elif last:
-            line, called, last = last, f"{code.co_name}() ", ""
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith(_PACKAGE):
+            found, last = last or found, None
+        elif not file.startswith("<"):  # what the package writes itself
+            last = file, trace.tb_lineno
         trace = trace.tb_next
-    return (line or last) + called
+    found = found or last
+    if found is None:
+        return "the step "
+    text = linecache.getline(*found).strip()
+    return f"{Path(found[0]).name}:{found[1]}, {text[:80]!r}, "
 
 
 def why_not(optimizer: Any, plain: Any) -> str | None:
