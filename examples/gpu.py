@@ -28,7 +28,7 @@ COLORS = [GREY, BLUE]
 
 def train(device, width, steps):
     """Train on all digits at once; return milliseconds for a step, losses and the accuracy."""
-    torch.manual_seed(0)  # weights are drawn on the CPU: the same on every device
+    torch.manual_seed(0)  # the same weights on every device
     model = nn.Sequential(
         nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)
     ).to(device)

@@ -66,8 +66,9 @@ def uniform(words: Sequence[str], dtype: str, open_: bool) -> tuple[str, int]:
                 f" + float32({2.0**-32!r})"
             ), 1
         return f"float32(uint32({words[0]} >> uint64(8))) * float32({2.0**-24!r})", 1
-    whole = f"(({words[0]} >> uint64(5)) * uint64(0x4000000) + ({words[1]} >> uint64(6)))"
-    text = f"float64({whole}) * float64({2.0**-53!r})"
+    # In two parts, each of less than 32 bits: SIMD code converts no more to floats. Both are exact.
+    high, low = f"uint32({words[0]} >> uint64(5))", f"uint32({words[1]} >> uint64(6))"
+    text = f"float64({high}) * float64({2.0**-27!r}) + float64({low}) * float64({2.0**-53!r})"
     return (f"{text} + float64({2.0**-54!r})" if open_ else text), 2
 
 

@@ -24,40 +24,41 @@ from .. import pool
 from ..compiler import cache, draws
 from ..compiler.normals import log_lines, normal_lines, portable
 
-__all__ = ["KINDS", "Kind", "blocks", "draw", "draw_on_device", "text"]
+__all__ = ["KINDS", "TILE", "VECTORS", "Kind", "Vectors", "text"]
 
 TILE = 16  # blocks
 STREAM = 0x7E4502  # the counter's third word, where the draws of update rules have a step
 LARGE = 32_768  # numbers, from which on threads take parts
+THREADS = 128  # of a GPU's block
 
 
 class Kind(NamedTuple):
     """A kind of random numbers.
 
-    numbers: the letters of further arguments: d for a number of the dtype, q and Q for integers.
-    words: how many a number takes, for float32 and for wider types.
+    given: its arguments, each with a letter: d for the dtype, q and Q for integers.
+    words: how many a number takes, for float32 and for other types.
     """
 
-    numbers: str
-    words: tuple[int, int]
+    given: dict[str, str]
+    words: tuple[int, int] = (1, 2)
+
+    @property
+    def letters(self) -> str:
+        """Those of all arguments."""
+        return "".join(self.given.values())
 
 
 KINDS = {
-    "uniform": Kind("ddd", (1, 2)),  # low + width u, at most `last`
-    "normal": Kind("dd", (1, 2)),  # mean, std
-    "exponential": Kind("ddd", (1, 2)),  # scale, least, most
-    "chosen": Kind("Qdd", (1, 1)),  # below with the probability threshold / 2^32, else above
-    "integers": Kind("qQ", (2, 2)),  # low, number of integers, up to 2^32
-    "wide_integers": Kind("qQ", (4, 4)),  # the same, up to 2^64, which is 0
-}
-
-_NAMES = {
-    "uniform": ("low", "width", "last"),
-    "normal": ("mean", "std"),
-    "exponential": ("scale", "least", "most"),
-    "chosen": ("threshold", "below", "above"),
-    "integers": ("low", "count"),
-    "wide_integers": ("low", "count"),
+    # low + width u, at most `last`
+    "uniform": Kind({"low": "d", "width": "d", "last": "d"}),
+    "normal": Kind({"mean": "d", "std": "d"}),
+    "exponential": Kind({"scale": "d", "least": "d", "most": "d"}),
+    # `below` with the probability threshold / 2^32, else `above`
+    "chosen": Kind({"threshold": "Q", "below": "d", "above": "d"}, (1, 1)),
+    # from `low` on `count` numbers, up to 2^32; each as often as any other, to 2^-32 of that
+    "integers": Kind({"low": "q", "count": "Q"}, (2, 2)),
+    # the same, up to 2^64, which is 0, or as a number with a sign; to 2^-64
+    "wide_integers": Kind({"low": "q", "count": "Q"}, (4, 4)),
 }
 
 _SERIAL = """\
@@ -69,8 +70,9 @@ from numpy import {types}
 
 
 {numbers}@njit("{signature}", error_model="numpy", nogil=True, cache={cache})
-def {name}(y, low_key, high_key, place, {given}):
-{cast}    tiles = y.shape[0] // {width}
+def {name}(y, key, place, {given}):
+{cast}
+    tiles = y.shape[0] // {width}
 {tiles}
 {rest}
 """
@@ -86,25 +88,27 @@ from tinygrad_opt.kernels.pool import share
 
 
 {numbers}@njit(error_model="numpy", nogil=True)
-def part(begin, end, y, low_key, high_key, place, {given}):
-{cast}    y, place = y[begin * {width} :], place + begin * {tile}
+def part(begin, end, y, key, place, {given}):
+{cast}
+    y, place = y[begin * {width} :], place + begin * {tile}
     tiles = end - begin
 {tiles}
 
 
 @njit("{signature}", error_model="numpy", nogil=True, cache={cache})
-def {name}(y, low_key, high_key, place, {given}):
+def {name}(y, key, place, {given}):
     tiles = y.shape[0] // {width}
-    share(part, tiles, {part}, {cost}, y, low_key, high_key, place, {given})
-{cast}{rest}
+    share(part, tiles, {part}, {cost}, y, key, place, {given})
+{cast}
+{rest}
 """
 
 # What a block gives; inlined in both loops.
 _NUMBERS = """\
 @njit(error_model="numpy", nogil=True, forceinline=True)
-def numbers(block, low_key, high_key, {given}):
+def numbers(block, key, {given}):
 {lines}
-    return {found}
+    return ({found},)
 
 
 """
@@ -114,14 +118,14 @@ _TILES = """\
         own = y[tile * {width} : tile * {width} + {width}]
         at = uint64(place + tile * {tile})
         for j in range({tile}):
-            n = numbers(at + uint64(j), low_key, high_key, {given})
+            n = numbers(at + uint64(j), key, {given})
 {stores}"""
 
 _REST = """\
     left = y.shape[0] - tiles * {width}
     own = y[tiles * {width} :]
     for j in range(min(left, {tile})):
-        n = numbers(uint64(place + tiles * {tile} + j), low_key, high_key, {given})
+        n = numbers(uint64(place + tiles * {tile} + j), key, {given})
 {stores}"""
 
 _CUDA = """\
@@ -139,20 +143,11 @@ def {name}(y, state, blocks, offset, {given}):
     k = int64(cuda.blockIdx.x) * int64(cuda.blockDim.x) + int64(cuda.threadIdx.x)
     if k >= blocks:
         return
-    low_key, high_key = state[0] & uint64(0xFFFFFFFF), state[0] >> uint64(32)
-    block = state[1] + offset + uint64(k)
+    key, block = state[0], state[1] + offset + uint64(k)
     first = (k // {tile}) * {width} + k % {tile}
 {lines}
 {stores}
 """
-
-
-def blocks(kind: str, char: str, size: int) -> int:
-    """How many places of a stream a draw of so many numbers takes: whole tiles.
-
-    char: of the dtype, as NumPy calls it.
-    """
-    return -(-size * KINDS[kind].words[char != "f"] // (4 * TILE)) * TILE
 
 
 def _lines(kind: str, dtype: str, on_device: bool) -> tuple[list[str], list[str]]:
@@ -162,7 +157,7 @@ def _lines(kind: str, dtype: str, on_device: bool) -> tuple[list[str], list[str]
         f"a = block & {draws.MASK}",
         "b = block >> uint64(32)",
         f"c, d = uint64({STREAM:#x}), uint64(0)",
-        "k0, k1 = uint64(low_key), uint64(high_key)",
+        f"k0, k1 = uint64(key) & {draws.MASK}, uint64(key) >> uint64(32)",
         *draws.rounds(words, ("k0", "k1"), ("_", "w0", "w1")),
     ]
     found = []
@@ -202,7 +197,9 @@ half = drawn >> uint64(1)
 def _floats(
     kind: str, dtype: str, words: list[str], on_device: bool
 ) -> tuple[list[str], list[str]]:
-    left, lines, names = list(words), [], []
+    left = list(words)
+    lines: list[str] = []
+    names: list[str] = []
     while left:
         above_zero = kind == "exponential" or (kind == "normal" and len(names) % 2 == 0)
         expression, count = draws.uniform(left, dtype, above_zero)
@@ -231,88 +228,107 @@ def _indented(lines: Sequence[str], by: int) -> str:
 
 _BITS32 = "float_as_int as float_as_bits, int_as_float as bits_as_float, product32 as product"
 _BITS64 = "double_as_long as float_as_bits, long_as_double as bits_as_float, product64 as product"
-_PLAIN = {"d": "float64", "q": "int64", "Q": "int64"}
 
 
 def text(kind: str, dtype: str, form: str, on_disk: bool) -> str:
     """The whole text of a kernel; form: "serial", "split" or "cuda"."""
-    on_device = form == "cuda"
-    lines, found = _lines(kind, dtype, on_device)
-    names, letters = _NAMES[kind], KINDS[kind].numbers
-    width = TILE * len(found)
+    lines, found = _lines(kind, dtype, form == "cuda")
     space = {
-        "name": f"{kind}_{form}", "given": ", ".join(names), "tile": TILE, "width": width,
-        "cache": on_disk,
+        "name": f"{kind}_{form}", "given": ", ".join(KINDS[kind].given), "tile": TILE,
+        "width": TILE * len(found), "cache": on_disk,
         "types": ", ".join(sorted({"float32", "float64", "int64", "uint32", "uint64", dtype})),
     }  # fmt: skip
-    if on_device:
-        stores = []
-        for i, number in enumerate(found):
-            at = f"first + {i * TILE}" if i else "first"
-            stores += [f"if {at} < y.shape[0]:", f"    y[{at}] = {number}"]
-        bits = _BITS32 if dtype == "float32" else _BITS64
-        return _CUDA.format(
-            **space, bits=bits, lines=_indented(lines, 4), stores=_indented(stores, 4)
-        )
-    given = ", ".join(_PLAIN[letter] for letter in letters)
-    casts = {"d": dtype, "q": "int64", "Q": "uint64"}
-    cast = [f"{n} = {casts[letter]}({n})" for n, letter in zip(names, letters, strict=True)]
+    if form == "cuda":
+        space |= {"lines": _indented(lines, 4), "stores": _indented(_cuda_stores(found), 4)}
+        return _CUDA.format(**space, bits=_BITS32 if dtype == "float32" else _BITS64)
     at = [f"j + {i * TILE}" if i else "j" for i in range(len(found))]
     stores = [f"own[{place}] = n[{i}]" for i, place in enumerate(at)]
-    cut = [stores[0], *(f"if {place} < left:\n            {store}"
-                        for place, store in zip(at[1:], stores[1:], strict=True))]  # fmt: skip
+    cut = [f"if {place} < left:\n            {store}"
+           for place, store in zip(at[1:], stores[1:], strict=True)]  # fmt: skip
+    types = {"d": dtype, "q": "int64", "Q": "uint64"}
+    cast = [f"{name} = {types[letter]}({name})" for name, letter in KINDS[kind].given.items()]
+    given = ", ".join("float64" if letter == "d" else "int64" for letter in KINDS[kind].letters)
     space |= {
-        "numbers": _NUMBERS.format(
-            lines=_indented(lines, 4), found=f"({', '.join(found)},)", **space
-        ),
+        "numbers": _NUMBERS.format(lines=_indented(lines, 4), found=", ".join(found), **space),
         "tiles": _TILES.format(stores=_indented(stores, 12), **space),
-        "rest": _REST.format(stores=_indented(cut, 8), **space),
-        "signature": f"void({dtype}[::1], int64, int64, int64, {given})",
-        "cast": "".join(f"    {line}\n" for line in cast),
-        "part": LARGE // 2 // width, "cost": pool.USUAL,
+        "rest": _REST.format(stores=_indented([stores[0], *cut], 8), **space),
+        "signature": f"void({dtype}[::1], int64, int64, {given})",
+        "cast": _indented(cast, 4),
+        "part": LARGE // 2 // (TILE * len(found)), "cost": pool.USUAL,
     }  # fmt: skip
-    form_text = _SPLIT if form == "split" else _SERIAL
-    return form_text.format(**space)
+    return (_SPLIT if form == "split" else _SERIAL).format(**space)
 
 
-_kernels: dict[tuple[str, str, Any], Any] = {}
+def _cuda_stores(found: Sequence[str]) -> list[str]:
+    lines = []
+    for i, number in enumerate(found):
+        at = f"first + {i * TILE}" if i else "first"
+        lines += [f"if {at} < y.shape[0]:", f"    y[{at}] = {number}"]
+    return lines
 
 
-def draw(kind: str, y: Any, key: int, place: int, *numbers: float) -> None:
-    """Fill `y`, NumPy's, contiguous and flat, with the numbers of `kind` from `place` on."""
-    large = y.size >= LARGE
-    if kind == "wide_integers" and numbers[1] >= 2**63:  # as its bits
-        numbers = numbers[0], numbers[1] - 2**64
-    try:
-        kernel = _kernels[kind, y.dtype.char, large]
-    except KeyError:
-        form = "split" if large else "serial"
-        load: Any = pool.load if large else cache.load
-        name = y.dtype.name
-        kernel = load(f"{kind}_{form}", lambda on_disk: text(kind, name, form, on_disk))
-        _kernels[kind, y.dtype.char, large] = kernel
-    kernel(y, key & 0xFFFFFFFF, key >> 32, place, *numbers)
+class Vectors:
+    """The kernels of a kind and a dtype.
 
-
-def draw_on_device(kind: str, y: Any, state: Any, offset: int, *numbers: float) -> None:
-    """Fill `y`, CuPy's, contiguous and not empty, with what `draw` gives from state[1] + offset on.
-
-    state: two uint64 in the GPU's memory, the key and a place. They are read when the kernel runs:
-    write them anew, and a recorded launch draws other numbers.
+    tile: how many numbers a tile has.
     """
-    from ..compiler import cuda
 
-    dtype, letters = y.dtype, KINDS[kind].numbers
-    kinds = "qQ" + letters.replace("d", dtype.char)
-    try:
-        kernel = _kernels[kind, dtype.char, "cuda"]
-    except KeyError:
-        kernel = cache.load(
-            f"{kind}_cuda", lambda on_disk: text(kind, dtype.name, "cuda", on_disk), cuda.made_by()
+    def __init__(self, kind: str, dtype: str) -> None:
+        self.kind, self.dtype = kind, dtype
+        self.tile = TILE * 4 // KINDS[kind].words[dtype != "float32"]
+        self._serial, self._split, self._cuda = None, None, None
+
+    def draw(self, y: Any, key: int, place: int, numbers: tuple[float, ...]) -> None:
+        """Fill `y`, NumPy's, flat, contiguous, with the numbers from `place` on.
+
+        key: of 64 bits, as a number with a sign.
+        """
+        kernel = self._serial if y.size < LARGE else self._split
+        if kernel is None:
+            kernel = self._load(y.size >= LARGE)
+        kernel(y, key, place, *numbers)
+
+    def _load(self, large: bool) -> Any:
+        name, load = ("split", pool.load) if large else ("serial", cache.load)
+        kernel = load(
+            f"{self.kind}_{name}", lambda on_disk: text(self.kind, self.dtype, name, on_disk)
         )
-        _kernels[kind, dtype.char, "cuda"] = kernel
-    types = (np.dtype(letter).type for letter in kinds)
-    count = blocks(kind, dtype.char, y.size)
-    scalars = [t(x) for t, x in zip(types, (count, offset, *numbers), strict=True)]
-    scalars[0] = int(scalars[0])
-    cuda.launch_over(kernel, dtype.char + "Q", kinds, (y, state), scalars, None, 128)
+        if large:
+            self._split = kernel
+        else:
+            self._serial = kernel
+        return kernel
+
+    def draw_on_device(self, y: Any, state: Any, offset: int, numbers: tuple[float, ...]) -> None:
+        """Fill `y`, CuPy's and not empty, with what `draw` gives from state[1] + offset on.
+
+        state: two uint64 in the GPU's memory, the key and a place. They are read when the kernel
+        runs: write them anew, and a recorded launch draws other numbers.
+        """
+        from ..compiler import cuda
+
+        if self._cuda is None:
+            self._cuda = cache.load(
+                f"{self.kind}_cuda",
+                lambda on_disk: text(self.kind, self.dtype, "cuda", on_disk),
+                cuda.made_by(),
+            )
+        letter = y.dtype.char
+        kinds = "qQ" + KINDS[self.kind].letters.replace("d", letter)
+        count = -(-y.size // self.tile) * TILE
+        scalars = [
+            np.uint64(x % 2**64) if kind == "Q" else np.dtype(kind).type(x)
+            for kind, x in zip(kinds[1:], (offset, *numbers), strict=True)
+        ]
+        arrays = y, state
+        cuda.launch_over(self._cuda, letter + "Q", kinds, arrays, (count, *scalars), None, THREADS)
+
+
+class _All(dict[tuple[str, str], Vectors]):
+    def __missing__(self, key: tuple[str, str]) -> Vectors:
+        kind, char = key
+        made = self[key] = Vectors(kind, np.dtype(char).name)
+        return made
+
+
+VECTORS = _All()  # by kind and the dtype's letter

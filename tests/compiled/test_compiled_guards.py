@@ -394,8 +394,10 @@ def allocated(call):
 
 def test_nothing_is_allocated_in_a_call():
     pair = Pair(net=lambda: nn.Sequential(nn.Linear(4, 4000), nn.ReLU(), nn.Linear(4000, 3)))
-    pair.run(3)
     x, y = batch()
+    for step in pair.steps:  # not compared: Adam enlarges the rounding of gradients close to 0
+        for _ in range(3):
+            step(x, y)
     # Other threads may allocate too, as the pool's when they begin: the least of several counts.
     found = [allocated(lambda: pair.compiled(x, y)) for _ in range(5)]
     assert min(found)[0] < 40_000  # the loss, and lists of arguments; each activation is 96,000

@@ -203,6 +203,28 @@ def test_norms_statistics_and_dropout():
     run_both(make, batches, steps=100)
 
 
+class Noisy(nn.Module):
+    """All that is drawn by one call of a kernel, and from a generator of its own, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(4, 3)
+        self.own = tg.Generator().manual_seed(0)
+
+    def forward(self, x):
+        noise = tg.zeros(5, 4).uniform_(-1, 1) + tg.randint(0, 3, (5, 4)) + tg.randn(5, 4)
+        noise = noise + tg.empty(5, 4).exponential_() + tg.normal(0.0, 0.1, (5, 4))
+        x = F.alpha_dropout(x, 0.3, True) * tg.bernoulli(tg.sigmoid(x))
+        return F.dropout(self.last(x + noise), 0.4, generator=self.own)
+
+
+def test_what_is_drawn_is_what_an_eager_step_draws():
+    batches = [(numbers(5, 4, seed=s), classes(5, 3, s)) for s in range(3)]
+    make = seeded(lambda: Task(Noisy(), lambda m: [optim.SGD(m.parameters(), 0.1)],
+                               F.cross_entropy))  # fmt: skip
+    run_both(make, batches, steps=6)
+
+
 RULES = [
     lambda p: optim.SGD(p, 0.1), lambda p: optim.SGD(p, 0.05, 0.9, nesterov=True, weight_decay=0.1),
     lambda p: optim.Adam(p, 0.01), lambda p: optim.Adam(p, 0.01, amsgrad=True),

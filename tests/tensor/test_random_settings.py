@@ -1,47 +1,65 @@
 """Random numbers at the ends of their ranges, and settings that no distribution has."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 from refusals import both_refuse
 
 import tinygrad_opt as tg
+from tinygrad_opt.arrays import drawing
+from tinygrad_opt.kernels.compiler import draws
+from tinygrad_opt.kernels.fused import random_vectors
 
 FLOATS = ("float16", "float32", "float64")
 RANGES = [(0, 4), (1, 2), (0.1, 0.3), (-1, 1), (1000, 1001), (-3, -1), (2, 2)]
 
 
-class LastNumber:
-    """Stands in for NumPy's generator: always the largest number below 1."""
+def _words(monkeypatch, word):
+    """Have the generator give one word for ever, in kernels that run as plain Python."""
 
-    def random(self, shape, dtype=np.float64):
-        return np.full(shape, 1 - np.finfo(dtype).epsneg, dtype)
+    def load(name, render):
+        space = {}
+        exec(re.sub(r"^(from numba.*|@njit.*)$", "", render(False), flags=re.M), space)
+        return space[name]
 
-    def integers(self, low, high, shape, dtype):
-        return np.full(shape, high - 1, dtype)
-
-    def exponential(self, scale, shape):
-        return np.zeros(shape)
+    monkeypatch.setattr(draws, "rounds", lambda words, *_: [f"{w} = uint64({word})" for w in words])
+    monkeypatch.setattr(random_vectors.cache, "load", load)
+    monkeypatch.setattr(drawing, "VECTORS", type(random_vectors.VECTORS)())
 
 
 @pytest.fixture
-def last_number():
-    generator = tg.Generator()
-    generator.numpy = LastNumber()
-    return generator
+def last_number(monkeypatch):
+    _words(monkeypatch, 0xFFFFFFFF)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_nothing_reaches_the_open_end(dtype, last_number):
+@pytest.mark.usefixtures("last_number")
+def test_nothing_reaches_the_open_end(dtype):
     dtype = getattr(tg, dtype)
-    one = tg.rand(1, dtype=dtype, generator=last_number)
+    one = tg.rand(1, dtype=dtype)
     assert one.item() == 1 - np.finfo(dtype).epsneg
     for low, high in RANGES:
-        x = tg.empty(2, dtype=dtype).uniform_(low, high, generator=last_number)
+        x = tg.empty(2, dtype=dtype).uniform_(low, high)
         assert low == high or low < x[0].item() < high, (low, high)
-        assert tg.nn.init.uniform_(x, low, high, last_number)[0].item() <= high
-    assert tg.empty(1, dtype=dtype).exponential_(generator=last_number).item() > 0
+        assert tg.nn.init.uniform_(x, low, high)[0].item() <= high
+    assert tg.empty(1, dtype=dtype).exponential_().item() > 0
+    assert tg.empty(1, dtype=dtype).geometric_(0.5).item() == 1
+    for low, high in ((-5, 5), (0, 2**32), (-(2**61), 2**61)):
+        assert tg.randint(low, high, (1,)).item() == high - 1
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_the_smallest_word_gives_finite_numbers(dtype, monkeypatch):
+    _words(monkeypatch, 0)
+    dtype = getattr(tg, dtype)
+    assert tg.rand(1, dtype=dtype).item() == 0
+    largest = {tg.float64: 8.653}.get(dtype, 6.660)  # sqrt(-2 log 2^-54), sqrt(-2 log 2^-32)
+    assert abs(tg.randn(1, dtype=dtype).item()) == pytest.approx(largest, abs=0.01)
+    assert tg.empty(1, dtype=dtype).exponential_().item() == pytest.approx(largest**2 / 2, rel=0.01)
+    assert tg.bernoulli(tg.zeros(1, dtype=dtype)).item() == 0
+    assert tg.empty(1, dtype=dtype).bernoulli_(2.0**-40).item() == 1
 
 
 def test_float16_is_uniform():

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.fused import random_vectors
+from ..kernels.fused.random_vectors import TILE, VECTORS
 from . import places
 from .device import Device, check_device, cupy, device_of, to_device
 from .dtypes import name_of
@@ -45,13 +45,14 @@ def fill(array: Any, kind: str, generator: Generator | None, numbers: Any) -> No
     size = array.size
     if not size:
         return
+    vectors = VECTORS[kind, array.dtype.char]
+    blocks = -(-size // vectors.tile) * TILE
+    flat = array if array.ndim == 1 else array.reshape(-1)
     generator = generator or current()
-    blocks = random_vectors.blocks(kind, array.dtype.char, size)
     if type(array) is np.ndarray:
-        random_vectors.draw(kind, array.reshape(-1), *take(generator, blocks), *numbers)
+        vectors.draw(flat, *take(generator, blocks), numbers)
     else:
-        state, offset = places.on_device(generator, blocks)
-        random_vectors.draw_on_device(kind, array.reshape(-1), state, offset, *numbers)
+        vectors.draw_on_device(flat, *places.on_device(generator, blocks), numbers)
 
 
 def draw_uniform(
@@ -123,7 +124,9 @@ def _put(array: Any, values: Any) -> None:
 
 def _filled(array: Any, kind: str, generator: Generator | None, *numbers: float) -> None:
     """Overwrite an array of floats of any type and any strides."""
-    if array.dtype.char in "fd" and array.flags.c_contiguous:
+    # What a compiled step is traced with (`compiled/traced.py`) has no memory to write to.
+    traced = hasattr(array, "_namespace")
+    if array.dtype.char in "fd" and not traced and array.flags.c_contiguous:
         fill(array, kind, generator, numbers)
         return
     dtype = array.dtype if array.dtype.char in "fd" else np.float32
@@ -223,7 +226,7 @@ def draw_integers(
             raise RuntimeError(f"random_: {name} is out of bounds for {dtype}: {bound}")
     count = high - low
     kind = "integers" if count <= 2**32 else "wide_integers"
-    found = drawn(kind, shape, np.int64, generator, device, low, count % 2**64)
+    found = drawn(kind, shape, np.int64, generator, device, low, (count + 2**63) % 2**64 - 2**63)
     return found if dtype == np.int64 else found.astype(dtype)
 
 

@@ -50,7 +50,7 @@ def on_device(generator: Generator, blocks: int) -> tuple[Any, int]:
 
 def _write(words: Any, key: int, place: int) -> None:
     # Two launches that carry the numbers; a copy from the CPU's memory would have to be waited for.
-    words[:1] = np.uint64(key)
+    words[:1] = np.uint64(key % 2**64)
     words[1:] = np.uint64(place)
 
 

@@ -44,7 +44,9 @@ class Generator:
         """Starts the stream that belongs to `seed` (any integer); returns the generator."""
         self._seed = int(seed)
         self._children = self._place = 0
+        self._key = (self._seed + 2**63) % 2**64 - 2**63  # its 64 bits, as kernels take them
         self.numpy = np.random.Generator(np.random.PCG64(self._seed % 2**64))
+        self._lock = self.numpy.bit_generator.lock
         return self
 
     def seed(self) -> int:
@@ -55,6 +57,13 @@ class Generator:
     def initial_seed(self) -> int:
         """The seed that the current stream started from."""
         return self._seed
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = self.numpy.bit_generator.lock
 
     def child_seed(self) -> int:
         """A seed for somebody else's stream, another at each call; draws nothing from this one."""
@@ -89,10 +98,10 @@ class Generator:
 
 def take(generator: Generator, blocks: int) -> tuple[int, int]:
     """The stream's key, and the place of the next of so many blocks, which are taken now."""
-    with generator.numpy.bit_generator.lock:  # no two threads draw the same
+    with generator._lock:  # no two threads draw the same
         place = generator._place
         generator._place = place + blocks
-    return generator._seed % 2**64, place
+    return generator._key, place
 
 
 def put_back(generator: Generator, place: int) -> None:

@@ -143,11 +143,11 @@ class Event:
         return float(_needed("Event").cuda.get_elapsed_time(self._event, end_event._event))
 
 
-# Random numbers: drawn on the CPU, hence by one generator -----------------------------------------
+# Random numbers: of one generator for all devices -------------------------------------------------
 
 
 def manual_seed(seed: int) -> None:
-    """Nothing to seed: numbers for the GPU are drawn on the CPU, from the default generator."""
+    """Nothing to seed: numbers on the GPU are those of the default generator."""
     int(seed)
 
 

@@ -1,0 +1,93 @@
+"""Streams of random numbers: where they stand is all that decides; saved, copied, shared."""
+
+import copy
+import json
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+import tinygrad_opt as tg
+import tinygrad_opt.nn.functional as F
+
+
+def draws(generator):
+    """Numbers of all kinds: tensors' own, and those that NumPy draws."""
+    return [
+        tg.rand(70, generator=generator).tolist(),
+        tg.randn(3, dtype=tg.float64, generator=generator).tolist(),
+        tg.randint(9, (5,), generator=generator).tolist(),
+        F.dropout(tg.ones(40), 0.5, generator=generator).tolist(),
+        tg.randperm(9, generator=generator).tolist(),
+        tg.multinomial(tg.ones(9), 3, generator=generator).tolist(),
+    ]
+
+
+COPIES = {
+    "state": lambda g: _with_state(json.loads(json.dumps(g.get_state()))),
+    "pickle": lambda g: pickle.loads(pickle.dumps(g)),
+    "deepcopy": copy.deepcopy,
+}
+
+
+def _with_state(state):
+    made = tg.Generator()
+    made.set_state(state)
+    return made
+
+
+@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("seed", [0, -1, 2**64 - 1, 2**70])
+def test_copies_go_on_as_the_stream_does(way, seed):
+    generator = tg.Generator().manual_seed(seed)
+    first = draws(generator)
+    other = COPIES[way](generator)
+    assert draws(other) == (second := draws(generator))
+    assert all(a != b for a, b in zip(first, second, strict=True))
+    assert draws(tg.Generator().manual_seed(seed)) == first
+
+
+def test_the_stream_is_its_own_whatever_was_drawn_in_numpy_before():
+    a, b = tg.Generator().manual_seed(4), tg.Generator().manual_seed(4)
+    tg.randperm(100, generator=a)
+    assert tg.equal(tg.rand(5, generator=a), tg.rand(5, generator=b))
+    tg.rand(1000, generator=a)
+    tg.randperm(100, generator=b)
+    assert tg.equal(tg.randperm(5, generator=a), tg.randperm(5, generator=b))
+
+
+def test_a_state_of_before_is_converted_with_a_warning():
+    numpy = np.random.PCG64(3)
+    numpy.random_raw(5)
+    generator = tg.Generator()
+    with pytest.warns(UserWarning, match="goes on with other random numbers"):
+        generator.set_state({"seed": 3, "state": numpy.state})
+    assert generator.initial_seed() == 3
+    assert generator.numpy.bit_generator.state == numpy.state
+    assert tg.equal(tg.rand(4, generator=generator),
+                    tg.rand(4, generator=tg.Generator().manual_seed(3)))  # fmt: skip
+
+
+def test_threads_that_share_a_generator_draw_no_number_twice():
+    generator, found = tg.Generator().manual_seed(1), []
+
+    def work():
+        found.extend(tg.rand(1, dtype=tg.float64, generator=generator).item() for _ in range(300))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == len(found) == 1200
+    alone = tg.Generator().manual_seed(1)
+    assert set(found) == {tg.rand(1, dtype=tg.float64, generator=alone).item() for _ in range(1200)}
+
+
+def test_nothing_is_taken_for_what_has_no_elements():
+    tg.manual_seed(0)
+    before = tg.get_rng_state()
+    assert tg.rand(0, 3).shape == (0, 3)
+    tg.empty(0).normal_()
+    assert tg.get_rng_state() == before
