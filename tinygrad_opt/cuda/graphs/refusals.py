@@ -80,7 +80,7 @@ def why_not(optimizer: Any, plain: Any) -> str | None:
     if kind.step is not plain.step:
         return f"{name}.step() is its own, with decisions of the host{outside}"
     if kind.update is not plain.update:
-        return f"{name} looks at norms or matrices of each parameter on the host{outside}"
+        return f"{name} does more in a step than launch its rule, and decides on the host{outside}"
     if any(group.get("cautious") for group in optimizer.param_groups):
         return f"{name}(cautious=True) counts on the host what it steps{outside}"
     return None
