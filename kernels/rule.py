@@ -23,13 +23,16 @@ from .compiler.arguments import (
 from .compiler.codegen import CHUNK, Target, function_name, render
 from .compiler.lower import lower
 from .compiler.oracle import frozen, reference
+from .compiler.recording import recording
 from .compiler.syntax import parse
 from .fused.sums import bounds_of
 
 _TARGETS: dict[str, Target] = {
     "cpu": "serial", "serial": "serial", "parallel": "parallel", "parts": "parts", "cuda": "cuda",
+    "graph": "graph",
 }  # fmt: skip
 
+_ON_DEVICE = ("cuda", "graph")
 _PACKAGE = __name__.rpartition(".")[0] + "."
 _READ = {"_array_count", "_array_names", "_coefficient_count", "_rule", "coefficients", "draws",
          "function", "states"}  # fmt: skip
@@ -62,6 +65,7 @@ class UpdateRule:
         self._parts: dict[np.dtype[Any], Any] = {}
         self._kernels = {
             "serial": self._serial, "parallel": self._parallel, "parts": self._parts, "cuda": {},
+            "graph": {},
         }  # fmt: skip
         self._narrow: dict[Target, Any] = {}  # with states of 16 bits
         self._on_device: dict[int, Any] = {}  # by the id of a launch's first array: the same again
@@ -163,13 +167,14 @@ class UpdateRule:
         self._check(arrays, coefficients)
         on_host, dtype = isinstance(arrays[0], np.ndarray), arrays[0].dtype
         target: Target = "parallel" if arrays[0].size >= threads.threshold else "serial"
-        kernel = self._kernel(target if on_host else "cuda", dtype)
         if on_host:
-            kernel(*arrays, *coefficients, *counter)
+            self._kernel(target, dtype)(*arrays, *coefficients, *counter)
+        elif recording.by is not None:
+            recording.by.launch(self, arrays, coefficients, counter)
         else:
             from .compiler.cuda import launch_drawing
 
-            launch_drawing(kernel, arrays, coefficients, counter)
+            launch_drawing(self._kernel("cuda", dtype), arrays, coefficients, counter)
 
     def launch_parts(
         self, arrays: Sequence[Any], offsets: Sequence[int], coefficients: Sequence[Any]
@@ -235,6 +240,9 @@ class UpdateRule:
         first = arrays[0]
         if not isinstance(first, np.ndarray):
             self._check(arrays, coefficients, narrow=True)
+            if recording.by is not None:
+                recording.by.launch(self, arrays, coefficients, (key, origin), narrow=True)
+                return
             from .compiler.cuda import launch_words
 
             kernel = self._narrow.get("cuda") or self._narrow_kernel("cuda")
@@ -266,7 +274,8 @@ class UpdateRule:
         """Return the text of the generated kernel.
 
         Args:
-            target: "cpu" or "serial" (the same), "parallel", "parts" or "cuda".
+            target: "cpu" or "serial" (the same), "parallel", "parts", "cuda", or "graph" (as
+                "cuda", with coefficients that are read from memory).
             dtype: float32 or float64.
             narrow: the kernel of `launch_bfloat16`, float32; not of "parts".
 
@@ -293,15 +302,23 @@ class UpdateRule:
         return next(iter(self._inspectable(dtype).inspect_asm().values()))
 
     def ptx(
-        self, dtype: Any = np.float32, cc: tuple[int, int] = (8, 0), narrow: bool = False
-    ) -> str:
-        """Return the PTX for compute capability `cc`; no GPU is needed, numba-cuda is."""
+        self, dtype: Any = np.float32, cc: tuple[int, int] = (8, 0), narrow: bool = False,
+        graph: bool = False,
+    ) -> str:  # fmt: skip
+        """Return the PTX for compute capability `cc`; no GPU is needed, numba-cuda is.
+
+        narrow: with states of 16 bits.  graph: with coefficients that are read from memory.
+        """
         from .compiler import cuda
 
-        dtype = checked_dtype(self.name, dtype)
-        kernel = self._narrow_kernel("cuda") if narrow else self._kernel("cuda", dtype)
+        dtype, target = checked_dtype(self.name, dtype), "graph" if graph else "cuda"
+        kernel = self.device_kernel(dtype, narrow, target)
         counts = self._array_count, self._coefficient_count
-        return cuda.ptx(kernel, *counts, dtype, cc, narrow, bool(self.draws))
+        return cuda.ptx(kernel, *counts, dtype, cc, narrow, bool(self.draws), graph)
+
+    def device_kernel(self, dtype: Any, narrow: bool = False, target: Any = "cuda") -> Any:
+        """Return the kernel for "cuda" or for a "graph", compiled or from the cache."""
+        return self._narrow_kernel(target) if narrow else self._kernel(target, dtype)
 
     def _inspectable(self, dtype: Any) -> Any:
         """Return the serial kernel compiled anew: what comes from the disk cache has no LLVM."""
@@ -321,9 +338,9 @@ class UpdateRule:
                 kernel = load(
                     function_name(self._rule, target),
                     lambda on_disk: render(self._rule, target, dtype.name, on_disk),
-                    _cuda_compiler() if target == "cuda" else "",
+                    _cuda_compiler() if target in _ON_DEVICE else "",
                 )
-                if target != "cuda":
+                if target not in _ON_DEVICE:
                     count, rest = self._coefficient_count, [0.0] * self._coefficient_count
                     rest += [0] * (4 if self.draws else 0)
                     if target == "parts":
@@ -340,9 +357,9 @@ class UpdateRule:
                 kernel = load(
                     function_name(self._rule, target, narrow=True),
                     lambda on_disk: render(self._rule, target, "float32", on_disk, narrow=True),
-                    _cuda_compiler() if target == "cuda" else "",
+                    _cuda_compiler() if target in _ON_DEVICE else "",
                 )
-                if target != "cuda":
+                if target not in _ON_DEVICE:
                     words = [np.empty(0, WORDS[0].newbyteorder()) for _ in self.states]
                     rest = [*words, *[0.0] * self._coefficient_count, 0, 0]
                     refuse_other_byte_order(kernel, 2, rest, np.float32)
@@ -350,6 +367,10 @@ class UpdateRule:
             return self._narrow[target]
 
     def _launch_on_device(self, arrays: Sequence[Any], coefficients: Sequence[float]) -> None:
+        if recording.by is not None:
+            self._check(arrays, coefficients)
+            recording.by.launch(self, arrays, coefficients)
+            return
         known = self._on_device.get(id(arrays[0]))  # of a step over the arrays of the last one
         if known is not None and known(arrays, coefficients):
             return

@@ -180,6 +180,7 @@ def places(normal, rows):
 
 # Each twin, and samples of what it is called with.
 TWINS = {
+    "one": lambda normal: ((normal(*shape),) for shape in ((), (1,), (1, 1))),
     "moments": lambda normal: (
         (normal(*shape), axes)
         for shape, axes in (

@@ -35,6 +35,7 @@ PHASES = (
     {"tests": 105, "memcheck": 80},
     {"launch": 30},
     {"networks": 60},
+    {"graphs": 100},
     {"speed": 60},
     {"tiles": 40},
     {"profiled": 25},
@@ -160,7 +161,7 @@ def main() -> int:
     for name, default in (("only", ""), ("skip", ""), ("commit", _commit()), ("part", ""),
                           ("out", os.environ.get("OUT", ".")), ("found", "")):  # fmt: skip
         parser.add_argument(f"--{name}", default=default)
-    parser.add_argument("--budget", type=float, default=270)
+    parser.add_argument("--budget", type=float, default=370)
     parser.add_argument("--quick", action="store_true", help="small sizes")
     options = parser.parse_args()
     options.out = os.path.abspath(options.out)

@@ -18,7 +18,7 @@ from .lower import Lowered, fresh, lower
 from .syntax import Rule
 from .vocabulary import RESERVED, ROUNDING
 
-Target = Literal["plain", "serial", "parallel", "parts", "cuda"]
+Target = Literal["plain", "serial", "parallel", "parts", "cuda", "graph"]
 
 
 CHUNK = 16_384  # elements of a part: what a thread updates at a time, within its first two caches
@@ -147,7 +147,7 @@ from numpy import {imported}
 
 @cuda.jit(cache={cache})
 def {function}({parameters}):
-    {size} = uint64({first}.shape[0])
+{loaded}    {size} = uint64({first}.shape[0])
     {threads} = uint64(cuda.blockDim.x)
     {i} = uint64(cuda.blockIdx.x) * (uint64({ahead}) * {threads}) + uint64(cuda.threadIdx.x)
     {step} = uint64(cuda.gridDim.x) * (uint64({ahead}) * {threads})
@@ -176,7 +176,10 @@ def {function}({begin}, {end}, {parameters}):
     {leave}
 """
 
-_TEXTS = {"plain": _PLAIN, "serial": _SERIAL, "parallel": _PARALLEL, "parts": _PARTS, "cuda": _CUDA}
+_TEXTS = {
+    "plain": _PLAIN, "serial": _SERIAL, "parallel": _PARALLEL, "parts": _PARTS, "cuda": _CUDA,
+    "graph": _CUDA,
+}  # fmt: skip
 
 
 def ahead(dtype: str) -> int:
@@ -219,8 +222,11 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
     asks Numba for its disk cache, which needs the text to lie in a file. `narrow`: the states are
     bfloat16 words, and after the coefficients come a key and the place of the first element. Of a
     rule that draws come the seed, in two halves, the step and the place of the first element.
+
+    The kernel for a "graph" is that for "cuda", which reads all these numbers from memory: a vector
+    of coefficients, and one of uint64 for the rest. A launch that is replayed has new ones there.
     """
-    on_device = target == "cuda"
+    on_device = target in ("cuda", "graph")
     lowered = lower(rule, dtype, on_device)
     taken = rule.variables | set(lowered.names.values()) | RESERVED
 
@@ -278,6 +284,13 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
 
     scalars = [given[name] for name in rule.coefficients] + ([key, origin] if narrow else [])
     scalars += [*counter, origin] if rule.draws else []
+    header = ""
+    if target == "graph":
+        own, others = len(rule.coefficients), new("whole")
+        from_table = [f"{name} = {table}[{k}]" for k, name in enumerate(scalars[:own])]
+        whole = [f"{name} = {others}[{k}]" for k, name in enumerate(scalars[own:])]
+        header = "".join(f"    {line}\n" for line in from_table + whole)
+        scalars = [table, others] if whole else [table]
     slices = [f"    {name} = {name}[{begin}:{end}]" for name in array.values()]
     slices += [f"    {origin} += {begin}"] if narrow or rule.draws else []
     return _TEXTS[target].format(
@@ -290,6 +303,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
         prelude=denormals.PRELUDE if denormals.X86 else "",
         function=function_name(rule, target, narrow),
         parameters=", ".join([*array.values(), *scalars]),
+        loaded=header,
         enter=denormals.ENTER.format(mode=mode),
         leave=denormals.LEAVE.format(mode=mode),
         i=index,
@@ -355,7 +369,7 @@ def _imported(dtype: str, target: Target, narrow: bool, draws: bool) -> str:
         return words.TYPES
     if draws:
         return f"{dtype}, uint32, uint64"
-    return f"{dtype}, {'uint64' if target == 'cuda' else 'uint32'}"
+    return f"{dtype}, {'uint64' if target in ('cuda', 'graph') else 'uint32'}"
 
 
 def _signature(dtype: str, rule: Rule, target: Target, narrow: bool) -> str:

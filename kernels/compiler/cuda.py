@@ -209,6 +209,18 @@ def launch_words(
     launch_over(kernel, letters, kinds, arrays, scalars, _blocks(first), BLOCK)
 
 
+def launch_from_memory(kernel: Any, arrays: Sequence[Any], numbers: Sequence[Any]) -> None:
+    """As `launch`, of a kernel for a graph: its coefficients are vectors in device memory.
+
+    numbers: the coefficients, of the parameter's type, and uint64 for what is not one of them.
+    """
+    first = arrays[0]
+    if first.size:
+        arrays = [*arrays, *numbers]
+        letters = "".join(a.dtype.char.replace("L", "Q") for a in arrays)
+        launch_over(kernel, letters, "", arrays, (), _blocks(first), BLOCK)
+
+
 _TYPES: dict[str, Any] = {
     "f": numba.float32, "d": numba.float64, "q": numba.int64,
     "B": numba.uint8, "H": numba.uint16, "I": numba.uint32, "Q": numba.uint64,
@@ -253,7 +265,7 @@ def _types(arrays: int, scalars: int, dtype: np.dtype[Any]) -> tuple[Any, ...]:
 
 def ptx(
     function: Any, arrays: int, scalars: int, dtype: np.dtype[Any], cc: tuple[int, int],
-    narrow: bool = False, draws: bool = False,
+    narrow: bool = False, draws: bool = False, graph: bool = False,
 ) -> str:  # fmt: skip
     """Return the PTX of a kernel for compute capability `cc`; needs no GPU."""
     if getattr(cuda, "compile_ptx", None) is None:  # the simulator
@@ -264,6 +276,9 @@ def ptx(
         types = (*types[:2], *words, *types[arrays:], numba.uint32, numba.uint64)
     if draws:
         types = (*types, *[numba.uint64] * 4)
+    if graph:
+        types = *types[:arrays], numba.from_dtype(dtype)[::1]
+        types += (numba.uint64[::1],) if narrow or draws else ()
     from cuda.pathfinder import DynamicLibNotFoundError
 
     try:

@@ -42,25 +42,26 @@ def attention_pair(
     `causal`: query i looks at keys 0 to i, then without mask. The gradients are those of query, key
     and value.
     """
+    product = space.matmul  # not @: who captures a graph has products of his own
     p = attention_weights(space, query, key, mask, scale, causal)
     used = p if factor is None else p * factor
 
     def back(g: Any) -> tuple[Any, ...]:
         ds = attention_scores_back(space, g, p, value, factor)
         return (
-            (ds @ key) * scale,
-            space.swapaxes(ds, -1, -2) @ (query * scale),
-            space.swapaxes(used, -1, -2) @ g,
+            product(ds, key) * scale,
+            product(space.swapaxes(ds, -1, -2), query * scale),
+            product(space.swapaxes(used, -1, -2), g),
         )
 
-    return used @ value, back
+    return product(used, value), back
 
 
 def attention_weights(
     space: Any, query: Any, key: Any, mask: Any, scale: float, causal: bool
 ) -> Any:
     """softmax(scale query key^T + mask)."""
-    scores = (query * scale) @ space.swapaxes(key, -1, -2)
+    scores = space.matmul(query * scale, space.swapaxes(key, -1, -2))
     if causal:
         mask = space.causal_mask(query, key.shape[-2])
     return space.softmax(scores if mask is None else scores + mask, axis=-1)
@@ -68,7 +69,7 @@ def attention_weights(
 
 def attention_scores_back(space: Any, g: Any, p: Any, value: Any, factor: Any) -> Any:
     """The gradient of the scores, and so of the mask: p (dp - sum of dp p)."""
-    dp = g @ space.swapaxes(value, -1, -2)
+    dp = space.matmul(g, space.swapaxes(value, -1, -2))
     dp = dp if factor is None else dp * factor
     return space.softmax_back(p, dp, -1)
 

@@ -6,6 +6,7 @@ threads cannot change a bit.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -166,6 +167,32 @@ def norm(x: Any, order: float = 2.0) -> float:
         return _largest(x)
     total = sum_of_powers(x, order)
     return math.sqrt(total) if order == 2 else total ** (1.0 / order)
+
+
+def norm_on_device(vectors: Sequence[Any], order: float) -> Any:
+    """Return the common norm of CuPy's vectors, a 0-d float64 array: nothing waits for it.
+
+    Args:
+        vectors: as for `norm`, at least one.
+        order: positive, or inf.
+    """
+    import cupy
+
+    from . import sums_on_device
+
+    for x in vectors:
+        check_array("x", x)
+    if order == math.inf:
+        largest = [cupy.max(cupy.abs(x)).astype(np.float64) for x in vectors if x.size]
+        return functools.reduce(cupy.maximum, largest, cupy.zeros((), np.float64))
+    kind = {1.0: "magnitudes", 2.0: "squares"}.get(order)
+    totals = [
+        sums_on_device.total(kind, x) if kind is not None
+        else cupy.sum(cupy.abs(x.astype(np.float64)) ** order)
+        for x in vectors
+    ]  # fmt: skip
+    total = functools.reduce(cupy.add, totals)
+    return cupy.sqrt(total) if order == 2 else total ** (1.0 / order)
 
 
 def norms(x: Any, offsets: Sequence[int]) -> Any:

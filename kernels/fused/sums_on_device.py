@@ -83,16 +83,32 @@ def sums(kind: str, x: Any, z: Any, offsets: Sequence[int]) -> list[float]:
 
     kind: "squares", "magnitudes", "nonzeros", or "products", of x and z. CuPy's vectors.
     """
+    if not x.size:
+        return [0.0] * (len(offsets) - 1)
+    _, firsts = _pieces(tuple(offsets))
+    if not len(firsts):
+        return []
+    partial = _partial(kind, x, z, tuple(offsets))
+    return [float(total) for total in np.add.reduceat(partial.get(), firsts)]
+
+
+def total(kind: str, x: Any) -> Any:
+    """What `kind` adds up over a whole vector, a 0-d float64 array of CuPy's; nothing waits."""
+    import cupy
+
+    if not x.size:
+        return cupy.zeros((), np.float64)
+    return cupy.sum(_partial(kind, x, x, (0, x.size)))
+
+
+def _partial(kind: str, x: Any, z: Any, offsets: tuple[int, ...]) -> Any:
+    """The sum of each piece of the parts."""
     import cupy
 
     from ..compiler import cuda
 
-    if not x.size:
-        return [0.0] * (len(offsets) - 1)
-    pieces, firsts = _pieces(tuple(offsets))
-    if not len(firsts):
-        return []
-    table = _on_device(tuple(offsets))
+    pieces, _ = _pieces(offsets)
+    table = _on_device(offsets)
     key = kind, x.dtype.char
     if key not in _kernels:
         _kernels[key] = cache.load(kind, lambda on_disk: text(kind, on_disk), cuda.made_by())
@@ -100,7 +116,7 @@ def sums(kind: str, x: Any, z: Any, offsets: Sequence[int]) -> list[float]:
     letters = x.dtype.char * 2 + "qd"
     arrays = x, z, table, partial
     cuda.launch_over(_kernels[key], letters, "", arrays, (), len(pieces), THREADS)
-    return [float(total) for total in np.add.reduceat(partial.get(), firsts)]
+    return partial
 
 
 @functools.lru_cache(maxsize=64)

@@ -3,10 +3,14 @@
 import importlib.util
 import os
 import re
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from calling_rules import dithered
 from rules import RULES
 
 from tinygrad_opt import kernels
@@ -15,6 +19,13 @@ from tinygrad_opt.kernels.fused import on_device
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
 needs_compiler = pytest.mark.usefixtures("compiler")
 GPUS = [(8, 0), (9, 0), (10, 0)]
+
+
+def ptxas():
+    """NVIDIA's assembler, of a toolkit or of a wheel; else the test is skipped."""
+    wheels = (Path(p) / "nvidia" for p in sys.path if p)
+    found = [str(f) for w in wheels for f in sorted(w.glob("*/bin/ptxas"))]
+    return shutil.which("ptxas") or next(iter(found), None) or pytest.skip("there is no ptxas")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -130,3 +141,45 @@ def test_ptx_with_states_of_16_bits(rule):
     assert ".f64" not in text
     assert len(re.findall(r"\bld\.global\.[bu]16\b", text)) == 5 * len(rule.states)
     assert len(re.findall(r"\bst\.global\.[bu]16\b", text)) == 5 * len(rule.states)
+
+
+@needs_compiler
+@pytest.mark.parametrize("rule", [kernels.sgd, kernels.adan], ids=lambda rule: rule.name)
+@pytest.mark.parametrize("cc", GPUS)
+def test_coefficients_in_memory_are_read_once(rule, cc):
+    text = rule.ptx("float32", cc, graph=True)
+    assert ".f64" not in text
+    accesses = re.findall(r"\b(ld|st)\.global\.[bf]32\b", text)
+    loads, stores = 2 + len(rule.states), 1 + len(rule.states)
+    assert accesses.count("ld") == 5 * loads + len(rule.coefficients)
+    assert accesses.count("st") == 5 * stores
+    first = text.index("st.global")
+    assert text[:first].count("ld.global") >= len(rule.coefficients)
+    assert not re.search(r"\bshr\.s64\b", text)
+
+
+@needs_compiler
+def test_coefficients_in_memory_beside_keys_and_seeds():
+    assert ".f64" not in kernels.adam.ptx(narrow=True, graph=True)
+    assert len(re.findall(r"\bld\.global\.[bu]64\b", dithered.ptx(graph=True))) == 4
+
+
+@needs_compiler
+@pytest.mark.parametrize("cc", GPUS)
+def test_registers_without_spills(cc, tmp_path):
+    """By NVIDIA's assembler, where it is installed: 2,048 threads a multiprocessor need 32."""
+    assembler = ptxas()
+    for rule in (kernels.sgd, kernels.adam):
+        path = tmp_path / f"{rule.name}.ptx"
+        path.write_text(rule.ptx("float32", cc, graph=True))
+        command = [
+            assembler,
+            "-v",
+            f"-arch=sm_{cc[0]}{cc[1]}",
+            str(path),
+            "-o",
+            str(tmp_path / "o"),
+        ]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+        assert "0 bytes spill stores, 0 bytes spill loads" in said
+        assert int(re.search(r"Used (\d+) registers", said)[1]) <= 64

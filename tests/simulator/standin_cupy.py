@@ -6,7 +6,9 @@ It is as strict as CuPy 14 where it matters, and offers no name, keyword or meth
 - results are device arrays, 0-d ones too; nothing becomes a NumPy array unasked;
 - a NumPy array next to a device array is a TypeError, except as an index or in `asarray`;
 - integer index arrays wrap around where NumPy raises; views of broadcasts can be written to;
-- floating-point errors give no warnings.
+- floating-point errors give no warnings;
+- in the capture of a graph (`standin_graphs.py`) nothing is computed, and what CuPy cannot capture
+  is refused.
 
 The array class derives from that of numba-cuda's simulator, so that kernels accept it. The real
 one is `cupy.ndarray`; this one is called FakeCUDAArray because the kernels look for that name.
@@ -16,6 +18,7 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+import standin_graphs as graphs
 from numba.cuda.simulator import kernel as simulator
 from numba.cuda.simulator.cudadrv import devicearray
 
@@ -123,9 +126,20 @@ def _called(function, keywords, args, kwargs):
     unknown = kwargs.keys() - set(keywords.split())
     if unknown:
         raise TypeError(f"{function.__name__}() got an unexpected keyword argument {min(unknown)}")
+    if function in LIBRARY_CALLS:
+        graphs.refuse_library(LIBRARY_CALLS[function])
+    if function in TRANSFERS:
+        graphs.refuse_transfer(TRANSFERS[function])
+    raw = [_raw(x) for x in args]
     with np.errstate(all="ignore"):
-        y = function(*map(_raw, args), **{name: _raw(x) for name, x in kwargs.items()})
+        y = graphs.call(function, raw, {name: _raw(x) for name, x in kwargs.items()})
     return _device(y, *args, *kwargs.values())
+
+
+LIBRARY_CALLS = dict.fromkeys((np.dot, np.matmul, np.ndarray.dot), "cuBLAS")
+LIBRARY_CALLS |= dict.fromkeys([getattr(np.linalg, name) for name in LINALG], "cuSOLVER")
+# The host has to know how many there are; and what is made of numbers of the host.
+TRANSFERS = dict.fromkeys((np.nonzero, np.unique, np.ndarray.nonzero), "D2H") | {np.array: "H2D"}
 
 
 def _functions(module, table):
@@ -154,7 +168,8 @@ class Ufunc:
             raise NotImplementedError(f"`{self.numpy.__name__}.at` is not supported yet")
         if a.dtype not in (np.int32, np.float16, np.float32, np.float64, np.uint32, np.uint64):
             raise TypeError(f"atomic operations on {a.dtype} are not supported")
-        self.numpy.at(a._ary, _wrapped(a, indices), _raw(b))
+        index = _unpacked(indices)
+        graphs.write(lambda x, y: self.numpy.at(x, _wrapped(x, index), y), a._ary, _raw(b))
 
     def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):
         if self.numpy not in (np.add, np.multiply):
@@ -179,6 +194,13 @@ def _wrapped(array, index):
         parts.append(part)
         axis += array.ndim - taken if part is Ellipsis else _axes(part)
     return tuple(parts) if isinstance(index, tuple) else parts[0]
+
+
+def _unpacked(index):
+    """An index with the memory of its device arrays, whose values are looked at later."""
+    if isinstance(index, tuple):
+        return tuple(map(_unpacked, index))
+    return index._ary if isinstance(index, FakeCUDAArray) else index
 
 
 def _is_advanced(index):
@@ -212,6 +234,8 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
     def __init__(self, ary, base=None, foreign=False):
         super().__init__(ary)
         self.base, self.foreign = base, foreign
+        if base is None:
+            graphs.owned(self)
 
     def __getattr__(self, name):  # the simulator's class would pass on anything NumPy has
         raise AttributeError(f"'cupy.ndarray' object has no attribute {name!r}")
@@ -259,38 +283,52 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
         return (2, 0)  # kDLCUDA
 
     def get(self):
-        return self._ary.copy()
+        return self._on_host().copy()
 
     def item(self):
-        return self._ary.item()
+        return self._on_host().item()
 
     def tolist(self):
-        return self._ary.tolist()
+        return self._on_host().tolist()
+
+    def _on_host(self):
+        if simulator._get_kernel_context() is None:
+            graphs.refuse_transfer("D2H")
+        return self._ary
 
     def fill(self, value):
         value = value._ary if isinstance(value, FakeCUDAArray) else np.asarray(value)
         if value.shape:
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
-        self._ary.fill(value)
+        graphs.write(self._ary.fill, value)
 
     def __getitem__(self, index):
         if simulator._get_kernel_context() is not None:
             return self._ary[index]  # inside a kernel an element is a scalar
-        return _device(self._at(_wrapped(self, index)), self)
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(getattr(part, "dtype", np.dtype(int)).kind == "b" for part in parts):
+            graphs.refuse_transfer("D2H")  # how many there are
+        index = _unpacked(index)
+        return _device(
+            graphs.call(lambda x: self._at(x, _wrapped(x, index)), [self._ary], {}), self
+        )
 
-    def _at(self, index):
+    @staticmethod
+    def _at(ary, index):
         """What lies at an index; a view even of a single element, as in CuPy."""
-        y = self._ary[index]
+        y = ary[index]
         if isinstance(y, np.generic) and not _is_advanced(index):
-            y = self._ary[(*index, ...) if isinstance(index, tuple) else (index, ...)]
+            y = ary[(*index, ...) if isinstance(index, tuple) else (index, ...)]
         return y
 
     def __setitem__(self, index, value):
         if simulator._get_kernel_context() is None:
             if not _is_advanced(index) and not isinstance(value, FakeCUDAArray):
                 return self[index].fill(value)
-            index = _wrapped(self, index)
+            index = _unpacked(index)
             value = value._ary if isinstance(value, FakeCUDAArray) else value
+            graphs.write(lambda x, y: x.__setitem__(_wrapped(x, index), y), self._ary, value)
+            return
         self._ary[index] = value
 
     def __array__(self, dtype=None, copy=None):
@@ -332,16 +370,16 @@ class FakeCUDAArray(devicearray.FakeCUDAArray):
         return (self[i] for i in range(len(self)))
 
     def __bool__(self):
-        return bool(self._ary)
+        return bool(self._on_host())
 
     def __int__(self):
-        return int(self._ary)
+        return int(self._on_host())
 
     def __float__(self):
-        return float(self._ary)
+        return float(self._on_host())
 
     def __format__(self, spec):
-        return format(self._ary, spec)
+        return format(self._on_host(), spec)
 
     def __neg__(self):
         return np.negative(self)
@@ -399,6 +437,7 @@ def asarray(a, dtype=None):
     if hasattr(a, "__cuda_array_interface__"):
         interface = SimpleNamespace(__array_interface__=a.__cuda_array_interface__, owner=a)
         return asarray(FakeCUDAArray(np.asarray(interface), foreign=True), dtype)
+    graphs.refuse_transfer("H2D")
     return FakeCUDAArray(np.array(a, dtype))
 
 
@@ -452,7 +491,7 @@ def _special(function):
     """A function of `cupyx.scipy.special`, by the library's own for the host."""
 
     def on_device(*args):
-        return _device(function(*map(_raw, args)))
+        return _device(graphs.call(function, [_raw(x) for x in args], {}))
 
     return on_device
 
@@ -483,11 +522,34 @@ class Device:
         pass
 
 
+_run_kernel = simulator.FakeCUDAKernel.__call__
+
+
+def _launched(kernel, *args):
+    """A launch of a kernel; in a capture it is noted, with the memory of its arrays."""
+    if kernel._device or simulator._get_kernel_context() is not None:
+        return _run_kernel(kernel, *args)
+    grid, block = kernel.grid_dim, kernel.block_dim
+    raw = [x._ary if isinstance(x, FakeCUDAArray) else x for x in args]
+
+    def launch():
+        given = [FakeCUDAArray(x, base=x) if isinstance(x, np.ndarray) else x for x in raw]
+        _run_kernel(kernel[grid, block], *given)
+
+    if graphs.state.calls is not None:
+        return graphs.write(launch)
+    graphs.flush()
+    return _run_kernel(kernel, *args)
+
+
 def install():
     """Make `import cupy` and `import cupyx` find the stand-in, in this process."""
+    from tinygrad_opt.kernels import cublas
     from tinygrad_opt.kernels.fused import bessel, gamma
     from tinygrad_opt.kernels.fused import special as host
 
+    simulator.FakeCUDAKernel.__call__ = _launched
+    cublas._found = graphs.Cublas
     cupy = ModuleType("cupy")
     vars(cupy).update(_functions(np, FUNCTIONS))
     vars(cupy).update({name: Ufunc(name) for name in UFUNCS})
@@ -498,11 +560,7 @@ def install():
         lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided)),
         fft=SimpleNamespace(**_functions(np.fft, FFT)),
         linalg=SimpleNamespace(**_functions(np.linalg, LINALG)),
-        cuda=SimpleNamespace(
-            Device=Device,
-            get_current_stream=lambda: SimpleNamespace(ptr=0),
-            runtime=SimpleNamespace(getDeviceCount=lambda: 1, deviceSynchronize=lambda: None),
-        ),
+        cuda=SimpleNamespace(Device=Device, **graphs.CUDA),
     )  # fmt: skip
     special = ModuleType("cupyx.scipy.special")
     special.erf, special.erfc = _special(host.erf), _special(host.erfc)

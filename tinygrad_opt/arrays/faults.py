@@ -10,10 +10,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from ..kernels.compiler.recording import recording
 from ..kernels.fused import on_device
 from .device import cupy, no_faults
 
-__all__ = ["array", "check", "told_later"]
+__all__ = ["array", "check", "take_pending", "told_later"]
 
 _CLASS, _ROW, _OTHER = 1, 2, 3  # what kernels write first; then the index, and how many there are
 
@@ -44,11 +45,21 @@ def told_later(index: Any, least: int, stop: int, kind: type[Exception], text: s
     if not index.flags.c_contiguous:
         return False
     if index.size:
-        number = next(_numbers)
-        _others[number % _MOST] = kind, text
+        # A replayed launch tells its number again, so it keeps it.
+        number = next(_numbers) % _MOST if recording.by is None else len(_others) + _MOST
+        _others[number] = kind, text
         arrays = index, array()
-        on_device.over_elements("look_at", index.size, arrays, least, stop, number % _MOST)
+        on_device.over_elements("look_at", index.size, arrays, least, stop, number)
     return True
+
+
+def take_pending(pending: bool = False) -> bool:
+    """Set whether a kernel may have written since the last look; return whether it might have."""
+    before: bool = _state["pending"]
+    _state["pending"] = pending
+    if pending:
+        no_faults.check = check
+    return before
 
 
 def check() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import cublas
 from ..kernels.fused import on_device
 from . import faults, gpu_layers
 from .gpu_layers import DeviceLayers
@@ -29,6 +30,14 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
     def __init__(self, module: Any) -> None:
         super().__init__(module)
         self._masks: dict[Any, Any] = {}
+
+    def dot(self, x: Any, y: Any) -> Any:
+        products = cublas.active.products  # of a graph that is captured
+        return self.module.dot(x, y) if products is None else products.dot(x, y)
+
+    def matmul(self, x: Any, y: Any) -> Any:
+        products = cublas.active.products
+        return self.module.matmul(x, y) if products is None else products.matmul(x, y)
 
     def erf(self, x: Any) -> Any:
         return _special("erf")(x)
@@ -114,12 +123,18 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
             self._masks[key] = super().causal_mask(query, keys)
         return self._masks[key]
 
+    def forget_made(self) -> None:
+        """Make what is made once anew: a capture failed, and memory of its time holds nothing."""
+        self._masks.clear()
+
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
+        z, index = self.module.ascontiguousarray(z), self.module.ascontiguousarray(index)
         if not _classes_fit(z, index):
             return super().cross_entropy_rows(z, index)
         return self._cross_entropy(z, index, _NO_CLASS)
 
     def mean_cross_entropy_rows(self, z: Any, index: Any, ignore: int) -> tuple[Any, Any, Any]:
+        z, index = self.module.ascontiguousarray(z), self.module.ascontiguousarray(index)
         if not _classes_fit(z, index) or len(z) > _ROWS_OF_A_BLOCK:
             return super().mean_cross_entropy_rows(z, index, ignore)
         loss, slope = self._cross_entropy(z, index, ignore)

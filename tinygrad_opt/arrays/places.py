@@ -69,10 +69,13 @@ class Recording:
     def words_of(self, generator: Generator, place: int, blocks: int) -> tuple[Any, int]:
         """The words for a launch that is being recorded, and its offset."""
         if generator not in self.words:
-            self.words[generator] = cupy().empty(2, np.uint64)  # written by `renew`
+            self.words[generator] = self._new_words()
             self._first[generator] = place
         self._taken[generator] = place + blocks - self._first[generator]
         return self.words[generator], place - self._first[generator]
+
+    def _new_words(self) -> Any:
+        return cupy().empty(2, np.uint64)  # written by `renew`
 
     def take(self) -> list[tuple[Any, int, int]]:
         """Take the places of one replay; return (words, key, place) to be written into each."""
@@ -96,9 +99,9 @@ _active: ContextVar[Recording | None] = ContextVar("recording", default=None)
 
 
 @contextlib.contextmanager
-def recording() -> Iterator[Recording]:
+def recording(record: Recording | None = None) -> Iterator[Recording]:
     """In here draws on the GPU, of this thread, are those of launches that are recorded."""
-    record = Recording()
+    record = Recording() if record is None else record
     token = _active.set(record)
     try:
         yield record

@@ -92,6 +92,7 @@ class Windows:
 
     module: Any
     sum: Any
+    matmul: Any
 
     def columns(self, x: Any, at: Window) -> Any:
         """The patches under the windows: (batch, channels, taps, *output)."""
@@ -109,14 +110,14 @@ class Windows:
     def convolve(self, x: Any, w: Any, bias: Any, at: Window) -> Any:
         """The convolution of x with w (filters, channels / groups, *kernel)."""
         filters = w.reshape(at.groups, len(w) // at.groups, w.shape[1] * math.prod(at.kernel))
-        y = filters @ self._grouped(self.columns(x, at), at)
+        y = self.matmul(filters, self._grouped(self.columns(x, at), at))
         y = y.reshape(len(x), len(w), *at.output)
         return y if bias is None else y + bias.reshape(-1, *(1,) * len(at.output))
 
     def convolve_input(self, g: Any, w: Any, at: Window) -> Any:
         """The transpose of `convolve` in x: g (batch, filters, *output) spread over the image."""
         filters = w.reshape(at.groups, len(w) // at.groups, w.shape[1] * math.prod(at.kernel))
-        columns = filters.swapaxes(1, 2) @ self._grouped(g, at)
+        columns = self.matmul(filters.swapaxes(1, 2), self._grouped(g, at))
         channels = at.groups * w.shape[1]
         taps = math.prod(at.kernel)
         return self.uncolumns(columns.reshape(len(g), channels, taps, *at.output), at)
@@ -124,7 +125,7 @@ class Windows:
     def convolve_weight(self, g: Any, x: Any, at: Window) -> Any:
         """The transpose of `convolve` in w."""
         columns = self._grouped(self.columns(x, at), at)
-        w = (self._grouped(g, at) @ columns.swapaxes(-1, -2)).sum(axis=0)
+        w = self.matmul(self._grouped(g, at), columns.swapaxes(-1, -2)).sum(axis=0)
         return w.reshape(g.shape[1], x.shape[1] // at.groups, *at.kernel)
 
     def convolve_slopes(self, g: Any, x: Any, at: Window) -> tuple[Any, Any]:

@@ -65,7 +65,7 @@ def _seed(i: int, x: Any, seed: Any, create_graph: bool) -> Any:
                 f"shape {tuple(array.shape)}; reduce it first (loss.mean() or loss.sum()), or pass "
                 "backward(gradient) with a gradient of its shape"
             )
-        seed = array_namespace(array).array(1, array.dtype).reshape(array.shape)
+        seed = array_namespace(array).one(array)
     elif not hasattr(seed, "shape"):
         raise TypeError(
             f"backward: gradients can be either Tensors or None, but got {type(seed).__name__}"

@@ -7,7 +7,7 @@ PyTorch; what needs a GPU raises RuntimeError. With one, memory is that of CuPy'
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..arrays import random
@@ -18,7 +18,7 @@ __all__ = [
     "Event", "OutOfMemoryError", "amp", "current_device", "device", "device_count", "empty_cache",
     "get_device_capability", "get_device_name", "get_device_properties", "get_rng_state",
     "get_rng_state_all", "init", "initial_seed", "ipc_collect", "is_available", "is_bf16_supported",
-    "is_initialized", "manual_seed", "manual_seed_all", "max_memory_allocated",
+    "is_initialized", "make_graphed", "manual_seed", "manual_seed_all", "max_memory_allocated",
     "max_memory_reserved", "mem_get_info", "memory_allocated", "memory_reserved", "memory_summary",
     "reset_max_memory_allocated", "reset_peak_memory_stats", "seed", "seed_all", "set_device",
     "set_rng_state", "set_rng_state_all", "synchronize",
@@ -241,6 +241,44 @@ def mem_get_info(device: Any = None) -> tuple[int, int]:
 def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
     """Says in one line how much memory tensors use and the pool holds."""
     return f"used by tensors: {memory_allocated()} bytes; held: {memory_reserved()} bytes"
+
+
+def make_graphed(step: Callable[..., Any], *inputs: Any) -> Any:
+    """A training step as a CUDA graph: forward, backward, clipping and optimizer in one launch.
+
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = loss_function(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = cuda.make_graphed(step, x, y)
+        for x, y in batches:
+            loss = step(x, y)
+
+    Nothing runs here. Of the calls, the first two run as they stand, the third is captured, and
+    the others are replays: each is one step, as without a graph. Python in the step runs while it
+    is captured and never again; the steps of optimizers and schedulers are taken in each call, with
+    the settings of then. What is returned are copies, without a graph of autograd.
+
+    A call for which the graph does not fit runs as it stands, and the next one captures anew:
+    other shapes or types of inputs, train() and eval(), parameters or gradients that lie elsewhere,
+    groups or state that were added or loaded, names that were set. `notes` says why.
+
+    step    a function that waits for nothing: it reads no result and draws nothing on the host
+    inputs  tensors as those of the calls. On the CPU (or without inputs and without a GPU) the
+            result is that of `compile(step)`: one script serves both
+
+    Raises TypeError for what is no function of the user's, RuntimeError for inputs on both devices.
+    Calls raise CaptureError, a RuntimeError, for what cannot be captured: it says where, and what
+    to write instead, and nothing has been done.
+
+    Named after `torch.cuda.make_graphed_callables`, which takes forward and backward alone.
+    """
+    from .graphs import make_graphed  # much to load, for those who capture
+
+    return make_graphed(step, *inputs)
 
 
 def ipc_collect() -> None:

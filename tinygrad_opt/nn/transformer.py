@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import dtypes
-from ..arrays.device import to_device
+from ..arrays.device import Device, cupy
 from ..arrays.xp import xp
 from ..core.tensor import Tensor, wrap_plain
 from . import functional as F
@@ -293,9 +293,10 @@ class Transformer(Module):
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
         """(sz, sz) floats to be added: 0 where position i may look, -inf at those after it."""
-        mask = np.where(np.tri(sz, dtype=bool), 0, -math.inf)
-        mask = mask.astype(dtype or dtypes.get_default_dtype())
-        return wrap_plain(to_device(mask, device or "cpu"))
+        # Made on the GPU, if it is to lie there: each step of a model may ask for one.
+        library = cupy() if Device(device or "cpu").type == "cuda" else np
+        mask = library.where(library.tri(sz, dtype=bool), 0.0, -math.inf)
+        return wrap_plain(mask.astype(dtype or dtypes.get_default_dtype()))
 
 
 def _mixed(

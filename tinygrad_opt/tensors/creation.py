@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import dtypes
-from ..arrays.device import Device, default, device_of, shared, to_device
+from ..arrays.device import Device, check_device, cupy, default, device_of, shared, to_device
 from ..arrays.quiet import quiet, quiet_cast
 from ..arrays.xp import array_namespace, same_library
 from ..core.promote import fitted
@@ -29,6 +29,15 @@ def _made(array: Any, device: Any = None, requires_grad: builtins.bool = False) 
         check_float(result.array, "Only")
         result.requires_grad_()
     return result
+
+
+def _library(device: Any) -> Any:
+    """The library that makes arrays on `device`: what is filled there need not be sent there."""
+    device = default.device if device is None else Device(device)
+    if device is None or device.type == "cpu":
+        return np
+    check_device(device)
+    return cupy()
 
 
 def _shape(size: tuple[Any, ...]) -> tuple[_int, ...]:
@@ -179,7 +188,8 @@ def full(
     kind = dtypes.of_scalar(value) if dtype is None else np.dtype(dtype)
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full: argument 'size' must be tuple of ints, not {type(size).__name__}")
-    return _made(np.full(_shape((size,)), fitted(value, kind), kind), device, requires_grad)
+    made = _library(device).full(_shape((size,)), fitted(value, kind), kind)
+    return _made(made, device, requires_grad)
 
 
 def _filled(name: str, what: str) -> Any:
@@ -188,7 +198,8 @@ def _filled(name: str, what: str) -> Any:
         requires_grad: builtins.bool = False,
     ) -> Tensor:  # fmt: skip
         kind = dtype or dtypes.get_default_dtype()
-        return _made(getattr(np, name)(_shape((size, *more)), kind), device, requires_grad)
+        make = getattr(_library(device), name)
+        return _made(make(_shape((size, *more)), kind), device, requires_grad)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{what}: `{name}(2, 3)` or `{name}((2, 3))`."
@@ -231,7 +242,8 @@ def eye(n: _int, m: _int | None = None, *, dtype: Any = None, device: Any = None
     """The identity matrix (n, m)."""
     if n < 0 or (m or 0) < 0:
         raise RuntimeError(f"eye: n must be greater or equal to 0, got {min(n, m or 0)}")
-    return _made(np.eye(n, m, dtype=dtype or dtypes.get_default_dtype()), device, requires_grad)
+    made = _library(device).eye(n, m, dtype=dtype or dtypes.get_default_dtype())
+    return _made(made, device, requires_grad)
 
 
 # Ranges -------------------------------------------------------------------------------------------
@@ -255,6 +267,8 @@ def arange(
     if dtype is None:
         whole = all(isinstance(v, (_int, np.integer)) for v in (start, end, step))
         dtype = dtypes.int64 if whole else dtypes.get_default_dtype()
+    if all(isinstance(n, _int) for n in (start, end, step)) and dtype == np.int64:
+        return _made(_library(device).arange(start, end, step), device, requires_grad)
     return _made(quiet_cast(np.arange(start, end, step), dtype), device, requires_grad)
 
 

@@ -90,7 +90,10 @@ def clip_grads_with_norm_(
     parameters: Parameters, max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
     """The second half of `clip_grad_norm_`: scales the gradients, given their norm."""
-    _scale(_gradients(_named(parameters)[1]), max_norm, float(total_norm))
+    vectors = _gradients(_named(parameters)[1])
+    norm = total_norm.array if isinstance(total_norm, Tensor) else total_norm
+    waits = isinstance(norm, (np.ndarray, float, int)) or not _on_gpu(vectors)
+    _scale(vectors, max_norm, float(total_norm) if waits else norm.astype(np.float64))
 
 
 @quiet
@@ -159,7 +162,12 @@ def _elements(tensor: Any) -> Any:
     return tensor.array.coalesce().values if tensor.is_sparse else tensor.array
 
 
-def _scale(arrays: list[Any], max_norm: float, norm: float) -> None:
+def _scale(arrays: list[Any], max_norm: float, norm: Any) -> None:
+    if not isinstance(norm, float):  # in the GPU's memory: nobody waits for it
+        factor = array_namespace(norm).minimum(float(max_norm) / (norm + 1e-6), 1.0)  # NaN stays
+        for array in arrays:
+            array *= factor.astype(array.dtype)
+        return
     factor = float(max_norm) / (norm + 1e-6)
     if factor < 1 or math.isnan(factor):
         for array in arrays:
@@ -169,13 +177,26 @@ def _scale(arrays: list[Any], max_norm: float, norm: float) -> None:
 # Norms --------------------------------------------------------------------------------------------
 
 
-def _norm_of(arrays: list[Any], order: float) -> tuple[Tensor, float]:
-    """The norm as a tensor, and as a number: to ask a GPU for it again would be another wait."""
+def _norm_of(arrays: list[Any], order: float) -> tuple[Tensor, Any]:
+    """The norm as a tensor, and in float64: a number, or on a GPU an array, for which none waits.
+
+    (It waits for the GPU where the order is not positive, and where gradients lie on both devices.)
+    """
     dtype = np.result_type(*{a.dtype for a in arrays}) if arrays else np.dtype("float32")
     vectors = _joined(arrays) if order > 0 and len(arrays) > 1 else arrays
+    if order > 0 and _on_gpu(vectors) and all(v.dtype.kind == "f" for v in vectors):
+        wide = [v.reshape(-1).astype(np.float32) if v.itemsize < 4 else v for v in vectors]
+        flat = [array_namespace(v).ascontiguousarray(v).reshape(-1) for v in wide]
+        own = reduce.norm_on_device(flat, order).astype(dtype)
+        return wrap_plain(own), own.astype(np.float64)
     norm = dtype.type(_combined([_one_norm(a, order) for a in vectors], order))
     space = array_namespace(arrays[0]) if arrays else np
     return wrap_plain(space.asarray(norm, dtype=dtype)), float(norm)
+
+
+def _on_gpu(arrays: list[Any]) -> bool:
+    """Whether there are arrays, and all of them lie on a GPU."""
+    return bool(arrays) and not any(isinstance(a, np.ndarray) for a in arrays)
 
 
 def _joined(arrays: list[Any]) -> list[Any]:
