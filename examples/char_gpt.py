@@ -183,7 +183,7 @@ def main():
     text = torch.tensor([number[letter] for letter in manual])
     cut = len(text) * 9 // 10
     model = GPT(len(letters))
-    losses, held_out = train(model, text[:cut], text[cut:], 30 if options.quick else 1000)
+    losses, held_out = train(model, text[:cut], text[cut:], 40 if options.quick else 1000)
 
     sample = write(model, letters, "The statement ", 40 if options.quick else 1400)
     line = "for name in the list of names:"
