@@ -134,6 +134,7 @@ def device_of(array: Any) -> Device:
 def check_device(device: Device) -> None:
     """Raise RuntimeError for a GPU that tensors cannot lie on: any but the first."""
     if device.index:
+        cupy()  # or what to install
         raise RuntimeError(
             f"{device}: invalid device ordinal: tensors lie on one GPU, cuda:0. To use another, "
             f"start the program with CUDA_VISIBLE_DEVICES={device.index}"
