@@ -94,7 +94,17 @@ def keeps_its_memory(w):
     return w.grad.array
 
 
-@pytest.mark.parametrize("keep", [keeps_the_tensor, keeps_its_memory])
+def keeps_a_part_of_its_memory(w):
+    return w.grad.numpy()[1:]
+
+
+def keeps_its_numbers_in_a_row(w):
+    return w.grad.detach().flatten().numpy()
+
+
+@pytest.mark.parametrize("keep", [
+    keeps_the_tensor, keeps_its_memory, keeps_a_part_of_its_memory, keeps_its_numbers_in_a_row,
+])  # fmt: skip
 def test_what_somebody_kept_stays(keep):
     w = parameter(4, 5)
     optimizer = flat(w)

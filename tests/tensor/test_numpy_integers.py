@@ -33,6 +33,11 @@ def sgd():
     return optimizer
 
 
+def drawn(draw):
+    tg.manual_seed(0)
+    return draw().detach()
+
+
 # What takes one number, or several; i makes an integer of a Python int.
 CALLS = {
     "max": lambda i: x().max(i(1)).values,
@@ -71,6 +76,30 @@ CALLS = {
     "vmap": lambda i: tg.func.vmap(lambda a: a.sum(), in_dims=i(1))(x()),
     "jacrev": lambda i: tg.func.jacrev(lambda a, b: a * b, argnums=i(1))(tg.ones(2), tg.ones(2)),
     "last_epoch": lambda i: rates(lr_scheduler.ExponentialLR(sgd(), 0.5, last_epoch=i(2))),
+    "random_": lambda i: drawn(lambda: tg.zeros(9).random_(i(2), i(7))),
+    "diag_embed": lambda i: tg.diag_embed(tg.ones(3), i(2)),
+    "diag": lambda i: tg.diag(tg.ones(3), i(1)),
+    "vander": lambda i: tg.vander(tg.arange(3), i(3)),
+    "tril_indices": lambda i: tg.tril_indices(i(3), i(3), -1),
+    "arange": lambda i: tg.arange(0, i(250), i(20)),
+    "unfold, wide": lambda i: tg.arange(40.0).unfold(0, i(9), i(200 // 10)),
+    "unfold, many": lambda i: F.unfold(tg.ones(1, 1, 20, 20), i(20)),
+    "pixel_unshuffle": lambda i: F.pixel_unshuffle(tg.ones(1, 20, 20), i(20)),
+    "local_response_norm": lambda i: F.local_response_norm(x(), i(3)),
+    "max_pool2d, wide": lambda i: F.max_pool2d(image(), i(3), i(2), i(1), i(2), True),
+    "padding_idx": lambda i: tg.tensor(nn.Embedding(i(3), i(2), padding_idx=i(0)).padding_idx),
+    "padding_idx of bags": lambda i: F.embedding_bag(
+        tg.tensor([[0, 1]]), tg.ones(3, 2), padding_idx=i(1)
+    ),
+    "LSTM": lambda i: drawn(lambda: nn.LSTM(i(70), i(3), i(1), proj_size=i(2)).weight_ih_l0),
+    "Unflatten": lambda i: nn.Unflatten(1, (i(3), i(2)))(tg.ones(2, 6)),
+    "batch_size": lambda i: next(iter(DataLoader(TensorDataset(x()), i(2))))[0],
+    "T_0": lambda i: rates(lr_scheduler.CosineAnnealingWarmRestarts(sgd(), i(2), i(2))),
+    "total_steps": lambda i: rates(
+        lr_scheduler.OneCycleLR(
+            sgd(), 1.0, epochs=i(20), steps_per_epoch=i(20), cycle_momentum=False
+        )
+    ),
     "num_workers": lambda i: next(iter(DataLoader(TensorDataset(x()), num_workers=i(0))))[0],
 }
 
@@ -99,3 +128,24 @@ def test_numbers_of_threads():
     finally:
         tg.kernels.threads.set_parallel_threshold(threshold)
         tg.set_num_threads(before)
+
+
+SETTINGS = {
+    "clamp": lambda z, a: z.clamp(max=a),
+    "elu": F.elu,
+    "leaky_relu": F.leaky_relu,
+    "norm": lambda z, a: z.norm(a),
+    "huber_loss": lambda z, a: F.huber_loss(z, z + 1, delta=a),
+    "gaussian_nll_loss": lambda z, a: F.gaussian_nll_loss(z, z, z.detach().abs() + 1, eps=a),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("kind", [np.float64, np.int64])
+def test_a_setting_of_numpys_leaves_the_type(name, kind):
+    z = tg.tensor([[-0.5, 3.0]], requires_grad=True)
+    made, expected = SETTINGS[name](z, kind(3)), SETTINGS[name](z, 3.0)
+    assert made.dtype is expected.dtype is tg.float32
+    np.testing.assert_allclose(made.detach().array, expected.detach().array, rtol=1e-6)
+    made.sum().backward()
+    assert z.grad.dtype is tg.float32

@@ -69,6 +69,29 @@ def test_a_state_of_before_is_converted_with_a_warning():
                     tg.rand(4, generator=tg.Generator().manual_seed(3)))  # fmt: skip
 
 
+def test_a_generator_pickled_before_draws_with_a_warning():
+    generator = tg.Generator().manual_seed(3)
+    tg.randperm(5, generator=generator)
+    before = {k: v for k, v in vars(generator).items() if k not in ("_key", "_lock", "_place")}
+    made = tg.Generator.__new__(tg.Generator)
+    with pytest.warns(UserWarning, match="goes on with other random numbers"):
+        made.__setstate__(before)
+    assert tg.equal(tg.rand(4, generator=made), tg.rand(4, generator=generator))
+    assert tg.equal(tg.randperm(9, generator=made), tg.randperm(9, generator=generator))
+
+
+def test_what_is_no_state_is_refused_and_nothing_changes():
+    generator = tg.Generator().manual_seed(3)
+    tg.rand(5, generator=generator)
+    state = generator.get_state()
+    wrong = [None, {}, tg.zeros(3), state | {"state": None}, state | {"place": "x"},
+             state | {"seed": 1.5}, state | {"state": state["state"] | {"state": 3}}]  # fmt: skip
+    for given in wrong:
+        with pytest.raises(TypeError, match="set_state: expected what get_state"):
+            generator.set_state(given)
+        assert generator.get_state() == state
+
+
 def test_threads_that_share_a_generator_draw_no_number_twice():
     generator, found = tg.Generator().manual_seed(1), []
 

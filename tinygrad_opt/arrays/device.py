@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .dtypes import NAMES
+from .memory import owner
 
 __all__ = ["Device", "check_device", "default", "device_of", "get_default_device",
            "is_available", "is_foreign", "set_default_device", "shared", "to_device"]  # fmt: skip
@@ -133,7 +134,7 @@ def device_of(array: Any) -> Device:
 def check_device(device: Device) -> None:
     """Raise RuntimeError for a GPU that tensors cannot lie on: any but the first."""
     if device.index:
-        cupy()  # where that is missing, it is the first thing to say
+        cupy()  # or what to install
         raise RuntimeError(
             f"{device}: invalid device ordinal: tensors lie on one GPU, cuda:0. To use another, "
             f"start the program with CUDA_VISIBLE_DEVICES={device.index}"
@@ -155,10 +156,7 @@ def is_foreign(array: Any) -> bool:
     """Whether something else than the array library owns the memory: a file, another library."""
     if type(array) is not np.ndarray:
         return type(array.data.mem).__name__ not in _OWN_MEMORY
-    owner = array.base
-    while type(owner) is np.ndarray:
-        owner = owner.base
-    return owner is not None
+    return owner(array).base is not None
 
 
 def to_device(array: Any, device: Device | str) -> Any:

@@ -6,6 +6,7 @@ for NumPy's arrays or CuPy's. Nothing is drawn on one device and moved to anothe
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -192,8 +193,8 @@ def fill_random(
     """
     if high is None:
         low, high = 0, largest_integer(array.dtype) + 1 if low is None else low
-    device = device_of(array)
-    _put(array, draw_integers(low or 0, high, array.shape, array.dtype, generator, device))
+    device, low, high = device_of(array), index(low or 0), index(high)
+    _put(array, draw_integers(low, high, array.shape, array.dtype, generator, device))
 
 
 def _whole_range(dtype: Any) -> tuple[int, int]:

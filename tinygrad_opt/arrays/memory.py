@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-__all__ = ["address", "owner", "strided"]
+__all__ = ["address", "as_owner", "owner", "strided"]
 
 _Strided: Any = type(as_strided(np.zeros(1), (1,)).base)  # what NumPy puts between these two
 
@@ -21,6 +21,14 @@ def owner(array: Any) -> Any:
         if not isinstance(base, type(array)):
             return array
         array = base
+
+
+def as_owner(array: Any) -> Any:
+    """The same memory as another array, which views of it hold, so that they can be counted.
+
+    As a rule NumPy has views of a view hold the owner of the memory alone. CuPy's come as they are.
+    """
+    return as_strided(array) if type(array) is np.ndarray else array
 
 
 def address(array: Any) -> int:

@@ -8,9 +8,11 @@ place, for one block of code in one thread.
 from __future__ import annotations
 
 import contextlib
+import reprlib
 import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,9 @@ class Generator:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._lock = self.numpy.bit_generator.lock
+        if "_place" not in state:  # pickled when all numbers came from `numpy`
+            numpy = self.numpy.bit_generator.state
+            self.set_state({"seed": self._seed, "state": numpy, "children": self._children})
 
     def child_seed(self) -> int:
         """A seed for somebody else's stream, another at each call; draws nothing from this one."""
@@ -82,18 +87,28 @@ class Generator:
         """Goes on from where `get_state` was taken.
 
         Warns of a state without a place, from when all numbers came from `numpy`: those of tensors
-        begin at place 0 then, and are not the ones that would have been drawn.
+        begin at place 0 then, and are not the ones that would have been drawn. Raises TypeError for
+        anything else, and stays where it was.
         """
+        trial = np.random.PCG64(0)
+        try:
+            seed = index(state["seed"])
+            place, children = (index(state.get(name, 0)) for name in ("place", "children"))
+            trial.state = state["state"]
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as e:
+            raise TypeError(
+                "set_state: expected what get_state() of a Generator returned, a dict with 'seed', "
+                f"'place' and 'state', got {reprlib.repr(state)} ({type(e).__name__}: {e})"
+            ) from e
         if "place" not in state:
             warnings.warn(
                 "this random state was saved before tensors had a stream of their own: the run "
                 "goes on with other random numbers than it would have drawn then",
                 stacklevel=2,
             )
-        self.manual_seed(state["seed"])
-        self.numpy.bit_generator.state = state["state"]
-        self._place = state.get("place", 0)
-        self._children = state.get("children", 0)
+        self.manual_seed(seed)
+        self.numpy.bit_generator.state = trial.state
+        self._place, self._children = place, children
 
 
 def take(generator: Generator, blocks: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from ..arrays.memory import address
+from ..arrays.memory import address, owner
 from ..kernels.compiler.arguments import counter_of
 from ..optim import drawing
 from .values import CompileError, Layout, Value, same
@@ -157,11 +157,10 @@ class Trace:
         self.inputs[id(array)] = self.add("input", (), params, data)
 
     def _new_input(self, array: Any) -> Value:
-        base = array
-        while type(base.base) is np.ndarray:
-            base = base.base
+        base = owner(array)
         fits = (
             base is not array
+            and type(base) is np.ndarray
             and base.flags.c_contiguous
             and base.dtype == array.dtype
             and array.size
@@ -232,8 +231,8 @@ class Trace:
             key = id(self.tensors[id(tensor)][1]) if id(tensor) in self.tensors else None
             if key in self.inputs:
                 value = self.inputs[key]
-                owner = id(value.root.params.get("array"))
-                found.setdefault((owner, value.layout.offset), name.replace(".", "_"))
+                held = id(value.root.params.get("array"))
+                found.setdefault((held, value.layout.offset), name.replace(".", "_"))
 
         for i, leaf in enumerate(leaves):
             note("input" if len(leaves) == 1 else f"input{i}", leaf)

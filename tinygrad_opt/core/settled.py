@@ -41,6 +41,10 @@ def settled(
             return y, operation(*cast, **params)
         if y.dtype is HALF and computes_wider(operation, inputs):
             return y, in_float32(operation, inputs, params)
+        if y.dtype is not HALF and result_type(inputs) is not y.dtype:  # a setting was of NumPy's
+            settings = {k: v.item() if isinstance(v, np.generic) else v for k, v in params.items()}
+            if any(settings[k] is not v for k, v in params.items()):
+                return y, operation(*inputs, **settings)
     return y, None
 
 

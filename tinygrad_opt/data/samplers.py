@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arrays import random
 from ..arrays.random import Generator
+from ..arrays.size import WHOLE
 from ..core.tensor import Tensor
 from ..tensors.creation import as_tensor
 
@@ -155,14 +156,14 @@ class BatchSampler(Sampler[list[Any]]):
     """Lists of `batch_size` indices from another sampler; the last is shorter, or dropped."""
 
     def __init__(self, sampler: Iterable[Any], batch_size: int, drop_last: bool) -> None:
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size <= 0:
+        if not isinstance(batch_size, WHOLE) or isinstance(batch_size, bool) or batch_size <= 0:
             raise ValueError(
                 f"batch_size should be a positive integer value, but got batch_size={batch_size}"
             )
         if not isinstance(drop_last, bool):
             raise ValueError(f"drop_last should be a boolean value, but got drop_last={drop_last}")
         self.sampler = sampler
-        self.batch_size = batch_size
+        self.batch_size = int(batch_size)
         self.drop_last = drop_last
 
     def __iter__(self) -> Iterator[list[Any]]:
@@ -181,7 +182,7 @@ class BatchSampler(Sampler[list[Any]]):
 
 
 def _check_count(num_samples: Any) -> None:
-    if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
+    if not isinstance(num_samples, WHOLE) or isinstance(num_samples, bool) or num_samples <= 0:
         raise ValueError(
             f"num_samples should be a positive integer value, but got num_samples={num_samples}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 from .. import ops
@@ -34,7 +35,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     """Zeros, with the last axis of the input on the diagonal of two new axes."""
     x = input.array
     first, second = _plane(dim1, dim2, x.ndim + 1)
-    n = x.shape[-1] + abs(offset)
+    n = x.shape[-1] + abs(index(offset))
     y = ops.scatter_add(
         input, shape=(*x.shape[:-1], n, n), index=(..., *_places(x, x.shape[-1], offset))
     )
@@ -43,7 +44,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 def _places(x: Any, n: int, offset: int) -> tuple[Any, Any]:
     """The rows and columns of n places on a diagonal."""
-    i = xp(x).arange(n)
+    i, offset = xp(x).arange(n), index(offset)
     return i + max(-offset, 0), i + max(offset, 0)
 
 
@@ -103,6 +104,6 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """The powers of a vector as columns: x^(N-1) ... x, 1, or the other way round."""
     if x.array.ndim != 1:
         raise RuntimeError(f"vander: x must be a one-dimensional tensor, got {x.array.ndim}-D")
-    n = x.array.shape[0] if N is None else N
+    n = x.array.shape[0] if N is None else index(N)
     powers = xp(x.array).arange(n) if increasing else xp(x.array).arange(n - 1, -1, -1)
     return ops.pow(ops.reshape(x, shape=(-1, 1)), wrap_plain(powers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import Any, cast
 
 import numpy as np
@@ -286,7 +287,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """The stretches of `size` along an axis that start every `step`, in a new last axis: a view."""
     axis = axis_index(dimension, input.array.ndim)
-    n = input.array.shape[axis] if input.array.ndim else 1
+    n, size, step = input.array.shape[axis] if input.array.ndim else 1, index(size), index(step)
     if not 0 <= size <= n:
         raise RuntimeError(
             f"unfold: maximum size for tensor at dimension {dimension} is {n} but size is {size}"

@@ -102,7 +102,7 @@ def _window(
 
 def sizes(name: str, value: Sizes, axes: int) -> tuple[int, ...]:
     """One number for each axis, from an int or a sequence."""
-    values = (value,) if isinstance(value, WHOLE) else tuple(int(v) for v in value)
+    values = (int(value),) if isinstance(value, WHOLE) else tuple(int(v) for v in value)
     if len(values) not in (1, axes):
         raise RuntimeError(
             f"expected {name} to be a single integer value or a list of {axes} values to match the "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ def embedding(
 
 def padding_row(padding_idx: int, rows: int) -> int:
     """`padding_idx` counted from the front. Raises AssertionError if there is no such row."""
+    padding_idx, rows = operator.index(padding_idx), operator.index(rows)
     if not -rows <= padding_idx < rows:
         raise AssertionError(
             f"Padding_idx must be within num_embeddings ({rows}), got {padding_idx}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from .. import ops
@@ -130,6 +131,7 @@ def _largest(weight: Tensor, index: Any, owner: Any, bags: int) -> Tensor:
 
 
 def _padding_of_bags(padding_idx: int, rows: int) -> int:
+    padding_idx, rows = operator.index(padding_idx), operator.index(rows)
     if not -rows <= padding_idx < rows:
         raise RuntimeError(
             f"padding_idx must be within the number of embeddings, {-rows} through {rows - 1}, but "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ def local_response_norm(
             "local_response_norm: Expected 3D or higher dimensionality input (got "
             f"{len(shape)} dimensions)"
         )
-    squares, channels = input * input, shape[1]
+    squares, channels, size = input * input, shape[1], index(size)
     total: Any = 0
     for shift in range(-(size // 2), (size - 1) // 2 + 1):  # the window of each channel
         if -channels < shift < channels:

@@ -122,7 +122,7 @@ class Settings:
 
 
 def sizes(name: str, what: str, value: Any, axes: int) -> tuple[int, ...]:
-    values = (value,) if isinstance(value, WHOLE) else tuple(int(v) for v in value)
+    values = (int(value),) if isinstance(value, WHOLE) else tuple(int(v) for v in value)
     if len(values) not in (1, axes):
         number = ("one int", "two ints", "three ints")[axes - 1]
         raise RuntimeError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import functions
+from ..arrays.size import WHOLE
 from ..core.tensor import Tensor
 from .module import Module
 
@@ -51,7 +52,7 @@ class Unflatten(Module):
                 f"{type(unflattened_size).__name__}"
             )
         for i, size in enumerate(unflattened_size):
-            if not isinstance(size, int):
+            if not isinstance(size, WHOLE):
                 raise TypeError(
                     "Unflatten: unflattened_size must be tuple of ints, but found element of type "
                     f"{type(size).__name__} at pos {i}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -231,7 +232,7 @@ def _positive(name: str, what: str, factor: int, input: Tensor) -> int:
         )
     if factor <= 0:
         raise RuntimeError(f"{name} expects a positive {what}, but got {factor}")
-    return factor
+    return index(factor)
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import functions, ops
 from ..arrays import dtypes
+from ..arrays.size import WHOLE
 from ..arrays.xp import xp
 from ..core.tensor import Tensor
 from ..tensors.creation import empty
@@ -45,14 +46,14 @@ class RNNBase(Module):
         _check_dropout(dropout, num_layers)
         _check_sizes(input_size, hidden_size, num_layers, proj_size, bias, batch_first)
         self.mode = mode
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
+        self.input_size = int(input_size)
+        self.hidden_size = int(hidden_size)
+        self.num_layers = num_layers = int(num_layers)
         self.bias = bias
         self.batch_first = batch_first
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
-        self.proj_size = proj_size
+        self.proj_size = int(proj_size)
         self._all_weights = [
             self._make_weights(layer, suffix, device, dtype)
             for layer in range(num_layers)
@@ -258,7 +259,7 @@ def _check_sizes(
         if not isinstance(flag, bool):
             raise TypeError(f"{name} should be of type bool, got: {type(flag).__name__}")
     for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
-        if not isinstance(size, int):
+        if not isinstance(size, WHOLE):
             raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
         if size <= 0:
             raise ValueError(f"{name} must be greater than zero, got {size}")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.device import is_foreign
+from ..arrays.memory import as_owner, owner
 from ..arrays.namespace import is_writable
 from ..arrays.xp import array_namespace, same_library
 from ..core.tensor import Tensor, wrap_plain
@@ -49,9 +50,9 @@ class GradSlot:
 
     def __init__(self, buffer: Any, start: int, stop: int, shape: tuple[int, ...]) -> None:
         self.buffer, self.start, self.stop = buffer, start, stop
-        self.view = buffer[start:stop].reshape(shape)
+        self.place = buffer[start:stop].reshape(shape)
+        self.view = as_owner(self.place)  # whose views count, as holders of this one
         self.tensor = wrap_plain(self.view)
-        self.place = self.view[...]
         self._spare = [self.place]
 
     def holds(self, g: Tensor | None) -> bool:
@@ -156,7 +157,7 @@ def gather(away: list[tuple[GradSlot, Any]]) -> list[GradSlot]:
         ):
             left.append(slot)
             continue
-        if array.base is buffer:
+        if owner(array) is buffer:
             return [slot for slot, _ in away]  # what is copied might overwrite what is to be copied
         if slot.start != stop:
             pieces.append((start, stop, arrays))

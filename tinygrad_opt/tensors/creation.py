@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -273,8 +274,8 @@ def arange(
 
 
 def _numbers(*values: Any) -> tuple[Any, ...]:
-    """0-d tensors as Python numbers."""
-    return tuple(v.item() if isinstance(v, Tensor) else v for v in values)
+    """0-d tensors, and NumPy's numbers, as Python numbers."""
+    return tuple(v.item() if isinstance(v, (Tensor, np.generic)) else v for v in values)
 
 
 @quiet
@@ -309,6 +310,7 @@ def _triangle_indices(name: str) -> Any:
         row: _int, col: _int, offset: _int = 0, *, dtype: Any = None, device: Any = None
     ) -> Tensor:
         find = np.tril_indices if name == "tril_indices" else np.triu_indices
+        row, col, offset = index(row), index(col), index(offset)
         return _made(np.stack(find(row, offset, col)).astype(dtype or dtypes.int64), device)
 
     function.__name__ = name

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.device import device_of, is_available
+from ..arrays.memory import owner
 from ..arrays.size import WHOLE
 from ..core.tensor import Tensor, wrap_plain
 from ..core.versions import note_write
@@ -28,17 +29,11 @@ class UntypedStorage:
 
     def data_ptr(self) -> int:
         """The address of the first element of the memory that the tensor looks at."""
-        owner = self._array
-        while isinstance(owner.base, np.ndarray):
-            owner = owner.base
-        return wrap_plain(owner).data_ptr()
+        return wrap_plain(owner(self._array)).data_ptr()
 
     def nbytes(self) -> int:
         """Bytes of the memory that the tensor looks at."""
-        owner = self._array
-        while isinstance(owner.base, np.ndarray):
-            owner = owner.base
-        return int(owner.nbytes)
+        return int(owner(self._array).nbytes)
 
     size = __len__ = nbytes
 

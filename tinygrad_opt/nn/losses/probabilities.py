@@ -211,7 +211,7 @@ def gaussian_nll_loss(
     variance = _spread(variance, tuple(input.array.shape))
     if (variance.array < 0).any():
         raise ValueError("gaussian_nll_loss: var has negative entry/entries")
-    lifted = xp(variance.array).maximum(variance.array, eps) - variance.array
+    lifted = xp(variance.array).maximum(variance.array, float(eps)) - variance.array
     variance = variance + lifted
     loss = 0.5 * (ops.log(variance) + (input - target) ** 2 / variance)
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...arrays.size import WHOLE
 from ..learning_rates import Rate, all_or_nothing, copied, number, per_group, put
 from ..optimizer import Optimizer
 from ..schedules.cyclic import (
@@ -270,9 +271,9 @@ def _total_steps(total: Any, epochs: Any, steps_per_epoch: Any) -> int:
         raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
     named = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
     for name, value in ({"total_steps": total} if total is not None else named).items():
-        if not isinstance(value, int) or value <= 0:
+        if not isinstance(value, WHOLE) or value <= 0:
             raise ValueError(f"Expected positive integer {name}, but got {value}")
-    return total if total is not None else epochs * steps_per_epoch
+    return int(total) if total is not None else int(epochs) * int(steps_per_epoch)
 
 
 def _phases(total_steps: int, pct_start: float, three_phase: bool) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from ...arrays.size import WHOLE
 from .. import schedules
 from ..learning_rates import Rate, number
 from ..optimizer import Optimizer
@@ -295,9 +296,9 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         eta_min: float = 0.0,
         last_epoch: int = -1,
     ) -> None:
-        if not isinstance(T_0, int) or T_0 <= 0:
+        if not isinstance(T_0, WHOLE) or T_0 <= 0:
             raise ValueError(f"Expected positive integer T_0, but got {T_0}")
-        if not isinstance(T_mult, int) or T_mult < 1:
+        if not isinstance(T_mult, WHOLE) or T_mult < 1:
             raise ValueError(
                 f"Expected integer T_mult >= 1, but got {T_mult}; CosineRestartsLR takes any number"
             )
@@ -305,9 +306,9 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             raise ValueError(
                 f"Expected float or int eta_min, but got {eta_min} of type {type(eta_min)}"
             )
-        self.T_0 = T_0
+        self.T_0 = T_0 = int(T_0)
         self.T_i: float = T_0
-        self.T_mult = T_mult
+        self.T_mult = T_mult = int(T_mult)
         self.eta_min = eta_min
         self.T_cur: float = -1
         if isinstance(last_epoch, int) and last_epoch >= 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...arrays.size import WHOLE
 from ..learning_rates import Rate, all_or_nothing, number, per_group
 from ..optimizer import Optimizer
 from ..schedules.decay import left_of
@@ -46,13 +47,13 @@ class SWALR(LRScheduler):
             raise ValueError(
                 f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}"
             )
-        if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
+        if not isinstance(anneal_epochs, WHOLE) or anneal_epochs < 0:
             raise ValueError(
                 f"anneal_epochs must be equal or greater than 0, got {anneal_epochs}; "
                 "it is a whole number of epochs"
             )
         self._anneal_strategy = anneal_strategy
-        self.anneal_epochs = anneal_epochs
+        self.anneal_epochs = int(anneal_epochs)
         with all_or_nothing(optimizer):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["swa_lr"] = rate
