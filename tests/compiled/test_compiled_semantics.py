@@ -8,6 +8,7 @@ compiler is waited for.
 import copy
 import gc
 import pickle
+import re
 import warnings
 
 import interpreted
@@ -16,7 +17,7 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
-from tinygrad_opt.compiled import compile
+from tinygrad_opt.compiled import compile, values
 from tinygrad_opt.nn import functional as F
 
 CASES = {}
@@ -474,3 +475,37 @@ def test_unknown_objects_are_refused():
     with pytest.warns(RuntimeWarning, match="Batch is no argument of a compiled step"):
         step(Batch(tg.ones(1)))
     assert step(Batch(tg.full((1,), 3.0))).tolist() == [6.0]
+
+
+def test_what_is_looked_for_is_computed_once():
+    """x where x == min(x): computed again, it could be rounded otherwise, and nowhere be equal."""
+    x, w = tg.randn(20, 10), tg.rand(10, requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.1)
+
+    def step():
+        optimizer.zero_grad()
+        loss = (x * w).amin(1).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    compiled = compile(step, strict=True)
+    for _ in range(3):
+        compiled()
+    text = compiled.source()
+    assert "==" in text
+    assert len(re.findall(r"= e\d+ \* e\d+", text)) == 1
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_views_of_other_shapes_need_no_copy(monkeypatch, knows):
+    """NumPy before 2.1 cannot be asked to reshape without a copy."""
+    if knows > values._KNOWS_COPY:
+        pytest.skip("this NumPy knows no copy=")
+    monkeypatch.setattr(values, "_KNOWS_COPY", knows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # later NumPy's, of what stands in
+        assert values.reshaped(values.strided((4, 6), (6, 1)), (3, 8)).strides == (8, 1)
+        assert values.reshaped(values.strided((2, 3, 4), (0, 4, 1)), (2, 12)).strides == (0, 1)
+        with pytest.raises(ValueError, match=r"."):
+            values.reshaped(values.strided((4, 6), (1, 4)), (24,))

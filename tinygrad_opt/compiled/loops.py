@@ -63,10 +63,13 @@ def broadcast_strides(shape: Any, strides: Any, to: tuple[int, ...]) -> tuple[in
 
 
 class Loop:
-    """Values over one domain, in the order of computation."""
+    """Values over one domain, in the order of computation.
 
-    def __init__(self, total: int) -> None:
-        self.total = total
+    once  the numbers of values of which no second computation may be made
+    """
+
+    def __init__(self, total: int, once: frozenset[int] = frozenset()) -> None:
+        self.total, self.once = total, once
         self.inner: int | None = None  # the length of a row
         self.values: list[Value] = []
         self.level: dict[int, str] = {}
@@ -156,6 +159,7 @@ class Schedule:
         """results: what must be there in the end."""
         self.trace, self.results = trace, results
         self.live = self._needed(results)
+        self.once = self._compared()
         self.groups: list[Any] = []
         self.group_of: dict[int, int] = {}
         self._first = 0  # the group from which on values may join
@@ -182,6 +186,16 @@ class Schedule:
                 waiting += roots(value)
         return needed
 
+    def _compared(self) -> frozenset[int]:
+        """Values that are looked for: x where x == max(x).
+
+        Computed once more, in another loop or pass, x might be rounded otherwise, and nowhere be
+        the maximum.
+        """
+        found = {a.root for v in self.trace.values if v.op in ("equal", "not_equal") for a in v.args
+                 if isinstance(a, Value)}  # fmt: skip
+        return frozenset(a.number for a in found if a.dtype.kind == "f" and is_elementwise(a))
+
     def _place(self, value: Value, no_rows: set[int]) -> None:
         first = max((self.group_of.get(r.number, 0) for r in roots(value)), default=0)
         first = max(first, self._after_updates(value), self._first)
@@ -195,7 +209,7 @@ class Schedule:
                     place = i
                     break
             if place is None:
-                loop = Loop(math.prod(domain_of(value)))
+                loop = Loop(math.prod(domain_of(value)), self.once)
                 if not loop.joins(value, lambda _: False, no_rows):
                     raise CompileError(f"compile: {value} has no compiled form")
                 self.groups.append(loop)
@@ -245,7 +259,7 @@ class Schedule:
                 continue
             for value in reversed(list(loop.values)):  # readers before what they read
                 number = value.number
-                if number in final or number not in self.outside or value.op in COSTLY:
+                if number in final or number not in self.outside or self._stays(value):
                     continue
                 if loop.level[number] != "full" or not self._from_memory(value, i):
                     continue
@@ -261,6 +275,9 @@ class Schedule:
                 ):
                     self._move_to_readers(value, loop, readers)
                     readers_of = None  # others now
+
+    def _stays(self, value: Value) -> bool:
+        return value.op in COSTLY or value.number in self.once
 
     def _from_memory(self, value: Value, i: int) -> bool:
         """Whether all that a value is made of lies in memory when its loop is over."""

@@ -87,7 +87,7 @@ class _Nest:
         self.scratch: dict[int, str] = {}
         self.before_row: list[str] = []
         self._slices: dict[Any, str] = {}
-        self._choosestored_form()
+        self._choose_what_is_stored()
 
     # Where elements lie --------------------------------------------------------------------------
 
@@ -155,7 +155,7 @@ class _Nest:
             phase[value.number] = earliest
         return phase
 
-    def _choosestored_form(self) -> None:
+    def _choose_what_is_stored(self) -> None:
         """Which values of single elements are written: to memory, or to a row of scratch."""
         latest: dict[int, int] = {}
         for value in self.loop.values:
@@ -168,7 +168,8 @@ class _Nest:
             number = value.number
             if self.level[number] != "full" or self.is_kept(number):
                 continue
-            if value.op in COSTLY and latest.get(number, 0) > self.phase[number]:
+            stays = value.op in COSTLY or number in self.loop.once
+            if stays and latest.get(number, 0) > self.phase[number]:
                 kind = SHORT[value.dtype]
                 start = rows.get(kind, 0)
                 rows[kind] = start + self.axes[-1] + -self.axes[-1] % 16

@@ -24,6 +24,7 @@ from .values import (
     contiguous,
     is_of_integers,
     overlapping,
+    reshaped,
     same,
     strided,
 )
@@ -241,7 +242,7 @@ class Traced:
         if len(shape) == 1 and not isinstance(shape[0], int):
             shape = tuple(shape[0])
         whole = np.empty(self.value.shape, np.int8).reshape(shape).shape
-        return view(self, lambda a: np.reshape(a, whole, copy=False))
+        return view(self, lambda a: reshaped(a, whole))
 
     def ravel(self) -> Traced:
         return self.reshape(-1)

@@ -169,6 +169,21 @@ def strided(shape: tuple[int, ...], strides: Strides) -> Any:
     return np.lib.stride_tricks.as_strided(np.empty((), np.int8), shape, strides)
 
 
+def reshaped(a: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """A view of a dummy in another shape. Raises ValueError where only a copy would do."""
+    if _KNOWS_COPY:
+        return np.reshape(a, shape, copy=False)
+    seen = a.view()
+    try:
+        seen.shape = shape
+    except AttributeError as error:
+        raise ValueError(str(error)) from error
+    return seen
+
+
+_KNOWS_COPY = np.lib.NumpyVersion(np.__version__) >= "2.1.0"
+
+
 def are_boxes(args: tuple[Any, ...]) -> bool:
     """Whether two values are zeros but for parts: then so is their sum, if these do not overlap."""
     return all(isinstance(a, Value) and a.op == "boxes" for a in args) and (
