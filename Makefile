@@ -33,8 +33,8 @@ test-thorough: $(VENV)/.test $(VENV)/.test-kernels ## what takes long: all examp
 
 # What depends most on the versions of Python, NumPy and Numba, with few things to install.
 # CONSTRAINTS=.ci/oldest.txt takes the oldest of them.
-test-kernels: $(VENV)/.test-kernels ## kernels, their PTX, packaging and CUDA simulator alone
-	$(PYTEST) -m "not thorough or versions" tests/kernels
+test-kernels: $(VENV)/.test-kernels ## kernels, their PTX, what is traced, packaging and CUDA simulator alone
+	$(PYTEST) -m "not thorough or versions" tests/kernels tests/compiled/test_compiled_semantics.py
 	$(PYTEST) tests/test_packaging.py
 	NUMBA_ENABLE_CUDASIM=1 $(PYTEST) tests/simulator
 
