@@ -26,9 +26,9 @@ def owner(array: Any) -> Any:
 def as_owner(array: Any) -> Any:
     """The same memory as another array, which views of it hold, so that they can be counted.
 
-    As a rule NumPy has views of a view hold the owner of the memory alone. CuPy's come as they are.
+    As a rule views of a view hold the owner of the memory alone; of CuPy's that stays so.
     """
-    return as_strided(array) if type(array) is np.ndarray else array
+    return as_strided(array) if type(array) is np.ndarray else array[...]
 
 
 def address(array: Any) -> int:
