@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-from benchmarks.gpu.measure import Report, free, host, torch_with_cuda, wall
-from benchmarks.gpu.networks import NETWORKS, Network, _graphed, _training
+from benchmarks.gpu.measure import Report, free, host, wall
+from benchmarks.gpu.networks import Network, _graphed, _training, each
 
 SECONDS = 70
 OPTIMIZERS = {
@@ -21,13 +20,7 @@ def run(report: Report, quick: bool) -> None:
             _steps(report, name, settings)
     with report.step("what is refused", 20):
         _refusals(report)
-    torch, start = torch_with_cuda(), time.time()
-    for name, network in list(NETWORKS.items())[: 1 if quick else None]:
-        if time.time() - start > SECONDS:
-            report.put(name, None, "left out: no time")
-            continue
-        with report.step(name, 25):
-            _compare(report, name, network, torch)
+    each(report, quick, SECONDS, _compare)
 
 
 def _steps(report: Report, name: str, settings: dict[str, Any]) -> None:

@@ -79,13 +79,18 @@ NETWORKS = {
 
 def run(report: Report, quick: bool) -> None:
     """Time them; `quick` the first alone."""
+    each(report, quick, SECONDS, _compare)
+
+
+def each(report: Report, quick: bool, seconds: float, compare: Callable[..., None]) -> None:
+    """Compare each network with PyTorch, until so much time has passed; `quick` the first alone."""
     torch, start = torch_with_cuda(), time.time()
     for name, network in list(NETWORKS.items())[: 1 if quick else None]:
-        if time.time() - start > SECONDS:
+        if time.time() - start > seconds:
             report.put(name, None, "left out: no time")
             continue
         with report.step(name, 25):
-            _compare(report, name, network, torch)
+            compare(report, name, network, torch)
 
 
 def _compare(report: Report, name: str, network: Network, torch: Any) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler import cache
+from .pieces_on_device import added
 
 PIECE = 16_384  # elements
 THREADS = 128
@@ -40,16 +41,9 @@ def {kind}(x, z, pieces, partial):
         {load}
         part += {term0}
         k += threads
-    shared[t] = part
-    cuda.syncthreads()
-    width = threads >> 1
-    while width > 0:
-        if t < width:
-            shared[t] += shared[t + width]
-        cuda.syncthreads()
-        width >>= 1
+{added}\
     if t == 0:
-        partial[piece] = shared[0]
+        partial[piece] = total
 """
 
 # What is added up, of x{i} and z{i}; z is x itself but for products.
@@ -74,7 +68,12 @@ def text(kind: str, on_disk: bool) -> str:
     terms = {f"term{i}": _TERMS[kind].format(i=i) for i in range(4)}
     first = ("\n" + " " * 8).join(loads[: len(names)])
     return _TEXT.format(
-        kind=kind, cache=on_disk, loads=("\n" + " " * 8).join(loads), load=first, **terms
+        kind=kind,
+        cache=on_disk,
+        loads=("\n" + " " * 8).join(loads),
+        load=first,
+        added=added("part", "total"),
+        **terms,
     )
 
 

@@ -100,7 +100,7 @@ def test_layer_norm(shape, affine, launched):
 
 
 def test_large_layer_norms_leave_columns_to_cupy(launched, monkeypatch):
-    monkeypatch.setattr("tinygrad_opt.arrays.gpu_layers.SMALL", 1)
+    monkeypatch.setattr("tinygrad_opt.arrays.gpu.SMALL", 1)
     x = tg.ones(3, 4, device="cuda", requires_grad=True)
     w = tg.ones(4, device="cuda", requires_grad=True)
     F.layer_norm(x, (4,), w, w).sum().backward()

@@ -31,7 +31,7 @@ def launches(monkeypatch):
 
 
 def network(device="cpu"):
-    tg.manual_seed(7)
+    tg.manual_seed(9)
     return nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)).to(device)
 
 
@@ -88,7 +88,7 @@ def test_training_ends_where_it_ends_on_the_cpu(row, launches):
     assert_same(model, expected)
     pairs = zip(start.parameters(), expected.parameters(), strict=True)
     moved = [(p - q).abs().max().item() for p, q in pairs]
-    assert min(moved) > 5e-4
+    assert min(moved) > 1e-3
 
 
 def test_schedule_free_modes_on_a_device():

@@ -13,7 +13,8 @@ from .dtypes import NAMES
 from .memory import owner
 
 __all__ = ["Device", "check_device", "default", "device_of", "get_default_device",
-           "is_available", "is_foreign", "set_default_device", "shared", "to_device"]  # fmt: skip
+           "is_available", "is_cupys", "is_foreign", "set_default_device", "shared",
+           "to_device"]  # fmt: skip
 
 
 class Device:
@@ -124,9 +125,14 @@ def is_available() -> bool:
         return False
 
 
+def is_cupys(array: Any) -> bool:
+    """Whether an array is one of CuPy's, which need not be imported to say so."""
+    return type(array).__module__.partition(".")[0] == "cupy"
+
+
 def device_of(array: Any) -> Device:
     """The device that holds a raw array."""
-    if type(array).__module__.partition(".")[0] == "cupy":
+    if is_cupys(array):
         return Device("cuda", int(array.device.id))
     return CPU
 
@@ -143,7 +149,7 @@ def check_device(device: Device) -> None:
 
 def shared(data: Any) -> Any:
     """The CuPy array over the memory of any object with `__cuda_array_interface__`."""
-    array = data if type(data).__module__.partition(".")[0] == "cupy" else cupy().asarray(data)
+    array = data if is_cupys(data) else cupy().asarray(data)
     check_device(device_of(array))
     return array
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..kernels.compiler.recording import recording
 from ..kernels.fused import on_device
-from .device import cupy, no_faults
+from .device import cupy, is_cupys, no_faults
 
 __all__ = ["array", "check", "take_pending", "told_later"]
 
@@ -40,9 +40,7 @@ def told_later(index: Any, least: int, stop: int, kind: type[Exception], text: s
     The next wait raises `kind`, with the index in the place of {index} in `text`. Returns False,
     with nothing done, for what is not int64, contiguous, and CuPy's: that is to be looked at now.
     """
-    if type(index).__module__.partition(".")[0] != "cupy" or index.dtype.char not in "lq":
-        return False
-    if not index.flags.c_contiguous:
+    if not is_cupys(index) or index.dtype.char not in "lq" or not index.flags.c_contiguous:
         return False
     if index.size:
         # A replayed launch tells its number again, so it keeps it.

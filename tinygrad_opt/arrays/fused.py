@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.fused import elementwise, on_device, softmax
-from .device import cupy
+from .device import cupy, is_cupys
 
 __all__ = ["Softmaxes", "check_classes", "fused"]
 
@@ -91,7 +91,7 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
 
 def _is_on_device(x: Any) -> bool:
     """Whether x is an array of CuPy's that the kernels of `elements_on_device.py` take."""
-    return type(x).__module__.partition(".")[0] == "cupy" and on_device.fits(x)
+    return is_cupys(x) and on_device.fits(x)
 
 
 # CuPy has each of these, and its slope, in a launch or two of its own.

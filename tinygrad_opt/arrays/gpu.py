@@ -16,8 +16,8 @@ import numpy as np
 
 from ..kernels import cublas
 from ..kernels.fused import on_device
-from . import faults, gpu_layers
-from .gpu_layers import DeviceLayers
+from . import faults
+from .gpu_layers import SMALL, DeviceLayers
 from .gpu_windows import DeviceWindows
 from .namespace import Namespace
 
@@ -186,9 +186,7 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
         on_device.over_rows("layer_norm", rows, n, arrays, float(eps), n, *flags)
 
         def sums(g: Any) -> tuple[Any, Any]:
-            if (
-                x.size > gpu_layers.SMALL
-            ):  # then columns are better added up by who goes along the rows
+            if x.size > SMALL:  # then columns are better added up by who goes along the rows
                 leading = tuple(range(x.ndim - len(axes)))
                 return self.sum(g * z, axis=leading), self.sum(g, axis=leading)
             of_weight, of_bias = empty(shape, dtype), empty(shape, dtype)
@@ -205,7 +203,7 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
     def lstm_step(self, z: Any, u: Any, c: Any) -> tuple[Any, Any, Any, Any]:
         if not on_device.fits(z, u, c):
             return super().lstm_step(z, u, c)
-        like = self._like
+        like = self._empty_like
         gates, squashed, after, h = like(z), like(c), like(c), like(c)
         arrays = z, u, c, gates, squashed, after, h
         on_device.over_elements("lstm_step", c.size, arrays, c.shape[1])
@@ -214,7 +212,7 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
     def lstm_step_back(self, gates: Any, squashed: Any, c: Any, dh: Any, dc: Any) -> Any:
         if not on_device.fits(gates, squashed, c, dh, dc):
             return super().lstm_step_back(gates, squashed, c, dh, dc)
-        dz, before = self._like(gates), self._like(c)
+        dz, before = self._empty_like(gates), self._empty_like(c)
         arrays = gates, squashed, c, dh, dc, dz, before
         on_device.over_elements("lstm_step_back", c.size, arrays, c.shape[1])
         return dz, before
@@ -222,21 +220,18 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
     def gru_step(self, z: Any, u: Any, h: Any) -> tuple[Any, Any]:
         if not on_device.fits(z, u, h):
             return super().gru_step(z, u, h)
-        gates, after = self._like(z), self._like(h)
+        gates, after = self._empty_like(z), self._empty_like(h)
         on_device.over_elements("gru_step", h.size, (z, u, h, gates, after), h.shape[1])
         return gates, after
 
     def gru_step_back(self, gates: Any, u: Any, h: Any, dh: Any) -> tuple[Any, Any, Any]:
         if not on_device.fits(gates, u, h, dh):
             return super().gru_step_back(gates, u, h, dh)
-        like = self._like
+        like = self._empty_like
         dz, du, before = like(gates), like(gates), like(h)
         arrays = gates, u, h, dh, dz, du, before
         on_device.over_elements("gru_step_back", h.size, arrays, h.shape[1])
         return dz, du, before
-
-    def _like(self, x: Any) -> Any:
-        return self.module.empty(x.shape, x.dtype)
 
     def relu_back(self, g: Any, x: Any) -> Any:
         if g.shape != x.shape or not on_device.fits(g, x):

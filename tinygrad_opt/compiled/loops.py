@@ -25,13 +25,8 @@ from .values import CompileError, Value, contiguous, roots
 __all__ = ["REDUCTIONS", "Loop", "Schedule", "domain_of"]
 
 REDUCTIONS = {"sum", "amax", "amin"}
-_NOWHERE = {
-    "input",
-    "view",
-    "draw",
-    "result",
-    "launched",
-}  # what is there already, or comes with another value
+# What is there already, or comes with another value.
+_NOWHERE = {"input", "view", "draw", "result", "launched"}
 
 
 def cuts_of(shape: tuple[int, ...], inner: int = 1) -> set[int]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any, NamedTuple
 
 from .. import functions, ops
 from ..arrays.xp import xp
 from ..core.public import publish
-from ..core.tensor import Tensor, wrap_plain
+from ..core.tensor import Tensor
 from ..tensors.creation import empty
 from . import init
 from .attention import additive, dropout_factor, scaled_dot_product_attention
+from .attention_masks import canonical_mask, check_inputs, combined
 from .linear import Linear
 from .module import Module
 from .parameter import Parameter
@@ -139,7 +139,7 @@ def attend(
         return output if batched else functions.squeeze(output, 1), None
     q = _split(heads.query(query), heads)
     k, v, added = _keys_and_values(heads, key, value, batch)
-    mask = _combined(mask, padding, (batch, heads.number, length, k.shape[-2]), added)
+    mask = combined(mask, padding, (batch, heads.number, length, k.shape[-2]), added)
     if need_weights:
         scores = ops.matmul(q * (1 / math.sqrt(q.shape[-1])), ops.swapaxes(k, -1, -2))
         weights = ops.softmax(scores if mask is None else scores + mask, axis=-1)
@@ -175,7 +175,7 @@ def _packed(heads: Heads, x: Tensor, mask: Any, padding: Any, causal: bool) -> T
     """What `attend` gives for x as query, key and value, in as few launches as there can be."""
     batch, length = x.shape[heads.batch_axis], x.shape[1 - heads.batch_axis]
     shape = (batch, heads.number, length, length)
-    mask, factor = additive(_combined(mask, padding, shape, 0), x.dtype)
+    mask, factor = additive(combined(mask, padding, shape, 0), x.dtype)
     if heads.dropout:
         kept = dropout_factor(shape, x, heads.dropout)
         factor = kept if factor is None else kept * factor
@@ -186,61 +186,6 @@ def _packed(heads: Heads, x: Tensor, mask: Any, padding: Any, causal: bool) -> T
         batch_axis=heads.batch_axis,
     )  # fmt: skip
     return heads.out(mixed)
-
-
-def check_inputs(heads: int, query: Any, key: Any, value: Any, padding: Any, mask: Any) -> bool:
-    """Whether the inputs are batched. Raises AssertionError where their axes do not fit."""
-    dims = query.ndim
-    if dims not in (2, 3):
-        raise AssertionError(
-            f"query should be unbatched 2D or batched 3D tensor but received {dims}-D query tensor"
-        )
-    kind = f"For {'batched (3-D)' if dims == 3 else 'unbatched (2-D)'} `query`, expected"
-    if key.ndim != dims or value.ndim != dims:
-        raise AssertionError(
-            f"{kind} `key` and `value` to be {dims}-D but found {key.ndim}-D and {value.ndim}-D "
-            "tensors respectively"
-        )
-    if padding is not None and padding.ndim != dims - 1:
-        raise AssertionError(
-            f"{kind} `key_padding_mask` to be `None` or {dims - 1}-D but found {padding.ndim}-D "
-            "tensor instead"
-        )
-    if mask is not None and mask.ndim not in (2, 3):
-        raise AssertionError(
-            f"{kind} `attn_mask` to be `None`, 2-D or 3-D but found {mask.ndim}-D tensor instead"
-        )
-    expected = (heads, query.shape[0], key.shape[0])
-    if dims == 2 and mask is not None and mask.ndim == 3 and tuple(mask.shape) != expected:
-        raise AssertionError(
-            f"Expected `attn_mask` shape to be {expected} but got {tuple(mask.shape)}"
-        )
-    if key.shape[:-1] != value.shape[:-1]:
-        raise AssertionError(
-            f"key shape {tuple(key.shape)} does not match value shape {tuple(value.shape)}: they "
-            "may differ in their last axis only"
-        )
-    return dims == 3
-
-
-def canonical_mask(
-    mask: Any, name: str, other: Any, other_name: str, dtype: Any, stacklevel: int = 2
-) -> Any:
-    """The mask as floats to be added to the scores: -inf where a bool mask is True."""
-    if mask is None:
-        return None
-    array = mask.array
-    if array.dtype.kind not in "bf":
-        raise AssertionError(f"only bool and floating types of {name} are supported")
-    if other is not None and other.dtype != array.dtype:
-        warnings.warn(
-            f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both "
-            "instead.",
-            stacklevel=stacklevel + 1,
-        )
-    if array.dtype.kind == "f":
-        return mask
-    return wrap_plain(xp(array).where(array, -math.inf, 0).astype(dtype))
 
 
 def _split(x: Tensor, heads: Heads) -> Tensor:
@@ -292,33 +237,6 @@ def _static(x: Tensor, name: str, batch: int, heads: Heads) -> Tensor:
 
 def _longer(x: Any, more: Any) -> Tensor:
     return ops.concatenate([x, more], axis=-2)
-
-
-def _combined(mask: Any, padding: Any, shape: tuple[int, ...], added: int) -> Any:
-    """One mask that broadcasts to `shape` (N, heads, L, S); the `added` keys are never masked."""
-    batch, count, length, keys = shape
-    keys -= added
-    if mask is not None:
-        expected = (length, keys) if mask.ndim == 2 else (batch * count, length, keys)
-        if tuple(mask.shape) != expected:
-            raise RuntimeError(
-                f"The shape of the {mask.ndim}D attn_mask is {mask.shape}, but should be "
-                f"{expected}."
-            )
-        if mask.ndim == 3:
-            mask = mask.reshape((batch, count, length, keys))
-    if padding is not None:
-        for axis, size in enumerate((batch, keys)):
-            if padding.shape[axis] != size:
-                raise AssertionError(
-                    f"Expected key_padded_mask.shape[{axis}] to be {size}, but got "
-                    f"{padding.shape[axis]}"
-                )
-        padding = padding.reshape((batch, 1, 1, keys))
-        mask = padding if mask is None else mask + padding
-    if mask is not None and added:
-        mask = ops.concatenate([mask, mask.new_zeros((*mask.shape[:-1], added))], axis=-1)
-    return mask
 
 
 publish(globals(), [*__all__, "attend"])

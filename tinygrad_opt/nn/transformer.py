@@ -16,12 +16,13 @@ from ..arrays.xp import xp
 from ..core.tensor import Tensor, wrap_plain
 from . import functional as F
 from . import init
+from .attention_masks import canonical_mask
 from .containers import ModuleList
 from .dropout import Dropout
 from .hooks import everywhere
 from .linear import Linear
 from .module import Module
-from .multihead_attention import MultiheadAttention, canonical_mask
+from .multihead_attention import MultiheadAttention
 from .normalization import LayerNorm
 
 __all__ = [

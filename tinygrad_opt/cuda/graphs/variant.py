@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import threading
 from collections.abc import Callable
@@ -25,13 +26,12 @@ from .watch import Watch
 __all__ = ["Variant", "rehearsed"]
 
 _one_at_a_time = threading.RLock()
-_state: dict[str, Any] = {"products": None}  # the handle of cuBLAS: one, since captures take turns
 
 
+@functools.cache
 def _products() -> Any:
-    if _state["products"] is None:
-        _state["products"] = cublas.Products()
-    return _state["products"]
+    """The handle of cuBLAS: one, since captures take turns."""
+    return cublas.Products()
 
 
 def rehearsed(library: Any, step: Callable[[], Any]) -> tuple[Any, int]:

@@ -148,12 +148,8 @@ class Watch:
     def _read(self, tensor: Any) -> Any:
         array = _array.__get__(tensor)
         key = id(tensor)
-        if (
-            self._ours()
-            and key not in self.held
-            and key not in self._slots
-            and not (self._is_made(tensor))
-        ):
+        known = key in self.held or key in self._slots
+        if self._ours() and not known and not self._is_made(tensor):
             self.held[key] = Held(tensor, array)
         return array
 
@@ -205,12 +201,8 @@ class Watch:
                 if type(module).__name__ == "DistributedDataParallel":
                     refuse("DistributedDataParallel sends messages between processes; call the step"
                            " as it is")  # fmt: skip
-                self.modules[id(module)] = (
-                    module,
-                    module.training,
-                    hooks_of(module),
-                    len(vars(module)),
-                )
+                found = module, module.training, hooks_of(module), len(vars(module))
+                self.modules[id(module)] = found
                 self._spaces.append((vars(module), dict(vars(module))))
             return original(module, *args, **kwargs)
 
