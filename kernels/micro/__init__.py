@@ -7,6 +7,7 @@ loops, keeps the machine code on disk, and runs them on the threads of the pool.
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable
 from functools import cache as remembered
 from importlib import import_module
@@ -24,7 +25,7 @@ from ..compiler import cache
 from .tiles import registers
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["Kind", "Number", "Writer", "bind", "kind_of", "loops", "run"]
+__all__ = ["Kind", "Number", "Writer", "bind", "kind_of", "loops", "registers", "run", "written"]
 
 ARRAYS = 4  # that loops take beside their plan
 
@@ -166,17 +167,21 @@ def address(typing, array):
     return types.int64(array), generate
 
 
-def written(module: str, name: str, dtype: str, width: int, registers: int) -> Any:
-    """The loops that `module.name(f, kind, first, last, ...)` writes, for use within Numba."""
+def written(module: str, name: str, dtype: str, width: int, registers: int, count: int = 7) -> Any:
+    """The loops of `count` integers that `module.name(f, kind, ...)` writes, for use in Numba."""
     write = getattr(import_module(module), name)
 
-    @intrinsic
-    def loops(typing, first, last, plan, x, y, z, to):
-        def generate(context, builder, signature, values):
+    def loops(typing_context: Any, *given: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             numbers = [Number(builder, value) for value in values]
             write(Writer(context, builder), Kind(dtype, width, registers), *numbers)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 7), generate
+        return types.void(*[types.int64] * count), generate
 
-    return loops
+    names = ("typing_context", *(f"number{i}" for i in range(count)))
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    loops.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(n, positional) for n in names]
+    )
+    return intrinsic(loops)

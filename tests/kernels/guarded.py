@@ -1,4 +1,4 @@
-"""Runs the loops of convolution and pooling where any step beside an array ends the process.
+"""Runs loops of products, convolution and pooling where a step beside an array ends the process.
 
 Arrays end, or begin, at a page that may not be touched. Around each stretch of scratch memory stand
 words that must still be there when it is given back.
@@ -14,7 +14,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
-from tinygrad_opt.kernels import micro
+from tinygrad_opt.kernels import blas, micro
 from tinygrad_opt.kernels.fused import convolution, pooling
 from tinygrad_opt.kernels.fused.convolution import planning
 from tinygrad_opt.kernels.micro.writer import WORD, Writer
@@ -95,8 +95,9 @@ def sampled(rng):
 def run(rounds):
     space = GuardedNumPy()
     Writer.scratch = with_marks(Writer.scratch)
-    for module in (convolution, pooling, micro):
+    for module in (blas, convolution, pooling, micro):
         module.np = space
+    blas.WORTH_CUTTING = 0
     best = planning.best
     rng = np.random.default_rng(0)
     for i in range(rounds):
@@ -122,6 +123,10 @@ def run(rounds):
         pooling.spread_maxima(g, choice, image, kernel, stride, low, dilation)
         pooling.window_means(x, weights, kernel, output, stride, low, dilation)
         pooling.spread_means(g, weights, image, kernel, stride, low, dilation)
+        m, n, k = (int(2 ** rng.uniform(0, high)) for high in (8, 9, 9))
+        for x_way, y_way in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            x, y = arrays(rng, space, (k, m) if x_way else (m, k), (n, k) if y_way else (k, n))
+            blas.multiply(x.T if x_way else x, y.T if y_way else y)
         kept.clear()
 
 

@@ -1,0 +1,83 @@
+"""The loops of a matrix product: every way that matrices lie, sizes around those of blocks."""
+
+import itertools
+
+import numpy as np
+import pytest
+from numba import njit
+
+from tinygrad_opt.kernels.fused.products import LOW, WIDE
+from tinygrad_opt.kernels.micro import Kind, written
+
+WAYS = list(itertools.product((0, 1), repeat=2))
+KINDS = [("float32", 64, 32), ("float64", 64, 32), ("float32", 32, 16)]
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: f"{kind[0]}-{kind[1]}")
+def kind(request):
+    """A kind of vectors, and the loops of products of such."""
+    loops = written("tinygrad_opt.kernels.fused.products", "product", *request.param, 11)
+
+    @njit
+    def run(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line):
+        loops(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line)
+
+    return Kind(*request.param), run
+
+
+def lying(numbers, way, more):
+    """The numbers in rows (0) or columns (1), NaN between the lines; and from line to line."""
+    lines = numbers.T if way else numbers
+    place = np.full((lines.shape[0], lines.shape[1] + more), np.nan, numbers.dtype)
+    place[:, : lines.shape[1]] = lines
+    return place, place.shape[1]
+
+
+def multiplied(kind, run, x, y, ways, more=3):
+    m, n = x.shape[0], y.shape[1]
+    (x_place, x_line), (y_place, y_line) = (
+        lying(a, way, more) for a, way in zip((x, y), ways, strict=True)
+    )
+    out = np.full((m, n + more), np.nan, kind.dtype)
+    addresses = x_place.ctypes.data, x_line, y_place.ctypes.data, y_line, out.ctypes.data
+    run(*ways, m, n, x.shape[1], *addresses, n + more)
+    assert np.isnan(out[:, n:]).all()  # what stands between the lines stays
+    return out[:, :n]
+
+
+@pytest.mark.parametrize("ways", WAYS)
+def test_sizes_around_those_of_blocks(kind, ways):
+    kind, run = kind
+    random = np.random.default_rng(0)
+    wide, tall = WIDE * kind.lanes, kind.tall
+    rows = {LOW, LOW + 1, tall - 1, tall, tall + 1, 2 * tall + LOW, 3 * tall + LOW + 1, 97}
+    columns = {wide, wide + 1, 2 * wide - 1, 2 * wide, 3 * wide + 5}
+    lengths = {1, 2, kind.lanes - 1, kind.lanes, kind.lanes + 1, 100}
+    for m, n, k in itertools.product(sorted(rows), sorted(columns), sorted(lengths)):
+        x, y = random.standard_normal((m, k)), random.standard_normal((k, n))
+        x, y = x.astype(kind.dtype), y.astype(kind.dtype)
+        error = np.abs(multiplied(kind, run, x, y, ways) - x.astype(float) @ y.astype(float))
+        scale = np.abs(x).astype(float) @ np.abs(y).astype(float)
+        assert (error / scale).max() < (k + 2) * np.finfo(kind.dtype).eps, (m, n, k)
+
+
+@pytest.mark.parametrize("ways", WAYS)
+def test_a_part_has_the_bits_of_the_whole(kind, ways):
+    """With more panels than are made at once."""
+    kind, run = kind
+    random = np.random.default_rng(1)
+    x = random.standard_normal((61, 1500)).astype(kind.dtype)
+    y = random.standard_normal((1500, 15 * kind.lanes)).astype(kind.dtype)
+    whole = multiplied(kind, run, x, y, ways)
+    part = multiplied(kind, run, x[13:40], y[:, kind.lanes : 4 * kind.lanes], ways)
+    np.testing.assert_array_equal(part, whole[13:40, kind.lanes : 4 * kind.lanes])
+
+
+def test_what_is_not_finite_stays_where_it_belongs(kind):
+    kind, run = kind
+    x, y = np.ones((14, 20), kind.dtype), np.ones((20, 5 * kind.lanes), kind.dtype)
+    x[13, 3], y[7, -1] = np.nan, np.inf
+    expected = np.full((14, 5 * kind.lanes), 20.0)
+    expected[:, -1], expected[13] = np.inf, np.nan
+    for ways in WAYS:
+        np.testing.assert_array_equal(multiplied(kind, run, x, y, ways), expected)
