@@ -56,10 +56,11 @@ gemm = types.ExternalFunction(
 )
 
 
-@cfunc(types.void(*[types.int64] * 11), cache={cache})
-def product(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line):
+@cfunc(types.void(*[types.int64] * 12), cache={cache})
+def product(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more):
+    # out = x y; with more, out += x y
 {choice}    gemm(
-        ROW_MAJOR, x_way, y_way, m, n, k, {dtype}(1), x, x_line, y, y_line, {dtype}(0), out, line
+        ROW_MAJOR, x_way, y_way, m, n, k, {dtype}(1), x, x_line, y, y_line, {dtype}(more), out, line
     )
 """
 
@@ -71,15 +72,16 @@ from tinygrad_opt.kernels.micro import written
 
 COLUMNS = WIDE * {lanes}  # of a panel
 loops = written(
-    "tinygrad_opt.kernels.fused.products", "product", "{dtype}", {width}, {registers}, 11
+    "tinygrad_opt.kernels.fused.products", "product", "{dtype}", {width}, {registers}, 12
 )
 """
 _CHOICE = """\
     whole = (n + COLUMNS - 1) // COLUMNS * COLUMNS
     longest = {long} if x_way == PLAIN and m <= {few_rows} else {short}
     if m >= LOW and n >= COLUMNS and 8 * whole <= 9 * n and k * {size} <= longest:
-        loops(x_way - PLAIN, y_way - PLAIN, m, n, k, x, x_line, y, y_line, out, line)
-        return
+        if more == 0 or (n == whole and m % {tall} % LOW == 0):
+            loops(x_way - PLAIN, y_way - PLAIN, m, n, k, x, x_line, y, y_line, out, line, more)
+            return
 """
 
 # How a product is cut.
@@ -92,7 +94,7 @@ from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
 PLAIN = 111
 SIZE = {size}
-product = types.ExternalFunction("tinygrad_opt_{letter}_product", types.void(*[types.int64] * 11))
+product = types.ExternalFunction("tinygrad_opt_{letter}_product", types.void(*[types.int64] * 12))
 """
 
 _LARGE = """
@@ -102,7 +104,7 @@ def part_of_rows(first, last, x, x_way, x_line, y, y_way, y_line, n, k, out):
     start = first * x_line if x_way == PLAIN else first
     product(
         x_way, y_way, last - first, n, k, x + start * SIZE, x_line, y, y_line,
-        out + first * n * SIZE, n,
+        out + first * n * SIZE, n, 0,
     )
 
 
@@ -111,7 +113,7 @@ def part_of_columns(first, last, x, x_way, x_line, y, y_way, y_line, m, n, k, ou
     start = first if y_way == PLAIN else first * y_line
     product(
         x_way, y_way, m, last - first, k, x, x_line, y + start * SIZE, y_line,
-        out + first * SIZE, n,
+        out + first * SIZE, n, 0,
     )
 
 
@@ -137,7 +139,7 @@ def part_of_stack(first, last, x, x_way, x_line, x_step, y, y_way, y_line, y_ste
     for i in range(first, last):
         product(
             x_way, y_way, m, n, k, x + i * x_step * SIZE, x_line, y + i * y_step * SIZE, y_line,
-            out + i * m * n * SIZE, n,
+            out + i * m * n * SIZE, n, 0,
         )
 
 
@@ -281,7 +283,7 @@ def _load(dtype: np.dtype[Any], kind: str) -> Any:
 def _kernel(name: str, text: str, letter: str) -> Any:
     kind = micro.kind_of("d" if letter == "d" else "f")
     fields = {"dtype": kind.dtype, "size": kind.size, "lanes": kind.lanes, "width": kind.width}
-    fields |= {"registers": kind.registers, "letter": letter, **FIGURES}
+    fields |= {"registers": kind.registers, "tall": kind.tall, "letter": letter, **FIGURES}
     return pool.load(name, lambda on_disk: text.format(cache=on_disk, **fields))
 
 

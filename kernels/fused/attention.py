@@ -1,7 +1,7 @@
 """Scaled dot-product attention: the formulas, and kernels for NumPy's arrays.
 
 The kernels work on one head at a time, in blocks of queries, whose scores stay in the cache; blocks
-of keys that a causal mask hides are never touched. Products are OpenBLAS's, called on one thread;
+of keys that a causal mask hides are never touched. Products are those of `blas.py`, on one thread;
 heads are shared among the pool's. Backward computes the weights again, from the largest score and
 the sum of each row, so nothing of (queries, keys) is kept. Query, key, value and the gradient are
 read where they lie, also as views of one array, as long as a row is contiguous.
@@ -113,20 +113,15 @@ from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
 number, zero, one, size = np.{dtype}, np.{dtype}(0), np.{dtype}(1), {size}
 inlined = njit(inline="always")  # compiled within its caller: half the time
-gemm = types.ExternalFunction(
-    "tinygrad_opt_{letter}gemm",
-    types.void(
-        *[types.int32] * 3, *[types.int64] * 3,
-        types.{dtype}, types.intp, types.int64, types.intp, types.int64,
-        types.{dtype}, types.intp, types.int64,
-    ),
+one_product = types.ExternalFunction(
+    "tinygrad_opt_{letter}_product", types.void(*[types.int64] * 12)
 )
 
 
 @inlined
-def product(m, n, k, x_way, x, y_way, y, beta, out):
-    # out = x y + beta out, of matrices given by (address, distance of rows); way 112: transposed
-    gemm(101, x_way, y_way, m, n, k, one, x[0], x[1], y[0], y[1], beta, out[0], out[1])
+def product(m, n, k, x_way, x, y_way, y, more, out):
+    # out = x y, or += of `more`, of matrices given by (address, distance of rows); 112: transposed
+    one_product(x_way, y_way, m, n, k, x[0], x[1], y[0], y[1], out[0], out[1], more)
 
 
 @inlined
@@ -175,12 +170,12 @@ def some_heads(first, last, q, k, v, masks, mask_step, factors, factor_step, sca
         for start in range(0, length, rows):
             m = min(rows, length - start)
             n = min(keys, start + m) if causal else keys
-            product(m, n, q.shape[3], 111, at(q, i, j, start), 112, at(k, i, j, 0), zero, z)
+            product(m, n, q.shape[3], 111, at(q, i, j, start), 112, at(k, i, j, 0), 0, z)
             mask = i * mask_step[0] + j * mask_step[1] + start * mask_step[2]
             factor = i * factor_step[0] + j * factor_step[1] + start * factor_step[2]
             weigh(scores, m, n, start, causal, masks, mask, mask_step[2], factors, factor,
                   factor_step[2], scale, head, stats)
-            product(m, v.shape[3], n, 111, z, 111, at(v, i, j, 0), zero, at(o, i, j, start))
+            product(m, v.shape[3], n, 111, z, 111, at(v, i, j, 0), 0, at(o, i, j, start))
 
 
 @njit("void({four}, {four}, {four}, {dtype}[:, ::1], int64[::1], {dtype}[:, ::1], int64[::1],"
@@ -242,15 +237,15 @@ def some_heads(first, last, g, q, k, v, masks, mask_step, factors, factor_step, 
             m = min(rows, length - start)
             n = min(keys, start + m) if causal else keys
             of_q, of_g = at(q, i, j, start), at(g, i, j, start)
-            product(m, n, width, 111, of_q, 112, at(k, i, j, 0), zero, z)
-            product(m, n, out, 111, of_g, 112, at(v, i, j, 0), zero, d)
+            product(m, n, width, 111, of_q, 112, at(k, i, j, 0), 0, z)
+            product(m, n, out, 111, of_g, 112, at(v, i, j, 0), 0, d)
             mask = i * mask_step[0] + j * mask_step[1] + start * mask_step[2]
             factor = i * factor_step[0] + j * factor_step[1] + start * factor_step[2]
             weigh_back(scores, slopes, m, n, start, causal, masks, mask, mask_step[2], factors,
                        factor, factor_step[2], scale, head, stats)
-            product(m, width, n, 111, d, 111, at(k, i, j, 0), zero, at(dq, i, j, start))
-            product(n, width, m, 112, d, 111, of_q, one, at(dk, i, j, 0))
-            product(n, out, m, 112, z, 111, of_g, one, at(dv, i, j, 0))
+            product(m, width, n, 111, d, 111, at(k, i, j, 0), 0, at(dq, i, j, start))
+            product(n, width, m, 112, d, 111, of_q, 1, at(dk, i, j, 0))
+            product(n, out, m, 112, z, 111, of_g, 1, at(dv, i, j, 0))
 
 
 @njit("void({four}, {four}, {four}, {four}, {dtype}[:, ::1], int64[::1], {dtype}[:, ::1],"
@@ -271,7 +266,7 @@ _kernels: dict[tuple[str, str], Any] = {}
 def _kernel(name: str, dtype: Any) -> Any:
     kernel = _kernels.get((name, dtype.char))
     if kernel is None:
-        blas.is_available()  # binds the names that the text calls
+        blas.bind("product", {"f": "s", "d": "d"}[dtype.char])  # which the text calls
         text = _HEAD + (_FORWARD if name == "attention" else _BACKWARD)
         settings = {
             "dtype": dtype.name, "four": f"{dtype.name}[:, :, :, :]", "size": dtype.itemsize,

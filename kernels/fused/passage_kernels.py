@@ -41,14 +41,7 @@ from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
 number, zero, one, half = np.{dtype}, np.{dtype}(0), np.{dtype}(1), np.{dtype}(0.5)
 inlined = njit(inline="always")  # compiled within its caller: half the time
-gemm = types.ExternalFunction(
-    "tinygrad_opt_{letter}gemm",
-    types.void(
-        *[types.int32] * 3, *[types.int64] * 3,
-        types.{dtype}, types.intp, types.int64, types.intp, types.int64,
-        types.{dtype}, types.intp, types.int64,
-    ),
-)
+product = types.ExternalFunction("tinygrad_opt_{letter}_product", types.void(*[types.int64] * 12))
 
 
 """
@@ -216,8 +209,8 @@ def some_rows(first, last, z, w, bias, half_of, relu, begin, sizes, reverse, h, 
         t = steps - 1 - step if reverse else step
         m = min(last, sizes[t]) - first
         if m > 0:
-            gemm(101, 111, 111, m, gates, hidden, one, h[first].ctypes.data, hidden, w.ctypes.data,
-                 gates, zero, u[first].ctypes.data, gates)
+            product(111, 111, m, gates, hidden, h[first].ctypes.data, hidden, w.ctypes.data, gates,
+                    u[first].ctypes.data, gates, 0)
         for r in range(m):
             row, state = begin[t] + first + r, first + r
             cell(z[row], u[state], bias, half_of, relu, h[state], c[state], h_before[row],
@@ -250,8 +243,8 @@ def some_rows(first, last, gates, w, relu, begin, sizes, reverse, c_before, h_be
             cell(gates[row], relu, c_before[row], h_before[row], kept[row], g[row], dh[state],
                  dc[state], dz[row], du[row])
         if m > 0:
-            gemm(101, 111, 111, m, hidden, wide, one, du[begin[t] + first].ctypes.data, wide,
-                 w.ctypes.data, hidden, {direct}, dh[first].ctypes.data, hidden)
+            product(111, 111, m, hidden, wide, du[begin[t] + first].ctypes.data, wide,
+                    w.ctypes.data, hidden, dh[first].ctypes.data, hidden, {more})
 
 
 @njit("void({matrix}, {matrix}, boolean, int64[::1], int64[::1], boolean, int64, int64, {matrix},"
@@ -271,13 +264,13 @@ _kernels: dict[tuple[str, bool, str], Any] = {}
 def _kernel(kind: str, back: bool, dtype: Any) -> Any:
     kernel = _kernels.get((kind, back, dtype.char))
     if kernel is None:
-        blas.is_available()  # binds the names that the text calls
+        blas.bind("product", {"f": "s", "d": "d"}[dtype.char])  # which the text calls
         name = f"{kind}_back" if back else kind
         cell, driver = (_CELLS_BACK, _BACKWARD) if back else (_CELLS, _FORWARD)
         settings = {
             "dtype": dtype.name, "matrix": f"{dtype.name}[:, ::1]", "vector": f"{dtype.name}[::1]",
             "letter": {"f": "s", "d": "d"}[dtype.char], "name": name,
-            "direct": "one" if kind == "gru" else "zero",
+            "more": int(kind == "gru"),
         }  # fmt: skip
         text = _HEAD + _TANH[dtype.name] + cell[kind] + driver
         kernel = pool.load(name, lambda on_disk: text.format(cache=on_disk, **settings))

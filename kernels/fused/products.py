@@ -3,24 +3,26 @@
     out[i, j] = sum over q of x[i, q] y[q, j]     i < m, j < n, q < k
 
 Of y, panels are made that are two vectors wide, so that a block of sums in registers (`tile`) reads
-them line by line; as many at once as the second cache holds. x is read where it stands if its rows
-do; if its columns do, blocks of rows are put in order first.
+them line by line; as many at once as the second cache holds. Where they would be read a few times
+only, and the rows of y stand in lines, they are read there. So is x if its rows stand in lines; of
+columns, blocks of rows are put in order first.
 
 A sum is over all of k, in the order of q, whichever rows and columns a call is for: parts of a
 product have the bits of the whole. So the last panel, and the last block of rows, may begin early,
-where they end with the matrix: what is computed twice comes out the same.
+where they end with the matrix: what is computed twice comes out the same. Only where sums are added
+to what is there, nothing may be left over: `m % tall % LOW` and `n % columns` are 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 
 from ..micro.tiles import Every, Table, gather, tile
-from ..micro.writer import Kind, Number, Writer
+from ..micro.writer import Bit, Kind, Number, Writer
 
 __all__ = ["LOW", "WIDE", "product"]
 
@@ -28,6 +30,7 @@ WIDE = 2  # vectors of a panel: n is at least as large
 LOW = 4  # rows of the blocks at the end: m is at least as large
 CACHE = 640 * 1024  # bytes of panels made at once
 TOGETHER = 8  # blocks of rows put in order at once
+FEW = 4  # blocks of rows for which no panels are made
 
 
 class Matrix:
@@ -42,39 +45,67 @@ class Matrix:
         return self.start + row * self.down + column * self.right
 
 
+class Result(NamedTuple):
+    """Where the sums go: an address, bytes from row to row, and whether they are added there."""
+
+    start: Number
+    line: Number
+    more: Bit
+
+    def put(self, f: Writer, kind: Kind, i: Number, j: Number, sums: list[list[Any]]) -> None:
+        """Writes a block of sums, whose first is that of row i and column j."""
+        corner = self.start + i * self.line + j * kind.size
+        values = {(r, v): value for r, row in enumerate(sums) for v, value in enumerate(row)}
+        places = {(r, v): corner + r * self.line + v * kind.width for r, v in values}
+        with f.either(self.more) as (then, otherwise):
+            with then:
+                for at, value in values.items():
+                    old = f.vector(places[at], kind)
+                    f.put_vector(places[at], f.add(old, value), kind)
+            with otherwise:
+                for at, value in values.items():
+                    f.put_vector(places[at], value, kind)
+
+
 class Panels:
-    """Those of the columns from `begin` to `end` of y, which has n; at an address, k lines each."""
+    """Those of the columns from `begin` to `end` of y, which has n: where they stand, line by line.
+
+    start: of those that are made, k lines each. made: whether they are, or are read within y.
+    """
 
     def __init__(
-        self, f: Writer, kind: Kind, start: Number, k: Number, n: Number, begin: Number, end: Number
+        self, f: Writer, kind: Kind, y: Matrix, start: Number, made: Bit, k: Number, n: Number,
+        begin: Number, end: Number,
     ) -> None:  # fmt: skip
-        self.f, self.kind, self.start, self.k = f, kind, start, k
+        self.f, self.kind, self.y, self.start, self.made, self.k = f, kind, y, start, made, k
         self.n, self.begin, self.end = n, begin, end
-        self.columns, self.line = WIDE * kind.lanes, WIDE * kind.width
+        self.columns, self.width = WIDE * kind.lanes, WIDE * kind.width
+        self.line = f.choose(made, self.width, y.line)
 
     @contextmanager
     def each(self) -> Iterator[tuple[Number, Number]]:
         """What is written inside runs for each panel: its first column, and its address."""
-        with self.f.loop(self.begin, self.end, self.columns) as j:
-            panel = self.start + (j - self.begin) // self.columns * (self.k * self.line)
-            yield self.f.least(j, self.n - self.columns), panel
+        with self.f.loop(self.begin, self.end, self.columns) as i:
+            j = self.f.least(i, self.n - self.columns)
+            made = self.start + (i - self.begin) // self.columns * (self.k * self.width)
+            yield j, self.f.choose(self.made, made, self.y.at(0, j))
 
-    def fill(self, y: Matrix, zeros: Number) -> None:
-        """Writes y's columns there. At `zeros` stands a vector of them."""
-        f, kind = self.f, self.kind
-        with f.either(y.in_columns) as (then, otherwise):
+    def fill(self, zeros: Number) -> None:
+        """Writes those that are made. At `zeros` stands a vector of them."""
+        f, kind, y = self.f, self.kind, self.y
+        with f.when(self.made), f.either(y.in_columns) as (then, otherwise):
             with then, self.each() as (j, panel), f.loop(0, WIDE) as half:
                 gather(f, kind, y.at(0, j + half * kind.lanes), y.line, kind.lanes, self.k,
-                       panel + half * kind.width, self.line, zeros)  # fmt: skip
+                       panel + half * kind.width, self.width, zeros)  # fmt: skip
             with otherwise, f.loop(0, self.k) as q, self.each() as (j, panel):
                 for v in range(WIDE):
                     value = f.vector(y.at(q, j) + v * kind.width, kind)
-                    f.put_vector(panel + q * self.line + v * kind.width, value, kind)
+                    f.put_vector(panel + q * self.width + v * kind.width, value, kind)
 
 
 def product(
     f: Writer, kind: Kind, x_way: Number, y_way: Number, m: Number, n: Number, k: Number, x: Number,
-    x_line: Number, y: Number, y_line: Number, out: Number, line: Number,
+    x_line: Number, y: Number, y_line: Number, out: Number, line: Number, more: Number,
 ) -> None:  # fmt: skip
     """Writes a whole product, m >= LOW and n >= WIDE vectors.
 
@@ -84,30 +115,34 @@ def product(
         m, n, k: rows and columns of the result, and products of a sum.
         x, y, out: addresses.
         x_line, y_line, line: from one line to the next, in numbers.
+        more: 1 to add the sums to what is there.
     """
     left, right = Matrix(f, kind, x, x_line, x_way), Matrix(f, kind, y, y_line, y_way)
     columns, tall = WIDE * kind.lanes, kind.tall
+    result = Result(out, line * kind.size, more > 0)
+    made = right.in_columns | (m > FEW * tall)
     each = k * (columns * kind.size)
     number = f.least(f.most(CACHE // each, 1), (n + (columns - 1)) // columns)
     ordered = f.choose(left.in_columns, k * (TOGETHER * tall * kind.size), 0)
-    with f.scratch(number * each, ordered, kind.width) as (panels, blocks, zeros):
+    panels = f.choose(made, number * each, 0)
+    with f.scratch(panels, ordered, kind.width) as (start, blocks, zeros):
         f.clear(zeros, kind.width)
         with f.loop(0, n, number * columns) as begin:
             end = f.least(begin + number * columns, n)
-            some = Panels(f, kind, panels, k, n, begin, end)
-            some.fill(right, zeros)
+            panels = Panels(f, kind, right, start, made, k, n, begin, end)
+            panels.fill(zeros)
             whole = m // tall * tall
             with f.loop(0, whole, TOGETHER * tall) as i:
                 last = f.least(i + TOGETHER * tall, whole)
-                _rows(f, kind, left, blocks, i, last, tall, some, out, line * kind.size)
+                _rows(f, kind, left, blocks, i, last, tall, panels, result)
             with f.loop(whole, m, LOW) as i:
                 i = f.least(i, m - LOW)
-                _rows(f, kind, left, blocks, i, i + LOW, LOW, some, out, line * kind.size)
+                _rows(f, kind, left, blocks, i, i + LOW, LOW, panels, result)
 
 
 def _rows(
     f: Writer, kind: Kind, x: Matrix, blocks: Number, first: Number, last: Number, tall: int,
-    panels: Panels, out: Number, line: Number,
+    panels: Panels, result: Result,
 ) -> None:  # fmt: skip
     """Writes the results of whole blocks of rows, from x, or put in order at `blocks`."""
     k, size, numbers = panels.k, kind.size, ir.VectorType(kind.number, tall)
@@ -122,6 +157,5 @@ def _rows(
         with panels.each() as (j, panel):
             a = Table(rows, Every(down), Every(right))
             b = Table(panel, Every(kind.width), Every(panels.line))
-            for r, sums in enumerate(tile(f, kind, (tall, WIDE), a, b, k)):
-                for v, value in enumerate(sums):
-                    f.put_vector(out + (i + r) * line + j * size + v * kind.width, value, kind)
+            sums = tile(f, kind, (tall, WIDE), a, b, k)
+            result.put(f, kind, i, j, sums)

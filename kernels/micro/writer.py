@@ -27,7 +27,7 @@ from numba.core import cgutils
 
 from . import scratch
 
-__all__ = ["WORD", "Kind", "Number", "Writer"]
+__all__ = ["WORD", "Bit", "Kind", "Number", "Writer"]
 
 WORD, BYTE = ir.IntType(64), ir.IntType(8)
 _INDEX = ir.IntType(32)
@@ -65,6 +65,9 @@ class Bit(NamedTuple):
 
     def __and__(self, other: Bit) -> Bit:
         return Bit(self.builder, self.builder.and_(self.value, other.value))
+
+    def __or__(self, other: Bit) -> Bit:
+        return Bit(self.builder, self.builder.or_(self.value, other.value))
 
 
 class Number:

@@ -16,11 +16,11 @@ KINDS = [("float32", 64, 32), ("float64", 64, 32), ("float32", 32, 16)]
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: f"{kind[0]}-{kind[1]}")
 def kind(request):
     """A kind of vectors, and the loops of products of such."""
-    loops = written("tinygrad_opt.kernels.fused.products", "product", *request.param, 11)
+    loops = written("tinygrad_opt.kernels.fused.products", "product", *request.param, 12)
 
     @njit
-    def run(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line):
-        loops(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line)
+    def run(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more):
+        loops(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more)
 
     return Kind(*request.param), run
 
@@ -33,14 +33,17 @@ def lying(numbers, way, more):
     return place, place.shape[1]
 
 
-def multiplied(kind, run, x, y, ways, more=3):
+def multiplied(kind, run, x, y, ways, before=None):
+    """The product; added to what stood there `before`, if anything did."""
     m, n = x.shape[0], y.shape[1]
     (x_place, x_line), (y_place, y_line) = (
-        lying(a, way, more) for a, way in zip((x, y), ways, strict=True)
+        lying(a, way, 3) for a, way in zip((x, y), ways, strict=True)
     )
-    out = np.full((m, n + more), np.nan, kind.dtype)
+    out = np.full((m, n + 3), np.nan, kind.dtype)
+    if before is not None:
+        out[:, :n] = before
     addresses = x_place.ctypes.data, x_line, y_place.ctypes.data, y_line, out.ctypes.data
-    run(*ways, m, n, x.shape[1], *addresses, n + more)
+    run(*ways, m, n, x.shape[1], *addresses, n + 3, before is not None)
     assert np.isnan(out[:, n:]).all()  # what stands between the lines stays
     return out[:, :n]
 
@@ -81,3 +84,15 @@ def test_what_is_not_finite_stays_where_it_belongs(kind):
     expected[:, -1], expected[13] = np.inf, np.nan
     for ways in WAYS:
         np.testing.assert_array_equal(multiplied(kind, run, x, y, ways), expected)
+
+
+def test_sums_are_added_to_what_is_there(kind):
+    kind, run = kind
+    random = np.random.default_rng(2)
+    for m in (LOW, kind.tall, 3 * kind.tall + LOW):
+        x = random.standard_normal((m, 40)).astype(kind.dtype)
+        y = random.standard_normal((40, 3 * WIDE * kind.lanes)).astype(kind.dtype)
+        before = random.standard_normal((m, y.shape[1])).astype(kind.dtype)
+        for ways in WAYS:
+            found = multiplied(kind, run, x, y, ways, before)
+            np.testing.assert_array_equal(found, before + multiplied(kind, run, x, y, ways))
