@@ -152,10 +152,8 @@ def _rows(
         place = blocks + (i - first) * (k * size) + q * block
         f.builder.store(value, f.pointer(place, numbers), align=size)
     down, right = x.down, f.choose(x.in_columns, block, x.right)
-    with f.loop(first, last, tall) as i:
+    with panels.each() as (j, panel), f.loop(first, last, tall) as i:
         rows = f.choose(x.in_columns, blocks + (i - first) * (k * size), x.at(i, 0))
-        with panels.each() as (j, panel):
-            a = Table(rows, Every(down), Every(right))
-            b = Table(panel, Every(kind.width), Every(panels.line))
-            sums = tile(f, kind, (tall, WIDE), a, b, k)
-            result.put(f, kind, i, j, sums)
+        a = Table(rows, Every(down), Every(right))
+        b = Table(panel, Every(kind.width), Every(panels.line))
+        result.put(f, kind, i, j, tile(f, kind, (tall, WIDE), a, b, k))
