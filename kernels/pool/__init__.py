@@ -44,6 +44,7 @@ USUAL = 30_000  # nanoseconds that a part takes
 _limit: int | None = None  # of threads, as the program set it
 _usual: tuple[int, str] | None = None  # what `count.usual` found
 _workers: list[threading.Thread] = []
+_started = False  # whether a kernel asked for workers; with a limit of one thread there are none yet
 _lock = threading.Lock()
 _WORD = ir.IntType(64)
 
@@ -151,7 +152,9 @@ def start() -> None:
 
     Returns at once. Kernels run on the caller's thread alone until the workers are there.
     """
+    global _started
     with _lock:
+        _started = True
         _start_missing()
 
 
@@ -188,7 +191,7 @@ def resize(threads: int | None) -> None:
     with _lock:
         _limit = threads
         words[state.WORKERS] = size() - 1
-        if _workers:
+        if _started:
             _start_missing()
 
 
@@ -214,7 +217,9 @@ def info() -> dict[str, int | str]:
 
 def stop() -> None:
     """End the workers; kernels go on, on the caller's thread."""
+    global _started
     with _lock:
+        _started = False
         words[state.ENTRY] = 0
         words[state.STOP] = 1
         if _crew:
@@ -272,8 +277,9 @@ def _pauses_per_second(spin: Any) -> float:
 
 def _after_fork() -> None:
     # The workers stayed in the parent, in the middle of a job maybe; so may have the locks.
-    global _lock, _compiling
+    global _lock, _compiling, _started
     words[:] = 0
+    _started = False
     _workers.clear()
     _crew.clear()
     _lock, _compiling = threading.Lock(), threading.Lock()
