@@ -108,6 +108,7 @@ import numpy as np
 from numba import njit, types
 
 from tinygrad_opt.kernels import functions
+from tinygrad_opt.kernels.compiler.lanes import all_lanes
 from tinygrad_opt.kernels.pool import share
 from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
@@ -162,6 +163,7 @@ def weigh(scores, count, n, first, causal, masks, mask, mask_step, factors, fact
       no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def some_heads(first, last, q, k, v, masks, mask_step, factors, factor_step, scale, causal, rows,
                o, stats):
+    all_lanes()
     heads, length, keys = q.shape[1], q.shape[2], k.shape[2]
     scores = np.empty((min(rows, length), keys), number)
     z = scores.ctypes.data, keys
@@ -225,6 +227,7 @@ def clear(x, i, j):
       no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def some_heads(first, last, g, q, k, v, masks, mask_step, factors, factor_step, scale, causal,
                rows, stats, dq, dk, dv):
+    all_lanes()
     heads, length, keys, width, out = q.shape[1], q.shape[2], k.shape[2], q.shape[3], v.shape[3]
     scores = np.empty((min(rows, length), keys), number)
     slopes = np.empty((min(rows, length), keys), number)

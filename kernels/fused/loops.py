@@ -18,20 +18,24 @@ _SERIAL = """\
 # Written by {origin}.
 {imports}from numba import njit
 {functions}
+from tinygrad_opt.kernels.compiler.lanes import all_lanes
 
 @njit("{signature}", error_model="numpy", nogil=True, cache={cache})
 def {name}({parameters}):
+    all_lanes()
 {before}{body}{after}"""
 
 _SPLIT = """\
 # Written by {origin}.
 {imports}from numba import njit
 {functions}
+from tinygrad_opt.kernels.compiler.lanes import all_lanes
 from tinygrad_opt.kernels.pool import share
 
 
 @njit(error_model="numpy", nogil=True)
 def part(begin, end, {parameters}):
+    all_lanes()
 {slices}
 {body}
 

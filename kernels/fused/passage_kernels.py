@@ -36,6 +36,7 @@ _HEAD = """\
 import numpy as np
 from numba import njit, types
 
+from tinygrad_opt.kernels.compiler.lanes import all_lanes
 from tinygrad_opt.kernels.pool import share
 from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
@@ -204,6 +205,7 @@ _FORWARD = """
       no_cfunc_wrapper=True)
 def some_rows(first, last, z, w, bias, half_of, relu, begin, sizes, reverse, h, c, h_before,
               c_before, kept, u, out):
+    all_lanes()
     hidden, gates, steps = w.shape[0], w.shape[1], sizes.shape[0]
     for step in range(steps):
         t = steps - 1 - step if reverse else step
@@ -234,6 +236,7 @@ _BACKWARD = """
       no_cfunc_wrapper=True)
 def some_rows(first, last, gates, w, relu, begin, sizes, reverse, c_before, h_before, kept, g, dh,
               dc, dz, du):
+    all_lanes()
     wide, hidden, steps = w.shape[0], w.shape[1], sizes.shape[0]
     for step in range(steps):
         t = step if reverse else steps - 1 - step

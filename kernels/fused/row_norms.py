@@ -26,6 +26,7 @@ from math import sqrt
 import numpy as np
 from numba import njit
 
+from tinygrad_opt.kernels.compiler.lanes import all_lanes
 from tinygrad_opt.kernels.pool import split
 
 number, zero = np.{dtype}, np.{dtype}(0)
@@ -38,6 +39,7 @@ number, zero = np.{dtype}, np.{dtype}(0)
 _TEXTS = {
     "row_norm": """\
 def some_rows(first, last, x, weight, bias, centred, eps, y, mean, rate):
+    all_lanes()
     n = x.shape[1]
     for r in range(first, last):
         row, to = x[r], y[r]
@@ -69,6 +71,7 @@ def row_norm(x, weight, bias, centred, eps, grain, y, mean, rate):
     # h = g weight;  dx = rate (h - mean(h) - z mean(h z)), where z = (x - mean) rate
     "row_norm_back": """\
 def some_blocks(first, last, rows, g, x, mean, rate, weight, centred, sums, dx):
+    all_lanes()
     n = x.shape[1]
     for block in range(first, last):
         dw, db = sums[block, 0], sums[block, 1]

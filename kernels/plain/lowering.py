@@ -21,6 +21,7 @@ from numba.core import cgutils, compiler
 from numba.core.cpu import FastMathOptions
 
 from .. import pool
+from ..compiler.lanes import widen
 from .hints import LIBERTIES, inner_loop, take_liberties
 
 __all__ = ["Plain"]
@@ -65,6 +66,7 @@ class Plain:
         function = ir.Function(module, kind, name)
         function.linkage = "internal"
         function.attributes.add("noinline")  # LLVM would have a copy for each layer
+        widen(function)
         parameters = list(inspect.signature(self.function).parameters)
         context.call_conv.decorate_function(function, parameters, self.kinds)
         try:

@@ -147,3 +147,24 @@ def test_a_pool_that_cannot_be_compiled_is_told_once(monkeypatch):
     monkeypatch.setattr(pool, "_crew", {})
     with pytest.warns(RuntimeWarning, match="kernels run on one thread.*no room"):
         pool._work(0)
+
+
+@several
+def test_workers_start_when_more_threads_are_allowed_later():
+    script = """
+import time
+import numpy as np
+from tinygrad_opt.kernels import norm, pool, threads
+threads.set_num_threads(1)
+norm(np.ones(1_000_000, np.float32))
+assert pool.info()["workers started"] == 0
+threads.set_num_threads(2)
+end = time.monotonic() + 60
+while pool.info()["parts that workers did"] == 0 and time.monotonic() < end:
+    norm(np.ones(1_000_000, np.float32))
+print(pool.info()["workers started"], pool.info()["parts that workers did"] > 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1 True\n"
