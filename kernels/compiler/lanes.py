@@ -15,7 +15,7 @@ from numba import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-__all__ = ["all_lanes", "widen"]
+__all__ = ["all_lanes", "pays", "widen"]
 
 # llvmlite knows attributes that are one word; it prints any.
 _ATTRIBUTE = '"prefer-vector-width"="512"'
@@ -23,13 +23,14 @@ _SINCE_2019 = "+avx512vbmi2"
 
 
 @cache
-def _pays() -> bool:
+def pays() -> bool:
+    """Whether this processor gains by it."""
     return _SINCE_2019 in cpu_target.target_context.codegen().magic_tuple()[2].split(",")
 
 
 def widen(function: Any) -> None:
     """Let LLVM use whole vectors in a function of llvmlite's, where this processor gains by it."""
-    if _pays():
+    if pays():
         set.add(function.attributes, _ATTRIBUTE)
 
 

@@ -155,8 +155,9 @@ def weigh(scores, count, n, first, causal, masks, mask, mask_step, factors, fact
         stats[head, first + r, 0], stats[head, first + r, 1] = top, rate
         for j in range(seen):
             z[j] *= times[j] * rate
-        for j in range(seen, n):
-            scores[r, j] = zero
+        hidden = scores[r, seen:n]
+        for j in range(hidden.shape[0]):
+            hidden[j] = zero
 
 
 @njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True,
@@ -212,8 +213,9 @@ def weigh_back(scores, slopes, count, n, first, causal, masks, mask, mask_step, 
             d[j] = (d[j] - total) * z[j] * scale
         for j in range(seen):
             z[j] *= times[j]
-        for j in range(seen, n):
-            scores[r, j] = slopes[r, j] = zero
+        hidden, hidden_slopes = scores[r, seen:n], slopes[r, seen:n]
+        for j in range(hidden.shape[0]):
+            hidden[j] = hidden_slopes[j] = zero
 
 
 @inlined

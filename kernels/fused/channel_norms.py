@@ -41,6 +41,7 @@ from math import sqrt
 from numba import njit
 from numpy import {dtype} as number
 
+from tinygrad_opt.kernels.compiler.lanes import all_lanes
 from tinygrad_opt.kernels.pool import split
 
 zero = number(0)
@@ -54,19 +55,20 @@ _TEXTS = {
     "moments": """\
 @part
 def some_moments(first, last, x, means, squares):
+    all_lanes()
     n = x.shape[1]
     for s in range(first, last):
         row, total, square = x[s], 0.0, 0.0
         for start in range(0, n, {block}):
-            sum_x = zero
-            for j in range(start, min(start + {block}, n)):
-                sum_x += row[j]
+            some, sum_x = row[start : start + {block}], zero
+            for j in range(some.shape[0]):
+                sum_x += some[j]
             total += sum_x
         m = number(total / n)
         for start in range(0, n, {block}):
-            sum_x = zero
-            for j in range(start, min(start + {block}, n)):
-                sum_x += (row[j] - m) * (row[j] - m)
+            some, sum_x = row[start : start + {block}], zero
+            for j in range(some.shape[0]):
+                sum_x += (some[j] - m) * (some[j] - m)
             square += sum_x
         means[s], squares[s] = total / n, square / n
 
@@ -88,6 +90,7 @@ def moments(x, owner, channel, grain, found, sums, out):
     "normalize": """\
 @part
 def some_results(first, last, x, owner, channel, mean, rate, weight, bias, y):
+    all_lanes()
     for s in range(first, last):
         k, c = owner[s], channel[s]
         m, times, plus = mean[k], rate[k] * weight[c], bias[c]
@@ -108,15 +111,17 @@ def normalize(x, owner, channel, grain, mean, variance, eps, weight, bias, rate,
     "normalize_back": """\
 @part
 def some_sums(first, last, g, x, owner, mean, sum_g, sum_z):
+    all_lanes()
     n = x.shape[1]
     for s in range(first, last):
         m = mean[owner[s]]
         gr, row, total_g, total_z = g[s], x[s], 0.0, 0.0
         for start in range(0, n, {block}):
             part_g, part_z = zero, zero
-            for j in range(start, min(start + {block}, n)):
-                part_g += gr[j]
-                part_z += gr[j] * (row[j] - m)
+            some, some_g = row[start : start + {block}], gr[start : start + {block}]
+            for j in range(some.shape[0]):
+                part_g += some_g[j]
+                part_z += some_g[j] * (some[j] - m)
             total_g += part_g
             total_z += part_z
         sum_g[s], sum_z[s] = total_g, total_z
@@ -124,6 +129,7 @@ def some_sums(first, last, g, x, owner, mean, sum_g, sum_z):
 
 @part
 def some_gradients(first, last, g, x, owner, channel, mean, rate, weight, a, b, dx):
+    all_lanes()
     for s in range(first, last):
         k = owner[s]
         m, r, w, ak, bk = mean[k], rate[k], weight[channel[s]], number(a[k]), number(b[k])
@@ -154,6 +160,7 @@ def normalize_back(g, x, owner, channel, grain, mean, rate, weight, given, found
     "column_moments": """\
 @part
 def some_moments(first, last, x, sums, means, squares):
+    all_lanes()
     for s in range(first, last):
         total, square, mean, squared = sums[s, 0], sums[s, 1], means[s], squares[s]
         start, stop = s * {rows}, min((s + 1) * {rows}, x.shape[0])
@@ -193,6 +200,7 @@ def column_moments(x, grain, blocks, found, sums, out):
     "column_normalize": """\
 @part
 def some_results(first, last, x, mean, times, bias, y):
+    all_lanes()
     for r in range(first, last):
         row, to = x[r], y[r]
         for j in range(x.shape[1]):
@@ -210,18 +218,19 @@ def column_normalize(x, grain, mean, variance, eps, weight, bias, rate, times, y
     "column_normalize_back": """\
 @part
 def some_sums(first, last, g, x, mean, blocks):
+    all_lanes()
     for s in range(first, last):
         sum_z, sum_g = blocks[s, 0], blocks[s, 1]
         for r in range(s * {rows}, min((s + 1) * {rows}, x.shape[0])):
             gr, row = g[r], x[r]
             for j in range(x.shape[1]):
                 sum_g[j] += gr[j]
-            for j in range(x.shape[1]):
                 sum_z[j] += gr[j] * (row[j] - mean[j])
 
 
 @part
 def some_gradients(first, last, g, x, mean, times, a, b, dx):
+    all_lanes()
     for r in range(first, last):
         gr, row, to = g[r], x[r], dx[r]
         for j in range(x.shape[1]):

@@ -1,7 +1,8 @@
 """Layer norm and RMS norm of a matrix's rows, forward and backward, in one pass over memory each.
 
 A row is worked on while it lies in the first cache: its mean, its deviation, the result. Long sums
-are taken in blocks, so they keep their digits. What the rows add to the weights' gradients is kept
+are taken in blocks, so they keep their digits; of a block as an array of its own, LLVM knows that
+its elements stand side by side, which it does not of `row[j]` from some start on. What the rows add to the weights' gradients is kept
 for each part of the rows, and those are added in order: no bit depends on the number of threads.
 
 The formulas, and the other norms, are in `normalization.py` beside this.
@@ -46,16 +47,16 @@ def some_rows(first, last, x, weight, bias, centred, eps, y, mean, rate):
         m, total = zero, 0.0
         if centred:
             for start in range(0, n, {block}):
-                part = zero
-                for j in range(start, min(start + {block}, n)):
-                    part += row[j]
+                some, part = row[start : start + {block}], zero
+                for j in range(some.shape[0]):
+                    part += some[j]
                 total += part
             m = number(total / n)
         total = 0.0
         for start in range(0, n, {block}):
-            part = zero
-            for j in range(start, min(start + {block}, n)):
-                part += (row[j] - m) * (row[j] - m)
+            some, part = row[start : start + {block}], zero
+            for j in range(some.shape[0]):
+                part += (some[j] - m) * (some[j] - m)
             total += part
         k = number(1 / sqrt(total / n + eps))
         mean[r], rate[r] = m, k
@@ -79,20 +80,19 @@ def some_blocks(first, last, rows, g, x, mean, rate, weight, centred, sums, dx):
             row, gr, to = x[r], g[r], dx[r]
             m, k, total_h, total_z = mean[r], rate[r], 0.0, 0.0
             for start in range(0, n, {block}):
-                part_h, part_z = zero, zero
-                for j in range(start, min(start + {block}, n)):
-                    h = gr[j] * weight[j]
+                stop, part_h, part_z = start + {block}, zero, zero
+                some, some_g, some_weight = row[start:stop], gr[start:stop], weight[start:stop]
+                for j in range(some.shape[0]):
+                    h = some_g[j] * some_weight[j]
                     part_h += h
-                    part_z += h * (row[j] - m)
+                    part_z += h * (some[j] - m)
                 total_h += part_h
                 total_z += part_z
             a = number(total_h / n) if centred else zero
             b = number(total_z / n * k * k)
             for j in range(n):
                 to[j] = (gr[j] * weight[j] - a - (row[j] - m) * b) * k
-            for j in range(n):
                 dw[j] += gr[j] * ((row[j] - m) * k)
-            for j in range(n):
                 db[j] += gr[j]
 
 

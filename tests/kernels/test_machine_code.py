@@ -1,0 +1,48 @@
+"""What LLVM makes of kernels: vectors that stand side by side are read and written as such."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tinygrad_opt.kernels import blas
+from tinygrad_opt.kernels.compiler import cache, lanes
+from tinygrad_opt.kernels.fused import attention, channel_norms, elementwise, row_norms
+
+MODULES = [
+    (row_norms, "row_norm"), (row_norms, "row_norm_back"), (channel_norms, "normalize"),
+    (channel_norms, "column_normalize"), (attention, "attention"),
+]  # fmt: skip
+
+
+def code_of(kernel):
+    (compiled,) = kernel.overloads.values()
+    return compiled.library.get_asm_str()
+
+
+@pytest.fixture
+def _in_memory(monkeypatch):
+    """Kernels are compiled anew: Numba shows no code of those that it keeps on disk."""
+    for module in (row_norms, channel_norms, attention):
+        monkeypatch.setattr(module, "_kernels", {})
+    monkeypatch.setattr(
+        cache, "load", lambda name, render, compiler="": cache.compile_text(name, render(False))
+    )
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("_in_memory")
+@pytest.mark.parametrize(("module", "name"), MODULES, ids=[name for _, name in MODULES])
+def test_rows_are_not_gathered_number_by_number(module, name):
+    if not blas.bind("product", "s"):
+        pytest.skip("NumPy brought no OpenBLAS")
+    code = code_of(module._kernel(name, np.dtype("f")))
+    assert re.search(r"\bv?(add|mul|fmadd\w*)ps\b|fmla|fadd", code)  # and are vectors
+    assert not re.findall(r"v(?:gather|scatter)\w+", code)
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("_in_memory")
+def test_exponentials_use_whole_registers():
+    code = code_of(elementwise.loop("gelu", "value", "float32").load("float32", large=False))
+    assert ("zmm" in code) == lanes.pays()
