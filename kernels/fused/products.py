@@ -124,8 +124,8 @@ def product(
     each = k * (columns * kind.size)
     number = f.least(f.most(CACHE // each, 1), (n + (columns - 1)) // columns)
     ordered = f.choose(left.in_columns, k * (TOGETHER * tall * kind.size), 0)
-    panels = f.choose(made, number * each, 0)
-    with f.scratch(panels, ordered, kind.width) as (start, blocks, zeros):
+    space = f.choose(made, number * each, 0)
+    with f.scratch(space, ordered, kind.width) as (start, blocks, zeros):
         f.clear(zeros, kind.width)
         with f.loop(0, n, number * columns) as begin:
             end = f.least(begin + number * columns, n)

@@ -2,8 +2,9 @@
 
 A row is worked on while it lies in the first cache: its mean, its deviation, the result. Long sums
 are taken in blocks, so they keep their digits; of a block as an array of its own, LLVM knows that
-its elements stand side by side, which it does not of `row[j]` from some start on. What the rows add to the weights' gradients is kept
-for each part of the rows, and those are added in order: no bit depends on the number of threads.
+its elements stand side by side, which it does not of `row[j]` from some start on. What the rows add
+to the weights' gradients is kept for each part of the rows, and those are added in order: no bit
+depends on the number of threads.
 
 The formulas, and the other norms, are in `normalization.py` beside this.
 """
