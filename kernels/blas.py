@@ -44,6 +44,11 @@ _ONE = """\
 from numba import cfunc, types
 from numpy import {dtype}
 
+from tinygrad_opt.kernels.fused.products import LOW, WIDE
+from tinygrad_opt.kernels.micro import written
+
+LOOPS = "tinygrad_opt.kernels.fused.products"
+spread = written(LOOPS, "spread", "{dtype}", {width}, {registers}, 5)
 {loops}
 ROW_MAJOR, PLAIN = 101, 111
 gemm = types.ExternalFunction(
@@ -56,10 +61,13 @@ gemm = types.ExternalFunction(
 )
 
 
-@cfunc(types.void(*[types.int64] * 12), cache={cache})
-def product(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more):
-    # out = x y; with more, out += x y
-{choice}    gemm(
+@cfunc(types.void(*[types.int64] * 13), cache={cache})
+def product(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more, bias):
+    # out = x y; with more, out += x y; with a bias, the address of a row, out = x y + bias
+{choice}    if bias != 0:
+        spread(m, n, bias, out, line)
+        more = 1
+    gemm(
         ROW_MAJOR, x_way, y_way, m, n, k, {dtype}(1), x, x_line, y, y_line, {dtype}(more), out, line
     )
 """
@@ -67,20 +75,17 @@ def product(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more):
 # Where our loops are no slower: what is left of the last panel is wasted, and the panels of a long
 # sum fill the cache.
 _OWN = """\
-from tinygrad_opt.kernels.fused.products import LOW, WIDE
-from tinygrad_opt.kernels.micro import written
-
 COLUMNS = WIDE * {lanes}  # of a panel
-loops = written(
-    "tinygrad_opt.kernels.fused.products", "product", "{dtype}", {width}, {registers}, 12
-)
+loops = written(LOOPS, "product", "{dtype}", {width}, {registers}, 13)
 """
 _CHOICE = """\
     whole = (n + COLUMNS - 1) // COLUMNS * COLUMNS
     longest = {long} if x_way == PLAIN and m <= {few_rows} else {short}
     if m >= LOW and n >= COLUMNS and 8 * whole <= 9 * n and k * {size} <= longest:
         if more == 0 or (n == whole and m % {tall} % LOW == 0):
-            loops(x_way - PLAIN, y_way - PLAIN, m, n, k, x, x_line, y, y_line, out, line, more)
+            loops(
+                x_way - PLAIN, y_way - PLAIN, m, n, k, x, x_line, y, y_line, out, line, more, bias
+            )
             return
 """
 
@@ -94,31 +99,32 @@ from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
 PLAIN = 111
 SIZE = {size}
-product = types.ExternalFunction("tinygrad_opt_{letter}_product", types.void(*[types.int64] * 12))
+product = types.ExternalFunction("tinygrad_opt_{letter}_product", types.void(*[types.int64] * 13))
 """
 
 _LARGE = """
 
 @njit(nogil=True)
-def part_of_rows(first, last, x, x_way, x_line, y, y_way, y_line, n, k, out):
+def part_of_rows(first, last, x, x_way, x_line, y, y_way, y_line, n, k, out, bias):
     start = first * x_line if x_way == PLAIN else first
     product(
         x_way, y_way, last - first, n, k, x + start * SIZE, x_line, y, y_line,
-        out + first * n * SIZE, n, 0,
+        out + first * n * SIZE, n, 0, bias,
     )
 
 
 @njit(nogil=True)
-def part_of_columns(first, last, x, x_way, x_line, y, y_way, y_line, m, n, k, out):
+def part_of_columns(first, last, x, x_way, x_line, y, y_way, y_line, m, n, k, out, bias):
     start = first if y_way == PLAIN else first * y_line
+    bias += first * SIZE if bias != 0 else 0
     product(
         x_way, y_way, m, last - first, k, x, x_line, y + start * SIZE, y_line,
-        out + first * SIZE, n, 0,
+        out + first * SIZE, n, 0, bias,
     )
 
 
-@cfunc(types.void(*[types.int64] * 10), cache={cache})
-def large_product(x_way, y_way, m, n, k, x, x_line, y, y_line, out):
+@cfunc(types.void(*[types.int64] * 11), cache={cache})
+def large_product(x_way, y_way, m, n, k, x, x_line, y, y_line, out, bias):
     parts = 2 if m * n * k < {few} else 4 if m * n * k < {many} else 16
     longer = max(m, n)
     grain = max((longer + parts - 1) // parts, {least})
@@ -126,9 +132,11 @@ def large_product(x_way, y_way, m, n, k, x, x_line, y, y_line, out):
     cost = m * n * k // {speed} * grain // longer
     take_blas()
     if m >= n:
-        share(part_of_rows, m, grain, cost, x, x_way, x_line, y, y_way, y_line, n, k, out)
+        share(part_of_rows, m, grain, cost, x, x_way, x_line, y, y_way, y_line, n, k, out, bias)
     else:
-        share(part_of_columns, n, grain, cost, x, x_way, x_line, y, y_way, y_line, m, n, k, out)
+        share(
+            part_of_columns, n, grain, cost, x, x_way, x_line, y, y_way, y_line, m, n, k, out, bias
+        )
     give_back_blas()
 """
 
@@ -139,7 +147,7 @@ def part_of_stack(first, last, x, x_way, x_line, x_step, y, y_way, y_line, y_ste
     for i in range(first, last):
         product(
             x_way, y_way, m, n, k, x + i * x_step * SIZE, x_line, y + i * y_step * SIZE, y_line,
-            out + i * m * n * SIZE, n, 0,
+            out + i * m * n * SIZE, n, 0, 0,
         )
 
 
@@ -164,8 +172,9 @@ from numpy import {dtype}
 ROWS, COLUMNS = 111, 112
 SIZE = {size}
 read = {{n: types.Array(types.{dtype}, n, "A", readonly=True) for n in (2, 3)}}
+row = types.Array(types.{dtype}, 1, "C", readonly=True)
 large_product = types.ExternalFunction(
-    "tinygrad_opt_{letter}_large_product", types.void(*[types.int64] * 10)
+    "tinygrad_opt_{letter}_large_product", types.void(*[types.int64] * 11)
 )
 products = types.ExternalFunction("tinygrad_opt_{letter}_products", types.void(*[types.int64] * 13))
 
@@ -182,18 +191,21 @@ def direction(rows, columns, down, right):
 
 _MATRICES = """
 
-@njit(types.boolean(read[2], read[2], types.{dtype}[:, ::1]), nogil=True, cache={cache})
-def product_of_matrices(x, y, out):
+@njit(types.boolean(read[2], read[2], row, types.{dtype}[:, ::1]), nogil=True, cache={cache})
+def product_of_matrices(x, y, bias, out):
     m, k = x.shape
     n = y.shape[1]
     if y.shape[0] != k or out.shape[0] != m or out.shape[1] != n:
+        return False
+    if bias.shape[0] != n and bias.shape[0] != 0:
         return False
     x_way, x_line = direction(m, k, x.strides[0], x.strides[1])
     y_way, y_line = direction(k, n, y.strides[0], y.strides[1])
     if x_way == 0 or y_way == 0:
         return False
     large_product(
-        x_way, y_way, m, n, k, x.ctypes.data, x_line, y.ctypes.data, y_line, out.ctypes.data
+        x_way, y_way, m, n, k, x.ctypes.data, x_line, y.ctypes.data, y_line, out.ctypes.data,
+        bias.ctypes.data if bias.shape[0] != 0 else 0,
     )
     return True
 """
@@ -235,20 +247,42 @@ _dot = np.dot
 _kernels: dict[tuple[str, str], Any] = {}
 _bound: dict[tuple[str, str], Any] = {}  # functions that machine code calls, held
 _LETTERS = {"f": "s", "d": "d"}
+_EMPTY = {dtype.char: np.empty(0, dtype) for dtype in _KINDS}
 _available: bool | None = None  # whether OpenBLAS was found; looked for at the first product
 
 
-def multiply(x: Any, y: Any, out: Any = None) -> Any:
-    """The product of two matrices, as np.dot; in `out`, contiguous and of its type, if given."""
+def linear(x: Any, weight: Any, bias: Any) -> Any:
+    """x weight^T + bias; x (rows, in), weight (out, in), bias (out,) or None."""
+    if (
+        bias is None
+        or x.size * len(weight) < WORTH_CUTTING
+        or bias.dtype is not x.dtype
+        or not bias.flags.carray
+    ):
+        return _plus(multiply(x, weight.T), bias)
+    return multiply(x, weight.T, bias=bias)
+
+
+def multiply(x: Any, y: Any, out: Any = None, bias: Any = None) -> Any:
+    """The product of two matrices, as np.dot; in `out`, contiguous and of its type, if given.
+
+    bias: a row that is added to each of the result's, of the same type, contiguous.
+    """
     if x.size * y.shape[-1] < WORTH_CUTTING:
-        return _dot(x, y, out)
+        return _plus(_dot(x, y, out), bias)
     if x.ndim == 2 and y.ndim == 2 and x.dtype is y.dtype and x.dtype in _KINDS:
         kernel = _kernels.get((x.dtype.char, "matrices")) or _load(x.dtype, "matrices")
         if kernel is not None and x.flags.aligned and y.flags.aligned:
             made = np.empty((x.shape[0], y.shape[1]), x.dtype) if out is None else out
-            if kernel(x, y, made):
+            if kernel(x, y, _EMPTY[x.dtype.char] if bias is None else bias, made):
                 return made
-    return np.dot(x, y, out)
+    return _plus(np.dot(x, y, out), bias)
+
+
+def _plus(product: Any, bias: Any) -> Any:
+    if bias is not None:
+        product += bias
+    return product
 
 
 def multiply_stacks(x: Any, y: Any) -> Any:

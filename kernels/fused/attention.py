@@ -115,14 +115,14 @@ from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 number, zero, one, size = np.{dtype}, np.{dtype}(0), np.{dtype}(1), {size}
 inlined = njit(inline="always")  # compiled within its caller: half the time
 one_product = types.ExternalFunction(
-    "tinygrad_opt_{letter}_product", types.void(*[types.int64] * 12)
+    "tinygrad_opt_{letter}_product", types.void(*[types.int64] * 13)
 )
 
 
 @inlined
 def product(m, n, k, x_way, x, y_way, y, more, out):
     # out = x y, or += of `more`, of matrices given by (address, distance of rows); 112: transposed
-    one_product(x_way, y_way, m, n, k, x[0], x[1], y[0], y[1], out[0], out[1], more)
+    one_product(x_way, y_way, m, n, k, x[0], x[1], y[0], y[1], out[0], out[1], more, 0)
 
 
 @inlined

@@ -42,7 +42,7 @@ from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
 number, zero, one, half = np.{dtype}, np.{dtype}(0), np.{dtype}(1), np.{dtype}(0.5)
 inlined = njit(inline="always")  # compiled within its caller: half the time
-product = types.ExternalFunction("tinygrad_opt_{letter}_product", types.void(*[types.int64] * 12))
+product = types.ExternalFunction("tinygrad_opt_{letter}_product", types.void(*[types.int64] * 13))
 
 
 """
@@ -212,7 +212,7 @@ def some_rows(first, last, z, w, bias, half_of, relu, begin, sizes, reverse, h, 
         m = min(last, sizes[t]) - first
         if m > 0:
             product(111, 111, m, gates, hidden, h[first].ctypes.data, hidden, w.ctypes.data, gates,
-                    u[first].ctypes.data, gates, 0)
+                    u[first].ctypes.data, gates, 0, 0)
         for r in range(m):
             row, state = begin[t] + first + r, first + r
             cell(z[row], u[state], bias, half_of, relu, h[state], c[state], h_before[row],
@@ -247,7 +247,7 @@ def some_rows(first, last, gates, w, relu, begin, sizes, reverse, c_before, h_be
                  dc[state], dz[row], du[row])
         if m > 0:
             product(111, 111, m, hidden, wide, du[begin[t] + first].ctypes.data, wide,
-                    w.ctypes.data, hidden, dh[first].ctypes.data, hidden, {more})
+                    w.ctypes.data, hidden, dh[first].ctypes.data, hidden, {more}, 0)
 
 
 @njit("void({matrix}, {matrix}, boolean, int64[::1], int64[::1], boolean, int64, int64, {matrix},"

@@ -24,7 +24,7 @@ from llvmlite import ir
 from ..micro.tiles import Every, Table, gather, tile
 from ..micro.writer import Bit, Kind, Number, Writer
 
-__all__ = ["LOW", "WIDE", "product"]
+__all__ = ["LOW", "WIDE", "product", "spread"]
 
 WIDE = 2  # vectors of a panel: n is at least as large
 LOW = 4  # rows of the blocks at the end: m is at least as large
@@ -46,11 +46,12 @@ class Matrix:
 
 
 class Result(NamedTuple):
-    """Where the sums go: an address, bytes from row to row, and whether they are added there."""
+    """Where the sums go: an address, bytes from row to row, whether to add them there; a bias."""
 
     start: Number
     line: Number
     more: Bit
+    bias: Number
 
     def put(self, f: Writer, kind: Kind, i: Number, j: Number, sums: list[list[Any]]) -> None:
         """Writes a block of sums, whose first is that of row i and column j."""
@@ -62,9 +63,15 @@ class Result(NamedTuple):
                 for at, value in values.items():
                     old = f.vector(places[at], kind)
                     f.put_vector(places[at], f.add(old, value), kind)
-            with otherwise:
-                for at, value in values.items():
-                    f.put_vector(places[at], value, kind)
+            with otherwise, f.either(self.bias.equals(0)) as (plain, biased):
+                with plain:
+                    for at, value in values.items():
+                        f.put_vector(places[at], value, kind)
+                with biased:
+                    row = self.bias + j * kind.size
+                    bias = [f.vector(row + v * kind.width, kind) for v in range(WIDE)]
+                    for at, value in values.items():
+                        f.put_vector(places[at], f.add(value, bias[at[1]]), kind)
 
 
 class Panels:
@@ -104,8 +111,9 @@ class Panels:
 
 
 def product(
-    f: Writer, kind: Kind, x_way: Number, y_way: Number, m: Number, n: Number, k: Number, x: Number,
-    x_line: Number, y: Number, y_line: Number, out: Number, line: Number, more: Number,
+    f: Writer, kind: Kind, x_way: Number, y_way: Number, m: Number, n: Number, k: Number,
+    x: Number, x_line: Number, y: Number, y_line: Number, out: Number, line: Number,
+    more: Number, bias: Number,
 ) -> None:  # fmt: skip
     """Writes a whole product, m >= LOW and n >= WIDE vectors.
 
@@ -116,10 +124,11 @@ def product(
         x, y, out: addresses.
         x_line, y_line, line: from one line to the next, in numbers.
         more: 1 to add the sums to what is there.
+        bias: the address of a row to which the sums are added, if there is nothing; or 0.
     """
     left, right = Matrix(f, kind, x, x_line, x_way), Matrix(f, kind, y, y_line, y_way)
     columns, tall = WIDE * kind.lanes, kind.tall
-    result = Result(out, line * kind.size, more > 0)
+    result = Result(out, line * kind.size, more > 0, bias)
     made = right.in_columns | (m > FEW * tall)
     each = k * (columns * kind.size)
     number = f.least(f.most(CACHE // each, 1), (n + (columns - 1)) // columns)
@@ -157,3 +166,11 @@ def _rows(
         a = Table(rows, Every(down), Every(right))
         b = Table(panel, Every(kind.width), Every(panels.line))
         result.put(f, kind, i, j, tile(f, kind, (tall, WIDE), a, b, k))
+
+
+def spread(
+    f: Writer, kind: Kind, m: Number, n: Number, row: Number, out: Number, line: Number
+) -> None:
+    """Writes a row to each of m."""
+    with f.loop(0, m) as i:
+        f.copy(out + i * line * kind.size, row, n * kind.size)

@@ -56,10 +56,10 @@ def _made(name: str, shape: str, ways: list[int], letter: str) -> Any:
         values = [
             builder.ptrtoint(v, _WORD) if isinstance(v.type, ir.PointerType) else v for v in values
         ]
-        if shape == "product":
-            values.append(
-                values[names.index("n")]
-            )  # numbers from one line of the result to the next
+        if shape == "product":  # from one line of the result to the next; nothing is added to
+            values += [values[names.index("n")], _WORD(0)]
+        if shape != "products":  # no bias
+            values.append(_WORD(0))
         numbers = [*map(_WORD, ways), *values]
         kind = ir.FunctionType(ir.VoidType(), [v.type for v in numbers])
         symbol = f"tinygrad_opt_{letter}_{shape}"

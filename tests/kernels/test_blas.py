@@ -109,6 +109,28 @@ def test_shapes_that_do_not_fit_are_refused_as_numpy_does(shapes):
         blas.multiply_stacks(x, y)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_linear_layer(shape, dtype):
+    m, k, n = shape
+    x, weight = matrix(m, k, "rows", dtype), matrix(n, k, "rows", dtype)
+    bias = np.random.default_rng(1).standard_normal(n, dtype)
+    for b in (bias, np.repeat(bias, 2)[::2], None):
+        exact = x.astype(float) @ weight.T.astype(float) + (0 if b is None else b)
+        scale = np.abs(x).astype(float) @ np.abs(weight.T).astype(float) + 1
+        error = np.abs(blas.linear(x, weight, b) - exact)
+        assert (error / scale).max() < 20 * np.finfo(dtype).eps
+
+
+def test_a_bias_of_another_type_or_length_is_added_as_numpy_does():
+    x, weight = matrix(200, 300, "rows", "float32"), matrix(200, 300, "rows", "float32")
+    wide = np.ones(200)
+    np.testing.assert_array_equal(blas.linear(x, weight, wide), blas.multiply(x, weight.T) + 1)
+    np.testing.assert_array_equal(blas.linear(x, weight, wide[:1]), blas.multiply(x, weight.T) + 1)
+    with pytest.raises(ValueError, match="broadcast"):
+        blas.linear(x, weight, np.ones(199, "f"))
+
+
 def test_the_same_bits_for_any_number_of_threads():
     x, y = matrix(900, 300, "rows", "float32"), matrix(300, 500, "columns", "float32")
     before = threads.get_num_threads()

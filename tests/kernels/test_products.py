@@ -16,11 +16,11 @@ KINDS = [("float32", 64, 32), ("float64", 64, 32), ("float32", 32, 16)]
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: f"{kind[0]}-{kind[1]}")
 def kind(request):
     """A kind of vectors, and the loops of products of such."""
-    loops = written("tinygrad_opt.kernels.fused.products", "product", *request.param, 12)
+    loops = written("tinygrad_opt.kernels.fused.products", "product", *request.param, 13)
 
     @njit
-    def run(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more):
-        loops(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more)
+    def run(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more, bias):
+        loops(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more, bias)
 
     return Kind(*request.param), run
 
@@ -33,8 +33,8 @@ def lying(numbers, way, more):
     return place, place.shape[1]
 
 
-def multiplied(kind, run, x, y, ways, before=None):
-    """The product; added to what stood there `before`, if anything did."""
+def multiplied(kind, run, x, y, ways, before=None, bias=None):
+    """The product; added to what stood there `before`, if anything did, or to a bias."""
     m, n = x.shape[0], y.shape[1]
     (x_place, x_line), (y_place, y_line) = (
         lying(a, way, 3) for a, way in zip((x, y), ways, strict=True)
@@ -43,7 +43,8 @@ def multiplied(kind, run, x, y, ways, before=None):
     if before is not None:
         out[:, :n] = before
     addresses = x_place.ctypes.data, x_line, y_place.ctypes.data, y_line, out.ctypes.data
-    run(*ways, m, n, x.shape[1], *addresses, n + 3, before is not None)
+    row = 0 if bias is None else bias.ctypes.data
+    run(*ways, m, n, x.shape[1], *addresses, n + 3, before is not None, row)
     assert np.isnan(out[:, n:]).all()  # what stands between the lines stays
     return out[:, :n]
 
@@ -96,3 +97,15 @@ def test_sums_are_added_to_what_is_there(kind):
         for ways in WAYS:
             found = multiplied(kind, run, x, y, ways, before)
             np.testing.assert_array_equal(found, before + multiplied(kind, run, x, y, ways))
+
+
+def test_a_bias_is_added(kind):
+    kind, run = kind
+    random = np.random.default_rng(3)
+    for m, n in ((LOW + 1, 3 * kind.lanes), (97, 7 * kind.lanes + 3)):
+        x = random.standard_normal((m, 40)).astype(kind.dtype)
+        y = random.standard_normal((40, n)).astype(kind.dtype)
+        bias = random.standard_normal(n).astype(kind.dtype)
+        for ways in WAYS:
+            found = multiplied(kind, run, x, y, ways, bias=bias)
+            np.testing.assert_array_equal(found, multiplied(kind, run, x, y, ways) + bias)

@@ -58,6 +58,13 @@ class Namespace(Layers, Windows):
         """The sum of a matrix's rows."""
         return self.module.sum(x, axis=0)
 
+    def linear(self, x: Any, weight: Any, bias: Any) -> Any:
+        """x weight^T + bias of matrices; bias, a row, may be None."""
+        y = self.dot(x, weight.T)
+        if bias is not None:
+            y += bias
+        return y
+
     def dot_later(self, x: Any, y: Any) -> Any:
         """The product of two matrices; or what writes it, which a pullback may return as well."""
         return self.dot(x, y)
@@ -263,6 +270,7 @@ class _NumpyNamespace(Softmaxes, Sums, FastLayers, FastWindows, Namespace):
         return np.array(1, x.dtype).reshape(x.shape)  # three times as quick as np.ones
 
     dot = staticmethod(blas.multiply)
+    linear = staticmethod(blas.linear)
     dot_later = staticmethod(dot_later)
     matmul = staticmethod(blas.multiply_stacks)
 

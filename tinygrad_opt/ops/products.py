@@ -51,11 +51,8 @@ def _linear(x, weight, bias):
     # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (rows, in), weight: (out, in)
     if x.shape[1] != weight.shape[-1] or x.dtype is not weight.dtype:
         check_linear(x, weight)
-    y = xp(x).dot(x, weight.T)
-    if bias is not None:
-        y += bias
     return (
-        y,
+        xp(x).linear(x, weight, bias),
         lambda g: xp(g).dot(g, weight),
         lambda g: xp(g).dot_later(g.T, x),
         lambda g: xp(g).sum_rows(g),
