@@ -72,21 +72,26 @@ def product(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more, bias):
     )
 """
 
-# Where our loops are no slower: what is left of the last panel is wasted, and the panels of a long
-# sum fill the cache.
+# Where our loops are no slower: what is left of the last panel is wasted. Long sums are taken in
+# steps, for each of which many panels have room in the cache.
 _OWN = """\
 COLUMNS = WIDE * {lanes}  # of a panel
 loops = written(LOOPS, "product", "{dtype}", {width}, {registers}, 13)
 """
 _CHOICE = """\
     whole = (n + COLUMNS - 1) // COLUMNS * COLUMNS
-    longest = {long} if x_way == PLAIN and m <= {few_rows} else {short}
-    if m >= LOW and n >= COLUMNS and 8 * whole <= 9 * n and k * {size} <= longest:
-        if more == 0 or (n == whole and m % {tall} % LOW == 0):
+    step = {terms} if n == whole else k
+    small = x_way != PLAIN or m <= {few_rows} or k <= step
+    if m >= LOW and n >= COLUMNS and 8 * whole <= 9 * n and small and (more == 0 or n == whole):
+        for q in range(0, k, step):
+            x_begin = x + q * {size} * (1 if x_way == PLAIN else x_line)
+            y_begin = y + q * {size} * (y_line if y_way == PLAIN else 1)
             loops(
-                x_way - PLAIN, y_way - PLAIN, m, n, k, x, x_line, y, y_line, out, line, more, bias
+                x_way - PLAIN, y_way - PLAIN, m, n, min(step, k - q), x_begin, x_line, y_begin,
+                y_line, out, line, more, bias,
             )
-            return
+            more, bias = 1, 0
+        return
 """
 
 # How a product is cut.
@@ -233,13 +238,12 @@ def product_of_stacks(x, y, out):
 FIGURES = {
     "few": 4_000_000,  # multiply-adds below which two parts are enough
     "many": 100_000_000,  # and four
-    "least": 16,  # rows or columns of a part: OpenBLAS's tiles
+    "least": 32,  # rows or columns of a part: OpenBLAS's tiles, and our panels
     "part": 1_500_000,  # multiply-adds of a stack's part
     "speed": 40,  # multiply-adds in a nanosecond, about
     # For our own loops:
-    "short": 2048,  # bytes of a row of x, as a rule
-    "long": 8192,  # where few of them are read, as they stand
-    "few_rows": 256,
+    "terms": 512,  # of a sum that are added up at once
+    "few_rows": 256,  # with more and longer sums, OpenBLAS is the quicker one
 }
 
 _KINDS = np.dtype(np.float32), np.dtype(np.float64)

@@ -9,8 +9,8 @@ columns, blocks of rows are put in order first.
 
 A sum is over all of k, in the order of q, whichever rows and columns a call is for: parts of a
 product have the bits of the whole. So the last panel, and the last block of rows, may begin early,
-where they end with the matrix: what is computed twice comes out the same. Only where sums are added
-to what is there, nothing may be left over: `m % tall % LOW` and `n % columns` are 0.
+where they end with the matrix: what is computed twice comes out the same. Where sums are added to
+what is there, rows are not added twice; of columns nothing may be left over: `n % columns` is 0.
 """
 
 from __future__ import annotations
@@ -53,16 +53,23 @@ class Result(NamedTuple):
     more: Bit
     bias: Number
 
-    def put(self, f: Writer, kind: Kind, i: Number, j: Number, sums: list[list[Any]]) -> None:
-        """Writes a block of sums, whose first is that of row i and column j."""
+    def put(
+        self, f: Writer, kind: Kind, i: Number, j: Number, sums: list[list[Any]], fresh: Number
+    ) -> None:  # fmt: skip
+        """Writes a block of sums, whose first is that of row i and column j.
+
+        Of rows before `fresh`, nothing is added any more.
+        """
         corner = self.start + i * self.line + j * kind.size
         values = {(r, v): value for r, row in enumerate(sums) for v, value in enumerate(row)}
         places = {(r, v): corner + r * self.line + v * kind.width for r, v in values}
         with f.either(self.more) as (then, otherwise):
             with then:
-                for at, value in values.items():
-                    old = f.vector(places[at], kind)
-                    f.put_vector(places[at], f.add(old, value), kind)
+                for r, row in enumerate(sums):
+                    with f.when(i + r >= fresh):
+                        for v, value in enumerate(row):
+                            old = f.vector(places[r, v], kind)
+                            f.put_vector(places[r, v], f.add(old, value), kind)
             with otherwise, f.either(self.bias.equals(0)) as (plain, biased):
                 with plain:
                     for at, value in values.items():
@@ -143,15 +150,15 @@ def product(
             whole = m // tall * tall
             with f.loop(0, whole, TOGETHER * tall) as i:
                 last = f.least(i + TOGETHER * tall, whole)
-                _rows(f, kind, left, blocks, i, last, tall, panels, result)
-            with f.loop(whole, m, LOW) as i:
-                i = f.least(i, m - LOW)
-                _rows(f, kind, left, blocks, i, i + LOW, LOW, panels, result)
+                _rows(f, kind, left, blocks, i, last, tall, panels, result, i)
+            with f.loop(whole, m, LOW) as fresh:
+                i = f.least(fresh, m - LOW)
+                _rows(f, kind, left, blocks, i, i + LOW, LOW, panels, result, fresh)
 
 
 def _rows(
     f: Writer, kind: Kind, x: Matrix, blocks: Number, first: Number, last: Number, tall: int,
-    panels: Panels, result: Result,
+    panels: Panels, result: Result, fresh: Number,
 ) -> None:  # fmt: skip
     """Writes the results of whole blocks of rows, from x, or put in order at `blocks`."""
     k, size, numbers = panels.k, kind.size, ir.VectorType(kind.number, tall)
@@ -165,7 +172,7 @@ def _rows(
         rows = f.choose(x.in_columns, blocks + (i - first) * (k * size), x.at(i, 0))
         a = Table(rows, Every(down), Every(right))
         b = Table(panel, Every(kind.width), Every(panels.line))
-        result.put(f, kind, i, j, tile(f, kind, (tall, WIDE), a, b, k))
+        result.put(f, kind, i, j, tile(f, kind, (tall, WIDE), a, b, k), fresh)
 
 
 def spread(

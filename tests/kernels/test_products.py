@@ -90,7 +90,7 @@ def test_what_is_not_finite_stays_where_it_belongs(kind):
 def test_sums_are_added_to_what_is_there(kind):
     kind, run = kind
     random = np.random.default_rng(2)
-    for m in (LOW, kind.tall, 3 * kind.tall + LOW):
+    for m in (LOW, kind.tall + 1, 3 * kind.tall + LOW + 1, 97):
         x = random.standard_normal((m, 40)).astype(kind.dtype)
         y = random.standard_normal((40, 3 * WIDE * kind.lanes)).astype(kind.dtype)
         before = random.standard_normal((m, y.shape[1])).astype(kind.dtype)
