@@ -257,14 +257,14 @@ _available: bool | None = None  # whether OpenBLAS was found; looked for at the 
 
 def linear(x: Any, weight: Any, bias: Any) -> Any:
     """x weight^T + bias; x (rows, in), weight (out, in), bias (out,) or None."""
-    if (
-        bias is None
-        or x.size * len(weight) < WORTH_CUTTING
-        or bias.dtype is not x.dtype
-        or not bias.flags.carray
-    ):
-        return _plus(multiply(x, weight.T), bias)
-    return multiply(x, weight.T, bias=bias)
+    if x.size * len(weight) < WORTH_CUTTING:  # as quick as can be
+        y = _dot(x, weight.T)
+        if bias is not None:
+            y += bias
+        return y
+    if bias is None or (bias.dtype is x.dtype and bias.flags.carray):
+        return multiply(x, weight.T, None, bias)
+    return _plus(multiply(x, weight.T), bias)
 
 
 def multiply(x: Any, y: Any, out: Any = None, bias: Any = None) -> Any:
