@@ -8,6 +8,7 @@ per process, and one warning says so.
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import importlib.util
 import linecache
@@ -16,8 +17,10 @@ import re
 import stat
 import sys
 import tempfile
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,7 +28,11 @@ from typing import Any
 import numba
 from numba import config
 
+MOMENT = 0.1  # seconds
+
 _warned = False
+_loading: list[object] = []  # one for each kernel that somebody waits for
+_loaded = -MOMENT  # when the last one was there
 
 # What a text imports from the kernels' own rooms is compiled into its machine code.
 _ROOMS = re.compile(r"^from tinygrad_opt\.kernels\.([\w.]+) import", re.MULTILINE)
@@ -53,12 +60,34 @@ def load(function: str, render: Callable[[bool], str], compiler: str = "") -> An
     `render(True)` gives the text with Numba's disk cache asked for, `render(False)` without.
     `compiler`: what compiles it beside Numba, with its version.
     """
+    with _undisturbed():
+        try:
+            return _load_from_disk(function, render(True), compiler)
+        except Exception as problem:  # a full disk, a damaged index, no folder: none stops a step
+            kernel = compile_text(function, render(False))  # an error in the text itself is raised
+            _warn_once(problem)
+            return kernel
+
+
+def is_busy() -> bool:
+    """Whether kernels are being loaded, or the last one was a moment ago: more may follow."""
+    return bool(_loading) or time.monotonic() - _loaded < MOMENT
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Note that a kernel is loaded, and let no garbage be collected: a tenth of the time."""
+    global _loaded
+    collects = gc.isenabled()
+    gc.disable()
+    _loading.append(mine := object())
     try:
-        return _load_from_disk(function, render(True), compiler)
-    except Exception as problem:  # a full disk, a damaged index, no folder: none may stop a step
-        kernel = compile_text(function, render(False))  # an error in the text itself is raised
-        _warn_once(problem)
-        return kernel
+        yield
+    finally:
+        _loading.remove(mine)
+        _loaded = time.monotonic()
+        if collects:
+            gc.enable()
 
 
 def _load_from_disk(function: str, text: str, compiler: str = "") -> Any:
@@ -66,7 +95,9 @@ def _load_from_disk(function: str, text: str, compiler: str = "") -> Any:
     # code; and so is the one setting that changes the machine code and that Numba's own index does
     # not know.
     made_by = f"{numba.__version__} {bool(getattr(config, 'BOUNDSCHECK', 0))}{compiler}"
-    made_by += "".join(_digest_of_room(name) for name in sorted(set(_ROOMS.findall(text))))
+    rooms = set(_ROOMS.findall(text))
+    rooms |= {"compiler.within"} if rooms else rooms
+    made_by += "".join(_digest_of_room(name) for name in sorted(rooms))
     digest = hashlib.sha256(f"{made_by}\n{text}".encode()).hexdigest()[:20]
     path = _usable_folder() / f"{function}_{digest}.py"
     _write(path, text)

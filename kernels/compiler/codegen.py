@@ -35,8 +35,7 @@ from numpy import {imported}
 @njit(
 {signature}
     error_model="numpy",  # 1/0 is inf, not an exception: a check would keep SIMD away
-    nogil=True,
-    cache={cache},
+    nogil=True, no_cfunc_wrapper=True, cache={cache},
 )
 def {function}({parameters}):
     if not {sizes}:
@@ -70,8 +69,7 @@ def {part}({begin}, {end}, {parameters}):
 @njit(
 {signature}
     error_model="numpy",
-    nogil=True,
-    cache={cache},
+    nogil=True, no_cfunc_wrapper=True, cache={cache},
 )
 def {function}({parameters}):
     if not {sizes}:
@@ -115,8 +113,7 @@ def {part}({begin}, {end}, {bounds}, {table}, {arrays}):
 @njit(
 {signature}
     error_model="numpy",
-    nogil=True,
-    cache={cache},
+    nogil=True, no_cfunc_wrapper=True, cache={cache},
 )
 def {function}({arrays}, {bounds}, {table}, {grain}):
     if not {sizes}:

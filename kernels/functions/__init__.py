@@ -21,16 +21,16 @@ kernels for CUDA have the device's own. The formulas are in `formulas`, what the
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload
+from numba.core.typing import signature
+from numba.extending import lower_builtin, type_callable
 
-from . import formulas
+from . import formulas, writing
 
 __all__ = [
     "erf", "exp", "expm1", "log", "log1p", "normal_cdf", "normal_density", "sigmoid", "tanh",
@@ -95,21 +95,25 @@ def _kind(x: float) -> Any:
 def _offer(plain: Callable[..., Any]) -> None:
     """Let compiled code that calls `plain` have the formula of that name instead."""
     make: Any = getattr(formulas, plain.__name__)
+    known = {
+        types.float32: make(formulas.FLOAT32),
+        types.float64: make(formulas.FLOAT64),
+    }
 
-    @functools.cache
-    def of_type(constants: formulas.Constants) -> Any:
-        return make(constants)
+    @type_callable(plain)
+    def of_number(context: Any) -> Any:
+        def choose(x: Any) -> Any:
+            if not isinstance(x, types.Float | types.Integer | types.Boolean):
+                return None
+            kind = x if x in known else types.float64
+            return signature(kind, kind)
 
-    def of_whole(x: Any) -> Any:
-        return plain(np.float64(x))
+        return choose
 
-    @overload(plain, jit_options=formulas.OPTIONS)
-    def choose(x: Any) -> Any:
-        if isinstance(x, types.Float):
-            return of_type(formulas.FLOAT32 if x == types.float32 else formulas.FLOAT64)
-        if isinstance(x, types.Integer | types.Boolean):
-            return of_whole
-        return None
+    @lower_builtin(plain, types.Float)
+    def write(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = signature.return_type
+        return writing.call(context, builder, known[kind], kind, values[0])
 
 
 for _name in __all__:

@@ -15,12 +15,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from .primitives import copysign, fma, polynomial, power_of_two, select, split
+from .writing import copysign, fma, polynomial, power_of_two, select, split
 
 __all__ = [
-    "FLOAT32", "FLOAT64", "OPTIONS", "Constants", "erf", "exp", "expm1", "log", "log1p",
+    "FLOAT32", "FLOAT64", "Constants", "erf", "exp", "expm1", "log", "log1p",
     "normal_cdf", "normal_density", "sigmoid", "tanh",
 ]  # fmt: skip
 
@@ -135,12 +134,7 @@ FLOAT64 = Constants(
 
 Formula = Callable[[Any], Any]
 
-# Said outright, because Numba hands a caller's fastmath on to what does not say.
-OPTIONS: Any = {"fastmath": False, "forceinline": True, "error_model": "numpy"}
-_compiled = njit(**OPTIONS)
 
-
-@_compiled
 def _quotient(one: Any, a: Any, b: Any, e: Any) -> Any:
     """a / (b + e), where b + e is a sum and its rounding error; the error enters to first order."""
     inverse = one / b
@@ -200,7 +194,7 @@ def expm1(c: Constants) -> Formula:
 
 def tanh(c: Constants) -> Formula:
     """tanh(x) = t / (t + 2) with t = e^(2|x|) - 1, and the sign of x."""
-    power, one, two, top = _compiled(expm1(c)), *map(c.typed, (1.0, 2.0, c.flat / 2))
+    power, one, two, top = expm1(c), *map(c.typed, (1.0, 2.0, c.flat / 2))
 
     def tanh(x: Any) -> Any:
         size = abs(x)
@@ -214,7 +208,7 @@ def tanh(c: Constants) -> Formula:
 
 def sigmoid(c: Constants) -> Formula:
     """1 / (1 + e^-x), for x < 0 as e^x / (1 + e^x): exact on both sides."""
-    power, one, zero = _compiled(exp(c)), c.typed(1.0), c.typed(0.0)
+    power, one, zero = exp(c), c.typed(1.0), c.typed(0.0)
 
     def sigmoid(x: Any) -> Any:
         z = power(-abs(x))
@@ -227,7 +221,7 @@ def sigmoid(c: Constants) -> Formula:
 def log(c: Constants) -> Formula:
     """log(x) = k ln 2 + log(m) with x = 2^k m, m from sqrt(1/2) to sqrt(2); see `_logarithm`."""
     tiny, lift, lifted, zero = map(c.typed, (c.tiny, c.lift, c.lifted, 0.0))
-    infinity, nothing, of_parts = c.typed(np.inf), c.typed(np.nan), _compiled(_logarithm(c))
+    infinity, nothing, of_parts = c.typed(np.inf), c.typed(np.nan), _logarithm(c)
 
     def log(x: Any) -> Any:
         small = x < tiny
@@ -243,7 +237,7 @@ def log(c: Constants) -> Formula:
 def log1p(c: Constants) -> Formula:
     """log(1 + x) = log(u) + e / u, u = 1 + x as rounded and e the rounding error."""
     one, zero, infinity = map(c.typed, (1.0, 0.0, np.inf))
-    nothing, of_parts = c.typed(np.nan), _compiled(_logarithm(c))
+    nothing, of_parts = c.typed(np.nan), _logarithm(c)
 
     def log1p(x: Any) -> Any:
         u = one + x
@@ -282,7 +276,7 @@ def erf(c: Constants) -> Formula:
 
     The form with two polynomials is Juffa's (2018, "A fast implementation of erff").
     """
-    power, one, edge, top = _compiled(exp(c)), *map(c.typed, (1.0, c.erf_from, c.erf_to))
+    power, one, edge, top = exp(c), *map(c.typed, (1.0, c.erf_from, c.erf_to))
     near, far = c.typed(c.erf_near), c.typed(c.erf_far)
 
     def erf(x: Any) -> Any:
@@ -297,7 +291,7 @@ def erf(c: Constants) -> Formula:
 
 def normal_cdf(c: Constants) -> Formula:
     """erfc(-x / sqrt(2)) / 2, exact on the left, where (1 + erf) / 2 would cancel."""
-    bell, tail, zero, one = _compiled(_bell(c)), _compiled(_tail(c)), c.typed(0.0), c.typed(1.0)
+    bell, tail, zero, one = _bell(c), _tail(c), c.typed(0.0), c.typed(1.0)
     top, half, root = map(c.typed, (c.bell_to, 0.5, 0.7071067811865476))
 
     def normal_cdf(x: Any) -> Any:
@@ -311,7 +305,7 @@ def normal_cdf(c: Constants) -> Formula:
 
 def normal_density(c: Constants) -> Formula:
     """e^(-x^2 / 2) / sqrt(2 pi). Beside `normal_cdf` the compiler finds the power only once."""
-    bell, top, factor = _compiled(_bell(c)), c.typed(c.bell_to), c.typed(0.3989422804014327)
+    bell, top, factor = _bell(c), c.typed(c.bell_to), c.typed(0.3989422804014327)
 
     def normal_density(x: Any) -> Any:
         t = abs(x)
@@ -323,7 +317,7 @@ def normal_density(c: Constants) -> Formula:
 
 def _bell(c: Constants) -> Formula:
     """e^(-t^2 / 2), with the rounding error of the square: it would grow to many units."""
-    power, half = _compiled(exp(c)), c.typed(0.5)
+    power, half = exp(c), c.typed(0.5)
 
     def bell(t: Any) -> Any:
         square = half * t * t

@@ -17,9 +17,13 @@ __all__ = [
     "power_of_two", "select", "split",
 ]  # fmt: skip
 
-instruction: Any = (
-    intrinsic  # its type takes what is decorated for a function of two arguments more
-)
+
+def instruction(definition: Any) -> Any:
+    """Make a function for @njit code, as `intrinsic` does, that tells its `definition`."""
+    made: Any = intrinsic(definition)
+    made.definition = definition
+    return made
+
 
 # For each float type: its integer twin's width, the bits of the mantissa, the exponent's offset.
 _LAYOUT = {types.float32: (32, 23, 127), types.float64: (64, 52, 1023)}

@@ -107,8 +107,8 @@ _HEAD = """\
 import numpy as np
 from numba import njit, types
 
-from tinygrad_opt.kernels import functions
 from tinygrad_opt.kernels.compiler.lanes import all_lanes
+from tinygrad_opt.kernels.functions import exp
 from tinygrad_opt.kernels.pool import share
 from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
@@ -149,7 +149,7 @@ def weigh(scores, count, n, first, causal, masks, mask, mask_step, factors, fact
             z[j] = z[j] * scale + plus[j]
             top = max(top, z[j])
         for j in range(seen):
-            z[j] = functions.exp(z[j] - top)
+            z[j] = exp(z[j] - top)
             total += z[j]
         rate = one / total
         stats[head, first + r, 0], stats[head, first + r, 1] = top, rate
@@ -160,8 +160,7 @@ def weigh(scores, count, n, first, causal, masks, mask, mask_step, factors, fact
             hidden[j] = zero
 
 
-@njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True,
-      no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True)
 def some_heads(first, last, q, k, v, masks, mask_step, factors, factor_step, scale, causal, rows,
                o, stats):
     all_lanes()
@@ -183,7 +182,7 @@ def some_heads(first, last, q, k, v, masks, mask_step, factors, factor_step, sca
 
 @njit("void({four}, {four}, {four}, {dtype}[:, ::1], int64[::1], {dtype}[:, ::1], int64[::1],"
       "{dtype}, boolean, int64, int64, int64, {four}, {dtype}[:, :, ::1])", error_model="numpy",
-      nogil=True, cache={cache})
+      nogil=True, no_cfunc_wrapper=True, cache={cache})
 def attention(q, k, v, masks, mask_step, factors, factor_step, scale, causal, rows, grain, cost,
               o, stats):
     take_blas()
@@ -205,7 +204,7 @@ def weigh_back(scores, slopes, count, n, first, causal, masks, mask, mask_step, 
         plus, times = masks[mask + r * mask_step], factors[factor + r * factor_step]
         total = zero
         for j in range(seen):
-            z[j] = functions.exp(z[j] * scale + plus[j] - top) * rate
+            z[j] = exp(z[j] * scale + plus[j] - top) * rate
         for j in range(seen):
             d[j] *= times[j]
             total += d[j] * z[j]
@@ -225,8 +224,7 @@ def clear(x, i, j):
             x[i, j, r, c] = zero
 
 
-@njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True,
-      no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True)
 def some_heads(first, last, g, q, k, v, masks, mask_step, factors, factor_step, scale, causal,
                rows, stats, dq, dk, dv):
     all_lanes()
@@ -256,7 +254,7 @@ def some_heads(first, last, g, q, k, v, masks, mask_step, factors, factor_step, 
 @njit("void({four}, {four}, {four}, {four}, {dtype}[:, ::1], int64[::1], {dtype}[:, ::1],"
       "int64[::1], {dtype}, boolean, int64, int64, int64, {dtype}[:, :, ::1], {four}, {four},"
       "{four})",
-      error_model="numpy", nogil=True, cache={cache})
+      error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def attention_back(g, q, k, v, masks, mask_step, factors, factor_step, scale, causal, rows, grain,
                    cost, stats, dq, dk, dv):
     take_blas()

@@ -45,8 +45,7 @@ from tinygrad_opt.kernels.compiler.lanes import all_lanes
 from tinygrad_opt.kernels.pool import split
 
 zero = number(0)
-part = njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True,
-            no_cpython_wrapper=True, no_cfunc_wrapper=True)
+part = njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True)
 
 
 """
@@ -74,7 +73,7 @@ def some_moments(first, last, x, means, squares):
 
 
 @njit("void({matrix}, int64[::1], int64[::1], int64, float64[:, ::1], float64[:, ::1], {matrix})",
-      error_model="numpy", nogil=True, cache={cache})
+      error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def moments(x, owner, channel, grain, found, sums, out):
     count, sets = x.shape[0], out.shape[1]
     split(some_moments, count, grain, x, found[0], found[1])
@@ -100,7 +99,8 @@ def some_results(first, last, x, owner, channel, mean, rate, weight, bias, y):
 
 
 @njit("void({matrix}, int64[::1], int64[::1], int64, {vector}, {vector}, float64, {vector},"
-      "{vector}, {vector}, {matrix})", error_model="numpy", nogil=True, cache={cache})
+      "{vector}, {vector}, {matrix})",
+      error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def normalize(x, owner, channel, grain, mean, variance, eps, weight, bias, rate, y):
     for k in range(rate.shape[0]):
         rate[k] = 1 / sqrt(variance[k] + eps)
@@ -140,7 +140,7 @@ def some_gradients(first, last, g, x, owner, channel, mean, rate, weight, a, b, 
 
 @njit("void({matrix}, {matrix}, int64[::1], int64[::1], int64, {vector}, {vector}, {vector},"
       "boolean, float64[:, ::1], float64[:, ::1], float64[:, ::1], {matrix})", error_model="numpy",
-      nogil=True, cache={cache})
+      nogil=True, no_cfunc_wrapper=True, cache={cache})
 def normalize_back(g, x, owner, channel, grain, mean, rate, weight, given, found, means, sums, dx):
     count, sets = x.shape[0], means.shape[1]
     split(some_sums, count, grain, g, x, owner, mean, found[0], found[1])
@@ -180,7 +180,7 @@ def some_moments(first, last, x, sums, means, squares):
 
 
 @njit("void({matrix}, int64, {dtype}[:, :, ::1], float64[:, :, ::1], float64[:, ::1], {matrix})",
-      error_model="numpy", nogil=True, cache={cache})
+      error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def column_moments(x, grain, blocks, found, sums, out):
     n = x.shape[0]
     split(some_moments, blocks.shape[0], grain, x, blocks, found[0], found[1])
@@ -208,7 +208,7 @@ def some_results(first, last, x, mean, times, bias, y):
 
 
 @njit("void({matrix}, int64, {vector}, {vector}, float64, {vector}, {vector}, {vector}, {vector},"
-      "{matrix})", error_model="numpy", nogil=True, cache={cache})
+      "{matrix})", error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def column_normalize(x, grain, mean, variance, eps, weight, bias, rate, times, y):
     for j in range(rate.shape[0]):
         rate[j] = 1 / sqrt(variance[j] + eps)
@@ -239,7 +239,7 @@ def some_gradients(first, last, g, x, mean, times, a, b, dx):
 
 @njit("void({matrix}, {matrix}, int64, int64, {vector}, {vector}, {vector}, boolean,"
       "{dtype}[:, :, ::1], {matrix}, float64[:, ::1], {matrix})", error_model="numpy", nogil=True,
-      cache={cache})
+      no_cfunc_wrapper=True, cache={cache})
 def column_normalize_back(g, x, grain, rows_grain, mean, rate, weight, given, blocks, factors, sums,
                           dx):
     split(some_sums, blocks.shape[0], grain, g, x, mean, blocks)

@@ -20,7 +20,7 @@ _SERIAL = """\
 {functions}
 from tinygrad_opt.kernels.compiler.lanes import all_lanes
 
-@njit("{signature}", error_model="numpy", nogil=True, cache={cache})
+@njit("{signature}", error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def {name}({parameters}):
     all_lanes()
 {before}{body}{after}"""
@@ -39,7 +39,7 @@ def part(begin, end, {parameters}):
 {slices}
 {body}
 
-@njit("{signature}", error_model="numpy", nogil=True, cache={cache})
+@njit("{signature}", error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def {name}({parameters}):
 {before}    share(part, {count}, {part}, {cost}, {parameters})
 {after}"""

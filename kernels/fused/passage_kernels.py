@@ -201,8 +201,7 @@ def cell(gates, relu, c, h, kept, g, dh, dc, dz, du):
 # begin, sizes: where the rows of a step start, and how many there are.
 _FORWARD = """
 
-@njit(fastmath={{"contract", "nsz"}}, error_model="numpy", nogil=True, no_cpython_wrapper=True,
-      no_cfunc_wrapper=True)
+@njit(fastmath={{"contract", "nsz"}}, error_model="numpy", nogil=True)
 def some_rows(first, last, z, w, bias, half_of, relu, begin, sizes, reverse, h, c, h_before,
               c_before, kept, u, out):
     all_lanes()
@@ -221,7 +220,7 @@ def some_rows(first, last, z, w, bias, half_of, relu, begin, sizes, reverse, h, 
 
 @njit("void({matrix}, {matrix}, {matrix}, {vector}, boolean, int64[::1], int64[::1], boolean,"
       "int64, int64, {matrix}, {matrix}, {matrix}, {matrix}, {matrix}, {matrix}, {matrix})",
-      error_model="numpy", nogil=True, cache={cache})
+      error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def {name}(z, w, bias, half_of, relu, begin, sizes, reverse, grain, cost, h, c, h_before, c_before,
            kept, u, out):
     take_blas()
@@ -232,8 +231,7 @@ def {name}(z, w, bias, half_of, relu, begin, sizes, reverse, grain, cost, h, c, 
 
 _BACKWARD = """
 
-@njit(fastmath={{"contract", "nsz"}}, error_model="numpy", nogil=True, no_cpython_wrapper=True,
-      no_cfunc_wrapper=True)
+@njit(fastmath={{"contract", "nsz"}}, error_model="numpy", nogil=True)
 def some_rows(first, last, gates, w, relu, begin, sizes, reverse, c_before, h_before, kept, g, dh,
               dc, dz, du):
     all_lanes()
@@ -252,7 +250,7 @@ def some_rows(first, last, gates, w, relu, begin, sizes, reverse, c_before, h_be
 
 @njit("void({matrix}, {matrix}, boolean, int64[::1], int64[::1], boolean, int64, int64, {matrix},"
       "{matrix}, {matrix}, {matrix}, {matrix}, {matrix}, {matrix}, {matrix})", error_model="numpy",
-      nogil=True, cache={cache})
+      nogil=True, no_cfunc_wrapper=True, cache={cache})
 def {name}(gates, w, relu, begin, sizes, reverse, grain, cost, c_before, h_before, kept, g, dh, dc,
            dz, du):
     take_blas()

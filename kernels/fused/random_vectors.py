@@ -69,7 +69,7 @@ from numba import njit
 from numpy import {types}
 
 
-{numbers}@njit("{signature}", error_model="numpy", nogil=True, cache={cache})
+{numbers}@njit("{signature}", error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def {name}(y, key, place, {given}):
 {cast}
     tiles = y.shape[0] // {width}
@@ -95,7 +95,7 @@ def part(begin, end, y, key, place, {given}):
 {tiles}
 
 
-@njit("{signature}", error_model="numpy", nogil=True, cache={cache})
+@njit("{signature}", error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def {name}(y, key, place, {given}):
     tiles = y.shape[0] // {width}
     share(part, tiles, {part}, {cost}, y, key, place, {given})

@@ -92,7 +92,7 @@ from numba import njit
 one, half = np.{dtype}(1), np.{dtype}(0.5)
 
 
-@njit("void({signature})", error_model="numpy", nogil=True, cache={cache})
+@njit("void({signature})", error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 """
 
 _TEXTS = {

@@ -40,7 +40,8 @@ def part(first_chunk, last_chunk, partial, x, {argument}):
         partial[c] = piece(x[start:stop], {slice})
 
 
-@njit("float64({dtype}[::1], {second})", error_model="numpy", nogil=True, cache={cache})
+@njit("float64({dtype}[::1], {second})",
+      error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def {function}(x, {argument}):
     chunks = (x.shape[0] + {chunk} - 1) // {chunk}
     partial = np.empty(chunks)
@@ -72,7 +73,7 @@ def part(first_chunk, last_chunk, partial, bits):
         partial[c] = largest
 
 
-@njit("int64({dtype}[::1])", nogil=True, cache={cache})
+@njit("int64({dtype}[::1])", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def {function}(bits):
     chunks = (bits.shape[0] + {chunk} - 1) // {chunk}
     partial = np.empty(chunks, np.int64)

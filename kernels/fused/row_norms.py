@@ -34,8 +34,7 @@ from tinygrad_opt.kernels.pool import split
 number, zero = np.{dtype}, np.{dtype}(0)
 
 
-@njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True,
-      no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True)
 """
 
 _TEXTS = {
@@ -66,7 +65,7 @@ def some_rows(first, last, x, weight, bias, centred, eps, y, mean, rate):
 
 
 @njit("void({matrix}, {vector}, {vector}, boolean, float64, int64, {matrix},"
-      "{vector}, {vector})", error_model="numpy", nogil=True, cache={cache})
+      "{vector}, {vector})", error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def row_norm(x, weight, bias, centred, eps, grain, y, mean, rate):
     split(some_rows, x.shape[0], grain, x, weight, bias, centred, eps, y, mean, rate)
 """,
@@ -99,7 +98,7 @@ def some_blocks(first, last, rows, g, x, mean, rate, weight, centred, sums, dx):
 
 @njit("void({matrix}, {matrix}, {vector}, {vector}, {vector}, boolean,"
       "int64, int64, {dtype}[:, :, ::1], {matrix})", error_model="numpy", nogil=True,
-      cache={cache})
+      no_cfunc_wrapper=True, cache={cache})
 def row_norm_back(g, x, mean, rate, weight, centred, rows, grain, sums, dx):
     split(some_blocks, sums.shape[0], grain, rows, g, x, mean, rate, weight, centred, sums, dx)
 """,

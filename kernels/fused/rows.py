@@ -28,7 +28,7 @@ from tinygrad_opt.kernels.pool import split
 zero = np.{dtype}(0)
 
 
-@njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(error_model="numpy", nogil=True)
 def some_places(first, last, grain, table, start, order, rows, wide, fresh):
     n, total = table.shape[1], wide[first // grain]
     for k in range(first, last):
@@ -54,7 +54,8 @@ def some_places(first, last, grain, table, start, order, rows, wide, fresh):
 
 # start (places + 2) zeros: in the end, where in `order` the rows of each place begin.
 @njit("boolean({dtype}[:, ::1], int64[::1], {dtype}[:, ::1], boolean, int64, int64[::1],"
-      "int64[::1], float64[:, ::1])", error_model="numpy", nogil=True, cache={cache})
+      "int64[::1], float64[:, ::1])",
+      error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def add_rows(table, index, rows, fresh, grain, start, order, wide):
     places = table.shape[0]
     for i in range(index.shape[0]):

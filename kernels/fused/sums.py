@@ -72,7 +72,7 @@ def some(first_chunk, last_chunk, partial, bounds, x, {argument}):
 
 
 @njit("void(float64[::1], int64[::1], {dtype}[::1], {second})",
-      error_model="numpy", nogil=True, cache={cache})
+      error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
 def {function}(totals, offsets, x, {argument}):
     if offsets.shape[0] != totals.shape[0] + 1 or offsets[0] < 0 or offsets[-1] > x.shape[0]:
         raise ValueError("the parts are not those of the vector")

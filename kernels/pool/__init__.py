@@ -29,7 +29,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..compiler import cache
+from ..compiler import cache, within
 from . import count, state
 from .state import words
 
@@ -64,7 +64,7 @@ def split(typing, body, count, grain, *arguments):
         grain: items of a part, 1 or more: as many as take 20 to 50 us.
         arguments: arrays and numbers.
     """
-    run = _job(typing, body, arguments)
+    run = _job(body, arguments)
 
     def generate(context, builder, signature, values):
         _, count, grain, packed = values
@@ -76,7 +76,7 @@ def split(typing, body, count, grain, *arguments):
 @intrinsic
 def share(typing, body, count, grain, cost, *arguments):
     """Do what `split` does, for parts that take about `cost` nanoseconds each."""
-    run = _job(typing, body, arguments)
+    run = _job(body, arguments)
 
     def generate(context, builder, signature, values):
         _, count, grain, cost, packed = values
@@ -85,13 +85,11 @@ def share(typing, body, count, grain, cost, *arguments):
     return types.void(body, *[types.int64] * 3, types.StarArgTuple(arguments)), generate
 
 
-def _job(typing: Any, body: Any, arguments: Any) -> Callable[..., Any]:
-    inner = typing.resolve_function_type(body, (types.int64, types.int64, *arguments), {})
+def _job(body: Any, arguments: Any) -> Callable[..., Any]:
+    kinds = types.int64, types.int64, *arguments
 
     def call(context: Any, inside: Any, first: Any, last: Any, values: Any) -> None:
-        compiled = body.dispatcher.get_compile_result(inner)
-        context.call_internal_no_propagate(inside, compiled.fndesc, inner, [first, last, *values])
-        context.active_code_library.add_linking_library(compiled.library)
+        within.call(context, inside, body.dispatcher, kinds, [first, last, *values], inline=False)
 
     def generate(context: Any, builder: Any, *rest: Any) -> Any:
         write_job(context, builder, call, *rest)
@@ -224,39 +222,46 @@ def stop() -> None:
         _started = False
         words[state.ENTRY] = 0
         words[state.STOP] = 1
-        if _crew:
-            _crew["rouse"]()
+        if _crew is not None:
+            _crew(state.ROUSE, 0)
         for worker in _workers:
             worker.join()
         _workers.clear()
 
 
-_crew: dict[str, Any] = {}  # the functions of crew.py, compiled
+_crew: Any = None  # the function of crew.py, compiled
 _compiling = threading.Lock()
 
 
 def _work(number: int) -> None:
+    global _crew
     try:
         with _compiling:
-            if not _crew:
-                _crew.update(_compile())
+            if _crew is None:
+                _wait_for_callers()
+                _crew = _compile()
             _open()
     except Exception as problem:
         warnings.warn(f"tinygrad_opt: kernels run on one thread ({problem})", RuntimeWarning, 2)
         return
-    _crew["work"](number)  # until `stop`
+    _crew(state.WORK, number)  # until `stop`
 
 
-def _compile() -> dict[str, Any]:
+def _wait_for_callers() -> None:
+    """Let them have their kernels first: a job is done without workers, but not without those."""
+    while cache.is_busy() and not words[state.STOP]:
+        time.sleep(cache.MOMENT / 10)
+
+
+def _compile() -> Any:
     text = Path(__file__).with_name("crew.py").read_text(encoding="utf-8")
-    work = cache.load(
-        "work", lambda on_disk: text if on_disk else text.replace("cache=True", "cache=False")
+    crew = cache.load(
+        "crew", lambda on_disk: text if on_disk else text.replace("cache=True", "cache=False")
     )
-    functions: dict[str, Any] = work.py_func.__globals__
-    pauses = _pauses_per_second(functions["spin"])
+    pauses = _pauses_per_second(crew)
     words[state.SPINS] = int(SPIN * pauses)
     words[state.PATIENCE] = int(PATIENCE * pauses)
-    return functions
+    return crew
 
 
 def _open() -> None:
@@ -265,25 +270,25 @@ def _open() -> None:
     words[state.GAP] = int(SPIN * 1e9)
     words[state.PENALTY] = 500_000
     words[state.WORKERS] = size() - 1
-    words[state.ENTRY] = _crew["run"].address
+    words[state.ENTRY] = _crew(state.FIND, 0)
 
 
-def _pauses_per_second(spin: Any) -> float:
+def _pauses_per_second(crew: Any) -> float:
     best = 0.0
     for _ in range(5):
         begin = time.perf_counter()
-        spin(2000)
+        crew(state.PAUSE, 2000)
         best = max(best, 2000 / (time.perf_counter() - begin))
     return best
 
 
 def _after_fork() -> None:
     # The workers stayed in the parent, in the middle of a job maybe; so may have the locks.
-    global _lock, _compiling, _started
+    global _lock, _compiling, _crew, _started
     words[:] = 0
     _started = False
     _workers.clear()
-    _crew.clear()
+    _crew = None
     _lock, _compiling = threading.Lock(), threading.Lock()
 
 

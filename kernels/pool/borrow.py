@@ -7,15 +7,16 @@ back; a lock of a few instructions keeps two threads from reading each other's 1
 # mypy: ignore-errors
 from __future__ import annotations
 
-from numba import njit, types
+from numba import types
 
+from ..compiler import within
 from .state import BLAS_LOCK, BLAS_THREADS, BLAS_USERS, exchange, load, pause, store
 
 _get_threads = types.ExternalFunction("tinygrad_opt_blas_threads", types.int32())
 _set_threads = types.ExternalFunction("tinygrad_opt_set_blas_threads", types.void(types.int32))
 
 
-@njit(nogil=True)
+@within.function("void()")
 def take_blas():
     """Have OpenBLAS use one thread, until `give_back_blas`."""
     while exchange(BLAS_LOCK, 1) != 0:
@@ -29,7 +30,7 @@ def take_blas():
     store(BLAS_LOCK, 0)
 
 
-@njit(nogil=True)
+@within.function("void()")
 def give_back_blas():
     """Let OpenBLAS have its threads again."""
     while exchange(BLAS_LOCK, 1) != 0:

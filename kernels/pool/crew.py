@@ -1,4 +1,4 @@
-"""What the threads of the pool do; compiled as `run`, which a caller enters, and `work`.
+"""What the threads of the pool do: `run`, which a caller enters, and `work`; `crew` has them.
 
 A job is a number of parts. Whoever takes part, the caller first of all, claims the next part by
 counting LEFT down, until none is left. So the caller never waits for a worker that has not begun,
@@ -9,6 +9,7 @@ one during SPINS pauses, then it sleeps.
 # mypy: ignore-errors
 import numba
 
+from tinygrad_opt.kernels.compiler import within
 from tinygrad_opt.kernels.pool.state import (
     ALONE,
     ARGUMENTS,
@@ -20,6 +21,7 @@ from tinygrad_opt.kernels.pool.state import (
     COUNT,
     DELAY,
     DONE,
+    FIND,
     GAP,
     GRAIN,
     HELPED,
@@ -28,11 +30,14 @@ from tinygrad_opt.kernels.pool.state import (
     MISSED,
     PARTS,
     PATIENCE,
+    PAUSE,
     PENALTY,
+    ROUSE,
     SPINS,
     STOP,
     TURN,
     WAKE,
+    WORK,
     WORKERS,
     add,
     call_body,
@@ -53,7 +58,7 @@ LONGEST_CALL, LONGEST_DELAY, SHORTEST_WAKE = 100_000, 200_000, 60_000  # nanosec
 SAFETY = 2
 
 
-@numba.njit(nogil=True)
+@within.function("UniTuple(int64, 2)()")
 def do_parts():
     """Claim parts and do them until none is left; return how many, and the shortest time of one."""
     mine, shortest = 0, FOREVER
@@ -72,13 +77,13 @@ def do_parts():
         mine += 1
 
 
-@numba.njit(nogil=True)
+@within.function("void(int64, int64, int64, int64)")
 def do_alone(body, arguments, count, grain):
     for first in range(0, count, grain):
         call_body(body, arguments, first, min(first + grain, count))
 
 
-@numba.njit(nogil=True)
+@within.function("void(int64)")
 def wait_for(parts):
     pauses = 0
     patience = load(PATIENCE)
@@ -90,7 +95,7 @@ def wait_for(parts):
             give_way()
 
 
-@numba.njit(nogil=True)
+@within.function("void(int64, int64, int64, boolean)")
 def judge(end, took, alone, waking):
     """Where help came to nothing, leave the workers be: twice as long each time it is so."""
     if alone < SHORTEST_JUDGED:  # a late start is most of it
@@ -103,7 +108,7 @@ def judge(end, took, alone, waking):
         store(PENALTY, max(penalty // 2, SHORTEST_ALONE))
 
 
-@numba.njit(nogil=True)
+@within.function("boolean(int64, int64)")
 def is_worth_waking(work, begin):
     """Whether this job and those just before it are long enough to pay for a wake-up."""
     missed = work
@@ -114,7 +119,7 @@ def is_worth_waking(work, begin):
     return enough
 
 
-@numba.njit(nogil=True)
+@within.function("void()")
 def call_workers():
     begin = now()
     store(CALLED, begin)
@@ -123,7 +128,7 @@ def call_workers():
     store(CALL, mixed(load(CALL), min(now() - begin, LONGEST_CALL)))
 
 
-@numba.njit(nogil=True)
+@within.function("void()")
 def note_delay():
     """Measure how late a wake-up is, and from what length on a job pays for one.
 
@@ -134,12 +139,11 @@ def note_delay():
     store(WAKE, max(SAFETY * (2 * load(CALL) + load(DELAY)), SHORTEST_WAKE))
 
 
-@numba.njit(nogil=True)
+@within.function("int64(int64, int64)")
 def mixed(before, now):
     return (3 * before + now) // 4
 
 
-@numba.cfunc("void(int64, int64, int64, int64, int64)", cache=True)
 def run(body, arguments, count, grain, cost):
     """Call body(arguments, first, last) for all parts of range(count), with who comes to help.
 
@@ -174,12 +178,12 @@ def run(body, arguments, count, grain, cost):
     store(BUSY, 0)
 
 
-@numba.njit(nogil=True)
+@within.function("boolean(int64)")
 def is_wanted(number):
     return load(LEFT) > 0 and number < load(WORKERS)
 
 
-@numba.njit("void(int64)", nogil=True, cache=True)
+@within.function("void(int64)")
 def work(number):
     """Do parts of every job, as worker `number`, until STOP."""
     while load(STOP) == 0:
@@ -201,18 +205,20 @@ def work(number):
                 note_delay()
 
 
-@numba.njit("int64(int64)", nogil=True, cache=True)
-def spin(pauses):
-    """Pause so many times: how long that takes tells how long a pause is."""
-    done = 0
-    while done < pauses:
-        pause()
-        done += 1
-    return done
+address_of_run = within.address(run, "void(int64, int64, int64, int64, int64)")
 
 
-@numba.njit("void()", nogil=True, cache=True)
-def rouse():
-    """Wake all workers."""
-    add(TURN, 1)
-    wake()
+@numba.njit("int64(int64, int64)", nogil=True, no_cfunc_wrapper=True, cache=True)
+def crew(task, number):
+    """Do one of the tasks; one function, as each would take as long to compile as all of them."""
+    if task == FIND:
+        return address_of_run()
+    if task == PAUSE:  # how long that takes tells how long a pause is
+        for _ in range(number):
+            pause()
+    elif task == ROUSE:  # all workers
+        add(TURN, 1)
+        wake()
+    elif task == WORK:  # as worker `number`
+        work(number)
+    return 0

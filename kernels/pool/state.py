@@ -44,6 +44,8 @@ CALLED = 63  # when workers were last woken
 BLAS_LOCK, BLAS_USERS, BLAS_THREADS = 9, 10, 11  # see borrow.py
 WORDS = 64
 
+FIND, PAUSE, ROUSE, WORK = range(4)  # what `crew` is asked for
+
 _memory = np.zeros(WORDS + 8, np.int64)
 _offset = -_memory.ctypes.data % 64 // 8
 words = _memory[_offset : _offset + WORDS]  # from Python's side

@@ -144,7 +144,7 @@ def test_a_pool_that_cannot_be_compiled_is_told_once(monkeypatch):
         raise OSError("no room")
 
     monkeypatch.setattr(pool.cache, "load", fail)
-    monkeypatch.setattr(pool, "_crew", {})
+    monkeypatch.setattr(pool, "_crew", None)
     with pytest.warns(RuntimeWarning, match="kernels run on one thread.*no room"):
         pool._work(0)
 

@@ -66,7 +66,7 @@ def argmax_part(first, last, x, d0, d1, h0, h1, w0, w1, dd, dh, dw, place):
 
 @njit("boolean({dtype}[:, :, :, ::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1],"
       "int64[::1], int64, int64, int64, int64[:, :, :, ::1], int64)", error_model="numpy",
-      nogil=True, cache={cache})
+      nogil=True, no_cfunc_wrapper=True, cache={cache})
 def argmax(x, d0, d1, h0, h1, w0, w1, dd, dh, dw, place, grain):
     sizes = x.shape[1:]
     for first, last, size in ((d0, d1, sizes[0]), (h0, h1, sizes[1]), (w0, w1, sizes[2])):
@@ -84,7 +84,7 @@ from numba import njit
 
 
 @njit("boolean({dtype}[:, ::1], int64[:, ::1], {dtype}, {dtype}[:, ::1])", nogil=True,
-      cache={cache})
+      no_cfunc_wrapper=True, cache={cache})
 def pick(x, place, missing, y):
     for n in range(y.shape[0]):
         for i in range(y.shape[1]):
@@ -100,7 +100,8 @@ _SPREAD = """\
 from numba import njit
 
 
-@njit("boolean({dtype}[:, ::1], int64[:, ::1], {dtype}[:, ::1])", nogil=True, cache={cache})
+@njit("boolean({dtype}[:, ::1], int64[:, ::1], {dtype}[:, ::1])",
+      nogil=True, no_cfunc_wrapper=True, cache={cache})
 def spread(g, place, y):
     for n in range(g.shape[0]):
         for i in range(g.shape[1]):

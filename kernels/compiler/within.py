@@ -1,0 +1,119 @@
+"""Functions that Numba compiles into the library of their caller.
+
+A function that compiled code calls is usually one of Numba's own libraries: LLVM optimises it,
+makes machine code that nobody runs, and optimises it once more where it is linked to its caller.
+Here its code joins the caller's before any of that is done, once.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import compiler, sigutils
+from numba.core.cpu import FastMathOptions
+from numba.extending import intrinsic
+
+__all__ = ["address", "call", "function", "leave_out_if_unused"]
+
+
+def function(signature: str, fastmath: Any = False) -> Callable[..., Any]:
+    """Make a function of this signature, as "int64(int64)", for `@njit` code to call.
+
+    fastmath: as for `@njit`. An error in it is not reported.
+    """
+    kinds, result = sigutils.normalize_signature(signature)
+
+    def decorate(plain: Callable[..., Any]) -> Any:
+        def typing(typing_context: Any, *_: Any) -> Any:
+            def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
+                return call(context, builder, plain, kinds, values, result, fastmath)
+
+            return result(*kinds), generate
+
+        return _intrinsic(typing, plain.__name__, list(inspect.signature(plain).parameters))
+
+    return decorate
+
+
+def address(plain: Callable[..., Any], signature: str) -> Any:
+    """Make a function without arguments: the address of `plain`, which returns nothing, for C."""
+    kinds, _ = sigutils.normalize_signature(signature)
+
+    def typing(typing_context: Any) -> Any:
+        def generate(context: Any, builder: Any, *_: Any) -> Any:
+            given = [context.get_value_type(kind) for kind in kinds]
+            name = f"{plain.__name__}_for_c"
+            entry = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), given), name)
+            entry.linkage = "internal"
+            inside = ir.IRBuilder(entry.append_basic_block())
+            call(context, inside, plain, kinds, entry.args)
+            inside.ret_void()
+            return builder.ptrtoint(entry, ir.IntType(64))
+
+        return types.int64(), generate
+
+    return _intrinsic(typing, f"address_of_{plain.__name__}", [])
+
+
+def _intrinsic(typing: Any, name: str, parameters: Sequence[str]) -> Any:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    names = ["typing_context", *parameters]
+    typing.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names])
+    typing.__name__ = name
+    return intrinsic(typing)
+
+
+def call(
+    context: Any, builder: Any, function: Any, kinds: Sequence[Any], values: Sequence[Any],
+    result: Any = None, fastmath: Any = False, inline: bool = True,
+) -> Any:  # fmt: skip
+    """Write a call of `function`, and compile it unless the caller's library has it already.
+
+    function: plain, or of `@njit`, whose options hold.  result: its type, if that is known.
+    inline: whether LLVM may; what it inlines has the attributes of the caller. An error in it is
+    not reported.
+    """
+    library = context.active_code_library
+    made = library.__dict__.setdefault("_compiled_within", {})
+    key = function, tuple(kinds)
+    if key not in made:
+        made[key] = _compiled(context, library, *key, result, fastmath)
+    fndesc = made[key]
+    callee = context.declare_function(builder.module, fndesc)
+    return context.call_conv.call_function(
+        builder, callee, fndesc.restype, fndesc.argtypes, values,
+        attrs=() if inline else ("noinline",),
+    )[1]  # fmt: skip
+
+
+def _compiled(
+    context: Any, library: Any, function: Any, kinds: Any, result: Any, fastmath: Any
+) -> Any:
+    flags: Any = compiler.Flags()
+    flags.error_model = "numpy"
+    plain: Callable[..., Any] = getattr(function, "py_func", function)
+    if plain is not function:
+        flags = compiler.Flags()
+        function.targetdescr.options.parse_as_flags(flags, function.targetoptions)
+        fastmath = function.targetoptions.get("fastmath", False)
+    flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+    flags.fastmath = FastMathOptions(fastmath)
+    # Or the caller's liberties would be those of what has none.
+    context = context.subtarget(fastmath=flags.fastmath)
+    found = compiler.compile_internal(
+        context.typing_context, context, library, plain, kinds, result, flags, {}
+    )
+    leave_out_if_unused(library, found.fndesc.mangled_name)
+    return found.fndesc
+
+
+def leave_out_if_unused(library: Any, name: str) -> None:
+    """Let LLVM drop a function of the library where it is inlined, or let another library's be it.
+
+    Only now, since what is dropped so is not linked either before it is called.
+    """
+    library._final_module.get_function(name).linkage = "linkonce_odr"
