@@ -143,7 +143,7 @@ def stub_names():
     found = {f"tinygrad_opt.{name}" for group in names for name in group if name}
     bound = (package / "core" / "bound.pyi").read_text().split("\nclass _Bound", 1)[-1]
     methods = set(re.findall(r"^    def (\w+)\(", bound, re.MULTILINE))
-    schedulers = (package / "optim" / "lr_scheduler" / "factors.pyi").read_text()
+    schedulers = (package / "optim" / "lr_scheduler" / "decay.pyi").read_text()
     classes = re.findall(r"^class (\w+)", schedulers, re.MULTILINE)
     found |= {
         f"tinygrad_opt.Tensor.{name}" for name in methods if hasattr(tinygrad_opt.Tensor, name)
