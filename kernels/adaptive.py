@@ -11,6 +11,11 @@ from math import sqrt
 
 from .rule import update_rule
 
+__all__ = [
+    "adadelta", "adagrad", "rmsprop", "rmsprop_centered", "rmsprop_centered_momentum",
+    "rmsprop_momentum",
+]  # fmt: skip
+
 
 @update_rule
 def rmsprop(p, g, s, sign, wd, lr, al, oma, eps):

@@ -4,6 +4,11 @@ from math import sqrt
 
 from .rule import update_rule
 
+__all__ = [
+    "asgd", "lion", "rprop", "schedule_free_adamw", "schedule_free_sgd", "sgd", "sgd_momentum",
+    "sgd_nesterov",
+]  # fmt: skip
+
 
 @update_rule
 def sgd(p, g, sign, wd, lr):

@@ -32,6 +32,8 @@ _PLAIN = """
     adaptive channelshuffle distance flatten fold linear pixelshuffle sparse transformer upsampling
 """
 
+_OPTIMIZER_FILES = "adadelta adagrad adamax adamw asgd nadam radam rmsprop rprop sparse_adam"
+
 # Of each path, the modules whose names it hands on; the first that has one gives it.
 PLACES: dict[str, tuple[str, ...]] = {
     **{f"nn.modules.{name}": ("nn",) for name in _PLAIN.split()},
@@ -63,16 +65,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "cpu": ("mps",),
     "cpu.amp": ("amp",),
     "xpu": ("mps",),
-    "optim.adadelta": ("optim.adaptive",),
-    "optim.adagrad": ("optim.adaptive",),
-    "optim.adamax": ("optim.adam",),
-    "optim.adamw": ("optim.adam",),
-    "optim.asgd": ("optim.sgd",),
-    "optim.nadam": ("optim.adam",),
-    "optim.radam": ("optim.adam",),
-    "optim.rmsprop": ("optim.adaptive",),
-    "optim.rprop": ("optim.sgd",),
-    "optim.sparse_adam": ("optim.adam_relatives",),
+    **{f"optim.{name}": ("optim",) for name in _OPTIMIZER_FILES.split()},
     "utils.data.dataloader": ("utils.data", "data.loader", "data.collate"),
     "utils.data.distributed": ("distributed.sampler",),
     "utils.data.dataset": ("utils.data", "data.datasets"),
