@@ -11,7 +11,6 @@ from .. import functions as fn
 from ..core.tensor import Tensor
 from ..tensors.creation import zeros_like
 from . import constraints
-from .bernoulli import softplus
 from .transform import (
     ComposeTransform,
     IndependentTransform,
@@ -19,7 +18,7 @@ from .transform import (
     Transform,
     identity_transform,
 )  # fmt: skip
-from .utils import clamp_probs, sum_rightmost
+from .utils import clamp_probs, softplus, sum_rightmost
 
 __all__ = [
     "AbsTransform", "AffineTransform", "ComposeTransform", "ExpTransform", "IndependentTransform",
