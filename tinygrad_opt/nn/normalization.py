@@ -17,6 +17,7 @@ from ..core.half import HALF, in_float32, widened
 from ..core.public import publish
 from ..core.tensor import Size, Tensor
 from ..tensors.creation import ones, zeros
+from .layer import Layer, settings
 from .module import Module
 from .parameter import Parameter
 
@@ -340,21 +341,14 @@ class GroupNorm(_Affine):
         )
 
 
-class LocalResponseNorm(Module):
+class LocalResponseNorm(Layer):
     """Divides each channel by a power of its neighbours' squares; see `local_response_norm`.
 
     size  how many neighbouring channels count, itself included
     """
 
-    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
-        super().__init__()
-        self.size = size
-        self.alpha = alpha
-        self.beta = beta
-        self.k = k
-
-    def forward(self, input: Tensor) -> Tensor:
-        return local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+    @settings(local_response_norm)
+    def __init__(self) -> None: ...
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
