@@ -20,7 +20,6 @@ from . import fft as fft
 from . import func as func
 from . import functions as functions
 from . import hub as hub
-from . import instead as instead
 from . import jit as jit
 from . import kernels as kernels
 from . import linalg as linalg
@@ -30,9 +29,8 @@ from . import nn as nn
 from . import onnx as onnx
 from . import ops as ops
 from . import optim as optim
-from . import places as places
+from . import porting as porting
 from . import random as random
-from . import scene as scene
 from . import serialization as serialization
 from . import sparse as sparse
 from . import special as special

@@ -231,7 +231,7 @@ def init():
     return body
 
 
-LATER = {"pytorch_names", "sklearn"}  # modules that the package does not import by itself
+LATER = {"sklearn"}  # modules that the package does not import by itself
 
 # Functions whose own files say all of it: generic ones, classes in functions' clothes.
 RAW = {"save", "load", "vmap", "summary", "draw_graph", "set_printoptions", "from_dlpack"}

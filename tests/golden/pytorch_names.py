@@ -1,4 +1,4 @@
-"""Writes tinygrad_opt/pytorch_names.py: PyTorch's public names, by the place they are in.
+"""Writes tinygrad_opt/porting/pytorch_names.py: PyTorch's public names, by the place they are in.
 
 make golden          (needs the extra `peers`)
 """
@@ -12,7 +12,7 @@ import textwrap
 import typing
 from pathlib import Path
 
-TARGET = Path(__file__).parents[2] / "tinygrad_opt" / "pytorch_names.py"
+TARGET = Path(__file__).parents[2] / "tinygrad_opt" / "porting" / "pytorch_names.py"
 SPACES = (
     "", "Tensor", "amp", "autograd", "autograd.functional", "autograd.graph", "backends", "cuda",
     "distributions", "fft", "func", "jit", "linalg", "nn", "nn.functional", "nn.init", "nn.utils",

@@ -14,7 +14,7 @@ from nn_rows import CONSTANTS, FUNCTIONS, LAYERS, LOSSES
 from nn_rows.samplers import inputs_of, numbers, settings_in
 
 import tinygrad_opt as T
-from tinygrad_opt.pytorch_names import NAMES
+from tinygrad_opt.porting.pytorch_names import NAMES
 
 pytestmark = pytest.mark.peers
 THEIRS, THEIR_FUNCTIONS = (NAMES[place].split() for place in ("nn", "nn.functional"))

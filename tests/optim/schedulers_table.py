@@ -16,7 +16,7 @@ import pytest
 import tinygrad_opt
 from tinygrad_opt import optim
 from tinygrad_opt.optim import lr_scheduler, schedules
-from tinygrad_opt.pytorch_names import NAMES
+from tinygrad_opt.porting.pytorch_names import NAMES
 
 
 def inverse_root(epoch):

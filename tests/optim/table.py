@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tinygrad_opt import optim, pytorch_names
+from tinygrad_opt import optim
+from tinygrad_opt.porting import pytorch_names
 
 _PEERS = pytorch_names.NAMES["optim"].split()
 _BY_SIGN = {"Lion", "Rprop"}  # where rounding can turn a step around

@@ -19,7 +19,7 @@ from . import instead
 
 __all__ = ["NAMES", "PLACES", "install", "missing"]
 
-_PACKAGE = __name__.rpartition(".")[0]
+_PACKAGE = __name__.split(".")[0]
 
 # Modules that are loaded when somebody asks for them.
 LATE = (

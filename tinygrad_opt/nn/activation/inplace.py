@@ -9,7 +9,7 @@ import numpy as np
 
 from ...autograd.modes import no_grad
 from ...core.public import public
-from ...tensors.inplace import change
+from ...tensors.writing import change
 from . import piecewise, smooth
 
 __all__ = [

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .arrays import dtypes
-from .arrays.device import get_default_device, set_default_device
-from .core.node import Variable
-from .kernels.threads import get_num_threads
+from ..arrays import dtypes
+from ..arrays.device import get_default_device, set_default_device
+from ..core.node import Variable
+from ..kernels.threads import get_num_threads
 
 __all__ = [
     "are_deterministic_algorithms_enabled", "compiled_with_cxx11_abi", "get_default_device",
