@@ -31,7 +31,6 @@ ONE = {
     "Poisson": ((2.3,), COUNTS),
 }
 HEAVY = {"Cauchy": ((0.4, 1.3), REALS), "HalfCauchy": ((1.2,), ABOVE)}
-TAKES_PROBS = {"Bernoulli", "Binomial", "Geometric", "NegativeBinomial"}
 every_one = pytest.mark.parametrize("name", ONE)
 
 

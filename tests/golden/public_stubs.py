@@ -82,7 +82,7 @@ def typed(annotation, otherwise="Any"):
     return re.sub(r"(?<![\w.])(bool|float|int|str)\b", r"_b.\1", text)
 
 
-def argument(p, method):
+def argument(p):
     """One parameter."""
     stars = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
     usual = {"input": "Tensor", "other": "Tensor | _b.float", "exponent": "Tensor | _b.float"}
@@ -107,7 +107,7 @@ def arguments(function, method):
             parts.append("*")
             stars = True
         stars = stars or p.kind is p.VAR_POSITIONAL
-        parts.append(argument(p, method))
+        parts.append(argument(p))
     return parts + (["/"] if slash else [])
 
 

@@ -31,7 +31,7 @@ MORE = {
 }  # fmt: skip
 
 
-def is_pytorchs(space, name, value):
+def is_pytorchs(name, value):
     """Whether a name is meant for users: no private one, and none that a file only imports."""
     if name.startswith("_") or value is typing or isinstance(value, typing.TypeVar):
         return False
@@ -51,7 +51,7 @@ def names_of(space):
     else:
         module = importlib.import_module(f"torch.{space}" if space else "torch")
         listed = getattr(module, "__all__", ())
-        found = {n for n, v in vars(module).items() if is_pytorchs(space, n, v)} | set(listed)
+        found = {n for n, v in vars(module).items() if is_pytorchs(n, v)} | set(listed)
         found |= {n for n in dir(module) if n in listed}
         if space in ("", "linalg", "fft", "special", "nn.functional"):  # functions of C++
             found |= {n for n, v in vars(module).items()

@@ -120,8 +120,8 @@ class DeviceLayers(Layers):
         shape = samples, heads, length, keys
         q, k, v = inputs
         p = self.module.empty(shape, q.dtype)
-        plus, of_plus = self._plane(mask, q, shape)
-        times, of_times = self._plane(factor, q, shape)
+        plus, of_plus = self._plane(mask, q)
+        times, of_times = self._plane(factor, q)
         flags = int(causal), int(mask is not None), int(factor is not None)
         settings = scale, length, keys, *widths, heads, *flags
         threads = 32 if max(keys, *widths) <= 32 else 64 if max(keys, *widths) <= 128 else 128
@@ -146,7 +146,7 @@ class DeviceLayers(Layers):
 
         return back
 
-    def _plane(self, x: Any, other: Any, shape: tuple[int, ...]) -> tuple[Any, Place]:
+    def _plane(self, x: Any, other: Any) -> tuple[Any, Place]:
         """A mask or a factor, and how far apart its samples, heads, rows and columns are."""
         if x is None:
             return other, _NONE

@@ -8,7 +8,6 @@ import numpy as np
 
 from .. import functions as fn
 from ..arrays import dtypes
-from ..core.errors import axis_index
 from ..core.tensor import Tensor
 from ..tensors.creation import as_tensor, zeros_like
 
@@ -97,8 +96,3 @@ class lazy_property:
             value = self.wrapped(instance)
         instance.__dict__[self.name] = value
         return value
-
-
-def last_axis(x: Tensor, dim: int) -> int:
-    """`dim` counted from the front."""
-    return axis_index(dim, x.ndim)
