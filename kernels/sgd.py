@@ -107,7 +107,7 @@ def schedule_free_sgd(p, g, z, sign, wd, lr, ck, ly):
 
 @update_rule
 def schedule_free_adamw(p, g, z, v, sign, wd, lr, b2, omb2, eps, c2, ck, ly):
-    """As `schedule_free_sgd`, along n = g / (sqrt(v) * c2 + eps) + wd * p."""
+    """Like `schedule_free_sgd`, along n = g / (sqrt(v) * c2 + eps) + wd * p."""
     g = sign * g
     v = b2 * v + omb2 * g * g
     n = g / (sqrt(v) * c2 + eps) + wd * p

@@ -1,4 +1,4 @@
-"""Every public name of every public space is used by some test; a comment is no use."""
+"""Every public name of every public space is used by some test; a comment is not a use."""
 
 import ast
 import importlib

@@ -21,7 +21,7 @@ SPACES = (
     "testing", "utils", "utils.data",
 )  # fmt: skip
 
-# Modules of PyTorch that are no attribute before they are imported.
+# Modules of PyTorch that are not attributes before they are imported.
 MORE = {
     "": "ao distributed export fft fx hub multiprocessing nested onnx package profiler "
     "quantization",

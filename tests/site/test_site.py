@@ -207,7 +207,7 @@ def test_an_entry_has_formula_arguments_errors_source_and_example(entries):
     assert re.search(r'href="\.\./source/tinygrad_opt\.optim\.adam\.py\.html#L\d+"', adam)
     assert "tensor([0.9000], requires_grad=True)" in bare(adam)
     assert "<msup><mi>e</mi>" in entries["tinygrad_opt.expm1"]
-    assert "<math" not in entries["tinygrad_opt.bitwise_xor"]  # whose ^ is no power
+    assert "<math" not in entries["tinygrad_opt.bitwise_xor"]  # whose ^ is not a power
 
 
 ABSTRACT = {"optim.Optimizer", "nn.RNNBase", "nn.RNNCellBase", "nn.UninitializedBuffer"}

@@ -1,4 +1,4 @@
-"""Jacobians, Hessians and products with them, of functions of Tensors; as `autograd.functional`.
+"""Jacobians, Hessians and products with them, of functions of Tensors; like `autograd.functional`.
 
 Everything is made of backward passes. A Jacobian takes one for each output element. A product with
 a vector on the right (`jvp`) takes two: w -> J^T w is linear, and its own derivative along v is

@@ -69,7 +69,7 @@ class Categorical(Outcomes, Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """NaN: categories are no numbers."""
+        """NaN: categories are not numbers."""
         return self._param.detach()[..., 0] * 0 + float("nan")
 
     @property
@@ -79,7 +79,7 @@ class Categorical(Outcomes, Distribution):
 
     @property
     def variance(self) -> Tensor:
-        """NaN: categories are no numbers."""
+        """NaN: categories are not numbers."""
         return self.mean
 
     def sample(self, sample_shape: Any = ()) -> Tensor:

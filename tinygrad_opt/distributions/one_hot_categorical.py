@@ -12,7 +12,7 @@ __all__ = ["OneHotCategorical", "OneHotCategoricalStraightThrough"]
 
 
 class OneHotCategorical(OfCategorical):
-    """As `Categorical`, with one-hot vectors (..., n) for values.
+    """Like `Categorical`, with one-hot vectors (..., n) for values.
 
     >>> OneHotCategorical(tensor([1.0, 3.0])).mean
     tensor([0.2500, 0.7500])

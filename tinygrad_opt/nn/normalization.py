@@ -33,7 +33,7 @@ def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
-    """As `instance_norm`, but with the channels of a group taken together: (N, C, ...).
+    """Like `instance_norm`, but with the channels of a group taken together: (N, C, ...).
 
     Raises RuntimeError unless C is a multiple of `num_groups`. Wu & He 2018, arXiv:1803.08494.
     """

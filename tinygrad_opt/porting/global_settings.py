@@ -55,7 +55,7 @@ def is_deterministic_algorithms_warn_only_enabled() -> bool:
 
 
 def set_deterministic_debug_mode(debug_mode: int | str) -> None:
-    """As `use_deterministic_algorithms`: 0 or "default", 1 or "warn", 2 or "error"."""
+    """Like `use_deterministic_algorithms`: 0 or "default", 1 or "warn", 2 or "error"."""
     known = [*_MODES, *range(len(_MODES))]
     if debug_mode not in known:
         raise RuntimeError(

@@ -1,7 +1,7 @@
 """PyTorch's longer paths, and what is said where it has a name that is not here.
 
 `from torch.nn.modules.loss import _Loss` finds what stands in `nn/losses`: PLACES says for every
-path of PyTorch's that is no file here which modules its names are in. Such a module is made when
+path of PyTorch's that is not a file here which modules its names are in. Such a module is made when
 the package is imported, costs a microsecond, and hands on. A name of PyTorch's that is nowhere
 raises AttributeError, or ImportError on import, that says so and what to use (`instead.py`).
 """

@@ -227,7 +227,7 @@ class CooTensor(Listed):
         return self.t()
 
     def transpose(self, dim0: int, dim1: int) -> CooTensor:
-        """As `t()`."""
+        """The same as `t()`."""
         return self if dim0 % 2 == dim1 % 2 else self.t()
 
     # Arithmetic -----------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ def mm(mat1: Tensor, mat2: Tensor) -> Tensor:
 
 
 def spmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """As `sparse.mm`."""
+    """The same as `sparse.mm`."""
     return mm(input, mat2)
 
 

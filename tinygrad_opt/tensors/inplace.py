@@ -36,7 +36,7 @@ def _form(method: str) -> Callable[..., Any]:
         others = (*args, *kwargs.values())
         return change(self, form.__name__, write, function, *others)
 
-    return _described(form, method + "_", f"As `{method}`, in place.")
+    return _described(form, method + "_", f"Like `{method}`, in place.")
 
 
 def _random_form(name: str) -> Callable[..., Any]:
@@ -54,7 +54,7 @@ def _shape_form(method: str) -> Callable[..., Any]:
         recorded_writes.reshape(self, form.__name__, lambda x: getattr(x, method)(*args, **kwargs))
         return self
 
-    return _described(form, method + "_", f"As `{method}`, of this tensor itself.")
+    return _described(form, method + "_", f"Like `{method}`, of this tensor itself.")
 
 
 def _described(form: Any, name: str, doc: str, signature: Any = None) -> Any:

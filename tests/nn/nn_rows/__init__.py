@@ -49,7 +49,7 @@ LAYERS = {
     **CONVOLUTIONS, **POOLING, **RESIZING, **PADDING,
 }  # fmt: skip
 
-# What is no layer of its own, but holds parameters or other modules.
+# What is not a layer of its own, but holds parameters or other modules.
 NO_LAYERS = {
     "Buffer", "Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList",
     "RNNBase", "RNNCellBase", "UninitializedBuffer", "UninitializedParameter", "functional", "init",
