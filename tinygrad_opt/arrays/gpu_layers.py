@@ -1,6 +1,6 @@
 """Layers on the GPU, in as few launches as there can be: attention, norms of channels, recurrence.
 
-The kernels are `attention_on_device.py`, `norms_on_device.py` and `passages_on_device.py` in
+The kernels are `attention.py`, `norms.py` and `passages.py` in the folder `on_device` of
 `kernels/fused/`; what they do not take is left to the formulas of `fused_layers.py`.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.fused import on_device
-from ..kernels.fused.passages_on_device import WIDEST
+from ..kernels.fused.on_device.passages import WIDEST
 from .fused_layers import Layers
 
 __all__ = ["SMALL", "DeviceLayers"]
