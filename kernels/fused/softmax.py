@@ -18,14 +18,8 @@ import numpy as np
 from .loops import Loop
 
 __all__ = [
-    "cross_entropy",
-    "fits",
-    "fused_log_softmax_back",
-    "fused_softmax_back",
-    "log_softmax",
-    "log_softmax_back",
-    "softmax",
-    "softmax_back",
+    "cross_entropy", "fits", "fused_log_softmax_back", "fused_softmax_back", "log_softmax",
+    "log_softmax_back", "softmax", "softmax_back",
 ]  # fmt: skip
 
 PART = 16_384  # elements that a thread takes at a time: about 30 us
