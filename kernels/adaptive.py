@@ -1,4 +1,4 @@
-"""RMSprop as PyTorch has it, in its four forms; the letters are explained in `kernels`.
+"""RMSprop in its four forms, Adagrad, Adadelta, as PyTorch has them; for the letters see `kernels`.
 
 Source: Tieleman & Hinton 2012 (lecture 6e of "Neural networks for machine learning"); Graves 2013,
 arXiv:1308.0850, equations 38 to 45 (centered). As in PyTorch, eps stands outside the root.

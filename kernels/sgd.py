@@ -1,4 +1,4 @@
-"""Stochastic gradient descent as PyTorch has it; the letters are explained in `kernels`."""
+"""SGD, ASGD, Lion, Rprop and the schedule-free rules; the letters are explained in `kernels`."""
 
 from math import sqrt
 

@@ -146,8 +146,8 @@ from .tensors.layouts import (
     strided,
 )
 from .tensors.printing import set_printoptions
+from .tensors.rowsparse import sparse_coo_tensor, spmm
 from .tensors.sampling import *
-from .tensors.sparse import sparse_coo_tensor, spmm
 from .tensors.typed import *
 
 __version__ = "0.1.0"

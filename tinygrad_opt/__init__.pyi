@@ -42,7 +42,7 @@ from . import utils as utils
 from . import version as version
 from .arrays.device import Device
 from .arrays.element_types import NDArray
-from .tensors.sparse import SparseTensor
+from .tensors.rowsparse import SparseTensor
 from .core.bound import Histogram, MinMax, QR, SignLog, USV, ValuesIndices
 from .tensors.typed import BoolTensor as BoolTensor
 from .tensors.typed import ByteTensor as ByteTensor

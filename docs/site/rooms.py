@@ -62,7 +62,7 @@ ROOMS = [
     Room("tensor", "Tensor", "Every method and attribute of `Tensor`, and the types beside it.",
          "tinygrad_opt", "core/tensor arrays/size tensors/typed tensors/coordinates", TENSORS),
     Room("creation", "Making tensors", "From numbers, from arrays, and at random.", "tinygrad_opt",
-         "tensors/creation tensors/sampling tensors/interchange tensors/sparse arrays/random",
+         "tensors/creation tensors/sampling tensors/interchange tensors/rowsparse arrays/random",
          TENSORS),
     Room("inplace", "Functions in place", "Functions that write into their first argument.",
          "tinygrad_opt",

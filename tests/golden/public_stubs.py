@@ -205,7 +205,7 @@ def init():
     lines += [
         "from .arrays.device import Device",
         "from .arrays.element_types import NDArray",
-        "from .tensors.sparse import SparseTensor",
+        "from .tensors.rowsparse import SparseTensor",
     ]
     lines += ["from .core.bound import " + ", ".join(sorted(NAMED))]
     functions, constants = [], []

@@ -2,7 +2,7 @@
 
 `sparse_coo_tensor` with more than one sparse axis makes them. They list their entries as they came,
 repeats and all, until `coalesce()` adds those up. Gradients flow to the dense factor and, where it
-requires them, to the tensor of values. (Row-sparse gradients of tables are in `sparse.py`.)
+requires them, to the tensor of values. (Row-sparse gradients of tables are in `rowsparse.py`.)
 """
 
 # mypy: disable-error-code="override, assignment"

@@ -18,7 +18,7 @@ from .inplace import InPlace
 from .interchange import Interchange
 from .memory import Description
 from .operators import Operators
-from .scripts import Scripts
+from .other_kinds import OtherKinds
 from .typed import Constructor
 
 __all__ = ["METHODS", "NOT_METHODS"]
@@ -35,7 +35,7 @@ NOT_METHODS = {
 }  # fmt: skip
 
 METHODS = (Operators, Gradients, Conversions, Container, InPlace, Description, Interchange,
-           Scripts, Constructor)  # fmt: skip
+           OtherKinds, Constructor)  # fmt: skip
 
 
 class _Empty:
