@@ -6,6 +6,7 @@ copy moves as many bytes as the step has to: it shows how near to the memory's s
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from importlib import import_module
 
@@ -13,36 +14,20 @@ import numpy as np
 
 from benchmarks.harness import FULL, Effort, Times, compare, report, table, verdict
 
-# Name: (class, settings, bytes that a float32 step must move for each element: 4 for each vector
-# that is read and 4 for each that is written).
+# Class and settings, by the name in the report.
 OPTIMIZERS = {
-    "SGD": ("SGD", {}, 12),
-    "SGD with momentum": ("SGD", {"momentum": 0.9}, 20),
-    "Adam": ("Adam", {}, 28),
-    "AdamW": ("AdamW", {}, 28),
-    "RMSprop": ("RMSprop", {}, 20),
-    "Adamax": ("Adamax", {}, 28),
-    "NAdam": ("NAdam", {}, 28),
-    "RAdam": ("RAdam", {}, 28),
-    "Adagrad": ("Adagrad", {}, 20),
-    "Adadelta": ("Adadelta", {}, 28),
-    "Rprop": ("Rprop", {}, 28),
-    "ASGD": ("ASGD", {}, 20),
-    "Lion": ("Lion", {}, 20),
-    "Adan": ("Adan", {}, 44),
-    "ADOPT": ("ADOPT", {}, 28),
-    "AdaBelief": ("AdaBelief", {}, 28),
-    "Schedule-free SGD": ("SGDScheduleFree", {}, 20),
-    "Schedule-free AdamW": ("AdamWScheduleFree", {}, 28),
-    "Cautious AdamW": ("AdamW", {"cautious": True}, 68),  # 28, a copy 8, the mask 20, the step 12
-    "Adam, narrow": ("Adam", {"state_dtype": "bfloat16"}, 20),  # 2 bytes a state, not 4
-    "AdamW, narrow": ("AdamW", {"state_dtype": "bfloat16"}, 20),
-}
-ALONE = {  # PyTorch does not have them
-    "Lion", "Adan", "ADOPT", "AdaBelief", "Schedule-free SGD", "Schedule-free AdamW",
-    "Cautious AdamW", "Adam, narrow", "AdamW, narrow",
+    name: (name, {})
+    for name in (
+        "SGD", "Adam", "AdamW", "RMSprop", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta",
+        "Rprop", "ASGD", "Lion", "Adan", "ADOPT", "AdaBelief", "SGDScheduleFree",
+        "AdamWScheduleFree",
+    )
+} | {
+    "SGD with momentum": ("SGD", {"momentum": 0.9}),
+    "Cautious AdamW": ("AdamW", {"cautious": True}),
+    "Adam, narrow": ("Adam", {"state_dtype": "bfloat16"}),
+    "AdamW, narrow": ("AdamW", {"state_dtype": "bfloat16"}),
 }  # fmt: skip
-FUSED = {"SGD", "SGD with momentum", "Adam", "AdamW", "Adagrad"}  # PyTorch has a fused one
 
 # (tensors, elements of each, of what optimizers).
 MANY, LARGE = (100, 10**3), (1, 5 * 10**7)
@@ -63,21 +48,36 @@ SLOW = Effort(rounds=5, seconds=0.1)
 def prepare(library: str, case: list) -> Callable | None:
     """Return one step of the case's optimizer, with gradients in place."""
     name, tensors, size = case
-    class_name, settings, width = OPTIMIZERS[name]
+    class_name, settings = OPTIMIZERS[name]
     if library == "copy":
-        return copy_of(width * tensors * size)
-    if library != "ours" and (name in ALONE or (library == "torch fused" and name not in FUSED)):
-        return None
+        return copy_of(moved_by(name) * tensors * size)
     torch = import_module("tinygrad_opt" if library == "ours" else "torch")
+    taken = {**settings, **TORCH.get(library, {})}
+    make = getattr(torch.optim, class_name, None)
+    if make is None or not taken.keys() <= inspect.signature(make).parameters.keys():
+        return None  # PyTorch does not have it
     parameters = [torch.nn.Parameter(torch.randn(size)) for _ in range(tensors)]
-    optimizer = getattr(torch.optim, class_name)(
-        parameters, lr=1e-3, **settings, **TORCH.get(library, {})
-    )
+    optimizer = make(parameters, lr=1e-3, **taken)
     if hasattr(optimizer, "train"):
         optimizer.train()  # schedule-free
     for parameter in parameters:
         (parameter * torch.randn(size)).sum().backward()
     return optimizer.step
+
+
+def moved_by(name: str) -> int:
+    """Return the bytes that a float32 step must move for each element.
+
+    Those are 4 for each vector that is read and 4 for each that is written: the gradient is read,
+    parameter and states are both.
+    """
+    from tinygrad_opt import optim, zeros
+
+    class_name, settings = OPTIMIZERS[name]
+    optimizer = getattr(optim, class_name)([zeros(1)], lr=1e-3, **settings)
+    states = len(optimizer.rule_for(optimizer.param_groups[0]).states)
+    masked = 40 if settings.get("cautious") else 0  # a copy 8, the mask 20, the step 12
+    return 12 + (4 if "state_dtype" in settings else 8) * states + masked
 
 
 def copy_of(moved: int) -> Callable:
@@ -108,7 +108,7 @@ def fastest(times: Times) -> str | None:
 def row(case: list, aim: float | None, times: Times) -> list[str]:
     """Return one line: the times, the ratio to PyTorch's fastest, and the rate of the bytes."""
     name, tensors, size = case
-    moved = OPTIMIZERS[name][2] * tensors * size
+    moved = moved_by(name) * tensors * size
     peer = fastest(times)
     ratio = times.ratio("ours", peer) if peer else None
     share = times.ratio("copy", "ours")

@@ -1,7 +1,7 @@
 """The lists of from_pytorch.md: what there is of PyTorch's names, and what there is not.
 
-`make_pages.py` puts them into the page. They come from `tinygrad_opt/pytorch_names.py`, which holds
-PyTorch's public names by place, and from what the package has.
+`make_pages.py` puts them into the page. They come from `tinygrad_opt/porting/pytorch_names.py`,
+which holds PyTorch's public names by place, and from what the package has.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import importlib
 import re
 import textwrap
 
-from tinygrad_opt import instead
-from tinygrad_opt.pytorch_names import NAMES
+from tinygrad_opt.porting import instead
+from tinygrad_opt.porting.pytorch_names import NAMES
 
 START, END = "<!-- lists: made by docs/make_pages.py -->", "<!-- end of the lists -->"
 

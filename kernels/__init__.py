@@ -44,82 +44,16 @@ its steps zero, where `v + omb * (g * g - v)` would be infinity minus infinity, 
 """
 
 from . import bfloat16, draws, textbook, threads
-from .adam import adabelief, adam, adam_amsgrad, adamax, adan, adopt, nadam, radam_start
-from .adaptive import (
-    adadelta,
-    adagrad,
-    rmsprop,
-    rmsprop_centered,
-    rmsprop_centered_momentum,
-    rmsprop_momentum,
-)
+from .adam import *
+from .adaptive import *
 from .compiler.syntax import RuleError
-from .directions import (
-    adam_direction,
-    average,
-    average_square,
-    cautious,
-    lars,
-    prodigy,
-    prodigy_sum,
-    scaled_direction,
-    step_along,
-)
+from .directions import *
 from .fused.reduce import all_finite, dot, norm, sum_of_powers, sum_of_squares
 from .rule import UpdateRule, update_rule
-from .sgd import (
-    asgd,
-    lion,
-    rprop,
-    schedule_free_adamw,
-    schedule_free_sgd,
-    sgd,
-    sgd_momentum,
-    sgd_nesterov,
-)
+from .sgd import *
 
 __all__ = [
-    "RuleError",
-    "UpdateRule",
-    "adabelief",
-    "adadelta",
-    "adagrad",
-    "adam",
-    "adam_amsgrad",
-    "adam_direction",
-    "adamax",
-    "adan",
-    "adopt",
-    "all_finite",
-    "asgd",
-    "average",
-    "average_square",
-    "bfloat16",
-    "cautious",
-    "dot",
-    "draws",
-    "lars",
-    "lion",
-    "nadam",
-    "norm",
-    "prodigy",
-    "prodigy_sum",
-    "radam_start",
-    "rmsprop",
-    "rmsprop_centered",
-    "rmsprop_centered_momentum",
-    "rmsprop_momentum",
-    "rprop",
-    "scaled_direction",
-    "schedule_free_adamw",
-    "schedule_free_sgd",
-    "sgd",
-    "sgd_momentum",
-    "sgd_nesterov",
-    "step_along",
-    "sum_of_powers",
-    "sum_of_squares",
-    "textbook",
-    "threads",
-    "update_rule",
-]
+    "RuleError", "UpdateRule", "all_finite", "bfloat16", "dot", "draws", "norm", "sum_of_powers",
+    "sum_of_squares", "textbook", "threads", "update_rule",
+]  # fmt: skip
+__all__ += [name for name, value in list(globals().items()) if isinstance(value, UpdateRule)]

@@ -13,6 +13,8 @@ from math import sqrt
 
 from .rule import update_rule
 
+__all__ = ["adabelief", "adam", "adam_amsgrad", "adamax", "adan", "adopt", "nadam", "radam_start"]
+
 
 @update_rule
 def adam(p, g, m, v, sign, wd, decay, lr, omb1, b2, omb2, eps, c1, c2):

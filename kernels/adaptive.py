@@ -1,4 +1,4 @@
-"""RMSprop as PyTorch has it, in its four forms; the letters are explained in `kernels`.
+"""RMSprop in its four forms, Adagrad, Adadelta, as PyTorch has them; for the letters see `kernels`.
 
 Source: Tieleman & Hinton 2012 (lecture 6e of "Neural networks for machine learning"); Graves 2013,
 arXiv:1308.0850, equations 38 to 45 (centered). As in PyTorch, eps stands outside the root.
@@ -10,6 +10,11 @@ that and gets NaN; here it counts as zero. Where s is infinite, a^2 may be too: 
 from math import sqrt
 
 from .rule import update_rule
+
+__all__ = [
+    "adadelta", "adagrad", "rmsprop", "rmsprop_centered", "rmsprop_centered_momentum",
+    "rmsprop_momentum",
+]  # fmt: skip
 
 
 @update_rule

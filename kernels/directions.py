@@ -9,6 +9,11 @@ from math import sqrt
 
 from .rule import update_rule
 
+__all__ = [
+    "adam_direction", "average", "average_square", "cautious", "lars", "prodigy", "prodigy_sum",
+    "scaled_direction", "step_along",
+]  # fmt: skip
+
 
 @update_rule
 def step_along(p, g, decay, lr):

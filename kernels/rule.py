@@ -175,7 +175,7 @@ class UpdateRule(Readable):
     def launch_parts(
         self, arrays: Sequence[Any], offsets: Sequence[int], coefficients: Sequence[Any]
     ) -> None:
-        """As `launch`, with coefficients that may differ from part to part of the arrays.
+        """Like `launch`, with coefficients that may differ from part to part of the arrays.
 
         Args:
             arrays: as for `launch`.
@@ -218,7 +218,7 @@ class UpdateRule(Readable):
     def launch_bfloat16(
         self, arrays: Sequence[Any], coefficients: Sequence[float], key: int, origin: int = 0
     ) -> None:
-        """As `launch`, with states of 16 bits, which are rounded at random: see `bfloat16`.
+        """Like `launch`, with states of 16 bits, which are rounded at random: see `bfloat16`.
 
         Args:
             arrays: parameter and gradient, float32; states, uint16.
@@ -274,7 +274,7 @@ class UpdateRule(Readable):
             return kernels[dtype]
 
     def _narrow_kernel(self, target: Target) -> Any:
-        """As `_kernel`, with states of 16 bits."""
+        """Like `_kernel`, with states of 16 bits."""
         with self._compiling:
             if target not in self._narrow:
                 load = pool.load if target == "parallel" else cache.load

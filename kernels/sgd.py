@@ -1,8 +1,13 @@
-"""Stochastic gradient descent as PyTorch has it; the letters are explained in `kernels`."""
+"""SGD, ASGD, Lion, Rprop and the schedule-free rules; the letters are explained in `kernels`."""
 
 from math import sqrt
 
 from .rule import update_rule
+
+__all__ = [
+    "asgd", "lion", "rprop", "schedule_free_adamw", "schedule_free_sgd", "sgd", "sgd_momentum",
+    "sgd_nesterov",
+]  # fmt: skip
 
 
 @update_rule
@@ -102,7 +107,7 @@ def schedule_free_sgd(p, g, z, sign, wd, lr, ck, ly):
 
 @update_rule
 def schedule_free_adamw(p, g, z, v, sign, wd, lr, b2, omb2, eps, c2, ck, ly):
-    """As `schedule_free_sgd`, along n = g / (sqrt(v) * c2 + eps) + wd * p."""
+    """Like `schedule_free_sgd`, along n = g / (sqrt(v) * c2 + eps) + wd * p."""
     g = sign * g
     v = b2 * v + omb2 * g * g
     n = g / (sqrt(v) * c2 + eps) + wd * p

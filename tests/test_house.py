@@ -41,9 +41,8 @@ FLOORS = [
     ["tensors", "func"],
     ["nn", "data", "serialization", "distributions"],
     ["optim"],
-    ["training", "compiled", "accelerator", "amp", "backends", "distributed", "hub", "instead",
-     "jit", "mps", "multiprocessing", "onnx", "places", "pytorch_names", "scene", "testing",
-     "types", "version"],
+    ["training", "compiled", "accelerator", "amp", "backends", "distributed", "hub",
+     "jit", "mps", "multiprocessing", "onnx", "porting", "testing", "types", "version"],
     ["playground"],
     ["commands", "tour"],
 ]  # fmt: skip

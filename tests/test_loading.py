@@ -64,11 +64,11 @@ def test_collection_is_as_it_was_after_importing(collects):
     fails = (
         "import gc, sys\n"
         f"gc.{'enable' if collects else 'disable'}()\n"
-        "sys.modules['tinygrad_opt.scene'] = None\n"
+        "sys.modules['tinygrad_opt.porting.global_settings'] = None\n"
         "try: import tinygrad_opt\n"
         "except ImportError: pass\n"
         "print(gc.isenabled())\n"
-        "del sys.modules['tinygrad_opt.scene']\n"
+        "del sys.modules['tinygrad_opt.porting.global_settings']\n"
         "import tinygrad_opt; print(gc.isenabled(), gc.get_freeze_count())"
     )
     assert printed(fails) == [str(collects), str(collects), "0"]

@@ -85,7 +85,7 @@ from .core.tensor import Size, Tensor
 from .functions import *
 from .functions import return_types
 from .kernels.threads import get_num_threads, set_num_threads
-from .nn.activation.in_place import celu_, relu_, rrelu_, selu_, threshold_
+from .nn.activation.inplace import celu_, relu_, rrelu_, selu_, threshold_
 from .nn.functional import (
     adaptive_avg_pool1d,
     adaptive_max_pool1d,
@@ -109,7 +109,7 @@ from .nn.functional import (
     prelu,
     rms_norm,
 )
-from .scene import *
+from .porting.global_settings import *
 from .tensors.creation import (  # fmt: skip
     arange,
     as_tensor,
@@ -146,24 +146,24 @@ from .tensors.layouts import (
     strided,
 )
 from .tensors.printing import set_printoptions
+from .tensors.rowsparse import sparse_coo_tensor, spmm
 from .tensors.sampling import *
-from .tensors.sparse import sparse_coo_tensor, spmm
 from .tensors.typed import *
 
 __version__ = "0.1.0"
 
 newaxis = None
 
-from . import places as _places
+from .porting import paths as _paths
 
-_places.install()
+_paths.install()
 del _pause
 
 # Loaded when somebody asks for them: name -> module.
-_LATE = {name: name for name in _places.LATE if "." not in name}
+_LATE = {name: name for name in _paths.LATE if "." not in name}
 _LATE |= {"vmap": "func", **dict.fromkeys(("load", "save"), "serialization")}
 _LATE |= dict.fromkeys(("checkpoints", "draw_graph", "summary"), "training")
-_otherwise = _places.missing("")
+_otherwise = _paths.missing("")
 
 
 def __getattr__(name: str) -> object:

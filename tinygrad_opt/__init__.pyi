@@ -20,7 +20,6 @@ from . import fft as fft
 from . import func as func
 from . import functions as functions
 from . import hub as hub
-from . import instead as instead
 from . import jit as jit
 from . import kernels as kernels
 from . import linalg as linalg
@@ -30,9 +29,8 @@ from . import nn as nn
 from . import onnx as onnx
 from . import ops as ops
 from . import optim as optim
-from . import places as places
+from . import porting as porting
 from . import random as random
-from . import scene as scene
 from . import serialization as serialization
 from . import sparse as sparse
 from . import special as special
@@ -44,7 +42,7 @@ from . import utils as utils
 from . import version as version
 from .arrays.device import Device
 from .arrays.element_types import NDArray
-from .tensors.sparse import SparseTensor
+from .tensors.rowsparse import SparseTensor
 from .core.bound import Histogram, MinMax, QR, SignLog, USV, ValuesIndices
 from .tensors.typed import BoolTensor as BoolTensor
 from .tensors.typed import ByteTensor as ByteTensor

@@ -1,4 +1,4 @@
-"""PyTorch's name for what stands in `tinygrad_opt/tensors/sparse.py` and `coordinates.py` there."""
+"""PyTorch's name for what stands in `tensors/rowsparse.py` and `tensors/coordinates.py`."""
 
-from .tensors.sparse import *
-from .tensors.sparse import __all__ as __all__
+from .tensors.rowsparse import *
+from .tensors.rowsparse import __all__ as __all__

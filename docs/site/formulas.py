@@ -247,7 +247,7 @@ class Reader:
 
 @functools.cache
 def mathml(text: str, block: bool = False) -> str:
-    """`text` as a <math> element, or "" where it is no formula."""
+    """`text` as a <math> element, or "" where it is not a formula."""
     try:
         written = Reader(text).whole()
     except (NoFormula, RecursionError):

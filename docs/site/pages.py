@@ -1,7 +1,7 @@
 """The pages of the repository (README, docs/, examples/ ...) as pages of the site.
 
 They lie at the same paths as in the repository, so that links from one to another hold; a link to
-a file that is no page leads to that file's page under `source/`.
+a file that is not a page leads to that file's page under `source/`.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ def told(book: Book, entry: Entry, owner: type | None = None) -> str:
     call, names = called(entry, owner)
     link = book.link(entry, names)
     text = text_of(entry.value)
-    plain = "xor" in entry.full  # there, ^ is no power
+    plain = "xor" in entry.full  # there, ^ is not a power
     body = docstrings.as_html(text, link, names, formulas_in=not plain)
     if ">>>" not in text:
         body += book.samples.html(entry, owner)

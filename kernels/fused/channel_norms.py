@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import pool
+from .by_type import ByType
 
 PART = 65_536  # elements that a thread works on at a time
 BLOCK = 4096  # elements that are added in their own type, before float64 takes over
@@ -258,23 +258,7 @@ def column_normalize_back(g, x, grain, rows_grain, mean, rate, weight, given, bl
 """,
 }
 
-_kernels: dict[tuple[str, str], Any] = {}
-
-
-def _kernel(name: str, dtype: Any) -> Any:
-    kernel = _kernels.get((name, dtype.char))
-    if kernel is None:
-        text = _HEAD + _TEXTS[name]
-        settings = {
-            "dtype": dtype.name,
-            "vector": f"{dtype.name}[::1]",
-            "matrix": f"{dtype.name}[:, ::1]",
-            "block": BLOCK,
-            "rows": ROWS,
-        }
-        kernel = pool.load(name, lambda on_disk: text.format(cache=on_disk, **settings))
-        _kernels[name, dtype.char] = kernel
-    return kernel
+_kernels = ByType(lambda name: _HEAD + _TEXTS[name], block=BLOCK, rows=ROWS)
 
 
 # Running them -----------------------------------------------------------------------------------
@@ -293,10 +277,10 @@ def moments(x: Any, layout: Layout) -> Any:
     if _by_columns(x, layout):
         count = -(-batch // ROWS)
         blocks, found = np.zeros((count, 2, channels), x.dtype), np.empty((2, count, channels))
-        kernel = _kernel("column_moments", x.dtype)
+        kernel = _kernels["column_moments", x.dtype.char]
         kernel(x.reshape(batch, channels), _blocks(channels), blocks, found, sums, out)
     else:
-        found, kernel = np.empty((2, batch * channels)), _kernel("moments", x.dtype)
+        found, kernel = np.empty((2, batch * channels)), _kernels["moments", x.dtype.char]
         kernel(x.reshape(-1, cells), *_owners(batch, layout), _grain(cells), found, sums, out)
     return out
 
@@ -320,11 +304,11 @@ def normalize(
     given = mean, variance, eps, weight, bias, rate
     if _by_columns(x, layout):
         rows, to = x.reshape(batch, channels), y.reshape(batch, channels)
-        kernel = _kernel("column_normalize", x.dtype)
+        kernel = _kernels["column_normalize", x.dtype.char]
         kernel(rows, _grain(channels), *given, np.empty_like(rate), to)
     else:
         rows, to = x.reshape(-1, cells), y.reshape(-1, cells)
-        kernel = _kernel("normalize", x.dtype)
+        kernel = _kernels["normalize", x.dtype.char]
         kernel(rows, *_owners(batch, layout), _grain(cells), *given, to)
     return y, rate
 
@@ -342,13 +326,13 @@ def backward(
         g, rows, to = (a.reshape(batch, channels) for a in (g, x, dx))
         blocks = np.zeros((-(-batch // ROWS), 2, channels), x.dtype)
         factors, grains = np.empty((3, channels), x.dtype), (_blocks(channels), _grain(channels))
-        kernel = _kernel("column_normalize_back", x.dtype)
+        kernel = _kernels["column_normalize_back", x.dtype.char]
         kernel(g, rows, *grains, mean, rate, weight, given, blocks, factors, sums, to)
     else:
         g, rows, to = (a.reshape(-1, cells) for a in (g, x, dx))
         found, means = np.empty((2, len(rows))), np.zeros((2, len(mean)))
         settings = *_owners(batch, layout), _grain(cells), mean, rate, weight, given
-        _kernel("normalize_back", x.dtype)(g, rows, *settings, found, means, sums, to)
+        _kernels["normalize_back", x.dtype.char](g, rows, *settings, found, means, sums, to)
     return dx, *sums.astype(x.dtype)
 
 

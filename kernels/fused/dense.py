@@ -1,6 +1,6 @@
 """What stands around a linear layer's product: the formula, written with the array protocol.
 
-On CuPy's arrays it is a kernel of `norms_on_device.py`; `ops/dense.py` makes an operation of it.
+On CuPy's arrays it is a kernel of `on_device/norms.py`; `ops/dense.py` makes an operation of it.
 """
 
 from __future__ import annotations

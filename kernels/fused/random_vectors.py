@@ -10,7 +10,7 @@ The lines from words to numbers are one text for `@njit` and `@cuda.jit`. It is 
 
 On a GPU the key and the place lie in the GPU's memory, two uint64, and a launch brings an offset
 only. So a launch that was recorded draws other numbers once these two are written anew: see
-`arrays/places.py`.
+`arrays/stream_positions.py`.
 """
 
 from __future__ import annotations

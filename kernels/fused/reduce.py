@@ -179,7 +179,7 @@ def norm_on_device(vectors: Sequence[Any], order: float) -> Any:
     """
     import cupy
 
-    from . import sums_on_device
+    from .on_device import sums as sums_on_device
 
     for x in vectors:
         check_array("x", x)
@@ -232,7 +232,7 @@ def _parts(kind: str, x: Any, y: Any, offsets: Sequence[int]) -> Any:
     check_array("y", y)
     if not 0 <= min(offsets, default=0) <= max(offsets, default=0) <= x.size == y.size:
         raise ValueError(f"offsets must lie within the vectors, got {x.size} and {y.size} elements")
-    from . import sums_on_device
+    from .on_device import sums as sums_on_device
 
     return np.array(sums_on_device.sums(kind, x, y, offsets))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import pool
+from .by_type import ByType
 
 PART = 65_536  # elements that a thread works on at a time
 BLOCK = 4096  # elements of a row that are added in its own type, before float64 takes over
@@ -104,22 +104,7 @@ def row_norm_back(g, x, mean, rate, weight, centred, rows, grain, sums, dx):
 """,
 }
 
-_kernels: dict[tuple[str, str], Any] = {}
-
-
-def _kernel(name: str, dtype: Any) -> Any:
-    kernel = _kernels.get((name, dtype.char))
-    if kernel is None:
-        text = _HEAD + _TEXTS[name]
-        settings = {
-            "dtype": dtype.name,
-            "vector": f"{dtype.name}[::1]",
-            "matrix": f"{dtype.name}[:, ::1]",
-            "block": BLOCK,
-        }
-        kernel = pool.load(name, lambda on_disk: text.format(cache=on_disk, **settings))
-        _kernels[name, dtype.char] = kernel
-    return kernel
+_kernels = ByType(lambda name: _HEAD + _TEXTS[name], block=BLOCK)
 
 
 def forward(x: Any, weight: Any, bias: Any, centred: bool, eps: float) -> tuple[Any, Any, Any]:
@@ -132,7 +117,7 @@ def forward(x: Any, weight: Any, bias: Any, centred: bool, eps: float) -> tuple[
         eps: added to the mean of the squares, of which the rate is one over the root.
     """
     y, (mean, rate) = np.empty_like(x), np.empty((2, len(x)), x.dtype)
-    _kernel("row_norm", x.dtype)(x, weight, bias, centred, eps, _grain(x), y, mean, rate)
+    _kernels["row_norm", x.dtype.char](x, weight, bias, centred, eps, _grain(x), y, mean, rate)
     return y, mean, rate
 
 
@@ -143,7 +128,7 @@ def backward(
     dx, rows = np.empty_like(x), min(max(PART // x.shape[1], 8), ROWS)
     sums = np.zeros((-(-len(x) // rows), 2, x.shape[1]), x.dtype)
     settings = (centred, rows, max(_grain(x) // rows, 1))
-    _kernel("row_norm_back", x.dtype)(g, x, mean, rate, weight, *settings, sums, dx)
+    _kernels["row_norm_back", x.dtype.char](g, x, mean, rate, weight, *settings, sums, dx)
     return dx, *(sums[0] if len(sums) == 1 else sums.sum(axis=0, dtype="float64").astype(x.dtype))
 
 

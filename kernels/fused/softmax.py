@@ -18,14 +18,8 @@ import numpy as np
 from .loops import Loop
 
 __all__ = [
-    "cross_entropy",
-    "fits",
-    "fused_log_softmax_back",
-    "fused_softmax_back",
-    "log_softmax",
-    "log_softmax_back",
-    "softmax",
-    "softmax_back",
+    "cross_entropy", "fits", "fused_log_softmax_back", "fused_softmax_back", "log_softmax",
+    "log_softmax_back", "softmax", "softmax_back",
 ]  # fmt: skip
 
 PART = 16_384  # elements that a thread takes at a time: about 30 us
@@ -72,8 +66,8 @@ def _sum(names: str, *lines: str) -> str:
     )
 
 
-_BODIES = {
-    "softmax": """\
+_SOFTMAX = (
+    """\
     for r in range(x.shape[0]):
         a, b = x[r], y[r]
 """
@@ -83,7 +77,11 @@ _BODIES = {
         whole = {dtype}(total)
         for j in range(b.shape[0]):
             b[j] /= whole
-""",
+"""
+)
+
+_BODIES = {
+    "softmax": _SOFTMAX,
     "log_softmax": """\
     for r in range(x.shape[0]):
         a, b = x[r], y[r]
@@ -117,16 +115,8 @@ _BODIES = {
         for j in range(d.shape[0]):
             d[j] = b[j] - exp(a[j]) * whole
 """,
-    "cross_entropy": """\
-    for r in range(x.shape[0]):
-        a, b = x[r], y[r]
-"""
-    + _TOP
-    + _sum("ab", "e = exp(a_[j] - top)", "b_[j] = e", "partial = add(partial, e)")
+    "cross_entropy": _SOFTMAX
     + """\
-        whole = {dtype}(total)
-        for j in range(b.shape[0]):
-            b[j] /= whole
         target = index[r]
         loss[r] = {dtype}(log(total)) - (a[target] - top)
         b[target] -= {dtype}(1)

@@ -2,7 +2,7 @@
 
 `PIECE` adds up one chunk; `reduce.py` adds up the chunks of a whole vector, `sums` those of each
 part. A part has the same bits as the vector of its elements alone, whatever lies beside it. The
-same for a GPU is `kernels/fused/sums_on_device.py`.
+same for a GPU is `kernels/fused/on_device/sums.py`.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Exp(Function):
 
 
 class SumAndProduct(Function):
-    """Two outputs, and an argument that is no Tensor."""
+    """Two outputs, and an argument that is not a Tensor."""
 
     @staticmethod
     def forward(ctx, x, y, scale):

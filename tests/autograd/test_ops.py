@@ -15,7 +15,6 @@ import tinygrad_opt as tg
 from tinygrad_opt import autograd, functions, ops
 
 every_row = pytest.mark.parametrize("row", OPS, ids=lambda row: row.name)
-unary_rows = [row for row in ELEMENTWISE if row.arity == 1]
 binary_rows = [row for row in ELEMENTWISE if row.arity == 2]
 
 

@@ -43,6 +43,13 @@ def run(formula, settings):
     return np.concatenate([v.ravel() for v in ends])
 
 
+def write(path, golden):
+    """One line a row: another setting is one more line."""
+    rows = [f"{json.dumps(label)}: {json.dumps(end)}" for label, end in golden.items()]
+    path.write_text("{\n" + ",\n".join(rows) + "\n}\n")
+    print(f"{path.name}: {len(golden)} rows")
+
+
 def main():
     import torch
 
@@ -54,8 +61,7 @@ def main():
             cls = getattr(torch.optim, row.twin)
             end = problem.run(torch, lambda ps, c=cls, r=row: c(ps, **r.settings), "float64")
         golden[row.label] = end.tolist()
-    TARGET.write_text(json.dumps(golden, indent=0) + "\n")
-    print(f"{TARGET.name}: {len(golden)} rows")
+    write(TARGET, golden)
     make_reducing(torch)
 
 
@@ -64,12 +70,10 @@ def make_reducing(torch):
     with pytest.MonkeyPatch.context() as patch:
         reducing.in_full_precision(patch, torch)
         for row in reducing.REDUCING:
-            twin = getattr(torch.optim, row.name) if row.name in reducing.TWINS else None
+            twin = getattr(torch.optim, row.twin) if row.twin else None
             end = run_paper(row) if twin is None else reducing.run(torch, row, twin, "float64")
             golden[row.label] = end.tolist()
-    target = TARGET.with_name("reducing.json")
-    target.write_text(json.dumps(golden, indent=0) + "\n")
-    print(f"{target.name}: {len(golden)} rows")
+    write(TARGET.with_name("reducing.json"), golden)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def typed(annotation, otherwise="Any"):
     return re.sub(r"(?<![\w.])(bool|float|int|str)\b", r"_b.\1", text)
 
 
-def argument(p, method):
+def argument(p):
     """One parameter."""
     stars = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
     usual = {"input": "Tensor", "other": "Tensor | _b.float", "exponent": "Tensor | _b.float"}
@@ -107,7 +107,7 @@ def arguments(function, method):
             parts.append("*")
             stars = True
         stars = stars or p.kind is p.VAR_POSITIONAL
-        parts.append(argument(p, method))
+        parts.append(argument(p))
     return parts + (["/"] if slash else [])
 
 
@@ -205,7 +205,7 @@ def init():
     lines += [
         "from .arrays.device import Device",
         "from .arrays.element_types import NDArray",
-        "from .tensors.sparse import SparseTensor",
+        "from .tensors.rowsparse import SparseTensor",
     ]
     lines += ["from .core.bound import " + ", ".join(sorted(NAMED))]
     functions, constants = [], []
@@ -231,7 +231,7 @@ def init():
     return body
 
 
-LATER = {"pytorch_names", "sklearn"}  # modules that the package does not import by itself
+LATER = {"sklearn"}  # modules that the package does not import by itself
 
 # Functions whose own files say all of it: generic ones, classes in functions' clothes.
 RAW = {"save", "load", "vmap", "summary", "draw_graph", "set_printoptions", "from_dlpack"}

@@ -1,4 +1,4 @@
-"""Writes tinygrad_opt/pytorch_names.py: PyTorch's public names, by the place they are in.
+"""Writes tinygrad_opt/porting/pytorch_names.py: PyTorch's public names, by the place they are in.
 
 make golden          (needs the extra `peers`)
 """
@@ -12,7 +12,7 @@ import textwrap
 import typing
 from pathlib import Path
 
-TARGET = Path(__file__).parents[2] / "tinygrad_opt" / "pytorch_names.py"
+TARGET = Path(__file__).parents[2] / "tinygrad_opt" / "porting" / "pytorch_names.py"
 SPACES = (
     "", "Tensor", "amp", "autograd", "autograd.functional", "autograd.graph", "backends", "cuda",
     "distributions", "fft", "func", "jit", "linalg", "nn", "nn.functional", "nn.init", "nn.utils",
@@ -21,7 +21,7 @@ SPACES = (
     "testing", "utils", "utils.data",
 )  # fmt: skip
 
-# Modules of PyTorch that are no attribute before they are imported.
+# Modules of PyTorch that are not attributes before they are imported.
 MORE = {
     "": "ao distributed export fft fx hub multiprocessing nested onnx package profiler "
     "quantization",
@@ -31,7 +31,7 @@ MORE = {
 }  # fmt: skip
 
 
-def is_pytorchs(space, name, value):
+def is_pytorchs(name, value):
     """Whether a name is meant for users: no private one, and none that a file only imports."""
     if name.startswith("_") or value is typing or isinstance(value, typing.TypeVar):
         return False
@@ -51,7 +51,7 @@ def names_of(space):
     else:
         module = importlib.import_module(f"torch.{space}" if space else "torch")
         listed = getattr(module, "__all__", ())
-        found = {n for n, v in vars(module).items() if is_pytorchs(space, n, v)} | set(listed)
+        found = {n for n, v in vars(module).items() if is_pytorchs(n, v)} | set(listed)
         found |= {n for n in dir(module) if n in listed}
         if space in ("", "linalg", "fft", "special", "nn.functional"):  # functions of C++
             found |= {n for n, v in vars(module).items()

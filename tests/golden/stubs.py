@@ -1,4 +1,4 @@
-"""Write `lr_scheduler/factors.pyi`: the constructors that follow from schedules, for type checkers.
+"""Write `lr_scheduler/decay.pyi`: the constructors that follow from schedules, for type checkers.
 
 Run by `make golden`; tests/test_types.py holds that the file is up to date.
 """
@@ -6,10 +6,10 @@ Run by `make golden`; tests/test_types.py holds that the file is up to date.
 import inspect
 from pathlib import Path
 
-from tinygrad_opt.optim.lr_scheduler import factors
+from tinygrad_opt.optim.lr_scheduler import decay
 
-PATH = Path(factors.__file__).with_suffix(".pyi")
-HEAD = '''"""Written by tests/golden/stubs.py from factors.py; change that, not this."""
+PATH = Path(decay.__file__).with_suffix(".pyi")
+HEAD = '''"""Written by tests/golden/stubs.py from decay.py; change that, not this."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,12 +25,12 @@ from .factor import FactorScheduler
 
 def stub() -> str:
     """The text of the file: of each scheduler its base, its constructor and its own methods."""
-    classes = [_class(getattr(factors, name)) for name in sorted(factors.__all__)]
-    public = {value: name for name, value in vars(factors).items() if name in factors.__all__}
+    classes = [_class(getattr(decay, name)) for name in sorted(decay.__all__)]
+    public = {value: name for name, value in vars(decay).items() if name in decay.__all__}
     aliases = [
         f"{name} = {public[value]}\n"
-        for name, value in vars(factors).items()
-        if name not in factors.__all__ and inspect.isclass(value) and value in public
+        for name, value in vars(decay).items()
+        if name not in decay.__all__ and inspect.isclass(value) and value in public
     ]
     return HEAD + "\n".join(classes + aliases)
 

@@ -1,6 +1,6 @@
 """Killing a training run at any moment and resuming it ends in the bits of a run never stopped.
 
-Takes about a minute, and is no part of the usual suite: `make test-interruption`.
+Takes about a minute, and is not part of the usual suite: `make test-interruption`.
 """
 
 from __future__ import annotations

@@ -46,50 +46,15 @@ COEFFICIENTS = {
     "floor": 0.5,
 }
 
-RULES = {
-    "sgd": kernels.sgd,
-    "sgd_momentum": kernels.sgd_momentum,
-    "sgd_nesterov": kernels.sgd_nesterov,
-    "rmsprop": kernels.rmsprop,
-    "rmsprop_momentum": kernels.rmsprop_momentum,
-    "rmsprop_centered": kernels.rmsprop_centered,
-    "rmsprop_centered_momentum": kernels.rmsprop_centered_momentum,
-    "adam": kernels.adam,
-    "adam_amsgrad": kernels.adam_amsgrad,
-    "radam_start": kernels.radam_start,
-    "adabelief": kernels.adabelief,
-    "adadelta": kernels.adadelta,
-    "adagrad": kernels.adagrad,
-    "adamax": kernels.adamax,
-    "adan": kernels.adan,
-    "adopt": kernels.adopt,
-    "adam_direction": kernels.adam_direction,
-    "average": kernels.average,
-    "average_square": kernels.average_square,
-    "lars": kernels.lars,
-    "prodigy": kernels.prodigy,
-    "prodigy_sum": kernels.prodigy_sum,
-    "scaled_direction": kernels.scaled_direction,
-    "step_along": kernels.step_along,
-    "asgd": kernels.asgd,
-    "cautious": kernels.cautious,
-    "lion": kernels.lion,
-    "nadam": kernels.nadam,
-    "rprop": kernels.rprop,
-    "schedule_free_adamw": kernels.schedule_free_adamw,
-    "schedule_free_sgd": kernels.schedule_free_sgd,
-    "textbook.gradient_descent": textbook.gradient_descent,
-    "textbook.momentum": textbook.momentum,
-    "textbook.rmsprop": textbook.rmsprop,
-    "textbook.adam": textbook.adam,
-}
+
+def rules_of(space):
+    """The rules among some names."""
+    return {name: rule for name, rule in space.items() if isinstance(rule, kernels.UpdateRule)}
 
 
-def public_rules():
-    """Return every rule that users can reach, by name."""
-    found = {n: getattr(kernels, n) for n in kernels.__all__}
-    found |= {f"textbook.{n}": rule for n, rule in vars(textbook).items()}
-    return {n: rule for n, rule in found.items() if isinstance(rule, kernels.UpdateRule)}
+# Every rule that users can reach, by name.
+RULES = rules_of({name: getattr(kernels, name) for name in kernels.__all__})
+RULES |= {f"textbook.{name}": rule for name, rule in rules_of(vars(textbook)).items()}
 
 
 def coefficients(rule):

@@ -23,7 +23,7 @@ def values(seed=0):
     return [rng.standard_normal(shape) for shape in SHAPES]
 
 
-def parameters(library, dtype="float64", shapes=None):
+def parameters(library, dtype="float64"):
     kind = getattr(library, dtype)
     params = [library.zeros(v.shape, dtype=kind).requires_grad_() for v in values()]
     for i, (p, v) in enumerate(zip(params, values(), strict=True)):

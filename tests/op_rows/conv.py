@@ -89,11 +89,6 @@ GRID = Window((3, 4), (2, 3), (2, 2), (2, 1), (1, 0), (1, 1), 2)  # asymmetric i
 PATCHES = Window((3, 4), (2, 3), (2, 2), (1, 1), (0, 0), (1, 1))
 
 
-def grid_conv(m, x, w):
-    """What `GRID` describes, by PyTorch's functions."""
-    return m.nn.functional.conv2d(x, w, None, (2, 1), (1, 0), 1, 2)
-
-
 def torch_input(m, g, w):
     return m.nn.grad.conv2d_input((2, 4, 3, 4), w, g, (2, 1), (1, 0), 1, 2)
 

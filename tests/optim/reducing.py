@@ -13,83 +13,77 @@ import numpy as np
 import problem
 from table import Row
 
-TWINS = {"Adafactor", "Muon"}  # in torch.optim
 SHAPES = {"Muon": [(3, 2), (2, 3), (4, 4)], "SOAP": [(2,), (2, 3), (2, 2, 3)]}
 
-_ADAFACTOR = [
-    {},
-    dict(lr=0.05),
-    dict(lr=0.05, beta2_decay=-0.5),
-    dict(lr=0.05, eps=(0.3, 1e-3)),
-    dict(lr=0.05, eps=(None, 1.0)),
-    dict(lr=0.05, d=1.3),
-    dict(lr=0.05, weight_decay=0.1),
-    dict(lr=0.05, maximize=True),
-    dict(lr=0.2, beta2_decay=-0.6, d=1.1, weight_decay=0.05, eps=(1e-3, 1.5), maximize=True),
-]
-_MUON = [
-    dict(lr=0.02),
-    dict(lr=0.02, weight_decay=0.3),
-    dict(lr=0.02, momentum=0.8),
-    dict(lr=0.02, momentum=0.3),
-    dict(lr=0.02, nesterov=False),
-    dict(lr=0.02, ns_coefficients=(2.0, -1.5, 0.5)),
-    dict(lr=0.02, eps=2.0),
-    dict(lr=0.02, ns_steps=3),
-    dict(lr=0.02, adjust_lr_fn="match_rms_adamw"),
-]
-_LAMB = [
-    dict(lr=0.02),
-    dict(lr=0.02, betas=(0.7, 0.95)),
-    dict(lr=0.02, eps=1e-2),
-    dict(lr=0.02, weight_decay=0.1),
-    dict(lr=0.02, bias_correction=False),
-    dict(lr=0.02, adapt=False),
-    dict(lr=0.02, trust_clip=0.5),
-    dict(lr=0.02, maximize=True),
-    dict(lr=0.02, betas=(0.5, 0.9), weight_decay=0.2, trust_clip=1.0, maximize=True),
-]
-_LARS = [
-    dict(lr=10.0),
-    dict(lr=10.0, momentum=0.5),
-    dict(lr=10.0, weight_decay=0.1),
-    dict(lr=2.0, trust_coefficient=0.01),
-    dict(lr=10.0, eps=0.1),
-    dict(lr=0.01, adapt=False),
-    dict(lr=10.0, maximize=True, weight_decay=0.3),
-]
-_PRODIGY = [
-    dict(d0=1e-2),
-    dict(d0=1e-2, lr=0.5),
-    dict(d0=1e-2, betas=(0.8, 0.95)),
-    dict(d0=1e-2, beta3=0.9),
-    dict(d0=1e-2, eps=1e-2),
-    dict(d0=1e-2, weight_decay=0.1),
-    dict(d0=1e-2, weight_decay=0.1, decouple=False),
-    dict(d0=1e-2, use_bias_correction=True),
-    dict(d0=1e-2, lr=0.5, safeguard_warmup=True),
-    dict(d0=1e-2, d_coef=0.5),
-    dict(d0=1e-2, growth_rate=1.02),
-]
-_SOAP = [
-    dict(lr=0.02),
-    dict(lr=0.02, betas=(0.9, 0.97)),
-    dict(lr=0.02, shampoo_beta=0.7),
-    dict(lr=0.02, eps=1e-2),
-    dict(lr=0.02, weight_decay=0.3),
-    dict(lr=0.02, precondition_frequency=3),
-    dict(lr=0.02, max_precond_dim=2),
-    dict(lr=0.02, precondition_1d=True),
-    dict(lr=0.02, correct_bias=False),
-]
-REDUCING = [
-    *(Row("Adafactor", s) for s in _ADAFACTOR),
-    *(Row("Muon", s) for s in _MUON),
-    *(Row("LAMB", s) for s in _LAMB),
-    *(Row("LARS", s) for s in _LARS),
-    *(Row("Prodigy", s) for s in _PRODIGY),
-    *(Row("SOAP", s) for s in _SOAP),
-]
+SETTINGS = {
+    "Adafactor": [
+        {},
+        dict(lr=0.05),
+        dict(lr=0.05, beta2_decay=-0.5),
+        dict(lr=0.05, eps=(0.3, 1e-3)),
+        dict(lr=0.05, eps=(None, 1.0)),
+        dict(lr=0.05, d=1.3),
+        dict(lr=0.05, weight_decay=0.1),
+        dict(lr=0.05, maximize=True),
+        dict(lr=0.2, beta2_decay=-0.6, d=1.1, weight_decay=0.05, eps=(1e-3, 1.5), maximize=True),
+    ],
+    "Muon": [
+        dict(lr=0.02),
+        dict(lr=0.02, weight_decay=0.3),
+        dict(lr=0.02, momentum=0.8),
+        dict(lr=0.02, momentum=0.3),
+        dict(lr=0.02, nesterov=False),
+        dict(lr=0.02, ns_coefficients=(2.0, -1.5, 0.5)),
+        dict(lr=0.02, eps=2.0),
+        dict(lr=0.02, ns_steps=3),
+        dict(lr=0.02, adjust_lr_fn="match_rms_adamw"),
+    ],
+    "LAMB": [
+        dict(lr=0.02),
+        dict(lr=0.02, betas=(0.7, 0.95)),
+        dict(lr=0.02, eps=1e-2),
+        dict(lr=0.02, weight_decay=0.1),
+        dict(lr=0.02, bias_correction=False),
+        dict(lr=0.02, adapt=False),
+        dict(lr=0.02, trust_clip=0.5),
+        dict(lr=0.02, maximize=True),
+        dict(lr=0.02, betas=(0.5, 0.9), weight_decay=0.2, trust_clip=1.0, maximize=True),
+    ],
+    "LARS": [
+        dict(lr=10.0),
+        dict(lr=10.0, momentum=0.5),
+        dict(lr=10.0, weight_decay=0.1),
+        dict(lr=2.0, trust_coefficient=0.01),
+        dict(lr=10.0, eps=0.1),
+        dict(lr=0.01, adapt=False),
+        dict(lr=10.0, maximize=True, weight_decay=0.3),
+    ],
+    "Prodigy": [
+        dict(d0=1e-2),
+        dict(d0=1e-2, lr=0.5),
+        dict(d0=1e-2, betas=(0.8, 0.95)),
+        dict(d0=1e-2, beta3=0.9),
+        dict(d0=1e-2, eps=1e-2),
+        dict(d0=1e-2, weight_decay=0.1),
+        dict(d0=1e-2, weight_decay=0.1, decouple=False),
+        dict(d0=1e-2, use_bias_correction=True),
+        dict(d0=1e-2, lr=0.5, safeguard_warmup=True),
+        dict(d0=1e-2, d_coef=0.5),
+        dict(d0=1e-2, growth_rate=1.02),
+    ],
+    "SOAP": [
+        dict(lr=0.02),
+        dict(lr=0.02, betas=(0.9, 0.97)),
+        dict(lr=0.02, shampoo_beta=0.7),
+        dict(lr=0.02, eps=1e-2),
+        dict(lr=0.02, weight_decay=0.3),
+        dict(lr=0.02, precondition_frequency=3),
+        dict(lr=0.02, max_precond_dim=2),
+        dict(lr=0.02, precondition_1d=True),
+        dict(lr=0.02, correct_bias=False),
+    ],
+}
+REDUCING = [Row(name, s) for name, settings in SETTINGS.items() for s in settings]
 LABELS = [row.label for row in REDUCING]
 
 

@@ -16,6 +16,7 @@ import pytest
 import tinygrad_opt
 from tinygrad_opt import optim
 from tinygrad_opt.optim import lr_scheduler, schedules
+from tinygrad_opt.porting.pytorch_names import NAMES
 
 
 def inverse_root(epoch):
@@ -51,8 +52,7 @@ class Row(NamedTuple):
     refused: Sequence[tuple[dict[str, Any], type[Exception], str]] = ()  # error, text
 
 
-# PyTorch has these too.
-TWIN_ROWS = {
+ROWS = {
     "LambdaLR": Row([{"lr_lambda": inverse_root}, {"lr_lambda": Power(0.999)}], [
         ({"lr_lambda": [inverse_root]}, ValueError, "Expected 2 lr_lambdas, but got 1"),
         ({"lr_lambda": 0.5}, TypeError, "should be a function, but got float"),
@@ -209,10 +209,6 @@ TWIN_ROWS = {
         {"schedulers": [FALL, ("SequentialLR", {"schedulers": [WARM, FALL], "milestones": [5]})]},
         {"schedulers": [("StepLR", {"step_size": 9, "gamma": 0.5}), FALL, WARM]},
     ]),
-}  # fmt: skip
-
-# These are ours alone.
-OWN_ROWS = {
     "FixedLR": Row([{}]),
     "ExponentialDecayLR": Row([{"decay_rate": 0.01}, {"decay_rate": 0}], [
         ({"decay_rate": -1}, ValueError, "ExponentialDecayLR: decay_rate .*got -1"),
@@ -271,9 +267,9 @@ OWN_ROWS = {
     ]),
 }  # fmt: skip
 
-ROWS = TWIN_ROWS | OWN_ROWS
 SCHEDULERS = {name: row.settings for name, row in ROWS.items()}
-TWINS = tuple(TWIN_ROWS)
+_PEERS = {*NAMES["optim.lr_scheduler"].split(), *NAMES["optim.swa_utils"].split()}
+TWINS = tuple(name for name in ROWS if name in _PEERS)  # PyTorch has these too
 every_refusal = pytest.mark.parametrize(
     ("name", "settings", "error", "message"),
     [

@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tinygrad_opt import optim
+from tinygrad_opt.porting import pytorch_names
 
-_NO_TWIN = {
-    "ADOPT", "AdaBelief", "AdamWScheduleFree", "Adan", "Lion", "SGDScheduleFree",
-}  # fmt: skip
+_PEERS = pytorch_names.NAMES["optim"].split()
 _BY_SIGN = {"Lion", "Rprop"}  # where rounding can turn a step around
 
 
@@ -32,8 +31,7 @@ class Row(NamedTuple):
     @property
     def twin(self) -> str | None:
         """The name in torch.optim, or None."""
-        alone = "." in self.name or self.name in _NO_TWIN or "cautious" in self.settings
-        return None if alone else self.name
+        return self.name if self.name in _PEERS and "cautious" not in self.settings else None
 
     @property
     def exact_only(self) -> bool:
@@ -41,17 +39,6 @@ class Row(NamedTuple):
         return self.name in _BY_SIGN or "cautious" in self.settings
 
 
-_SGD = [
-    dict(lr=0.05),
-    dict(lr=0.05, weight_decay=0.1),
-    dict(lr=0.05, maximize=True),
-    dict(lr=0.05, momentum=0.9),
-    dict(lr=0.05, momentum=0.9, dampening=0.4),
-    dict(lr=0.05, momentum=0.9, dampening=0.4, weight_decay=0.1),
-    dict(lr=0.05, momentum=0.9, nesterov=True),
-    dict(lr=0.02, momentum=0.5, nesterov=True, weight_decay=0.1, maximize=True),
-    dict(lr=0.05, momentum=0.9, weight_decay=0.1, cautious=True),
-]
 _ADAM = [
     dict(lr=0.02),
     dict(lr=0.02, betas=(0.7, 0.95)),
@@ -61,17 +48,6 @@ _ADAM = [
     dict(lr=0.02, maximize=True),
     dict(lr=0.02, betas=(0.5, 0.9), weight_decay=0.2, amsgrad=True, maximize=True),
     dict(lr=0.02, weight_decay=0.1, cautious=True),
-]
-_RMSPROP = [
-    dict(lr=0.02),
-    dict(lr=0.02, alpha=0.8),
-    dict(lr=0.02, eps=1e-2),
-    dict(lr=0.02, weight_decay=0.1),
-    dict(lr=0.02, maximize=True),
-    dict(lr=0.015, momentum=0.8),
-    dict(lr=0.015, centered=True, eps=1e-3),
-    dict(lr=0.015, centered=True, momentum=0.7, weight_decay=0.1, eps=1e-3),
-    dict(lr=0.015, momentum=0.8, cautious=True),
 ]
 _ADAMAX = [
     dict(lr=0.02),
@@ -86,77 +62,6 @@ _RADAM = [
     *_ADAMAX,
     dict(lr=0.02, weight_decay=0.1, decoupled_weight_decay=True),
 ]
-_NADAM = [
-    *_RADAM,
-    dict(lr=0.02, momentum_decay=0.1),
-    dict(lr=0.02, momentum_decay=0.1, weight_decay=0.2, decoupled_weight_decay=True, maximize=True),
-]
-_ADAGRAD = [
-    dict(lr=0.1),
-    dict(lr=0.1, lr_decay=0.05),
-    dict(lr=0.1, weight_decay=0.1),
-    dict(lr=0.1, initial_accumulator_value=0.5),
-    dict(lr=0.1, eps=1e-1),
-    dict(lr=0.1, maximize=True),
-    dict(lr=0.1, lr_decay=0.01, weight_decay=0.1, initial_accumulator_value=0.1, maximize=True),
-]
-_ADADELTA = [
-    dict(lr=0.5),
-    dict(rho=0.8),
-    dict(eps=1e-3),
-    dict(weight_decay=0.1),
-    dict(maximize=True),
-    dict(lr=0.7, rho=0.95, eps=1e-4, weight_decay=0.1, maximize=True),
-]
-_RPROP = [
-    dict(lr=0.02),
-    dict(lr=0.02, etas=(0.3, 1.1)),
-    dict(lr=0.02, step_sizes=(1e-2, 0.1)),
-    dict(lr=0.02, maximize=True, step_sizes=(1e-3, 0.1)),
-]
-_ASGD = [
-    dict(lr=0.05),
-    dict(lr=0.05, lambd=0.05),
-    dict(lr=0.05, lambd=0.05, alpha=0.4),
-    dict(lr=0.05, t0=10),
-    dict(lr=0.05, weight_decay=0.1),
-    dict(lr=0.05, maximize=True),
-    dict(lr=0.05, lambd=0.02, alpha=0.6, t0=5, weight_decay=0.1, maximize=True),
-]
-_LION = [
-    dict(lr=0.02),
-    dict(lr=0.02, betas=(0.7, 0.8)),
-    dict(lr=0.02, weight_decay=0.1),
-    dict(lr=0.02, maximize=True),
-    dict(lr=0.02, weight_decay=0.1, cautious=True),
-]
-_ADAN = [
-    dict(lr=0.02),
-    dict(lr=0.02, betas=(0.9, 0.8, 0.95)),
-    dict(lr=0.02, eps=1e-2),
-    dict(lr=0.02, weight_decay=0.1),
-    dict(lr=0.02, maximize=True),
-    dict(lr=0.02, weight_decay=0.1, cautious=True),
-]
-_ADOPT = [
-    dict(lr=0.02),
-    dict(lr=0.02, betas=(0.7, 0.95)),
-    dict(lr=0.02, eps=1.5),
-    dict(lr=0.02, clip_lambda=None),
-    dict(lr=0.02, weight_decay=0.1),
-    dict(lr=0.02, weight_decay=0.1, decouple=True),
-    dict(lr=0.02, maximize=True),
-    dict(lr=0.02, weight_decay=0.1, decouple=True, cautious=True),
-]
-_ADABELIEF = [
-    dict(lr=0.02),
-    dict(lr=0.02, betas=(0.7, 0.95)),
-    dict(lr=0.02, eps=1e-2),
-    dict(lr=0.02, weight_decay=0.1),
-    dict(lr=0.02, weight_decay=0.1, decoupled_weight_decay=False),
-    dict(lr=0.02, maximize=True),
-    dict(lr=0.02, weight_decay=0.1, cautious=True),
-]
 _AVERAGE = [
     dict(lr=0.05, weight_decay=0.1),
     dict(lr=0.05, warmup_steps=30),
@@ -165,33 +70,113 @@ _AVERAGE = [
     dict(lr=0.05, maximize=True),
 ]
 
-OPTIMIZERS = [
-    *(Row("SGD", s) for s in _SGD),
-    *(
-        Row("Adam", s)
-        for s in [*_ADAM, dict(lr=0.02, weight_decay=0.1, decoupled_weight_decay=True)]
-    ),
-    *(Row("AdamW", s) for s in _ADAM),
-    *(Row("RMSprop", s) for s in _RMSPROP),
-    *(Row("Adamax", s) for s in _ADAMAX),
-    *(Row("NAdam", s) for s in _NADAM),
-    *(Row("RAdam", s) for s in _RADAM),
-    *(Row("Adagrad", s) for s in _ADAGRAD),
-    *(Row("Adadelta", s) for s in _ADADELTA),
-    *(Row("Rprop", s) for s in _RPROP),
-    *(Row("ASGD", s) for s in _ASGD),
-    *(Row("Lion", s) for s in _LION),
-    *(Row("Adan", s) for s in _ADAN),
-    *(Row("ADOPT", s) for s in _ADOPT),
-    *(Row("AdaBelief", s) for s in _ADABELIEF),
-    *(Row("SGDScheduleFree", s) for s in [*_AVERAGE, dict(lr=0.05, momentum=0.6)]),
-    *(
-        Row("AdamWScheduleFree", s)
-        for s in [*_AVERAGE, dict(lr=0.05, betas=(0.7, 0.9)), dict(lr=0.05, eps=1e-2)]
-    ),
-    Row("textbook.GradientDescent", dict(lr=0.05)),
-    Row("textbook.Momentum", dict(lr=0.3, beta=0.8)),
-    Row("textbook.RMSprop", dict(lr=0.02, beta=0.8, eps=1e-3)),
-    Row("textbook.Adam", dict(lr=0.02, betas=(0.8, 0.95), eps=1e-3)),
-]
+SETTINGS = {
+    "SGD": [
+        dict(lr=0.05),
+        dict(lr=0.05, weight_decay=0.1),
+        dict(lr=0.05, maximize=True),
+        dict(lr=0.05, momentum=0.9),
+        dict(lr=0.05, momentum=0.9, dampening=0.4),
+        dict(lr=0.05, momentum=0.9, dampening=0.4, weight_decay=0.1),
+        dict(lr=0.05, momentum=0.9, nesterov=True),
+        dict(lr=0.02, momentum=0.5, nesterov=True, weight_decay=0.1, maximize=True),
+        dict(lr=0.05, momentum=0.9, weight_decay=0.1, cautious=True),
+    ],
+    "Adam": [*_ADAM, dict(lr=0.02, weight_decay=0.1, decoupled_weight_decay=True)],
+    "AdamW": _ADAM,
+    "RMSprop": [
+        dict(lr=0.02),
+        dict(lr=0.02, alpha=0.8),
+        dict(lr=0.02, eps=1e-2),
+        dict(lr=0.02, weight_decay=0.1),
+        dict(lr=0.02, maximize=True),
+        dict(lr=0.015, momentum=0.8),
+        dict(lr=0.015, centered=True, eps=1e-3),
+        dict(lr=0.015, centered=True, momentum=0.7, weight_decay=0.1, eps=1e-3),
+        dict(lr=0.015, momentum=0.8, cautious=True),
+    ],
+    "Adamax": _ADAMAX,
+    "NAdam": [
+        *_RADAM,
+        dict(lr=0.02, momentum_decay=0.1),
+        dict(lr=0.02, momentum_decay=0.1, weight_decay=0.2, decoupled_weight_decay=True,
+             maximize=True),
+    ],
+    "RAdam": _RADAM,
+    "Adagrad": [
+        dict(lr=0.1),
+        dict(lr=0.1, lr_decay=0.05),
+        dict(lr=0.1, weight_decay=0.1),
+        dict(lr=0.1, initial_accumulator_value=0.5),
+        dict(lr=0.1, eps=1e-1),
+        dict(lr=0.1, maximize=True),
+        dict(lr=0.1, lr_decay=0.01, weight_decay=0.1, initial_accumulator_value=0.1, maximize=True),
+    ],
+    "Adadelta": [
+        dict(lr=0.5),
+        dict(rho=0.8),
+        dict(eps=1e-3),
+        dict(weight_decay=0.1),
+        dict(maximize=True),
+        dict(lr=0.7, rho=0.95, eps=1e-4, weight_decay=0.1, maximize=True),
+    ],
+    "Rprop": [
+        dict(lr=0.02),
+        dict(lr=0.02, etas=(0.3, 1.1)),
+        dict(lr=0.02, step_sizes=(1e-2, 0.1)),
+        dict(lr=0.02, maximize=True, step_sizes=(1e-3, 0.1)),
+    ],
+    "ASGD": [
+        dict(lr=0.05),
+        dict(lr=0.05, lambd=0.05),
+        dict(lr=0.05, lambd=0.05, alpha=0.4),
+        dict(lr=0.05, t0=10),
+        dict(lr=0.05, weight_decay=0.1),
+        dict(lr=0.05, maximize=True),
+        dict(lr=0.05, lambd=0.02, alpha=0.6, t0=5, weight_decay=0.1, maximize=True),
+    ],
+    "Lion": [
+        dict(lr=0.02),
+        dict(lr=0.02, betas=(0.7, 0.8)),
+        dict(lr=0.02, weight_decay=0.1),
+        dict(lr=0.02, maximize=True),
+        dict(lr=0.02, weight_decay=0.1, cautious=True),
+    ],
+    "Adan": [
+        dict(lr=0.02),
+        dict(lr=0.02, betas=(0.9, 0.8, 0.95)),
+        dict(lr=0.02, eps=1e-2),
+        dict(lr=0.02, weight_decay=0.1),
+        dict(lr=0.02, maximize=True),
+        dict(lr=0.02, weight_decay=0.1, cautious=True),
+    ],
+    "ADOPT": [
+        dict(lr=0.02),
+        dict(lr=0.02, betas=(0.7, 0.95)),
+        dict(lr=0.02, eps=1.5),
+        dict(lr=0.02, clip_lambda=None),
+        dict(lr=0.02, weight_decay=0.1),
+        dict(lr=0.02, weight_decay=0.1, decouple=True),
+        dict(lr=0.02, maximize=True),
+        dict(lr=0.02, weight_decay=0.1, decouple=True, cautious=True),
+    ],
+    "AdaBelief": [
+        dict(lr=0.02),
+        dict(lr=0.02, betas=(0.7, 0.95)),
+        dict(lr=0.02, eps=1e-2),
+        dict(lr=0.02, weight_decay=0.1),
+        dict(lr=0.02, weight_decay=0.1, decoupled_weight_decay=False),
+        dict(lr=0.02, maximize=True),
+        dict(lr=0.02, weight_decay=0.1, cautious=True),
+    ],
+    "SGDScheduleFree": [*_AVERAGE, dict(lr=0.05, momentum=0.6)],
+    "AdamWScheduleFree": [
+        *_AVERAGE, dict(lr=0.05, betas=(0.7, 0.9)), dict(lr=0.05, eps=1e-2),
+    ],
+    "textbook.GradientDescent": [dict(lr=0.05)],
+    "textbook.Momentum": [dict(lr=0.3, beta=0.8)],
+    "textbook.RMSprop": [dict(lr=0.02, beta=0.8, eps=1e-3)],
+    "textbook.Adam": [dict(lr=0.02, betas=(0.8, 0.95), eps=1e-3)],
+}  # fmt: skip
+OPTIMIZERS = [Row(name, s) for name, settings in SETTINGS.items() for s in settings]
 LABELS = [row.label for row in OPTIMIZERS]

@@ -1,6 +1,6 @@
 """One gradient beyond all others: what it leaves behind must not be NaN for ever.
 
-The square of 1e20 is no float32, that of 1e200 no float64. What the spike does to the average is
+The square of 1e20 is not a float32, that of 1e200 no float64. What the spike does to the average is
 PyTorch's: the element may stand still from then on, but it and its neighbours stay numbers.
 """
 

@@ -11,7 +11,7 @@ import numpy as np
 import problem
 import pytest
 import reducing
-from reducing import LABELS, REDUCING, SHAPES, TWINS
+from reducing import LABELS, REDUCING, SHAPES
 
 import tinygrad_opt as tg
 from tinygrad_opt.kernels import threads
@@ -21,7 +21,7 @@ FIRST = [next(row for row in REDUCING if row.name == name) for name in dict.from
     row.name for row in REDUCING)]  # fmt: skip
 every_row = pytest.mark.parametrize("row", REDUCING, ids=LABELS)
 every_class = pytest.mark.parametrize("row", FIRST, ids=lambda row: row.name)
-with_twin = [row for row in REDUCING if row.name in TWINS]
+with_twin = [row for row in REDUCING if row.twin]
 
 
 def ours(row, dtype, steps=problem.STEPS, **settings):

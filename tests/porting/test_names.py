@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 import tinygrad_opt as tg
-from tinygrad_opt import instead, nn, optim, places
+from tinygrad_opt import nn, optim
 from tinygrad_opt.cuda import amp as cuda_amp
 from tinygrad_opt.nn import functional as F
+from tinygrad_opt.porting import instead, paths
 
 # Element types -----------------------------------------------------------------------------------
 
@@ -493,10 +494,10 @@ def test_consume_prefix():
 # Places and what is not there ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", places.PLACES)
+@pytest.mark.parametrize("path", paths.PLACES)
 def test_every_place_is_there(path):
     module = importlib.import_module(f"tinygrad_opt.{path}")
-    for source in places.PLACES[path]:
+    for source in paths.PLACES[path]:
         importlib.import_module(f"tinygrad_opt.{source}")
     for name in dir(module):
         getattr(module, name)
@@ -504,7 +505,7 @@ def test_every_place_is_there(path):
         module.nonsense  # noqa: B018
 
 
-@pytest.mark.parametrize("full", places.NAMES)
+@pytest.mark.parametrize("full", paths.NAMES)
 def test_names_that_are_called_otherwise(full):
     path, _, name = full.rpartition(".")
     assert getattr(importlib.import_module(f"tinygrad_opt.{path}"), name) is not None

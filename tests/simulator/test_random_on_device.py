@@ -7,7 +7,7 @@ from on_device import CUDA, cupy, host
 import tinygrad_opt as tg
 import tinygrad_opt.nn.functional as F
 from tinygrad_opt import nn
-from tinygrad_opt.arrays import places
+from tinygrad_opt.arrays import stream_positions
 from tinygrad_opt.kernels.fused.random_vectors import Vectors
 
 # What is there before, made of a device; how something is drawn with it; and where NumPy's or
@@ -96,7 +96,7 @@ def test_a_recorded_launch_draws_anew_each_time_it_is_replayed(monkeypatch):
 
     tg.set_rng_state(state[0])
     own.set_state(state[1])
-    with places.recording() as record:
+    with stream_positions.recording() as record:
         launches = _noting(monkeypatch)
         step()
         monkeypatch.undo()

@@ -6,7 +6,8 @@ from on_device import CUDA, host
 
 import tinygrad_opt as tg
 from tinygrad_opt import kernels, optim
-from tinygrad_opt.kernels.fused import reduce, sums_on_device
+from tinygrad_opt.kernels.fused import reduce
+from tinygrad_opt.kernels.fused.on_device import sums as sums_on_device
 
 SETTINGS = [
     ("Adafactor", dict(lr=0.1, weight_decay=0.1, maximize=True)),

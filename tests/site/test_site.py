@@ -143,7 +143,7 @@ def stub_names():
     found = {f"tinygrad_opt.{name}" for group in names for name in group if name}
     bound = (package / "core" / "bound.pyi").read_text().split("\nclass _Bound", 1)[-1]
     methods = set(re.findall(r"^    def (\w+)\(", bound, re.MULTILINE))
-    schedulers = (package / "optim" / "lr_scheduler" / "factors.pyi").read_text()
+    schedulers = (package / "optim" / "lr_scheduler" / "decay.pyi").read_text()
     classes = re.findall(r"^class (\w+)", schedulers, re.MULTILINE)
     found |= {
         f"tinygrad_opt.Tensor.{name}" for name in methods if hasattr(tinygrad_opt.Tensor, name)
@@ -207,7 +207,7 @@ def test_an_entry_has_formula_arguments_errors_source_and_example(entries):
     assert re.search(r'href="\.\./source/tinygrad_opt\.optim\.adam\.py\.html#L\d+"', adam)
     assert "tensor([0.9000], requires_grad=True)" in bare(adam)
     assert "<msup><mi>e</mi>" in entries["tinygrad_opt.expm1"]
-    assert "<math" not in entries["tinygrad_opt.bitwise_xor"]  # whose ^ is no power
+    assert "<math" not in entries["tinygrad_opt.bitwise_xor"]  # whose ^ is not a power
 
 
 ABSTRACT = {"optim.Optimizer", "nn.RNNBase", "nn.RNNCellBase", "nn.UninitializedBuffer"}

@@ -1,4 +1,4 @@
-"""What is no Tensor is refused where PyTorch refuses it, and nothing hands NumPy back."""
+"""What is not a Tensor is refused where PyTorch refuses it, and nothing hands NumPy back."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def test_operators_take_arrays_on_either_side():
 
 LISTS = {
     "*": lambda x: x * [1, 2], "* first": lambda x: [1, 2] * x,
-    "+": lambda x: x + (1, 2),  # noqa: RUF005  (it is no tuple)
+    "+": lambda x: x + (1, 2),  # noqa: RUF005  (it is not a tuple)
     "-": lambda x: x - [1, 2], "/": lambda x: x / [1, 2], "**": lambda x: x ** [1, 2],
     "%": lambda x: x % [1, 2], "//": lambda x: x // [1, 2], "@": lambda x: x @ [1, 2],
     "- first": lambda x: [1, 2] - x, "<": lambda x: x < [1, 2], ">=": lambda x: x >= (1, 2),

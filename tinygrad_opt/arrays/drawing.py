@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.fused.random_vectors import TILE, VECTORS
-from . import places
+from . import stream_positions
 from .device import Device, check_device, cupy, device_of, to_device
 from .dtypes import name_of
 from .random import Generator, current, take
@@ -53,7 +53,7 @@ def fill(array: Any, kind: str, generator: Generator | None, numbers: Any) -> No
     if type(array) is np.ndarray:
         vectors.draw(flat, *take(generator, blocks), numbers)
     else:
-        vectors.draw_on_device(flat, *places.on_device(generator, blocks), numbers)
+        vectors.draw_on_device(flat, *stream_positions.on_device(generator, blocks), numbers)
 
 
 def draw_uniform(

@@ -8,31 +8,9 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "bool",
-    "can_cast",
-    "cdouble",
-    "cfloat",
-    "complex64",
-    "complex128",
-    "double",
-    "finfo",
-    "float",
-    "float16",
-    "float32",
-    "float64",
-    "get_default_dtype",
-    "half",
-    "iinfo",
-    "int",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "long",
-    "promote_types",
-    "set_default_dtype",
-    "short",
-    "uint8",
+    "bool", "can_cast", "cdouble", "cfloat", "complex64", "complex128", "double", "finfo", "float",
+    "float16", "float32", "float64", "get_default_dtype", "half", "iinfo", "int", "int8", "int16",
+    "int32", "int64", "long", "promote_types", "set_default_dtype", "short", "uint8",
 ]  # fmt: skip
 
 DType = np.dtype[Any]

@@ -90,7 +90,7 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
 
 
 def _is_on_device(x: Any) -> bool:
-    """Whether x is an array of CuPy's that the kernels of `elements_on_device.py` take."""
+    """Whether x is an array of CuPy's that the kernels of `on_device/elements.py` take."""
     return is_cupys(x) and on_device.fits(x)
 
 

@@ -1,6 +1,6 @@
 """Layers on the GPU, in as few launches as there can be: attention, norms of channels, recurrence.
 
-The kernels are `attention_on_device.py`, `norms_on_device.py` and `passages_on_device.py` in
+The kernels are `attention.py`, `norms.py` and `passages.py` in the folder `on_device` of
 `kernels/fused/`; what they do not take is left to the formulas of `fused_layers.py`.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.fused import on_device
-from ..kernels.fused.passages_on_device import WIDEST
+from ..kernels.fused.on_device.passages import WIDEST
 from .fused_layers import Layers
 
 __all__ = ["SMALL", "DeviceLayers"]
@@ -120,8 +120,8 @@ class DeviceLayers(Layers):
         shape = samples, heads, length, keys
         q, k, v = inputs
         p = self.module.empty(shape, q.dtype)
-        plus, of_plus = self._plane(mask, q, shape)
-        times, of_times = self._plane(factor, q, shape)
+        plus, of_plus = self._plane(mask, q)
+        times, of_times = self._plane(factor, q)
         flags = int(causal), int(mask is not None), int(factor is not None)
         settings = scale, length, keys, *widths, heads, *flags
         threads = 32 if max(keys, *widths) <= 32 else 64 if max(keys, *widths) <= 128 else 128
@@ -146,7 +146,7 @@ class DeviceLayers(Layers):
 
         return back
 
-    def _plane(self, x: Any, other: Any, shape: tuple[int, ...]) -> tuple[Any, Place]:
+    def _plane(self, x: Any, other: Any) -> tuple[Any, Place]:
         """A mask or a factor, and how far apart its samples, heads, rows and columns are."""
         if x is None:
             return other, _NONE

@@ -1,6 +1,6 @@
 """Convolution and pooling on the GPU: a matrix product, and one launch for what stands around it.
 
-The kernels are `kernels/fused/windows_on_device.py`; what they do not take is left to the array
+The kernels are `kernels/fused/on_device/windows.py`; what they do not take is left to the array
 code of `windows.py`. Columns lie as (channels, taps, batch, windows), so that a convolution is one
 product for the whole batch; array code has one for each image.
 """

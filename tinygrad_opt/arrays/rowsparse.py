@@ -1,7 +1,7 @@
 """RowSparse: the gradient of a table of which few rows were looked up.
 
 It travels through backward as an array does, and is added to its like by being put behind it; to an
-array, by being added into its rows. `SparseTensor` (`sparse.py`) is the Tensor around it.
+array, by being added into its rows. The Tensor around it is `SparseTensor`, in `tensors/`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Gradients that are no arrays yet: backward has them written where they belong.
+"""Gradients that are not arrays yet: backward has them written where they belong.
 
 The gradient of `x[2:5]` is zero but for a part. Several slices of one tensor (q, k and v of one
 product, the steps of a sequence) would each fill an array of zeros as large as the whole, and then

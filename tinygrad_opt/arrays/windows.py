@@ -239,7 +239,7 @@ class Windows:
         rows, cells = g.shape[0] * g.shape[1], math.prod(image)
         first = self.module.arange(rows).reshape(*g.shape[:2], *(1,) * (g.ndim - 2)) * cells
         y = self.module.zeros(rows * cells, g.dtype)
-        kept = place >= 0  # -1 is no cell
+        kept = place >= 0  # -1 is not a cell
         self.module.add.at(y, (place + first)[kept], g[kept])
         return y.reshape(*g.shape[:2], *image)
 

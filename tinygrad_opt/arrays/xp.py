@@ -40,7 +40,7 @@ def xp(x: Any) -> Any:
 
 
 def xp_of(x: Any, y: Any) -> Any:
-    """`xp` of the one of the two that is no Python scalar."""
+    """`xp` of the one of the two that is not a Python scalar."""
     return xp(x if hasattr(x, "shape") else y)
 
 

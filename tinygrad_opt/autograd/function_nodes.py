@@ -46,7 +46,7 @@ class Call:
             self.non_differentiable = (*self.non_differentiable, alias)
 
     def zeros(self, i: int) -> Any:
-        """A gradient of zeros for output i; None if it is no Tensor."""
+        """A gradient of zeros for output i; None if it is not a Tensor."""
         if self._outputs[i] is None:
             return None
         library, shape, dtype = self._outputs[i]

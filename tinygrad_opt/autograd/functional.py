@@ -1,4 +1,4 @@
-"""Jacobians, Hessians and products with them, of functions of Tensors; as `autograd.functional`.
+"""Jacobians, Hessians and products with them, of functions of Tensors; like `autograd.functional`.
 
 Everything is made of backward passes. A Jacobian takes one for each output element. A product with
 a vector on the right (`jvp`) takes two: w -> J^T w is linear, and its own derivative along v is
@@ -35,7 +35,7 @@ def vjp(
         xs, single = _inputs("vjp", inputs, create_graph)
         ys, one = _outputs("vjp", func(*xs))
         weights = _vector("vjp", v, ys)
-        _strict(strict, "vjp", ys, xs)
+        _strict(strict, "vjp", ys)
         found = _grads("vjp", ys, xs, weights, create_graph, strict)
     return _back(ys, one, create_graph), _back(found, single, create_graph)
 
@@ -52,7 +52,7 @@ def jvp(
         xs, _ = _inputs("jvp", inputs, create_graph)
         direction = _vector("jvp", v, xs)
         ys, one = _outputs("jvp", func(*xs))
-        _strict(strict, "jvp", ys, xs)
+        _strict(strict, "jvp", ys)
         weights = [wrap_plain(_zeros(y)).requires_grad_() for y in ys]
         pulled = _grads("jvp", ys, xs, weights, True, strict)
         pushed = _grads("jvp", pulled, weights, direction, create_graph, False)
@@ -80,7 +80,7 @@ def jacobian(
     with enable_grad():
         xs, single = _inputs("jacobian", inputs, create_graph)
         ys, one = _outputs("jacobian", func(*xs))
-        _strict(strict, "jacobian", ys, xs)
+        _strict(strict, "jacobian", ys)
         rows = [_jacobian_of(y, xs, create_graph, strict) for y in ys]
     rows = [_back(row, single, create_graph) for row in rows]
     return rows[0] if one else tuple(rows)
@@ -113,7 +113,7 @@ def hessian(
     def slope(*xs: Any) -> Any:
         ys, _ = _outputs("hessian", func(*xs))
         _scalar("hessian", ys)
-        _strict(strict, "hessian", ys, xs)
+        _strict(strict, "hessian", ys)
         found = _grads("hessian", ys, xs, [None], True, strict)
         return found[0] if single else found
 
@@ -145,7 +145,7 @@ def _hessian_product(
         direction = _vector(name, v, xs)
         ys, one = _outputs(name, func(*xs))
         _scalar(name, ys)
-        _strict(strict, name, ys, xs)
+        _strict(strict, name, ys)
         slope = _grads(name, ys, xs, [None], True, strict)
         found = _grads(name, slope, xs, direction, create_graph, strict)
     return _back(ys, one, create_graph), _back(found, single, create_graph)
@@ -215,7 +215,7 @@ def _vector(name: str, v: Any, like: tuple[Any, ...]) -> list[Any]:
     return vectors
 
 
-def _strict(strict: bool, name: str, ys: tuple[Any, ...], xs: tuple[Any, ...]) -> None:
+def _strict(strict: bool, name: str, ys: tuple[Any, ...]) -> None:
     for i, y in enumerate(ys):
         if strict and not y.requires_grad:
             raise RuntimeError(

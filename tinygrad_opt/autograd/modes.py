@@ -92,7 +92,7 @@ class no_grad(_BareDecorator):
 
 
 class inference_mode(_BareDecorator):
-    """As `no_grad`; `inference_mode(False)` changes nothing. Its tensors are ordinary ones."""
+    """Like `no_grad`; `inference_mode(False)` changes nothing. Its tensors are ordinary ones."""
 
     if not TYPE_CHECKING:
 

@@ -20,7 +20,7 @@ def call(
 ) -> Any:
     """A call of an eager function on whole arrays: one Traced, or a tuple of several.
 
-    Arrays may stand anywhere among the arguments, in lists and tuples too. `why`: it is no call
+    Arrays may stand anywhere among the arguments, in lists and tuples too. `why`: it is not a call
     from within the generated function, for readers.
     """
     given: list[Traced] = []

@@ -256,7 +256,7 @@ class Schedule:
                 number = value.number
                 if number in final or number not in self.outside or self._stays(value):
                     continue
-                if loop.level[number] != "full" or not self._from_memory(value, i):
+                if loop.level[number] != "full" or not self._from_memory(value):
                     continue
                 if readers_of is None:
                     readers_of = self.readers()
@@ -274,7 +274,7 @@ class Schedule:
     def _stays(self, value: Value) -> bool:
         return value.op in COSTLY or value.number in self.once
 
-    def _from_memory(self, value: Value, i: int) -> bool:
+    def _from_memory(self, value: Value) -> bool:
         """Whether all that a value is made of lies in memory when its loop is over."""
         return all(
             a.root.op in ("input", "draw") or a.root.number in self.outside

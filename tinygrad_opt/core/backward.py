@@ -123,7 +123,7 @@ def propagate(
     useful = None if wanted is None else leading_to(wanted, outputs)
     last_write = clock.last_write
     prepare = _preparation(create_graph)
-    arrived: dict[Any, Any] = {}  # of wanted tensors that are no leaves
+    arrived: dict[Any, Any] = {}  # of wanted tensors that are not leaves
     pending: dict[Any, Any] = {}  # Node or leaf -> gradient so far
     waiting: list[tuple[float, Node]] = []  # heap by rank: the newest node first
     for x, seed in zip(outputs, seeds, strict=True):

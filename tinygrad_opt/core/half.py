@@ -69,7 +69,7 @@ def widened(function: F) -> F:
 
 
 def fits_half(x: Any) -> bool:
-    """Whether x is no Python number that float16 would have to round: 0.1, or 100000."""
+    """Whether x is not a Python number that float16 would have to round: 0.1, or 100000."""
     if not isinstance(x, (int, float)) or x != x:
         return True
     return (abs(x) <= _LARGEST and float(np.float16(x)) == x) or abs(x) == math.inf

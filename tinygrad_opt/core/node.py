@@ -29,7 +29,7 @@ class Variable:
     _edits          for the state of an optimizer: whom to tell if `.data = ...` moves it
     _hooks          a HookTable: functions to call with this leaf's gradient
     _past           what it was before recorded writes in place, see `autograd/recorded_writes.py`
-    _base           of a view: the tensor whose memory it looks at, which is no view itself
+    _base           of a view: the tensor whose memory it looks at, which is not a view itself
     _tied           of a view that may not be written to while that is recorded: the reason
     """
 

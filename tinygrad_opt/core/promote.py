@@ -140,7 +140,7 @@ def settle(inputs: tuple[Any, ...], made: np.dtype[Any]) -> tuple[Any, ...]:
 
 
 def settle_pair(name: str, inputs: tuple[Any, ...], made: np.dtype[Any] | None) -> tuple[Any, ...]:
-    """As `settle`, for element-wise operations of two operands, which have results of any type.
+    """Like `settle`, for element-wise operations of two operands, which have results of any type.
 
     `made`: None if NumPy refused a Python integer.  Raises RuntimeError for a difference of bools
     and NotImplementedError where NumPy makes int8 of bools, as PyTorch.

@@ -167,7 +167,7 @@ def _with_out(operation: Any, name: str, parameters: tuple[str, ...], out: Write
 def _renamed_twin(operation: Any, parameters: tuple[str, ...], refuse: Callable[..., None]) -> Any:
     """A twin of an operation of one or two inputs, which are called `parameters` and given by name.
 
-    It asks `refuse(*inputs)`, which may raise, where an input is no Tensor; that costs nothing
+    It asks `refuse(*inputs)`, which may raise, where an input is not a Tensor; that costs nothing
     where all are. The graph records the operation itself.
     """
     twin: Any = BY_INPUTS[len(parameters)](operation.pair, refuse, operation)

@@ -1,6 +1,6 @@
 """Results of another type than float32: those of NumPy's promotion, and float16.
 
-What comes out of a pair is looked at here only if it is no float32 array, so that work in that
+What comes out of a pair is looked at here only if it is not a float32 array, so that work in that
 type pays nothing. Complex results go on to `complexes.py`.
 """
 
@@ -51,7 +51,7 @@ def settled(
 def settled_pair(
     operation: Any, inputs: tuple[Any, ...], a: Any, b: Any, z: Any, output: Any
 ) -> tuple[Any, Any]:
-    """As `settled`, for an operation of two operands, whose arrays or numbers are a and b."""
+    """Like `settled`, for an operation of two operands, whose arrays or numbers are a and b."""
     if isinstance(z, np.generic):
         z = np.asarray(z)
     if type(inputs[-1]) in _SEQUENCES or type(inputs[0]) in _SEQUENCES:  # NumPy made float64 of it

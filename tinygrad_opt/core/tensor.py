@@ -79,7 +79,7 @@ class Tensor(Bound, Variable):
 
     @property
     def data(self) -> Tensor:
-        """As `detach()`, but backward does not notice writes to it.
+        """Like `detach()`, but backward does not notice writes to it.
 
         Assigning gives this tensor another array, past autograd.
         """

@@ -31,7 +31,7 @@ NO_GRAD, SEVERAL, FROM_FUNCTION = "no_grad", "several", "function"
 
 
 def view(pair: Callable[..., Any]) -> Callable[..., Any]:
-    """As `op`, for a pair of one array (and constants by name) whose value may be a view of it.
+    """Like `op`, for a pair of one array (and constants by name) whose value may be a view of it.
 
     The pair computes nothing, so it runs without the change of NumPy's settings that `op` makes.
     """

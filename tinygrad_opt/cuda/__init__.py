@@ -76,7 +76,7 @@ def set_device(device: Any) -> None:
 
 
 class device:
-    """`with cuda.device(0):`, where tensors lie anyway; -1 and None are no device."""
+    """`with cuda.device(0):`, where tensors lie anyway; -1 and None are not devices."""
 
     def __init__(self, device: Any) -> None:
         self.idx = device if isinstance(device, int) else -1 if device is None else 0
@@ -270,9 +270,9 @@ def make_graphed(step: Callable[..., Any], *inputs: Any) -> Any:
     inputs  tensors as those of the calls. On the CPU (or without inputs and without a GPU) the
             result is that of `compile(step)`: one script serves both
 
-    Raises TypeError for what is no function of the user's, RuntimeError for inputs on both devices.
-    Calls raise CaptureError, a RuntimeError, for what cannot be captured: it says where, and what
-    to write instead, and nothing has been done.
+    Raises TypeError for what is not a function of the user's, RuntimeError for inputs on both
+    devices. Calls raise CaptureError, a RuntimeError, for what cannot be captured: it says where,
+    and what to write instead, and nothing has been done.
 
     Named after `torch.cuda.make_graphed_callables`, which takes forward and backward alone.
     """

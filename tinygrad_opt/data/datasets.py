@@ -182,7 +182,7 @@ class ConcatDataset(Dataset[T_co]):
 class ChainDataset(IterableDataset[T_co]):
     """The items of several IterableDatasets, one after the other.
 
-    Raises AssertionError for a dataset that is no IterableDataset, when its turn comes.
+    Raises AssertionError for a dataset that is not an IterableDataset, when its turn comes.
     """
 
     def __init__(self, datasets: Iterable[Dataset[Any]]) -> None:

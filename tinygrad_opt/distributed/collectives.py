@@ -100,7 +100,7 @@ def all_gather(
     _check_list("all_gather", tensor_list, g, tensor)
     rows = _rows(g, tensor)
     g.all_gather(_vector("all_gather", tensor), rows)
-    _put("all_gather", tensor_list, rows)
+    _put(tensor_list, rows)
     return _done(async_op)
 
 
@@ -127,7 +127,7 @@ def gather(
     rows = _rows(g, tensor) if g.rank() == root else None
     g.gather(_vector("gather", tensor), rows, root)
     if gather_list and g.rank() == root:
-        _put("gather", gather_list, rows)
+        _put(gather_list, rows)
     return _done(async_op)
 
 
@@ -261,7 +261,7 @@ def _rows(group: ProcessGroup, like: Tensor) -> Any:
     return array_namespace(like.array).empty((group.size(), like.array.size), like.array.dtype)
 
 
-def _put(name: str, tensors: Sequence[Tensor], rows: Any) -> None:
+def _put(tensors: Sequence[Tensor], rows: Any) -> None:
     for tensor, row in zip(tensors, rows, strict=True):
         tensor.array[...] = row.reshape(tensor.array.shape)
         note_write(tensor.array)

@@ -178,7 +178,7 @@ class Line:
             sys.excepthook = self._hook
 
     def _forked(self) -> None:
-        """A forked child is no rank: its copy of the connection must not outlive the rank's."""
+        """A forked child is not a rank: its copy of the connection must not outlive the rank's."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

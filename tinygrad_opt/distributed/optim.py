@@ -195,7 +195,7 @@ class ZeroRedundancyOptimizer(Optimizer):
     ) -> Tensor:
         """Scales the mean gradient of all processes so that its norm is at most `max_norm`.
 
-        As `nn.utils.clip_grad_norm_`, which is right where a DistributedDataParallel has averaged
+        Like `nn.utils.clip_grad_norm_`, which is right where a DistributedDataParallel has averaged
         the gradients; here it is for those that this optimizer averages itself. Called between
         backward and step, on all processes. Raises ValueError for a norm_type below or equal to 0.
         """

@@ -6,21 +6,15 @@ from typing import Any, ClassVar
 
 from .. import functions as fn
 from ..core.tensor import Tensor
-from ..tensors.creation import zeros_like
 from . import constraints
 from .distribution import Distribution
-from .outcomes import Outcomes, one_of
-from .utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logits
+from .outcomes import TwoOutcomes, one_of
+from .utils import broadcast_all, softplus
 
 __all__ = ["Bernoulli"]
 
 
-def softplus(x: Tensor) -> Tensor:
-    """log(1 + e^x)."""
-    return fn.logaddexp(x, zeros_like(x))
-
-
-class Bernoulli(Outcomes, Distribution):
+class Bernoulli(TwoOutcomes, Distribution):
     """1 with the probability `probs`, else 0; or by `logits`, log(p / (1 - p)): one of the two.
 
     log_prob(x) = x log(p) + (1 - x) log(1 - p).
@@ -59,16 +53,6 @@ class Bernoulli(Outcomes, Distribution):
     def variance(self) -> Tensor:
         """p (1 - p)."""
         return self.probs * (1 - self.probs)
-
-    @lazy_property
-    def logits(self) -> Tensor:
-        """log(p / (1 - p))."""
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> Tensor:
-        """The probability of 1."""
-        return logits_to_probs(self.logits, is_binary=True)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Zeros and ones."""

@@ -14,7 +14,7 @@ from .distribution import Distribution
 from .outcomes import Outcomes, one_of
 from .utils import lazy_property, logits_to_probs, probs_to_logits
 
-__all__ = ["Categorical"]
+__all__ = ["Categorical", "OfCategorical"]
 
 
 class Categorical(Outcomes, Distribution):
@@ -69,7 +69,7 @@ class Categorical(Outcomes, Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """NaN: categories are no numbers."""
+        """NaN: categories are not numbers."""
         return self._param.detach()[..., 0] * 0 + float("nan")
 
     @property
@@ -79,7 +79,7 @@ class Categorical(Outcomes, Distribution):
 
     @property
     def variance(self) -> Tensor:
-        """NaN: categories are no numbers."""
+        """NaN: categories are not numbers."""
         return self.mean
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
@@ -108,3 +108,25 @@ class Categorical(Outcomes, Distribution):
         """0 ... n - 1."""
         values = self._param.new_tensor(range(self._num_events)).to(np.dtype("int64"))
         return self._enumerated(values, expand)
+
+
+class OfCategorical(Distribution):
+    """What is made of a `Categorical`, which has the parameter."""
+
+    arg_constraints: ClassVar[Any] = Categorical.arg_constraints
+    _categorical: Any
+
+    @property
+    def probs(self) -> Tensor:
+        """The probabilities."""
+        return self._categorical.probs
+
+    @property
+    def logits(self) -> Tensor:
+        """The logarithms of the probabilities."""
+        return self._categorical.logits
+
+    @property
+    def param_shape(self) -> Any:
+        """The shape of the parameter."""
+        return self._categorical.param_shape

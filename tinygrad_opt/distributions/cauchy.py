@@ -28,11 +28,6 @@ class Cauchy(LocationScale):
         return self.loc.detach() * math.nan
 
     @property
-    def mode(self) -> Tensor:
-        """loc."""
-        return self.loc
-
-    @property
     def variance(self) -> Tensor:
         """Infinite."""
         return self.loc.detach() * 0 + math.inf

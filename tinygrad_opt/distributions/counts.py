@@ -13,34 +13,20 @@ from ..core.tensor import Tensor, wrap_plain
 from ..tensors import sampling
 from ..tensors.creation import zeros_like
 from . import constraints
-from .bernoulli import softplus
+from .categorical import OfCategorical
 from .distribution import Distribution
 from .one_hot_categorical import OneHotCategorical
-from .outcomes import Outcomes, one_of
+from .outcomes import TwoOutcomes, one_of
 from .utils import (  # fmt: skip
     broadcast_all,
-    lazy_property,
-    logits_to_probs,
-    probs_to_logits,
+    softplus,
     uniform,
 )
 
 __all__ = ["Binomial", "Geometric", "Multinomial", "NegativeBinomial", "Poisson"]
 
 
-class _TwoOutcomes(Outcomes, Distribution):
-    @lazy_property
-    def logits(self) -> Tensor:
-        """log(p / (1 - p))."""
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> Tensor:
-        """The probability."""
-        return logits_to_probs(self.logits, is_binary=True)
-
-
-class Binomial(_TwoOutcomes):
+class Binomial(TwoOutcomes, Distribution):
     """How many of `total_count` trials succeed, each with the probability `probs` (or `logits`).
 
     >>> Binomial(4, tensor(0.5)).mean
@@ -117,7 +103,7 @@ class Binomial(_TwoOutcomes):
         return self._enumerated(self._param.new_tensor(range(n + 1)), expand)
 
 
-class NegativeBinomial(_TwoOutcomes):
+class NegativeBinomial(TwoOutcomes, Distribution):
     """How many trials succeed (with `probs` or `logits`) before `total_count` have failed.
 
     >>> NegativeBinomial(4.0, tensor(0.5)).mean
@@ -174,7 +160,7 @@ class NegativeBinomial(_TwoOutcomes):
         return likelihood - norm
 
 
-class Geometric(_TwoOutcomes):
+class Geometric(TwoOutcomes, Distribution):
     """How many trials fail before the first success, of probability `probs` (or `logits`).
 
     log_prob(k) = k log(1 - p) + log(p).
@@ -278,17 +264,13 @@ class Poisson(Distribution):
         return fn.xlogy(value, rate) - rate - fn.lgamma(value + 1)
 
 
-class Multinomial(Distribution):
+class Multinomial(OfCategorical):
     """How often each of n outcomes comes in `total_count` draws with `probs` (or `logits`).
 
     >>> Multinomial(4, tensor([1.0, 3.0])).mean
     tensor([1., 3.])
     """
 
-    arg_constraints: ClassVar[Any] = {
-        "probs": constraints.simplex,
-        "logits": constraints.real_vector,
-    }
     total_count: int
 
     def __init__(
@@ -298,31 +280,18 @@ class Multinomial(Distribution):
         if not isinstance(total_count, int):
             raise NotImplementedError("inhomogeneous total_count is not supported")
         self.total_count = total_count
-        self._one = OneHotCategorical(probs, logits, validate_args)
-        super().__init__(self._one.batch_shape, self._one.event_shape, validate_args)
+        self._categorical = OneHotCategorical(probs, logits, validate_args)
+        super().__init__(
+            self._categorical.batch_shape, self._categorical.event_shape, validate_args
+        )
 
     def _expand_parts(self, new: Any, batch: Any) -> None:
-        new.total_count, new._one = self.total_count, self._one.expand(batch)
+        new.total_count, new._categorical = self.total_count, self._categorical.expand(batch)
 
     @constraints.dependent_property(is_discrete=True, event_dim=1)
     def support(self) -> Any:
         """Counts that sum to total_count."""
         return constraints.multinomial(self.total_count)
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities."""
-        return self._one.probs
-
-    @property
-    def logits(self) -> Tensor:
-        """Their logarithms."""
-        return self._one.logits
-
-    @property
-    def param_shape(self) -> Any:
-        """The shape of the parameter."""
-        return self._one.param_shape
 
     @property
     def mean(self) -> Tensor:
@@ -336,7 +305,7 @@ class Multinomial(Distribution):
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Counts, as floats."""
-        return self._one.sample((self.total_count, *sample_shape)).sum(0)
+        return self._categorical.sample((self.total_count, *sample_shape)).sum(0)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log of n! prod(p^k / k!)."""
@@ -352,4 +321,4 @@ class Multinomial(Distribution):
         values = counts.enumerate_support(expand=False)[1:]
         weights = fn.exp(counts.log_prob(values))
         terms = (weights * fn.lgamma(values + 1)).sum((0, -1))
-        return n * self._one.entropy() - fn.lgamma(values.new_tensor(n + 1.0)) + terms
+        return n * self._categorical.entropy() - fn.lgamma(values.new_tensor(n + 1.0)) + terms

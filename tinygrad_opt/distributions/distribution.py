@@ -137,7 +137,7 @@ class Distribution:
         )
 
     def sample_n(self, n: int) -> Tensor:
-        """As `sample((n,))`, PyTorch's old name."""
+        """Like `sample((n,))`, PyTorch's old name."""
         warnings.warn("sample_n will be deprecated. Use .sample((n,)) instead", UserWarning, 2)
         return self.sample((n,))
 

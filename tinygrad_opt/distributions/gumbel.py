@@ -30,11 +30,6 @@ class Gumbel(LocationScale):
         return self.loc + self.scale * EULER
 
     @property
-    def mode(self) -> Tensor:
-        """loc."""
-        return self.loc
-
-    @property
     def stddev(self) -> Tensor:
         """pi / sqrt(6) scale."""
         return math.pi / math.sqrt(6) * self.scale

@@ -25,7 +25,7 @@ class _Half(TransformedDistribution):
 
     @property
     def scale(self) -> Tensor:
-        """That of the whole distribution."""
+        """The scale of the whole distribution."""
         return self.base_dist.scale
 
     @property
@@ -34,7 +34,7 @@ class _Half(TransformedDistribution):
         return zeros_like(self.scale)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """That of the whole + log 2, and -inf below 0."""
+        """The log probability of the whole + log 2, and -inf below 0."""
         self._validate_sample(value)
         found = self.base_dist.log_prob(value) + math.log(2)
         return fn.where(value >= 0, found, -math.inf)
@@ -49,7 +49,7 @@ class _Half(TransformedDistribution):
         return self.base_dist.icdf((value + 1) / 2)
 
     def entropy(self) -> Tensor:
-        """That of the whole - log 2."""
+        """The entropy of the whole - log 2."""
         return self.base_dist.entropy() - math.log(2)
 
 

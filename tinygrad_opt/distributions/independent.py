@@ -58,24 +58,24 @@ class Independent(Distribution):
 
     @constraints.dependent_property
     def support(self) -> Any:
-        """That of the base, for whole events."""
+        """The support of the base, for whole events."""
         base = self.base_dist.support
         n = self.reinterpreted_batch_ndims
         return constraints.independent(base, n) if n else base
 
     @property
     def mean(self) -> Tensor:
-        """That of the base."""
+        """The mean of the base."""
         return self.base_dist.mean
 
     @property
     def mode(self) -> Tensor:
-        """That of the base."""
+        """The mode of the base."""
         return self.base_dist.mode
 
     @property
     def variance(self) -> Tensor:
-        """That of the base."""
+        """The variance of the base."""
         return self.base_dist.variance
 
     def sample(self, sample_shape: Any = ()) -> Tensor:

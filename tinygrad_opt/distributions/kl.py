@@ -9,7 +9,7 @@ from typing import Any
 from .. import functions as fn
 from ..core.tensor import Tensor
 from ..functions import inverses
-from .bernoulli import Bernoulli, softplus
+from .bernoulli import Bernoulli
 from .beta import Beta
 from .categorical import Categorical
 from .counts import Binomial, Geometric, Poisson
@@ -27,7 +27,7 @@ from .normal import Normal
 from .one_hot_categorical import OneHotCategorical
 from .transformed_distribution import TransformedDistribution
 from .uniform import Uniform
-from .utils import sum_rightmost
+from .utils import softplus, sum_rightmost
 
 __all__ = ["kl_divergence", "register_kl"]
 

@@ -25,11 +25,6 @@ class Laplace(LocationScale):
         return self.loc
 
     @property
-    def mode(self) -> Tensor:
-        """loc."""
-        return self.loc
-
-    @property
     def variance(self) -> Tensor:
         """2 scale^2."""
         return 2 * self.scale.pow(2)

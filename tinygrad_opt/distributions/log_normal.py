@@ -56,5 +56,5 @@ class LogNormal(TransformedDistribution):
         return fn.expm1(square) * fn.exp(2 * self.loc + square)
 
     def entropy(self) -> Tensor:
-        """That of the normal distribution, + loc."""
+        """The entropy of the normal distribution, + loc."""
         return self.base_dist.entropy() + self.loc

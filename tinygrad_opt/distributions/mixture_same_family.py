@@ -66,7 +66,7 @@ class MixtureSameFamily(Distribution):
 
     @constraints.dependent_property
     def support(self) -> Any:
-        """That of the components."""
+        """The support of the components."""
         return self._components.support
 
     @property

@@ -27,11 +27,6 @@ class Normal(LocationScale):
         return self.loc
 
     @property
-    def mode(self) -> Tensor:
-        """loc."""
-        return self.loc
-
-    @property
     def stddev(self) -> Tensor:
         """scale."""
         return self.scale

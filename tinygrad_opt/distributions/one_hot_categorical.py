@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from ..core.tensor import Tensor
 from . import constraints
-from .categorical import Categorical
-from .distribution import Distribution
+from .categorical import Categorical, OfCategorical
 
 __all__ = ["OneHotCategorical", "OneHotCategoricalStraightThrough"]
 
 
-class OneHotCategorical(Distribution):
-    """As `Categorical`, with one-hot vectors (..., n) for values.
+class OneHotCategorical(OfCategorical):
+    """Like `Categorical`, with one-hot vectors (..., n) for values.
 
     >>> OneHotCategorical(tensor([1.0, 3.0])).mean
     tensor([0.2500, 0.7500])
     """
 
-    arg_constraints: ClassVar[Any] = {
-        "probs": constraints.simplex,
-        "logits": constraints.real_vector,
-    }
     support = constraints.one_hot
     has_enumerate_support = True
 
@@ -35,21 +30,6 @@ class OneHotCategorical(Distribution):
 
     def _expand_parts(self, new: Any, batch: Any) -> None:
         new._categorical = self._categorical.expand(batch)
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities."""
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of the probabilities."""
-        return self._categorical.logits
-
-    @property
-    def param_shape(self) -> Any:
-        """The shape of the parameter."""
-        return self._categorical.param_shape
 
     @property
     def mean(self) -> Tensor:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.tensor import Tensor
+from .utils import lazy_property, logits_to_probs, probs_to_logits
 
-__all__ = ["Outcomes", "one_of"]
+__all__ = ["Outcomes", "TwoOutcomes", "one_of"]
 
 
 def one_of(first: str, a: Any, second: str, b: Any) -> tuple[str, Any]:
@@ -27,3 +28,17 @@ class Outcomes:
     def param_shape(self) -> Any:
         """The shape of the parameter."""
         return self._param.shape
+
+
+class TwoOutcomes(Outcomes):
+    """A mixin for trials that succeed or fail, each with the same probability."""
+
+    @lazy_property
+    def logits(self) -> Tensor:
+        """log(p / (1 - p))."""
+        return probs_to_logits(self.probs, is_binary=True)
+
+    @lazy_property
+    def probs(self) -> Tensor:
+        """The probability of success."""
+        return logits_to_probs(self.logits, is_binary=True)

@@ -7,26 +7,23 @@ from typing import Any, ClassVar
 
 from .. import functions as fn
 from ..core.tensor import Tensor
-from ..tensors.creation import zeros_like
 from . import constraints
-from .categorical import Categorical
+from .categorical import Categorical, OfCategorical
 from .distribution import Distribution
-from .outcomes import Outcomes, one_of
+from .outcomes import TwoOutcomes, one_of
 from .transformed_distribution import TransformedDistribution
 from .transforms import ExpTransform, SigmoidTransform
 from .utils import (  # fmt: skip
     broadcast_all,
     clamp_probs,
-    lazy_property,
-    logits_to_probs,
-    probs_to_logits,
+    softplus,
     uniform,
 )
 
 __all__ = ["RelaxedBernoulli", "RelaxedOneHotCategorical"]
 
 
-class _LogitRelaxedBernoulli(Outcomes, Distribution):
+class _LogitRelaxedBernoulli(TwoOutcomes, Distribution):
     arg_constraints: ClassVar[Any] = {
         "probs": constraints.unit_interval,
         "logits": constraints.real,
@@ -47,16 +44,6 @@ class _LogitRelaxedBernoulli(Outcomes, Distribution):
     def _expand_parts(self, new: Any, batch: Any) -> None:
         new.temperature = self.temperature
 
-    @lazy_property
-    def logits(self) -> Tensor:
-        """log(p / (1 - p))."""
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> Tensor:
-        """The probability of 1."""
-        return logits_to_probs(self.logits, is_binary=True)
-
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """(logits + logistic noise) / temperature."""
         u = clamp_probs(uniform(self._extended_shape(sample_shape), self._param))
@@ -67,15 +54,11 @@ class _LogitRelaxedBernoulli(Outcomes, Distribution):
         self._validate_sample(value)
         logits, value = broadcast_all(self.logits, value)
         z = logits - value * self.temperature
-        return fn.log(_tensor(self.temperature, z)) + z - 2 * _log1p_exp(z)
+        return fn.log(_tensor(self.temperature, z)) + z - 2 * softplus(z)
 
 
 def _tensor(value: Any, like: Tensor) -> Tensor:
     return value if isinstance(value, Tensor) else like.new_tensor(value)
-
-
-def _log1p_exp(z: Tensor) -> Tensor:
-    return fn.logaddexp(z, zeros_like(z))
 
 
 class _Relaxed(TransformedDistribution):
@@ -88,6 +71,16 @@ class _Relaxed(TransformedDistribution):
     def temperature(self) -> Any:
         """The lower, the harder."""
         return self.base_dist.temperature
+
+    @property
+    def logits(self) -> Tensor:
+        """As of the distribution that was softened."""
+        return self.base_dist.logits
+
+    @property
+    def probs(self) -> Tensor:
+        """The probabilities of the distribution that was softened."""
+        return self.base_dist.probs
 
 
 class RelaxedBernoulli(_Relaxed):
@@ -110,22 +103,8 @@ class RelaxedBernoulli(_Relaxed):
         base = _LogitRelaxedBernoulli(temperature, probs, logits, validate_args)
         super().__init__(base, SigmoidTransform(), validate_args)
 
-    @property
-    def logits(self) -> Tensor:
-        """log(p / (1 - p))."""
-        return self.base_dist.logits
 
-    @property
-    def probs(self) -> Tensor:
-        """The probability of 1."""
-        return self.base_dist.probs
-
-
-class _ExpRelaxedCategorical(Distribution):
-    arg_constraints: ClassVar[Any] = {
-        "probs": constraints.simplex,
-        "logits": constraints.real_vector,
-    }
+class _ExpRelaxedCategorical(OfCategorical):
     support = constraints.real_vector
     has_rsample = True
 
@@ -139,16 +118,6 @@ class _ExpRelaxedCategorical(Distribution):
 
     def _expand_parts(self, new: Any, batch: Any) -> None:
         new.temperature, new._categorical = self.temperature, self._categorical.expand(batch)
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of the probabilities."""
-        return self._categorical.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities."""
-        return self._categorical.probs
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """log softmax((logits + Gumbel noise) / temperature)."""
@@ -185,13 +154,3 @@ class RelaxedOneHotCategorical(_Relaxed):
     ) -> None:  # fmt: skip
         base = _ExpRelaxedCategorical(temperature, probs, logits, validate_args)
         super().__init__(base, ExpTransform(), validate_args)
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of the probabilities."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities."""
-        return self.base_dist.probs

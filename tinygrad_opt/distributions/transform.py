@@ -119,7 +119,7 @@ class _Inverse(Transform):
 
     @property
     def sign(self) -> Any:
-        """That of the transform."""
+        """The sign of the transform."""
         return self._of.sign
 
     def with_cache(self, cache_size: int = 1) -> Transform:
@@ -184,12 +184,12 @@ class ComposeTransform(Transform):
 
     @property
     def domain(self) -> Any:
-        """That of the first part."""
+        """The domain of the first part."""
         return self._end("domain", 0)
 
     @property
     def codomain(self) -> Any:
-        """That of the last part."""
+        """The codomain of the last part."""
         return self._end("codomain", -1)
 
     def _end(self, name: str, place: int) -> Any:
@@ -263,17 +263,17 @@ class IndependentTransform(Transform):
 
     @property
     def sign(self) -> Any:
-        """That of the base."""
+        """The sign of the base."""
         return self.base_transform.sign
 
     @property
     def domain(self) -> Any:
-        """That of the base, for whole events."""
+        """The domain of the base, for whole events."""
         return constraints.independent(self.base_transform.domain, self.reinterpreted_batch_ndims)
 
     @property
     def codomain(self) -> Any:
-        """That of the base, for whole events."""
+        """The codomain of the base, for whole events."""
         return constraints.independent(self.base_transform.codomain, self.reinterpreted_batch_ndims)
 
     def _call(self, x: Tensor) -> Tensor:

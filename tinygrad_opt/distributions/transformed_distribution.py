@@ -98,7 +98,7 @@ class TransformedDistribution(Distribution):
         return x
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """That of the base less the logarithms of the slopes."""
+        """The base's, minus the logarithms of the slopes."""
         self._validate_sample(value)
         dim = len(self.event_shape)
         total: Any = 0.0
@@ -122,7 +122,7 @@ class TransformedDistribution(Distribution):
         return sign * (value - 0.5) + 0.5
 
     def cdf(self, value: Tensor) -> Tensor:
-        """That of the base, of the value before the transforms."""
+        """The distribution function of the base, of the value before the transforms."""
         self._validate_sample(value)
         for transform in reversed(self.transforms):
             value = transform.inv(value)

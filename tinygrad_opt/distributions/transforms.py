@@ -11,7 +11,6 @@ from .. import functions as fn
 from ..core.tensor import Tensor
 from ..tensors.creation import zeros_like
 from . import constraints
-from .bernoulli import softplus
 from .transform import (
     ComposeTransform,
     IndependentTransform,
@@ -19,7 +18,7 @@ from .transform import (
     Transform,
     identity_transform,
 )  # fmt: skip
-from .utils import clamp_probs, sum_rightmost
+from .utils import clamp_probs, softplus, sum_rightmost
 
 __all__ = [
     "AbsTransform", "AffineTransform", "ComposeTransform", "ExpTransform", "IndependentTransform",
@@ -76,7 +75,7 @@ class PowerTransform(Transform):
 
     @property
     def sign(self) -> Any:
-        """That of the exponent."""
+        """The sign of the exponent."""
         return self.exponent.sign()
 
     def _call(self, x: Tensor) -> Tensor:
@@ -198,7 +197,7 @@ class AffineTransform(Transform):
 
     @property
     def sign(self) -> Any:
-        """That of the scale."""
+        """The sign of the scale."""
         if isinstance(self.scale, Tensor):
             return self.scale.sign()
         return 1 if self.scale > 0 else -1 if self.scale < 0 else 0

@@ -8,13 +8,12 @@ import numpy as np
 
 from .. import functions as fn
 from ..arrays import dtypes
-from ..core.errors import axis_index
 from ..core.tensor import Tensor
-from ..tensors.creation import as_tensor
+from ..tensors.creation import as_tensor, zeros_like
 
 __all__ = [
     "broadcast_all", "clamp_probs", "eps_of", "lazy_property", "logits_to_probs", "probs_to_logits",
-    "sum_rightmost", "uniform",
+    "softplus", "sum_rightmost", "uniform",
 ]  # fmt: skip
 
 
@@ -41,6 +40,11 @@ def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
 def eps_of(x: Tensor) -> float:
     """The rounding error of the type of x."""
     return float(np.finfo(x.dtype).eps)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + e^x)."""
+    return fn.logaddexp(x, zeros_like(x))
 
 
 def clamp_probs(probs: Tensor) -> Tensor:
@@ -92,8 +96,3 @@ class lazy_property:
             value = self.wrapped(instance)
         instance.__dict__[self.name] = value
         return value
-
-
-def last_axis(x: Tensor, dim: int) -> int:
-    """`dim` counted from the front."""
-    return axis_index(dim, x.ndim)

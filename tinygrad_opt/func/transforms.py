@@ -45,7 +45,7 @@ def grad(func: Func, argnums: Argnums = 0, has_aux: bool = False) -> Func:
 
 
 def grad_and_value(func: Func, argnums: Argnums = 0, has_aux: bool = False) -> Func:
-    """As `grad`, of (gradient, value) together; with `has_aux` (gradient, (value, aux))."""
+    """Like `grad`, of (gradient, value) together; with `has_aux` (gradient, (value, aux))."""
 
     def both(*args: Any, **kwargs: Any) -> Any:
         with enable_grad():
@@ -156,7 +156,7 @@ def jacfwd(
     func: Func, argnums: Argnums = 0, has_aux: bool = False, *, chunk_size: int | None = None,
     randomness: str = "error",
 ) -> Func:  # fmt: skip
-    """As `jacrev`: there is no forward mode here, so it costs one pass per output element."""
+    """Like `jacrev`: there is no forward mode here, so it costs one pass per output element."""
     return jacrev(func, argnums, has_aux=has_aux)
 
 

@@ -22,7 +22,7 @@ from . import (
     mathematics,
     matrices,
     padding,
-    places,
+    positions,
     reduce,
     return_types,
     shape,
@@ -47,7 +47,7 @@ from .mathematics import *
 from .matrices import *
 from .outputs import OUT
 from .padding import *
-from .places import *
+from .positions import *
 from .reduce import *
 from .shape import *
 from .sorting import *
@@ -58,8 +58,8 @@ from .statistics import *
 __all__: list[str] = []
 for _room in (
     arithmetic, arrange, choice, comparison, complexes, contraction, cumulative, diagonals,
-    distances, elimination, index, joining, mathematics, matrices, padding, places, reduce, shape,
-    sorting, special, splitting, statistics,
+    distances, elimination, index, joining, mathematics, matrices, padding, positions, reduce,
+    shape, sorting, special, splitting, statistics,
 ):  # fmt: skip
     __all__ += _room.__all__
 

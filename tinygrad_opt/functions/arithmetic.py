@@ -165,7 +165,7 @@ floor, ceil, trunc, copysign = ops.floor, ops.ceil, ops.trunc, ops.copysign
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
-    """To `decimals` places, halves to the even neighbour."""
+    """`input` rounded to `decimals` places; halves go to the even neighbour."""
     if decimals and input.array.dtype.kind != "f":
         raise NotImplementedError(
             f'"round_cpu" not implemented for {input.array.dtype} with decimals={decimals}'
@@ -191,7 +191,7 @@ def positive(input: Tensor) -> Tensor:
 
 
 def sgn(input: Tensor) -> Tensor:
-    """As `sign`; of complex numbers input / |input|, and 0 at 0."""
+    """Like `sign`; of complex numbers input / |input|, and 0 at 0."""
     return ops.sgn_complex(input) if input.array.dtype.kind == "c" else sign(input)
 
 

@@ -98,7 +98,7 @@ def repeat(input: Tensor, repeats: Any, *more: int) -> Tensor:
 
 
 def tile(input: Tensor, dims: Any, *more: int) -> Tensor:
-    """As `repeat`; axes that `dims` leaves out, on the left, are taken once."""
+    """Like `repeat`; axes that `dims` leaves out, on the left, are taken once."""
     times = sizes_of((dims, *more))
     return repeat(input, (*(1,) * (input.array.ndim - len(times)), *times))
 

@@ -117,7 +117,7 @@ def isnan(input: Tensor) -> Tensor:
 
 
 def isinf(input: Tensor) -> Tensor:
-    """Whether each element is an infinity."""
+    """Whether each element is infinite."""
     return ops.isinf(input)
 
 

@@ -80,7 +80,7 @@ def conj(input: Tensor) -> Tensor:
 
 
 def conj_physical(input: Tensor) -> Tensor:
-    """As `conj`."""
+    """The same as `conj`."""
     return conj(input)
 
 

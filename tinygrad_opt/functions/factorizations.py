@@ -100,9 +100,9 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
 def eig(A: Tensor) -> Any:
     """The named tuple (eigenvalues, eigenvectors) of any square matrices (..., n, n), complex.
 
-    In no order; the vectors are columns of length 1. Gradients need eigenvalues that differ, and
-    that of the vectors a loss that their phase does not change. Raises LinAlgError for infinities
-    and NaN.
+    The order is arbitrary; the vectors are columns of length 1. Gradients need eigenvalues that
+    differ, and that of the vectors a loss that their phase does not change. Raises LinAlgError for
+    infinities and NaN.
     """
     check_square("eig", A)
     if not array_namespace(A.array).isfinite(A.array).all():

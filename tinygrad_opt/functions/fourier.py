@@ -89,7 +89,7 @@ def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None =
 # Several axes -------------------------------------------------------------------------------------
 
 
-def _axes(name: str, input: Tensor, s: Any, dim: Any) -> list[tuple[int | None, int]]:
+def _axes(input: Tensor, s: Any, dim: Any) -> list[tuple[int | None, int]]:
     """(length or None, axis) for each axis."""
     ndim = input.array.ndim
     sizes = None if s is None else [s] if isinstance(s, WHOLE) else list(s)
@@ -111,14 +111,14 @@ def fftn(
     input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None
 ) -> Tensor:
     """`fft` along several axes, by default all; `s`: their lengths."""
-    return _over("fftn", "fft", input, _axes("fftn", input, s, dim), norm)
+    return _over("fftn", "fft", input, _axes(input, s, dim), norm)
 
 
 def ifftn(
     input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None
 ) -> Tensor:
     """The inverse of `fftn`."""
-    return _over("ifftn", "ifft", input, _axes("ifftn", input, s, dim), norm)
+    return _over("ifftn", "ifft", input, _axes(input, s, dim), norm)
 
 
 def _over(name: str, kind: str, x: Tensor, axes: Any, norm: str | None) -> Tensor:
@@ -131,7 +131,7 @@ def rfftn(
     input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None
 ) -> Tensor:
     """`fftn` of real numbers: of the last axis the frequencies from 0 on."""
-    *others, (n, axis) = _axes("rfftn", input, s, dim)
+    *others, (n, axis) = _axes(input, s, dim)
     return _over("rfftn", "fft", _along("rfftn", "rfft", input, n, axis, norm), others, norm)
 
 
@@ -139,7 +139,7 @@ def irfftn(
     input: Tensor, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None
 ) -> Tensor:
     """The inverse of `rfftn`: real numbers."""
-    *others, (n, axis) = _axes("irfftn", input, s, dim)
+    *others, (n, axis) = _axes(input, s, dim)
     return _along("irfftn", "irfft", _over("irfftn", "ifft", input, others, norm), n, axis, norm)
 
 
@@ -190,11 +190,11 @@ def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) -
 
 def fftshift(input: Tensor, dim: Any = None) -> Tensor:
     """With frequency 0 in the middle."""
-    axes = [axis for _, axis in _axes("fftshift", input, None, dim)]
+    axes = [axis for _, axis in _axes(input, None, dim)]
     return roll(input, [input.array.shape[a] // 2 for a in axes], axes)
 
 
 def ifftshift(input: Tensor, dim: Any = None) -> Tensor:
     """The inverse of `fftshift`."""
-    axes = [axis for _, axis in _axes("ifftshift", input, None, dim)]
+    axes = [axis for _, axis in _axes(input, None, dim)]
     return roll(input, [-(input.array.shape[a] // 2) for a in axes], axes)

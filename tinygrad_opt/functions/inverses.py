@@ -46,7 +46,7 @@ def check_matrix(name: str, a: Tensor, what: str = "A") -> None:
 
 
 def check_square(name: str, a: Tensor) -> None:
-    """As `check_matrix`, and the matrices must be square."""
+    """Like `check_matrix`, and the matrices must be square."""
     check_matrix(name, a)
     m, n = a.array.shape[-2:]
     if m != n:

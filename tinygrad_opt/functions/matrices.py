@@ -255,17 +255,17 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 
 
 def inverse(input: Tensor) -> Tensor:
-    """The inverse of each matrix; as `linalg.inv`."""
+    """The inverse of each matrix; like `linalg.inv`."""
     return inverses.inv(input)
 
 
 def det(input: Tensor) -> Tensor:
-    """The determinant of each matrix; as `linalg.det`."""
+    """The determinant of each matrix; like `linalg.det`."""
     return inverses.det(input)
 
 
 def slogdet(input: Tensor) -> Any:
-    """The named tuple (sign, logabsdet); as `linalg.slogdet`."""
+    """The named tuple (sign, logabsdet); like `linalg.slogdet`."""
     return return_types.slogdet(*inverses.slogdet(input))
 
 
@@ -276,7 +276,7 @@ def logdet(input: Tensor) -> Tensor:
 
 
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
-    """The Cholesky factor of each matrix; as `linalg.cholesky`."""
+    """The Cholesky factor of each matrix; like `linalg.cholesky`."""
     return factorizations.cholesky(input, upper=upper)
 
 
@@ -317,12 +317,12 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 
 def matrix_power(input: Tensor, n: int) -> Tensor:
-    """The n-th power of each matrix; as `linalg.matrix_power`."""
+    """The n-th power of each matrix; like `linalg.matrix_power`."""
     return inverses.matrix_power(input, n)
 
 
 def matrix_exp(input: Tensor) -> Tensor:
-    """The exponential of each matrix; as `linalg.matrix_exp`."""
+    """The exponential of each matrix; like `linalg.matrix_exp`."""
     return inverses.matrix_exp(input)
 
 

@@ -70,8 +70,9 @@ def _written(
 
     What has another shape is resized, as in PyTorch: with a warning, unless it is empty; it is then
     another piece of memory. Everything is computed before anything is written, so `out` may be one
-    of the inputs. Raises TypeError for what is no Tensor, RuntimeError while gradients are taken,
-    for a type that the result cannot be cast to, for another device, and for an expanded tensor.
+    of the inputs. Raises TypeError for what is not a Tensor, RuntimeError while gradients are
+    taken, for a type that the result cannot be cast to, for another device, and for an expanded
+    tensor.
     """
     takes_dtype = "dtype" in named and "mean" not in name
     if takes_dtype and named["dtype"] is None and isinstance(out, Variable):

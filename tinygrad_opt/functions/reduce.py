@@ -1,4 +1,4 @@
-"""Sums, means, variances, norms, softmax. Extremes, order statistics: `extremes`, `statistics`."""
+"""Sums, means, variances, extremes, norms, softmax. Medians and histograms: `statistics`."""
 
 from __future__ import annotations
 

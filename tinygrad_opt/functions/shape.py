@@ -300,7 +300,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
-    """As `transpose`."""
+    """The same as `transpose`."""
     return ops.swapaxes(input, axis0, axis1)
 
 

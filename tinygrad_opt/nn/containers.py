@@ -87,7 +87,7 @@ class _Numbered(Module):
         return self
 
     def pop(self, index: int | slice) -> Any:
-        """Takes the module at `index` out and returns it."""
+        """Removes the module at `index` and returns it."""
         module = self[index]
         del self[index]
         return module
@@ -222,12 +222,12 @@ class ModuleDict(Module):
             self[entry[0]] = entry[1]
 
     def clear(self) -> None:
-        """Takes all modules out."""
+        """Removes all modules."""
         for name in list(self):
             del self[name]
 
     def pop(self, key: str) -> Any:
-        """Takes the module `key` out and returns it."""
+        """Removes the module `key` and returns it."""
         module = self[key]
         del self[key]
         return module

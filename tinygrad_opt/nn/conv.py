@@ -69,7 +69,7 @@ def _convolve(
 ) -> Tensor:  # fmt: skip
     name = f"conv{axes}d"
     shape, kernel = tuple(weight.shape), tuple(weight.shape[2:])
-    steps, spread = settings(axes, stride, dilation, groups)
+    steps, spread = steps_and_spread(axes, stride, dilation, groups)
     low, high = paddings(axes, padding, kernel, steps, spread)
     batched = with_batch(name, axes, input)
     check_weight(weight, axes, groups, f"groups={groups}", batched, shape[1] * groups)
@@ -111,7 +111,7 @@ def sizes(name: str, value: Sizes, axes: int) -> tuple[int, ...]:
     return values * axes if len(values) == 1 else values
 
 
-def settings(axes: int, stride: Sizes, dilation: Sizes, groups: int) -> Any:
+def steps_and_spread(axes: int, stride: Sizes, dilation: Sizes, groups: int) -> Any:
     steps, spread = sizes("stride", stride, axes), sizes("dilation", dilation, axes)
     for name, values in (("stride", steps), ("dilation", spread), ("groups", (groups,))):
         if min(values) < 1:

@@ -17,8 +17,8 @@ from .conv import (
     check_bias_and_types,
     check_weight,
     paddings,
-    settings,
     sizes,
+    steps_and_spread,
     with_batch,
 )
 
@@ -63,7 +63,7 @@ def _transpose(
     output_padding: Sizes, groups: int, dilation: Sizes,
 ) -> Tensor:  # fmt: skip
     shape, kernel = tuple(weight.shape), tuple(weight.shape[2:])
-    steps, spread = settings(axes, stride, dilation, groups)
+    steps, spread = steps_and_spread(axes, stride, dilation, groups)
     low, _ = paddings(axes, padding, kernel, steps, spread)
     extra = sizes("output_padding", output_padding, axes)
     batched = with_batch(f"conv_transpose{axes}d", axes, input)

@@ -41,19 +41,19 @@ class Conversions:
         return convert(self, device, recurse=recurse)
 
     def type(self: M, dst_type: Any) -> M:
-        """As `to(dst_type)`."""
+        """The same as `to(dst_type)`."""
         return convert(self, dtype=dst_type)
 
     def float(self: M) -> M:
-        """As `to(float32)`."""
+        """The same as `to(float32)`."""
         return convert(self, dtype="float32")
 
     def double(self: M) -> M:
-        """As `to(float64)`."""
+        """The same as `to(float64)`."""
         return convert(self, dtype="float64")
 
     def half(self: M) -> M:
-        """As `to(float16)`."""
+        """The same as `to(float16)`."""
         return convert(self, dtype="float16")
 
     def share_memory(self: M) -> M:

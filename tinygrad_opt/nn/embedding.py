@@ -85,7 +85,7 @@ def checked_index(name: str, input: Tensor, weight: Tensor) -> Any:
 
 
 def outside_of(index: Any, rows: int) -> tuple[int, int] | None:
-    """(place, value) of the first index that is no row, or None."""
+    """(place, value) of the first index that is not a row, or None."""
     if not index.size or (index.min() >= 0 and index.max() < rows):
         return None
     flat = index.reshape(-1)

@@ -1,4 +1,4 @@
-"""What layers say of mistakes: arguments that are no Tensors, mixed devices; and warnings."""
+"""What layers say of mistakes: arguments that are not Tensors, mixed devices; and warnings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["check_devices", "check_tensor", "explain_missing", "warn_caller"]
 
 
 def explain_missing(module: Any, error: Exception, args: tuple[Any, ...]) -> None:
-    """Raise TypeError, in terms of the module, if `error` says that an argument is no Tensor."""
+    """Raise TypeError, in terms of the module, if `error` says that an argument is not a Tensor."""
     for i, value in enumerate(args):
         if not isinstance(value, Tensor) and _is_about(error, value):
             raise TypeError(

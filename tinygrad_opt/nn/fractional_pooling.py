@@ -168,7 +168,7 @@ class FractionalMaxPool2d(_FractionalMaxPool):
 
 
 class FractionalMaxPool3d(_FractionalMaxPool):
-    """As `FractionalMaxPool2d`, of (batch, channels, depth, height, width).
+    """Like `FractionalMaxPool2d`, of (batch, channels, depth, height, width).
 
     >>> FractionalMaxPool3d(2, output_ratio=0.5)(zeros(1, 1, 6, 6, 6)).shape[2:].numel()
     27

@@ -7,7 +7,7 @@ from inspect import isclass as _isclass
 from ..functions import pad as pad
 from ..functions import pdist as pdist
 from .activation.distributions import *
-from .activation.in_place import *
+from .activation.inplace import *
 from .activation.piecewise import *
 from .activation.smooth import *
 from .attention import *

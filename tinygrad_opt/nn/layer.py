@@ -21,7 +21,7 @@ from ..core.declared import Argument, arguments_of, constructor, defined
 from ..core.tensor import Tensor
 from .module import Module
 
-__all__ = ["Layer", "settings"]
+__all__ = ["Layer", "Shown", "settings"]
 
 Parameter = inspect.Parameter
 
@@ -70,6 +70,16 @@ class Layer(Module):
         super().__init__()
         for name, value in given.items():
             setattr(self, name, value)
+
+
+class Shown(Layer):
+    """A layer that shows its settings, as name=value."""
+
+    def extra_repr(self) -> str:
+        values = {name: getattr(self, name) for name in self._settings}
+        return ", ".join(
+            f"{k}={v!r}" if isinstance(v, str) else f"{k}={v}" for k, v in values.items()
+        )
 
 
 def _forward(

@@ -27,7 +27,7 @@ M = TypeVar("M", bound="Module")
 
 
 def _unimplemented(self: Any, *input: Any) -> None:
-    """The output for the inputs; each class says at its head what they are."""
+    """The output for the given inputs, which the documentation of each class describes."""
     raise NotImplementedError(
         f'Module [{type(self).__name__}] is missing the required "forward" function'
     )
@@ -151,7 +151,7 @@ class Module(Paths, Conversions, Saving, Text):
         return self
 
     def eval(self: M) -> M:
-        """As `train(False)`."""
+        """The same as `train(False)`."""
         return self.train(False)
 
     def requires_grad_(self: M, requires_grad: bool = True) -> M:

@@ -17,6 +17,7 @@ from ..core.half import HALF, in_float32, widened
 from ..core.public import publish
 from ..core.tensor import Size, Tensor
 from ..tensors.creation import ones, zeros
+from .layer import Layer, settings
 from .module import Module
 from .parameter import Parameter
 
@@ -32,7 +33,7 @@ def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
-    """As `instance_norm`, but with the channels of a group taken together: (N, C, ...).
+    """Like `instance_norm`, but with the channels of a group taken together: (N, C, ...).
 
     Raises RuntimeError unless C is a multiple of `num_groups`. Wu & He 2018, arXiv:1803.08494.
     """
@@ -340,21 +341,14 @@ class GroupNorm(_Affine):
         )
 
 
-class LocalResponseNorm(Module):
+class LocalResponseNorm(Layer):
     """Divides each channel by a power of its neighbours' squares; see `local_response_norm`.
 
     size  how many neighbouring channels count, itself included
     """
 
-    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
-        super().__init__()
-        self.size = size
-        self.alpha = alpha
-        self.beta = beta
-        self.k = k
-
-    def forward(self, input: Tensor) -> Tensor:
-        return local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+    @settings(local_response_norm)
+    def __init__(self) -> None: ...
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -144,18 +144,18 @@ class ParameterDict(Module):
         return self[key]
 
     def pop(self, key: str) -> Any:
-        """Takes `key` out and returns its value."""
+        """Removes `key` and returns its value."""
         value = self[key]
         del self[key]
         return value
 
     def popitem(self) -> tuple[str, Any]:
-        """Takes the last pair out and returns it."""
+        """Removes the last pair and returns it."""
         key = next(reversed(self))
         return key, self.pop(key)
 
     def clear(self) -> None:
-        """Takes everything out."""
+        """Removes everything."""
         for key in list(self):
             del self[key]
 

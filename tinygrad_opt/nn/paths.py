@@ -76,5 +76,5 @@ class Paths(Registry):
         self._register(name, module, MODULE)
 
     def register_module(self, name: str, module: Any) -> None:
-        """As `add_module`."""
+        """The same as `add_module`."""
         self.add_module(name, module)

@@ -15,6 +15,7 @@ from ..core.public import publish
 from ..core.tensor import Tensor
 from ..ops.images import Taps
 from .average_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, taps_of
+from .layer import Shown, settings
 from .module import Module
 
 __all__ = [
@@ -308,7 +309,7 @@ class UpsamplingBilinear2d(Upsample):
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)
 
 
-class PixelShuffle(Module):
+class PixelShuffle(Shown):
     """(..., c r^2, h, w) to (..., c, h r, w r). Shi et al. 2016, arXiv:1609.05158.
 
     >>> PixelShuffle(2)(tensor([[[0.0]], [[1.0]], [[2.0]], [[3.0]]]))
@@ -316,44 +317,23 @@ class PixelShuffle(Module):
              [2., 3.]]])
     """
 
-    def __init__(self, upscale_factor: int) -> None:
-        super().__init__()
-        self.upscale_factor = upscale_factor
-
-    def forward(self, input: Tensor) -> Tensor:
-        return pixel_shuffle(input, self.upscale_factor)
-
-    def extra_repr(self) -> str:
-        return f"upscale_factor={self.upscale_factor}"
+    @settings(pixel_shuffle)
+    def __init__(self) -> None: ...
 
 
-class PixelUnshuffle(Module):
+class PixelUnshuffle(Shown):
     """(..., c, h r, w r) to (..., c r^2, h, w): the reverse of `PixelShuffle`."""
 
-    def __init__(self, downscale_factor: int) -> None:
-        super().__init__()
-        self.downscale_factor = downscale_factor
-
-    def forward(self, input: Tensor) -> Tensor:
-        return pixel_unshuffle(input, self.downscale_factor)
-
-    def extra_repr(self) -> str:
-        return f"downscale_factor={self.downscale_factor}"
+    @settings(pixel_unshuffle)
+    def __init__(self) -> None: ...
 
 
-class ChannelShuffle(Module):
+class ChannelShuffle(Shown):
     """The channels of (batch, channels, ...) dealt out by groups. Zhang et al. 2018.
 
     >>> ChannelShuffle(2)(tensor([[[0.0], [1.0], [2.0], [3.0]]])).flatten()
     tensor([0., 2., 1., 3.])
     """
 
-    def __init__(self, groups: int) -> None:
-        super().__init__()
-        self.groups = groups
-
-    def forward(self, input: Tensor) -> Tensor:
-        return channel_shuffle(input, self.groups)
-
-    def extra_repr(self) -> str:
-        return f"groups={self.groups}"
+    @settings(channel_shuffle)
+    def __init__(self) -> None: ...

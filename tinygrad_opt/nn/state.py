@@ -83,7 +83,7 @@ class Saving(Hooked):
         return add_hook(own.saved, hook, marked=(own.mute,))
 
     def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """As `register_state_dict_post_hook`, but what the hook returns replaces the dictionary."""
+        """Like `register_state_dict_post_hook`, but the hook's result replaces the dictionary."""
         return add_hook(self._make_hooks().saved, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -97,7 +97,7 @@ class Saving(Hooked):
     def _register_load_state_dict_pre_hook(
         self, hook: Callable[..., Any], with_module: bool = False
     ) -> RemovableHandle:
-        """As `register_load_state_dict_pre_hook`; the hook gets the module only `with_module`."""
+        """Like `register_load_state_dict_pre_hook`; the hook gets the module only `with_module`."""
         own = self._make_hooks()
         marked = (own.with_module,) if with_module else ()
         return add_hook(own.loading, hook, marked=marked)

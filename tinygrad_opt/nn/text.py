@@ -11,7 +11,7 @@ class Text(Registry):
     """What Module inherits for its text."""
 
     def extra_repr(self) -> str:
-        """What stands in the parentheses of the repr; for subclasses to define."""
+        """The text between the parentheses of the repr; subclasses override it."""
         return ""
 
     def _get_name(self) -> str:

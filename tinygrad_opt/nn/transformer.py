@@ -84,13 +84,7 @@ class TransformerEncoderLayer(Module):
             )
 
         x = _added(src, attention, self.norm1, self.norm_first)
-        if _fuses(x, self.linear1, self.linear2, self.dropout, self.dropout2):
-            y = _fed_forward(self, self.norm2(x) if self.norm_first else x, x)
-            return y if self.norm_first else self.norm2(y)
-        return _added(x, self._feed_forward, self.norm2, self.norm_first)
-
-    def _feed_forward(self, x: Tensor) -> Tensor:
-        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+        return _fed_forward(self, x, self.norm2, self.dropout2)
 
 
 class TransformerDecoderLayer(Module):
@@ -146,13 +140,7 @@ class TransformerDecoderLayer(Module):
 
         x = _added(tgt, to_itself, self.norm1, self.norm_first)
         x = _added(x, to_memory, self.norm2, self.norm_first)
-        if _fuses(x, self.linear1, self.linear2, self.dropout, self.dropout3):
-            y = _fed_forward(self, self.norm3(x) if self.norm_first else x, x)
-            return y if self.norm_first else self.norm3(y)
-        return _added(x, self._feed_forward, self.norm3, self.norm_first)
-
-    def _feed_forward(self, x: Tensor) -> Tensor:
-        return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+        return _fed_forward(self, x, self.norm3, self.dropout3)
 
 
 class TransformerEncoder(Module):
@@ -327,7 +315,19 @@ def _fuses(x: Tensor, linear1: Any, linear2: Any, *dropouts: Any) -> bool:
     )
 
 
-def _fed_forward(layer: Any, x: Tensor, residual: Tensor) -> Tensor:
+def _fed_forward(layer: Any, x: Tensor, norm: Module, dropout: Module) -> Tensor:
+    """x with what the feed-forward network adds to it: the last part of both kinds of layers."""
+
+    def network(x: Tensor) -> Tensor:
+        return dropout(layer.linear2(layer.dropout(layer.activation(layer.linear1(x)))))
+
+    if not _fuses(x, layer.linear1, layer.linear2, layer.dropout, dropout):
+        return _added(x, network, norm, layer.norm_first)
+    y = _fused_network(layer, norm(x) if layer.norm_first else x, x)
+    return y if layer.norm_first else norm(y)
+
+
+def _fused_network(layer: Any, x: Tensor, residual: Tensor) -> Tensor:
     """linear2(activation(linear1(x))) + residual."""
     one, two = layer.linear1, layer.linear2
     relu = layer.activation is F.relu

@@ -8,8 +8,8 @@ from .. import ops
 from ..arrays.windows import Window
 from ..core.public import publish
 from ..core.tensor import Tensor
-from .conv import Sizes, by, paddings, settings, sizes
-from .module import Module
+from .conv import Sizes, by, paddings, sizes, steps_and_spread
+from .layer import Shown, settings
 
 __all__ = ["Fold", "Unfold", "fold", "unfold"]
 
@@ -72,7 +72,7 @@ def _patches(
     stride: Sizes,
 ) -> Window:  # fmt: skip
     kernel = sizes("kernel_size", kernel_size, 2)
-    steps, spread = settings(2, stride, dilation, 1)
+    steps, spread = steps_and_spread(2, stride, dilation, 1)
     low, _ = paddings(2, padding, kernel, steps, spread)
     output = tuple(
         (n + 2 * p - d * (k - 1) - 1) // s + 1
@@ -87,53 +87,26 @@ def _patches(
     return Window(image, kernel, output, steps, low, spread)
 
 
-publish(globals(), __all__)
-
-
-class Unfold(Module):
+class Unfold(Shown):
     """The patches under a sliding window: (batch, c, h, w) to (batch, c kh kw, positions).
 
     >>> Unfold(2)(zeros(1, 3, 4, 4)).shape
     torch.Size([1, 12, 9])
     """
 
-    def __init__(
-        self, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1
-    ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.dilation = dilation
-        self.padding = padding
-        self.stride = stride
-
-    def forward(self, input: Tensor) -> Tensor:
-        return unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
-
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, "
-            f"stride={self.stride}"
-        )
+    @settings(unfold)
+    def __init__(self) -> None: ...
 
 
-class Fold(Unfold):
+class Fold(Shown):
     """The transpose of `Unfold`: patches (batch, c kh kw, positions) added up to images.
 
     >>> Fold((4, 4), 2)(zeros(1, 12, 9)).shape
     torch.Size([1, 3, 4, 4])
     """
 
-    def __init__(
-        self, output_size: Sizes, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0,
-        stride: Sizes = 1,
-    ) -> None:  # fmt: skip
-        super().__init__(kernel_size, dilation, padding, stride)
-        self.output_size = output_size
+    @settings(fold)
+    def __init__(self) -> None: ...
 
-    def forward(self, input: Tensor) -> Tensor:
-        return fold(
-            input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride
-        )
 
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}, {super().extra_repr()}"
+publish(globals(), __all__)

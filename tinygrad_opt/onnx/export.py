@@ -70,7 +70,7 @@ def export(
     The others are as in PyTorch, and change nothing: weights are always in the file, constants
     always folded. Control flow is that of this run. Raises UnsupportedOperatorError, with its name,
     for an operation that has no form in ONNX; OnnxExporterError for a model that reads elements,
-    goes another way by sizes, or whose lengths are no products of the free axes; ValueError for
+    goes another way by sizes, or whose lengths are not products of the free axes; ValueError for
     arguments that do not fit, ImportError without `onnx`.
 
         pip install 'tinygrad_opt[onnx]'

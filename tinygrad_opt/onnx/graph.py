@@ -96,7 +96,7 @@ class Graph:
         return self("Concat", *(self._length(v) for v in values), axis=0)
 
     def shape(self, values: Sequence[Any]) -> str:
-        """As `ints`, for Reshape: a single length that is free is -1."""
+        """Like `ints`, for Reshape: a single length that is free is -1."""
         free = [v for v in values if isinstance(v, Size)]
         if len(free) == 1 and -1 not in values and 0 not in values:
             values = [-1 if isinstance(v, Size) else v for v in values]

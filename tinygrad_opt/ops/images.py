@@ -134,7 +134,7 @@ class Taps(NamedTuple):
 
     places   for each k a slice, or an array of `length` integers
     weights  for each k a number or an array of as many
-    matrix   the same as a matrix (outputs, inputs), where the places are no slices
+    matrix   the same as a matrix (outputs, inputs), where the places are not slices
     """
 
     places: tuple[Any, ...]

@@ -1,4 +1,4 @@
-"""Reductions and softmax; products and running sums are in `cumulative`.
+"""Reductions and softmax; products, running sums and running products.
 
 Ties in amax and amin share the gradient equally. What follows softmax and log_softmax backwards
 stands in `kernels/fused/softmax.py`, as a formula and as kernels.

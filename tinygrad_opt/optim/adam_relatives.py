@@ -43,7 +43,7 @@ class ADOPT(Optimizer):
 
     {settings}
     clip_lambda maps the step (1 for the first that moves p) to c; None: no clipping; "fourth_root":
-    c = step^(1/4). A function of one's own is no part of state dicts.
+    c = step^(1/4). A function of one's own is not part of state dicts.
     state: `step`, `exp_avg` (m), `exp_avg_sq` (v).  Raises ValueError for settings out of range.
     Source: Taniguchi et al. 2024, arXiv:2411.02853v3, Alg. 2, the revision that clips; decay as in
     the authors' code.

@@ -1,4 +1,4 @@
-"""RMSprop."""
+"""RMSprop, Adagrad and Adadelta: each step divided by a root of what gradients were."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def broken_runs(flat: FlatGroup, names: tuple[str, ...], by_rows: bool = False) 
 
 
 def _ends_of_runs(flat: FlatGroup) -> list[int]:
-    """Where the run that begins at each parameter ends; there too, if it is no part of one.
+    """Where the run that begins at each parameter ends; there too, if it is not part of one.
 
     Gradients that were assigned are copied into the flat gradient before.
     """

@@ -18,7 +18,7 @@ from ..arrays.dtypes import get_default_dtype
 from ..arrays.xp import array_namespace
 from ..core.tensor import Tensor
 from ..kernels import bfloat16
-from ..tensors.sparse import SparseTensor
+from ..tensors.rowsparse import SparseTensor
 from .ownership import GradSlot, Homes, gradient_held_alone, held_alone
 from .run import Run
 

@@ -1,7 +1,7 @@
 """What optimizers written for PyTorch import from `torch.optim.optimizer` besides its class.
 
 Those that are copies of PyTorch's own files use its helpers, under private names, which
-`places.py` finds here.
+`porting/paths.py` finds here.
 """
 
 from __future__ import annotations

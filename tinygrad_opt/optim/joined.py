@@ -25,7 +25,7 @@ _SMALL = 2**18  # elements that are copied together: no more than the cache hold
 class Pairs:
     """Where the memory of two lists of tensors lies, pair by pair of one shape.
 
-    rest: the numbers of those pairs that are no vectors of one float type on one device.
+    rest: the numbers of those pairs that are not vectors of one float type on one device.
 
     Found out once, and again when a tensor has other memory. None of it is held meanwhile, so that
     an optimizer may still move it.

@@ -1,4 +1,4 @@
-"""LAMB."""
+"""LAMB and LARS: the length of a layer's step follows from that of its parameters."""
 
 from __future__ import annotations
 

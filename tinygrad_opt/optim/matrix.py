@@ -213,7 +213,7 @@ class Adafactor(Optimizer):
         return variance
 
     def _factored_variance(self, stack: Stack, g: Any, t: int, omb: float, floor: float) -> Any:
-        """As `_variance`, from means over rows and columns."""
+        """Like `_variance`, from means over rows and columns."""
         xp, shape = array_namespace(g), stack.shape
         square = g * g
         row_shape, col_shape = (*shape[:-1], 1), (*shape[:-2], 1, shape[-1])

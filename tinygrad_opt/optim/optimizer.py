@@ -10,7 +10,7 @@ A subclass names its update rule and its hyper-parameters:
             super().__init__(params, dict(lr=lr, beta=beta))
 
 The base class does the rest: parameter groups, flat buffers, fused launches, state dicts. The
-usual coefficients that are no hyper-parameter (`sign`, `omb1`, `c1`: the glossary of
+usual coefficients that are not hyper-parameters (`sign`, `omb1`, `c1`: the glossary of
 `coefficients.py`) follow from those; others are computed in `coefficients`.
 """
 

@@ -152,7 +152,7 @@ def param_groups_weight_decay(
     no_decay, decay: names of parameters that are to be in the one or the other whatever the rule
     says; `*` stands for anything: `no_decay=["embedding.*", "*.scale"]`.
     Returns dicts with "params", a list of (name, Tensor), and "weight_decay"; no empty group.
-    Raises ValueError for a name in both lists, and for one that is no parameter's.
+    Raises ValueError for a name in both lists, and for one that is not a parameter's.
 
     >>> from tinygrad_opt import nn, optim
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8))

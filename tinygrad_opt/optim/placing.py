@@ -223,7 +223,7 @@ def show_new_state(
         own = Run(flat, i, i + 1, arrays)
         own.params = [p]
         yield own
-    if edits.plain:  # they hold what was made here: that is no edit
+    if edits.plain:  # they hold what was made here: that is not an edit
         edits.look_again()
 
 

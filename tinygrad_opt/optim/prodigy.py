@@ -74,7 +74,7 @@ class Prodigy(Optimizer):
         p0[...] = values
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Updates every parameter that has a gradient; as `Optimizer.step`."""
+        """Updates every parameter that has a gradient; like `Optimizer.step`."""
         loss = None
         if closure is not None:
             with enable_grad():

@@ -97,7 +97,7 @@ class Saved(Hooked):
 def _exported(optimizer: Any) -> dict[str, Any]:
     """The state dict: parameters replaced by their running number over all groups.
 
-    Settings that are functions are no data, and left out: who loads keeps his own.
+    Settings that are functions are not data, and left out: who loads keeps his own.
     """
     index: dict[Tensor, int] = {}
     groups = []
@@ -191,7 +191,7 @@ def by_position(
 def _by_name(
     name: str, saved_groups: list[dict[str, Any]], groups: list[dict[str, Any]]
 ) -> dict[int, tuple[Tensor, str]]:
-    """As `by_position`, but by the parameters' names, whatever their order and group."""
+    """Like `by_position`, but by the parameters' names, whatever their order and group."""
     saved = {n: i for g in saved_groups for n, i in zip(g["param_names"], g["params"], strict=True)}
     here = {n: p for g in groups for n, p in zip(g["param_names"], g["params"], strict=True)}
     faults = [f"{n}: not in the state dict" for n in here if n not in saved]

@@ -115,7 +115,7 @@ class _ScheduleFree(Optimizer):
         self.param_groups[-1]["train_mode"] = self.param_groups[0]["train_mode"]
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """As `Optimizer.step`. Raises RuntimeError if the optimizer is not in train mode."""
+        """Like `Optimizer.step`. Raises RuntimeError if the optimizer is not in train mode."""
         if not all(group["train_mode"] for group in self.param_groups):
             raise RuntimeError(
                 f"{type(self).__name__}: Optimizer was not in train mode when step is called; call "

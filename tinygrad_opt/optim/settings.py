@@ -153,7 +153,7 @@ def check_declared(owner: str, settings: dict[str, Setting], values: dict[str, A
 
 
 def _check_length(owner: str, name: str, value: Any, expected: int) -> None:
-    """Raises TypeError for a `value` that is no sequence, ValueError for one of another length."""
+    """Raises TypeError for a `value` that is not a sequence, ValueError for another length."""
     try:
         given = len(tuple(value))
     except TypeError:
@@ -183,7 +183,7 @@ def above_zero(owner: str, name: str, value: Any) -> None:
 
 
 def positive(owner: str, name: str, value: Any) -> None:
-    """As `above_zero`, in PyTorch's words for SparseAdam."""
+    """Like `above_zero`, in PyTorch's words for SparseAdam."""
     if not value > 0:
         raise ValueError(f"{owner}: Invalid {_WORDS[name]}: {value} (must be positive)")
 
@@ -200,7 +200,7 @@ def learning_rate(owner: str, name: str, lr: Any) -> None:
 
 
 def new_learning_rate(owner: str, name: str, lr: Any) -> None:
-    """As `learning_rate`, in the words of PyTorch's newer optimizers."""
+    """Like `learning_rate`, in the words of PyTorch's newer optimizers."""
     value = lr.item() if isinstance(lr, Tensor) and lr.array.size == 1 else lr
     if not isinstance(value, Tensor) and not value >= 0:
         raise ValueError(f"{owner}: Learning rate should be >= 0 but is: {value}")

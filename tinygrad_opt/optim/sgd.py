@@ -1,4 +1,4 @@
-"""Stochastic gradient descent."""
+"""SGD, and what is like it but for one thing: signs (Lion, Rprop), an averaged path (ASGD)."""
 
 from __future__ import annotations
 

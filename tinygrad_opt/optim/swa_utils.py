@@ -194,7 +194,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> Callable[..., Tensor]:
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[..., None]:
-    """As `get_ema_avg_fn`, on lists of parameters and in place."""
+    """Like `get_ema_avg_fn`, on lists of parameters and in place."""
     return functools.partial(_ema_all, decay=_checked(decay))
 
 
@@ -204,7 +204,7 @@ def get_swa_avg_fn() -> Callable[..., Tensor]:
 
 
 def get_swa_multi_avg_fn() -> Callable[..., None]:
-    """As `get_swa_avg_fn`, on lists of parameters and in place."""
+    """Like `get_swa_avg_fn`, on lists of parameters and in place."""
     return _swa_all
 
 

@@ -2,7 +2,7 @@
 
 `sparse_coo_tensor` with more than one sparse axis makes them. They list their entries as they came,
 repeats and all, until `coalesce()` adds those up. Gradients flow to the dense factor and, where it
-requires them, to the tensor of values. (Row-sparse gradients of tables are in `sparse.py`.)
+requires them, to the tensor of values. (Row-sparse gradients of tables are in `rowsparse.py`.)
 """
 
 # mypy: disable-error-code="override, assignment"
@@ -227,7 +227,7 @@ class CooTensor(Listed):
         return self.t()
 
     def transpose(self, dim0: int, dim1: int) -> CooTensor:
-        """As `t()`."""
+        """The same as `t()`."""
         return self if dim0 % 2 == dim1 % 2 else self.t()
 
     # Arithmetic -----------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ def mm(mat1: Tensor, mat2: Tensor) -> Tensor:
 
 
 def spmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """As `sparse.mm`."""
+    """The same as `sparse.mm`."""
     return mm(input, mat2)
 
 

@@ -64,7 +64,7 @@ def tensor(
     """A new tensor with a copy of `data`: nested sequences, numbers, an array or a Tensor.
 
     Python floats become the default float type (float32), ints int64, bools bool; arrays keep
-    their type. Raises ValueError for ragged sequences, TypeError for data that are no numbers.
+    their type. Raises ValueError for ragged sequences, TypeError for data that are not numbers.
 
     >>> tensor([[1, 2], [3, 4]])
     tensor([[1, 2],

@@ -1,9 +1,6 @@
 """In-place forms: `add_`, `mul_`, `zero_`, `copy_`, `+=`, `x[i] = v`.
 
-Outside the graph (data, buffers, gradients, and parameters under `no_grad()`) they write to the
-memory and stamp it, so that backward notices if it needed the old values. Where the result depends
-on something that requires a gradient, the write is recorded (`autograd/recorded_writes.py`).
-As in PyTorch, a leaf that requires a gradient refuses.
+What a write is, and when it is recorded, says `writing.py`.
 """
 
 from __future__ import annotations
@@ -17,117 +14,13 @@ import numpy as np
 from .. import ops
 from ..arrays import drawing, dtypes
 from ..arrays.device import device_of, to_device
-from ..arrays.quiet import SETTINGS, restore, silence
 from ..arrays.rowsparse import RowSparse
-from ..arrays.xp import xp
 from ..autograd import recorded_writes
 from ..autograd.modes import no_grad
-from ..autograd.regions import unlock
-from ..core.errors import explain
 from ..core.node import Variable
-from ..core.promote import fitted
-from ..core.record import mode
-from ..core.versions import note_write
 from ..functions.arithmetic import scaled
 from . import indexing
-
-
-def _recorded(tensor: Any, name: str, *others: Any) -> bool:
-    """Whether the write has to be recorded. Raises RuntimeError for a leaf, which may not be."""
-    if not mode.enabled:
-        return False
-    if tensor._requires_grad and tensor.node is None:
-        raise RuntimeError(
-            f"{name}: a leaf Variable that requires grad is being used in an in-place operation. "
-            "Do it under no_grad(), or write to a new tensor"
-        )
-    if tensor._requires_grad or (tensor._base is not None and tensor._base._requires_grad):
-        return True
-    if not any(isinstance(x, Variable) and x._requires_grad for x in others):
-        return False
-    if tensor.array.dtype.kind not in "fc":
-        raise _uncastable(tensor, name, dtypes.get_default_dtype())
-    return True
-
-
-def change(
-    tensor: Any, name: str, write: Callable[..., None], function: Callable[..., Any], *others: Any
-) -> Any:
-    """Write with `write(array, *raw others)`, or record that it becomes function(it, *others)."""
-    if not _recorded(tensor, name, *others):
-        try:
-            return _write(tensor, name, write, *others)
-        except (OverflowError, _Uncastable):  # for NumPy, not always for PyTorch
-            with no_grad():
-                result = _like(tensor, name, function(tensor, *others))
-            return _write(tensor, name, np.copyto, result)
-    try:
-        recorded_writes.update(tensor, name, lambda *xs: _like(tensor, name, function(*xs)), others)
-    except ValueError as error:
-        raise explain(name, (tensor, *others), error) from error
-    return tensor
-
-
-class _Uncastable(RuntimeError):
-    """NumPy would not write the result to the tensor's type."""
-
-
-def _write(tensor: Any, name: str, write: Callable[..., None], *others: Any) -> Any:
-    """Run `write(array, *raw others)`, which writes to the tensor's own array."""
-    raw = [x.array if isinstance(x, Variable) else x for x in others]
-    before = silence(SETTINGS)
-    try:
-        write(tensor.array, *raw)
-    except (TypeError, ValueError) as error:
-        if "same_kind" in str(error):
-            raise _Uncastable from error
-        if "read-only" in str(error) and unlock(tensor):
-            return _write(tensor, name, write, *others)
-        raise explain(name, (tensor, *others), error) from error
-    finally:
-        restore(before)
-    if not tensor._unversioned:
-        note_write(tensor.array)
-    return tensor
-
-
-def _put(tensor: Any, name: str, index: Any, value: Any, within: Any = ...) -> Any:
-    """tensor[within][index] = value."""
-    if _recorded(tensor, name, value):
-        before = silence(SETTINGS)
-        try:
-            recorded_writes.overwrite(tensor, name, index, value, within)
-        except (TypeError, ValueError) as error:
-            raise explain(name, (tensor, value), error) from error
-        finally:
-            restore(before)
-        return tensor
-
-    def write(a: Any, v: Any) -> None:
-        a[within][index] = v if hasattr(v, "dtype") else fitted(v, a.dtype)
-
-    return _write(tensor, name, write, value)
-
-
-def _like(tensor: Any, name: str, result: Any) -> Any:
-    """`result` in the dtype of `tensor`. Raises RuntimeError if it does not fit there."""
-    if result.array.shape != tensor.array.shape:
-        raise RuntimeError(
-            f"{name}: output with shape {list(tensor.array.shape)} doesn't match the broadcast "
-            f"shape {list(result.array.shape)}"
-        )
-    if result.array.dtype == tensor.array.dtype:
-        return result
-    if not dtypes.can_cast(result.array.dtype, tensor.array.dtype):
-        raise _uncastable(tensor, name, result.array.dtype)
-    return ops.cast(result, dtype=tensor.array.dtype)
-
-
-def _uncastable(tensor: Any, name: str, dtype: Any) -> RuntimeError:
-    return RuntimeError(
-        f"{name}: result type {dtypes.name_of(dtype)} can't be cast to the desired output type "
-        f"{dtypes.name_of(tensor.array.dtype)}"
-    )
+from .writing import cast_like, change, drawn, must_record, put
 
 
 def _form(method: str) -> Callable[..., Any]:
@@ -138,30 +31,30 @@ def _form(method: str) -> Callable[..., Any]:
 
         def write(array: Any, *_: Any) -> None:
             with no_grad():
-                array[...] = _like(self, form.__name__, function(self, *others)).array
+                array[...] = cast_like(self, form.__name__, function(self, *others)).array
 
         others = (*args, *kwargs.values())
         return change(self, form.__name__, write, function, *others)
 
-    return _described(form, method + "_", f"As `{method}`, in place.")
+    return _described(form, method + "_", f"Like `{method}`, in place.")
 
 
 def _random_form(name: str) -> Callable[..., Any]:
     fill = getattr(drawing, f"fill_{name}")
 
     def form(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return _drawn(self, form.__name__, lambda x: fill(x, *args, **kwargs))
+        return drawn(self, form.__name__, lambda x: fill(x, *args, **kwargs))
 
     return _described(form, name + "_", fill.__doc__, inspect.signature(fill))
 
 
 def _shape_form(method: str) -> Callable[..., Any]:
     def form(self: Any, *args: Any, **kwargs: Any) -> Any:
-        _recorded(self, form.__name__)  # leaves refuse
+        must_record(self, form.__name__)  # leaves refuse
         recorded_writes.reshape(self, form.__name__, lambda x: getattr(x, method)(*args, **kwargs))
         return self
 
-    return _described(form, method + "_", f"As `{method}`, of this tensor itself.")
+    return _described(form, method + "_", f"Like `{method}`, of this tensor itself.")
 
 
 def _described(form: Any, name: str, doc: str, signature: Any = None) -> Any:
@@ -291,9 +184,9 @@ class InPlace:
             basic = items if ... in items else (*items, ...)
         try:
             if basic is None or advanced is None:
-                _put(self, "setitem", basic if advanced is None else advanced, value)
+                put(self, "setitem", basic if advanced is None else advanced, value)
             else:
-                _put(self, "setitem", advanced, value, within=basic)
+                put(self, "setitem", advanced, value, within=basic)
         except IndexError as error:
             raise indexing.explained(error, tuple(self.array.shape)) from error
 
@@ -305,11 +198,11 @@ class InPlace:
                 other = ops.to_device(other, device=here)
         else:
             other = to_device(other, device_of(self.array))
-        return _put(self, "copy_", ..., other)
+        return put(self, "copy_", ..., other)
 
     def zero_(self) -> Any:
         """Sets all elements to 0."""
-        return _put(self, "zero_", ..., 0)
+        return put(self, "zero_", ..., 0)
 
     def fill_(self, value: Any) -> Any:
         """Sets all elements to `value`, a number or a 0-d tensor."""
@@ -318,7 +211,7 @@ class InPlace:
                 "fill_ only supports 0-dimension value tensor but got tensor with "
                 f"{value.array.ndim} dimensions."
             )
-        return _put(self, "fill_", ..., value)
+        return put(self, "fill_", ..., value)
 
     def fill_diagonal_(self, fill_value: float, wrap: bool = False) -> Any:
         """Sets the main diagonal to a number; `wrap`: of a tall matrix also those that follow.
@@ -336,22 +229,22 @@ class InPlace:
             places = tuple(np.arange(min(shape)) for _ in shape)
         else:
             places = np.unravel_index(np.arange(0, shape[0] * shape[1], shape[1] + 1), shape)
-        return _put(self, "fill_diagonal_", places, fill_value)
+        return put(self, "fill_diagonal_", places, fill_value)
 
     def masked_fill_(self, mask: Any, value: Any) -> Any:
         """`value` where mask is True."""
         m = ops.broadcast_to(mask, shape=self.array.shape)
-        return _put(self, "masked_fill_", getattr(m, "array", m), value)
+        return put(self, "masked_fill_", getattr(m, "array", m), value)
 
     # Random values --------------------------------------------------------------------------------
 
     def uniform_(self, low: float = 0.0, /, to: float = 1.0, *, generator: Any = None) -> Any:
         """Drawn from the uniform distribution on [low, to); PyTorch calls `low` `from`."""
-        return _drawn(self, "uniform_", lambda x: drawing.fill_uniform(x, low, to, generator))
+        return drawn(self, "uniform_", lambda x: drawing.fill_uniform(x, low, to, generator))
 
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
         """Drawn from the normal distribution."""
-        return _drawn(self, "normal_", lambda x: drawing.fill_normal(x, mean, std, generator))
+        return drawn(self, "normal_", lambda x: drawing.fill_normal(x, mean, std, generator))
 
     # History --------------------------------------------------------------------------------------
 
@@ -400,11 +293,3 @@ def _old_form(name: str, number: Any, *tensors: Any) -> tuple[Any, float]:
 
 def _scaled(tensor: Any, other: Any, alpha: float) -> Any:
     return other if alpha == 1 else scaled(tensor, other, alpha)
-
-
-def _drawn(tensor: Any, name: str, fill: Callable[[Any], None]) -> Any:
-    if not _recorded(tensor, name):
-        return _write(tensor, name, fill)
-    drawn = xp(tensor.array).empty_like(tensor.array)
-    fill(drawn)
-    return _put(tensor, name, ..., drawn)

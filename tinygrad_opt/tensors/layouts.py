@@ -56,7 +56,7 @@ _AXES = {channels_last: 4, channels_last_3d: 5}
 def check_format(name: str, format: Any, ndim: int) -> bool:
     """Whether the channels are to run fastest.
 
-    Raises TypeError for what is no memory_format, RuntimeError if the number of axes is not right.
+    Raises TypeError for what is not a memory_format, RuntimeError for another number of axes.
     """
     if not isinstance(format, memory_format):
         raise TypeError(

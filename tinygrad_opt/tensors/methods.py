@@ -3,7 +3,7 @@
 Eighth of the reading path; next: `nn/module.py`. `Tensor` itself stands on the ground floor and
 knows its fields only. What it can do is bound to it here, once: every public function is a method
 of the same name, but for those in NOT_METHODS; operators are the operations in `ops` (`x + y` is
-`ops.add`); and what is no function stands in classes of methods, in the files of this folder.
+`ops.add`); and what is not a function stands in classes of methods, in the files of this folder.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .inplace import InPlace
 from .interchange import Interchange
 from .memory import Description
 from .operators import Operators
-from .scripts import Scripts
+from .other_kinds import OtherKinds
 from .typed import Constructor
 
 __all__ = ["METHODS", "NOT_METHODS"]
 
-# Functions that are no methods: of several tensors, of none, or of something else first.
+# Functions that are not methods: of several tensors, of none, or of something else first.
 NOT_METHODS = {
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes", "broadcast_tensors",
     "bucketize", "cartesian_prod", "cat", "cdist", "chain_matmul", "column_stack", "combinations",
@@ -35,11 +35,11 @@ NOT_METHODS = {
 }  # fmt: skip
 
 METHODS = (Operators, Gradients, Conversions, Container, InPlace, Description, Interchange,
-           Scripts, Constructor)  # fmt: skip
+           OtherKinds, Constructor)  # fmt: skip
 
 
 class _Empty:
-    """What stands in every class is no method."""
+    """What stands in every class is not a method."""
 
     __slots__ = ()
 

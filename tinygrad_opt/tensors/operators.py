@@ -1,4 +1,4 @@
-"""The operators of Tensor, and methods that are no function of the same arguments."""
+"""The operators of Tensor, and methods that are not functions of the same arguments."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Operators:
                             "tensors")  # fmt: skip
         return wrap_plain(~self.array)
 
-    # Methods whose tensor does not come first, or that are no functions -------------------------
+    # Methods whose tensor does not come first, or that are not functions -------------------------
 
     def where(self: Any, condition: Tensor, other: Any) -> Tensor:
         """self where condition holds, else other."""

@@ -62,7 +62,7 @@ def _described(x: Any) -> str:
 
 
 def check_count(who: str, name: str, value: Any, least: int = 1) -> None:
-    """Raise TypeError for what is no whole number, ValueError for one below `least`."""
+    """Raise TypeError for what is not a whole number, ValueError for one below `least`."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{who}: {name} must be a whole number, got {value!r}")
     if value < least:
@@ -127,7 +127,7 @@ def _name_of(function: Any) -> str:
 
 
 def as_callbacks(callbacks: Sequence[Callback] | Callback | None) -> list[Callback]:
-    """A list of them, of one or of none. Raises TypeError for anything that is no callback."""
+    """A list of them, of one or of none. Raises TypeError for anything that is not a callback."""
     if callbacks is None:
         return []
     if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):

@@ -155,7 +155,7 @@ def measure(
 
 
 def _number(metric: str, value: Any) -> float:
-    """What a metric returned, as a float; TypeError, with its name, where that is no number."""
+    """What a metric returned, as a float; TypeError, with its name, where that is not a number."""
     try:
         if not isinstance(value, (str, bytes)):  # "0.5" would pass
             return float(number(value))

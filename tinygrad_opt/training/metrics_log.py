@@ -49,8 +49,8 @@ class MetricsLog:
     def write(self, step: int, **values: Any) -> None:
         """Appends a line: numbers, 0-d Tensors and arrays, strings, booleans, None.
 
-        Raises TypeError, naming it, for anything else, and ValueError once it is closed; then
-        nothing was written.
+        Raises TypeError, naming it, for anything else, and ValueError once it is closed; in either
+        case nothing is written.
         """
         plain = {name: _plain(name, value) for name, value in values.items()}
         line = {"step": int(step), "time": time.time()}

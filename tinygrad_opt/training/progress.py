@@ -149,7 +149,7 @@ def _bar_class() -> Any:
 
 
 def _in_notebook() -> bool:
-    """Whether this is the kernel of a notebook, whose stderr is no terminal."""
+    """Whether this is the kernel of a notebook, whose stderr is not a terminal."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return "IPKernelApp" in getattr(shell, "config", ())
 

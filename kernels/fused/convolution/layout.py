@@ -97,7 +97,7 @@ class Axis(NamedTuple):
     def inside(
         self, length: int, size: int, step: int, first: int, back: bool
     ) -> tuple[int, int, int]:
-        """Of what is packed of an image of that length, the part that is no padding.
+        """Of what is packed of an image of that length, the part that is not padding.
 
         Its first cell in the image, how many cells, the first among those that are packed.
         """

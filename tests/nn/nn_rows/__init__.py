@@ -3,20 +3,53 @@
 A row of LAYERS is (constructor from a library's `nn`, formula, shapes of normal inputs). The
 formula takes the inputs, then the layer's state by name, in NumPy. A row of LOSSES or FUNCTIONS is
 the settings, then (sampler, shape) for each input; its formula has the function's name in
-`references`.
+`references`. Where a class is a function and no more, as `Softsign` is `softsign`, the function's
+rows serve it too.
 """
+
+import inspect
+
+import references
+
+from tinygrad_opt import nn
 
 from .functions import CONSTANTS, FUNCTIONS
 from .images import CONVOLUTIONS, PADDING, POOLING, RESIZING
 from .layers import ACTIVATIONS, DROPOUT, LINEAR, NORMALIZATION
 from .losses import FORMULAS, LOSSES
+from .samplers import normal, written_as
+
+
+def rows_of_functions():
+    """Rows of the classes that are a function of one input: constructor, formula, shape."""
+    for kind in nn.__all__:
+        name = written_as(kind, FUNCTIONS)
+        for settings, *inputs in FUNCTIONS.get(name, ()):
+            if len(inputs) == 1 and inputs[0][0] is normal and _needed(kind) <= settings.keys():
+                label = ", ".join([kind, *(f"{k} {v}" for k, v in settings.items())])
+                yield label, (_layer(kind, settings), _formula(name, settings), inputs[0][1])
+
+
+def _needed(kind):
+    """The arguments that a constructor has no default for."""
+    parameters = inspect.signature(getattr(nn, kind)).parameters.values()
+    return {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+
+
+def _layer(kind, settings):
+    return lambda nn: getattr(nn, kind)(**settings).eval()
+
+
+def _formula(name, settings):
+    return lambda x, **state: getattr(references, name)(x, **settings, **state)
+
 
 LAYERS = {
-    **ACTIVATIONS, **DROPOUT, **LINEAR, **NORMALIZATION, **CONVOLUTIONS, **POOLING, **RESIZING,
-    **PADDING,
+    **dict(rows_of_functions()), **ACTIVATIONS, **DROPOUT, **LINEAR, **NORMALIZATION,
+    **CONVOLUTIONS, **POOLING, **RESIZING, **PADDING,
 }  # fmt: skip
 
-# What is no layer of its own, but holds parameters or other modules.
+# What is not a layer of its own, but holds parameters or other modules.
 NO_LAYERS = {
     "Buffer", "Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList",
     "RNNBase", "RNNCellBase", "UninitializedBuffer", "UninitializedParameter", "functional", "init",

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from .samplers import classes, counts, given, normal, probabilities, signs
+from tinygrad_opt.nn import functional
+
+from .samplers import classes, counts, given, normal, probabilities, signs, written_as
 
 W3 = [1.0, 0.5, 2.0]
 SQUARE = (4, 3)
@@ -78,15 +80,7 @@ LOSSES = {
 }  # fmt: skip
 
 # The loss as a function: its name in `nn.functional` and in `references`.
-FORMULAS = {
-    "MSELoss": "mse_loss", "L1Loss": "l1_loss", "HuberLoss": "huber_loss",
-    "SmoothL1Loss": "smooth_l1_loss", "CrossEntropyLoss": "cross_entropy", "NLLLoss": "nll_loss",
-    "BCELoss": "binary_cross_entropy", "BCEWithLogitsLoss": "binary_cross_entropy_with_logits",
-    "KLDivLoss": "kl_div", "PoissonNLLLoss": "poisson_nll_loss",
-    "GaussianNLLLoss": "gaussian_nll_loss", "SoftMarginLoss": "soft_margin_loss",
-    "HingeEmbeddingLoss": "hinge_embedding_loss", "CosineEmbeddingLoss": "cosine_embedding_loss",
-    "MarginRankingLoss": "margin_ranking_loss", "TripletMarginLoss": "triplet_margin_loss",
-    "TripletMarginWithDistanceLoss": "triplet_margin_with_distance_loss",
-    "MultiMarginLoss": "multi_margin_loss", "MultiLabelMarginLoss": "multilabel_margin_loss",
-    "MultiLabelSoftMarginLoss": "multilabel_soft_margin_loss",
+FORMULAS = {name: written_as(name, functional.__all__) for name in LOSSES} | {
+    "CrossEntropyLoss": "cross_entropy", "BCELoss": "binary_cross_entropy",
+    "BCEWithLogitsLoss": "binary_cross_entropy_with_logits", "KLDivLoss": "kl_div",
 }  # fmt: skip

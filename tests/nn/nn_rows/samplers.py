@@ -1,4 +1,4 @@
-"""Inputs for rows, drawn from a generator."""
+"""Inputs for rows, drawn from a generator; and which row goes with which class."""
 
 import numpy as np
 
@@ -42,3 +42,8 @@ def inputs_of(row, seed=3):
 def settings_in(make, settings):
     """The settings with lists of numbers made into arrays or tensors."""
     return {k: make(v) if isinstance(v, list) else v for k, v in settings.items()}
+
+
+def written_as(name, functions):
+    """The function whose name is a class's in small letters, or None: of MSELoss mse_loss."""
+    return next((f for f in functions if f.replace("_", "") == name.lower()), None)

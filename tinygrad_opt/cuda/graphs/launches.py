@@ -78,7 +78,7 @@ class OptimizerStep:
         self.grads = [(p, gradients.note(p, p._grad)) for p in held]
 
     def refuse_or_wait(self) -> None:
-        """Raise CaptureError for what is no launch, Unsettled for what is yet to be laid out."""
+        """Raise CaptureError for what is not a launch, Unsettled for what is yet to be laid out."""
         optimizer = self.optimizer
         if (why := why_not(optimizer, Optimizer)) is not None:
             refuse(why)

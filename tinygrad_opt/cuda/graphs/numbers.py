@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...arrays.places import Recording
+from ...arrays.stream_positions import Recording
 from .refusals import Unsettled
 
 __all__ = ["Draws", "Numbers", "Place"]

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ...arrays import faults, places, random
+from ...arrays import faults, random, stream_positions
 from ...arrays.xp import array_namespace
 from ...compiled.surroundings import Surroundings, hooks_of
 from ...compiled.tree import flatten, unflatten
@@ -128,7 +128,11 @@ class Variant:
                 stream.begin_capture()
                 try:
                     recording.by = launcher
-                    with cublas.used(products), places.recording(self.draws), self.watch.looking():
+                    with (
+                        cublas.used(products),
+                        stream_positions.recording(self.draws),
+                        self.watch.looking(),
+                    ):
                         result = step(*args, **kwargs)
                 finally:
                     recording.by = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..layer import Layer
+from ..layer import Layer, Shown
 
 __all__ = ["Activation", "AlongDim", "Shrink"]
 
 
-class Activation(Layer):
+class Activation(Shown):
     """Shows its settings, and takes `inplace` where it takes nothing else."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -15,9 +15,8 @@ class Activation(Layer):
         self.inplace = inplace
 
     def extra_repr(self) -> str:
-        values = {name: getattr(self, name) for name in self._settings}
-        shown = [f"{k}={v!r}" if isinstance(v, str) else f"{k}={v}" for k, v in values.items()]
-        return ", ".join([*shown, "inplace=True"] if vars(self).get("inplace") else shown)
+        shown = super().extra_repr()
+        return ", ".join([shown] * bool(shown) + ["inplace=True"] * bool(vars(self).get("inplace")))
 
 
 class Shrink(Layer):

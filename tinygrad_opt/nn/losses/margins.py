@@ -252,7 +252,7 @@ def multilabel_margin_loss(
     """The sum of max(0, 1 - input[right] + input[wrong]) over all pairs, divided by C.
 
     `input` (N, C) or (C,); `target` of the same shape: the right classes, then -1 and anything.
-    Raises RuntimeError for another shape, targets that are no integers, or lie outside [-1, C).
+    Raises RuntimeError for another shape, targets that are not integers, or lie outside [-1, C).
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
     rows, labels = _scores("multilabel_margin_loss", input), target.array

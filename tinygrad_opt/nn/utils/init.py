@@ -13,7 +13,7 @@ __all__ = ["skip_init"]
 def skip_init(module_cls: type[Module], *args: Any, **kwargs: Any) -> Any:
     """Builds `module_cls(*args, **kwargs)`; fill its parameters before use.
 
-    Here they are initialised all the same. Raises RuntimeError for a class that is no Module, or
+    Here they are initialised all the same. Raises RuntimeError for a class that is not a Module, or
     whose constructor does not take `device`.
     """
     if not issubclass(module_cls, Module):

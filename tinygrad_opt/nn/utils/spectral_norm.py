@@ -12,7 +12,7 @@ from ...arrays import drawing
 from ...arrays.device import device_of
 from ...core.tensor import Tensor, wrap_plain
 from ..module import Module
-from ..parameter import Parameter
+from .weight_hooks import remove_hook, require_none
 
 __all__ = ["remove_spectral_norm", "spectral_norm"]
 
@@ -94,8 +94,7 @@ def spectral_norm(
     Returns the module. The old way: `parametrizations.spectral_norm` keeps `weight` up to date.
     """
     check_iterations(n_power_iterations)
-    if _id_of(module, name) is not None:
-        raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter {name}")
+    require_none(module, SpectralNorm, name, "spectral_norm")
     hook = SpectralNorm(name, n_power_iterations, eps, rows_of(module) if dim is None else dim)
     weight = getattr(module, name)
     delattr(module, name)
@@ -115,17 +114,5 @@ def rows_of(module: Any) -> int:
 
 def remove_spectral_norm(module: M, name: str = "weight") -> M:
     """Undoes `spectral_norm`. Raises ValueError if there is nothing to undo."""
-    id = _id_of(module, name)
-    if id is None:
-        raise ValueError(f"spectral_norm of '{name}' not found in {module}")
-    weight = module._forward_pre_hooks.pop(id).weight(module, iterate=False).detach()
-    for attribute in (name, name + "_orig", name + "_u", name + "_v"):
-        delattr(module, attribute)
-    module.register_parameter(name, Parameter(weight))
+    remove_hook(module, SpectralNorm, name, "spectral_norm", "_orig _u _v", iterate=False)
     return module
-
-
-def _id_of(module: Any, name: str) -> int | None:
-    """The id of the module's hook for `name`, or None."""
-    hooks = module._forward_pre_hooks.items()
-    return next((i for i, h in hooks if isinstance(h, SpectralNorm) and h.name == name), None)

@@ -9,6 +9,7 @@ from ... import functions
 from ...core.tensor import Tensor
 from ..module import Module
 from ..parameter import Parameter
+from .weight_hooks import remove_hook, require_none
 
 __all__ = ["remove_weight_norm", "weight_norm"]
 
@@ -54,8 +55,7 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
         FutureWarning,
         stacklevel=2,
     )
-    if _id_of(module, name) is not None:
-        raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
+    require_none(module, WeightNorm, name, "weight_norm")
     weight = getattr(module, name)
     delattr(module, name)
     length = norm_except_dim(weight.detach(), dim)
@@ -69,17 +69,5 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
 
 def remove_weight_norm(module: M, name: str = "weight") -> M:
     """Undoes `weight_norm`: one parameter again. Raises ValueError if there is nothing to undo."""
-    id = _id_of(module, name)
-    if id is None:
-        raise ValueError(f"weight_norm of '{name}' not found in {module}")
-    weight = module._forward_pre_hooks.pop(id).weight(module).detach()
-    for attribute in (name, name + "_g", name + "_v"):
-        delattr(module, attribute)
-    module.register_parameter(name, Parameter(weight))
+    remove_hook(module, WeightNorm, name, "weight_norm", "_g _v")
     return module
-
-
-def _id_of(module: Any, name: str) -> int | None:
-    """The id of the module's hook for `name`, or None."""
-    hooks = module._forward_pre_hooks.items()
-    return next((i for i, h in hooks if isinstance(h, WeightNorm) and h.name == name), None)

@@ -4,7 +4,7 @@ Each class holds its settings and a counter, and takes its formula from `optim.s
 share (the protocol, warnings, exact resuming, two schedulers on one optimizer) is in `base.py`. An
 "epoch" is one call of `scheduler.step()`.
 
-    a factor of the step     factors.py: most of PyTorch's, the textbook three, with a warm-up
+    a factor of the step     decay.py: most of PyTorch's, the textbook three, with a warm-up
     up and down, momentum    cyclic.py: CyclicLR, OneCycleLR
     by what the loss does    plateau.py
     of several schedulers    compose.py
@@ -13,20 +13,20 @@ share (the protocol, warnings, exact resuming, two schedulers on one optimizer) 
     of your own              derive from FactorScheduler or LRScheduler
 """
 
-from . import base, compose, custom, cyclic, factor, factors, plateau, swa
+from . import base, compose, custom, cyclic, decay, factor, plateau, swa
 from .base import *
 from .base import LRScheduler
 from .compose import *
 from .custom import *
 from .cyclic import *
+from .decay import *
+from .decay import InverseTimeLR
 from .factor import *
-from .factors import *
-from .factors import InverseTimeLR
 from .plateau import *
 from .swa import *
 
 __all__ = [
-    name for file in (base, compose, custom, cyclic, factor, factors, plateau, swa)
+    name for file in (base, compose, custom, cyclic, decay, factor, plateau, swa)
     for name in file.__all__
 ]  # fmt: skip
 

@@ -190,6 +190,6 @@ class LRScheduler:
 
 
 def require_optimizer(name: str, optimizer: Any) -> None:
-    """Raise TypeError for anything that is no Optimizer."""
+    """Raise TypeError for anything that is not an Optimizer."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{name}: {type(optimizer).__name__} is not an Optimizer")

@@ -1,7 +1,7 @@
 """PyTorch's longer paths, and what is said where it has a name that is not here.
 
 `from torch.nn.modules.loss import _Loss` finds what stands in `nn/losses`: PLACES says for every
-path of PyTorch's that is no file here which modules its names are in. Such a module is made when
+path of PyTorch's that is not a file here which modules its names are in. Such a module is made when
 the package is imported, costs a microsecond, and hands on. A name of PyTorch's that is nowhere
 raises AttributeError, or ImportError on import, that says so and what to use (`instead.py`).
 """
@@ -19,7 +19,7 @@ from . import instead
 
 __all__ = ["NAMES", "PLACES", "install", "missing"]
 
-_PACKAGE = __name__.rpartition(".")[0]
+_PACKAGE = __name__.split(".")[0]
 
 # Modules that are loaded when somebody asks for them.
 LATE = (
@@ -31,6 +31,8 @@ LATE = (
 _PLAIN = """
     adaptive channelshuffle distance flatten fold linear pixelshuffle sparse transformer upsampling
 """
+
+_OPTIMIZER_FILES = "adadelta adagrad adamax adamw asgd nadam radam rmsprop rprop sparse_adam"
 
 # Of each path, the modules whose names it hands on; the first that has one gives it.
 PLACES: dict[str, tuple[str, ...]] = {
@@ -63,16 +65,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "cpu": ("mps",),
     "cpu.amp": ("amp",),
     "xpu": ("mps",),
-    "optim.adadelta": ("optim.adaptive",),
-    "optim.adagrad": ("optim.adaptive",),
-    "optim.adamax": ("optim.adam",),
-    "optim.adamw": ("optim.adam",),
-    "optim.asgd": ("optim.sgd",),
-    "optim.nadam": ("optim.adam",),
-    "optim.radam": ("optim.adam",),
-    "optim.rmsprop": ("optim.adaptive",),
-    "optim.rprop": ("optim.sgd",),
-    "optim.sparse_adam": ("optim.adam_relatives",),
+    **{f"optim.{name}": ("optim",) for name in _OPTIMIZER_FILES.split()},
     "utils.data.dataloader": ("utils.data", "data.loader", "data.collate"),
     "utils.data.distributed": ("distributed.sampler",),
     "utils.data.dataset": ("utils.data", "data.datasets"),

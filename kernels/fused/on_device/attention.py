@@ -12,7 +12,7 @@ The formula is `attention.py` beside this.
 
 from __future__ import annotations
 
-from .pieces_on_device import BLOCK, LARGEST, added
+from .pieces import BLOCK, LARGEST, added
 
 __all__ = ["TEXTS"]
 

@@ -15,15 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler import cache
-from . import (
-    attention_on_device,
-    elements_on_device,
-    norms_on_device,
-    passages_on_device,
-    windows_on_device,
-)
-from .pieces_on_device import ELEMENT, EXPONENTIALS, HEAD, ROW, SIGMOID, added
+from ...compiler import cache
+from . import attention, elements, norms, passages, windows
+from .pieces import ELEMENT, EXPONENTIALS, HEAD, ROW, SIGMOID, added
 
 _FLOAT32 = np.dtype("float32")
 THREADS = 128  # of elements; of a row twice as many at most
@@ -207,7 +201,7 @@ _TEXTS = {
 """),
 }  # fmt: skip
 
-_ROOMS = attention_on_device, norms_on_device, passages_on_device, windows_on_device
+_ROOMS = attention, norms, passages, windows
 NAMES = [*_TEXTS, *(name for room in _ROOMS for name in room.TEXTS)]
 
 _kernels: dict[tuple[str, str], Any] = {}
@@ -218,7 +212,7 @@ def described(name: str, dtype: str) -> tuple[str, str, str]:
     for texts in (_TEXTS, *(room.TEXTS for room in _ROOMS)):
         if name in texts:
             return texts[name]
-    return elements_on_device.text(name, dtype)
+    return elements.text(name, dtype)
 
 
 def text(name: str, dtype: str, on_disk: bool) -> str:
@@ -230,7 +224,7 @@ def kernel(name: str, dtype: np.dtype[Any]) -> tuple[Any, str, str]:
     """A `@cuda.jit` function, and the kinds of its arrays and scalars as of `struct`."""
     found = _kernels.get((name, dtype.char))
     if found is None:
-        from ..compiler import cuda
+        from ...compiler import cuda
 
         arrays, scalars, _ = described(name, dtype.name)
         letters = arrays.replace("b", "B").replace("d", dtype.char).replace("i", "q")
@@ -257,7 +251,7 @@ def over_elements(name: str, size: int, arrays: Any, *scalars: Any) -> None:
 
 
 def _launch(name: str, blocks: int | None, threads: int, arrays: Any, scalars: Any) -> None:
-    from ..compiler import cuda
+    from ...compiler import cuda
 
     dtype = arrays[0].dtype if arrays[0].dtype.char in "fd" else _FLOAT32
     cuda.launch_over(*kernel(name, dtype), arrays, scalars, blocks, threads)

@@ -18,7 +18,7 @@ from ..core.tensor import Tensor, wrap_plain
 from ..core.versions import note_write
 from .coordinates import of_dense
 
-__all__ = ["Scripts", "UntypedStorage"]
+__all__ = ["OtherKinds", "UntypedStorage"]
 
 
 class UntypedStorage:
@@ -41,7 +41,7 @@ class UntypedStorage:
         return f"<storage of {self.nbytes()} bytes>"
 
 
-class Scripts(Tensor):
+class OtherKinds(Tensor):
     """Methods; `methods.py` binds them to Tensor."""
 
     __slots__ = ()

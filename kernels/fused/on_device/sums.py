@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler import cache
-from .pieces_on_device import added
+from ...compiler import cache
+from .pieces import added
 
 PIECE = 16_384  # elements
 THREADS = 128
 
 _TEXT = """\
-# Written by tinygrad_opt.kernels.fused.sums_on_device.
+# Written by tinygrad_opt.kernels.fused.on_device.sums.
 from numba import cuda, int64
 from numpy import float64
 
@@ -104,7 +104,7 @@ def _partial(kind: str, x: Any, z: Any, offsets: tuple[int, ...]) -> Any:
     """The sum of each piece of the parts."""
     import cupy
 
-    from ..compiler import cuda
+    from ...compiler import cuda
 
     pieces, _ = _pieces(offsets)
     table = _on_device(offsets)

@@ -7,7 +7,7 @@ and `dense.py` beside this.
 
 from __future__ import annotations
 
-from .pieces_on_device import BLOCK, ELEMENT, ROW, added
+from .pieces import BLOCK, ELEMENT, ROW, added
 
 __all__ = ["TEXTS"]
 

@@ -6,16 +6,16 @@ was saved and the settings. What the row's functions call is the device's own (`
 
 from __future__ import annotations
 
-from ..compiler.lower import lower
-from ..compiler.syntax import parse_element
-from .elementwise import ROWS
-from .pieces_on_device import ELEMENT
+from ...compiler.lower import lower
+from ...compiler.syntax import parse_element
+from ..elementwise import ROWS
+from .pieces import ELEMENT
 
 __all__ = ["text"]
 
 
 def text(name: str, dtype: str) -> tuple[str, str, str]:
-    """The kinds of a kernel's arrays and scalars, and its text: see `on_device.py`.
+    """The kinds of a kernel's arrays and scalars, and its text: see `__init__.py`.
 
     Raises KeyError for a name that is not of a row with `_value` or `_slope`.
     """

@@ -13,7 +13,7 @@ before each row, for the gradient of W_hh; `last` what else is needed of a row.
 
 from __future__ import annotations
 
-from .pieces_on_device import SIGMOID
+from .pieces import SIGMOID
 
 __all__ = ["TEXTS", "WIDEST"]
 

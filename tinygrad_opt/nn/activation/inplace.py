@@ -9,7 +9,7 @@ import numpy as np
 
 from ...autograd.modes import no_grad
 from ...core.public import public
-from ...tensors.inplace import change
+from ...tensors.writing import change
 from . import piecewise, smooth
 
 __all__ = [
@@ -31,7 +31,7 @@ def _in_place(name: str) -> Any:
     kept = [p for key, p in shown.parameters.items() if key != "inplace"]
     form.__wrapped__ = function  # type: ignore[attr-defined]  # whose module knows its annotations
     form.__signature__ = shown.replace(parameters=kept)  # type: ignore[attr-defined]
-    form.__doc__ = f"As `{name}`, in place."
+    form.__doc__ = f"Like `{name}`, in place."
     return public(form, f"{name}_", module=__name__)
 
 

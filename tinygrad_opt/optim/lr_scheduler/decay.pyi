@@ -1,4 +1,4 @@
-"""Written by tests/golden/stubs.py from factors.py; change that, not this."""
+"""Written by tests/golden/stubs.py from decay.py; change that, not this."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the texts of CUDA kernels of this folder consist of: see `on_device.py`."""
+"""What the texts of CUDA kernels of this folder consist of: see `__init__.py`."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .arrays import dtypes
-from .arrays.device import get_default_device, set_default_device
-from .core.node import Variable
-from .kernels.threads import get_num_threads
+from ..arrays import dtypes
+from ..arrays.device import get_default_device, set_default_device
+from ..core.node import Variable
+from ..kernels.threads import get_num_threads
 
 __all__ = [
     "are_deterministic_algorithms_enabled", "compiled_with_cxx11_abi", "get_default_device",
@@ -55,7 +55,7 @@ def is_deterministic_algorithms_warn_only_enabled() -> bool:
 
 
 def set_deterministic_debug_mode(debug_mode: int | str) -> None:
-    """As `use_deterministic_algorithms`: 0 or "default", 1 or "warn", 2 or "error"."""
+    """Like `use_deterministic_algorithms`: 0 or "default", 1 or "warn", 2 or "error"."""
     known = [*_MODES, *range(len(_MODES))]
     if debug_mode not in known:
         raise RuntimeError(

@@ -7,7 +7,7 @@ numbers mean, which go in as in `GEOMETRY`.
 
 from __future__ import annotations
 
-from .pieces_on_device import ELEMENT
+from .pieces import ELEMENT
 
 __all__ = ["TEXTS"]
 
