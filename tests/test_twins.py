@@ -223,6 +223,11 @@ TWINS = {
     "scatter_add": lambda normal: (
         (normal(*index.shape, 3), (5, 3), index) for index in (np.array([0, 2, 2]), np.arange(5))
     ),
+    "linear": lambda normal: (
+        (normal(m, k), normal(n, k), bias)
+        for m, k, n in ((3, 4, 5), (130, 70, 64))
+        for bias in (normal(n), None)
+    ),
     "dot_later": lambda normal: ((normal(n, 5), normal(5, 130)) for n in (3, 130)),
     "accumulate": lambda normal: ((normal(3, 7), "maximum", axis) for axis in (0, 1)),
     "logcumsumexp": lambda normal: ((normal(3, 7), axis) for axis in (0, 1)),

@@ -75,8 +75,8 @@ class Result(NamedTuple):
                     for at, value in values.items():
                         f.put_vector(places[at], value, kind)
                 with biased:
-                    row = self.bias + j * kind.size
-                    bias = [f.vector(row + v * kind.width, kind) for v in range(WIDE)]
+                    first = self.bias + j * kind.size
+                    bias = [f.vector(first + v * kind.width, kind) for v in range(WIDE)]
                     for at, value in values.items():
                         f.put_vector(places[at], f.add(value, bias[at[1]]), kind)
 
