@@ -290,6 +290,11 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
         scalars = [table, others] if whole else [table]
     slices = [f"    {name} = {name}[{begin}:{end}]" for name in array.values()]
     slices += [f"    {origin} += {begin}"] if narrow or rule.draws else []
+    prelude = denormals.PRELUDE if denormals.X86 else ""
+    enter = denormals.ENTER.format(mode=mode)
+    if (narrow or rule.draws) and target in ("serial", "parallel"):  # arithmetic takes the time
+        prelude = f"from tinygrad_opt.kernels.compiler.lanes import all_lanes\n\n{prelude}"
+        enter = f"all_lanes()\n    {enter}"
     return _TEXTS[target].format(
         origin=rule.origin,
         imported=_imported(dtype, target, narrow, bool(rule.draws)),
@@ -297,11 +302,11 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
         signature=_signature(dtype, rule, target, narrow),
         cache=cache,
         functions=functions_import(lines),
-        prelude=denormals.PRELUDE if denormals.X86 else "",
+        prelude=prelude,
         function=function_name(rule, target, narrow),
         parameters=", ".join([*array.values(), *scalars]),
         loaded=header,
-        enter=denormals.ENTER.format(mode=mode),
+        enter=enter,
         leave=denormals.LEAVE.format(mode=mode),
         i=index,
         size=size,
