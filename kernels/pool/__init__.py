@@ -44,9 +44,7 @@ USUAL = 30_000  # nanoseconds that a part takes
 _limit: int | None = None  # of threads, as the program set it
 _usual: tuple[int, str] | None = None  # what `count.usual` found
 _workers: list[threading.Thread] = []
-_started = (
-    False  # whether a kernel asked for workers; with a limit of one thread there are none yet
-)
+_started = False  # whether a kernel asked for workers: there are none with a limit of one thread
 _lock = threading.Lock()
 _WORD = ir.IntType(64)
 
