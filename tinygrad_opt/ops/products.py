@@ -37,7 +37,11 @@ def matmul(x: Any, y: Any) -> Any:
     if right:
         y = y[:, None]
     check_inner(x, y)
-    z = in_float32(_matmul, (x, y), {}) if x.dtype == HALF else _matmul(x, y)
+    rows, shape = x, (*x.shape[:-1], y.shape[-1])
+    if len(x.shape) > 2 and len(y.shape) == 2:  # one product of all rows, and one for each gradient
+        rows = x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
+    z = in_float32(_matmul, (rows, y), {}) if x.dtype == HALF else _matmul(rows, y)
+    z = z if rows is x else z.reshape(shape)
     if left:
         z = z[..., 0, :]
     return z[..., 0] if right else z
