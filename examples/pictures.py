@@ -95,7 +95,7 @@ class Look:
             figure.suptitle(title, x=0.01, ha="left")
         return figure
 
-    def save(self, figure: Figure, count: int = 128) -> None:
+    def save(self, figure: Figure, count: int = 64) -> None:
         """Save a figure as a small PNG of so many colours."""
         few = fewer_colors(pixels(figure), count)
         written = io.BytesIO()

@@ -94,7 +94,7 @@ MISTAKES = {
     "kernel": [
         ("10.0 * g", "9.0 * g", r"p - lr \* tanh"),
         ("    rule.launch((p, g), (lr,))", "    return p - lr", "step writes into p"),
-        ("    rule.launch((p, g), (lr,))", "    for _ in range(9):\n"
+        ("    rule.launch((p, g), (lr,))", "    for _ in range(99):\n"
          "        rule.launch((p.copy(), g), (lr,))\n    rule.launch((p, g), (lr,))",
          "@update_rule brings everything"),
     ],
