@@ -515,3 +515,32 @@ def test_long_chains_of_views_and_writes():
         v[0] += 1
     y.sum().backward()
     assert x.grad.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("form", ["owner", "of NumPy's", "part of NumPy's", "of Fortran's"])
+def test_a_write_without_views_looks_through_no_objects(form, monkeypatch):
+    """It would take milliseconds, in each step of a loop that adds to a total."""
+    made = {
+        "owner": lambda: tg.zeros(3, 3),
+        "of NumPy's": lambda: tg.from_numpy(np.zeros((3, 3), "f")),
+        "part of NumPy's": lambda: tg.from_numpy(np.zeros((5, 3), "f")[1:4]),
+        "of Fortran's": lambda: tg.from_numpy(np.zeros((3, 3), "f", order="F")),
+    }[form]
+    x, total = tg.ones(3, 3, requires_grad=True), made()
+    monkeypatch.setattr(gc, "get_referrers", None)
+    for _ in range(3):
+        total += x
+        total.detach_()
+    made()[1].add_(x[0])
+    total += x
+    total.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), 1)
+
+
+def test_a_write_finds_a_view_that_was_made_before():
+    x, total = tg.ones(3, requires_grad=True), tg.zeros(3)
+    view = total[1:]
+    total += x
+    assert view.requires_grad
+    view.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [0, 1, 1])
