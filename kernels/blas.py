@@ -256,7 +256,7 @@ _available: bool | None = None  # whether OpenBLAS was found; looked for at the 
 
 
 def linear(x: Any, weight: Any, bias: Any) -> Any:
-    """x weight^T + bias; x (rows, in), weight (out, in); bias (out,), or what broadcasts, or None."""
+    """x weight^T + bias; x (rows, in), weight (out, in), bias (out,), what broadcasts, or None."""
     if x.size * len(weight) < WORTH_CUTTING:  # as quick as can be
         y = _dot(x, weight.T)
         if bias is not None:
