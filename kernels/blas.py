@@ -256,13 +256,15 @@ _available: bool | None = None  # whether OpenBLAS was found; looked for at the 
 
 
 def linear(x: Any, weight: Any, bias: Any) -> Any:
-    """x weight^T + bias; x (rows, in), weight (out, in), bias (out,) or None."""
+    """x weight^T + bias; x (rows, in), weight (out, in), bias (out,), what broadcasts, or None."""
     if x.size * len(weight) < WORTH_CUTTING:  # as quick as can be
         y = _dot(x, weight.T)
         if bias is not None:
             y += bias
         return y
-    if bias is None or (bias.dtype is x.dtype and bias.flags.carray):
+    if bias is None or (
+        bias.dtype is x.dtype and bias.shape == weight.shape[:1] and bias.flags.carray
+    ):
         return multiply(x, weight.T, None, bias)
     return _plus(multiply(x, weight.T), bias)
 

@@ -17,6 +17,7 @@ import re
 import stat
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -31,8 +32,9 @@ from numba import config
 MOMENT = 0.1  # seconds
 
 _warned = False
-_loading: list[object] = []  # one for each kernel that somebody waits for
+_loading: set[object] = set()  # one for each kernel that somebody waits for
 _loaded = -MOMENT  # when the last one was there
+_holds_collector = False  # whether garbage is not collected because one is loaded
 
 # What a text imports from the kernels' own rooms is compiled into its machine code.
 _ROOMS = re.compile(r"^from tinygrad_opt\.kernels\.([\w.]+) import", re.MULTILINE)
@@ -76,18 +78,38 @@ def is_busy() -> bool:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Note that a kernel is loaded, and let no garbage be collected: a tenth of the time."""
-    global _loaded
-    collects = gc.isenabled()
-    gc.disable()
-    _loading.append(mine := object())
+    """Note that a kernel is loaded, and let no garbage be collected: a tenth of the time.
+
+    The collector is the whole program's: only the main thread stops it, which waits here and cannot
+    be the one that stops it for good meanwhile.
+    """
+    global _loaded, _holds_collector
+    _loading.add(mine := object())
+    holds = gc.isenabled() and threading.current_thread() is threading.main_thread()
+    if holds:
+        gc.disable()
+        _holds_collector = True
     try:
         yield
     finally:
-        _loading.remove(mine)
+        _loading.discard(mine)
         _loaded = time.monotonic()
-        if collects:
+        if holds:
             gc.enable()
+            _holds_collector = False
+
+
+def _after_fork() -> None:
+    # The threads that loaded kernels stayed in the parent.
+    global _holds_collector
+    _loading.clear()
+    if _holds_collector:
+        gc.enable()
+        _holds_collector = False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _load_from_disk(function: str, text: str, compiler: str = "") -> Any:

@@ -86,6 +86,9 @@ class Value:
     def __eq__(self, x: Any) -> Any:
         return self._is("==", x)
 
+    def __bool__(self) -> bool:  # what `if`, `and` and `!=` ask for
+        raise TypeError("a formula knows no numbers while it is written: choose with `select`")
+
     __hash__ = None  # type: ignore[assignment]
 
 

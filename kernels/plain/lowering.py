@@ -23,6 +23,7 @@ from numba.core.cpu import FastMathOptions
 from .. import pool
 from ..compiler.lanes import widen
 from .hints import LIBERTIES, inner_loop, take_liberties
+from .texts import assigned, parsed
 
 __all__ = ["Plain"]
 
@@ -123,7 +124,12 @@ class _Body:
         self.group: Any = None  # the accesses of the parallel loop at work
 
     def write(self) -> None:
-        for statement in _parsed(self.plain.function).body:
+        definition = parsed(self.plain.function)
+        for node in assigned(definition):
+            given = self.names.pop(node.id, None)
+            if given is not None:  # a parameter, which is a variable then
+                self.assign(node, given)
+        for statement in definition.body:
             self.statement(statement)
         if not self.builder.block.is_terminated:
             self.context.call_conv.return_value(self.builder, self.context.get_dummy_value())
@@ -382,17 +388,3 @@ def _kind_of(x: Any) -> Any:
     if isinstance(x, types.Type):
         return x
     return getattr(types, np.dtype(x if isinstance(x, type) else x.dtype).name)
-
-
-_texts: dict[Any, Any] = {}
-
-
-def _parsed(function: Any) -> Any:
-    """The definition of a function, out of its file, which is parsed once."""
-    file = function.__code__.co_filename
-    if file not in _texts:
-        _texts.clear()
-        lines, _ = inspect.findsource(function)
-        tree = ast.parse("".join(lines))
-        _texts[file] = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    return _texts[file][function.__name__]

@@ -237,6 +237,8 @@ def _work(number: int) -> None:
         with _compiling:
             if _crew is None:
                 _wait_for_callers()
+                if words[state.STOP]:
+                    return
                 _crew = _compile()
             _open()
     except Exception as problem:

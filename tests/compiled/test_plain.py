@@ -97,6 +97,12 @@ BODIES = {
         y[j] = x[j] / f4(0.0) if j > 6 else f4(-np.inf)""",
     "in_parts": """
     share(some, 12, 5, 1000, x, y)""",
+    "parameters": """
+    for i in range(3):
+        for j in range(4):
+            y[i * 4 + j] = x[j] + n[0]
+        x = at(x, 4)
+        n = at(n, 1)""",
     "inner": """
     rows(x, n, y)
     y[0] += f4(1.0)""",

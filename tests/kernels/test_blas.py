@@ -127,8 +127,18 @@ def test_a_bias_of_another_type_or_length_is_added_as_numpy_does():
     wide = np.ones(200)
     np.testing.assert_array_equal(blas.linear(x, weight, wide), blas.multiply(x, weight.T) + 1)
     np.testing.assert_array_equal(blas.linear(x, weight, wide[:1]), blas.multiply(x, weight.T) + 1)
-    with pytest.raises(ValueError, match="broadcast"):
-        blas.linear(x, weight, np.ones(199, "f"))
+    for length in (199, 0):
+        with pytest.raises(ValueError, match="broadcast"):
+            blas.linear(x, weight, np.ones(length, "f"))
+
+
+@pytest.mark.parametrize("rows", [2, 200])
+@pytest.mark.parametrize("shape", [(), (1,), (1, 200), ("rows", 1), ("rows", 200)])
+def test_whatever_broadcasts_is_a_bias(rows, shape):
+    x, weight = matrix(rows, 300, "rows", "float32"), matrix(200, 300, "rows", "float32")
+    shape = tuple(rows if n == "rows" else n for n in shape)
+    bias = np.random.default_rng(1).standard_normal(shape).astype("f")
+    np.testing.assert_array_equal(blas.linear(x, weight, bias), blas.linear(x, weight, None) + bias)
 
 
 def test_the_same_bits_for_any_number_of_threads():

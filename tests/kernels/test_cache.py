@@ -1,5 +1,6 @@
 """Generated kernels on disk: found by a second process, never stale, never in the way."""
 
+import gc
 import linecache
 import os
 import subprocess
@@ -176,3 +177,61 @@ def test_import_that_gives_no_loader(tmp_path, monkeypatch):
 def test_memory_kernels_have_source():
     kernel = cache.compile_text("f", "def f():\n    return 1\n")
     assert linecache.getlines(kernel.__code__.co_filename)[0] == "def f():\n"
+
+
+def test_the_collector_waits_for_the_main_thread_and_stays_as_the_program_left_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path))
+    seen, loading, stopped = [], threading.Event(), threading.Event()
+
+    def text(on_disk):
+        seen.append(gc.isenabled())
+        loading.set()
+        assert stopped.wait(60)
+        return "f = 1\n"
+
+    other = threading.Thread(target=cache.load, args=("f", text))
+    other.start()
+    assert loading.wait(60)
+    try:
+        gc.disable()
+        stopped.set()
+        other.join()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    cache.load("f", text)
+    assert (seen, gc.isenabled()) == ([True, False], True)
+
+
+FORKED = """
+import gc, os, threading, warnings
+from tinygrad_opt.kernels.compiler import cache
+warnings.simplefilter("ignore")  # Python's about a fork beside threads
+loading, forked = threading.Event(), threading.Event()
+
+def text(on_disk):
+    loading.set()
+    forked.wait(60)
+    return "f = 1\\n"
+
+def fork():
+    loading.wait(60)
+    child = os.fork()
+    if child == 0:
+        os._exit(10 * cache.is_busy() + gc.isenabled())
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    forked.set()
+
+thread = threading.Thread(target=fork)
+thread.start()
+cache.load("f", text)
+thread.join()
+print(gc.isenabled())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_process_that_is_forked_while_a_kernel_is_loaded_waits_for_none(tmp_path):
+    assert run(FORKED, TINYGRAD_OPT_CACHE_DIR=tmp_path) == ["1", "True"]

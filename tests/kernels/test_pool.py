@@ -149,6 +149,15 @@ def test_a_pool_that_cannot_be_compiled_is_told_once(monkeypatch):
         pool._work(0)
 
 
+def test_a_worker_that_is_stopped_before_it_began_compiles_nothing(monkeypatch):
+    pool.stop()
+    with monkeypatch.context() as patched:
+        patched.setattr(pool, "_crew", None)
+        patched.setattr(pool, "_compile", None)  # a call would warn
+        pool._work(0)
+    pool.start()
+
+
 @several
 def test_workers_start_when_more_threads_are_allowed_later():
     script = """

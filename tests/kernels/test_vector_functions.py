@@ -8,11 +8,13 @@ import re
 
 import numpy as np
 import pytest
-from numba import config, njit
-from numba.core.errors import TypingError
+from numba import config, njit, types
+from numba.core.errors import NumbaError, TypingError
+from numba.extending import intrinsic
 
 from tinygrad_opt.kernels import functions, update_rule
 from tinygrad_opt.kernels.compiler import cache, denormals
+from tinygrad_opt.kernels.functions import writing
 
 LIMIT, WIDER_LIMITS = 2.0, {"normal_cdf": 6.0, "normal_density": 3.0}  # units in the last place
 TYPES = ("float32", "float64")
@@ -261,6 +263,25 @@ def test_other_things_are_refused(name):
 
     with pytest.raises(TypingError, match="No implementation of function"):
         call("one")
+
+
+def test_a_formula_that_asks_for_a_number_is_refused():
+    def size(x):
+        return x if x > 0 else -x
+
+    @intrinsic
+    def written(typing_context, x):
+        def generate(context, builder, signature, values):
+            return writing.call(context, builder, size, types.float64, values[0])
+
+        return types.float64(types.float64), generate
+
+    @njit
+    def call(x):
+        return written(x)
+
+    with pytest.raises((TypeError, NumbaError), match="choose with `select`"):
+        call(1.0)
 
 
 @every_type

@@ -74,7 +74,7 @@ class _Relaxed(TransformedDistribution):
 
     @property
     def logits(self) -> Tensor:
-        """As of the distribution that was softened."""
+        """The logits of the distribution that was softened."""
         return self.base_dist.logits
 
     @property

@@ -126,7 +126,8 @@ def orthogonal(
     "cayley" ((1 - A/2)^-1 (1 + A/2)), or "householder" (a product of reflections; the default
     else). `use_trivialization`: they start at the matrix there is (Lezcano-Casado 2019), which
     then can be assigned to.
-    Raises ValueError for what is not a tensor of the module, no matrix, and other maps.
+    Raises ValueError for a name that is not a tensor of the module, for what is not a matrix, and
+    for other maps.
     """
     weight = getattr(module, name, None)
     if not isinstance(weight, Tensor):
