@@ -57,8 +57,9 @@ TORCH = {
 LIBRARIES = ["ours", *TORCH, "copy"]
 PARALLEL_BYTES = 1_000_000  # a copy of fewer bytes is faster on one thread
 
-# With 5e7 elements a step of PyTorch's takes up to a second, and noise is small.
-SLOW = Effort(rounds=5, seconds=0.1)
+# There are many cases; and with 5e7 elements a step of PyTorch's takes up to a second, with little
+# noise.
+BRIEF, SLOW = Effort(rounds=7, seconds=0.04), Effort(rounds=3, seconds=0.1)
 
 
 def prepare(library: str, case: list) -> Callable | None:
@@ -184,12 +185,12 @@ def part(
 def main(effort: Effort) -> None:
     """Time all optimizers on many small tensors, some on those of other sizes."""
     full = effort == FULL
-    sizes = SIZES if full else SIZES[:2]
-    many, times = part([[name, *MANY] for name in OPTIMIZERS], effort)
-    assigned, more = part([[name, *MANY, True] for name in ASSIGNED], effort)
-    others, _ = part([[name, *size] for name in WHOLE_RANGE for size in sizes], effort)
+    sizes, brief = (SIZES, BRIEF) if full else (SIZES[:2], effort)
+    many, times = part([[name, *MANY] for name in OPTIMIZERS], brief)
+    assigned, more = part([[name, *MANY, True] for name in ASSIGNED], brief)
+    others, _ = part([[name, *size] for name in WHOLE_RANGE for size in sizes], brief)
     alone, _ = part(
-        [["SGD", *MANY], ["Adam", *MANY], *(["Adam", *size] for size in sizes)], effort, alone=True
+        [["SGD", *MANY], ["Adam", *MANY], *(["Adam", *size] for size in sizes)], brief, alone=True
     )
     parts = [
         f"## {MANY[0]} tensors of {MANY[1]:,} elements", many,
@@ -204,7 +205,7 @@ def main(effort: Effort) -> None:
         "optimizer_step",
         effort,
         "# One optimizer step, float32",
-        f"Microseconds for one `optimizer.step()`, the least and the median of {effort.rounds} "
+        f"Microseconds for one `optimizer.step()`, the least and the median of {brief.rounds} "
         "rounds; the ratios are to the fastest of PyTorch's implementations. GB/s counts the bytes "
         "that a step must move; the copy moves as many (and reads the lines that it overwrites "
         "besides, which a step in place need not).",
