@@ -81,7 +81,7 @@ loops = written(LOOPS, "product", "{dtype}", {width}, {registers}, 13)
 _CHOICE = """\
     whole = (n + COLUMNS - 1) // COLUMNS * COLUMNS
     step = {terms} if n == whole else k
-    small = x_way != PLAIN or m <= {few_rows} or k <= step
+    small = 0 < k and (x_way != PLAIN or m <= {few_rows} or k <= step)
     if m >= LOW and n >= COLUMNS and 8 * whole <= 9 * n and small and (more == 0 or n == whole):
         for q in range(0, k, step):
             x_begin = x + q * {size} * (1 if x_way == PLAIN else x_line)
@@ -250,7 +250,7 @@ _KINDS = np.dtype(np.float32), np.dtype(np.float64)
 _dot = np.dot
 _kernels: dict[tuple[str, str], Any] = {}
 _bound: dict[tuple[str, str], Any] = {}  # functions that machine code calls, held
-_LETTERS = {"f": "s", "d": "d"}
+LETTERS = {"f": "s", "d": "d"}
 _EMPTY = {dtype.char: np.empty(0, dtype) for dtype in _KINDS}
 _available: bool | None = None  # whether OpenBLAS was found; looked for at the first product
 
@@ -312,7 +312,7 @@ def _load(dtype: np.dtype[Any], kind: str) -> Any:
     """Return the kernel of this dtype, "matrices" or "stacks"; None where there is no OpenBLAS."""
     if not is_available():
         return None
-    letter = _LETTERS[dtype.char]
+    letter = LETTERS[dtype.char]
     bind({"matrices": "large_product", "stacks": "products"}[kind], letter)
     text = _ARRAYS + {"matrices": _MATRICES, "stacks": _STACKS}[kind]
     kernel = _kernel(f"product_of_{kind}", text, letter)

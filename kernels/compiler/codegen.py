@@ -290,10 +290,9 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
         scalars = [table, others] if whole else [table]
     slices = [f"    {name} = {name}[{begin}:{end}]" for name in array.values()]
     slices += [f"    {origin} += {begin}"] if narrow or rule.draws else []
-    prelude = denormals.PRELUDE if denormals.X86 else ""
-    enter = denormals.ENTER.format(mode=mode)
+    prelude, enter = denormals.PRELUDE * denormals.X86, denormals.ENTER.format(mode=mode)
     if (narrow or rule.draws) and target in ("serial", "parallel"):  # arithmetic takes the time
-        prelude = f"from tinygrad_opt.kernels.compiler.lanes import all_lanes\n\n{prelude}"
+        prelude = f"from tinygrad_opt.kernels.compiler.lanes import all_lanes\n{prelude}"
         enter = f"all_lanes()\n    {enter}"
     return _TEXTS[target].format(
         origin=rule.origin,

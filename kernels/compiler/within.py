@@ -17,7 +17,7 @@ from numba.core import compiler, sigutils
 from numba.core.cpu import FastMathOptions
 from numba.extending import intrinsic
 
-__all__ = ["address", "call", "function", "leave_out_if_unused"]
+__all__ = ["address", "call", "function", "leave_out_if_unused", "named"]
 
 
 def function(signature: str, fastmath: Any = False) -> Callable[..., Any]:
@@ -34,7 +34,7 @@ def function(signature: str, fastmath: Any = False) -> Callable[..., Any]:
 
             return result(*kinds), generate
 
-        return _intrinsic(typing, plain.__name__, list(inspect.signature(plain).parameters))
+        return named(typing, plain.__name__, list(inspect.signature(plain).parameters))
 
     return decorate
 
@@ -56,10 +56,11 @@ def address(plain: Callable[..., Any], signature: str) -> Any:
 
         return types.int64(), generate
 
-    return _intrinsic(typing, f"address_of_{plain.__name__}", [])
+    return named(typing, f"address_of_{plain.__name__}", [])
 
 
-def _intrinsic(typing: Any, name: str, parameters: Sequence[str]) -> Any:
+def named(typing: Any, name: str, parameters: Sequence[str]) -> Any:
+    """Make an intrinsic of this name, whose parameters follow the typing context."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     names = ["typing_context", *parameters]
     typing.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names])

@@ -269,11 +269,11 @@ _kernels: dict[tuple[str, str], Any] = {}
 def _kernel(name: str, dtype: Any) -> Any:
     kernel = _kernels.get((name, dtype.char))
     if kernel is None:
-        blas.bind("product", {"f": "s", "d": "d"}[dtype.char])  # which the text calls
+        blas.bind("product", blas.LETTERS[dtype.char])  # which the text calls
         text = _HEAD + (_FORWARD if name == "attention" else _BACKWARD)
         settings = {
             "dtype": dtype.name, "four": f"{dtype.name}[:, :, :, :]", "size": dtype.itemsize,
-            "letter": {"f": "s", "d": "d"}[dtype.char],
+            "letter": blas.LETTERS[dtype.char],
         }  # fmt: skip
         kernel = pool.load(name, lambda on_disk: text.format(cache=on_disk, **settings))
         _kernels[name, dtype.char] = kernel

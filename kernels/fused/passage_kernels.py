@@ -265,12 +265,12 @@ _kernels: dict[tuple[str, bool, str], Any] = {}
 def _kernel(kind: str, back: bool, dtype: Any) -> Any:
     kernel = _kernels.get((kind, back, dtype.char))
     if kernel is None:
-        blas.bind("product", {"f": "s", "d": "d"}[dtype.char])  # which the text calls
+        blas.bind("product", blas.LETTERS[dtype.char])  # which the text calls
         name = f"{kind}_back" if back else kind
         cell, driver = (_CELLS_BACK, _BACKWARD) if back else (_CELLS, _FORWARD)
         settings = {
             "dtype": dtype.name, "matrix": f"{dtype.name}[:, ::1]", "vector": f"{dtype.name}[::1]",
-            "letter": {"f": "s", "d": "d"}[dtype.char], "name": name,
+            "letter": blas.LETTERS[dtype.char], "name": name,
             "more": int(kind == "gru"),
         }  # fmt: skip
         text = _HEAD + _TANH[dtype.name] + cell[kind] + driver

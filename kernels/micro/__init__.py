@@ -7,7 +7,6 @@ loops, keeps the machine code on disk, and runs them on the threads of the pool.
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable
 from functools import cache as remembered
 from importlib import import_module
@@ -195,9 +194,4 @@ def written(module: str, name: str, dtype: str, width: int, registers: int, coun
 
         return types.void(*[types.int64] * count), generate
 
-    names = ("typing_context", *(f"number{i}" for i in range(count)))
-    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    loops.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(n, positional) for n in names]
-    )
-    return intrinsic(loops)
+    return within.named(loops, name, [f"number{i}" for i in range(count)])

@@ -11,15 +11,14 @@ compiled with a step.
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .. import blas
+from ..compiler import within
 
 _WORD = ir.IntType(64)
 _WAYS = {"n": blas.ROWS, "t": blas.COLUMNS}
@@ -67,10 +66,4 @@ def _made(name: str, shape: str, ways: list[int], letter: str) -> Any:
         builder.call(function, numbers)
         return context.get_dummy_value()
 
-    parameters = ["typing_context", *names]
-    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    typing.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(n, positional) for n in parameters]
-    )
-    typing.__name__ = name
-    return intrinsic(typing)
+    return within.named(typing, name, names)

@@ -141,6 +141,16 @@ def test_whatever_broadcasts_is_a_bias(rows, shape):
     np.testing.assert_array_equal(blas.linear(x, weight, bias), blas.linear(x, weight, None) + bias)
 
 
+@pytest.mark.parametrize("n", [64, 70, 100])
+def test_a_sum_of_nothing_is_zero(n):
+    if not blas.bind("product", "s"):
+        pytest.skip("NumPy brought no OpenBLAS")
+    out = np.full((8, n), np.nan, "f")
+    product, at = blas._bound["product", "s"].ctypes, out.ctypes.data
+    product(blas.ROWS, blas.ROWS, 8, n, 0, at, 1, at, n, at, n, 0, 0)
+    np.testing.assert_array_equal(out, 0)
+
+
 def test_the_same_bits_for_any_number_of_threads():
     x, y = matrix(900, 300, "rows", "float32"), matrix(300, 500, "columns", "float32")
     before = threads.get_num_threads()
