@@ -32,6 +32,11 @@ _PLAIN = """
     adaptive channelshuffle distance flatten fold linear pixelshuffle sparse transformer upsampling
 """
 
+_DISTRIBUTIONS = """
+    binomial geometric half_cauchy half_normal multinomial negative_binomial poisson
+    relaxed_bernoulli relaxed_categorical
+"""
+
 _OPTIMIZER_FILES = "adadelta adagrad adamax adamw asgd nadam radam rmsprop rprop sparse_adam"
 
 # Of each path, the modules whose names it hands on; the first that has one gives it.
@@ -56,6 +61,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "nn.common_types": ("types",),
     "nn.utils.stateless": ("func.stateless",),
     "utils.model_zoo": ("hub",),
+    **{f"distributions.{name}": ("distributions",) for name in _DISTRIBUTIONS.split()},
     "autograd.grad_mode": ("autograd", "autograd.modes"),
     "autograd.anomaly_mode": ("autograd", "autograd.anomaly"),
     "cuda.memory": ("cuda",),
@@ -146,6 +152,9 @@ def missing(path: str) -> Callable[[str], Any]:
         known = NAMES.get(f"{path}.{name}")
         if known is None:
             if instead.is_pytorchs(path, name):  # without a name there is no "Did you mean"
+                files = vars(sys.modules[full]).get("__path__")
+                if files and PathFinder.find_spec(f"{full}.{name}", files):  # not imported so far
+                    return importlib.import_module(f"{full}.{name}")
                 raise AttributeError(instead.text(path, name))
             raise AttributeError(instead.text(path, name), name=name, obj=sys.modules[full])
         module, _, known = known.rpartition(".")
