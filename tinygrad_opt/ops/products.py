@@ -73,7 +73,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """
     if bias is not None and bias.array.dtype is not weight.array.dtype:
         check_linear(x, weight, bias)
-    if x.ndim == 2:
+    if x.array.ndim == 2:
         return _linear(x, weight, bias)
     if bias is not None and bias.ndim > 1 and x.ndim > 2:  # its rows are not those of all x
         return add(linear(x, weight), broadcast_to(bias, shape=(*x.shape[:-1], weight.shape[0])))
