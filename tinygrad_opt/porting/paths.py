@@ -23,9 +23,9 @@ _PACKAGE = __name__.split(".")[0]
 
 # Modules that are loaded when somebody asks for them.
 LATE = (
-    "data", "distributed", "distributions", "fft", "func", "hub", "jit", "linalg", "mps",
-    "multiprocessing", "onnx", "serialization", "special", "testing", "training", "utils",
-    "utils.data", "utils.tensorboard",
+    "autograd.functional", "data", "distributed", "distributions", "fft", "func", "hub", "jit",
+    "linalg", "mps", "multiprocessing", "onnx", "serialization", "special", "testing", "training",
+    "utils", "utils.data", "utils.tensorboard",
 )  # fmt: skip
 
 _PLAIN = """
@@ -149,12 +149,11 @@ def missing(path: str) -> Callable[[str], Any]:
     full = f"{_PACKAGE}.{path}" if path else _PACKAGE
 
     def __getattr__(name: str) -> Any:
+        if f"{path}.{name}" in LATE:
+            return _module(f"{path}.{name}")
         known = NAMES.get(f"{path}.{name}")
         if known is None:
             if instead.is_pytorchs(path, name):  # without a name there is no "Did you mean"
-                files = vars(sys.modules[full]).get("__path__")
-                if files and PathFinder.find_spec(f"{full}.{name}", files):  # not imported so far
-                    return importlib.import_module(f"{full}.{name}")
                 raise AttributeError(instead.text(path, name))
             raise AttributeError(instead.text(path, name), name=name, obj=sys.modules[full])
         module, _, known = known.rpartition(".")
