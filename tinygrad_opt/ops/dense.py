@@ -23,7 +23,7 @@ def dense(x, weight, bias, residual, *, relu=False):
     x (..., in), weight (out, in), bias (out,) or None; residual (..., out) or None, not with
     `relu`. Raises RuntimeError for another number of features, or another dtype than the weight's.
     """
-    check_linear(x, weight)
+    check_linear(x, weight, bias)
     shape = (*x.shape[:-1], weight.shape[0])
     flat = (math.prod(x.shape[:-1]), weight.shape[0])
     rows = x.reshape((flat[0], x.shape[-1]))

@@ -8,8 +8,10 @@ from typing import Any
 from ..arrays.xp import xp
 from ..core.half import HALF, in_float32
 from ..core.record import op
+from .arithmetic import add
 from .dense import dense
 from .product_errors import check_inner, check_linear
+from .shape import broadcast_to
 
 __all__ = ["dot", "dot_later", "linear", "matmul"]
 
@@ -59,17 +61,22 @@ def _linear(x, weight, bias):
         xp(x).linear(x, weight, bias),
         lambda g: xp(g).dot(g, weight),
         lambda g: xp(g).dot_later(g.T, x),
-        lambda g: xp(g).sum_rows(g),
+        lambda g: xp(g).sum_rows(g) if len(bias.shape) == 1 else g,
     )
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    """x W^T + b over the last axis: (..., in) -> (..., out); weight (out, in), bias (out,) or None.
+    """x W^T + b over the last axis: (..., in) -> (..., out); weight (out, in).
 
-    Raises RuntimeError for another number of features, or another dtype than the weight's.
+    bias: (out,), what broadcasts to the result, or None. Raises RuntimeError for another number of
+    features, or another dtype than the weight's.
     """
-    if x.ndim == 2:
+    if bias is not None and bias.array.dtype is not weight.array.dtype:
+        check_linear(x, weight, bias)
+    if x.array.ndim == 2:
         return _linear(x, weight, bias)
+    if bias is not None and bias.ndim > 1 and x.ndim > 2:  # its rows are not those of all x
+        return add(linear(x, weight), broadcast_to(bias, shape=(*x.shape[:-1], weight.shape[0])))
     if xp(x.array).fuses:
         return dense(x, weight, bias, None)
     check_linear(x, weight)
