@@ -36,67 +36,69 @@ SPEED = 40  # multiply-adds of a nanosecond, about
 
 _HEAD = """\
 # Written by tinygrad_opt.kernels.fused.passage_kernels.
-import numpy as np
 from numba import njit, types
 
 from tinygrad_opt.kernels.fused.passage_cells import MATRICES
 from tinygrad_opt.kernels.fused.passage_products import LOW, WIDE
-from tinygrad_opt.kernels.micro import written
+from tinygrad_opt.kernels.micro import lend, written
 from tinygrad_opt.kernels.pool import share
 from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
-number = np.{dtype}
 inlined = njit(inline="always")  # compiled within its caller: half the time
 product = types.ExternalFunction("tinygrad_opt_{letter}_product", types.void(*[types.int64] * 13))
 HERE, KIND = "tinygrad_opt.kernels.fused.", ("{dtype}", {width}, {registers})
 pack = written(HERE + "passage_products", "pack", *KIND, 4)
 by_panels = written(HERE + "passage_products", "by_panels", *KIND, 6)
+add_up = written(HERE + "passage_products", "add_up", *KIND, 3)
 cell = written(HERE + "passage_cells", "{name}", *KIND, len(MATRICES["{name}"]) + 3)
-COLUMNS = WIDE * {lanes}  # of a panel
+COLUMNS, SIZE = WIDE * {lanes}, {size}  # columns of a panel, bytes of a number
 
 
 @inlined
-def panels_of(w, rows, steps):
-    # The weights in order, if so many rows and steps pay for that; else nothing.
-    k, n = w.shape
-    worth = rows >= LOW and steps >= {steps} and n >= COLUMNS
-    panels = np.empty((n + COLUMNS) * k if worth else 0, number)
-    if worth:
-        pack(n, k, w.ctypes.data, aligned(panels))
-    return panels
+def pays(w, rows, steps):
+    # Whether panels of the weights are made.
+    return rows >= LOW and steps >= {steps} and w.shape[1] >= COLUMNS
 
 
 @inlined
-def aligned(panels):
-    return panels.ctypes.data + -panels.ctypes.data % 64
+def bytes_of_panels(w):
+    return (w.shape[1] + COLUMNS) * w.shape[0] * SIZE
 
 
 @inlined
 def multiply(m, x, w, panels, out):
     k, n = w.shape
-    if panels.size > 0 and m >= LOW:
-        by_panels(m, n, k, x.ctypes.data, aligned(panels), out.ctypes.data)
-    elif m > 0:
-        product(111, 111, m, n, k, x.ctypes.data, k, w.ctypes.data, n, out.ctypes.data, n, 0, 0)
-
-
+    if panels != 0 and m >= LOW:
+        by_panels(m, n, k, x, panels, out)
+    else:
+        product(111, 111, m, n, k, x, k, w.ctypes.data, n, out, n, 0, 0)
 """
 
 # begin, sizes: where the rows of a step start, and how many there are.
 _FORWARD = """
 
 @njit(nogil=True)
-def some_rows(first, last, z, w, bias, relu, begin, sizes, reverse, h, c, h_before, c_before, kept,
-              u, out):
-    steps, n = sizes.shape[0], h.shape[1]
-    panels = panels_of(w, last - first, steps)
+def in_room(room, first, last, z, w, bias, relu, begin, sizes, reverse, h, c, h_before, c_before,
+            kept, u, out):
+    steps, n, panels = sizes.shape[0], h.shape[1], 0
+    if pays(w, last - first, steps):
+        panels = room
+        pack(w.shape[1], w.shape[0], w.ctypes.data, panels)
     for step in range(steps):
         t = steps - 1 - step if reverse else step
         m = min(last, sizes[t]) - first
         if m > 0:
             row = begin[t] + first
-            multiply(m, h[first], w, panels, u[first])
+            multiply(m, h[first].ctypes.data, w, panels, u[first].ctypes.data)
             cell(m, n, relu, {places})
+
+
+@njit(nogil=True)
+def some_rows(first, last, z, w, bias, relu, begin, sizes, reverse, h, c, h_before, c_before, kept,
+              u, out):
+    room = bytes_of_panels(w) if pays(w, last - first, sizes.shape[0]) else 0
+    lend(room, in_room, first, last, z, w, bias, relu, begin, sizes, reverse, h, c, h_before,
+         c_before, kept, u, out)
 
 
 @njit("void({matrix}, {matrix}, {matrix}, boolean, int64[::1], int64[::1], boolean, int64, int64,"
@@ -113,22 +115,30 @@ def {name}(z, w, bias, relu, begin, sizes, reverse, grain, cost, h, c, h_before,
 _BACKWARD = """
 
 @njit(nogil=True)
-def some_rows(first, last, gates, w, relu, begin, sizes, reverse, c_before, h_before, kept, g, dh,
-              dc, dz, du):
-    steps, n = sizes.shape[0], dh.shape[1]
-    panels = panels_of(w, last - first, steps)
-    through = np.empty((last - first, n), number) if {more} else dh[first:]
+def in_room(room, first, last, gates, w, relu, begin, sizes, reverse, c_before, h_before, kept, g,
+            dh, dc, dz, du):
+    steps, n, panels = sizes.shape[0], dh.shape[1], 0
+    through = room if {more} else dh[first].ctypes.data
+    if pays(w, last - first, steps):
+        panels = room + ({through} + 63) // 64 * 64
+        pack(w.shape[1], w.shape[0], w.ctypes.data, panels)
     for step in range(steps):
         t = step if reverse else steps - 1 - step
         m = min(last, sizes[t]) - first
         if m > 0:
             row = begin[t] + first
             cell(m, n, relu, {places})
-            multiply(m, du[row], w, panels, through)
+            multiply(m, du[row].ctypes.data, w, panels, through)
             if {more}:
-                for r in range(m):
-                    for j in range(n):
-                        dh[first + r, j] += through[r, j]
+                add_up(m * n, through, dh[first].ctypes.data)
+
+
+@njit(nogil=True)
+def some_rows(first, last, gates, w, relu, begin, sizes, reverse, c_before, h_before, kept, g, dh,
+              dc, dz, du):
+    room = bytes_of_panels(w) if pays(w, last - first, sizes.shape[0]) else 0
+    lend(room + {through} + 64, in_room, first, last, gates, w, relu, begin, sizes, reverse,
+         c_before, h_before, kept, g, dh, dc, dz, du)
 
 
 @njit("void({matrix}, {matrix}, boolean, int64[::1], int64[::1], boolean, int64, int64, {matrix},"
@@ -157,7 +167,8 @@ def _kernel(kind: str, back: bool, dtype: Any) -> Any:
         settings = {
             "dtype": dtype.name, "matrix": f"{dtype.name}[:, ::1]", "name": name,
             "letter": blas.LETTERS[dtype.char], "width": width.width, "lanes": width.lanes,
-            "registers": width.registers, "steps": STEPS, "more": kind == "gru",
+            "registers": width.registers, "size": width.size, "steps": STEPS, "more": kind == "gru",
+            "through": "(last - first) * dh.shape[1] * SIZE" if kind == "gru" else "0",
             "places": ", ".join(
                 f"{m}{_PLACES.get(m, '[row]')}.ctypes.data" for m in passage_cells.MATRICES[name]
             ),

@@ -12,10 +12,11 @@ early, where they end with the matrix: what is computed twice comes out the same
 
 from __future__ import annotations
 
+from ..micro.elements import each
 from ..micro.tiles import Every, Table, tile
 from ..micro.writer import Kind, Number, Writer
 
-__all__ = ["LOW", "TALL", "WIDE", "by_panels", "pack"]
+__all__ = ["LOW", "TALL", "WIDE", "add_up", "by_panels", "pack"]
 
 WIDE = 2  # vectors of a panel: n is at least as large
 TALL = 8  # rows of a block, where the registers hold so many: half of a small batch is twice that
@@ -54,3 +55,9 @@ def by_panels(
             block(i, j, panel, tall)
         with f.loop(whole, m, LOW) as i:
             block(f.least(i, m - LOW), j, panel, LOW)
+
+
+def add_up(f: Writer, kind: Kind, count: Number, more: Number, total: Number) -> None:
+    """Adds to each number of `total`."""
+    with each(f, kind, count, {"more": more, "total": total}) as at:
+        at["total"] = at["total"] + at["more"]
