@@ -32,6 +32,7 @@ _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 ROWS = 32  # that a thread takes through the steps, or more; half as many of a small batch
 PARTS = 8  # of a batch, at most
 STEPS = 4  # for which panels of the weights are made, or more
+MOST = 8 << 20  # bytes of panels: threads keep the memory
 SPEED = 40  # multiply-adds of a nanosecond, about
 
 _HEAD = """\
@@ -57,7 +58,9 @@ COLUMNS, SIZE = WIDE * {lanes}, {size}  # columns of a panel, bytes of a number
 @inlined
 def pays(w, rows, steps):
     # Whether panels of the weights are made.
-    return rows >= LOW and steps >= {steps} and w.shape[1] >= COLUMNS
+    return (
+        rows >= LOW and steps >= {steps} and w.shape[1] >= COLUMNS and bytes_of_panels(w) <= {most}
+    )
 
 
 @inlined
@@ -167,7 +170,8 @@ def _kernel(kind: str, back: bool, dtype: Any) -> Any:
         settings = {
             "dtype": dtype.name, "matrix": f"{dtype.name}[:, ::1]", "name": name,
             "letter": blas.LETTERS[dtype.char], "width": width.width, "lanes": width.lanes,
-            "registers": width.registers, "size": width.size, "steps": STEPS, "more": kind == "gru",
+            "registers": width.registers, "size": width.size, "steps": STEPS, "most": MOST,
+            "more": kind == "gru",
             "through": "(last - first) * dh.shape[1] * SIZE" if kind == "gru" else "0",
             "places": ", ".join(
                 f"{m}{_PLACES.get(m, '[row]')}.ctypes.data" for m in passage_cells.MATRICES[name]
