@@ -1,9 +1,10 @@
 """Recurrent layers, all time steps of one direction in one kernel.
 
 The rows of a batch do not see one another: a thread takes some of them through all the steps, and
-waits for nobody. At each step their states are multiplied with the weights by one call of OpenBLAS,
-then the gates are computed row by row, while they lie in the first cache. Rows whose sequences have
-ended keep their state, as those do that have not begun when time runs backwards.
+waits for nobody. It puts the weights in order once. At each step the states of its rows are
+multiplied with them (`passage_products.py`), then the gates are computed row by row, while they lie
+in the first cache (`passage_cells.py`). Rows whose sequences have ended keep their state, as those
+do that have not begun when time runs backwards.
 
 The formulas are in `passages.py` beside this, which calls these kernels.
 """
@@ -19,7 +20,8 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-from .. import blas, pool
+from .. import blas, micro, pool
+from . import passage_cells
 from .layouts import gradient, plain
 
 Found = tuple[Any, Any, Any, list[Any]]
@@ -29,223 +31,117 @@ _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
 ROWS = 32  # that a thread takes through the steps, or more; half as many of a small batch
 PARTS = 8  # of a batch, at most
+STEPS = 4  # for which panels of the weights are made, or more
+MOST = 8 << 20  # bytes of panels: threads keep the memory
 SPEED = 40  # multiply-adds of a nanosecond, about
 
 _HEAD = """\
 # Written by tinygrad_opt.kernels.fused.passage_kernels.
-import numpy as np
 from numba import njit, types
 
-from tinygrad_opt.kernels.compiler.lanes import all_lanes
+from tinygrad_opt.kernels.fused.passage_cells import MATRICES
+from tinygrad_opt.kernels.fused.passage_products import LOW, WIDE
+from tinygrad_opt.kernels.micro import lend, written
 from tinygrad_opt.kernels.pool import share
 from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
-number, zero, one, half = np.{dtype}, np.{dtype}(0), np.{dtype}(1), np.{dtype}(0.5)
 inlined = njit(inline="always")  # compiled within its caller: half the time
 product = types.ExternalFunction("tinygrad_opt_{letter}_product", types.void(*[types.int64] * 13))
+HERE, KIND = "tinygrad_opt.kernels.fused.", ("{dtype}", {width}, {registers})
+pack = written(HERE + "passage_products", "pack", *KIND, 4)
+by_panels = written(HERE + "passage_products", "by_panels", *KIND, 6)
+add_up = written(HERE + "passage_products", "add_up", *KIND, 3)
+cell = written(HERE + "passage_cells", "{name}", *KIND, len(MATRICES["{name}"]) + 3)
+COLUMNS, SIZE = WIDE * {lanes}, {size}  # columns of a panel, bytes of a number
 
 
+@inlined
+def pays(w, rows, steps):
+    # Whether panels of the weights are made.
+    return (
+        rows >= LOW and steps >= {steps} and w.shape[1] >= COLUMNS and bytes_of_panels(w) <= {most}
+    )
+
+
+@inlined
+def bytes_of_panels(w):
+    return (w.shape[1] + COLUMNS) * w.shape[0] * SIZE
+
+
+@inlined
+def multiply(m, x, w, panels, out):
+    k, n = w.shape
+    if panels != 0 and m >= LOW:
+        by_panels(m, n, k, x, panels, out)
+    else:
+        product(111, 111, m, n, k, x, k, w.ctypes.data, n, out, n, 0, 0)
 """
-
-# In float32 a quotient of two polynomials (Eigen's), which takes a third of the time: at most 5 ulp
-# off, and ±1 where tanh rounds to it.
-_TANH = {
-    "float64": """\
-from tinygrad_opt.kernels.functions import tanh
-
-
-""",
-    "float32": """\
-P0, P1, P2, P3, P4, P5, P6 = map(number, (
-    4.89352455891786e-03, 6.37261928875436e-04, 1.48572235717979e-05, 5.12229709037114e-08,
-    -8.60467152213735e-11, 2.00018790482477e-13, -2.76076847742355e-16,
-))
-Q0, Q1, Q2, Q3 = map(number, (
-    4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06,
-))
-NEAR, FAR = number(7.9053111), number(9.0)
-
-
-@inlined
-def tanh(x):
-    v = x if not (x < -NEAR) else -NEAR
-    v = v if not (v > NEAR) else NEAR
-    t = v * v
-    p = (((((P6 * t + P5) * t + P4) * t + P3) * t + P2) * t + P1) * t + P0
-    y = v * (p / (((Q3 * t + Q2) * t + Q1) * t + Q0))
-    y = y if not (x > FAR) else one
-    return y if not (x < -FAR) else -one
-
-
-""",
-}
-
-# One row, one step. z: what comes of the input, then the gates; u: of the state. Before: the state
-# that the step began with. In one loop, sigmoid(a) is (1 + tanh(a / 2)) / 2.
-_CELLS = {
-    "lstm": """\
-@inlined
-def cell(z, u, bias, half_of, relu, h, c, h_before, c_before, kept, out):
-    n = h.shape[0]
-    i, f, g, o = z[:n], z[n : 2 * n], z[2 * n : 3 * n], z[3 * n :]
-    for j in range(n):
-        h_before[j], c_before[j] = h[j], c[j]
-    for j in range(4 * n):
-        part = half_of[j]
-        z[j] = one - part + part * tanh((z[j] + u[j] + bias[0, j]) * part)
-    for j in range(n):
-        c[j] = f[j] * c[j] + i[j] * g[j]
-    for j in range(n):
-        kept[j] = tanh(c[j])
-    for j in range(n):
-        h[j] = o[j] * kept[j]
-        out[j] = h[j]
-""",
-    "gru": """\
-@inlined
-def cell(z, u, bias, half_of, relu, h, c, h_before, c_before, kept, out):
-    n = h.shape[0]
-    for j in range(n):
-        h_before[j] = h[j]
-    for j in range(2 * n):
-        z[j] = half + half * tanh((z[j] + u[j] + (bias[0, j] + bias[1, j])) * half)
-    r, keep, new, un = z[:n], z[n : 2 * n], z[2 * n :], u[2 * n :]
-    to_new, to_un = bias[0, 2 * n :], bias[1, 2 * n :]
-    for j in range(n):
-        kept[j] = un[j] + to_un[j]
-    for j in range(n):
-        new[j] = tanh(new[j] + to_new[j] + r[j] * kept[j])
-    for j in range(n):
-        h[j] = new[j] + keep[j] * (h[j] - new[j])
-        out[j] = h[j]
-""",
-    "rnn": """\
-@inlined
-def cell(z, u, bias, half_of, relu, h, c, h_before, c_before, kept, out):
-    n = h.shape[0]
-    for j in range(n):
-        h_before[j] = h[j]
-    for j in range(n):
-        h[j] = z[j] + u[j] + bias[0, j]
-    if relu:
-        for j in range(n):
-            h[j] = zero if h[j] < zero else h[j]
-    else:
-        for j in range(n):
-            h[j] = tanh(h[j])
-    for j in range(n):
-        z[j] = h[j]
-    for j in range(n):
-        out[j] = h[j]
-""",
-}
-
-# The way back: dh and dc come as the gradients of the new state, and leave as those of the old one,
-# dh without what goes through u.
-_CELLS_BACK = {
-    "lstm": """\
-@inlined
-def cell(gates, relu, c, h, kept, g, dh, dc, dz, du):
-    n = dh.shape[0]
-    i, f, k, o = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
-    zi, zf, zk, zo = dz[:n], dz[n : 2 * n], dz[2 * n : 3 * n], dz[3 * n :]
-    for j in range(n):
-        dh[j] += g[j]
-    for j in range(n):
-        dc[j] += dh[j] * o[j] * (one - kept[j] * kept[j])
-    for j in range(n):
-        zo[j] = dh[j] * kept[j] * o[j] * (one - o[j])
-    for j in range(n):
-        zi[j] = dc[j] * k[j] * i[j] * (one - i[j])
-    for j in range(n):
-        zf[j] = dc[j] * c[j] * f[j] * (one - f[j])
-    for j in range(n):
-        zk[j] = dc[j] * i[j] * (one - k[j] * k[j])
-    for j in range(n):
-        dc[j] *= f[j]
-""",
-    "gru": """\
-@inlined
-def cell(gates, relu, c, h, kept, g, dh, dc, dz, du):
-    n = dh.shape[0]
-    r, keep, new = gates[:n], gates[n : 2 * n], gates[2 * n :]
-    zr, zk, zn, un = dz[:n], dz[n : 2 * n], dz[2 * n :], du[2 * n :]
-    for j in range(n):
-        dh[j] += g[j]
-    for j in range(n):
-        zn[j] = dh[j] * (one - keep[j]) * (one - new[j] * new[j])
-    for j in range(n):
-        zr[j] = zn[j] * kept[j] * r[j] * (one - r[j])
-    for j in range(n):
-        zk[j] = dh[j] * (h[j] - new[j]) * keep[j] * (one - keep[j])
-    for j in range(n):
-        un[j] = zn[j] * r[j]
-    for j in range(n):
-        dh[j] *= keep[j]
-    for j in range(2 * n):
-        du[j] = dz[j]
-""",
-    "rnn": """\
-@inlined
-def cell(gates, relu, c, h, kept, g, dh, dc, dz, du):
-    n = dh.shape[0]
-    if relu:
-        for j in range(n):
-            dz[j] = (dh[j] + g[j]) * (one if gates[j] > zero else zero)
-    else:
-        for j in range(n):
-            dz[j] = (dh[j] + g[j]) * (one - gates[j] * gates[j])
-""",
-}
 
 # begin, sizes: where the rows of a step start, and how many there are.
 _FORWARD = """
 
-@njit(fastmath={{"contract", "nsz"}}, error_model="numpy", nogil=True)
-def some_rows(first, last, z, w, bias, half_of, relu, begin, sizes, reverse, h, c, h_before,
-              c_before, kept, u, out):
-    all_lanes()
-    hidden, gates, steps = w.shape[0], w.shape[1], sizes.shape[0]
+@njit(nogil=True)
+def in_room(room, first, last, z, w, bias, relu, begin, sizes, reverse, h, c, h_before, c_before,
+            kept, u, out):
+    steps, n, panels = sizes.shape[0], h.shape[1], 0
+    if pays(w, last - first, steps):
+        panels = room
+        pack(w.shape[1], w.shape[0], w.ctypes.data, panels)
     for step in range(steps):
         t = steps - 1 - step if reverse else step
         m = min(last, sizes[t]) - first
         if m > 0:
-            product(111, 111, m, gates, hidden, h[first].ctypes.data, hidden, w.ctypes.data, gates,
-                    u[first].ctypes.data, gates, 0, 0)
-        for r in range(m):
-            row, state = begin[t] + first + r, first + r
-            cell(z[row], u[state], bias, half_of, relu, h[state], c[state], h_before[row],
-                 c_before[row], kept[row], out[row])
+            row = begin[t] + first
+            multiply(m, h[first].ctypes.data, w, panels, u[first].ctypes.data)
+            cell(m, n, relu, {places})
 
 
-@njit("void({matrix}, {matrix}, {matrix}, {vector}, boolean, int64[::1], int64[::1], boolean,"
-      "int64, int64, {matrix}, {matrix}, {matrix}, {matrix}, {matrix}, {matrix}, {matrix})",
+@njit(nogil=True)
+def some_rows(first, last, z, w, bias, relu, begin, sizes, reverse, h, c, h_before, c_before, kept,
+              u, out):
+    room = bytes_of_panels(w) if pays(w, last - first, sizes.shape[0]) else 0
+    lend(room, in_room, first, last, z, w, bias, relu, begin, sizes, reverse, h, c, h_before,
+         c_before, kept, u, out)
+
+
+@njit("void({matrix}, {matrix}, {matrix}, boolean, int64[::1], int64[::1], boolean, int64, int64,"
+      "{matrix}, {matrix}, {matrix}, {matrix}, {matrix}, {matrix}, {matrix})",
       error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
-def {name}(z, w, bias, half_of, relu, begin, sizes, reverse, grain, cost, h, c, h_before, c_before,
-           kept, u, out):
+def {name}(z, w, bias, relu, begin, sizes, reverse, grain, cost, h, c, h_before, c_before, kept, u,
+           out):
     take_blas()
-    share(some_rows, h.shape[0], grain, cost, z, w, bias, half_of, relu, begin, sizes, reverse, h,
-          c, h_before, c_before, kept, u, out)
+    share(some_rows, h.shape[0], grain, cost, z, w, bias, relu, begin, sizes, reverse, h, c,
+          h_before, c_before, kept, u, out)
     give_back_blas()
 """
 
 _BACKWARD = """
 
-@njit(fastmath={{"contract", "nsz"}}, error_model="numpy", nogil=True)
-def some_rows(first, last, gates, w, relu, begin, sizes, reverse, c_before, h_before, kept, g, dh,
-              dc, dz, du):
-    all_lanes()
-    wide, hidden, steps = w.shape[0], w.shape[1], sizes.shape[0]
+@njit(nogil=True)
+def in_room(room, first, last, gates, w, relu, begin, sizes, reverse, c_before, h_before, kept, g,
+            dh, dc, dz, du):
+    steps, n, panels = sizes.shape[0], dh.shape[1], 0
+    through = room if {more} else dh[first].ctypes.data
+    if pays(w, last - first, steps):
+        panels = room + ({through} + 63) // 64 * 64
+        pack(w.shape[1], w.shape[0], w.ctypes.data, panels)
     for step in range(steps):
         t = step if reverse else steps - 1 - step
         m = min(last, sizes[t]) - first
-        for r in range(m):
-            row, state = begin[t] + first + r, first + r
-            cell(gates[row], relu, c_before[row], h_before[row], kept[row], g[row], dh[state],
-                 dc[state], dz[row], du[row])
         if m > 0:
-            product(111, 111, m, hidden, wide, du[begin[t] + first].ctypes.data, wide,
-                    w.ctypes.data, hidden, dh[first].ctypes.data, hidden, {more}, 0)
+            row = begin[t] + first
+            cell(m, n, relu, {places})
+            multiply(m, du[row].ctypes.data, w, panels, through)
+            if {more}:
+                add_up(m * n, through, dh[first].ctypes.data)
+
+
+@njit(nogil=True)
+def some_rows(first, last, gates, w, relu, begin, sizes, reverse, c_before, h_before, kept, g, dh,
+              dc, dz, du):
+    room = bytes_of_panels(w) if pays(w, last - first, sizes.shape[0]) else 0
+    lend(room + {through} + 64, in_room, first, last, gates, w, relu, begin, sizes, reverse,
+         c_before, h_before, kept, g, dh, dc, dz, du)
 
 
 @njit("void({matrix}, {matrix}, boolean, int64[::1], int64[::1], boolean, int64, int64, {matrix},"
@@ -259,6 +155,9 @@ def {name}(gates, w, relu, begin, sizes, reverse, grain, cost, c_before, h_befor
     give_back_blas()
 """
 
+# Where a part's rows begin, unless in the rows of a step.
+_PLACES = {**dict.fromkeys(["u", "h", "c", "dh", "dc"], "[first]"), "bias": ""}
+
 _kernels: dict[tuple[str, bool, str], Any] = {}
 
 
@@ -267,13 +166,18 @@ def _kernel(kind: str, back: bool, dtype: Any) -> Any:
     if kernel is None:
         blas.bind("product", blas.LETTERS[dtype.char])  # which the text calls
         name = f"{kind}_back" if back else kind
-        cell, driver = (_CELLS_BACK, _BACKWARD) if back else (_CELLS, _FORWARD)
+        width = micro.kind_of("d" if dtype.char == "d" else "f")
         settings = {
-            "dtype": dtype.name, "matrix": f"{dtype.name}[:, ::1]", "vector": f"{dtype.name}[::1]",
-            "letter": blas.LETTERS[dtype.char], "name": name,
-            "more": int(kind == "gru"),
+            "dtype": dtype.name, "matrix": f"{dtype.name}[:, ::1]", "name": name,
+            "letter": blas.LETTERS[dtype.char], "width": width.width, "lanes": width.lanes,
+            "registers": width.registers, "size": width.size, "steps": STEPS, "most": MOST,
+            "more": kind == "gru",
+            "through": "(last - first) * dh.shape[1] * SIZE" if kind == "gru" else "0",
+            "places": ", ".join(
+                f"{m}{_PLACES.get(m, '[row]')}.ctypes.data" for m in passage_cells.MATRICES[name]
+            ),
         }  # fmt: skip
-        text = _HEAD + _TANH[dtype.name] + cell[kind] + driver
+        text = _HEAD + (_BACKWARD if back else _FORWARD)
         kernel = pool.load(name, lambda on_disk: text.format(cache=on_disk, **settings))
         _kernels[kind, back, dtype.char] = kernel
     return kernel
@@ -341,10 +245,10 @@ def run(
     bias = np.zeros((2, z.shape[1]), dtype)
     for row, given in zip(bias, biases, strict=True):
         row[...] = 0 if given is None else given
-    weights, halves = np.array(w_hh.T, order="C"), halves_of(hidden, dtype)
+    weights = np.array(w_hh.T, order="C")
     u = np.empty((len(ends[0]), z.shape[1]), dtype)
     _kernel(kind, False, dtype)(
-        z, weights, bias, halves, *settings, ends[0], ends[-1], h_before, c_before, kept, u, out
+        z, weights, bias, *settings, ends[0], ends[-1], h_before, c_before, kept, u, out
     )
 
     def back(g: Any) -> Found:
@@ -379,9 +283,3 @@ def parts(batch: int, work: int) -> tuple[int, int]:
     """Rows of a part, and its time in nanoseconds; `work`: multiply-adds of a row."""
     rows = max(ROWS if batch > ROWS else ROWS // 2, -(-batch // PARTS))
     return rows, rows * work // SPEED
-
-
-@functools.lru_cache(maxsize=64)
-def halves_of(hidden: int, dtype: Any) -> Any:
-    """What the four gates of an LSTM are multiplied with before tanh."""
-    return np.repeat(np.array([0.5, 0.5, 1, 0.5], dtype), hidden)

@@ -25,7 +25,18 @@ from ..compiler import cache, within
 from .tiles import registers
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["Kind", "Number", "Writer", "bind", "kind_of", "loops", "registers", "run", "written"]
+__all__ = [
+    "Kind",
+    "Number",
+    "Writer",
+    "bind",
+    "kind_of",
+    "lend",
+    "loops",
+    "registers",
+    "run",
+    "written",
+]
 
 ARRAYS = 4  # that loops take beside their plan
 
@@ -165,6 +176,24 @@ def address(typing, array):
         return builder.ptrtoint(made.data, WORD)
 
     return types.int64(array), generate
+
+
+@intrinsic
+def lend(typing, size, body, *arguments):
+    """Calls body(address, *arguments), an `@njit` function, with so many bytes to work in.
+
+    They are those of `Writer.scratch`.
+    """
+    kinds = types.int64, *arguments
+
+    def generate(context, builder, signature, values):
+        size, _, packed = values
+        inside = [builder.extract_value(packed, i) for i in range(len(arguments))]
+        with Writer(context, builder).scratch(Number(builder, size)) as (place,):
+            within.call(context, builder, body.dispatcher, kinds, [place.value, *inside])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, body, types.StarArgTuple(arguments)), generate
 
 
 def written(module: str, name: str, dtype: str, width: int, registers: int, count: int = 7) -> Any:

@@ -196,14 +196,18 @@ class Writer:
         return found
 
     def as_it_is(self, branch: Any) -> None:
-        """Tells LLVM not to unroll the loop that `branch` closes: sums would lose their registers.
+        """Tells LLVM not to unroll a loop, see `tell_of_loop`: sums would lose their registers."""
+        self.tell_of_loop(branch, "llvm.loop.unroll.disable")
+
+    def tell_of_loop(self, branch: Any, what: str, *more: Any) -> None:
+        """Tells LLVM something of the loop that `branch` closes.
 
         Loops are named by a list that begins with itself.
         """
         module = self.builder.module
-        unroll = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
-        name = module.add_metadata([ir.MetaDataString(module, f"loop {id(branch)}"), unroll])
-        name.operands = (name, unroll)
+        told = module.add_metadata([ir.MetaDataString(module, what), *more])
+        name = module.add_metadata([ir.MetaDataString(module, f"loop {id(branch)}"), told])
+        name.operands = (name, told)
         branch.set_metadata("llvm.loop", name)
 
     @contextmanager

@@ -47,9 +47,9 @@ LOOPS = {
 # What all passages take first, and then each: what it reads, and what it writes.
 PASSAGE_NUMBERS = ["rows", "batch", "hidden", "steps", "relu", "reverse", "grain", "cost"]
 PASSAGES = {
-    "lstm": ("z w bias halves begin sizes h0 c0", "y h_before c_before kept u"),
-    "gru": ("z w bias halves begin sizes h0", "y h_before kept u"),
-    "rnn": ("z w bias halves begin sizes h0", "y h_before u"),
+    "lstm": ("z w bias begin sizes h0 c0", "y h_before c_before kept u"),
+    "gru": ("z w bias begin sizes h0", "y h_before kept u"),
+    "rnn": ("z w bias begin sizes h0", "y h_before u"),
     "lstm_back": ("gates w begin sizes h_before c_before kept g", "dz dh dc"),
     "gru_back": ("gates w begin sizes h_before kept g", "dz du dh"),
     "rnn_back": ("gates w begin sizes h_before g", "dz dh"),
@@ -169,7 +169,7 @@ def _forward(call: _Call) -> list[Any]:
         c = h
     return [
         call.of("z", rows, wide), call.of("w", hidden, wide), call.of("bias", call.biases, wide),
-        call.of("halves", wide), call.bit("relu"), call.of("begin", call.steps),
+        call.bit("relu"), call.of("begin", call.steps),
         call.of("sizes", call.steps), call.bit("reverse"), call.grain, call.cost,
         (h, batch, hidden), (c, batch, hidden), call.of("h_before", rows, hidden),
         call.of("c_before", rows, hidden), call.of("kept", rows, hidden),

@@ -188,7 +188,7 @@ def passage(kind, char):
             return
         bias = of("bias", 2 if cell == "gru" else 1, wide * hidden)
         kept = of("h_before" if cell == "rnn" else "kept", *tall)
-        kernel(of("z", *gates), of("w", hidden, wide * hidden), bias, of("halves", hidden * 4),
+        kernel(of("z", *gates), of("w", hidden, wide * hidden), bias,
                relu, *table, ends[0], ends[-1], *before[::-1], kept, of("u", batch, wide * hidden),
                of("y", *tall))  # fmt: skip
 

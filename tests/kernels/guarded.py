@@ -1,7 +1,7 @@
-"""Runs loops of products, convolution and pooling where a step beside an array ends the process.
+"""Runs loops of products, convolution, pooling and recurrent layers beside forbidden memory.
 
-Arrays end, or begin, at a page that may not be touched. Around each stretch of scratch memory stand
-words that must still be there when it is given back.
+Arrays end, or begin, at a page that may not be touched: a step beside one ends the process. Around
+each stretch of scratch memory stand words that must still be there when it is given back.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from tinygrad_opt.kernels import blas, micro
-from tinygrad_opt.kernels.fused import convolution, pooling
+from tinygrad_opt.kernels.fused import convolution, passage_kernels, pooling
 from tinygrad_opt.kernels.fused.convolution import planning
 from tinygrad_opt.kernels.micro.writer import WORD, Writer
 
@@ -44,6 +44,9 @@ class GuardedNumPy:
                 sys.exit("this system does not protect pages")
         start = (pages - 1) * PAGE - count * dtype.itemsize if self.at_end else PAGE
         return np.frombuffer(memory, dtype, count, start).reshape(shape)
+
+    def empty_like(self, array):
+        return self.empty(array.shape, array.dtype)
 
 
 def with_marks(scratch):
@@ -92,10 +95,22 @@ def sampled(rng):
     return image, kernel, output, stride, low, dilation
 
 
+def passage(rng, space, kind):
+    """A recurrent layer, forwards or backwards in time, and its way back."""
+    hidden, gates = int(2 ** rng.uniform(0, 6)), {"lstm": 4, "gru": 3, "rnn": 1}[kind]
+    sizes = tuple(sorted(rng.integers(1, 40, rng.integers(1, 8)).tolist(), reverse=True))
+    wide, state = gates * hidden, [(sizes[0], hidden)] * (2 if kind == "lstm" else 1)
+    z, w, *state = arrays(rng, space, (sum(sizes), wide), (wide, hidden), *state)
+    reverse = bool(rng.integers(2))
+    y, back = passage_kernels.run(kind, z, (None, None), tuple(state), w, sizes, reverse)
+    (g,) = arrays(rng, space, y.shape)
+    back(g)
+
+
 def run(rounds):
     space = GuardedNumPy()
     Writer.scratch = with_marks(Writer.scratch)
-    for module in (blas, convolution, pooling, micro):
+    for module in (blas, convolution, passage_kernels, pooling, micro):
         module.np = space
     blas.WORTH_CUTTING = 0
     best = planning.best
@@ -127,6 +142,7 @@ def run(rounds):
         for x_way, y_way in ((0, 0), (0, 1), (1, 0), (1, 1)):
             x, y = arrays(rng, space, (k, m) if x_way else (m, k), (n, k) if y_way else (k, n))
             blas.multiply(x.T if x_way else x, y.T if y_way else y)
+        passage(rng, space, ("lstm", "gru", "rnn")[i % 3])
         kept.clear()
 
 

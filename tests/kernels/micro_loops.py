@@ -1,5 +1,7 @@
 """Loops for test_micro.py: each calls one function of kernels/micro with numbers from a plan."""
 
+from tinygrad_opt.kernels.functions.writing import fma, select
+from tinygrad_opt.kernels.micro.elements import each
 from tinygrad_opt.kernels.micro.lines import collect, copy_line, deal
 from tinygrad_opt.kernels.micro.tiles import Every, Table, gather, scatter, tile
 
@@ -41,6 +43,15 @@ def even_tile(f, kind, first, last, plan, a, b, _, to):
     for i, line in enumerate(tile(f, kind, (kind.tallest, 2), left, right, count)):
         for j, value in enumerate(line):
             f.put_vector(to + (i * 2 + j) * kind.width, value, kind)
+
+
+def elements(f, kind, first, last, plan, x, y, _, to):
+    """plan: how many. Two results of each, of which one is written over what is read."""
+    (count,) = _words(f, plan, 1)
+    with each(f, kind, count, {"x": x, "y": y, "to": to}) as at:
+        x = at["x"]
+        at["to"] = select(x < 0.0, 2.0, fma(x, at["y"], 1 - x))
+        at["x"] = abs(x)
 
 
 def gathered(f, kind, first, last, plan, x, zeros, _, to):

@@ -68,6 +68,19 @@ def test_blocks_of_sums(name, dtype, count):
     np.testing.assert_allclose(to, expected, rtol=0, atol=2e-6 if dtype == "float32" else 1e-14)
 
 
+@pytest.mark.parametrize("count", [0, 1, 16, 37])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.usefixtures("_width")
+def test_formulas_of_each_element(dtype, count):
+    x, y = normal(40, dtype=dtype), normal(40, dtype=dtype)[::-1].copy()
+    before, to = x.copy(), np.full(40, np.nan, dtype)
+    run(micro_loops.elements, dtype, [count], x, y, to[:0], to)
+    expected = np.where(before < 0, 2, before * y + (1 - before))
+    np.testing.assert_allclose(to[:count], expected[:count], rtol=2e-6, atol=2e-6)
+    np.testing.assert_array_equal(x, np.where(np.arange(40) < count, abs(before), before))
+    assert np.isnan(to[count:]).all()
+
+
 @pytest.mark.parametrize("count", [0, 1, 7])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.usefixtures("_width")

@@ -71,6 +71,16 @@ def test_float32(kind, hidden, only_kernels):
 
 
 @kinds
+@pytest.mark.parametrize("hidden", [20, 33])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)])
+def test_panels_and_vectors_that_are_not_whole(kind, hidden, dtype, tolerance, only_kernels):
+    def edit(x):
+        return (x / 4).astype(x.dtype)
+
+    compare(kind, (11, 11, 9, 7, 6), hidden, tolerance, dtype=dtype, edit=edit)
+
+
+@kinds
 def test_without_biases(kind, only_kernels):
     compare(kind, SIZES["ends"], 5, biased=False)
 

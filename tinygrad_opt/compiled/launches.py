@@ -102,7 +102,6 @@ def passage(
                *passage_kernels.parts(batch, len(sizes) * w_hh.size))  # fmt: skip
     steps = [_called(x, name) for x, name in zip(
         passage_kernels.steps_of(sizes), ("begin", "sizes"), strict=True)]  # fmt: skip
-    halves = _called(passage_kernels.halves_of(hidden, dtype), "halves")
     none = np.zeros(wide, dtype)
     bias = np.stack([none if b is None else b for b in biases]) if any(
         b is not None for b in biases
@@ -110,9 +109,9 @@ def passage(
     each = (rows, hidden), dtype
     results = [((rows * hidden + len(state) * batch * hidden,), dtype), each]
     results += [each] * {"lstm": 2, "gru": 1, "rnn": 0}[kind] + [((batch, wide), dtype)]
-    reads = [z, copied(w_hh.T), bias, halves, *steps, *state]
+    reads = [z, copied(w_hh.T), bias, *steps, *state]
 
-    def forward(z: Any, w: Any, bias: Any, _halves: Any, _begin: Any, _sizes: Any, *state: Any):  # type: ignore[no-untyped-def]
+    def forward(z: Any, w: Any, bias: Any, _begin: Any, _sizes: Any, *state: Any):  # type: ignore[no-untyped-def]
         z = z.copy()
         pair = tuple(bias) if len(bias) == 2 else (bias[0], None)
         w = np.ascontiguousarray(w.T)
