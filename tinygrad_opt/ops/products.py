@@ -52,9 +52,11 @@ dot = dot_later = matmul
 
 @op
 def _linear(x, weight, bias):
-    # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (rows, in), weight: (out, in)
-    if x.shape[1] != weight.shape[-1] or x.dtype is not weight.dtype:
+    # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (..., in), weight: (out, in)
+    if x.shape[-1:] != weight.shape[-1:] or x.dtype is not weight.dtype:
         check_linear(x, weight)
+    if len(x.shape) != 2:
+        return _by_rows(x, weight, bias)
     return (
         xp(x).linear(x, weight, bias),
         lambda g: xp(g).dot(g, weight),
@@ -63,15 +65,24 @@ def _linear(x, weight, bias):
     )
 
 
+def _by_rows(x: Any, weight: Any, bias: Any) -> Any:
+    shape = x.shape  # (..., in), which is a matrix of so many rows
+    rows = x.reshape((math.prod(shape[:-1]), shape[-1]))
+    y, to_x, to_weight, to_bias = _linear.pair(rows, weight, bias)
+    flat = y.shape
+    return (
+        y.reshape((*shape[:-1], flat[1])),
+        lambda g: to_x(g.reshape(flat)).reshape(shape),
+        lambda g: to_weight(g.reshape(flat)),
+        lambda g: to_bias(g.reshape(flat)),
+    )
+
+
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """x W^T + b over the last axis: (..., in) -> (..., out); weight (out, in), bias (out,) or None.
 
     Raises RuntimeError for another number of features, or another dtype than the weight's.
     """
-    if x.ndim == 2:
-        return _linear(x, weight, bias)
-    if xp(x.array).fuses:
+    if len(x.shape) != 2 and xp(x.array).fuses:
         return dense(x, weight, bias, None)
-    check_linear(x, weight)
-    rows = _linear(x.reshape((math.prod(x.shape[:-1]), x.shape[-1])), weight, bias)
-    return rows.reshape((*x.shape[:-1], weight.shape[0]))
+    return _linear(x, weight, bias)
