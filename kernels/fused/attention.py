@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from .. import blas, pool
-from .layouts import gradient
+from .layouts import gradient, like_each
 
 ROWS, CAUSAL_ROWS = 128, 64  # queries of a block; smaller ones can leave out more hidden keys
 CELLS = 262_144  # scores of a block at most, if it has not fewer than 32 queries
@@ -302,7 +302,7 @@ def fused_attention_pair(
     def back(g: Any) -> tuple[Any, ...]:
         if g.shape != shape or g.dtype is not q.dtype:
             g = gradient(g, shape, q.dtype)
-        gradients = [np.empty_like(x) for x in inputs]
+        gradients = like_each(inputs)
         kernel = _kernel("attention_back", q.dtype)
         kernel(_heads(g, batch), *inputs, *settings, stats, *gradients)
         return tuple(d.reshape(*batch, *d.shape[2:]) for d in gradients)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..arrays.quiet import SETTINGS, restore, silence
 from ..arrays.rowsparse import RowSparse, added
-from ..arrays.unwritten import Unwritten, joined
+from ..arrays.unwritten import Part, Unwritten, joined
 from ..arrays.xp import xp
 from .node import Node, Variable
 from .record import mode
@@ -140,6 +140,8 @@ def propagate(
         node = newest
         newest = heapq.heappop(waiting)[1] if waiting else None
         g = pending.pop(node)
+        if type(g) is Part:
+            g = g.whole()
         if node.hooks is not None:
             for hook in tuple(node.hooks.values()):
                 g = hook(g)
@@ -171,7 +173,7 @@ def propagate(
                 continue
             array = x.array
             unlike = gx.dtype is not array.dtype or gx.shape != array.shape
-            if unlike and not (isinstance(gx, Unwritten) and key in pending):
+            if unlike and not (isinstance(gx, Unwritten) and (key in pending or gx.waits(x))):
                 gx = _fitted(gx, array, node, place_for(x, gx, borrowed))
             if key in pending:
                 ours = x._home is not None and pending[key] is x._home.place
