@@ -15,6 +15,7 @@ Shapes: query (..., L, E), key (..., S, E), value (..., S, V); mask and factor b
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -358,10 +359,15 @@ def _heads(x: Any, batch: tuple[int, ...]) -> Any:
     return x if whole and x.flags.aligned and x.flags.writeable else np.array(x, order="C")
 
 
+@functools.lru_cache(maxsize=64)
+def _no_rows(keys: int, default: float, dtype: Any) -> tuple[Any, Any]:
+    return np.full((1, keys), default, dtype), np.zeros(3, np.int64)
+
+
 def _rows(x: Any, batch: tuple[int, ...], keys: int, default: float, dtype: Any) -> Any:
     """A mask as rows of keys, and how far apart those of two samples, heads, queries are."""
     if x is None:
-        return np.full((1, keys), default, dtype), np.zeros(3, np.int64)
+        return _no_rows(keys, default, dtype)
     leading = x.shape[:-2]
     if len(batch) > 2 and math.prod(leading) > 1:
         leading = batch

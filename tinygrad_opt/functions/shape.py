@@ -30,7 +30,7 @@ def sizes_of(shape: tuple[Any, ...]) -> tuple[int, ...]:
     """`(2, 3)` from `f(2, 3)`, `f((2, 3))` and `f([2, 3])` alike."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
-    return tuple(int(n) for n in shape)
+    return tuple(map(int, shape))
 
 
 def axes_of(dims: Sequence[int], ndim: int) -> tuple[int, ...]:

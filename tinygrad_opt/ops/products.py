@@ -53,10 +53,10 @@ dot = dot_later = matmul
 @op
 def _linear(x, weight, bias):
     # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (..., in), weight: (out, in)
-    if x.shape[-1:] != weight.shape[-1:] or x.dtype is not weight.dtype:
-        check_linear(x, weight)
-    if len(x.shape) != 2:
+    if x.ndim != 2:
         return _by_rows(x, weight, bias)
+    if x.shape[1] != weight.shape[-1] or x.dtype is not weight.dtype:
+        check_linear(x, weight)
     return (
         xp(x).linear(x, weight, bias),
         lambda g: xp(g).dot(g, weight),
@@ -66,6 +66,7 @@ def _linear(x, weight, bias):
 
 
 def _by_rows(x: Any, weight: Any, bias: Any) -> Any:
+    check_linear(x, weight)
     shape = x.shape  # (..., in), which is a matrix of so many rows
     rows = x.reshape((math.prod(shape[:-1]), shape[-1]))
     y, to_x, to_weight, to_bias = _linear.pair(rows, weight, bias)
@@ -83,6 +84,6 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
 
     Raises RuntimeError for another number of features, or another dtype than the weight's.
     """
-    if len(x.shape) != 2 and xp(x.array).fuses:
+    if x.ndim != 2 and xp(x.array).fuses:
         return dense(x, weight, bias, None)
     return _linear(x, weight, bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -28,11 +29,17 @@ def reshape(x, *, shape):
 
 @view
 def transpose(x, *, axes=None):
-    if axes is None:
-        axes = tuple(reversed(range(len(x.shape))))
-    axes = tuple(a + len(x.shape) if a < 0 else a for a in axes)
-    inverse = tuple(axes.index(i) for i in range(len(axes)))
+    axes, inverse = _orders(len(x.shape), None if axes is None else tuple(axes))
     return xp(x).transpose(x, axes=axes), lambda g: xp(g).transpose(g, axes=inverse)
+
+
+@functools.lru_cache(maxsize=256)
+def _orders(ndim: int, axes: tuple[int, ...] | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """An order of axes, counted from the front, and the one that undoes it."""
+    if axes is None:
+        axes = tuple(reversed(range(ndim)))
+    axes = tuple(a + ndim if a < 0 else a for a in axes)
+    return axes, tuple(axes.index(i) for i in range(len(axes)))
 
 
 @view

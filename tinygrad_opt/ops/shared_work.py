@@ -9,37 +9,29 @@ from typing import Any
 __all__ = ["shared", "shared_entries"]
 
 
-class _Pass:
-    """What the current backward pass has found: for which g, and who has asked for it."""
-
-    __slots__ = ("found", "g", "served")
-
-    def __init__(self) -> None:
-        self.g: Any = None
-        self.found: Any = None
-        self.served: set[int] = set()
-
-
 def shared(work: Callable[[Any], Any], *finishes: Callable[[Any], Any]) -> list[Callable[..., Any]]:
     """A pullback for each of `finishes`: g -> finish(work(g)), with `work` done once per pass.
 
     A pass calls a pullback at most once, and all with the same g. So a pullback that is called
     again, or with another g, begins a new pass.
     """
-    last = _Pass()
+    last: list[Any] = [None, None, 0]  # g of the current pass, what was found, who asked for it
 
-    def pullback(i: int, finish: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def pullback(one: int, finish: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def pull(g: Any) -> Any:
-            if last.g is not g or i in last.served:
-                last.g, last.found, last.served = g, work(g), set()
-            last.served.add(i)
-            return finish(last.found)
+            if last[0] is not g or last[2] & one:
+                last[:] = g, work(g), 0
+            last[2] |= one
+            return finish(last[1])
 
         return pull
 
-    return [pullback(i, finish) for i, finish in enumerate(finishes)]
+    return [pullback(1 << i, finish) for i, finish in enumerate(finishes)]
+
+
+_ENTRIES = [operator.itemgetter(i) for i in range(8)]
 
 
 def shared_entries(work: Callable[[Any], Any], count: int) -> list[Callable[..., Any]]:
-    """A pullback for each of the `count` gradients that `work` returns together."""
-    return shared(work, *(operator.itemgetter(i) for i in range(count)))
+    """A pullback for each of the `count` gradients that `work` returns together, at most 8."""
+    return shared(work, *_ENTRIES[:count])
