@@ -159,10 +159,12 @@ def propagate(
             output = prepare(node)
         if node.hooks is not None and node.hooks.after:
             output = node.hooks.with_posthooks(node, output, g, _fitted)
-        i = 0
-        for x in node.targets:  # the loop that a training step spends its time in
-            i += 1
+        # The loop that a training step spends its time in. Parameters, which come last, get theirs
+        # while g is in the cache, and what goes on to the next node is there when it begins.
+        i = len(node.targets)
+        for x in reversed(node.targets):
             pullback = output[i]
+            i -= 1
             if x is None or pullback is None:
                 continue
             key = x.node or x
