@@ -314,27 +314,23 @@ def fused_attention_pair(
 def _fits(query: Any, key: Any, value: Any, mask: Any, factor: Any) -> bool:
     """Whether the kernels take these: floats of one type, none empty; with OpenBLAS at hand."""
     dtype, rows, keys = query.dtype, query.shape[-2], key.shape[-2]
-    given = [a for a in (query, key, value, mask, factor) if a is not None]
-    return (
-        dtype.char in "fd"
-        and dtype.isnative
-        and all(a.dtype == dtype and a.size and a.ndim >= 2 for a in given)
-        and query.shape[-1] == key.shape[-1]
-        and keys == value.shape[-2]
-        and all(
-            a is None or (a.shape[-2] in (1, rows) and a.shape[-1] in (1, keys))
-            for a in (mask, factor)
-        )
-        and blas.is_available()
-    )
+    if dtype.char not in "fd" or not dtype.isnative or not blas.is_available():
+        return False
+    for a in (query, key, value, mask, factor):
+        if a is not None and (a.dtype != dtype or not a.size or a.ndim < 2):
+            return False
+    for a in (mask, factor):
+        if a is not None and (a.shape[-2] not in (1, rows) or a.shape[-1] not in (1, keys)):
+            return False
+    return bool(query.shape[-1] == key.shape[-1] and keys == value.shape[-2])
 
 
 def _problem(
     query: Any, key: Any, value: Any, mask: Any, factor: Any, scale: float, causal: bool
 ) -> tuple[tuple[int, ...], list[Any], tuple[Any, ...]]:
     """The leading axes of the result, the heads (see `_heads`), and the kernels' settings."""
-    given = [a for a in (query, key, value, mask, factor) if a is not None]
-    batch = np.broadcast_shapes(*(a.shape[:-2] for a in given))
+    shapes = {a.shape[:-2] for a in (query, key, value, mask, factor) if a is not None}
+    batch = np.broadcast_shapes(*shapes) if len(shapes) > 1 else shapes.pop()
     q, k, v = (_heads(x, batch) for x in (query, key, value))
     masks = _rows(mask, batch, k.shape[2], 0, q.dtype)
     factors = _rows(factor, batch, k.shape[2], 1, q.dtype)

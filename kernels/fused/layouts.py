@@ -39,13 +39,11 @@ def like_each(arrays: Sequence[Any]) -> list[Any]:
     ):
         return [np.empty_like(x) for x in arrays]
     whole, start = np.empty_like(base), _address(base)
-    return [
-        np.ndarray(x.shape, x.dtype, whole, _address(x) - start, x.strides) for x in arrays
-    ]
+    return [np.ndarray(x.shape, x.dtype, whole, _address(x) - start, x.strides) for x in arrays]
 
 
 def _address(x: Any) -> int:
-    return x.__array_interface__["data"][0]  # type: ignore[no-any-return]
+    return x.__array_interface__["data"][0]
 
 
 def are_apart(arrays: Sequence[Any]) -> bool:

@@ -2,10 +2,10 @@
 
 The gradient of `x[2:5]` is zero but for a part. Several slices of one tensor (q, k and v of one
 product, the steps of a sequence) would each fill an array of zeros as large as the whole, and then
-all of these would be added. So a pullback may return a `Part`. Parts of one array wait for each other, and
-are written once the gradient is asked for; or not at all, where they are views that make up the
-whole as they lie. And it may return the product or the rows that make a large
-gradient: that of a parameter then goes right into its optimizer's buffer, and is not copied there.
+all of these would be added. So a pullback may return a `Part`. Parts of one array wait for each
+other, and are written once the gradient is asked for; or not at all, where they are views that make
+up the whole as they lie. And it may return the product or the rows that make a large gradient: that
+of a parameter then goes right into its optimizer's buffer, and is not copied there.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def _by_rows(x: Any, weight: Any, bias: Any) -> Any:
     check_linear(x, weight)
     shape = x.shape  # (..., in), which is a matrix of so many rows
     rows = x.reshape((math.prod(shape[:-1]), shape[-1]))
-    y, to_x, to_weight, to_bias = _linear.pair(rows, weight, bias)
+    y, to_x, to_weight, to_bias = _linear.pair(rows, weight, bias)  # type: ignore[attr-defined]
     flat = y.shape
     return (
         y.reshape((*shape[:-1], flat[1])),

@@ -116,8 +116,13 @@ def expand_dims(x: Any, axis: int) -> Any:
 
 
 def swapaxes(x: Any, a: int, b: int) -> Any:
-    axes = list(range(len(x.shape)))
-    a, b = axis_index(a, len(axes)), axis_index(b, len(axes))
+    return transpose(x, axes=_swapped(len(x.shape), a, b))
+
+
+@functools.lru_cache(maxsize=256)
+def _swapped(ndim: int, a: int, b: int) -> tuple[int, ...]:
+    axes = list(range(ndim))
+    a, b = axis_index(a, ndim), axis_index(b, ndim)
     if axes:
         axes[a], axes[b] = axes[b], axes[a]
-    return transpose(x, axes=tuple(axes))
+    return tuple(axes)
