@@ -140,8 +140,7 @@ def propagate(
         node = newest
         newest = heapq.heappop(waiting)[1] if waiting else None
         g = pending.pop(node)
-        if type(g) is Part:
-            g = g.whole()
+        g = g.whole() if type(g) is Part else g
         if node.hooks is not None:
             for hook in tuple(node.hooks.values()):
                 g = hook(g)
@@ -159,8 +158,8 @@ def propagate(
             output = prepare(node)
         if node.hooks is not None and node.hooks.after:
             output = node.hooks.with_posthooks(node, output, g, _fitted)
-        # The loop that a training step spends its time in. Parameters, which come last, get theirs
-        # while g is in the cache, and what goes on to the next node is there when it begins.
+        # A training step spends its time here. Parameters, the last inputs, come first: g is cached
+        # for them, and what goes on to the next Node is when that begins.
         i = len(node.targets)
         for x in reversed(node.targets):
             pullback = output[i]

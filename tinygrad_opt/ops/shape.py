@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def expand_dims(x: Any, axis: int) -> Any:
 
 
 def swapaxes(x: Any, a: int, b: int) -> Any:
-    return transpose(x, axes=_swapped(len(x.shape), a, b))
+    return transpose(x, axes=_swapped(len(x.shape), index(a), index(b)))
 
 
 @functools.lru_cache(maxsize=256)
