@@ -9,20 +9,34 @@ from typing import Any
 __all__ = ["shared", "shared_entries"]
 
 
+class _Pass:
+    """What the current backward pass has found: for which g, and who has asked for it, as bits.
+
+    Nothing that the operation saved: `autograd/saved_values.py` does not look in here.
+    """
+
+    __slots__ = ("found", "g", "served")
+
+    def __init__(self) -> None:
+        self.g: Any = None
+        self.found: Any = None
+        self.served = 0
+
+
 def shared(work: Callable[[Any], Any], *finishes: Callable[[Any], Any]) -> list[Callable[..., Any]]:
     """A pullback for each of `finishes`: g -> finish(work(g)), with `work` done once per pass.
 
     A pass calls a pullback at most once, and all with the same g. So a pullback that is called
     again, or with another g, begins a new pass.
     """
-    last: list[Any] = [None, None, 0]  # g of the current pass, what was found, who asked for it
+    last = _Pass()
 
     def pullback(one: int, finish: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def pull(g: Any) -> Any:
-            if last[0] is not g or last[2] & one:
-                last[:] = g, work(g), 0
-            last[2] |= one
-            return finish(last[1])
+            if last.g is not g or last.served & one:
+                last.g, last.found, last.served = g, work(g), 0
+            last.served |= one
+            return finish(last.found)
 
         return pull
 
