@@ -67,15 +67,15 @@ def _linear(x, weight, bias):
 
 def _by_rows(x: Any, weight: Any, bias: Any) -> Any:
     check_linear(x, weight)
-    shape = x.shape  # (..., in), which is a matrix of so many rows
-    rows = x.reshape((math.prod(shape[:-1]), shape[-1]))
-    y, to_x, to_weight, to_bias = _linear.pair(rows, weight, bias)  # type: ignore[attr-defined]
+    shape = x.shape  # (..., in)
+    matrix = math.prod(shape[:-1]), shape[-1]
+    y = xp(x).linear(x.reshape(matrix), weight, bias)
     flat = y.shape
     return (
         y.reshape((*shape[:-1], flat[1])),
-        lambda g: to_x(g.reshape(flat)).reshape(shape),
-        lambda g: to_weight(g.reshape(flat)),
-        lambda g: to_bias(g.reshape(flat)),
+        lambda g: xp(g).dot(g.reshape(flat), weight).reshape(shape),
+        lambda g: xp(g).dot_later(g.reshape(flat).T, x.reshape(matrix)),
+        lambda g: xp(g).sum_rows(g.reshape(flat)),
     )
 
 
