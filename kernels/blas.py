@@ -323,7 +323,7 @@ def _load(dtype: np.dtype[Any], kind: str) -> Any:
 def _kernel(name: str, text: str, letter: str) -> Any:
     kind = micro.kind_of("d" if letter == "d" else "f")
     fields = {"dtype": kind.dtype, "size": kind.size, "lanes": kind.lanes, "width": kind.width}
-    fields |= {"registers": kind.registers, "tall": kind.tall, "letter": letter, **FIGURES}
+    fields |= {"registers": kind.registers, "letter": letter, **FIGURES}
     return pool.load(name, lambda on_disk: text.format(cache=on_disk, **fields))
 
 

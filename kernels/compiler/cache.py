@@ -2,7 +2,7 @@
 
 Numba's cache is pickle, so whoever can write to the folder can run code as this user: a folder that
 others own or may write to is refused. Without a usable folder, kernels are compiled in memory, once
-per process, and one warning says so.
+per process, and one warning says so. Damaged files are replaced (`files.py`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numba
 from numba import config
+
+from . import files
 
 MOMENT = 0.1  # seconds
 
@@ -65,7 +67,7 @@ def load(function: str, render: Callable[[bool], str], compiler: str = "") -> An
     with _undisturbed():
         try:
             return _load_from_disk(function, render(True), compiler)
-        except Exception as problem:  # a full disk, a damaged index, no folder: none stops a step
+        except Exception as problem:  # a full disk, no folder: none stops a step
             kernel = compile_text(function, render(False))  # an error in the text itself is raised
             _warn_once(problem)
             return kernel
@@ -123,6 +125,10 @@ def _load_from_disk(function: str, text: str, compiler: str = "") -> Any:
     digest = hashlib.sha256(f"{made_by}\n{text}".encode()).hexdigest()[:20]
     path = _usable_folder() / f"{function}_{digest}.py"
     _write(path, text)
+    return getattr(files.replaced(path, _imported), function)
+
+
+def _imported(path: Path) -> ModuleType:
     name = f"_tinygrad_opt_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -130,7 +136,7 @@ def _load_from_disk(function: str, text: str, compiler: str = "") -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # Numba looks the kernel's module up by name
     spec.loader.exec_module(module)
-    return getattr(module, function)
+    return module
 
 
 @functools.lru_cache
@@ -164,17 +170,11 @@ def _usable_folder() -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write `text` to `path` in one step, so that another process never reads half a file."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return  # a new time stamp would invalidate Numba's index
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    data = text.encode()
+    with suppress(OSError):  # one that cannot be read is replaced
+        if path.read_bytes() == data:
+            return  # a new time stamp would invalidate Numba's index
+    files.write(path, data)
 
 
 def _warn_once(problem: Exception) -> None:

@@ -235,7 +235,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
     index, size, step, mode, threads = map(new, ("i", "size", "step", "mode", "threads"))
     part, begin, end, update = map(new, ("part", "begin", "end", "update"))
     bounds, table, grain, stop, which = map(new, ("bounds", "table", "grain", "stop", "k"))
-    key, origin = map(new, ("key", "origin"))
+    key, origin, mixed = map(new, ("key", "origin", "mixed"))
     counter = [new(name) for name in ("seed_low", "seed_high", "step_number")]
     random = [new("random"), new("up")]
     elements = rule.arguments[: 2 + len(rule.states)]
@@ -243,10 +243,8 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
     # What a rule assigns must not outlive the element: it gets its own copy of such a coefficient.
     changed = [name for name in rule.coefficients if name in rule.assigned]
     given = lowered.names | {name: new(f"{name}_given") for name in changed}
-
     written = (rule.arguments[0], *rule.states)
-    lines = [f"{lowered.names[name]} = {given[name]}" for name in changed]
-    lines += lowered.lines
+    lines = [f"{lowered.names[name]} = {given[name]}" for name in changed] + list(lowered.lines)
     if not all(_is_name(text) for text in lowered.outputs):
         # Values first, stores after: an expression must not see an array that is half written.
         results = [new(f"new_{name}") for name in written]
@@ -261,8 +259,9 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
         targets = [f"{array[n]}[{place}]" for n in written]
         if not narrow:
             return [f"{t} = {r}" for t, r in zip(targets, results, strict=True)]
-        place = f"{origin} + {place}"
-        rounded = words.stores(targets[1:], results[1:], place, key, random, on_device)
+        bits = words.mixed(f"{origin} + {place}") if on_device else mixed
+        rounded = words.stores(targets[1:], results[1:], bits, key, random, on_device)
+        rounded += [] if on_device else [words.following(mixed)]
         return [f"{targets[0]} = {results[0]}", *rounded]
 
     def drawn(place: str) -> list[str]:
@@ -291,6 +290,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
     slices = [f"    {name} = {name}[{begin}:{end}]" for name in array.values()]
     slices += [f"    {origin} += {begin}"] if narrow or rule.draws else []
     prelude, enter = denormals.PRELUDE * denormals.X86, denormals.ENTER.format(mode=mode)
+    enter += f"\n    {mixed} = {words.mixed(origin)}" if narrow and not on_device else ""
     if (narrow or rule.draws) and target in ("serial", "parallel"):  # arithmetic takes the time
         prelude = f"from tinygrad_opt.kernels.compiler.lanes import all_lanes\n{prelude}"
         enter = f"all_lanes()\n    {enter}"

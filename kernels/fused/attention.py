@@ -110,10 +110,12 @@ from numba import njit, types
 
 from tinygrad_opt.kernels.compiler.lanes import all_lanes
 from tinygrad_opt.kernels.functions import exp
+from tinygrad_opt.kernels.functions.primitives import maximum
 from tinygrad_opt.kernels.pool import share
 from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
 number, zero, one, size = np.{dtype}, np.{dtype}(0), np.{dtype}(1), {size}
+lowest = number(-np.inf)
 inlined = njit(inline="always")  # compiled within its caller: half the time
 one_product = types.ExternalFunction(
     "tinygrad_opt_{letter}_product", types.void(*[types.int64] * 13)
@@ -131,8 +133,21 @@ def at(x, i, j, row):
     # Of head (i, j) of a 4-d array: where `row` begins, and the distance of rows.
     start = i * x.strides[0] + j * x.strides[1] + row * x.strides[2]
     return x.ctypes.data + start, x.strides[2] // size
+
+
+@inlined
+def hide(row, last, causal, value):
+    # What query `last` does not look at.
+    if causal:
+        hidden = row[last + 1 :]
+        for j in range(hidden.shape[0]):
+            hidden[j] = value
 """
 
+# Whole rows are worked on, also where a causal mask hides what is at their end: it has a score of
+# -inf, which becomes a weight of 0. All rows of a block have one length then, of whole vectors
+# mostly; rows of 1, 2, 3, ... keys leave a few for the end, and these go one by one.
+#
 # A mask, or factors, are rows of keys; `step` says how far apart those of two samples, heads and
 # queries are.
 _FORWARD = """
@@ -142,23 +157,21 @@ def weigh(scores, count, n, first, causal, masks, mask, mask_step, factors, fact
           scale, head, stats):
     # Rows of scale z + mask -> softmax * factor; its largest, and one over the sum, go to stats.
     for r in range(count):
-        seen = min(n, first + r + 1) if causal else n
-        z = scores[r, :seen]
+        z = scores[r, :n]
         plus, times = masks[mask + r * mask_step], factors[factor + r * factor_step]
-        top, total = number(-np.inf), zero
-        for j in range(seen):
+        for j in range(n):
             z[j] = z[j] * scale + plus[j]
-            top = max(top, z[j])
-        for j in range(seen):
+        hide(z, first + r, causal, lowest)
+        top, total = lowest, zero
+        for j in range(n):
+            top = maximum(top, z[j])
+        for j in range(n):
             z[j] = exp(z[j] - top)
             total += z[j]
         rate = one / total
         stats[head, first + r, 0], stats[head, first + r, 1] = top, rate
-        for j in range(seen):
+        for j in range(n):
             z[j] *= times[j] * rate
-        hidden = scores[r, seen:n]
-        for j in range(hidden.shape[0]):
-            hidden[j] = zero
 
 
 @njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True)
@@ -199,23 +212,21 @@ def weigh_back(scores, slopes, count, n, first, causal, masks, mask, mask_step, 
                factor_step, scale, head, stats):
     # scores: rows of z -> softmax * factor;  slopes: of dp -> the gradient of q k^T
     for r in range(count):
-        seen = min(n, first + r + 1) if causal else n
-        z, d = scores[r, :seen], slopes[r, :seen]
+        z, d = scores[r, :n], slopes[r, :n]
         top, rate = stats[head, first + r, 0], stats[head, first + r, 1]
         plus, times = masks[mask + r * mask_step], factors[factor + r * factor_step]
         total = zero
-        for j in range(seen):
-            z[j] = exp(z[j] * scale + plus[j] - top) * rate
-        for j in range(seen):
+        for j in range(n):
+            z[j] = z[j] * scale + plus[j] - top
+        hide(z, first + r, causal, lowest)
+        hide(d, first + r, causal, zero)
+        for j in range(n):
+            z[j] = exp(z[j]) * rate
             d[j] *= times[j]
             total += d[j] * z[j]
-        for j in range(seen):
+        for j in range(n):
             d[j] = (d[j] - total) * z[j] * scale
-        for j in range(seen):
             z[j] *= times[j]
-        hidden, hidden_slopes = scores[r, seen:n], slopes[r, seen:n]
-        for j in range(hidden.shape[0]):
-            hidden[j] = hidden_slopes[j] = zero
 
 
 @inlined

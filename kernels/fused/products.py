@@ -4,8 +4,7 @@
 
 Of y, panels are made that are two vectors wide, so that a block of sums in registers (`tile`) reads
 them line by line; as many at once as the second cache holds. Where they would be read a few times
-only, and the rows of y stand in lines, they are read there. So is x if its rows stand in lines; of
-columns, blocks of rows are put in order first.
+only, and the rows of y stand in lines, they are read there. x is read where it stands.
 
 A sum is over all of k, in the order of q, whichever rows and columns a call is for: parts of a
 product have the bits of the whole. So the last panel, and the last block of rows, may begin early,
@@ -19,8 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from llvmlite import ir
-
 from ..micro.tiles import Every, Table, gather, tile
 from ..micro.writer import Bit, Kind, Number, Writer
 
@@ -29,7 +26,6 @@ __all__ = ["LOW", "WIDE", "product", "spread"]
 WIDE = 2  # vectors of a panel: n is at least as large
 LOW = 4  # rows of the blocks at the end: m is at least as large
 CACHE = 640 * 1024  # bytes of panels made at once
-TOGETHER = 8  # blocks of rows put in order at once
 FEW = 4  # blocks of rows for which no panels are made
 
 
@@ -134,45 +130,29 @@ def product(
         bias: the address of a row to which the sums are added, if there is nothing; or 0.
     """
     left, right = Matrix(f, kind, x, x_line, x_way), Matrix(f, kind, y, y_line, y_way)
-    columns, tall = WIDE * kind.lanes, kind.tall
+    columns, tall = WIDE * kind.lanes, kind.tallest
     result = Result(out, line * kind.size, more > 0, bias)
     made = right.in_columns | (m > FEW * tall)
     each = k * (columns * kind.size)
     number = f.least(f.most(CACHE // each, 1), (n + (columns - 1)) // columns)
-    ordered = f.choose(left.in_columns, k * (TOGETHER * tall * kind.size), 0)
-    space = f.choose(made, number * each, 0)
-    with f.scratch(space, ordered, kind.width) as (start, blocks, zeros):
+
+    def rows(height: int, i: Number, panels: Panels, fresh: Number) -> None:
+        a = Table(left.at(i, 0), Every(left.down), Every(left.right))
+        with panels.each() as (j, panel):
+            b = Table(panel, Every(kind.width), Every(panels.line))
+            result.put(f, kind, i, j, tile(f, kind, (height, WIDE), a, b, k), fresh)
+
+    with f.scratch(f.choose(made, number * each, 0), kind.width) as (start, zeros):
         f.clear(zeros, kind.width)
         with f.loop(0, n, number * columns) as begin:
             end = f.least(begin + number * columns, n)
             panels = Panels(f, kind, right, start, made, k, n, begin, end)
             panels.fill(zeros)
             whole = m // tall * tall
-            with f.loop(0, whole, TOGETHER * tall) as i:
-                last = f.least(i + TOGETHER * tall, whole)
-                _rows(f, kind, left, blocks, i, last, tall, panels, result, i)
+            with f.loop(0, whole, tall) as i:
+                rows(tall, i, panels, i)
             with f.loop(whole, m, LOW) as fresh:
-                i = f.least(fresh, m - LOW)
-                _rows(f, kind, left, blocks, i, i + LOW, LOW, panels, result, fresh)
-
-
-def _rows(
-    f: Writer, kind: Kind, x: Matrix, blocks: Number, first: Number, last: Number, tall: int,
-    panels: Panels, result: Result, fresh: Number,
-) -> None:  # fmt: skip
-    """Writes the results of whole blocks of rows, from x, or put in order at `blocks`."""
-    k, size, numbers = panels.k, kind.size, ir.VectorType(kind.number, tall)
-    block = tall * size
-    with f.when(x.in_columns), f.loop(0, k) as q, f.loop(first, last, tall) as i:
-        value = f.builder.load(f.pointer(x.at(i, q), numbers), align=size)
-        place = blocks + (i - first) * (k * size) + q * block
-        f.builder.store(value, f.pointer(place, numbers), align=size)
-    down, right = x.down, f.choose(x.in_columns, block, x.right)
-    with panels.each() as (j, panel), f.loop(first, last, tall) as i:
-        rows = f.choose(x.in_columns, blocks + (i - first) * (k * size), x.at(i, 0))
-        a = Table(rows, Every(down), Every(right))
-        b = Table(panel, Every(kind.width), Every(panels.line))
-        result.put(f, kind, i, j, tile(f, kind, (tall, WIDE), a, b, k), fresh)
+                rows(LOW, f.least(fresh, m - LOW), panels, fresh)
 
 
 def spread(

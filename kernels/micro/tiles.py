@@ -7,7 +7,8 @@
 Where rows, columns and products stand is read from tables of byte offsets: an element of A at
 `row[i] + step_a[k]`, a vector of B at `column[j] + step_b[k]`. With the right tables the sum is a
 matrix product, a convolution with any stride, padding and dilation, or one of its gradients,
-without a matrix of patches. The tables cost two loads in the time of twelve multiplications.
+without a matrix of patches. The tables cost two loads in the time of twelve multiplications; where
+rows follow at a distance, and products, there are none.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def registers() -> Registers:
     return Registers(16, 16)
 
 
+FEW = 5  # rows from one walking address to the next
 SPAN = 6  # vectors: a multiple of the width of all blocks with few rows
 
 
@@ -69,6 +71,11 @@ class Table(NamedTuple):
     def step(self, f: Writer, k: Number) -> Number:
         return _offset(f, self.steps, k)
 
+    def is_far_apart(self) -> bool:
+        """Whether there are no tables, but distances, and places' is known only at run time."""
+        one, other = self.places, self.steps
+        return isinstance(one, Every) and isinstance(other, Every) and isinstance(one.step, Number)
+
 
 def _offset(f: Writer, offsets: Number | Every, i: Any) -> Number:
     if isinstance(offsets, Every):
@@ -93,17 +100,54 @@ def tile(
         spread: False: a holds vectors, too, and products are added up lane by lane.
     """
     rows, vectors = shape
-    left = [a.place(f, i) for i in range(rows)]
+    left = (_Walking if a.is_far_apart() else _Placed)(f, a, rows)
     right = [b.place(f, j) for j in range(vectors)]
+    walking = len(left.start)
 
-    def products(k: Number, sums: list[Any]) -> list[Any]:
-        to_left, to_right = a.step(f, k), b.step(f, k)
-        places = [p + to_left for p in left], [p + to_right for p in right]
-        return _products(f, kind, *places, sums, spread)
+    def products(k: Number, values: list[Any]) -> list[Any]:
+        rows_at, next_at = left.at(k, [Number(f.builder, value) for value in values[:walking]])
+        to_right = b.step(f, k)
+        columns_at = [p + to_right for p in right]
+        sums = _products(f, kind, rows_at, columns_at, values[walking:], spread)
+        return [place.value for place in next_at] + sums
 
     zero = ir.Constant(kind.vector, [0] * kind.lanes)
-    sums = f.fold(f.number(count), [zero] * (rows * vectors), products)
+    start = [place.value for place in left.start] + [zero] * (rows * vectors)
+    sums = f.fold(f.number(count), start, products)[walking:]
     return [sums[i * vectors : (i + 1) * vectors] for i in range(rows)]
+
+
+class _Placed:
+    """Where the numbers of a block's rows stand: an address for each row, and a step."""
+
+    def __init__(self, f: Writer, a: Table, rows: int) -> None:
+        self.f, self.a = f, a
+        self.places = [a.place(f, i) for i in range(rows)]
+        self.start: list[Number] = []  # what changes from product to product
+
+    def at(self, k: Number, _: list[Number]) -> tuple[list[Number], list[Number]]:
+        """The places of the k-th product's numbers, and what changes as it is for the next."""
+        step = self.a.step(self.f, k)
+        return [place + step for place in self.places], []
+
+
+class _Walking:
+    """The same for rows at a distance that is known only when the code runs.
+
+    That would take a register for each row, or an addition. So every few rows there is an address
+    that walks from product to product, and the rows between are reached from there, by distances
+    that all of these share.
+    """
+
+    def __init__(self, f: Writer, a: Table, rows: int) -> None:
+        self.f, self.step, self.rows = f, a.step(f, f.number(1)), rows
+        self.start = [f.hidden(a.place(f, i)) for i in range(0, rows, FEW)]
+        few = range(1, min(rows, FEW))
+        self.distances = [f.number(0), *(f.hidden(_offset(f, a.places, i)) for i in few)]
+
+    def at(self, _: Number, walked: list[Number]) -> tuple[list[Number], list[Number]]:
+        places = [walked[i // FEW] + self.distances[i % FEW] for i in range(self.rows)]
+        return places, [self.f.hidden(start + self.step) for start in walked]
 
 
 def _products(

@@ -42,6 +42,7 @@ class Kind:
     width, lanes  bytes and numbers of a vector: a register's, or any power of two
     registers     how many there are
     tall          rows of a block that is one or two vectors wide
+    tallest       the same, where no tables are read
     flat          rows and vectors of blocks with few rows, the highest first
     """
 
@@ -54,6 +55,7 @@ class Kind:
         self.name = f"v{self.lanes}f{8 * self.size}"
         many = registers >= 32
         self.tall = 10 if many else 6  # of 12 LLVM would spill some
+        self.tallest = (registers - 3) // 2  # but for two vectors, and a number in all lanes
         self.flat = [(4, 6 if many else 3), (2, 6), (1, 6)]
 
 
@@ -139,6 +141,14 @@ class Writer:
 
     def number(self, x: Any) -> Number:
         return x if isinstance(x, Number) else Number(self.builder, ir.Constant(WORD, x))
+
+    def hidden(self, x: Number) -> Number:
+        """The same integer, but LLVM does not know any more how it was made.
+
+        It keeps it in a register then, where it would derive it from others again and again.
+        """
+        kind = ir.FunctionType(WORD, [WORD])
+        return Number(self.builder, self.builder.asm(kind, "", "=r,0", [x.value], False))
 
     # What happens when --------------------------------------------------------------------------
 

@@ -34,11 +34,11 @@ def tile_of_vectors(f, kind, first, last, plan, a, b, _, to):
 
 
 def even_tile(f, kind, first, last, plan, a, b, _, to):
-    """A matrix product without tables; plan: the number of products."""
+    """A matrix product without tables, of as many rows as there can be; plan: how many products."""
     (count,) = _words(f, plan, 1)
     left = Table(a, Every(count * kind.size), Every(kind.size))
     right = Table(b, Every(kind.width), Every(2 * kind.width))
-    for i, line in enumerate(tile(f, kind, (3, 2), left, right, count)):
+    for i, line in enumerate(tile(f, kind, (kind.tallest, 2), left, right, count)):
         for j, value in enumerate(line):
             f.put_vector(to + (i * 2 + j) * kind.width, value, kind)
 

@@ -1,8 +1,10 @@
 """Generated kernels on disk: found by a second process, never stale, never in the way."""
 
 import gc
+import importlib.util
 import linecache
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 
 from tinygrad_opt.kernels import update_rule
-from tinygrad_opt.kernels.compiler import cache
+from tinygrad_opt.kernels.compiler import cache, files
 from tinygrad_opt.kernels.compiler.cache import folder
 
 PROGRAM = """
@@ -132,13 +134,113 @@ def test_folder_of_others_is_refused(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_damaged_index_means_memory(tmp_path):
+DAMAGES = {
+    "empty": lambda data: b"",
+    "cut off": lambda data: data[: len(data) // 2],
+    "overwritten": lambda data: b"damaged " * 100,
+    "one byte": lambda data: data[:-50] + bytes([data[-50] ^ 1]) + data[-49:],
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with a kernel in it, compiled and noted."""
+    folder = tmp_path_factory.mktemp("made")
+    run(PROGRAM.format(target="serial", size=10), TINYGRAD_OPT_CACHE_DIR=folder)
+    assert [len(list(folder.rglob(name))) for name in ("*.py", "*.sums", "*.nbi", "*.nbc")] == [
+        1
+    ] * 4
+    return folder
+
+
+def files_after(folder, names, damage):
+    """What a process reports that finds the files of these names damaged, and the one after it."""
+    for name in names:
+        (path,) = folder.rglob(name)
+        path.write_bytes(DAMAGES[damage](path.read_bytes()))
     code = PROGRAM.format(target="serial", size=10)
-    run(code, TINYGRAD_OPT_CACHE_DIR=tmp_path)
-    for path in tmp_path.rglob("*.nb*"):
-        path.write_bytes(b"damaged")
-    code = "import warnings; warnings.simplefilter('ignore')\n" + code
-    assert run(code, TINYGRAD_OPT_CACHE_DIR=tmp_path)[0] == "0"
+    return [run(code, TINYGRAD_OPT_CACHE_DIR=folder) for _ in range(2)]  # a warning is an error
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [("*.nbc", "cut off"), ("*.nbc", "one byte"), ("*.nbi", "empty"), ("*.nbi", "overwritten"),
+     ("*.sums", "empty"), ("*.sums", "overwritten")],
+)  # fmt: skip
+def test_damaged_files_are_replaced(made, tmp_path, name, damage):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    assert files_after(tmp_path, [name], damage) == [["0", "1"], ["1", "0"]]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("damage", ["empty", "cut off", "overwritten"])
+def test_all_files_damaged(made, tmp_path, damage):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    names = [path.name for path in made.rglob("*.*")]
+    assert len(names) > 3
+    assert files_after(tmp_path, names, damage) == [["0", "1"], ["1", "0"]]
+
+
+@pytest.mark.parametrize("damage", ["empty", "overwritten"])
+def test_damaged_bytecode_is_replaced(made, tmp_path, damage):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    (text,) = made.rglob("*.py")
+    own = Path(importlib.util.cache_from_source(str(text))).name
+    if not list(made.rglob(own)):
+        pytest.skip("Python writes no bytecode here")
+    assert files_after(tmp_path, [own], damage)[1] == ["1", "0"]
+
+
+def test_a_folder_may_move(made, tmp_path):
+    shutil.copytree(made, tmp_path / "elsewhere")
+    code = PROGRAM.format(target="serial", size=10)
+    assert run(code, TINYGRAD_OPT_CACHE_DIR=tmp_path / "elsewhere") == ["1", "0"]
+
+
+def test_numbas_own_folder(tmp_path):
+    env = {"TINYGRAD_OPT_CACHE_DIR": tmp_path / "own", "NUMBA_CACHE_DIR": tmp_path / "numba"}
+    code = PROGRAM.format(target="serial", size=10)
+    assert run(code, **env) == ["0", "1"]
+    assert run(code, **env) == ["1", "0"]
+    (machine_code,) = (tmp_path / "numba").rglob("*.nbc")
+    machine_code.write_bytes(b"")
+    assert [run(code, **env) for _ in range(2)] == [["0", "1"], ["1", "0"]]
+
+
+def test_text_of_other_bytes_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path))
+    step(make_rule())
+    (path,) = tmp_path.glob("rule_serial_*.py")
+    text = path.read_bytes()
+    path.write_bytes(b"\xff\xfe\x00")
+    step(make_rule())
+    assert path.read_bytes() == text
+
+
+def test_what_cannot_be_noted_is_loaded(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(files, "_note", refuse)
+    step(make_rule())  # without a warning, which would be an error
+    assert not list(tmp_path.glob("*.sums"))
+
+
+def test_notes_follow_what_another_process_writes_meanwhile(tmp_path, monkeypatch):
+    notes, code = tmp_path / "f.sums", tmp_path / f"f.f-1.{files._PYTHON}.1.nbc"
+    code.write_bytes(b"ours")
+    plain = files.write
+
+    def write(path, data):
+        plain(path, data)
+        if code.read_bytes() == b"ours":
+            code.write_bytes(b"theirs")
+
+    monkeypatch.setattr(files, "write", write)
+    files._note(tmp_path / "f.py", notes)
+    assert files._as_noted(notes)
+    assert files._digest(code) in notes.read_text()
 
 
 def test_half_written_file_is_replaced(tmp_path, monkeypatch):
@@ -207,7 +309,7 @@ def test_the_collector_waits_for_the_main_thread_and_stays_as_the_program_left_i
 
 FORKED = """
 import gc, os, threading, warnings
-from tinygrad_opt.kernels.compiler import cache
+from tinygrad_opt.kernels.compiler import cache, files
 warnings.simplefilter("ignore")  # Python's about a fork beside threads
 loading, forked = threading.Event(), threading.Event()
 

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from tinygrad_opt.kernels import blas
+from tinygrad_opt.kernels import blas, micro
 from tinygrad_opt.kernels.compiler import cache, lanes
 from tinygrad_opt.kernels.fused import attention, channel_norms, elementwise, row_norms
 
@@ -53,3 +53,20 @@ def test_rows_are_not_gathered_number_by_number(module, name):
 def test_exponentials_use_whole_registers():
     code = code_of(elementwise.loop("gelu", "value", "float32").load("float32", large=False))
     assert ("zmm" in code) == lanes.pays()
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("_in_memory")
+def test_sums_of_products_stay_in_registers():
+    """Of the inner loop of a product, all but few instructions are those that cannot be spared."""
+    if micro.registers().width < 64:
+        pytest.skip("products are OpenBLAS's on this processor")
+    code = blas._kernel("product", blas._text("product"), "s")._library.get_asm_str()
+    blocks = re.split(r"^\S+:", code, flags=re.MULTILINE)
+    inner = max(blocks, key=lambda block: block.count("vfmadd"))
+    lines = [line.strip() for line in inner.splitlines()]
+    instructions = [line for line in lines if re.match(r"[a-z]", line)]
+    rows = micro.kind_of("f").tallest
+    assert sum("vfmadd" in line for line in instructions) == 2 * rows
+    assert sum("vbroadcast" in line for line in instructions) == rows
+    assert len(instructions) <= 3 * rows + 12

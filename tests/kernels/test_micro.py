@@ -68,12 +68,15 @@ def test_blocks_of_sums(name, dtype, count):
     np.testing.assert_allclose(to, expected, rtol=0, atol=2e-6 if dtype == "float32" else 1e-14)
 
 
+@pytest.mark.parametrize("count", [0, 1, 7])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_products_of_matrices_need_no_tables(dtype):
-    lanes = micro.kind_of(np.dtype(dtype).char).lanes
-    a, b = normal(3, 7, dtype=dtype), normal(7, 2 * lanes, dtype=dtype)
-    to = np.empty((3, 2 * lanes), dtype)
-    run(micro_loops.even_tile, dtype, [7], a, b, to[:0], to)
+@pytest.mark.usefixtures("_width")
+def test_products_of_matrices_need_no_tables(dtype, count):
+    kind = micro.kind_of(np.dtype(dtype).char)
+    a = normal(kind.tallest, count, dtype=dtype)
+    b = normal(count, 2 * kind.lanes, dtype=dtype)
+    to = np.empty((kind.tallest, 2 * kind.lanes), dtype)
+    run(micro_loops.even_tile, dtype, [count], a, b, to[:0], to)
     np.testing.assert_allclose(to, a @ b, rtol=0, atol=1e-5)
 
 
@@ -143,7 +146,7 @@ def test_registers_of_processors(machine, features, expected, monkeypatch):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_blocks_have_room_in_the_registers(dtype, width, registers):
     kind = micro.Kind(dtype, width, registers)
-    for rows, vectors in [(kind.tall, 2), (kind.tall, 1), (4, 3), *kind.flat]:
+    for rows, vectors in [(kind.tallest, 2), (kind.tall, 2), (kind.tall, 1), (4, 3), *kind.flat]:
         assert rows * vectors + min(rows, vectors) + 1 <= registers
     assert all(tiles.SPAN % vectors == 0 for _, vectors in kind.flat)
 

@@ -53,7 +53,7 @@ def multiplied(kind, run, x, y, ways, before=None, bias=None):
 def test_sizes_around_those_of_blocks(kind, ways):
     kind, run = kind
     random = np.random.default_rng(0)
-    wide, tall = WIDE * kind.lanes, kind.tall
+    wide, tall = WIDE * kind.lanes, kind.tallest
     rows = {LOW, LOW + 1, tall - 1, tall, tall + 1, 2 * tall + LOW, 3 * tall + LOW + 1, 97}
     columns = {wide, wide + 1, 2 * wide - 1, 2 * wide, 3 * wide + 5}
     lengths = {1, 2, kind.lanes - 1, kind.lanes, kind.lanes + 1, 100}
@@ -90,7 +90,7 @@ def test_what_is_not_finite_stays_where_it_belongs(kind):
 def test_sums_are_added_to_what_is_there(kind):
     kind, run = kind
     random = np.random.default_rng(2)
-    for m in (LOW, kind.tall + 1, 3 * kind.tall + LOW + 1, 97):
+    for m in (LOW, kind.tallest + 1, 3 * kind.tallest + LOW + 1, 97):
         x = random.standard_normal((m, 40)).astype(kind.dtype)
         y = random.standard_normal((40, 3 * WIDE * kind.lanes)).astype(kind.dtype)
         before = random.standard_normal((m, y.shape[1])).astype(kind.dtype)

@@ -3,6 +3,7 @@
 Measured in units in the last place: the distance to the right number over that to its neighbour.
 """
 
+import ctypes.util
 import math
 import re
 
@@ -210,6 +211,25 @@ def test_overflow_and_gradual_underflow(dtype):
     for name in ("expm1", "log1p", "tanh"):
         np.testing.assert_array_equal(values(name, tiny), tiny)
     np.testing.assert_allclose(values("log", tiny[::2].copy()), np.log(tiny[::2]), rtol=info.eps)
+
+
+UNDERFLOW = 0x10  # in x86's register, and so in C's <fenv.h>
+
+
+@pytest.mark.skipif(
+    not denormals.X86 or not ctypes.util.find_library("m"), reason="asks C's library on x86"
+)
+@every_type
+@every_name
+def test_a_zero_comes_without_underflow(name, dtype):
+    """That takes a processor a hundred cycles, for each vector that a mask has filled with -inf."""
+    flags = ctypes.CDLL(ctypes.util.find_library("m"))
+    x = np.array([s * t for s in (1, -1) for t in (np.inf, 1e30, 1000, 800, 200, 120, 0)], dtype)
+    y = values(name, x)
+    x = x[(y == 0) | (abs(y) >= np.finfo(dtype).tiny)]  # or it is gradual, as it should be
+    flags.feclearexcept(UNDERFLOW)
+    values(name, x)
+    assert not flags.fetestexcept(UNDERFLOW)
 
 
 @pytest.mark.thorough

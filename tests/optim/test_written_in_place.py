@@ -83,7 +83,7 @@ def test_is_written_into_the_buffer(loss, every_size):
     np.testing.assert_allclose(w.grad.numpy(), expected.numpy(), rtol=2e-6)
     loss(w).backward()  # accumulates
     np.testing.assert_allclose(w.grad.numpy(), 2 * expected.numpy(), rtol=2e-6)
-    assert not w._home.is_lent()
+    assert w._home._spare
 
 
 def keeps_the_tensor(w):
@@ -152,7 +152,7 @@ def test_an_error_later_in_the_pass_changes_no_grad():
         (F.linear(x, w) ** 2).sum().backward()
     assert w.grad is None
     assert first.grad is None
-    assert not w._home.is_lent()
+    assert w._home._spare
     linear(w).backward()
     assert w.grad is w._home.tensor
 

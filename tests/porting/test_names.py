@@ -569,3 +569,19 @@ def test_advice_is_about_names_of_pytorchs():
             assert any(instead.instead(name) for name in every if pattern.strip("*") in name)
         elif pattern not in ("compile", "compiler"):
             assert pattern in every, pattern
+
+
+LATER = """
+import tinygrad_opt as torch
+print(torch.autograd.functional.jacobian(lambda a: a**2, torch.ones(1)).item())
+from tinygrad_opt.distributions.binomial import Binomial
+print(Binomial is torch.distributions.Binomial is torch.distributions.binomial.Binomial)
+print(hasattr(torch.autograd, "profiler"))
+"""
+
+
+def test_modules_are_there_before_somebody_imports_them():
+    done = subprocess.run(
+        [sys.executable, "-c", LATER], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["2.0", "True", "False"], done.stderr

@@ -259,6 +259,26 @@ SAID_AS_PYTORCH = {
         lambda m: m.ones(2)[5],
     ),
     "too many indices": (IndexError, r"too many indices for", lambda m: m.ones(2)[0, 0]),
+    "tensor of nothing": (
+        RuntimeError,
+        r"ould not infer (dtype of|a numeric type from) NoneType",
+        lambda m: m.tensor(None),
+    ),
+    "tensor of nothing among numbers": (
+        RuntimeError,
+        r"ould not infer (dtype of|a numeric type from) NoneType",
+        lambda m: m.tensor([[1, 2], [3, None]]),
+    ),
+    "tensor of a set": (
+        RuntimeError,
+        r"ould not infer (dtype of|a numeric type from) set",
+        lambda m: m.tensor({1, 2}),
+    ),
+    "derivatives by nothing": (
+        RuntimeError,
+        r"`inputs` argument to `grad\(\)` cannot be empty",
+        lambda m: m.autograd.grad(leaf(m).sum(), []),
+    ),
     "float as index": (
         IndexError,
         r"(arrays|tensors) used as indices must be",
@@ -273,7 +293,10 @@ OURS = {
         lambda: float(tg.ones(2)),
     ),
     "text": (TypeError, r"could not infer a numeric type from str data", lambda: tg.tensor("a")),
-    "none": (TypeError, r"could not infer a numeric type from NoneType", lambda: tg.tensor(None)),
+    "text in a list": (
+        TypeError, r"could not infer a numeric type from str data", lambda: tg.tensor(["a"])
+    ),
+    "bytes": (TypeError, r"could not infer a numeric type from bytes", lambda: tg.tensor(b"a")),
     "linear": (
         RuntimeError,
         r"linear: input has shape \(4, 5\), but the layer expects 3 features last: "

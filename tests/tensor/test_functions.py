@@ -209,3 +209,38 @@ def test_functions_without_gradient_as_pytorch(torch):
     for name in ("argmax", "argmin"):
         ours, theirs = (getattr(m, name)(m.tensor(A), 1).tolist() for m in (tg, torch))
         assert ours == theirs
+
+
+NAN = float("nan")
+MEDIANS = {  # of all elements: the value, and the gradient that equal ones share
+    "median": [
+        ([1.0, 3.0, 1.0, 0.0, 1.0], 1.0, [1 / 3, 0, 1 / 3, 0, 1 / 3]),
+        ([float("inf"), float("inf"), 0.0], float("inf"), [0.5, 0.5, 0]),
+        ([NAN, 1.0, NAN], NAN, [0.5, 0, 0.5]),
+        ([2.0, 1.0], 1.0, [0, 1]),
+    ],
+    "nanmedian": [
+        ([NAN, 2.0, 2.0, 1.0, 5.0], 2.0, [0, 0.5, 0.5, 0, 0]),
+        ([NAN, NAN], NAN, [0.5] * 2),
+    ],
+}
+
+
+def check_medians(m, name):
+    for data, value, shares in MEDIANS[name]:
+        x = m.tensor(data, requires_grad=True)
+        y = getattr(m, name)(x)
+        y.backward()
+        assert y.item() == pytest.approx(value, nan_ok=True)
+        assert x.grad.tolist() == pytest.approx(shares)
+
+
+@pytest.mark.parametrize("name", MEDIANS)
+def test_medians_share_their_gradient(name):
+    check_medians(tg, name)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", MEDIANS)
+def test_medians_share_their_gradient_in_pytorch(torch, name):
+    check_medians(torch, name)

@@ -34,6 +34,8 @@ def grad(
     has one more axis in front: one backward pass for each entry, and results that have it too.
     """
     outputs_, wanted = as_list(outputs), as_list(tensors_of(inputs))
+    if not wanted:
+        raise RuntimeError("grad: the `inputs` argument to `grad()` cannot be empty.")
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "

@@ -10,6 +10,7 @@ from ..arrays.dtypes import name_of
 from ..arrays.size import WHOLE
 from ..core.errors import axis_index
 from ..core.half import widened
+from ..core.promote import result_type
 from ..core.tensor import Tensor
 from . import factorizations, inverses, norms, reduce, return_types
 from .shape import unsqueeze
@@ -132,7 +133,9 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: fl
 @widened
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2)."""
-    return _sum_of("addr", input, ger(vec1, vec2), beta, alpha)
+    dtype = result_type((input, vec1, vec2))
+    outer = ops.cast(ger(vec1, vec2), dtype=dtype)
+    return _sum_of("addr", ops.cast(input, dtype=dtype), outer, beta, alpha)
 
 
 @widened

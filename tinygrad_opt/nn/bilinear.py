@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import ops
+from ..arrays.dtypes import name_of
 from ..core.half import widened
 from ..core.public import publish
 from ..core.tensor import Tensor
@@ -17,21 +18,26 @@ from .parameter import Parameter
 __all__ = ["Bilinear", "bilinear"]
 
 
-@widened
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input1 @ weight[k] @ input2, plus bias[k], for each output k.
 
     input1 (..., in1), input2 (..., in2), weight (out, in1, in2), bias (out,): (..., out).
     """
     _check_bilinear(input1, input2, weight)
+    _check_types({"input1": input1, "input2": input2, "weight": weight, "bias": bias})
+    return _bilinear(input1, input2, weight, bias)
+
+
+publish(globals(), __all__)
+
+
+@widened
+def _bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     out, in1, in2 = weight.array.shape
     left = input1.reshape((-1, in1)) @ ops.transpose(weight, axes=(1, 0, 2)).reshape((in1, -1))
     right = input2.reshape((-1, in2, 1))
     y = (left.reshape((-1, out, in2)) @ right).reshape((*input1.array.shape[:-1], out))
     return y if bias is None else y + bias
-
-
-publish(globals(), __all__)
 
 
 def _check_bilinear(input1: Tensor, input2: Tensor, weight: Tensor) -> None:
@@ -46,6 +52,13 @@ def _check_bilinear(input1: Tensor, input2: Tensor, weight: Tensor) -> None:
                 f"bilinear(): {name} size does not match weight size: got {list(shape)} for "
                 f"{expected} features"
             )
+
+
+def _check_types(tensors: dict[str, Tensor | None]) -> None:
+    given = {name: x.array.dtype for name, x in tensors.items() if x is not None}
+    if len(set(given.values())) > 1:
+        found = ", ".join(f"{name}: {name_of(dtype).lower()}" for name, dtype in given.items())
+        raise RuntimeError(f"bilinear(): All tensors must have the same dtype, got {found}")
 
 
 class Bilinear(Module):

@@ -11,6 +11,7 @@ from ..arrays.xp import xp
 from ..core.tensor import Tensor
 from ..tensors.creation import empty
 from . import init
+from .errors import check_one_type
 from .module import Module
 from .parameter import Parameter
 
@@ -102,6 +103,7 @@ class RNNCellBase(Module):
                 f"{name}: mat1 and mat2 must have the same dtype, but got "
                 f"{dtypes.name_of(x.dtype)} and {dtypes.name_of(self.weight_ih.dtype)}"
             )
+        check_one_type(name, (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh))
         for i, state in enumerate(states):
             if state.shape[0] != x.shape[0]:
                 raise RuntimeError(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
 from ..arrays.device import device_of
+from ..arrays.dtypes import name_of
 from ..core.refusals import check_tensor, not_a_tensor
 from ..core.tensor import Tensor
 
-__all__ = ["check_devices", "check_tensor", "explain_missing", "warn_caller"]
+__all__ = ["check_devices", "check_one_type", "check_tensor", "explain_missing", "warn_caller"]
 
 
 def explain_missing(module: Any, error: Exception, args: tuple[Any, ...]) -> None:
@@ -42,6 +44,17 @@ def check_devices(name: str, x: Any, index: Any) -> None:
         raise RuntimeError(
             f"{name}: Expected all tensors to be on the same device, but found {device_of(x)} and "
             f"{device_of(index)}; move one of them with .to(device)"
+        )
+
+
+def check_one_type(name: str, weights: Iterable[Any]) -> None:
+    """Raise RuntimeError unless a layer's weights, those that are there, are of one type."""
+    types = dict.fromkeys(w.array.dtype for w in weights if w is not None)
+    if len(types) > 1:
+        first, other, *_ = types
+        raise RuntimeError(
+            f"{name}: self and mat2 must have the same dtype, but got {name_of(other)} and "
+            f"{name_of(first)} (two of the layer's weights)"
         )
 
 

@@ -55,6 +55,7 @@ def group_norm(
                 f"channels in input, but got {name} of shape {list(vector.array.shape)} and input "
                 f"of shape {list(shape)}"
             )
+    _check_types("group_norm", input, {"weight": weight, "bias": bias})
     if input.array.size and n * math.prod(rest) * (channels // num_groups) == 1:
         raise ValueError(_too_few("value per channel", shape))
     grouped = (num_groups, channels // num_groups)
@@ -74,7 +75,9 @@ def layer_norm(
     `normalized_shape`: the lengths of those axes, and the shape of weight and bias. Raises
     RuntimeError if the input ends otherwise. Ba et al. 2016, arXiv:1607.06450.
     """
-    axes = _last_axes("layer_norm", input, normalized_shape, {"weight": weight, "bias": bias})
+    vectors = {"weight": weight, "bias": bias}
+    axes = _last_axes("layer_norm", input, normalized_shape, vectors)
+    _check_types("layer_norm", input, vectors)
     return _standardized(input, weight, bias, axes, eps)
 
 
@@ -87,8 +90,12 @@ def rms_norm(
     2019, arXiv:1910.07467.
     """
     axes = _last_axes("rms_norm", input, normalized_shape, {"weight": weight})
+    _check_types("rms_norm", input, {})
     eps = float(np.finfo(input.array.dtype).eps) if eps is None else eps
-    return _in_type_of_input(ops.rms_normalize, input, weight, axes=axes, eps=eps)
+    if weight is None or weight.array.dtype is input.array.dtype or input.array.dtype is HALF:
+        return _in_type_of_input(ops.rms_normalize, input, weight, axes=axes, eps=eps)
+    normal = ops.rms_normalize(input, None, axes=axes, eps=eps)
+    return ops.cast(normal * weight, dtype=input.array.dtype)
 
 
 @widened
@@ -172,7 +179,6 @@ def _last_axes(
             f"{name}: Given normalized_shape={list(wanted)}, expected input with shape [*, "
             f"{', '.join(map(str, wanted))}], but got input of size{list(input.array.shape)}"
         )
-    _check_types(name, input, vectors)
     return tuple(range(-len(wanted), 0))
 
 
@@ -191,14 +197,21 @@ def _check_channels(name: str, input: Tensor, vectors: dict[str, Tensor | None])
 
 
 def _check_types(name: str, input: Tensor, vectors: dict[str, Tensor | None]) -> None:
-    dtype = input.array.dtype
+    """Raise RuntimeError unless all are of one type; with float16 may go vectors of float32."""
+    whose, dtype = "the input", input.array.dtype
+    if dtype.kind != "f":
+        raise NotImplementedError(f"\"{name}\" not implemented for '{dtypes.name_of(dtype)}'")
     for what, vector in vectors.items():
-        if vector is not None and vector.array.dtype != dtype and dtype.itemsize > 2:
+        if vector is None:
+            continue
+        other = vector.array.dtype
+        if other != dtype and not (dtype is HALF and whose == "the input" and other == np.float32):
             raise RuntimeError(
-                f"{name}: mixed dtype: all inputs must share same datatype, but the input is "
-                f"{dtypes.name_of(dtype)} and {what} is {dtypes.name_of(vector.array.dtype)}; "
+                f"{name}: mixed dtype: all inputs must share same datatype, but {whose} is "
+                f"{dtypes.name_of(dtype)} and {what} is {dtypes.name_of(other)}; "
                 "convert one, for instance with .float()"
             )
+        whose, dtype = what, other
 
 
 def _check_enough(shape: Shape, least_axes: int, values: int) -> None:

@@ -15,6 +15,7 @@ from ..core.tensor import Tensor
 from ..tensors.creation import empty
 from . import functional as F
 from . import init
+from .errors import check_one_type
 from .module import Module
 from .packing import PackedSequence, checked_sizes
 from .parameter import Parameter
@@ -153,6 +154,7 @@ class RNNBase(Module):
             for direction in range(directions):
                 k = layer * directions + direction
                 weights = [getattr(self, name) for name in self._all_weights[k]]
+                check_one_type(type(self).__name__, weights)
                 state = [s[k] for s in states]
                 flat = self._operation(rows, state, weights, sizes=sizes, reverse=direction == 1)
                 y, *ends = _unpacked(flat, sum(sizes), sizes[0], self._state_widths())

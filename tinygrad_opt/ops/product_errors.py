@@ -7,7 +7,7 @@ from typing import Any
 
 from ..arrays.dtypes import name_of
 
-__all__ = ["check_inner", "check_linear"]
+__all__ = ["check_bias", "check_inner", "check_linear"]
 
 
 def check_inner(x: Any, y: Any) -> None:
@@ -30,8 +30,8 @@ def check_inner(x: Any, y: Any) -> None:
         )
 
 
-def check_linear(x: Any, weight: Any) -> None:
-    """Raise RuntimeError unless x (..., in) fits weight (out, in)."""
+def check_linear(x: Any, weight: Any, bias: Any = None) -> None:
+    """Raise RuntimeError unless x (..., in) fits weight (out, in), and bias is of their type."""
     if x.shape[-1:] != weight.shape[-1:]:
         raise RuntimeError(
             f"linear: input has shape {tuple(x.shape)}, but the layer expects {weight.shape[-1]} "
@@ -43,6 +43,16 @@ def check_linear(x: Any, weight: Any) -> None:
             f"linear: mat1 and mat2 must have the same dtype, but got {name_of(x.dtype)} and "
             f"{name_of(weight.dtype)} (input and weight); convert the input, for instance with "
             ".float() (a NumPy array with from_numpy(x).float())"
+        )
+    check_bias("linear", bias, weight)
+
+
+def check_bias(name: str, bias: Any, weight: Any) -> None:
+    """Raise RuntimeError unless the bias, if there is one, is of the weight's type."""
+    if bias is not None and bias.dtype != weight.dtype:
+        raise RuntimeError(
+            f"{name}: self and mat2 must have the same dtype, but got {name_of(bias.dtype)} and "
+            f"{name_of(weight.dtype)} (bias and weight)"
         )
 
 

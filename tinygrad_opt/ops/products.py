@@ -8,8 +8,10 @@ from typing import Any
 from ..arrays.xp import xp
 from ..core.half import HALF, in_float32
 from ..core.record import op
-from .dense import dense
+from .arithmetic import add
+from .dense import by_rows, dense
 from .product_errors import check_inner, check_linear
+from .shape import broadcast_to
 
 __all__ = ["dot", "dot_later", "linear", "matmul"]
 
@@ -54,36 +56,29 @@ dot = dot_later = matmul
 def _linear(x, weight, bias):
     # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (..., in), weight: (out, in)
     if x.ndim != 2:
-        return _by_rows(x, weight, bias)
+        return by_rows(x, weight, bias)
     if x.shape[1] != weight.shape[-1] or x.dtype is not weight.dtype:
         check_linear(x, weight)
     return (
         xp(x).linear(x, weight, bias),
         lambda g: xp(g).dot(g, weight),
         lambda g: xp(g).dot_later(g.T, x),
-        lambda g: xp(g).sum_rows(g),
-    )
-
-
-def _by_rows(x: Any, weight: Any, bias: Any) -> Any:
-    check_linear(x, weight)
-    shape = x.shape  # (..., in)
-    matrix = math.prod(shape[:-1]), shape[-1]
-    y = xp(x).linear(x.reshape(matrix), weight, bias)
-    flat = y.shape
-    return (
-        y.reshape((*shape[:-1], flat[1])),
-        lambda g: xp(g).dot(g.reshape(flat), weight).reshape(shape),
-        lambda g: xp(g).dot_later(g.reshape(flat).T, x.reshape(matrix)),
-        lambda g: xp(g).sum_rows(g.reshape(flat)),
+        lambda g: xp(g).sum_rows(g) if len(bias.shape) == 1 else g,
     )
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    """x W^T + b over the last axis: (..., in) -> (..., out); weight (out, in), bias (out,) or None.
+    """x W^T + b over the last axis: (..., in) -> (..., out); weight (out, in).
 
-    Raises RuntimeError for another number of features, or another dtype than the weight's.
+    bias: (out,), what broadcasts to the result, or None. Raises RuntimeError for another number of
+    features, or another dtype than the weight's.
     """
-    if x.ndim != 2 and xp(x.array).fuses:
+    if bias is not None and bias.array.dtype is not weight.array.dtype:
+        check_linear(x, weight, bias)
+    if x.array.ndim == 2:
+        return _linear(x, weight, bias)
+    if bias is not None and bias.ndim > 1 and x.ndim > 2:  # its rows are not those of all x
+        return add(linear(x, weight), broadcast_to(bias, shape=(*x.shape[:-1], weight.shape[0])))
+    if xp(x.array).fuses:
         return dense(x, weight, bias, None)
     return _linear(x, weight, bias)

@@ -42,14 +42,15 @@ _OWNER_ALONE = _references(_probe.array.base)  # held by one view
 class GradSlot:
     """A parameter's place in the flat gradient; the engine writes the first gradient here.
 
-    buffer[start:stop] of the flat gradient is its memory, `tensor` the `.grad` that lies there.
+    buffer[start:stop] of the flat gradient is its memory, so many elements as `size`; `tensor` is
+    the `.grad` that lies there.
     `place` is the same memory for a pass to write to, which borrows it for that time.
     """
 
-    __slots__ = ("_spare", "buffer", "place", "start", "stop", "tensor", "view")
+    __slots__ = ("_spare", "buffer", "place", "size", "start", "stop", "tensor", "view")
 
     def __init__(self, buffer: Any, start: int, stop: int, shape: tuple[int, ...]) -> None:
-        self.buffer, self.start, self.stop = buffer, start, stop
+        self.buffer, self.start, self.stop, self.size = buffer, start, stop, stop - start
         self.place = buffer[start:stop].reshape(shape)
         self.view = as_owner(self.place)  # whose views count, as holders of this one
         self.tensor = wrap_plain(self.view)
@@ -90,10 +91,6 @@ class GradSlot:
     def take_back(self) -> None:
         """End a loan."""
         self._spare.append(self.place)
-
-    def is_lent(self) -> bool:
-        """Whether a pass, of another thread, writes here."""
-        return not self._spare
 
 
 class Homes:
@@ -147,17 +144,17 @@ def gather(away: list[tuple[GradSlot, Any]]) -> list[GradSlot]:
     for slot, g in away:
         if (
             type(g) is not Tensor
-            or (array := g.array).size != slot.stop - slot.start
+            or (array := g.array).size != slot.size
             or array.dtype != dtype
             or type(array) is not kind
             or _references(slot.tensor) > _HELD
             or slot.tensor.array is not slot.view
             or _references(slot.view) > _VIEW_HELD
-            or slot.is_lent()
+            or not slot._spare  # a pass, of another thread, writes here
         ):
             left.append(slot)
             continue
-        if owner(array) is buffer:
+        if (array.base is not None or array is buffer) and owner(array) is buffer:
             return [slot for slot, _ in away]  # what is copied might overwrite what is to be copied
         if slot.start != stop:
             pieces.append((start, stop, arrays))

@@ -23,13 +23,18 @@ _PACKAGE = __name__.split(".")[0]
 
 # Modules that are loaded when somebody asks for them.
 LATE = (
-    "data", "distributed", "distributions", "fft", "func", "hub", "jit", "linalg", "mps",
-    "multiprocessing", "onnx", "serialization", "special", "testing", "training", "utils",
-    "utils.data", "utils.tensorboard",
+    "autograd.functional", "data", "distributed", "distributions", "fft", "func", "hub", "jit",
+    "linalg", "mps", "multiprocessing", "onnx", "serialization", "special", "testing", "training",
+    "utils", "utils.data", "utils.tensorboard",
 )  # fmt: skip
 
 _PLAIN = """
     adaptive channelshuffle distance flatten fold linear pixelshuffle sparse transformer upsampling
+"""
+
+_DISTRIBUTIONS = """
+    binomial geometric half_cauchy half_normal multinomial negative_binomial poisson
+    relaxed_bernoulli relaxed_categorical
 """
 
 _OPTIMIZER_FILES = "adadelta adagrad adamax adamw asgd nadam radam rmsprop rprop sparse_adam"
@@ -56,6 +61,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "nn.common_types": ("types",),
     "nn.utils.stateless": ("func.stateless",),
     "utils.model_zoo": ("hub",),
+    **{f"distributions.{name}": ("distributions",) for name in _DISTRIBUTIONS.split()},
     "autograd.grad_mode": ("autograd", "autograd.modes"),
     "autograd.anomaly_mode": ("autograd", "autograd.anomaly"),
     "cuda.memory": ("cuda",),
@@ -143,6 +149,8 @@ def missing(path: str) -> Callable[[str], Any]:
     full = f"{_PACKAGE}.{path}" if path else _PACKAGE
 
     def __getattr__(name: str) -> Any:
+        if f"{path}.{name}" in LATE:
+            return _module(f"{path}.{name}")
         known = NAMES.get(f"{path}.{name}")
         if known is None:
             if instead.is_pytorchs(path, name):  # without a name there is no "Did you mean"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import numbers
 from operator import index
 from typing import Any
 
@@ -94,7 +95,9 @@ def _from_python(data: Any, dtype: Any) -> Any:
     if array.dtype == np.uint64:
         raise RuntimeError("tensor: Overflow when unpacking long: an integer above 2**63 - 1")
     if array.dtype not in dtypes.NAMES and not (dtype is not None and array.dtype.kind in "iu"):
-        raise TypeError(f"tensor: could not infer a numeric type from {type(data).__name__} data")
+        kind = _no_number(data)
+        refusal = TypeError if kind in (str, bytes) else RuntimeError
+        raise refusal(f"tensor: could not infer a numeric type from {kind.__name__} data")
     first = data
     while isinstance(first, (list, tuple)) and len(first):
         first = first[0]
@@ -104,6 +107,15 @@ def _from_python(data: Any, dtype: Any) -> Any:
     elif dtype is None and array.dtype.kind == "c" and not typed:
         array = array.astype(dtypes.complex_of(dtypes.get_default_dtype()))
     return array
+
+
+def _no_number(data: Any) -> type:
+    """The type of the first in nested sequences that is no number; else that of the data."""
+    if isinstance(data, (list, tuple)):
+        kinds = (_no_number(x) for x in data)
+        return next((kind for kind in kinds if not issubclass(kind, (numbers.Number, list, tuple))),
+                    type(data))  # fmt: skip
+    return type(data)
 
 
 def _holds_tensors(data: Any) -> builtins.bool:

@@ -20,6 +20,8 @@ from ..core.tensor import Tensor
 
 __all__ = ["Gradients", "check_float", "check_grad", "set_requires_grad"]
 
+ndarray = np.ndarray
+
 
 def set_requires_grad(tensor: Any, value: bool) -> None:
     """Switch recording for a leaf. Raises RuntimeError for non-leaves and for integers."""
@@ -100,7 +102,12 @@ class Gradients(Tensor):
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
-        if value is not None:
+        if value is not None and not (  # as a rule: for a thousand parameters, before each step
+            type(value) is Tensor
+            and (given := value.array).shape == (array := self.array).shape
+            and given.dtype is array.dtype
+            and type(given) is type(array) is ndarray
+        ):
             check_grad(self, value)
         self._grad = value
 

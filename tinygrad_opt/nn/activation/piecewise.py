@@ -7,6 +7,7 @@ from typing import Any
 from ... import ops
 from ...arrays import drawing
 from ...arrays.device import device_of
+from ...arrays.dtypes import name_of
 from ...core.half import widened
 from ...core.public import publish
 from ...core.tensor import Tensor, wrap_plain
@@ -54,8 +55,15 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     input   (N, C, ...), or any shape if `weight` has a single element
     weight  one slope, or (C,) one for each channel
 
-    Raises RuntimeError for a weight of more axes, or of another length than C.
+    Raises RuntimeError for a weight of more axes, of another length than C, or of another type.
     """
+    ours, theirs = input.array.dtype, weight.array.dtype
+    if ours != theirs:
+        raise RuntimeError(
+            f"prelu: Type promoting not supported. Got {name_of(ours)} and {name_of(theirs)}"
+        )
+    if ours.kind != "f":
+        raise NotImplementedError(f"\"prelu\" not implemented for '{name_of(ours)}'")
     slopes, shape = weight.array.shape, input.array.shape
     if len(slopes) > 1:
         raise RuntimeError(
