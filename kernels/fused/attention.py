@@ -15,6 +15,7 @@ Shapes: query (..., L, E), key (..., S, E), value (..., S, V); mask and factor b
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from .. import blas, pool
-from .layouts import gradient
+from .layouts import gradient, like_each
 
 ROWS, CAUSAL_ROWS = 128, 64  # queries of a block; smaller ones can leave out more hidden keys
 CELLS = 262_144  # scores of a block at most, if it has not fewer than 32 queries
@@ -313,7 +314,7 @@ def fused_attention_pair(
     def back(g: Any) -> tuple[Any, ...]:
         if g.shape != shape or g.dtype is not q.dtype:
             g = gradient(g, shape, q.dtype)
-        gradients = [np.empty_like(x) for x in inputs]
+        gradients = like_each(inputs)
         kernel = _kernel("attention_back", q.dtype)
         kernel(_heads(g, batch), *inputs, *settings, stats, *gradients)
         return tuple(d.reshape(*batch, *d.shape[2:]) for d in gradients)
@@ -324,27 +325,23 @@ def fused_attention_pair(
 def _fits(query: Any, key: Any, value: Any, mask: Any, factor: Any) -> bool:
     """Whether the kernels take these: floats of one type, none empty; with OpenBLAS at hand."""
     dtype, rows, keys = query.dtype, query.shape[-2], key.shape[-2]
-    given = [a for a in (query, key, value, mask, factor) if a is not None]
-    return (
-        dtype.char in "fd"
-        and dtype.isnative
-        and all(a.dtype == dtype and a.size and a.ndim >= 2 for a in given)
-        and query.shape[-1] == key.shape[-1]
-        and keys == value.shape[-2]
-        and all(
-            a is None or (a.shape[-2] in (1, rows) and a.shape[-1] in (1, keys))
-            for a in (mask, factor)
-        )
-        and blas.is_available()
-    )
+    if dtype.char not in "fd" or not dtype.isnative or not blas.is_available():
+        return False
+    for a in (query, key, value, mask, factor):
+        if a is not None and (a.dtype != dtype or not a.size or a.ndim < 2):
+            return False
+    for a in (mask, factor):
+        if a is not None and (a.shape[-2] not in (1, rows) or a.shape[-1] not in (1, keys)):
+            return False
+    return bool(query.shape[-1] == key.shape[-1] and keys == value.shape[-2])
 
 
 def _problem(
     query: Any, key: Any, value: Any, mask: Any, factor: Any, scale: float, causal: bool
 ) -> tuple[tuple[int, ...], list[Any], tuple[Any, ...]]:
     """The leading axes of the result, the heads (see `_heads`), and the kernels' settings."""
-    given = [a for a in (query, key, value, mask, factor) if a is not None]
-    batch = np.broadcast_shapes(*(a.shape[:-2] for a in given))
+    shapes = {a.shape[:-2] for a in (query, key, value, mask, factor) if a is not None}
+    batch = np.broadcast_shapes(*shapes) if len(shapes) > 1 else shapes.pop()
     q, k, v = (_heads(x, batch) for x in (query, key, value))
     masks = _rows(mask, batch, k.shape[2], 0, q.dtype)
     factors = _rows(factor, batch, k.shape[2], 1, q.dtype)
@@ -369,10 +366,15 @@ def _heads(x: Any, batch: tuple[int, ...]) -> Any:
     return x if whole and x.flags.aligned and x.flags.writeable else np.array(x, order="C")
 
 
+@functools.lru_cache(maxsize=64)
+def _no_rows(keys: int, default: float, dtype: Any) -> tuple[Any, Any]:
+    return np.full((1, keys), default, dtype), np.zeros(3, np.int64)
+
+
 def _rows(x: Any, batch: tuple[int, ...], keys: int, default: float, dtype: Any) -> Any:
     """A mask as rows of keys, and how far apart those of two samples, heads, queries are."""
     if x is None:
-        return np.full((1, keys), default, dtype), np.zeros(3, np.int64)
+        return _no_rows(keys, default, dtype)
     leading = x.shape[:-2]
     if len(batch) > 2 and math.prod(leading) > 1:
         leading = batch

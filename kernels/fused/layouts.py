@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+LARGE = 16_384  # elements from which on a copy costs more than to think of sparing it
 
 
 def plain(x: Any) -> Any:
@@ -17,3 +21,49 @@ def gradient(g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     if g.shape == shape and g.dtype is dtype and g.flags.carray:
         return g
     return np.array(np.broadcast_to(g, shape), dtype, order="C")
+
+
+def like_each(arrays: Sequence[Any]) -> list[Any]:
+    """An array of the shape and type of each; views of one, if the arrays make up one as they lie.
+
+    So query, key and value, which one projection made side by side, have gradients side by side.
+    """
+    base = arrays[0].base
+    if (
+        type(base) is not np.ndarray
+        or base.size < LARGE
+        or not base.flags.carray
+        or any(x.base is not base or x.dtype is not base.dtype for x in arrays)
+        or sum(x.size for x in arrays) != base.size
+        or not are_apart(arrays)
+    ):
+        return [np.empty_like(x) for x in arrays]
+    whole, start = np.empty_like(base), _address(base)
+    return [np.ndarray(x.shape, x.dtype, whole, _address(x) - start, x.strides) for x in arrays]
+
+
+def _address(x: Any) -> int:
+    return x.__array_interface__["data"][0]
+
+
+def are_apart(arrays: Sequence[Any]) -> bool:
+    """Whether several arrays of one layout, none empty, share no byte, nor does one with itself.
+
+    False where that takes more than to look at the axes, from the shortest step to the longest.
+    """
+    first, *others = arrays
+    if any((x.shape, x.strides) != (first.shape, first.strides) for x in others):
+        return False
+    places = sorted(map(_address, arrays))
+    steps = [b - a for a, b in itertools.pairwise(places)]
+    nearest, reach, extent = min(steps), sum(steps), first.itemsize
+    within = True  # an array's axes that lie between the places of two arrays
+    for stride, n in sorted(zip(first.strides, first.shape, strict=True)):
+        if n == 1:
+            continue
+        if within and nearest >= extent and stride >= reach + extent:
+            within, extent = False, reach + extent
+        if stride < extent:
+            return False
+        extent += (n - 1) * stride
+    return not within or nearest >= extent

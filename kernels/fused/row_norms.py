@@ -76,6 +76,8 @@ def some_blocks(first, last, rows, g, x, mean, rate, weight, centred, sums, dx):
     n = x.shape[1]
     for block in range(first, last):
         dw, db = sums[block, 0], sums[block, 1]
+        for j in range(n):
+            dw[j] = db[j] = zero
         for r in range(block * rows, min((block + 1) * rows, x.shape[0])):
             row, gr, to = x[r], g[r], dx[r]
             m, k, total_h, total_z = mean[r], rate[r], 0.0, 0.0
@@ -97,10 +99,16 @@ def some_blocks(first, last, rows, g, x, mean, rate, weight, centred, sums, dx):
 
 
 @njit("void({matrix}, {matrix}, {vector}, {vector}, {vector}, boolean,"
-      "int64, int64, {dtype}[:, :, ::1], {matrix})", error_model="numpy", nogil=True,
+      "int64, int64, {dtype}[:, :, ::1], {matrix}, {matrix})", error_model="numpy", nogil=True,
       no_cfunc_wrapper=True, cache={cache})
-def row_norm_back(g, x, mean, rate, weight, centred, rows, grain, sums, dx):
+def row_norm_back(g, x, mean, rate, weight, centred, rows, grain, sums, dx, total):
     split(some_blocks, sums.shape[0], grain, rows, g, x, mean, rate, weight, centred, sums, dx)
+    for k in range(2):
+        for j in range(x.shape[1]):
+            wide = 0.0
+            for block in range(sums.shape[0]):
+                wide += sums[block, k, j]
+            total[k, j] = wide
 """,
 }
 
@@ -126,10 +134,11 @@ def backward(
 ) -> tuple[Any, Any, Any]:
     """The gradients of x, weight and bias from that of the result; the rest as in `forward`."""
     dx, rows = np.empty_like(x), min(max(PART // x.shape[1], 8), ROWS)
-    sums = np.zeros((-(-len(x) // rows), 2, x.shape[1]), x.dtype)
+    sums = np.empty((-(-len(x) // rows), 2, x.shape[1]), x.dtype)
+    total = np.empty((2, x.shape[1]), x.dtype)
     settings = (centred, rows, max(_grain(x) // rows, 1))
-    _kernels["row_norm_back", x.dtype.char](g, x, mean, rate, weight, *settings, sums, dx)
-    return dx, *(sums[0] if len(sums) == 1 else sums.sum(axis=0, dtype="float64").astype(x.dtype))
+    _kernels["row_norm_back", x.dtype.char](g, x, mean, rate, weight, *settings, sums, dx, total)
+    return dx, total[0], total[1]
 
 
 def _grain(x: Any) -> int:

@@ -1,12 +1,14 @@
 """The kernels of attention: shapes, layouts, masks, what is left to the formula."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from tinygrad_opt.arrays.namespace import Namespace
 from tinygrad_opt.arrays.xp import xp
 from tinygrad_opt.kernels import blas
-from tinygrad_opt.kernels.fused import attention
+from tinygrad_opt.kernels.fused import attention, layouts
 
 PLAIN, FAST = Namespace(np), xp(np.zeros(1))
 needs_openblas = pytest.mark.skipif(not blas.is_available(), reason="NumPy without OpenBLAS")
@@ -220,3 +222,52 @@ def test_gradients_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="broadcast"):
         back(normal(2, 3, 6, 3))
     assert back(np.ones(y.shape, "float32"))[0].dtype == y.dtype
+
+
+X = np.zeros((8, 16, 192), np.float32)
+HEADS = X.reshape(8, 16, 3, 4, 16).transpose(2, 0, 3, 1, 4)
+FLAT = X.reshape(-1)
+APART = {
+    "parts of rows": (list(HEADS), True),
+    "backwards": (list(HEADS[::-1]), True),
+    "one after the other": (list(FLAT.reshape(3, -1)), True),
+    "every third": ([FLAT[i::3] for i in range(3)], True),
+    "two the same": ([HEADS[0], HEADS[0], HEADS[2]], False),
+    "windows": ([FLAT[i : i + 100] for i in (0, 99, 200)], False),
+    "windows of rows": ([X[:, :, i : i + 64] for i in (0, 63, 128)], False),
+    "stretched": ([np.broadcast_to(x[:1], x.shape) for x in HEADS], False),
+    "of other shapes": ([FLAT[:5], FLAT[5:11]], False),
+}
+
+
+@pytest.mark.parametrize(("arrays", "expected"), APART.values(), ids=APART)
+def test_arrays_that_share_no_memory(arrays, expected):
+    assert layouts.are_apart(arrays) == expected
+    pairs = itertools.combinations(arrays, 2)
+    assert not expected or not any(np.shares_memory(a, b) for a, b in pairs)
+
+
+def test_gradients_lie_as_what_they_are_of():
+    made = layouts.like_each(list(HEADS))
+    for x, d in zip(HEADS, made, strict=True):
+        assert (x.shape, x.strides, x.dtype) == (d.shape, d.strides, d.dtype)
+        d[...] = 1
+    assert made[0].base is made[1].base is made[2].base is not X
+    assert made[0].base.all()
+    assert not X.any()
+
+
+OTHERS = {
+    "not all": HEADS[:2],
+    "small": HEADS[:, :1, :, :4].copy()[:, 0],
+    "two arrays": [HEADS[0], HEADS[1], HEADS[2].copy()],
+    "all the same": [HEADS[0]] * 3,
+}
+
+
+@pytest.mark.parametrize("arrays", OTHERS.values(), ids=OTHERS)
+def test_other_gradients_have_memory_of_their_own(arrays):
+    made = layouts.like_each(list(arrays))
+    assert not any(np.shares_memory(a, b) for a, b in itertools.combinations(made, 2))
+    assert all(d.base is None for d in made)
+    assert [d.shape for d in made] == [x.shape for x in arrays]

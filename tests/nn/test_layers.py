@@ -25,6 +25,16 @@ def test_linear():
     assert F.linear(T.ones(1, 2), layer.weight).tolist() == [[5.0]]
 
 
+@pytest.mark.parametrize("shape", [(3,), (4, 3), (2, 4, 3), (2, 1, 4, 3), (0, 4, 3)])
+def test_linear_is_one_operation_on_any_number_of_axes(shape):
+    layer, x = nn.Linear(3, 2), T.ones(shape, requires_grad=True)
+    y = layer(x)
+    assert y.shape == (*shape[:-1], 2)
+    assert [node for node, _ in y.grad_fn.next_functions] == [
+        autograd.graph.get_gradient_edge(leaf).node for leaf in (x, layer.weight, layer.bias)
+    ]
+
+
 def test_linear_starts_as_pytorchs():
     layer = nn.Linear(100, 1000)
     for p in (layer.weight, layer.bias):

@@ -72,6 +72,9 @@ class Namespace(Layers, Windows):
     def amax(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return x.max(axis=axis, keepdims=keepdims)
 
+    def transpose(self, x: Any, axes: Any = None) -> Any:
+        return x.transpose(axes)  # a third of the time of NumPy's function
+
     def copy(self, x: Any) -> Any:
         return x.copy()  # row-major, where np.copy keeps the order
 

@@ -23,6 +23,8 @@ __all__ = ["Sums", "names_none_twice"]
 # and the products with ones below, which have several sums under way, a few 1e-7.
 _FEW = 128
 _reduce: Any = np.add.reduce  # its arguments count by place, which type checkers do not know
+_APART = frozenset({int, slice, type(None), type(Ellipsis)})
+_BOOL = np.dtype(bool)
 _FLOAT32, _FLOAT64 = np.dtype("float32"), np.dtype("float64")
 
 
@@ -124,10 +126,10 @@ def _is_integers(part: Any) -> bool:
 
 def names_none_twice(index: Any) -> bool:
     """Whether an index is of slices, integers and masks, which never name a position twice."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return getattr(index, "dtype", None) == np.dtype(bool) or all(
-        part is None or part is Ellipsis or type(part) in (int, slice) for part in parts
-    )
+    for part in index if isinstance(index, tuple) else (index,):
+        if type(part) not in _APART:
+            return getattr(index, "dtype", None) == _BOOL
+    return True
 
 
 def _wide(x: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..arrays.quiet import SETTINGS, restore, silence
 from ..arrays.rowsparse import RowSparse, added
-from ..arrays.unwritten import Unwritten, joined
+from ..arrays.unwritten import Part, Unwritten, joined
 from ..arrays.xp import xp
 from .node import Node, Variable
 from .record import mode
@@ -140,6 +140,7 @@ def propagate(
         node = newest
         newest = heapq.heappop(waiting)[1] if waiting else None
         g = pending.pop(node)
+        g = g.whole() if type(g) is Part else g
         if node.hooks is not None:
             for hook in tuple(node.hooks.values()):
                 g = hook(g)
@@ -157,10 +158,12 @@ def propagate(
             output = prepare(node)
         if node.hooks is not None and node.hooks.after:
             output = node.hooks.with_posthooks(node, output, g, _fitted)
-        i = 0
-        for x in node.targets:  # the loop that a training step spends its time in
-            i += 1
+        # A training step spends its time here. Parameters, the last inputs, come first: g is cached
+        # for them, and what goes on to the next Node is when that begins.
+        i = len(node.targets)
+        for x in reversed(node.targets):
             pullback = output[i]
+            i -= 1
             if x is None or pullback is None:
                 continue
             key = x.node or x
@@ -171,7 +174,7 @@ def propagate(
                 continue
             array = x.array
             unlike = gx.dtype is not array.dtype or gx.shape != array.shape
-            if unlike and not (isinstance(gx, Unwritten) and key in pending):
+            if unlike and not (isinstance(gx, Unwritten) and (key in pending or gx.waits(x))):
                 gx = _fitted(gx, array, node, place_for(x, gx, borrowed))
             if key in pending:
                 ours = x._home is not None and pending[key] is x._home.place

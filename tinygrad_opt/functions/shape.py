@@ -30,7 +30,7 @@ def sizes_of(shape: tuple[Any, ...]) -> tuple[int, ...]:
     """`(2, 3)` from `f(2, 3)`, `f((2, 3))` and `f([2, 3])` alike."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
-    return tuple(int(n) for n in shape)
+    return tuple(map(int, shape))
 
 
 def axes_of(dims: Sequence[int], ndim: int) -> tuple[int, ...]:
@@ -70,7 +70,12 @@ def view(input: Tensor, size: Any = None, *more: int, dtype: Any = None) -> Tens
         return _view_as_type(input, np.dtype(dtype if size is None else size))
     result = reshape(input, size, *more)
     x, y = input.array, result.array
-    if not x.flags.c_contiguous and x.size and not xp(x).may_share_memory(x, y):
+    if (
+        result._base is None  # which a view knows
+        and not x.flags.c_contiguous
+        and x.size
+        and not xp(x).may_share_memory(x, y)
+    ):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one "
             "dimension spans across two contiguous subspaces). Use .reshape(...) instead."

@@ -42,9 +42,10 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key, value = _spread_heads(query, key, value)
     _check_broadcast(query, key, value, attn_mask)
-    length, keys = query.shape[-2], key.shape[-2]
+    length, width = query.array.shape[-2:]
+    keys = key.array.shape[-2]
     if scale is None:
-        scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
+        scale = 1 / math.sqrt(width) if width else 1.0
     if keys == 0:
         return ops.matmul(ops.matmul(query, ops.swapaxes(key, -1, -2)), value)  # zeros
     mask, factor = additive(attn_mask, query.dtype)
@@ -56,15 +57,15 @@ def scaled_dot_product_attention(
 
 
 def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Any, causal: bool) -> None:
-    arrays = (query.array, key.array, value.array)
-    for other in arrays[1:]:
-        check_devices("scaled_dot_product_attention", query.array, other)
-    if min(a.ndim for a in arrays) < 2:
+    q, k, v = arrays = (query.array, key.array, value.array)
+    check_devices("scaled_dot_product_attention", q, k)
+    check_devices("scaled_dot_product_attention", q, v)
+    if q.ndim < 2 or k.ndim < 2 or v.ndim < 2:
         raise RuntimeError(
             "Expected query, key, and value to all be at least 2 dimensional, but got query.dim: "
             f"{query.ndim} key.dim: {key.ndim} and value.dim: {value.ndim} instead."
         )
-    if len({a.dtype for a in arrays}) > 1 or query.array.dtype.kind != "f":
+    if k.dtype != q.dtype or v.dtype != q.dtype or q.dtype.kind != "f":
         q, k, v = (dtypes.name_of(a.dtype) for a in arrays)
         raise RuntimeError(
             "Expected query, key, and value to have the same dtype, a float one, but got "
@@ -81,7 +82,7 @@ def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Any, causa
             f"attn_mask.dtype: {dtypes.name_of(mask.dtype)} and  query.dtype: "
             f"{dtypes.name_of(query.dtype)} instead."
         )
-    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
         raise RuntimeError(
             "scaled_dot_product_attention: Expected size of query, key and value to be (..., L, E),"
             f" (..., S, E) and (..., S, V) but got: {tuple(query.shape)}, {tuple(key.shape)} and "
@@ -91,8 +92,11 @@ def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Any, causa
 
 def _check_broadcast(query: Tensor, key: Tensor, value: Tensor, mask: Any) -> None:
     """Raise RuntimeError unless leading axes, and the mask with all of the scores, broadcast."""
-    scores = (*query.shape[:-1], key.shape[-2])
-    others = [(*x.shape[:-2], 1, 1) for x in (key, value)]
+    q, k, v = (x.array.shape for x in (query, key, value))
+    if mask is None and q[:-2] == k[:-2] == v[:-2]:
+        return
+    scores = (*q[:-1], k[-2])
+    others = [(*shape[:-2], 1, 1) for shape in (k, v)]
     others += [] if mask is None else [mask.shape]
     for other in others:
         for i, (n, m) in enumerate(zip(scores[::-1], other[::-1], strict=False), 1):

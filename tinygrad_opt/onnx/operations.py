@@ -196,7 +196,10 @@ def _where(g: Graph, e: Any) -> str:
 
 @row("linear")
 def _linear(g: Graph, e: Any) -> str:
-    return g("Gemm", e.x, e.weight, e.bias, transB=1)
+    if e.x.ndim == 2:
+        return g("Gemm", e.x, e.weight, e.bias, transB=1)
+    y = g("MatMul", e.x, g("Transpose", e.weight, perm=[1, 0]))
+    return y if e.bias is None else g("Add", y, e.bias)
 
 
 @row("matmul")

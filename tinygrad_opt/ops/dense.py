@@ -1,12 +1,13 @@
 """A linear layer with what stands around it, as one operation: for devices on which calls are dear.
 
-Where `xp(x).fuses` says so, layers take it in place of `ops.linear` and its neighbours, which are
-its formula.
+Where `xp(x).fuses` says so, layers take `dense` in place of `ops.linear` and its neighbours, which
+are its formula. `by_rows` is what `ops.linear` does with inputs of other than two axes.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ..arrays.xp import xp
 from ..core.record import op
@@ -41,3 +42,18 @@ def dense(x, weight, bias, residual, *, relu=False):
         lambda g: xp(g).sum_rows(g),
     )
     return y.reshape(shape), to_x, to_weight, to_bias, lambda g: g
+
+
+def by_rows(x: Any, weight: Any, bias: Any) -> tuple[Any, ...]:
+    """x W^T + bias and the pullbacks: x (..., in) is a matrix of so many rows."""
+    check_linear(x, weight)
+    shape = x.shape  # (..., in)
+    matrix = math.prod(shape[:-1]), shape[-1]
+    y = xp(x).linear(x.reshape(matrix), weight, bias)
+    flat = y.shape
+    return (
+        y.reshape((*shape[:-1], flat[1])),
+        lambda g: xp(g).dot(g.reshape(flat), weight).reshape(shape),
+        lambda g: xp(g).dot_later(g.reshape(flat).T, x.reshape(matrix)),
+        lambda g: xp(g).sum_rows(g.reshape(flat)) if len(bias.shape) == 1 else g.reshape(flat),
+    )

@@ -9,7 +9,7 @@ from ..arrays.xp import xp
 from ..core.half import HALF, in_float32
 from ..core.record import op
 from .arithmetic import add
-from .dense import dense
+from .dense import by_rows, dense
 from .product_errors import check_inner, check_linear
 from .shape import broadcast_to
 
@@ -54,7 +54,9 @@ dot = dot_later = matmul
 
 @op
 def _linear(x, weight, bias):
-    # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (rows, in), weight: (out, in)
+    # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (..., in), weight: (out, in)
+    if x.ndim != 2:
+        return by_rows(x, weight, bias)
     if x.shape[1] != weight.shape[-1] or x.dtype is not weight.dtype:
         check_linear(x, weight)
     return (
@@ -79,6 +81,4 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         return add(linear(x, weight), broadcast_to(bias, shape=(*x.shape[:-1], weight.shape[0])))
     if xp(x.array).fuses:
         return dense(x, weight, bias, None)
-    check_linear(x, weight)
-    rows = _linear(x.reshape((math.prod(x.shape[:-1]), x.shape[-1])), weight, bias)
-    return rows.reshape((*x.shape[:-1], weight.shape[0]))
+    return _linear(x, weight, bias)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -28,11 +30,17 @@ def reshape(x, *, shape):
 
 @view
 def transpose(x, *, axes=None):
-    if axes is None:
-        axes = tuple(reversed(range(len(x.shape))))
-    axes = tuple(a + len(x.shape) if a < 0 else a for a in axes)
-    inverse = tuple(axes.index(i) for i in range(len(axes)))
+    axes, inverse = _orders(len(x.shape), None if axes is None else tuple(axes))
     return xp(x).transpose(x, axes=axes), lambda g: xp(g).transpose(g, axes=inverse)
+
+
+@functools.lru_cache(maxsize=256)
+def _orders(ndim: int, axes: tuple[int, ...] | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """An order of axes, counted from the front, and the one that undoes it."""
+    if axes is None:
+        axes = tuple(reversed(range(ndim)))
+    axes = tuple(a + ndim if a < 0 else a for a in axes)
+    return axes, tuple(axes.index(i) for i in range(len(axes)))
 
 
 @view
@@ -109,8 +117,13 @@ def expand_dims(x: Any, axis: int) -> Any:
 
 
 def swapaxes(x: Any, a: int, b: int) -> Any:
-    axes = list(range(len(x.shape)))
-    a, b = axis_index(a, len(axes)), axis_index(b, len(axes))
+    return transpose(x, axes=_swapped(len(x.shape), index(a), index(b)))
+
+
+@functools.lru_cache(maxsize=256)
+def _swapped(ndim: int, a: int, b: int) -> tuple[int, ...]:
+    axes = list(range(ndim))
+    a, b = axis_index(a, ndim), axis_index(b, ndim)
     if axes:
         axes[a], axes[b] = axes[b], axes[a]
-    return transpose(x, axes=tuple(axes))
+    return tuple(axes)

@@ -10,14 +10,17 @@ __all__ = ["shared", "shared_entries"]
 
 
 class _Pass:
-    """What the current backward pass has found: for which g, and who has asked for it."""
+    """What the current backward pass has found: for which g, and who has asked for it, as bits.
+
+    Nothing that the operation saved: `autograd/saved_values.py` does not look in here.
+    """
 
     __slots__ = ("found", "g", "served")
 
     def __init__(self) -> None:
         self.g: Any = None
         self.found: Any = None
-        self.served: set[int] = set()
+        self.served = 0
 
 
 def shared(work: Callable[[Any], Any], *finishes: Callable[[Any], Any]) -> list[Callable[..., Any]]:
@@ -28,18 +31,21 @@ def shared(work: Callable[[Any], Any], *finishes: Callable[[Any], Any]) -> list[
     """
     last = _Pass()
 
-    def pullback(i: int, finish: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def pullback(one: int, finish: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def pull(g: Any) -> Any:
-            if last.g is not g or i in last.served:
-                last.g, last.found, last.served = g, work(g), set()
-            last.served.add(i)
+            if last.g is not g or last.served & one:
+                last.g, last.found, last.served = g, work(g), 0
+            last.served |= one
             return finish(last.found)
 
         return pull
 
-    return [pullback(i, finish) for i, finish in enumerate(finishes)]
+    return [pullback(1 << i, finish) for i, finish in enumerate(finishes)]
+
+
+_ENTRIES = [operator.itemgetter(i) for i in range(8)]
 
 
 def shared_entries(work: Callable[[Any], Any], count: int) -> list[Callable[..., Any]]:
-    """A pullback for each of the `count` gradients that `work` returns together."""
-    return shared(work, *(operator.itemgetter(i) for i in range(count)))
+    """A pullback for each of the `count` gradients that `work` returns together, at most 8."""
+    return shared(work, *_ENTRIES[:count])
