@@ -118,7 +118,7 @@ def _load_from_disk(function: str, text: str, compiler: str = "") -> Any:
     # not know.
     made_by = f"{numba.__version__} {bool(getattr(config, 'BOUNDSCHECK', 0))}{compiler}"
     rooms = set(_ROOMS.findall(text))
-    rooms |= {"compiler.within"} if rooms else rooms
+    rooms |= {"compiler.within", "direct", "plain"} if rooms else rooms
     made_by += "".join(_digest_of_room(name) for name in sorted(rooms))
     digest = hashlib.sha256(f"{made_by}\n{text}".encode()).hexdigest()[:20]
     path = _usable_folder() / f"{function}_{digest}.py"

@@ -17,7 +17,9 @@ from numba.core import compiler, sigutils
 from numba.core.cpu import FastMathOptions
 from numba.extending import intrinsic
 
-__all__ = ["address", "call", "function", "leave_out_if_unused", "named"]
+__all__ = [
+    "address", "call", "function", "leave_out_if_unused", "named", "take_liberties", "written",
+]  # fmt: skip
 
 
 def function(signature: str, fastmath: Any = False) -> Callable[..., Any]:
@@ -26,22 +28,48 @@ def function(signature: str, fastmath: Any = False) -> Callable[..., Any]:
     fastmath: as for `@njit`. An error in it is not reported.
     """
     kinds, result = sigutils.normalize_signature(signature)
+    return lambda plain: written(plain, kinds, result, fastmath)
 
-    def decorate(plain: Callable[..., Any]) -> Any:
-        def typing(typing_context: Any, *_: Any) -> Any:
-            def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
-                return call(context, builder, plain, kinds, values, result, fastmath)
 
-            return result(*kinds), generate
+def written(
+    plain: Callable[..., Any], kinds: Sequence[Any], result: Any, fastmath: Any = False,
+    raises: bool = False,
+) -> Any:  # fmt: skip
+    """Make an intrinsic that writes `plain` where it is called; if it must, by Numba.
 
-        return named(typing, plain.__name__, list(inspect.signature(plain).parameters))
+    raises: whether an error is reported, as the caller's own.
+    """
 
-    return decorate
+    def typing(typing_context: Any, *_: Any) -> Any:
+        def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
+            return _write(context, builder, plain, kinds, values, result, fastmath, raises)
+
+        return result(*kinds), generate
+
+    made = named(typing, plain.__name__, list(inspect.signature(plain).parameters))
+    if not fastmath:  # or its liberties would be the caller's
+        made.read_directly, made.returns = plain, result
+    return made
+
+
+def _write(
+    context: Any, builder: Any, plain: Any, kinds: Any, values: Any, result: Any, fastmath: Any,
+    raises: bool,
+) -> Any:  # fmt: skip
+    from ..direct.reader import Unknown, as_it_was, read
+
+    if not fastmath:
+        try:
+            with as_it_was(builder):
+                return read(context, builder, plain, kinds, values, result, raises)
+        except Unknown:
+            pass
+    return call(context, builder, plain, kinds, values, result, fastmath)
 
 
 def address(plain: Callable[..., Any], signature: str) -> Any:
     """Make a function without arguments: the address of `plain`, which returns nothing, for C."""
-    kinds, _ = sigutils.normalize_signature(signature)
+    kinds, result = sigutils.normalize_signature(signature)
 
     def typing(typing_context: Any) -> Any:
         def generate(context: Any, builder: Any, *_: Any) -> Any:
@@ -50,13 +78,27 @@ def address(plain: Callable[..., Any], signature: str) -> Any:
             entry = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), given), name)
             entry.linkage = "internal"
             inside = ir.IRBuilder(entry.append_basic_block())
-            call(context, inside, plain, kinds, entry.args)
+            _write(context, inside, plain, kinds, entry.args, result, False, False)
             inside.ret_void()
             return builder.ptrtoint(entry, ir.IntType(64))
 
         return types.int64(), generate
 
     return named(typing, f"address_of_{plain.__name__}", [])
+
+
+def take_liberties(function: Any, wanted: Sequence[str]) -> None:
+    """Let LLVM compute in a function of llvmlite's as `fastmath` says."""
+    for block in function.blocks:
+        for instruction in block.instructions:
+            if instruction.opname in _FLOATING and not instruction.flags:
+                instruction.flags.extend(wanted)
+            elif instruction.opname == "call" and instruction.type in _REALS:
+                instruction.fastmath.update(wanted)
+
+
+_FLOATING = {"fadd", "fsub", "fmul", "fdiv", "frem", "fcmp"}
+_REALS = (ir.FloatType(), ir.DoubleType())
 
 
 def named(typing: Any, name: str, parameters: Sequence[str]) -> Any:
