@@ -137,7 +137,7 @@ def _compiled(
     context: Any, library: Any, function: Any, kinds: Any, result: Any, fastmath: Any
 ) -> Any:
     flags: Any = compiler.Flags()
-    flags.error_model = "numpy"
+    flags.error_model, flags.nrt = "numpy", True
     plain: Callable[..., Any] = getattr(function, "py_func", function)
     if plain is not function:
         flags = compiler.Flags()

@@ -32,6 +32,7 @@ class Array:
 
     def __init__(self, kind: Any, pointer: Any, lengths: list[Any], strides: list[Any]) -> None:
         self.kind, self.pointer, self.lengths, self.strides = kind, pointer, lengths, strides
+        self.origin: Any = None  # Numba's structure that tells of it, of one that was given
 
     @staticmethod
     def of(context: Any, builder: Any, kind: Any, value: Any) -> Array:
@@ -39,7 +40,9 @@ class Array:
         made = context.make_array(kind)(context, builder, value)
         lengths = cgutils.unpack_tuple(builder, made.shape, kind.ndim)
         strides = [] if kind.layout == "C" else cgutils.unpack_tuple(builder, made.strides)
-        return Array(kind, made.data, list(lengths), list(strides))
+        array = Array(kind, made.data, list(lengths), list(strides))
+        array.origin = value
+        return array
 
     def parts(self) -> list[Any]:
         """All that makes it: `with_parts` puts such values together again."""

@@ -53,7 +53,7 @@ class _Frame:
         self.end, self.returns = end, returns  # returns: a type that is said beforehand, or None
         self.result: Any = None  # places of what is returned
         self.taken: list[Any] = []  # memory to give back
-        self.loops = 0
+        self.depth = 0  # branches and loops around what is read
 
 
 class Reader(Body):
@@ -154,6 +154,11 @@ class Reader(Body):
                 return
             self.statement(node)
 
+    def deeper(self, nodes: list[Any]) -> None:
+        self.frame.depth += 1
+        self.suite(nodes)
+        self.frame.depth -= 1
+
     def do_Pass(self, node: Any) -> None:
         pass
 
@@ -176,7 +181,14 @@ class Reader(Body):
                 if target.id in self.names:  # a loop's own
                     raise Unknown(target.id)
                 places = self.variables[target.id] = self.kept(made, target.id)
-            self.put(made, places)
+            try:
+                self.put(made, places)
+            except Unknown:
+                if self.frame.depth:
+                    raise
+                # Another variable from here on, whichever way this was reached.
+                places = self.variables[target.id] = self.kept(made, target.id)
+                self.put(made, places)
         else:
             raise Unknown(ast.dump(target))
 
@@ -217,7 +229,7 @@ class Reader(Body):
         for block, nodes in zip(blocks, (node.body, node.orelse), strict=False):
             if nodes:
                 builder.position_at_end(block)
-                self.suite(nodes)
+                self.deeper(nodes)
                 if not builder.block.is_terminated:
                     builder.branch(blocks[-1])
         builder.position_at_end(blocks[-1])
@@ -248,18 +260,19 @@ class Reader(Body):
             raise Unknown(ast.dump(call))
         bounds = [self.evaluate(a) for a in call.args]
         start, stop, step = {1: [0, *bounds, 1], 2: [*bounds, 1], 3: bounds}[len(bounds)]
-        if not isinstance(step, int) or step < 1:
+        if step == 0:
             raise Unknown(ast.dump(call))
-        first, last = (self.cast(self.as_value(x, call), _SIGNED) for x in (start, stop))
+        first, last, apart = (self.cast(self.single(x, call), _SIGNED) for x in (start, stop, step))
         name, before = node.target.id, builder.block
         head, body, after = (builder.append_basic_block(n) for n in ("for", "body", "after"))
         builder.branch(head)
         builder.position_at_end(head)
         index = builder.phi(WORD, name)
         index.add_incoming(first, before)
-        builder.cbranch(builder.icmp_signed("<", index, last), body, after)
+        builder.cbranch(self.goes_on(index, last, step, apart), body, after)
         builder.position_at_end(body)
-        outer, natural = self.names.get(name), isinstance(start, int) and start >= 0
+        outer = self.names.get(name)
+        natural = isinstance(start, int) and start >= 0 and isinstance(step, int) and step > 0
         if name in self.variables:  # has another value elsewhere
             self.put(Typed(index, _SIGNED), self.variables[name])
         else:
@@ -267,18 +280,25 @@ class Reader(Body):
         following = builder.append_basic_block("next")
         self.inside(node.body, following)
         builder.position_at_end(following)
-        index.add_incoming(builder.add(index, WORD(step), flags=("nsw",)), following)
+        index.add_incoming(builder.add(index, apart, flags=("nsw",)), following)
         builder.branch(head)
         builder.position_at_end(after)
         self.names[name] = outer
         if outer is None:
             del self.names[name]
 
+    def goes_on(self, index: Any, last: Any, step: Any, apart: Any) -> Any:
+        """Whether a loop has a round for this index. With a step of 0 it has none."""
+        builder = self.builder
+        below, above = (builder.icmp_signed(relation, index, last) for relation in "<>")
+        if isinstance(step, int):
+            return below if step > 0 else above
+        up, down = (builder.icmp_signed(relation, apart, WORD(0)) for relation in "><")
+        return builder.or_(builder.and_(up, below), builder.and_(down, above))
+
     def inside(self, nodes: list[Any], following: Any) -> None:
         """A loop's body."""
-        self.frame.loops += 1
-        self.suite(nodes)
-        self.frame.loops -= 1
+        self.deeper(nodes)
         if not self.builder.block.is_terminated:
             self.builder.branch(following)
 
@@ -449,9 +469,28 @@ class Reader(Body):
         read = getattr(function, "read_directly", None)
         if read is not None:
             return self.call(read, arguments, getattr(function, "returns", None))
-        if not all(isinstance(x, Typed) for x in arguments):
-            raise Unknown(ast.dump(node))
+        arguments = [self.whole(x, node) for x in arguments]
+        if isinstance(function, types.ExternalFunction):
+            return self.external(function, arguments)
         return self.operate(function, *arguments)
+
+    def whole(self, x: Any, node: Any) -> Typed:
+        """An argument as Numba's functions take it."""
+        if isinstance(x, Array) and x.origin is not None:
+            return Typed(x.origin, x.kind)
+        return self.single(x, node)
+
+    def external(self, function: Any, arguments: list[Typed]) -> Typed:
+        """A function of C's, by its name."""
+        signature, builder = function.sig, self.builder
+        given = [self.cast(x, kind) for x, kind in zip(arguments, signature.args, strict=True)]
+        nothing = signature.return_type == types.none
+        made = ir.VoidType() if nothing else self.context.get_value_type(signature.return_type)
+        kind = ir.FunctionType(made, [value.type for value in given])
+        found = builder.call(
+            cgutils.get_or_insert_function(builder.module, kind, function.symbol), given
+        )
+        return Typed(self.context.get_dummy_value() if nothing else found, signature.return_type)
 
     def same_bits(self, x: Typed, kind: Any) -> Typed:
         kind = getattr(types, np.dtype(kind).name)
@@ -470,17 +509,18 @@ class Reader(Body):
 
     def empty(self, node: Any) -> Array:
         """An array in memory that threads keep, until the function ends."""
-        if self.frame.loops or self.frame.result is not None or len(node.args) != 2:
+        if self.frame.depth or self.frame.result is not None or len(node.args) != 2:
             raise Unknown(ast.dump(node))
         shape = self.value(node.args[0])
         lengths = [self.cast(x, _SIGNED) for x in (shape if isinstance(shape, tuple) else (shape,))]
         dtype = getattr(types, np.dtype(self.evaluate(node.args[1])).name)
         data = self.context.get_data_type(dtype)
-        size = WORD(self.context.get_abi_sizeof(data) + 0)
+        size = WORD(self.context.get_abi_sizeof(data))
         for length in lengths:
             size = self.builder.mul(size, length)
         builder, edge = self.builder, 64
-        start, taken = scratch.take(self.context, builder, builder.add(size, WORD(edge)))
+        size = builder.add(size, WORD(edge))
+        start, taken = scratch.take(self.context, builder, size, self.raises)
         self.frame.taken.append(taken)
         start = builder.and_(builder.add(start, WORD(edge - 1)), WORD(-edge))
         pointer = builder.inttoptr(start, data.as_pointer())

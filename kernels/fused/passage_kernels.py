@@ -34,7 +34,8 @@ SPEED = 40  # multiply-adds of a nanosecond, about
 _HEAD = """\
 # Written by tinygrad_opt.kernels.fused.passage_kernels.
 import numpy as np
-from numba import njit, types
+from numba import types
+from tinygrad_opt.kernels.direct import njit
 
 from tinygrad_opt.kernels.compiler.lanes import all_lanes
 from tinygrad_opt.kernels.pool import share

@@ -46,7 +46,7 @@ def {name}(first, last, plan, x, y, z, to):
 # One for all loops, which it calls by their address: so none of them is compiled twice.
 _RUN = """\
 # Written by tinygrad_opt.kernels.micro. Of {source}.
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 from tinygrad_opt.kernels.micro import address, call
 from tinygrad_opt.kernels.pool import split
 

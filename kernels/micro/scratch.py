@@ -31,8 +31,11 @@ words = _memory[_offset : _offset + PLACES * LINE].reshape(PLACES, LINE)
 llvm.add_symbol(SYMBOL, words.ctypes.data)
 
 
-def take(context: Any, builder: Any, size: Any) -> tuple[Any, Any]:
-    """Write code that takes memory of so many bytes: (its address, what `give_back` is told)."""
+def take(context: Any, builder: Any, size: Any, raises: bool = True) -> tuple[Any, Any]:
+    """Write code that takes memory of so many bytes: (its address, what `give_back` is told).
+
+    raises: whether an error can be raised from here, where there is no memory.
+    """
     own = cgutils.alloca_once(builder, ir.ArrayType(_WORD, LINE))
     builder.store(ir.Constant(own.type.pointee, None), own)
     own = builder.bitcast(own, _WORD.as_pointer())
@@ -62,7 +65,8 @@ def take(context: Any, builder: Any, size: Any) -> tuple[Any, Any]:
     address, held = (builder.gep(mine, [_WORD(word)]) for word in (ADDRESS, SIZE))
     with builder.if_then(builder.icmp_signed("<", builder.load(held), size), likely=False):
         _free(context, builder, builder.load(address))
-        made = builder.ptrtoint(context.nrt.allocate(builder, size), _WORD)
+        allocate = context.nrt.allocate if raises else context.nrt.allocate_unchecked
+        made = builder.ptrtoint(allocate(builder, size), _WORD)
         builder.store(made, address)
         builder.store(size, held)
     return builder.load(address), (mine, own)
