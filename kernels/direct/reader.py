@@ -18,6 +18,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.callconv import create_error_model
 
 from .. import pool
 from ..micro import scratch
@@ -60,6 +61,8 @@ class Reader(Body):
     """Reads functions, and writes their instructions where a builder stands."""
 
     def __init__(self, context: Any, builder: Any, raises: bool) -> None:
+        if not raises:  # nor does a division by zero
+            context = context.subtarget(error_model=create_error_model("numpy", context))
         self.context, self.typing, self.builder = context, context.typing_context, builder
         self.raises = raises  # whether an error can be reported from here
         self.group = None
