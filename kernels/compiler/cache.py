@@ -71,6 +71,28 @@ def load(function: str, render: Callable[[bool], str], compiler: str = "") -> An
             return kernel
 
 
+def load_bytes(name: str, made_by: str, make: Callable[[], bytes]) -> bytes:
+    """Return what `make` returns, from the disk if it is there, under `name`.
+
+    made_by: all that it depends on.
+    """
+    with _undisturbed():
+        try:
+            digest = hashlib.sha256(made_by.encode()).hexdigest()[:20]
+            path = _usable_folder() / f"{name}_{digest}.o"
+            if path.exists():
+                return path.read_bytes()
+        except OSError as problem:
+            _warn_once(problem)
+            return make()
+        made = make()
+        try:
+            _write(path, made)
+        except OSError as problem:
+            _warn_once(problem)
+        return made
+
+
 def is_busy() -> bool:
     """Whether kernels are being loaded, or the last one was a moment ago: more may follow."""
     return bool(_loading) or time.monotonic() - _loaded < MOMENT
@@ -122,7 +144,7 @@ def _load_from_disk(function: str, text: str, compiler: str = "") -> Any:
     made_by += "".join(_digest_of_room(name) for name in sorted(rooms))
     digest = hashlib.sha256(f"{made_by}\n{text}".encode()).hexdigest()[:20]
     path = _usable_folder() / f"{function}_{digest}.py"
-    _write(path, text)
+    _write(path, text.encode())
     name = f"_tinygrad_opt_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -163,14 +185,14 @@ def _usable_folder() -> Path:
     return path
 
 
-def _write(path: Path, text: str) -> None:
-    """Write `text` to `path` in one step, so that another process never reads half a file."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
+def _write(path: Path, content: bytes) -> None:
+    """Write it to `path` in one step, so that another process never reads half a file."""
+    if path.exists() and path.read_bytes() == content:
         return  # a new time stamp would invalidate Numba's index
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

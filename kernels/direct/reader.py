@@ -86,7 +86,7 @@ class Reader(Body):
             self.builder.branch(self.frame.end)
         self.builder.position_at_end(self.frame.end)
         for taken in self.frame.taken:
-            scratch.give_back(self.context, self.builder, taken)
+            scratch.give_back(self.builder, taken)
         result = self.frame.result
         result = None if result is None else self.fetched(result)
         self.__dict__.update(zip(_OF_A_CALL, before, strict=True))
@@ -523,7 +523,7 @@ class Reader(Body):
             size = self.builder.mul(size, length)
         builder, edge = self.builder, 64
         size = builder.add(size, WORD(edge))
-        start, taken = scratch.take(self.context, builder, size, self.raises)
+        start, taken = scratch.take(builder, size)
         self.frame.taken.append(taken)
         start = builder.and_(builder.add(start, WORD(edge - 1)), WORD(-edge))
         pointer = builder.inttoptr(start, data.as_pointer())
