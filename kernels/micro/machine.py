@@ -77,16 +77,12 @@ def _machine_code(symbol: str, write: Callable[..., None], kind: Kind, count: in
     inside.ret_void()
     module = llvm.parse_assembly(written := str(text))
     module.verify()
-    options = llvm.create_pipeline_tuning_options(3)
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = True
+    long = len(written) > LONG
+    options = llvm.create_pipeline_tuning_options(1 if long else 3)
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = not long
     builder = llvm.create_pass_builder(target, options)
-    if len(written) < LONG:
-        passes = builder.getModulePassManager()
+    if long:
+        builder.getFunctionPassManager().run(module.get_function(symbol), builder)
     else:
-        passes = llvm.create_new_module_pass_manager()
-        passes.add_simplify_cfg_pass()
-        passes.add_loop_rotate_pass()
-        passes.add_instruction_combine_pass()
-        passes.add_new_gvn_pass()
-    passes.run(module, builder)
+        builder.getModulePassManager().run(module, builder)
     return bytes(target.emit_object(module))
