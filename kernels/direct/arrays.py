@@ -15,7 +15,7 @@ from numba.core import cgutils
 
 from ..plain.lowering import Typed
 
-__all__ = ["Array", "Part", "WORD"]
+__all__ = ["WORD", "Array", "Part"]
 
 WORD = ir.IntType(64)
 

@@ -15,43 +15,56 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 from llvmlite import ir
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from ..compiler import cache
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["bind"]
+__all__ = ["bind", "optimised", "target"]
 
 LONG = 50_000  # letters of LLVM's text: such loops are written out
 
 
-@remembered
+_bound: dict[tuple[Any, ...], tuple[str, int]] = {}
+
+
 def bind(
-    module: str, name: str, dtype: str, width: int, registers: int, count: int, source: str
-) -> tuple[str, int]:
+    module: str, name: str, dtype: str, width: int, registers: int, count: int, source: str,
+    thorough: bool = False,
+) -> tuple[str, int]:  # fmt: skip
     """The symbol by which machine code finds loops of `count` integers, and their address.
 
     They are those that `module.name(f, kind, ...)` writes. source: tells what it is made from.
+    thorough: all of LLVM's passes, which take it a fifth of a second where loops are long.
     """
-    symbol = f"{name}_of_{module.replace('.', '_')}_{dtype}_{width}_{registers}"
-    write = getattr(import_module(module), name)
+    key = module, name, dtype, width, registers
+    with global_compiler_lock:
+        if key not in _bound:
+            symbol = f"{name}_of_{module.replace('.', '_')}_{dtype}_{width}_{registers}"
+            write, kind = getattr(import_module(module), name), Kind(dtype, width, registers)
+            machine = cpu_target.target_context.codegen().magic_tuple()
+            code = cache.load_bytes(
+                name,
+                f"{llvmlite.__version__} {machine} {symbol} {count} {thorough} {source}",
+                lambda: _machine_code(symbol, write, kind, count, thorough),
+            )
+            _bound[key] = symbol, _address(symbol, code)
+    return _bound[key]
 
-    def make() -> bytes:
-        return _machine_code(symbol, write, Kind(dtype, width, registers), count)
 
-    machine = cpu_target.target_context.codegen().magic_tuple()
-    made_by = f"{llvmlite.__version__} {machine} {symbol} {count} {source}"
+def _address(symbol: str, code: bytes) -> int:
+    """Have machine code in this process."""
     engine = _engine()
-    code = llvm.ObjectFileRef.from_data(cache.load_bytes(name, made_by, make))
-    engine.add_object_file(code)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    address = engine.get_function_address(symbol)
+    address: int = engine.get_function_address(symbol)
     llvm.add_symbol(symbol, address)
-    return symbol, address
+    return address
 
 
-@remembered
-def _target() -> Any:
+def target() -> Any:
+    """What LLVM is told of this processor; a new one, since an engine owns its own."""
     triple, processor, features = cpu_target.target_context.codegen().magic_tuple()
     static = triple.startswith(("x86", "i386", "i686"))
     return llvm.Target.from_triple(triple).create_target_machine(
@@ -62,13 +75,20 @@ def _target() -> Any:
 
 @remembered
 def _engine() -> Any:
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), target())
 
 
-def _machine_code(symbol: str, write: Callable[..., None], kind: Kind, count: int) -> bytes:
-    target = _target()
+def _machine_code(*what: Any) -> bytes:
+    made_for = target()
+    return bytes(made_for.emit_object(optimised(made_for, *what)))
+
+
+def optimised(
+    made_for: Any, symbol: str, write: Callable[..., None], kind: Kind, count: int, thorough: bool
+) -> Any:
+    """The loops as a module of LLVM's, of which the processor's code is made as it is."""
     text = ir.Module(symbol)
-    text.triple, text.data_layout = target.triple, str(target.target_data)
+    text.triple, text.data_layout = made_for.triple, str(made_for.target_data)
     function = ir.Function(text, ir.FunctionType(ir.VoidType(), [WORD] * count), symbol)
     function.attributes.add("nounwind")
     inside = ir.IRBuilder(function.append_basic_block())
@@ -77,12 +97,12 @@ def _machine_code(symbol: str, write: Callable[..., None], kind: Kind, count: in
     inside.ret_void()
     module = llvm.parse_assembly(written := str(text))
     module.verify()
-    long = len(written) > LONG
+    long = len(written) > LONG and not thorough
     options = llvm.create_pipeline_tuning_options(1 if long else 3)
     options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = not long
-    builder = llvm.create_pass_builder(target, options)
+    builder = llvm.create_pass_builder(made_for, options)
     if long:
         builder.getFunctionPassManager().run(module.get_function(symbol), builder)
     else:
         builder.getModulePassManager().run(module, builder)
-    return bytes(target.emit_object(module))
+    return module

@@ -13,6 +13,8 @@ from ..compiler import within
 __all__ = ["LIBERTIES", "inner_loop", "take_liberties"]
 
 LIBERTIES = ("contract", "nsz", "reassoc")
+
+
 def take_liberties(function: Any) -> None:
     """Let LLVM compute faster than IEEE's rules would allow, with the same NaN and infinities."""
     within.take_liberties(function, LIBERTIES)

@@ -8,7 +8,6 @@ one during SPINS pauses, then it sleeps.
 
 # mypy: ignore-errors
 
-
 from tinygrad_opt.kernels.compiler import within
 from tinygrad_opt.kernels.direct import njit
 from tinygrad_opt.kernels.pool.state import (
