@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import compiler, sigutils
+from numba.core import cgutils, compiler, sigutils
 from numba.core.cpu import FastMathOptions
 from numba.extending import intrinsic
 
@@ -64,7 +64,7 @@ def _write(
                 return read(context, builder, plain, kinds, values, result, raises)
         except Unknown:
             pass
-    return call(context, builder, plain, kinds, values, result, fastmath)
+    return call(context, builder, plain, kinds, values, result, fastmath, raises=raises)
 
 
 def address(plain: Callable[..., Any], signature: str) -> Any:
@@ -112,13 +112,13 @@ def named(typing: Any, name: str, parameters: Sequence[str]) -> Any:
 
 def call(
     context: Any, builder: Any, function: Any, kinds: Sequence[Any], values: Sequence[Any],
-    result: Any = None, fastmath: Any = False, inline: bool = True,
+    result: Any = None, fastmath: Any = False, inline: bool = True, raises: bool = False,
 ) -> Any:  # fmt: skip
     """Write a call of `function`, and compile it unless the caller's library has it already.
 
     function: plain, or of `@njit`, whose options hold.  result: its type, if that is known.
-    inline: whether LLVM may; what it inlines has the attributes of the caller. An error in it is
-    not reported.
+    inline: whether LLVM may; what it inlines has the attributes of the caller.  raises: whether an
+    error in it is reported.
     """
     library = context.active_code_library
     made = library.__dict__.setdefault("_compiled_within", {})
@@ -127,10 +127,14 @@ def call(
         made[key] = _compiled(context, library, *key, result, fastmath)
     fndesc = made[key]
     callee = context.declare_function(builder.module, fndesc)
-    return context.call_conv.call_function(
+    status, found = context.call_conv.call_function(
         builder, callee, fndesc.restype, fndesc.argtypes, values,
         attrs=() if inline else ("noinline",),
-    )[1]  # fmt: skip
+    )  # fmt: skip
+    if raises:
+        with cgutils.if_unlikely(builder, status.is_error):
+            context.call_conv.return_status_propagate(builder, status)
+    return found
 
 
 def _compiled(

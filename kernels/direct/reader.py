@@ -197,7 +197,8 @@ class Reader(Body):
 
     def put_element(self, target: Any, made: Any) -> None:
         array, indices = self.indexed(target)
-        if not isinstance(made, Typed) or len(indices) != len(array.lengths):
+        whole = len(indices) == len(array.lengths)
+        if not isinstance(made, Typed) or not whole or any(isinstance(i, Part) for i in indices):
             raise Unknown(ast.dump(target))
         place = array.place(self.builder, indices)
         array.store(self.context, self.builder, place, self.cast(made, array.kind.dtype))
@@ -512,11 +513,12 @@ class Reader(Body):
 
     def empty(self, node: Any) -> Array:
         """An array in memory that threads keep, until the function ends."""
-        if self.frame.depth or self.frame.result is not None or len(node.args) != 2:
+        if self.frame.depth or self.frame.result is not None:
             raise Unknown(ast.dump(node))
         shape = self.value(node.args[0])
         lengths = [self.cast(x, _SIGNED) for x in (shape if isinstance(shape, tuple) else (shape,))]
-        dtype = getattr(types, np.dtype(self.evaluate(node.args[1])).name)
+        given = self.evaluate(node.args[1]) if len(node.args) > 1 else np.float64
+        dtype = getattr(types, np.dtype(given).name)
         data = self.context.get_data_type(dtype)
         size = WORD(self.context.get_abi_sizeof(data))
         for length in lengths:

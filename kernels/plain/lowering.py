@@ -366,7 +366,7 @@ class Body:
             if kind is None:
                 raise Unknown(repr(function))
             signature = kind.get_call_type(self.typing, kinds, {})
-            if signature is None:
+            if signature is None or len(signature.args) != len(kinds):
                 raise Unknown(f"{function!r} of {kinds}")
             self.context.refresh()
             made[key] = signature, self.context.get_function(kind, signature)
