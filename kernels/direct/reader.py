@@ -20,7 +20,7 @@ from numba.core.callconv import create_error_model
 from ..micro import scratch
 from ..plain.lowering import Typed, Unknown
 from ..plain.texts import assigned, parsed
-from .arrays import WORD, Array
+from .arrays import WORD, Array, Part
 from .calls import Calls
 from .expressions import SIGNED, Index
 
