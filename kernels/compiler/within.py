@@ -18,7 +18,8 @@ from numba.core.cpu import FastMathOptions
 from numba.extending import intrinsic
 
 __all__ = [
-    "address", "call", "function", "leave_out_if_unused", "named", "take_liberties", "written",
+    "address", "call", "function", "leave_out_if_unused", "named", "read_by",
+    "take_liberties", "written",
 ]  # fmt: skip
 
 
@@ -56,15 +57,20 @@ def _write(
     context: Any, builder: Any, plain: Any, kinds: Any, values: Any, result: Any, fastmath: Any,
     raises: bool,
 ) -> Any:  # fmt: skip
-    from ..direct.reader import Unknown, as_it_was, read
-
-    if not fastmath:
-        try:
-            with as_it_was(builder):
-                return read(context, builder, plain, kinds, values, result, raises)
-        except Unknown:
-            pass
+    if _reader is not None and not fastmath:
+        found = _reader(context, builder, plain, kinds, values, result, raises)
+        if found is not NotImplemented:
+            return found
     return call(context, builder, plain, kinds, values, result, fastmath, raises=raises)
+
+
+_reader: Callable[..., Any] | None = None
+
+
+def read_by(reader: Callable[..., Any]) -> None:
+    """Have functions written by `reader`, unless it returns NotImplemented: see kernels/direct."""
+    global _reader
+    _reader = reader
 
 
 def address(plain: Callable[..., Any], signature: str) -> Any:

@@ -75,3 +75,16 @@ def _kernel(function: Callable[..., Any], signature: Any, options: dict[str, Any
     thin = space[function.__name__]
     thin.__doc__ = function.__doc__
     return numba.njit(signature, **options)(thin)
+
+
+def _read(context: Any, builder: Any, *what: Any) -> Any:
+    from .reader import Unknown, as_it_was, read
+
+    try:
+        with as_it_was(builder):
+            return read(context, builder, *what)
+    except Unknown:
+        return NotImplemented
+
+
+within.read_by(_read)
