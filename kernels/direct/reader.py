@@ -302,18 +302,15 @@ def read(
 def as_it_was(builder: Any) -> Any:
     """Take back what was written to a function and its module, where `Unknown` is raised."""
     function, block = builder.function, builder.block
-    instructions, blocks = len(block.instructions), len(function.blocks)
-    entry = function.entry_basic_block
-    in_entry, known = len(entry.instructions), set(builder.module.globals)
+    blocks, known = len(function.blocks), set(builder.module.globals)
+    before = [(b, list(b.instructions), b.terminator) for b in (block, function.entry_basic_block)]
     noted = builder.__dict__.copy()  # Numba's conventions note there what they have written
     try:
         yield
     except Unknown:
         del function.blocks[blocks:]
-        del block.instructions[instructions:]
-        if entry is not block:
-            del entry.instructions[in_entry:]
-        block.terminator = None
+        for one, instructions, terminator in before:
+            one.instructions[:], one.terminator = instructions, terminator
         for name in set(builder.module.globals) - known:
             del builder.module.globals[name]
         builder.__dict__.clear()

@@ -122,6 +122,20 @@ def test_what_it_does_not_know_is_left_to_numba():
     assert y.tolist() == [1.0, 2.0, 3.0]
 
 
+def of_a_flag(x, y, flag):
+    n = 0 if flag else 1
+    y[:] = np.sort(x)
+    y[n] = 7.0
+
+
+@pytest.mark.parametrize("flag", [False, True])
+def test_what_was_written_is_taken_back_behind_branches(flag):
+    y = np.zeros(3)
+    kernel = njit("void(float64[::1], float64[::1], boolean)")(of_a_flag)
+    kernel(np.array([3.0, 1.0, 2.0]), y, flag)
+    assert y.tolist() == ([7.0, 2.0, 3.0] if flag else [1.0, 7.0, 3.0])
+
+
 TEXTS = {
     "gelu_slope": lambda: elementwise.loop("gelu", "slope", "float32").text("float32", True, False),
     "cross_entropy": lambda: softmax._loop("cross_entropy").text("float32", True, False),
