@@ -41,9 +41,10 @@ ROW_MAJOR, ROWS, COLUMNS = 101, 111, 112  # in the words of CBLAS
 # One product, or a part of one, on one thread. Compiled once for whoever has a product.
 _ONE = """\
 # Written by tinygrad_opt.kernels.blas.
-from numba import cfunc, types
+from numba import types
 from numpy import {dtype}
 
+from tinygrad_opt.kernels.direct import cfunc
 from tinygrad_opt.kernels.fused.products import LOW, WIDE
 from tinygrad_opt.kernels.micro import written
 
@@ -97,8 +98,9 @@ _CHOICE = """\
 # How a product is cut.
 _HEAD = """\
 # Written by tinygrad_opt.kernels.blas.
-from numba import cfunc, njit, types
+from numba import types
 
+from tinygrad_opt.kernels.direct import cfunc, njit
 from tinygrad_opt.kernels.pool import share
 from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
@@ -171,8 +173,10 @@ _CUT = {"large_product": _LARGE, "products": _STACK}
 # For arrays: how their matrices lie, and whether that is a way that BLAS takes.
 _ARRAYS = """\
 # Written by tinygrad_opt.kernels.blas.
-from numba import njit, types
+from numba import types
 from numpy import {dtype}
+
+from tinygrad_opt.kernels.direct import njit
 
 ROWS, COLUMNS = 111, 112
 SIZE = {size}

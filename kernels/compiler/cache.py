@@ -73,6 +73,25 @@ def load(function: str, render: Callable[[bool], str], compiler: str = "") -> An
             return kernel
 
 
+def load_bytes(name: str, made_by: str, make: Callable[[], bytes]) -> bytes:
+    """Return what `make` returns, from the disk if it is there, under `name`.
+
+    made_by: all that it depends on.
+    """
+    with _undisturbed():
+        digest = hashlib.sha256(made_by.encode()).hexdigest()[:20]
+        try:
+            path = _usable_folder() / f"{name}_{digest}.o"
+            found = files.sealed(path)
+            if found is None:
+                found = make()
+                files.seal(path, found)
+            return found
+        except OSError as problem:  # as in `load`
+            _warn_once(problem)
+            return make()
+
+
 def is_busy() -> bool:
     """Whether kernels are being loaded, or the last one was a moment ago: more may follow."""
     return bool(_loading) or time.monotonic() - _loaded < MOMENT
@@ -120,7 +139,7 @@ def _load_from_disk(function: str, text: str, compiler: str = "") -> Any:
     # not know.
     made_by = f"{numba.__version__} {bool(getattr(config, 'BOUNDSCHECK', 0))}{compiler}"
     rooms = set(_ROOMS.findall(text))
-    rooms |= {"compiler.within"} if rooms else rooms
+    rooms |= {"compiler.within", "direct", "plain"} if rooms else rooms
     rooms |= {"compiler.lanes", "functions"} if "micro" in rooms else rooms
     made_by += "".join(_digest_of_room(name) for name in sorted(rooms))
     digest = hashlib.sha256(f"{made_by}\n{text}".encode()).hexdigest()[:20]

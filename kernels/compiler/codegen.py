@@ -28,7 +28,7 @@ _SERIAL = """\
 # Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
 import math
 
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 from numpy import {imported}
 {functions}
 {prelude}
@@ -51,7 +51,7 @@ _PARALLEL = """\
 # Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
 import math
 
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 from numpy import {imported}
 {functions}
 from tinygrad_opt.kernels.pool import split
@@ -83,7 +83,7 @@ _PARTS = """\
 # Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
 import math
 
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 from numpy import {imported}
 
 from tinygrad_opt.kernels.pool import split

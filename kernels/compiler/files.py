@@ -100,3 +100,16 @@ def write(path: Path, data: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def seal(path: Path, data: bytes) -> None:
+    """Write `data` behind its digest."""
+    write(path, hashlib.sha256(data).digest() + data)
+
+
+def sealed(path: Path) -> bytes | None:
+    """What was sealed there, or None if nothing is, or something else."""
+    if not path.exists():
+        return None
+    digest, data = (content := path.read_bytes())[:32], content[32:]
+    return data if hashlib.sha256(data).digest() == digest else None

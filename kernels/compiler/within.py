@@ -13,11 +13,14 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import compiler, sigutils
+from numba.core import cgutils, compiler, sigutils
 from numba.core.cpu import FastMathOptions
 from numba.extending import intrinsic
 
-__all__ = ["address", "call", "function", "leave_out_if_unused", "named"]
+__all__ = [
+    "address", "call", "function", "leave_out_if_unused", "named", "read_by",
+    "take_liberties", "written",
+]  # fmt: skip
 
 
 def function(signature: str, fastmath: Any = False) -> Callable[..., Any]:
@@ -26,22 +29,53 @@ def function(signature: str, fastmath: Any = False) -> Callable[..., Any]:
     fastmath: as for `@njit`. An error in it is not reported.
     """
     kinds, result = sigutils.normalize_signature(signature)
+    return lambda plain: written(plain, kinds, result, fastmath)
 
-    def decorate(plain: Callable[..., Any]) -> Any:
-        def typing(typing_context: Any, *_: Any) -> Any:
-            def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
-                return call(context, builder, plain, kinds, values, result, fastmath)
 
-            return result(*kinds), generate
+def written(
+    plain: Callable[..., Any], kinds: Sequence[Any], result: Any, fastmath: Any = False,
+    raises: bool = False,
+) -> Any:  # fmt: skip
+    """Make an intrinsic that writes `plain` where it is called; if it must, by Numba.
 
-        return named(typing, plain.__name__, list(inspect.signature(plain).parameters))
+    raises: whether an error is reported, as the caller's own.
+    """
 
-    return decorate
+    def typing(typing_context: Any, *_: Any) -> Any:
+        def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
+            return _write(context, builder, plain, kinds, values, result, fastmath, raises)
+
+        return result(*kinds), generate
+
+    made = named(typing, plain.__name__, list(inspect.signature(plain).parameters))
+    if not fastmath:  # or its liberties would be the caller's
+        made.read_directly, made.returns = plain, result
+    return made
+
+
+def _write(
+    context: Any, builder: Any, plain: Any, kinds: Any, values: Any, result: Any, fastmath: Any,
+    raises: bool,
+) -> Any:  # fmt: skip
+    if _reader is not None and not fastmath:
+        found = _reader(context, builder, plain, kinds, values, result, raises)
+        if found is not NotImplemented:
+            return found
+    return call(context, builder, plain, kinds, values, result, fastmath, raises=raises)
+
+
+_reader: Callable[..., Any] | None = None
+
+
+def read_by(reader: Callable[..., Any]) -> None:
+    """Have functions written by `reader`, unless it returns NotImplemented: see kernels/direct."""
+    global _reader
+    _reader = reader
 
 
 def address(plain: Callable[..., Any], signature: str) -> Any:
     """Make a function without arguments: the address of `plain`, which returns nothing, for C."""
-    kinds, _ = sigutils.normalize_signature(signature)
+    kinds, result = sigutils.normalize_signature(signature)
 
     def typing(typing_context: Any) -> Any:
         def generate(context: Any, builder: Any, *_: Any) -> Any:
@@ -50,13 +84,27 @@ def address(plain: Callable[..., Any], signature: str) -> Any:
             entry = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), given), name)
             entry.linkage = "internal"
             inside = ir.IRBuilder(entry.append_basic_block())
-            call(context, inside, plain, kinds, entry.args)
+            _write(context, inside, plain, kinds, entry.args, result, False, False)
             inside.ret_void()
             return builder.ptrtoint(entry, ir.IntType(64))
 
         return types.int64(), generate
 
     return named(typing, f"address_of_{plain.__name__}", [])
+
+
+def take_liberties(function: Any, wanted: Sequence[str]) -> None:
+    """Let LLVM compute in a function of llvmlite's as `fastmath` says."""
+    for block in function.blocks:
+        for instruction in block.instructions:
+            if instruction.opname in _FLOATING and not instruction.flags:
+                instruction.flags.extend(wanted)
+            elif instruction.opname == "call" and instruction.type in _REALS:
+                instruction.fastmath.update(wanted)
+
+
+_FLOATING = {"fadd", "fsub", "fmul", "fdiv", "frem", "fcmp"}
+_REALS = (ir.FloatType(), ir.DoubleType())
 
 
 def named(typing: Any, name: str, parameters: Sequence[str]) -> Any:
@@ -70,13 +118,13 @@ def named(typing: Any, name: str, parameters: Sequence[str]) -> Any:
 
 def call(
     context: Any, builder: Any, function: Any, kinds: Sequence[Any], values: Sequence[Any],
-    result: Any = None, fastmath: Any = False, inline: bool = True,
+    result: Any = None, fastmath: Any = False, inline: bool = True, raises: bool = False,
 ) -> Any:  # fmt: skip
     """Write a call of `function`, and compile it unless the caller's library has it already.
 
     function: plain, or of `@njit`, whose options hold.  result: its type, if that is known.
-    inline: whether LLVM may; what it inlines has the attributes of the caller. An error in it is
-    not reported.
+    inline: whether LLVM may; what it inlines has the attributes of the caller.  raises: whether an
+    error in it is reported.
     """
     library = context.active_code_library
     made = library.__dict__.setdefault("_compiled_within", {})
@@ -85,17 +133,21 @@ def call(
         made[key] = _compiled(context, library, *key, result, fastmath)
     fndesc = made[key]
     callee = context.declare_function(builder.module, fndesc)
-    return context.call_conv.call_function(
+    status, found = context.call_conv.call_function(
         builder, callee, fndesc.restype, fndesc.argtypes, values,
         attrs=() if inline else ("noinline",),
-    )[1]  # fmt: skip
+    )  # fmt: skip
+    if raises:
+        with cgutils.if_unlikely(builder, status.is_error):
+            context.call_conv.return_status_propagate(builder, status)
+    return found
 
 
 def _compiled(
     context: Any, library: Any, function: Any, kinds: Any, result: Any, fastmath: Any
 ) -> Any:
     flags: Any = compiler.Flags()
-    flags.error_model = "numpy"
+    flags.error_model, flags.nrt = "numpy", True
     plain: Callable[..., Any] = getattr(function, "py_func", function)
     if plain is not function:
         flags = compiler.Flags()

@@ -106,7 +106,8 @@ def packed_attention_pair(
 _HEAD = """\
 # Written by tinygrad_opt.kernels.fused.attention.
 import numpy as np
-from numba import njit, types
+from numba import types
+from tinygrad_opt.kernels.direct import njit
 
 from tinygrad_opt.kernels.compiler.lanes import all_lanes
 from tinygrad_opt.kernels.functions import exp

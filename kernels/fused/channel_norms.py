@@ -38,7 +38,7 @@ _HEAD = """\
 # Written by tinygrad_opt.kernels.fused.channel_norms.
 from math import sqrt
 
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 from numpy import {dtype} as number
 
 from tinygrad_opt.kernels.compiler.lanes import all_lanes

@@ -16,7 +16,7 @@ __all__ = ["Loop"]
 
 _SERIAL = """\
 # Written by {origin}.
-{imports}from numba import njit
+{imports}from tinygrad_opt.kernels.direct import njit
 {functions}
 from tinygrad_opt.kernels.compiler.lanes import all_lanes
 
@@ -27,7 +27,7 @@ def {name}({parameters}):
 
 _SPLIT = """\
 # Written by {origin}.
-{imports}from numba import njit
+{imports}from tinygrad_opt.kernels.direct import njit
 {functions}
 from tinygrad_opt.kernels.compiler.lanes import all_lanes
 from tinygrad_opt.kernels.pool import share

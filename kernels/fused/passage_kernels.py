@@ -37,11 +37,13 @@ SPEED = 40  # multiply-adds of a nanosecond, about
 
 _HEAD = """\
 # Written by tinygrad_opt.kernels.fused.passage_kernels.
-from numba import njit, types
+import numpy as np
+from numba import types
 
+from tinygrad_opt.kernels.direct import njit
 from tinygrad_opt.kernels.fused.passage_cells import MATRICES
 from tinygrad_opt.kernels.fused.passage_products import LOW, WIDE
-from tinygrad_opt.kernels.micro import lend, written
+from tinygrad_opt.kernels.micro import written
 from tinygrad_opt.kernels.pool import share
 from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
 
@@ -81,11 +83,13 @@ def multiply(m, x, w, panels, out):
 _FORWARD = """
 
 @njit(nogil=True)
-def in_room(room, first, last, z, w, bias, relu, begin, sizes, reverse, h, c, h_before, c_before,
-            kept, u, out):
+def some_rows(first, last, z, w, bias, relu, begin, sizes, reverse, h, c, h_before, c_before, kept,
+              u, out):
     steps, n, panels = sizes.shape[0], h.shape[1], 0
-    if pays(w, last - first, steps):
-        panels = room
+    made = pays(w, last - first, steps)
+    room = np.empty(bytes_of_panels(w) if made else 0, np.uint8)
+    if made:
+        panels = np.int64(room.ctypes.data)
         pack(w.shape[1], w.shape[0], w.ctypes.data, panels)
     for step in range(steps):
         t = steps - 1 - step if reverse else step
@@ -94,14 +98,6 @@ def in_room(room, first, last, z, w, bias, relu, begin, sizes, reverse, h, c, h_
             row = begin[t] + first
             multiply(m, h[first].ctypes.data, w, panels, u[first].ctypes.data)
             cell(m, n, relu, {places})
-
-
-@njit(nogil=True)
-def some_rows(first, last, z, w, bias, relu, begin, sizes, reverse, h, c, h_before, c_before, kept,
-              u, out):
-    room = bytes_of_panels(w) if pays(w, last - first, sizes.shape[0]) else 0
-    lend(room, in_room, first, last, z, w, bias, relu, begin, sizes, reverse, h, c, h_before,
-         c_before, kept, u, out)
 
 
 @njit("void({matrix}, {matrix}, {matrix}, boolean, int64[::1], int64[::1], boolean, int64, int64,"
@@ -118,12 +114,14 @@ def {name}(z, w, bias, relu, begin, sizes, reverse, grain, cost, h, c, h_before,
 _BACKWARD = """
 
 @njit(nogil=True)
-def in_room(room, first, last, gates, w, relu, begin, sizes, reverse, c_before, h_before, kept, g,
-            dh, dc, dz, du):
+def some_rows(first, last, gates, w, relu, begin, sizes, reverse, c_before, h_before, kept, g, dh,
+              dc, dz, du):
     steps, n, panels = sizes.shape[0], dh.shape[1], 0
-    through = room if {more} else dh[first].ctypes.data
-    if pays(w, last - first, steps):
-        panels = room + ({through} + 63) // 64 * 64
+    made, before = pays(w, last - first, steps), ({through} + 63) // 64 * 64
+    room = np.empty(before + (bytes_of_panels(w) if made else 0), np.uint8)
+    through = room.ctypes.data if {more} else dh[first].ctypes.data
+    if made:
+        panels = np.int64(room.ctypes.data) + before
         pack(w.shape[1], w.shape[0], w.ctypes.data, panels)
     for step in range(steps):
         t = step if reverse else steps - 1 - step
@@ -134,14 +132,6 @@ def in_room(room, first, last, gates, w, relu, begin, sizes, reverse, c_before, 
             multiply(m, du[row].ctypes.data, w, panels, through)
             if {more}:
                 add_up(m * n, through, dh[first].ctypes.data)
-
-
-@njit(nogil=True)
-def some_rows(first, last, gates, w, relu, begin, sizes, reverse, c_before, h_before, kept, g, dh,
-              dc, dz, du):
-    room = bytes_of_panels(w) if pays(w, last - first, sizes.shape[0]) else 0
-    lend(room + {through} + 64, in_room, first, last, gates, w, relu, begin, sizes, reverse,
-         c_before, h_before, kept, g, dh, dc, dz, du)
 
 
 @njit("void({matrix}, {matrix}, boolean, int64[::1], int64[::1], boolean, int64, int64, {matrix},"

@@ -65,7 +65,7 @@ _SERIAL = """\
 # Written by tinygrad_opt.kernels.fused.random_vectors.
 import math
 
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 from numpy import {types}
 
 
@@ -81,7 +81,7 @@ _SPLIT = """\
 # Written by tinygrad_opt.kernels.fused.random_vectors.
 import math
 
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 from numpy import {types}
 
 from tinygrad_opt.kernels.pool import share

@@ -87,7 +87,7 @@ def gru_step_back(space: Any, gates: Any, u: Any, h: Any, dh: Any) -> tuple[Any,
 _HEAD = """\
 # Written by tinygrad_opt.kernels.fused.recurrent.
 import numpy as np
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 
 one, half = np.{dtype}(1), np.{dtype}(0.5)
 

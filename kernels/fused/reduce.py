@@ -24,7 +24,7 @@ _SUM = (
 import math
 
 import numpy as np
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 
 from tinygrad_opt.kernels.pool import split
 
@@ -58,7 +58,7 @@ def {function}(x, {argument}):
 _LARGEST = """\
 # Written by tinygrad_opt.kernels.fused.reduce.
 import numpy as np
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 
 from tinygrad_opt.kernels.pool import split
 

@@ -26,7 +26,7 @@ _HEAD = """\
 from math import sqrt
 
 import numpy as np
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 
 from tinygrad_opt.kernels.compiler.lanes import all_lanes
 from tinygrad_opt.kernels.pool import split

@@ -21,7 +21,7 @@ from .layouts import plain
 _TEXT = """\
 # Written by tinygrad_opt.kernels.fused.rows.
 import numpy as np
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 
 from tinygrad_opt.kernels.pool import split
 

@@ -55,7 +55,7 @@ _PARTS = (
 import math
 
 import numpy as np
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 
 from tinygrad_opt.kernels.pool import split
 

@@ -13,7 +13,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -21,43 +20,19 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import pool
-from ..compiler import cache, within
+from ..compiler import within
+from . import machine
 from .tiles import registers
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = [
-    "Kind",
-    "Number",
-    "Writer",
-    "bind",
-    "kind_of",
-    "lend",
-    "loops",
-    "registers",
-    "run",
-    "written",
-]
+__all__ = ["Kind", "Number", "Writer", "bind", "kind_of", "loops", "registers", "run", "written"]
 
 ARRAYS = 4  # that loops take beside their plan
-
-# A cached kernel does not know what else it was made from: a digest of the files tells.
-_TEXT = """\
-# Written by tinygrad_opt.kernels.micro. Of {source}.
-from numba import cfunc
-from tinygrad_opt.kernels.micro import written
-
-loops = written("{module}", "{name}", "{dtype}", {width}, {registers})
-
-
-@cfunc("void(int64, int64, int64, int64, int64, int64, int64)", nopython=True, cache={cache})
-def {name}(first, last, plan, x, y, z, to):
-    loops(first, last, plan, x, y, z, to)
-"""
 
 # One for all loops, which it calls by their address: so none of them is compiled twice.
 _RUN = """\
 # Written by tinygrad_opt.kernels.micro. Of {source}.
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 from tinygrad_opt.kernels.micro import address, call
 from tinygrad_opt.kernels.pool import split
 
@@ -95,21 +70,16 @@ def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
     The function's arguments: `grain`, how much of the range one thread does at once; `plan`, one
     axis of integers of 64 bits; up to four arrays, all contiguous, of any type and shape.
     """
-    kind, module, name = kind_of(char), write.__module__, write.__name__
-    body = cache.load(
-        name,
-        lambda on_disk: _TEXT.format(
-            source=_source(module), module=module, name=name, dtype=kind.dtype, width=kind.width,
-            registers=kind.registers, cache=on_disk,
-        ),
-    ).address  # fmt: skip
+    kind, module = kind_of(char), write.__module__
+    shape = kind.dtype, kind.width, kind.registers
+    symbol, body = machine.bind(module, write.__name__, *shape, 7, _source(module))
     run = _runner()
 
     def launch(count: int, grain: int, plan: Any, *arrays: Any) -> None:
         flat = [a.reshape(-1).view(_BYTE) for a in arrays]
         run(body, count, grain, plan, *flat, *(_NOTHING,) * (ARRAYS - len(flat)))
 
-    launch.address = body  # type: ignore[attr-defined]
+    launch.symbol = symbol  # type: ignore[attr-defined]
     return launch
 
 
@@ -132,9 +102,7 @@ def bind(write: Callable[..., None], char: str) -> str:
 
     The function takes a part of the range and five addresses: the plan's, and four arrays'.
     """
-    symbol = f"tinygrad_opt_{char}_{write.__name__}"
-    llvm.add_symbol(symbol, loops(write, char).address)  # type: ignore[attr-defined]
-    return symbol
+    return loops(write, char).symbol  # type: ignore[attr-defined]
 
 
 @remembered
@@ -178,47 +146,14 @@ def address(typing, array):
     return types.int64(array), generate
 
 
-@intrinsic
-def lend(typing, size, body, *arguments):
-    """Calls body(address, *arguments), an `@njit` function, with so many bytes to work in.
-
-    They are those of `Writer.scratch`.
-    """
-    kinds = types.int64, *arguments
-
-    def generate(context, builder, signature, values):
-        size, _, packed = values
-        inside = [builder.extract_value(packed, i) for i in range(len(arguments))]
-        with Writer(context, builder).scratch(Number(builder, size)) as (place,):
-            within.call(context, builder, body.dispatcher, kinds, [place.value, *inside])
-        return context.get_dummy_value()
-
-    return types.void(types.int64, body, types.StarArgTuple(arguments)), generate
-
-
 def written(module: str, name: str, dtype: str, width: int, registers: int, count: int = 7) -> Any:
     """The loops of `count` integers that `module.name(f, kind, ...)` writes, for use in Numba."""
-    write = getattr(import_module(module), name)
+    symbol, _ = machine.bind(module, name, dtype, width, registers, count, _source(module), True)
 
     def loops(typing_context: Any, *given: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            library, kinds = context.active_code_library, [types.int64] * len(values)
-            symbol = f"{name}_of_{module.replace('.', '_')}_{dtype}_{width}_{registers}"
-            text = library.create_ir_module(symbol)
-            kind = context.call_conv.get_function_type(types.none, kinds)
-            function = ir.Function(text, kind, symbol)
-            inside = ir.IRBuilder(function.append_basic_block())
-            arguments = context.call_conv.get_arguments(function)
-            numbers = [Number(inside, value) for value in arguments]
-            write(Writer(context, inside), Kind(dtype, width, registers), *numbers)
-            context.call_conv.return_value(inside, context.get_dummy_value())
-            # Not by `add_ir_module`, which optimises it once more: a quarter of the time.
-            library._final_module.link_in(llvm.parse_assembly(str(text)))
-            within.leave_out_if_unused(library, symbol)
-            callee = cgutils.get_or_insert_function(builder.module, kind, symbol)
-            status, _ = context.call_conv.call_function(builder, callee, types.none, kinds, values)
-            with cgutils.if_unlikely(builder, status.is_error):
-                context.call_conv.return_status_propagate(builder, status)
+            kind = ir.FunctionType(ir.VoidType(), [WORD] * count)
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), values)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * count), generate

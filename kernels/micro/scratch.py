@@ -31,7 +31,7 @@ words = _memory[_offset : _offset + PLACES * LINE].reshape(PLACES, LINE)
 llvm.add_symbol(SYMBOL, words.ctypes.data)
 
 
-def take(context: Any, builder: Any, size: Any) -> tuple[Any, Any]:
+def take(builder: Any, size: Any) -> tuple[Any, Any]:
     """Write code that takes memory of so many bytes: (its address, what `give_back` is told)."""
     own = cgutils.alloca_once(builder, ir.ArrayType(_WORD, LINE))
     builder.store(ir.Constant(own.type.pointee, None), own)
@@ -61,26 +61,30 @@ def take(context: Any, builder: Any, size: Any) -> tuple[Any, Any]:
     mine.add_incoming(own, more)
     address, held = (builder.gep(mine, [_WORD(word)]) for word in (ADDRESS, SIZE))
     with builder.if_then(builder.icmp_signed("<", builder.load(held), size), likely=False):
-        _free(context, builder, builder.load(address))
-        made = builder.ptrtoint(context.nrt.allocate(builder, size), _WORD)
-        builder.store(made, address)
+        _free(builder, builder.load(address))
+        builder.store(_call(builder, "malloc", _WORD, size), address)
         builder.store(size, held)
     return builder.load(address), (mine, own)
 
 
-def give_back(context: Any, builder: Any, taken: tuple[Any, Any]) -> None:
+def give_back(builder: Any, taken: tuple[Any, Any]) -> None:
     """Write code that leaves memory to the next."""
     mine, own = taken
     with builder.if_else(builder.icmp_unsigned("==", mine, own), likely=False) as (then, otherwise):
         with then:
-            _free(context, builder, builder.load(builder.gep(own, [_WORD(ADDRESS)])))
+            _free(builder, builder.load(builder.gep(own, [_WORD(ADDRESS)])))
         with otherwise:
             builder.store_atomic(_WORD(0), mine, "seq_cst", 8)
 
 
-def _free(context: Any, builder: Any, address: Any) -> None:
-    with builder.if_then(builder.icmp_signed("!=", address, _WORD(0))):
-        context.nrt.free(builder, builder.inttoptr(address, ir.IntType(8).as_pointer()))
+def _free(builder: Any, address: Any) -> None:
+    _call(builder, "free", ir.VoidType(), address)
+
+
+def _call(builder: Any, name: str, returns: Any, number: Any) -> Any:
+    """A call of a function of C's, with an address as an integer."""
+    kind = ir.FunctionType(returns, [_WORD])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [number])
 
 
 def _after_fork() -> None:

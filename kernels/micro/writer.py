@@ -360,10 +360,10 @@ class Writer:
         total = self.number(64)
         for size in sizes:
             total = total + (size + 63) // 64 * 64
-        start, taken = scratch.take(self.context, self.builder, total.value)
+        start, taken = scratch.take(self.builder, total.value)
         place, places = (Number(self.builder, start) + 63) // 64 * 64, []
         for size in sizes:
             places.append(place)
             place = place + (size + 63) // 64 * 64
         yield places
-        scratch.give_back(self.context, self.builder, taken)
+        scratch.give_back(self.builder, taken)

@@ -8,23 +8,16 @@ from typing import Any
 
 from llvmlite import ir
 
+from ..compiler import within
+
 __all__ = ["LIBERTIES", "inner_loop", "take_liberties"]
 
 LIBERTIES = ("contract", "nsz", "reassoc")
-_FLOATING = {"fadd", "fsub", "fmul", "fdiv", "frem", "fcmp"}
 
 
 def take_liberties(function: Any) -> None:
     """Let LLVM compute faster than IEEE's rules would allow, with the same NaN and infinities."""
-    for block in function.blocks:
-        for instruction in block.instructions:
-            if instruction.opname in _FLOATING and not instruction.flags:
-                instruction.flags.extend(LIBERTIES)
-            elif instruction.opname == "call" and instruction.type in _REALS:
-                instruction.fastmath.update(LIBERTIES)
-
-
-_REALS = (ir.FloatType(), ir.DoubleType())
+    within.take_liberties(function, LIBERTIES)
 
 
 class _Distinct(ir.MDValue):

@@ -25,7 +25,7 @@ from ..compiler.lanes import widen
 from .hints import LIBERTIES, inner_loop, take_liberties
 from .texts import assigned, parsed
 
-__all__ = ["Plain"]
+__all__ = ["BINARY", "COMPARE", "Body", "Plain", "Typed", "Unknown"]
 
 
 class Unknown(Exception):
@@ -71,7 +71,7 @@ class Plain:
         parameters = list(inspect.signature(self.function).parameters)
         context.call_conv.decorate_function(function, parameters, self.kinds)
         try:
-            _Body(context, function, self, parameters).write()
+            Body(context, function, self, parameters).write()
         except Unknown:
             function.blocks.clear()
             builder = ir.IRBuilder(function.append_basic_block("by_numba"))
@@ -97,20 +97,20 @@ def _call_by_numba(context: Any, builder: Any, plain: Plain, values: Any) -> Any
     return context.call_internal(builder, made.fndesc, signature, values)
 
 
-_BINARY = {
+BINARY = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
     ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
     ast.BitAnd: operator.and_, ast.BitOr: operator.or_, ast.BitXor: operator.xor,
     ast.RShift: operator.rshift,
 }  # fmt: skip
-_COMPARE = {
+COMPARE = {
     ast.Gt: operator.gt, ast.Lt: operator.lt, ast.GtE: operator.ge, ast.LtE: operator.le,
     ast.Eq: operator.eq, ast.NotEq: operator.ne,
 }  # fmt: skip
 _UNARY = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert}
 
 
-class _Body:
+class Body:
     def __init__(self, context: Any, function: Any, plain: Plain, parameters: list[str]) -> None:
         self.context, self.typing, self.plain = context, context.typing_context, plain
         self.builder = ir.IRBuilder(function.append_basic_block("entry"))
@@ -148,7 +148,7 @@ class _Body:
 
     def do_AugAssign(self, node: Any) -> None:
         before = self.typed(node.target)
-        self.assign(node.target, self.operate(_BINARY[type(node.op)], before,
+        self.assign(node.target, self.operate(BINARY[type(node.op)], before,
                                               self.typed(node.value)))  # fmt: skip
 
     def assign(self, target: Any, made: Typed) -> None:
@@ -215,8 +215,9 @@ class _Body:
     def typed(self, node: Any) -> Typed:
         """The value of an expression that is a number or a pointer."""
         found = self.evaluate(node)
-        if isinstance(found, Typed):
-            return found
+        return found if isinstance(found, Typed) else self.constant(found, node)
+
+    def constant(self, found: Any, node: Any) -> Typed:
         kind = {bool: types.boolean, int: types.int64, float: types.float64}.get(type(found))
         if kind is None:
             if not isinstance(found, np.generic):
@@ -253,24 +254,24 @@ class _Body:
         return getattr(owner, node.attr)
 
     def of_UnaryOp(self, node: Any) -> Any:
-        x = self.evaluate(node.operand)
         if isinstance(node.op, ast.Not):
             return Typed(self.builder.not_(self.truth(self.typed(node.operand))), types.boolean)
+        x = self.evaluate(node.operand)
         if not isinstance(x, Typed):
             return _UNARY[type(node.op)](x)
         return self.operate(_UNARY[type(node.op)], x)
 
     def of_BinOp(self, node: Any) -> Any:
-        if type(node.op) not in _BINARY:
+        if type(node.op) not in BINARY:
             raise Unknown(ast.dump(node))
         a, b = self.typed(node.left), self.typed(node.right)
-        return self.operate(_BINARY[type(node.op)], a, b)
+        return self.operate(BINARY[type(node.op)], a, b)
 
     def of_Compare(self, node: Any) -> Any:
-        if len(node.ops) != 1 or type(node.ops[0]) not in _COMPARE:
+        if len(node.ops) != 1 or type(node.ops[0]) not in COMPARE:
             raise Unknown(ast.dump(node))
         a, b = self.typed(node.left), self.typed(node.comparators[0])
-        return self.operate(_COMPARE[type(node.ops[0])], a, b)
+        return self.operate(COMPARE[type(node.ops[0])], a, b)
 
     def of_BoolOp(self, node: Any) -> Any:
         """`and`, `or`: of what may be computed in any case."""
@@ -365,7 +366,7 @@ class _Body:
             if kind is None:
                 raise Unknown(repr(function))
             signature = kind.get_call_type(self.typing, kinds, {})
-            if signature is None:
+            if signature is None or len(signature.args) != len(kinds):
                 raise Unknown(f"{function!r} of {kinds}")
             self.context.refresh()
             made[key] = signature, self.context.get_function(kind, signature)

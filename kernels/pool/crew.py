@@ -7,9 +7,9 @@ one during SPINS pauses, then it sleeps.
 """
 
 # mypy: ignore-errors
-import numba
 
 from tinygrad_opt.kernels.compiler import within
+from tinygrad_opt.kernels.direct import njit
 from tinygrad_opt.kernels.pool.state import (
     ALONE,
     ARGUMENTS,
@@ -208,7 +208,7 @@ def work(number):
 address_of_run = within.address(run, "void(int64, int64, int64, int64, int64)")
 
 
-@numba.njit("int64(int64, int64)", nogil=True, no_cfunc_wrapper=True, cache=True)
+@njit("int64(int64, int64)", nogil=True, no_cfunc_wrapper=True, cache=True)
 def crew(task, number):
     """Do one of the tasks; one function, as each would take as long to compile as all of them."""
     if task == FIND:

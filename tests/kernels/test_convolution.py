@@ -10,7 +10,6 @@ import re
 
 import numpy as np
 import pytest
-from numba import cfunc
 
 from tinygrad_opt.arrays.namespace import Namespace
 from tinygrad_opt.arrays.windows import Window
@@ -18,6 +17,7 @@ from tinygrad_opt.kernels import micro, threads
 from tinygrad_opt.kernels.fused import convolution
 from tinygrad_opt.kernels.fused.convolution import loops, planning, slopes
 from tinygrad_opt.kernels.fused.convolution.layout import Axis, box, strips
+from tinygrad_opt.kernels.micro import machine
 
 WAYS = ["channels", "positions", "samples"]
 ONES, ZEROS = (1, 1, 1), (0, 0, 0)
@@ -275,14 +275,9 @@ LOOPS = [loops.channels, loops.positions, slopes.channel_slopes, slopes.position
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
 @pytest.mark.parametrize("write", LOOPS, ids=lambda write: write.__name__)
 def test_sums_stay_in_registers_and_single(write):
-    kind = micro.kind_of("f")
-    written = micro.written(write.__module__, write.__name__, "float32", kind.width, kind.registers)
-
-    @cfunc("void(int64, int64, int64, int64, int64, int64, int64)", nopython=True)
-    def compiled(first, last, a, b, c, d, e):
-        written(first, last, a, b, c, d, e)
-
-    assembly = compiled._library.get_asm_str()
+    target = machine.target()
+    loops = machine.optimised(target, write.__name__, write, micro.kind_of("f"), 7, False)
+    assembly = target.emit_assembly(loops)
     assert not re.search(r"\bv?(mul|add|fmadd\d+)(pd|sd)\b", assembly)
     blocks = [b for b in re.split(r"\n(?=\.L)", assembly) if len(re.findall("fmadd|mulps", b)) > 5]
     assert blocks

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_opt.kernels import micro
-from tinygrad_opt.kernels.compiler import cache
-from tinygrad_opt.kernels.micro import tiles
+from tinygrad_opt.kernels.micro import machine, tiles
 from tinygrad_opt.kernels.micro.tiles import Registers
 
 WIDTHS = {"own": None, "SSE": Registers(16, 16), "AVX-512": Registers(64, 32)}
@@ -164,17 +163,47 @@ def test_blocks_have_room_in_the_registers(dtype, width, registers):
     assert all(tiles.SPAN % vectors == 0 for _, vectors in kind.flat)
 
 
-def test_a_change_of_the_source_is_another_kernel(monkeypatch):
-    texts = []
-    monkeypatch.setattr(cache, "load", lambda name, render: texts.append(render(True)) or Loaded)
-    for source in ("one", "two"):
-        monkeypatch.setattr(micro, "_source", lambda module, source=source: source)
-        micro.loops.__wrapped__(micro_loops.copied, "f")
-    assert texts[0] != texts[1]
-    assert texts[0].replace("Of one.", "Of two.") == texts[1]
-    assert "{" not in texts[0]
-    compile(texts[0], "copied", "exec")
+@pytest.fixture
+def _anew(monkeypatch):
+    """Nothing is in this process yet, and what is made goes to an engine of its own."""
+    monkeypatch.setattr(machine, "_bound", {})
+    engine = machine._engine.__wrapped__()
+    monkeypatch.setattr(machine, "_engine", lambda: engine)
+    monkeypatch.setattr(machine.llvm, "add_symbol", lambda *_: None)
 
 
-class Loaded:
-    address = 0
+COPIED = micro_loops.__name__, "copied", "float32", *tiles.registers(), 7
+
+
+@pytest.mark.usefixtures("_anew")
+def test_a_change_of_the_source_is_another_file(monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path / "kernels"))
+    for source in ("one", "two", "one"):
+        machine._bound.clear()
+        monkeypatch.setattr(machine, "_address", lambda symbol, code: 0)
+        machine.bind(*COPIED, source)
+    assert len(list((tmp_path / "kernels").glob("copied_*.o"))) == 2
+
+
+@pytest.mark.usefixtures("_anew")
+def test_machine_code_is_kept_on_disk(monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path / "kernels"))
+    symbol, address = machine.bind(*COPIED, "source")
+    assert address
+    assert machine.bind(*COPIED, "source") == (symbol, address)
+    machine._bound.clear()
+    monkeypatch.setattr(machine, "_machine_code", None)  # nothing is made any more
+    loaded = []
+    monkeypatch.setattr(machine, "_address", lambda _, code: loaded.append(code) or 1)
+    assert machine.bind(*COPIED, "source") == (symbol, 1)
+    (file,) = (tmp_path / "kernels").glob("copied_*.o")
+    assert loaded == [file.read_bytes()]
+
+
+@pytest.mark.usefixtures("_anew")
+def test_without_a_folder_machine_code_is_made_in_memory(monkeypatch, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path / "taken"))
+    monkeypatch.setattr(machine.cache, "_warned", False)
+    with pytest.warns(RuntimeWarning, match="kernels are compiled anew in every process"):
+        assert machine.bind(*COPIED, "source")[1]

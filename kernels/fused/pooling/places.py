@@ -18,7 +18,7 @@ _CELLS = 32_768  # of images that one thread looks at in one go: 30 to 50 us
 _ARGMAX = """\
 # Written by tinygrad_opt.kernels.fused.pooling.places.
 import numpy as np
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 
 from tinygrad_opt.kernels.pool import split
 
@@ -80,7 +80,7 @@ def argmax(x, d0, d1, h0, h1, w0, w1, dd, dh, dw, place, grain):
 # Places come from outside, and may have been changed since: each is looked at before it is used.
 _PICK = """\
 # Written by tinygrad_opt.kernels.fused.pooling.
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 
 
 @njit("boolean({dtype}[:, ::1], int64[:, ::1], {dtype}, {dtype}[:, ::1])", nogil=True,
@@ -97,7 +97,7 @@ def pick(x, place, missing, y):
 
 _SPREAD = """\
 # Written by tinygrad_opt.kernels.fused.pooling.
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
 
 
 @njit("boolean({dtype}[:, ::1], int64[:, ::1], {dtype}[:, ::1])",
