@@ -8,7 +8,8 @@ import pytest
 
 from tinygrad_opt.kernels import blas, micro
 from tinygrad_opt.kernels.compiler import cache, lanes
-from tinygrad_opt.kernels.fused import attention, channel_norms, elementwise, row_norms
+from tinygrad_opt.kernels.fused import attention, channel_norms, elementwise, products, row_norms
+from tinygrad_opt.kernels.micro import machine
 
 MODULES = [
     (row_norms, "row_norm"), (row_norms, "row_norm_back"), (channel_norms, "normalize"),
@@ -56,17 +57,19 @@ def test_exponentials_use_whole_registers():
 
 
 @pytest.mark.thorough
-@pytest.mark.usefixtures("_in_memory")
 def test_sums_of_products_stay_in_registers():
     """Of the inner loop of a product, all but few instructions are those that cannot be spared."""
     if micro.registers().width < 64:
         pytest.skip("products are OpenBLAS's on this processor")
-    code = blas._kernel("product", blas._text("product"), "s")._library.get_asm_str()
+    kind, target = micro.kind_of("f"), machine.target()
+    code = target.emit_assembly(
+        machine.optimised(target, "product", products.product, kind, 13, thorough=True)
+    )
     blocks = re.split(r"^\S+:", code, flags=re.MULTILINE)
     inner = max(blocks, key=lambda block: block.count("vfmadd"))
     lines = [line.strip() for line in inner.splitlines()]
     instructions = [line for line in lines if re.match(r"[a-z]", line)]
-    rows = micro.kind_of("f").tallest
+    rows = kind.tallest
     assert sum("vfmadd" in line for line in instructions) == 2 * rows
     assert sum("vbroadcast" in line for line in instructions) == rows
     assert len(instructions) <= 3 * rows + 12

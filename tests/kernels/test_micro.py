@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_opt.kernels import micro
+from tinygrad_opt.kernels.compiler import files
 from tinygrad_opt.kernels.micro import machine, tiles
 from tinygrad_opt.kernels.micro.tiles import Registers
 
@@ -197,7 +198,20 @@ def test_machine_code_is_kept_on_disk(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "_address", lambda _, code: loaded.append(code) or 1)
     assert machine.bind(*COPIED, "source") == (symbol, 1)
     (file,) = (tmp_path / "kernels").glob("copied_*.o")
-    assert loaded == [file.read_bytes()]
+    assert loaded == [files.sealed(file)]
+
+
+@pytest.mark.usefixtures("_anew")
+@pytest.mark.parametrize("damage", [lambda b: b[:100], lambda b: b[:-1] + b"?", lambda b: b""])
+def test_damaged_machine_code_is_made_anew(monkeypatch, tmp_path, damage):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path / "kernels"))
+    machine.bind(*COPIED, "source")
+    (file,) = (tmp_path / "kernels").glob("copied_*.o")
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    machine._bound.clear()
+    assert machine.bind(*COPIED, "source")[1]
+    assert file.read_bytes() == whole
 
 
 @pytest.mark.usefixtures("_anew")

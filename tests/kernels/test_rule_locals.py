@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from local_rules import LOCAL_RULES, coefficients
 from rules import arrays, copies
 
-from tinygrad_opt.kernels import RuleError, pool
+from tinygrad_opt.kernels import RuleError, direct, pool
 from tinygrad_opt.kernels.compiler import denormals
 
 every_rule = pytest.mark.parametrize("rule", LOCAL_RULES.values(), ids=LOCAL_RULES)
@@ -51,7 +51,7 @@ def interpreted(rule, target, monkeypatch):
         patch.setattr(denormals, "X86", False)
         patch.setattr(denormals, "ENTER", "pass")
         patch.setattr(denormals, "LEAVE", "pass")
-        patch.setattr(numba, "njit", lambda *_, **__: lambda function: function)
+        patch.setattr(direct, "njit", lambda *_, **__: lambda function: function)
         patch.setattr(pool, "split", split)
         first, one = types.SimpleNamespace(x=0), types.SimpleNamespace(x=1)
         grid = dict(blockIdx=first, threadIdx=first, gridDim=one, blockDim=one)
