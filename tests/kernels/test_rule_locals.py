@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from local_rules import LOCAL_RULES, coefficients
 from rules import arrays, copies
 
-from tinygrad_opt.kernels import RuleError, direct, pool
+from tinygrad_opt.kernels import RuleError, pool
 from tinygrad_opt.kernels.compiler import denormals
 
 every_rule = pytest.mark.parametrize("rule", LOCAL_RULES.values(), ids=LOCAL_RULES)
@@ -51,14 +51,14 @@ def interpreted(rule, target, monkeypatch):
         patch.setattr(denormals, "X86", False)
         patch.setattr(denormals, "ENTER", "pass")
         patch.setattr(denormals, "LEAVE", "pass")
-        patch.setattr(direct, "njit", lambda *_, **__: lambda function: function)
         patch.setattr(pool, "split", split)
         first, one = types.SimpleNamespace(x=0), types.SimpleNamespace(x=1)
         grid = dict(blockIdx=first, threadIdx=first, gridDim=one, blockDim=one)
         cuda = types.SimpleNamespace(jit=lambda **_: lambda function: function, **grid)
         patch.setattr(numba, "cuda", cuda, raising=False)
-        names = {}
-        exec(rule.source(target, "float64"), names)
+        names = {"njit": lambda *_, **__: lambda function: function}
+        text = rule.source(target, "float64")
+        exec(text.replace("from tinygrad_opt.kernels.direct import njit\n", ""), names)
     return names[f"{rule.name}_{target}"]
 
 
