@@ -22,11 +22,15 @@ import numpy as np
 from tinygrad_opt.kernels.compiler import cache
 
 TEXT = '''
-from numba import njit
+from tinygrad_opt.kernels.direct import njit
+
+@njit(nogil=True)
+def helper(x, k):
+    return x[k]
 
 @njit("float64(float64[::1], int64)", cache={cache})
 def wrong(x, k):
-    return x[k]
+    return helper(x, k)
 '''
 wrong = cache.load("wrong", lambda on_disk: TEXT.format(cache=on_disk))
 x = np.zeros(8)[:4]  # so that there is memory after it
