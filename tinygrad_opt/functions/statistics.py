@@ -47,7 +47,7 @@ def _order_statistic(name: str, skip_nan: bool) -> Any:
             ops.take_along_axis(places, indices=at.array, axis=axis),
         )
         if dim is None:
-            return _shared_by_ties(x, found[0].array)
+            return ops.tied(x, value=found[0].array.reshape(()))
         if x is not input:  # a 0-d tensor
             return getattr(return_types, name)(*(ops.reshape(y, shape=()) for y in found))
         return getattr(return_types, name)(*(y if keepdim else squeeze(y, axis) for y in found))
@@ -58,13 +58,6 @@ def _order_statistic(name: str, skip_nan: bool) -> Any:
         f"along `dim`. NaN {'is left out' if skip_nan else 'in the input gives NaN'}."
     )
     return function
-
-
-def _shared_by_ties(x: Tensor, value: Any) -> Tensor:
-    """`value`, an element of the vector x; all that equal it share its gradient, as in PyTorch."""
-    if value != value:
-        return mean(x[wrap_plain(x.array != x.array)])
-    return ops.amax(x[wrap_plain(x.array == value)])
 
 
 def _middle(ordered: Any, axis: int, skip_nan: bool) -> Any:

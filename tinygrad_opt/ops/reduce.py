@@ -21,7 +21,7 @@ from .index import getitem
 
 __all__ = [
     "amax", "amin", "cumprod", "cumsum", "deviation", "log_softmax", "logcumsumexp", "logsumexp",
-    "mean", "norm2", "norm_p", "prod", "softmax", "sum", "sum_rows", "variance",
+    "mean", "norm2", "norm_p", "prod", "softmax", "sum", "sum_rows", "tied", "variance",
 ]  # fmt: skip
 
 
@@ -185,6 +185,17 @@ def _extremum(name: str) -> Any:
 
 amax = _extremum("amax")
 amin = _extremum("amin")
+
+
+@op
+def tied(x, *, value):
+    """`value`, an element of x: all that equal it share its gradient; NaN is one of the NaNs."""
+
+    def spread(g):
+        at = (x == value) | ((x != x) & (value != value))
+        return at * (g / xp(g).cast(xp(g).sum(at * 1), dtype=g.dtype))
+
+    return value, spread
 
 
 @op

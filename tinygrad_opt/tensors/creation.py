@@ -95,7 +95,7 @@ def _from_python(data: Any, dtype: Any) -> Any:
     if array.dtype == np.uint64:
         raise RuntimeError("tensor: Overflow when unpacking long: an integer above 2**63 - 1")
     if array.dtype not in dtypes.NAMES and not (dtype is not None and array.dtype.kind in "iu"):
-        kind = _no_number(data)
+        kind = no_number(data) or type(data)
         refusal = TypeError if kind in (str, bytes) else RuntimeError
         raise refusal(f"tensor: could not infer a numeric type from {kind.__name__} data")
     first = data
@@ -109,13 +109,11 @@ def _from_python(data: Any, dtype: Any) -> Any:
     return array
 
 
-def _no_number(data: Any) -> type:
-    """The type of the first in nested sequences that is no number; else that of the data."""
+def no_number(data: Any) -> type | None:
+    """The type of the first thing in nested sequences that is no number, if there is one."""
     if isinstance(data, (list, tuple)):
-        kinds = (_no_number(x) for x in data)
-        return next((kind for kind in kinds if not issubclass(kind, (numbers.Number, list, tuple))),
-                    type(data))  # fmt: skip
-    return type(data)
+        return next(filter(None, map(no_number, data)), None)
+    return None if isinstance(data, numbers.Number) else type(data)
 
 
 def _holds_tensors(data: Any) -> builtins.bool:

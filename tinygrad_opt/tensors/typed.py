@@ -16,7 +16,7 @@ from ..arrays.device import Device, shared
 from ..arrays.quiet import quiet_cast
 from ..arrays.size import Size
 from ..core.tensor import Tensor, wrap_plain
-from .creation import empty, tensor
+from .creation import empty, no_number, tensor
 
 __all__ = [
     "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
@@ -79,7 +79,13 @@ def _converted(name: str, data: Any, dtype: Any) -> Tensor:
             f"{name}: data must be a sequence (got {type(data).__name__}); "
             "tensor(data) takes numbers too"
         )
-    return tensor(data, dtype=dtype)
+    try:
+        return tensor(data, dtype=dtype)
+    except RuntimeError:
+        kind = no_number(data)
+        if kind is None:
+            raise
+        raise TypeError(f"{name}: must be real number, not {kind.__name__}") from None
 
 
 class _OfType(type):
