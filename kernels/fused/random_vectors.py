@@ -283,7 +283,8 @@ class Vectors:
 
         key: of 64 bits, as a number with a sign.
         """
-        kernel = self._serial if y.size < LARGE else self._split
+        # Few numbers come from the kernel of many, too: from whichever is there.
+        kernel = self._split if y.size >= LARGE else self._serial or self._split
         if kernel is None:
             kernel = self._load(y.size >= LARGE)
         kernel(y, key, place, *numbers)

@@ -88,7 +88,7 @@ def test_each_number_is_made_of_the_words_of_its_place(kind, dtype, numbers):
 
 @pytest.mark.parametrize(("kind", "numbers"), [("uniform", UNIT), ("normal", (0.0, 1.0))])
 def test_the_numbers_are_the_same_however_they_are_cut(kind, numbers):
-    vectors = VECTORS[kind, "f"]
+    vectors, others = (random_vectors.Vectors(kind, "float32") for _ in range(2))
     size = 5 * random_vectors.LARGE + 77
     first = np.empty(size, np.float32)
     vectors.draw(first[:30_000], 7, 100, numbers)  # the form without parts
@@ -101,6 +101,9 @@ def test_the_numbers_are_the_same_however_they_are_cut(kind, numbers):
             found = np.empty(size, np.float32)
             vectors.draw(found, 7, 100, numbers)
             np.testing.assert_array_equal(found[:30_000], first[:30_000])
+            others.draw(found, 7, 100, numbers)
+            others.draw(few := np.empty(30_000, np.float32), 7, 100, numbers)  # the form of many
+            np.testing.assert_array_equal(few, first[:30_000])
             rest = np.empty(30_000, np.float32)
             vectors.draw(rest, 7, 100 + tiles * TILE, numbers)
             start = tiles * vectors.tile
