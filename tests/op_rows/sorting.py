@@ -35,6 +35,8 @@ SORTING = [
         lambda x: x.min(0, keepdims=True)),
     Row("median", lambda m, x: m.median(x), of((3, 3), values=apart), np.median),
     Row("median: axis", lambda m, x: m.median(x, 1)[0], rows_apart, lambda x: np.sort(x, 1)[:, 1]),
+    Row("tied", lambda m, x: ops.tied(x, value=x.array[1, 2]), rows_apart, lambda x: x[1, 2],
+        peer=lambda m, x: x[1, 2]),
     Row("nanmedian", lambda m, x: m.nanmedian(m.where(x > x.max(), x, x)),
         of((3, 3), values=apart), np.median),
     Row("nanmedian: axis kept", lambda m, x: m.nanmedian(x, 0, True).values, rows_apart,
