@@ -94,12 +94,12 @@ def _thin(
 
 
 def _read(context: Any, builder: Any, *what: Any) -> Any:
-    from .reader import Unknown, as_it_was, read
+    from .reader import as_it_was, read
 
     try:
         with as_it_was(builder):
             return read(context, builder, *what)
-    except Unknown:
+    except Exception:  # Unknown, or an error in the text, of which Numba speaks better
         return NotImplemented
 
 
