@@ -94,14 +94,14 @@ def _thin(
 
 
 def _read(context: Any, builder: Any, *what: Any) -> Any:
-    from .reader import Unknown, as_it_was, read
+    from .reader import as_it_was, read
 
     if context.enable_boundscheck:  # as NUMBA_BOUNDSCHECK says; Numba writes the checks
         return NotImplemented
     try:
         with as_it_was(builder):
             return read(context, builder, *what)
-    except Unknown:
+    except Exception:  # Unknown, or an error in the text, of which Numba speaks better
         return NotImplemented
 
 

@@ -35,9 +35,9 @@ class Calls(Expressions):
         if function in (pool.share, pool.split):
             return self.shared(function, node)
         if isinstance(function, type) and issubclass(function, np.number):
-            return self.number(function, self.evaluate(node.args[0]))
+            return self.number(function, self.evaluate(node.args[0]), node)
         arguments = [self.value(a) for a in node.args]
-        if function is len:
+        if function is len and isinstance(arguments[0], Array):
             return Typed(arguments[0].lengths[0], SIGNED)
         if function in (min, max) and len(arguments) == 2:
             return self.extreme(function, *arguments)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import operator
 from typing import Any
 
@@ -56,6 +57,8 @@ class Expressions(Body):
     def of_Name(self, node: Any) -> Any:
         if node.id in self.variables:
             return self.fetched(self.variables[node.id])
+        if node.id in self.own and node.id not in self.names:  # no other function's, or module's
+            raise Unknown(node.id)
         return super().of_Name(node)
 
     def of_Tuple(self, node: Any) -> Any:
@@ -151,6 +154,8 @@ class Expressions(Body):
 
     def of_Compare(self, node: Any) -> Any:
         """a < b, and a < b < c, where what stands in the middle is computed once."""
+        if not all(map(_is_harmless, node.comparators[1:])):  # it may not be asked for
+            raise Unknown(ast.dump(node))
         sides = [self.typed(side) for side in (node.left, *node.comparators)]
         found = None
         for i, op in enumerate(node.ops):
@@ -163,27 +168,41 @@ class Expressions(Body):
         return found
 
     def condition(self, node: Any) -> Any:
+        if isinstance(node, ast.BoolOp):
+            return self.together(node).value
         return self.truth(self.typed(node))
 
     def of_BoolOp(self, node: Any) -> Any:
-        """`and`, `or`: what may be computed in any case is, all else where it is asked for."""
-        if all(map(_is_harmless, node.values[1:])):
-            return super().of_BoolOp(node)
-        first, rest = node.values[0], node.values[1:]
-        others = rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest)
+        """`and`, `or` of truths: of anything else they would be one of the two."""
+        return self.together(node, alone=True)
+
+    def together(self, node: Any, alone: bool = False) -> Any:
+        """What may be computed in any case is, all else where it is asked for.
+
+        alone: of truths alone.
+        """
+        values, rest = [], list(node.values)
+        while rest and (not values or all(map(_is_harmless, rest))):
+            values.append(self.typed(rest.pop(0)))
+        if alone and any(x.kind != types.boolean for x in values):
+            raise Unknown(ast.dump(node))
+        if not rest:
+            join = self.builder.and_ if isinstance(node.op, ast.And) else self.builder.or_
+            return Typed(functools.reduce(join, map(self.truth, values)), types.boolean)
+        first, others = values[0], rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest)
         yes, no = ast.Constant(True), ast.Constant(False)
         if isinstance(node.op, ast.And):
-            return self.branched(first, others, no)
-        return self.branched(first, yes, others)
+            return self.branched(self.truth(first), others, no)
+        return self.branched(self.truth(first), yes, others)
 
     def of_IfExp(self, node: Any) -> Any:
         if _is_harmless(node.body) and _is_harmless(node.orelse):
             return super().of_IfExp(node)
-        return self.branched(node.test, node.body, node.orelse)
+        return self.branched(self.condition(node.test), node.body, node.orelse)
 
     def branched(self, test: Any, yes: Any, no: Any) -> Any:
         builder, made = self.builder, []
-        with builder.if_else(self.condition(test)) as ways:
+        with builder.if_else(test) as ways:
             for way, node in zip(ways, (yes, no), strict=True):
                 with way:
                     found = self.typed(node)
@@ -225,7 +244,7 @@ class Expressions(Body):
 def _is_harmless(node: Any) -> bool:
     """Whether an expression may be computed where it is not asked for, as quickly as not."""
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Subscript):
+        if isinstance(inner, ast.Subscript) and getattr(inner.value, "attr", "") != "shape":
             return False
         if isinstance(inner, ast.Call) and not _is_cast(inner):
             return False

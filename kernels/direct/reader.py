@@ -26,17 +26,22 @@ from .expressions import SIGNED, Index
 
 __all__ = ["Unknown", "as_it_was", "read"]
 
-_OF_A_CALL = ("frame", "space", "variables", "names")
+_OF_A_CALL = ("frame", "space", "own", "variables", "names")
 
 
 class _Frame:
     """A function that is read: where its `return` leads, and what it returned so far."""
 
-    def __init__(self, end: Any, returns: Any) -> None:
+    def __init__(self, function: Any, end: Any, returns: Any, outer: Any) -> None:
+        self.function, self.outer = function, outer  # outer: that of the caller, or None
         self.end, self.returns = end, returns  # returns: a type that is said beforehand, or None
         self.result: Any = None  # places of what is returned
         self.taken: list[Any] = []  # memory to give back
         self.depth = 0  # branches and loops around what is read
+
+    def all(self) -> Any:
+        """It, and those around it."""
+        return [self, *(self.outer.all() if self.outer else ())]
 
 
 class Reader(Calls):
@@ -47,7 +52,7 @@ class Reader(Calls):
             context = context.subtarget(error_model=create_error_model("numpy", context))
         self.context, self.typing, self.builder = context, context.typing_context, builder
         self.raises = raises  # whether an error can be reported from here
-        self.group = None
+        self.group = self.frame = None
 
     def call(self, function: Any, arguments: list[Any], returns: Any = None) -> Any:
         """Write what a call of a plain function does; return its result.
@@ -57,11 +62,16 @@ class Reader(Calls):
         definition = parsed(function)
         names = list(inspect.signature(function).parameters)
         before = [self.__dict__.get(name) for name in _OF_A_CALL]
-        self.frame = _Frame(self.builder.append_basic_block(f"end_{function.__name__}"), returns)
+        if self.frame and function in [frame.function for frame in self.frame.all()]:
+            raise Unknown("recursion")
+        if len(names) != len(arguments):
+            raise Unknown("arguments that are not given")
+        end = self.builder.append_basic_block(f"end_{function.__name__}")
+        self.frame = _Frame(function, end, returns, self.frame)
         self.space, self.variables = _space(function), {}
         self.names = dict(zip(names, arguments, strict=True))
-        changed = {node.id for node in assigned(definition)}
-        for name in changed & self.names.keys():
+        self.own = {node.id for node in assigned(definition)}
+        for name in self.own & self.names.keys():
             self.assign(ast.Name(name, ast.Store()), self.names.pop(name))
         self.suite(definition.body)
         if not self.builder.block.is_terminated:
@@ -173,6 +183,8 @@ class Reader(Calls):
         frame = self.frame
         if node.value is not None:
             made = self.value(node.value)
+            if frame.taken and _has_array(made):  # which may lie in what is given back
+                raise Unknown(ast.dump(node))
             if isinstance(made, Typed) and frame.returns not in (None, types.none):
                 made = Typed(self.cast(made, frame.returns), frame.returns)
             if frame.result is None:
@@ -182,7 +194,8 @@ class Reader(Calls):
 
     def do_Raise(self, node: Any) -> None:
         error = node.exc
-        if not self.raises or not isinstance(error, ast.Call) or self.frame.taken:
+        holds = any(frame.taken for frame in self.frame.all())
+        if not self.raises or not isinstance(error, ast.Call) or holds:
             raise Unknown(ast.dump(node))
         arguments = tuple(self.evaluate(x) for x in error.args)
         self.context.call_conv.return_user_exc(self.builder, self.evaluate(error.func), arguments)
@@ -224,6 +237,8 @@ class Reader(Calls):
         counts = isinstance(call, ast.Call) and self.evaluate(call.func) is range
         if not counts or node.orelse or not isinstance(node.target, ast.Name):
             raise Unknown(ast.dump(call))
+        if node.target.id in self.names:  # of a loop around this one
+            raise Unknown(node.target.id)
         bounds = [self.evaluate(a) for a in call.args]
         start, stop, step = {1: [0, *bounds, 1], 2: [*bounds, 1], 3: bounds}[len(bounds)]
         if step == 0:
@@ -237,7 +252,6 @@ class Reader(Calls):
         index.add_incoming(first, before)
         builder.cbranch(self.goes_on(index, last, step, apart), body, after)
         builder.position_at_end(body)
-        outer = self.names.get(name)
         natural = isinstance(start, int) and start >= 0 and isinstance(step, int) and step > 0
         if name in self.variables:  # has another value elsewhere
             self.put(Typed(index, SIGNED), self.variables[name])
@@ -249,9 +263,7 @@ class Reader(Calls):
         index.add_incoming(builder.add(index, apart, flags=("nsw",)), following)
         builder.branch(head)
         builder.position_at_end(after)
-        self.names[name] = outer
-        if outer is None:
-            del self.names[name]
+        self.names.pop(name, None)
 
     def goes_on(self, index: Any, last: Any, step: Any, apart: Any) -> Any:
         """Whether a loop has a round for this index. With a step of 0 it has none."""
@@ -267,6 +279,10 @@ class Reader(Calls):
         self.deeper(nodes)
         if not self.builder.block.is_terminated:
             self.builder.branch(following)
+
+
+def _has_array(made: Any) -> bool:
+    return isinstance(made, Array) or (isinstance(made, tuple) and any(map(_has_array, made)))
 
 
 def _space(function: Any) -> dict[str, Any]:
@@ -300,14 +316,14 @@ def read(
 
 @contextmanager
 def as_it_was(builder: Any) -> Any:
-    """Take back what was written to a function and its module, where `Unknown` is raised."""
+    """Take back what was written to a function and its module, where an error is raised."""
     function, block = builder.function, builder.block
     blocks, known = len(function.blocks), set(builder.module.globals)
     before = [(b, list(b.instructions), b.terminator) for b in (block, function.entry_basic_block)]
     noted = builder.__dict__.copy()  # Numba's conventions note there what they have written
     try:
         yield
-    except Unknown:
+    except Exception:
         del function.blocks[blocks:]
         for one, instructions, terminator in before:
             one.instructions[:], one.terminator = instructions, terminator

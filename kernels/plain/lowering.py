@@ -147,9 +147,11 @@ class Body:
         self.assign(target, self.typed(node.value))
 
     def do_AugAssign(self, node: Any) -> None:
+        function = BINARY.get(type(node.op))
+        if function is None:
+            raise Unknown(ast.dump(node))
         before = self.typed(node.target)
-        self.assign(node.target, self.operate(BINARY[type(node.op)], before,
-                                              self.typed(node.value)))  # fmt: skip
+        self.assign(node.target, self.operate(function, before, self.typed(node.value)))
 
     def assign(self, target: Any, made: Typed) -> None:
         if isinstance(target, ast.Subscript):
@@ -219,6 +221,10 @@ class Body:
 
     def constant(self, found: Any, node: Any) -> Typed:
         kind = {bool: types.boolean, int: types.int64, float: types.float64}.get(type(found))
+        if kind is types.int64 and not -(2**63) <= found < 2**63:
+            if not 0 < found < 2**64:
+                raise Unknown(ast.dump(node))
+            kind = types.uint64
         if kind is None:
             if not isinstance(found, np.generic):
                 raise Unknown(ast.dump(node))
@@ -313,7 +319,7 @@ class Body:
         if function is pool.share:
             return self.share(*map(self.evaluate, node.args))
         if isinstance(function, type) and issubclass(function, np.number):
-            return self.number(function, self.evaluate(node.args[0]))
+            return self.number(function, self.evaluate(node.args[0]), node)
         arguments = [self.typed(a) for a in node.args]
         if isinstance(function, Plain):
             values = [self.cast(x, k) for x, k in zip(arguments, function.kinds, strict=True)]
@@ -321,11 +327,13 @@ class Body:
             return Typed(found, function.returns)
         return self.operate(function, *arguments)
 
-    def number(self, kind: Any, x: Any) -> Typed:
+    def number(self, kind: Any, x: Any, node: Any) -> Typed:
         kind = _kind_of(kind)
-        if isinstance(x, Typed):
-            return Typed(self.cast(x, kind), kind)
-        return Typed(self.context.get_constant(kind, x), kind)
+        if not isinstance(x, Typed):
+            if isinstance(kind, types.Float) and isinstance(x, int | float):
+                return Typed(self.context.get_constant(kind, x), kind)
+            x = self.constant(x, node)
+        return Typed(self.cast(x, kind), kind)
 
     def share(self, body: Plain, *given: Any) -> Any:
         count, grain, cost = (ir.Constant(ir.IntType(64), n) for n in given[:3])
@@ -360,7 +368,7 @@ class Body:
     def known(self, function: Any, kinds: Any) -> tuple[Any, Any]:
         library = self.context.active_code_library
         made = library.__dict__.setdefault("_plain_operations", {})
-        key = function, kinds
+        key = function, kinds, type(self.context.error_model)
         if key not in made:
             kind = self.typing.resolve_value_type(function)
             if kind is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["assigned", "parsed"]
 
-_texts: dict[str, dict[str, ast.FunctionDef]] = {}  # of the file at work
+_texts: dict[str, dict[tuple[str, int], ast.FunctionDef]] = {}  # of the file at work
 
 
 def parsed(function: Any) -> ast.FunctionDef:
@@ -18,8 +18,14 @@ def parsed(function: Any) -> ast.FunctionDef:
         _texts.clear()
         lines, _ = inspect.findsource(function)
         tree = ast.parse("".join(lines))
-        _texts[file] = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    return _texts[file][function.__name__]
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        _texts[file] = {(node.name, _first_line(node)): node for node in functions}
+    return _texts[file][function.__name__, function.__code__.co_firstlineno]
+
+
+def _first_line(node: ast.FunctionDef) -> int:
+    """Where Python has a function begin: at its decorators."""
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 def assigned(definition: ast.FunctionDef) -> list[ast.Name]:

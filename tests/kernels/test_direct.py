@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,8 @@ from tinygrad_opt.kernels.fused import (
     rows,
     softmax,
 )
+from tinygrad_opt.kernels.micro import scratch
+from tinygrad_opt.kernels.pool import share
 
 MATRIX = np.arange(12.0).reshape(3, 4)
 
@@ -134,6 +138,159 @@ def test_what_was_written_is_taken_back_behind_branches(flag):
     kernel = njit("void(float64[::1], float64[::1], boolean)")(of_a_flag)
     kernel(np.array([3.0, 1.0, 2.0]), y, flag)
     assert y.tolist() == ([7.0, 2.0, 3.0] if flag else [1.0, 7.0, 3.0])
+
+
+i, k = 7, 9  # names of other variables below
+
+
+def a_loops_variable_after_it(x, y, n):
+    for i in range(n):
+        y[i] = x[i]
+    y[7] = i
+
+
+def a_loop_in_a_loop_of_its_name(x, y, n):
+    for k in range(n):
+        for k in range(2):
+            y[k] += 1
+        y[k + 3] += k
+
+
+def what_or_returns(x, y, n):
+    y[0] = n or 7
+    y[1] = (n - 5) or 7
+    y[2] = n and 2
+    y[3] = n > 3 and x[2] < 5
+
+
+@njit(error_model="numpy")
+def noted(y):
+    y[5] = 1.0
+    return 3
+
+
+def what_is_not_asked_for(x, y, n):
+    if 0 > n > noted(y):
+        y[0] = 1.0
+
+
+def large_numbers(x, y, n):
+    y[0] = (np.uint64(n) ^ 0x9E3779B97F4A7C15) >> np.uint64(40)
+
+
+@njit(error_model="numpy")
+def ones(n):
+    made = np.empty(n)
+    for j in range(n):
+        made[j] = 1.0
+    return made
+
+
+def memory_that_is_returned(x, y, n):
+    first = ones(n)
+    second = ones(n)
+    for j in range(n):
+        second[j] = -1.0
+    for j in range(n):
+        y[j] = first[j]
+
+
+@njit(error_model="numpy")
+def factorial(n):
+    if n < 2:
+        return 1
+    return n * factorial(n - 1)
+
+
+@njit(error_model="numpy")
+def added(a, b=2.0):
+    return a + b
+
+
+def rarely_written(x, y, n):
+    y[0], y[1], y[2] = factorial(n), added(x[1]), len((n, n, n))
+    n <<= 2
+    y[3] = n
+    y[4] = np.int64(2.75) + np.int32(-1.5)
+
+
+PYTHON = {"ones": np.ones, "added": lambda a: a + 2.0, "factorial": lambda n: 120,
+          "noted": lambda y: 3}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        a_loops_variable_after_it, a_loop_in_a_loop_of_its_name, what_or_returns,
+        what_is_not_asked_for, large_numbers, memory_that_is_returned, rarely_written,
+    ],
+)  # fmt: skip
+def test_what_is_hard_to_read_is_python_too(function):
+    x, expected, found = np.arange(8.0), np.zeros(8), np.zeros(8)
+    plain = types.FunctionType(function.__code__, globals() | PYTHON)
+    plain(x, expected, 5)
+    njit("void(float64[::1], float64[::1], int64)", error_model="numpy")(function)(x, found, 5)
+    np.testing.assert_array_equal(found, expected)
+
+
+@njit(error_model="numpy")
+def refused(n):
+    if n < 0:
+        raise ValueError("below zero")
+    return 1.0
+
+
+def refused_with_memory(x, y, n):
+    made = np.empty(3)
+    made[0] = refused(n)
+    y[0] = made[0]
+
+
+def test_an_error_leaves_no_memory_taken():
+    kernel = njit("void(float64[::1], float64[::1], int64)")(refused_with_memory)
+    with pytest.raises(ValueError, match="below zero"):
+        kernel(np.ones(3), np.ones(3), -1)
+    assert not scratch.words[:, scratch.TAKEN].any()
+
+
+def of_one_name(x, y, n):
+    y[0] = 1.0
+
+
+first_of_the_name = of_one_name
+
+
+def of_one_name(x, y, n):
+    y[0] = 2.0
+
+
+@pytest.mark.parametrize(("function", "expected"), [(first_of_the_name, 1.0), (of_one_name, 2.0)])
+def test_functions_of_one_name_are_told_apart(function, expected):
+    y = np.zeros(1)
+    njit("void(float64[::1], float64[::1], int64)")(function)(y, y, 0)
+    assert y[0] == expected
+
+
+def divided(first, last, x, y):
+    for j in range(first, last):
+        y[j] = x[0] // x[j]
+
+
+def divided_on_threads(x, y, n):
+    y[0] = x[0] // x[1]
+    share(divided, x.shape[0], 4, 100_000, x, y)
+
+
+divided = njit(error_model="numpy")(divided)
+
+
+def test_parts_divide_as_numpy_does_whatever_the_kernel_does():
+    x, y = np.array([1, 2, 0, 4]), np.zeros(4, np.int64)
+    kernel = njit("void(int64[::1], int64[::1], int64)", error_model="python")(divided_on_threads)
+    kernel(x, y, 0)
+    assert y.tolist() == [1, 0, 0, 0]
+    with pytest.raises(ZeroDivisionError):
+        kernel(np.zeros(4, np.int64), y, 0)
 
 
 TEXTS = {
