@@ -42,9 +42,8 @@ _OWNER_ALONE = _references(_probe.array.base)  # held by one view
 class GradSlot:
     """A parameter's place in the flat gradient; the engine writes the first gradient here.
 
-    buffer[start:stop] of the flat gradient is its memory, so many elements as `size`; `tensor` is
-    the `.grad` that lies there.
-    `place` is the same memory for a pass to write to, which borrows it for that time.
+    buffer[start:stop] of the flat gradient is its memory, `size` elements; `tensor` the `.grad`
+    that lies there. `place` is the same memory for a pass to write to, which borrows it meanwhile.
     """
 
     __slots__ = ("_spare", "buffer", "place", "size", "start", "stop", "tensor", "view")
