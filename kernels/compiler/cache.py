@@ -80,16 +80,16 @@ def load_bytes(name: str, made_by: str, make: Callable[[], bytes]) -> bytes:
     """
     with _undisturbed():
         digest = hashlib.sha256(made_by.encode()).hexdigest()[:20]
+        found = None
         try:
             path = _usable_folder() / f"{name}_{digest}.o"
             found = files.sealed(path)
             if found is None:
                 found = make()
                 files.seal(path, found)
-            return found
         except OSError as problem:  # as in `load`
             _warn_once(problem)
-            return make()
+        return make() if found is None else found
 
 
 def is_busy() -> bool:

@@ -18,7 +18,7 @@ from numba.core.cpu import FastMathOptions
 from numba.extending import intrinsic
 
 __all__ = [
-    "address", "call", "function", "leave_out_if_unused", "named", "read_by",
+    "Distinct", "address", "call", "function", "leave_out_if_unused", "named", "read_by",
     "take_liberties", "written",
 ]  # fmt: skip
 
@@ -105,6 +105,20 @@ def take_liberties(function: Any, wanted: Sequence[str]) -> None:
 
 _FLOATING = {"fadd", "fsub", "fmul", "fdiv", "frem", "fcmp"}
 _REALS = (ir.FloatType(), ir.DoubleType())
+
+
+class Distinct(ir.MDValue):
+    """Metadata that is a thing of its own; `itself`: and whose first part it is."""
+
+    def __init__(self, module: Any, parts: Any = (), itself: bool = False) -> None:
+        super().__init__(module, parts, name=str(len(module.metadata)))
+        self.itself = itself
+
+    __eq__, __ne__, __hash__ = object.__eq__, object.__ne__, object.__hash__
+
+    def descr(self, buf: Any) -> None:
+        parts = [*([self] if self.itself else []), *self.operands]
+        buf += (f"distinct !{{ {', '.join(p.get_reference() for p in parts)} }}", "\n")
 
 
 def named(typing: Any, name: str, parameters: Sequence[str]) -> Any:

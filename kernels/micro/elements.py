@@ -11,31 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from llvmlite import ir
 from numba import types
 
-from ..compiler import lanes
+from ..compiler import lanes, within
 from ..functions.writing import Value
 from .writer import WORD, Kind, Number, Writer
 
 __all__ = ["Elements", "each"]
 
 
-class _Distinct(ir.MDValue):
-    """A name for a group of accesses: a list that is none of the others, though all are empty."""
-
-    __eq__, __hash__ = object.__eq__, object.__hash__
-
-    def descr(self, buf: list[str]) -> None:
-        buf += ("distinct !{}", "\n")
-
-
 class Elements:
     """The elements of some rows that a turn of the loop is at."""
 
-    def __init__(
-        self, f: Writer, kind: Kind, rows: dict[Any, Any], i: Any, group: Any
-    ) -> None:  # fmt: skip
+    def __init__(self, f: Writer, kind: Kind, rows: dict[Any, Any], i: Any, group: Any) -> None:
         self.f, self.rows, self.i, self.group = f, rows, i, group
         self.type = getattr(types, kind.dtype)
         self.size = kind.size
@@ -63,7 +51,7 @@ def each(f: Writer, kind: Kind, count: Number, rows: dict[Any, Number]) -> Itera
     builder = f.builder
     lanes.widen(builder.function)
     pointers = {name: f.pointer(place, kind.number) for name, place in rows.items()}
-    group = _Distinct(builder.module, [], name=str(len(builder.module.metadata)))
+    group = within.Distinct(builder.module)
     inside, after = (builder.append_basic_block(name) for name in ("each", "done"))
     before = builder.block
     builder.cbranch((count > 0).value, inside, after)

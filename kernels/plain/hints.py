@@ -20,20 +20,6 @@ def take_liberties(function: Any) -> None:
     within.take_liberties(function, LIBERTIES)
 
 
-class _Distinct(ir.MDValue):
-    """Metadata that is a thing of its own; `itself`: and whose first part it is."""
-
-    def __init__(self, module: Any, parts: Any = (), itself: bool = False) -> None:
-        super().__init__(module, parts, name=str(len(module.metadata)))
-        self.itself = itself
-
-    __eq__, __ne__, __hash__ = object.__eq__, object.__ne__, object.__hash__
-
-    def descr(self, buf: Any) -> None:
-        parts = [*([self] if self.itself else []), *self.operands]
-        buf += (f"distinct !{{ {', '.join(p.get_reference() for p in parts)} }}", "\n")
-
-
 class _Inner:
     """What LLVM is told of an inner loop, so that it makes SIMD code of rows of any length.
 
@@ -43,11 +29,11 @@ class _Inner:
 
     def __init__(self, module: Any, parallel: bool) -> None:
         said = [module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])]
-        self.group = _Distinct(module) if parallel else None
+        self.group = within.Distinct(module) if parallel else None
         if parallel:
             word = ir.MetaDataString(module, "llvm.loop.parallel_accesses")
             said.append(module.add_metadata([word, self.group]))
-        self.loop = _Distinct(module, said, itself=True)
+        self.loop = within.Distinct(module, said, itself=True)
 
 
 def inner_loop(module: Any, loop: Any) -> _Inner | None:
