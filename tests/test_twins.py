@@ -35,8 +35,14 @@ SAY_WHERE = {
     "kernels/fused/softmax.py": ["arrays/namespace.py", "arrays/fused.py"],
     "kernels/fused/elementwise.py": ["ops/arithmetic.py", "ops/activation.py",
                                      "ops/mathematics.py", "arrays/fused.py"],
-    "tinygrad_opt/arrays/fused.py": ["kernels/fused/elementwise.py", "kernels/fused/softmax.py"],
-    "tinygrad_opt/ops/arithmetic.py": ["kernels/fused/elementwise.py"],
+    "kernels/fused/arithmetic.py": ["arrays/fused.py"],
+    "kernels/fused/axis_sums.py": ["arrays/sums.py"],
+    "kernels/fused/copies.py": ["arrays/large.py"],
+    "tinygrad_opt/arrays/large.py": ["kernels/fused/copies.py"],
+    "tinygrad_opt/arrays/fused.py": ["kernels/fused/elementwise.py", "kernels/fused/softmax.py",
+                                     "kernels/fused/arithmetic.py"],
+    "tinygrad_opt/ops/arithmetic.py": ["kernels/fused/elementwise.py",
+                                       "kernels/fused/arithmetic.py"],
     "tinygrad_opt/ops/activation.py": ["kernels/fused/elementwise.py"],
     "tinygrad_opt/ops/mathematics.py": ["kernels/fused/elementwise.py"],
     "tinygrad_opt/ops/reduce.py": ["kernels/fused/softmax.py"],
@@ -217,8 +223,24 @@ TWINS = {
     "window_argmax": lambda normal: ((normal(n, 2, 6, 6), SPANS) for n in (1, 3)),
     "pick": lambda normal: ((normal(n, 2, 6, 6), places(normal, n), -1.5) for n in (1, 3)),
     "spread": lambda normal: ((normal(n, 2, 3, 2), places(normal, n), (6, 6)) for n in (1, 3)),
-    "sum": lambda normal: ((normal(300, 4), axis) for axis in (None, 0, 1, (0, 1))),
-    "sum_rows": lambda normal: ((normal(*shape),) for shape in ((3, 4), (700, 3), (500,))),
+    "sum": lambda normal: (
+        (normal(*shape), axis) for shape in ((300, 4), (700, 130)) for axis in (None, 0, 1, (0, 1))
+    ),
+    "sum_rows": lambda normal: (
+        (normal(*shape),) for shape in ((3, 4), (700, 3), (500,), (700, 130))
+    ),
+    "copy": lambda normal: (
+        (normal(*shape).transpose(axes),)
+        for shape, axes in (((3, 4), (1, 0)), ((600, 500), (1, 0)), ((40, 90, 80), (1, 0, 2)))
+    ),
+    "reshape": lambda normal: (
+        (normal(40, n, 80).transpose(1, 0, 2), shape) for n in (3, 90) for shape in ((n, -1), (-1,))
+    ),
+    "limit": lambda normal: (
+        (normal(n, 3), low, high)
+        for n in (3, 2000)
+        for low, high in ((-0.5, 0.75), (None, 0.5), (0.2, None), (0.5, -0.5))
+    ),
     "rows": lambda normal: ((normal(5, 3), np.array([[0, 4], [4, 1]])),),
     "scatter_add": lambda normal: (
         (normal(*index.shape, 3), (5, 3), index) for index in (np.array([0, 2, 2]), np.arange(5))
@@ -305,7 +327,7 @@ SETTINGS = {
 def value_and_slope(pair, name, dtype, size):
     rng = np.random.default_rng(0)
     x = 3 * rng.standard_normal((size // 8, 8)).astype(dtype)
-    x = np.abs(x) + x.dtype.type(0.01) if name in ("log", "log1p") else x
+    x = np.abs(x) + x.dtype.type(0.01) if name in ("log", "log1p", "sqrt") else x
     y, back = pair(x, **SETTINGS.get(name, {}))
     return [y, back(rng.standard_normal(x.shape).astype(dtype))]
 

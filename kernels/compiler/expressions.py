@@ -14,6 +14,7 @@ import numpy as np
 
 from . import division
 from .helpers import function_of
+from .trees import tree_of
 from .vocabulary import (
     ARITHMETIC,
     COMPARISONS,
@@ -250,13 +251,13 @@ class Expressions:
 
     def call(self, name: str, arguments: list[ast.expr]) -> ast.expr:
         if self.cuda and name in ON_DEVICES:
-            formula = ast.parse(ON_DEVICES[name], mode="eval").body
+            formula = tree_of(ON_DEVICES[name], mode="eval").body
             return _Filled(arguments[0], self.cast).visit(formula)
         vectorised = not self.cuda and name in VECTORISED
         if name in READ_BITS and (not vectorised or name == "math.fmod"):
             arguments = [self.zeroed(a) for a in arguments]
         name = VECTORISED[name] if vectorised else name
-        return ast.Call(ast.parse(name, mode="eval").body, arguments, [])
+        return ast.Call(tree_of(name, mode="eval").body, arguments, [])
 
     def zeroed(self, x: ast.expr) -> ast.expr:
         """Return `x`, where it may be a denormal with the processor's zero in its place."""

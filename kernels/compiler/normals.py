@@ -13,6 +13,7 @@ from ..functions.formulas import FLOAT32, FLOAT64, Constants
 from .draws import sine_of_turn
 from .lower import lower
 from .syntax import parse_element
+from .trees import tree_of
 
 __all__ = ["log_lines", "normal_lines", "portable"]
 
@@ -84,7 +85,7 @@ def _sine(turn: str, target: str, dtype: str) -> list[str]:
     names = {name: f"{target}_{name}" for name in lowered.names.values()}
     text = "\n".join([*lowered.lines, f"result = {lowered.outputs[0]}"])
     names["result"] = target
-    tree = ast.parse(text)
+    tree = tree_of(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id in names:
             node.id = names[node.id]
@@ -103,4 +104,4 @@ def portable(line: str, on_device: bool) -> str:
     """Return a line of arithmetic on floats, for a GPU with calls for its products."""
     if not on_device:
         return line
-    return ast.unparse(ast.fix_missing_locations(_Products().visit(ast.parse(line))))
+    return ast.unparse(ast.fix_missing_locations(_Products().visit(tree_of(line))))

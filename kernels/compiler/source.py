@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
 from typing import Any, NoReturn
 
+from .trees import tree_of
+
 _FUTURE = functools.reduce(
     int.__or__, (getattr(__future__, n).compiler_flag for n in __future__.all_feature_names)
 )
@@ -67,7 +69,7 @@ def _compiled(text: str, file: str, future: int) -> list[tuple[ast.FunctionDef, 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # were given when the text was loaded
         try:
-            tree: Any = compile(text, file, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+            tree = tree_of(text, file, flags=flags)
             module = compile(tree, file, "exec", flags, dont_inherit=True)
         except (SyntaxError, ValueError):
             return []

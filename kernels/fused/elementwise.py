@@ -34,7 +34,7 @@ class Row(NamedTuple):
     settings: tuple[str, ...] = ()  # names and order of further arguments
     saves_result: bool = False  # the slope takes y instead of x
     least: int = 0  # elements, from which on the kernels are the faster ones
-    small: Callable[[Any], Any] | None = None  # the pair for fewer elements
+    small: Callable[[Any], Any] | None = None  # the pair for fewer elements, if not the operation's
     least_slope: int = 0  # elements, below which the slope runs on arrays as it stands here
     light: bool = False  # whether its arithmetic takes no longer than its memory
 
@@ -114,9 +114,34 @@ def erf_slope(g, x):
     return g * (_ERF_SLOPE * functions.exp(-x * x))
 
 
+def sqrt(x):
+    return math.sqrt(x)
+
+
+def sqrt_slope(g, y):
+    return g / (2 * y)
+
+
 # Straight pieces ----------------------------------------------------------------------------------
 #
 # Comparisons with NaN are false: each is written so that a NaN comes through.
+
+
+def neg(x):
+    return -x
+
+
+def neg_slope(g, x):
+    return -g
+
+
+def abs_(x):
+    return abs(x)
+
+
+def abs_slope(g, x):
+    below = -g if x < 0 else g * x
+    return g if x > 0 else below
 
 
 def relu(x):
@@ -240,6 +265,7 @@ def gelu_tanh_slope(g, x):
 # NumPy in `xp(x)`, and without making an array of the number 0, which takes it 0.4 us.
 
 _ZERO = np.zeros((), np.float32)
+LARGE = 65_536  # elements: below, NumPy takes no longer for the simplest functions
 
 
 def small_exp(x):
@@ -261,6 +287,7 @@ def small_tanh(x):
 
 
 ROWS = {
+    "abs": Row(abs_, abs_slope, least=LARGE, light=True),
     "elu": Row(elu, elu_slope, ("alpha", "scale", "rate")),
     "erf": Row(erf, erf_slope),
     "exp": Row(exp, exp_slope, saves_result=True, least=1024, small=small_exp, least_slope=32_768),
@@ -274,11 +301,13 @@ ROWS = {
     "log1p": Row(log1p, log1p_slope),
     "log_sigmoid": Row(log_sigmoid, log_sigmoid_slope),
     "mish": Row(mish, mish_slope),
+    "neg": Row(neg, neg_slope, least=LARGE, light=True),
     "relu": Row(relu, relu_slope, least=512, small=small_relu, light=True),
     "sigmoid": Row(sigmoid, sigmoid_slope, saves_result=True),
     "silu": Row(silu, silu_slope),
     "softplus": Row(softplus, softplus_slope, ("beta", "threshold")),
     "softsign": Row(softsign, softsign_slope, light=True),
+    "sqrt": Row(sqrt, sqrt_slope, saves_result=True, least=LARGE, light=True),
     "tanh": Row(tanh, tanh_slope, saves_result=True, least=512, small=small_tanh),
 }
 

@@ -6,6 +6,8 @@ import ast
 import inspect
 from typing import Any
 
+from ..compiler.trees import tree_of
+
 __all__ = ["assigned", "parsed"]
 
 _texts: dict[str, dict[tuple[str, int], ast.FunctionDef]] = {}  # of the file at work
@@ -17,7 +19,7 @@ def parsed(function: Any) -> ast.FunctionDef:
     if file not in _texts:
         _texts.clear()
         lines, _ = inspect.findsource(function)
-        tree = ast.parse("".join(lines))
+        tree = tree_of("".join(lines))
         functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
         _texts[file] = {(node.name, _first_line(node)): node for node in functions}
     return _texts[file][function.__name__, function.__code__.co_firstlineno]

@@ -20,6 +20,7 @@ every_row = pytest.mark.parametrize("name", ROWS)
 every_type = pytest.mark.parametrize("dtype", ["float32", "float64"])
 SETTINGS = {"alpha": 1.5, "scale": 0.7, "rate": 2.0, "low": -0.5, "high": 0.75,
             "negative_slope": 0.1, "beta": 1.5, "threshold": 4.0}  # fmt: skip
+SIMD = r"(?:mul|div|add|sub|fn?m\w+|min|max|cmp\w*|sqrt|and|xor)ps|p(?:and|xor)d"
 MANY = 65_536 + 17  # more than a part of any row, and no multiple of a register
 
 
@@ -29,7 +30,7 @@ def settings(name):
 
 def samples(name, dtype, size):
     x = 3 * np.random.default_rng(0).standard_normal(size).astype(dtype)
-    return abs(x) + x.dtype.type(0.01) if name in ("log", "log1p") else x
+    return abs(x) + x.dtype.type(0.01) if name in ("log", "log1p", "sqrt") else x
 
 
 def run(name, way, *arrays, large=False):
@@ -139,7 +140,7 @@ def test_loops_are_vectorised(name):
         loop = elementwise.loop(name, way, "float32")
         kernel = cache.compile_text(f"{loop.name}_serial", loop.text("float32", False, False))
         assembly = next(iter(kernel.inspect_asm().values()))
-        assert re.search(r"\tv?(?:mul|div|add|sub|fn?m\w+|min|max|cmp\w*)ps\t", assembly), way
+        assert re.search(rf"\tv?(?:{SIMD})\t", assembly), way
         assert not re.search(r"\tv?cvt(?:ss2sd|ps2pd)\t", assembly), f"{way} computes in double"
 
 

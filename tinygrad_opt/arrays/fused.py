@@ -5,32 +5,35 @@
         s = xp(x).sigmoid(x)
         return x * s, lambda g: g * (s * (1 + x * (1 - s)))
 
-The twin of the pair is the row of its name in `kernels/fused/elementwise.py`; that of `Softmaxes`
-is `kernels/fused/softmax.py`. On CuPy's the same rows are CUDA kernels. The pair stays what runs on
-all else: other types, what is not contiguous, and Tensors, which is where higher derivatives come
-from.
+The twin of the pair is the row of its name in `kernels/fused/elementwise.py`; of arithmetic, which
+takes two arrays, `kernels/fused/arithmetic.py`; of `Softmaxes`, `kernels/fused/softmax.py`. On
+CuPy's the same rows are CUDA kernels. The pair stays what runs on all else: other types, what is
+not contiguous, and Tensors, which is where higher derivatives come from.
 """
 
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..kernels.fused import elementwise, on_device, softmax
+from ..kernels.fused import arithmetic, elementwise, on_device, softmax
 from .device import cupy, is_cupys
 
-__all__ = ["Softmaxes", "check_classes", "fused"]
+__all__ = ["Softmaxes", "check_classes", "fused", "kernels_of"]
 
 _ndarray = np.ndarray
 _FLOAT32, _FLOAT64 = np.dtype("float32"), np.dtype("float64")
 _empty = np.empty
 
 
-def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:
+def fused(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
     """The pair, with the kernels of its name in its place where they apply."""
+    if pair.__name__ in arithmetic.NAMES:
+        return _fused_arithmetic(pair)
     name, row = pair.__name__, elementwise.ROWS[pair.__name__]
     values, large_values = _Kernels(name, "value", False), _Kernels(name, "value", True)
     slopes, large_slopes = _Kernels(name, "slope", False), _Kernels(name, "slope", True)
@@ -57,7 +60,7 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
 
         return y, back
 
-    least, small = row.least, row.small
+    least, small = row.least, row.small or pair
 
     @functools.wraps(pair)
     def plain(x: Any) -> tuple[Any, Any]:
@@ -65,7 +68,7 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
         if kind is not _FLOAT32 and kind is not _FLOAT64:
             return elsewhere(x)
         if x.size < least:
-            return small(x)  # type: ignore[misc]
+            return small(x)
         return run(x) if x.flags.carray else pair(x)
 
     @functools.wraps(pair)
@@ -89,13 +92,55 @@ def fused(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]
     return with_settings if row.settings else plain
 
 
+def _fused_arithmetic(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """The pair of x + y or its like, with the kernels of its name where arrays are large."""
+    name, slopes, least = pair.__name__, _SLOPES[pair.__name__], arithmetic.LEAST
+    commutes = name in ("add", "mul")
+
+    @functools.wraps(pair)
+    def either(x: Any, y: Any) -> tuple[Any, ...]:
+        if type(x) is _ndarray and x.size >= least:
+            form = arithmetic.form(x, y)
+            if form:
+                z = arithmetic.combine(name, form, x, y)
+                return z, *slopes(x, y, z)
+        if commutes and type(y) is _ndarray and y.size >= least:
+            form = arithmetic.form(y, x)
+            if form:
+                z = arithmetic.combine(name, form, y, x)
+                return z, *slopes(x, y, z)
+        return pair(x, y)
+
+    return either
+
+
+def _combined(name: str, x: Any, y: Any) -> Any:
+    form = arithmetic.form(x, y) if type(x) is _ndarray else ""
+    return arithmetic.combine(name, form, x, y) if form else _OPERATORS[name](x, y)
+
+
+_OPERATORS = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+}
+# The pullbacks of x and y, z the result, as in `ops/arithmetic.py`.
+_SLOPES: dict[str, Callable[[Any, Any, Any], tuple[Any, Any]]] = {
+    "add": lambda x, y, z: (lambda g: g, lambda g: g),
+    "sub": lambda x, y, z: (lambda g: g, lambda g: -g),
+    "mul": lambda x, y, z: (lambda g: _combined("mul", g, y), lambda g: _combined("mul", g, x)),
+    "div": lambda x, y, z: (lambda g: _combined("div", g, y), lambda g: -g * z / y),
+}
+
+
 def _is_on_device(x: Any) -> bool:
     """Whether x is an array of CuPy's that the kernels of `on_device/elements.py` take."""
     return is_cupys(x) and on_device.fits(x)
 
 
 # CuPy has each of these, and its slope, in a launch or two of its own.
-_CUPYS = frozenset({"exp", "expm1", "log", "log1p"})
+_CUPYS = frozenset({"abs", "exp", "expm1", "log", "log1p", "neg", "sqrt"})
 
 
 def _launches(name: str, row: elementwise.Row) -> Callable[..., tuple[Any, Any]]:
@@ -129,6 +174,16 @@ class _Kernels(dict[Any, Any]):
         name, way, large = self.what
         kernel = self[kind] = elementwise.loop(name, way, kind.name).load(kind.name, large)
         return kernel
+
+
+def kernels_of(name: str, size: int) -> Any:
+    """The kernels of a row's values for so many elements, by type."""
+    return _values_of(name, size > elementwise.ROWS[name].part)
+
+
+@functools.cache
+def _values_of(name: str, large: bool) -> _Kernels:
+    return _Kernels(name, "value", large)
 
 
 class Softmaxes:

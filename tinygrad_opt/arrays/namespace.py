@@ -25,6 +25,7 @@ from .allocator import keep_freed_memory
 from .device import to_device
 from .fused import Softmaxes, check_classes
 from .fused_layers import FastLayers, Layers
+from .large import Large
 from .memory import strided
 from .sums import Sums, names_none_twice
 from .unwritten import dot_later
@@ -77,6 +78,14 @@ class Namespace(Layers, Windows):
 
     def copy(self, x: Any) -> Any:
         return x.copy()  # row-major, where np.copy keeps the order
+
+    def reshape(self, x: Any, shape: Any) -> Any:
+        return x.reshape(shape)
+
+    def limit(self, x: Any, low: Any, high: Any) -> Any:
+        """The larger of x and low, and of that and high the smaller; either may be None."""
+        y = x if low is None else self.maximum(x, low)
+        return y if high is None else self.minimum(y, high)
 
     def cast(self, x: Any, dtype: Any) -> Any:
         if x.dtype.kind == "c" and np.dtype(dtype).kind != "c":
@@ -255,7 +264,7 @@ class Namespace(Layers, Windows):
     softmax_back, log_softmax_back = softmaxes.softmax_back, softmaxes.log_softmax_back
 
 
-class _NumpyNamespace(Softmaxes, Sums, FastLayers, FastWindows, Namespace):
+class _NumpyNamespace(Softmaxes, Large, Sums, FastLayers, FastWindows, Namespace):
     erf = staticmethod(special.in_own_type(special.erf))
     erfc = staticmethod(special.in_own_type(special.erfc))
     erfinv = staticmethod(special.in_own_type(special.erfinv))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import blas
-from ..kernels.fused import rows
+from ..kernels.fused import arithmetic, rows
 from .sums import names_none_twice
 
 __all__ = ["Part", "Unwritten", "dot_later", "joined", "part_or_none", "rows_or_none"]
@@ -47,7 +47,7 @@ class Unwritten:
 
     def add_to(self, held: Any) -> None:
         """Add it to the array `held`."""
-        np.add(held, self.whole(), held)
+        _accumulate(held, self.whole())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return self.whole() if dtype is None else self.whole().astype(dtype)
@@ -226,10 +226,15 @@ def joined(held: Any, g: Any, ours: bool = False) -> Any:
     if isinstance(g, Unwritten):
         g.add_to(held)
     elif type(g) is _ndarray:
-        np.add(held, g, held)
+        _accumulate(held, g)
     else:
         return held + g
     return held
+
+
+def _accumulate(held: Any, g: Any) -> None:
+    if held.size < arithmetic.LEAST or not arithmetic.into("add", held, g):
+        np.add(held, g, held)
 
 
 def _owns_memory(held: Any) -> bool:

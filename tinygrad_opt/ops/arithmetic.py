@@ -4,7 +4,8 @@ Sixth of the reading path; next: `ops/products.py`. An operation is one function
 value, then a pullback for each input, from the gradient `g` of the result to the gradient of that
 input. More of them: `mathematics.py`, `choice.py`, `activation.py`.
 
-Convention at kinks: relu'(0) = 0. `@fused_op`: has a twin in `kernels/fused/elementwise.py`.
+Convention at kinks: relu'(0) = 0. `@fused_op`: has a twin in `kernels/fused/elementwise.py`, or
+`kernels/fused/arithmetic.py`.
 """
 
 from __future__ import annotations
@@ -23,32 +24,32 @@ __all__ = [
 # Arithmetic ---------------------------------------------------------------------------------------
 
 
-@op
+@fused_op
 def add(x, y):
     """x + y, broadcast."""
     return x + y, lambda g: g, lambda g: g
 
 
-@op
+@fused_op
 def sub(x, y):
     """x - y, broadcast."""
     return x - y, lambda g: g, lambda g: -g
 
 
-@op
+@fused_op
 def mul(x, y):
     """x * y, broadcast."""
     return x * y, lambda g: g * y, lambda g: g * x
 
 
-@op
+@fused_op
 def div(x, y):
     """x / y, broadcast."""
     z = x / y
     return z, lambda g: g / y, lambda g: -g * z / y
 
 
-@op
+@fused_op
 def neg(x):
     """-x."""
     return -x, lambda g: -g
@@ -104,7 +105,7 @@ def log(x):
     return xp(x).log(x), lambda g: g / x
 
 
-@op
+@fused_op
 def sqrt(x):
     """The square root of x."""
     y = xp(x).sqrt(x)

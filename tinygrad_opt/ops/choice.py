@@ -16,6 +16,7 @@ from ..core.node import Variable
 from ..core.record import op
 from ..core.tensor import wrap_plain
 from .complexes import sgn_complex
+from .fused import fused_op
 
 __all__ = [
     "abs", "cast", "clip", "clone", "copy", "isfinite", "isinf", "isnan", "lerp", "logical_not",
@@ -28,7 +29,7 @@ __all__ = [
 _REAL = np.dtype(float)
 
 
-@op
+@fused_op
 def abs(x):
     """|x|, with slope 0 at 0."""
     if getattr(x, "dtype", _REAL).kind == "c":
@@ -72,13 +73,12 @@ def where(condition, x, y):
 @op
 def clip(x, *, min=None, max=None):
     """x limited to [min, max]; the gradient passes at the bounds as well."""
-    y = x
-    inside: Any = True
-    if min is not None:
-        y, inside = xp(y).maximum(y, min), x >= min
-    if max is not None:
-        y, inside = xp(y).minimum(y, max), (x <= max) & inside
-    return y, lambda g: g * inside
+
+    def back(g):
+        inside = True if min is None else x >= min
+        return g * (inside if max is None else (x <= max) & inside)
+
+    return xp(x).limit(x, min, max), back
 
 
 @op

@@ -25,7 +25,7 @@ __all__ = [
 
 @view
 def reshape(x, *, shape):
-    return x.reshape(shape), lambda g: g.reshape(x.shape)
+    return xp(x).reshape(x, shape=shape), lambda g: xp(g).reshape(g, shape=x.shape)
 
 
 @view

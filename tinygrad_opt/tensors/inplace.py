@@ -19,6 +19,7 @@ from ..autograd import recorded_writes
 from ..autograd.modes import no_grad
 from ..core.node import Variable
 from ..functions.arithmetic import scaled
+from ..kernels.fused import arithmetic
 from . import indexing
 from .writing import cast_like, change, drawn, must_record, put
 
@@ -70,20 +71,28 @@ def _described(form: Any, name: str, doc: str, signature: Any = None) -> Any:
 def _iadd(a: Any, b: Any) -> None:
     if type(b) is RowSparse:
         b.add_to(a)
-    else:
+    elif not _by_kernel("add", a, b):
         a += b
 
 
 def _isub(a: Any, b: Any) -> None:
-    a -= b
+    if not _by_kernel("sub", a, b):
+        a -= b
 
 
 def _imul(a: Any, b: Any) -> None:
-    a *= b
+    if not _by_kernel("mul", a, b):
+        a *= b
 
 
 def _idiv(a: Any, b: Any) -> None:
-    a /= b
+    if not _by_kernel("div", a, b):
+        a /= b
+
+
+def _by_kernel(name: str, a: Any, b: Any) -> bool:
+    """Whether a large array was written to on several threads."""
+    return type(a) is np.ndarray and a.size >= arithmetic.LEAST and arithmetic.into(name, a, b)
 
 
 class InPlace:

@@ -1,0 +1,135 @@
+"""Sums, differences, products and quotients of large arrays, on several threads.
+
+NumPy's own take one, however large the arrays. From LEAST elements on these loops are the quicker
+ones: of an array with another of its shape, with a number, with a row that goes with each of its
+rows, or with a column. For smaller arrays, and for others, it is NumPy's turn. Both round once and
+give the same bits. `arrays/fused.py` chooses.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .by_type import ByType
+from .loops import Loop
+
+__all__ = ["LEAST", "NAMES", "combine", "form", "into"]
+
+LEAST = 65_536  # elements
+PART = 32_768  # that a thread takes at a time: of three arrays as much as its cache holds
+
+_SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+NAMES = tuple(_SIGNS)
+_FLOATS = np.dtype(np.float32), np.dtype(np.float64)
+_HUGE = 2.0**100  # both types hold it, and its inverse
+
+_ROWS = """\
+# Written by tinygrad_opt.kernels.fused.arithmetic.
+from tinygrad_opt.kernels.direct import njit
+
+from tinygrad_opt.kernels.compiler.lanes import all_lanes
+from tinygrad_opt.kernels.pool import split
+
+
+@njit(error_model="numpy", nogil=True)
+def some_rows(first, last, x, y, result):
+    all_lanes()
+    for r in range(first, last):
+        row, to = x[r], result[r]
+        for j in range(row.shape[0]):
+            to[j] = row[j] {sign} {right}
+
+
+@njit("void({{matrix}}, {{vector}}, int64, {{matrix}})", error_model="numpy", nogil=True,
+      no_cfunc_wrapper=True, cache={{cache}})
+def {name}(x, y, grain, result):
+    if x.shape != result.shape or y.shape[0] != x.shape[{axis}]:
+        raise ValueError("sizes differ")
+    split(some_rows, x.shape[0], grain, x, y, result)
+"""
+
+
+def form(x: Any, y: Any) -> str:
+    """How y goes with the array x: as an "array", a "number", a "row", a "column"; "" for none."""
+    if x.dtype not in _FLOATS or not x.flags.carray:
+        return ""
+    if type(y) in (int, float):
+        return "number" if -_HUGE < y < _HUGE else ""
+    if type(y) is not np.ndarray or y.dtype is not x.dtype or not y.flags.carray:
+        return ""
+    if y.shape == x.shape:
+        return "array"
+    if y.ndim <= x.ndim and y.ndim and y.size > 1:
+        if y.shape == x.shape[x.ndim - y.ndim :]:
+            return "row"
+        if y.ndim == x.ndim and y.shape == (*x.shape[:-1], 1):
+            return "column"
+    return ""
+
+
+def combine(name: str, form: str, x: Any, y: Any) -> Any:
+    """x + y, x - y, x * y or x / y by its name; `form` says how y goes with x."""
+    result = np.empty(x.shape, x.dtype)
+    if form == "array":
+        _kernels[name, form, x.dtype](x.ravel(), y.ravel(), result.ravel())
+    elif form == "number":
+        _kernels[name, form, x.dtype](x.ravel(), result.ravel(), y)
+    else:
+        shape = (x.size // y.size, y.size) if form == "row" else (y.size, x.shape[-1])
+        kernel = _by_rows[f"{name}_{form}", x.dtype.char]
+        grain = max(1, PART // shape[1])
+        kernel(x.reshape(shape), y.ravel(), grain, result.reshape(shape))
+    return result
+
+
+def into(name: str, held: Any, y: Any) -> bool:
+    """held += y or its like, if y is an array or a number for which that can be done here."""
+    how = form(held, y)
+    if how == "number":
+        _kernels[name, "number onto", held.dtype](held.ravel(), y)
+    elif how == "array" and (held.ctypes.data == y.ctypes.data or not np.may_share_memory(held, y)):
+        _kernels[name, "array onto", held.dtype](y.ravel(), held.ravel())
+    else:
+        return False
+    return True
+
+
+class _Kernels(dict[Any, Any]):
+    """The kernels by name, form and type, fetched when first asked for."""
+
+    def __missing__(self, key: tuple[str, str, Any]) -> Any:
+        name, form, kind = key
+        kernel = self[key] = _loop(name, form).load(kind.name, large=True)
+        return kernel
+
+
+_kernels = _Kernels()
+
+
+def _loop(name: str, form: str) -> Loop:
+    """The loop of result = x + y, or of result = result + y, that is of y "onto" it."""
+    what, _, onto = form.partition(" ")
+    arrays = [*(() if onto else "x"), *("y" if what == "array" else ()), "result"]
+    left, right = "result[i]" if onto else "x[i]", "y[i]" if what == "array" else "y"
+    return Loop(
+        name=f"{name}_{form.replace(' ', '_')}",
+        origin="tinygrad_opt.kernels.fused.arithmetic",
+        arrays=dict.fromkeys(arrays, "{dtype}[::1]"),
+        scalars={} if what == "array" else {"y": "{dtype}"},
+        body="    for i in range(result.shape[0]):\n"
+        f"        result[i] = {left} {_SIGNS[name]} {right}\n",
+        part=str(PART),
+        cost=12_000,
+    )
+
+
+def _rows_text(kernel: str) -> str:
+    """The text of a kernel of rows, by a name as add_row."""
+    name, _, form = kernel.partition("_")
+    right, axis = ("y[j]", 1) if form == "row" else ("y[r]", 0)
+    return _ROWS.format(name=kernel, sign=_SIGNS[name], right=right, axis=axis)
+
+
+_by_rows = ByType(_rows_text)

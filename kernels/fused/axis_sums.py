@@ -1,0 +1,111 @@
+"""Sums of a large array's rows, or of each of its columns, on several threads.
+
+NumPy adds on one thread; along the last axis it is a third as fast as memory. Here a row is added
+in blocks, each as vectors of sums that are under way at once, and blocks in float64; columns are
+added in blocks of rows, whose sums are added in float64. Blocks depend on the shape alone, and with
+them the bits, whatever the number of threads.
+
+What stays below LEAST elements is `arrays/sums.py`'s, where the choice is made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .by_type import ByType
+
+__all__ = ["LEAST", "of_columns", "of_rows", "total"]
+
+LEAST = 65_536  # elements
+PART = 65_536  # that a thread adds up at a time
+BLOCK = 2048  # elements of a row that are added in its own type, before float64 takes over
+ROWS = 128  # the same for rows, of which a column's sum is made
+SPAN = 4096  # columns that are added at a time: their sums stay in the first cache
+
+_HEAD = """\
+# Written by tinygrad_opt.kernels.fused.axis_sums.
+import numpy as np
+from tinygrad_opt.kernels.direct import njit
+
+from tinygrad_opt.kernels.compiler.lanes import all_lanes
+from tinygrad_opt.kernels.pool import split
+
+zero = np.{dtype}(0)
+
+
+@njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True)
+"""
+
+_TEXTS = {
+    "sums_of_rows": """\
+def some_rows(first, last, x, sums):
+    all_lanes()
+    n = x.shape[1]
+    for r in range(first, last):
+        row, total = x[r], 0.0
+        for start in range(0, n, {block}):
+            some, part = row[start : start + {block}], zero
+            for j in range(some.shape[0]):
+                part += some[j]
+            total += part
+        sums[r] = total
+
+
+@njit("void({matrix}, int64, float64[::1])", error_model="numpy", nogil=True,
+      no_cfunc_wrapper=True, cache={cache})
+def sums_of_rows(x, grain, sums):
+    if sums.shape[0] != x.shape[0]:
+        raise ValueError("sizes differ")
+    split(some_rows, x.shape[0], grain, x, sums)
+""",
+    "sums_of_columns": """\
+def some_blocks(first, last, x, spans, parts):
+    all_lanes()
+    for item in range(first, last):
+        block, start = item // spans, item % spans * {span}
+        sums = parts[block, start : start + {span}]
+        for j in range(sums.shape[0]):
+            sums[j] = zero
+        for r in range(block * {rows}, min((block + 1) * {rows}, x.shape[0])):
+            row = x[r, start : start + {span}]
+            for j in range(sums.shape[0]):
+                sums[j] += row[j]
+
+
+@njit("void({matrix}, int64, {matrix})", error_model="numpy", nogil=True, no_cfunc_wrapper=True,
+      cache={cache})
+def sums_of_columns(x, grain, parts):
+    if parts.shape[1] != x.shape[1] or parts.shape[0] * {rows} < x.shape[0]:
+        raise ValueError("sizes differ")
+    spans = (x.shape[1] + {span} - 1) // {span}
+    split(some_blocks, parts.shape[0] * spans, grain, x, spans, parts)
+""",
+}
+
+_kernels = ByType(lambda name: _HEAD + _TEXTS[name], block=BLOCK, rows=ROWS, span=SPAN)
+
+
+def of_rows(x: Any) -> Any:
+    """The sums of a matrix's rows, float64; x (rows, n) of float32 or float64, in one piece."""
+    sums = np.empty(len(x))
+    _kernels["sums_of_rows", x.dtype.char](x, max(1, PART // max(x.shape[1], 1)), sums)
+    return sums
+
+
+def of_columns(x: Any) -> Any:
+    """The sums of a matrix's columns, in its type; x as in `of_rows`."""
+    rows, n = x.shape
+    parts = np.empty(((rows + ROWS - 1) // ROWS, n), x.dtype)
+    grain = max(1, PART // (min(rows, ROWS) * min(n, SPAN)))
+    _kernels["sums_of_columns", x.dtype.char](x, grain, parts)
+    return parts[0] if len(parts) == 1 else parts.sum(0, np.float64).astype(x.dtype)
+
+
+def total(x: Any) -> Any:
+    """The sum of all of an array's elements, float64; x in one piece."""
+    flat = x.reshape(-1)
+    whole = flat.size // BLOCK * BLOCK
+    rest = flat[whole:].sum(dtype=np.float64)
+    return of_rows(flat[:whole].reshape(-1, BLOCK)).sum() + rest

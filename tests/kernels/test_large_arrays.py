@@ -1,0 +1,211 @@
+"""Arithmetic, sums, copies and choices of large arrays on several threads, beside NumPy's."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinygrad_opt as tg
+from tinygrad_opt.arrays.xp import xp
+from tinygrad_opt.kernels.fused import arithmetic, axis_sums, copies
+
+FLOATS = ["float32", "float64"]
+SPACE = xp(np.zeros(1))
+OPERATORS = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
+
+
+def normal(*shape, dtype="float32", seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+@pytest.fixture
+def used(monkeypatch):
+    """How many times a kernel of arithmetic ran."""
+    calls = []
+    for name in ("combine", "into"):
+        run = getattr(arithmetic, name)
+        monkeypatch.setattr(arithmetic, name, lambda *a, run=run: calls.append(a) or run(*a))
+    return calls
+
+
+# What goes with an array of shape (70, 30, 40), and how.
+OTHERS = {
+    "array": (70, 30, 40), "row": (40,), "rows": (30, 40), "column": (70, 30, 1),
+    "number": 2.5, "whole number": -3, "more axes": (2, 70, 30, 40),
+    # NumPy's turn:
+    "one": (1, 1, 1), "middle": (70, 1, 40), "plane": (70, 1, 1),
+    "huge": 1e300, "nan": math.nan,
+}  # fmt: skip
+TAKEN = ("array", "row", "rows", "column", "number", "whole number", "more axes")
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_arithmetic_has_the_bits_of_numpy(name, kind, dtype, used):
+    x, other = normal(70, 30, 40, dtype=dtype), OTHERS[kind]
+    y = normal(*other, dtype=dtype, seed=1) if isinstance(other, tuple) else other
+    operation = getattr(tg, name)
+    for a, b in ((x, y), (y, x)):
+        tensors = [tg.tensor(v, requires_grad=True) if hasattr(v, "dtype") else v for v in (a, b)]
+        with np.errstate(over="ignore"):
+            expected = OPERATORS[name](a, b)
+        z = operation(*tensors)
+        np.testing.assert_array_equal(z.detach().numpy(), expected)
+        z.backward(tg.ones_like(z))
+        if kind in TAKEN:
+            check_slopes(name, (a, b), tensors, dtype)
+    assert bool(used) == (kind in TAKEN)
+
+
+def check_slopes(name, given, tensors, dtype):
+    """Gradients of ones, beside those of the formula in float64."""
+    wide = [v.astype(float) if hasattr(v, "dtype") else v for v in given]
+    z, *backs = getattr(tg.ops, name).pair.__wrapped__(*wide)
+    for tensor, back, x in zip(tensors, backs, wide, strict=True):
+        if hasattr(x, "dtype"):
+            g = np.broadcast_to(back(np.ones_like(z)), z.shape)
+            g = g.sum(tuple(range(z.ndim - x.ndim)))
+            g = g.sum(tuple(i for i, n in enumerate(x.shape) if n == 1), keepdims=True)
+            error = abs(tensor.grad.numpy() - g).max() / abs(g).max()
+            assert error < (1e-5 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_writing_in_place(name, dtype, used):
+    x, y = normal(300, 400, dtype=dtype), normal(300, 400, dtype=dtype, seed=1)
+    for other in (y, 0.9, 7, y[0], y[:, :1].copy()):
+        t = tg.tensor(x)
+        getattr(t, f"{name}_")(tg.tensor(other) if hasattr(other, "dtype") else other)
+        np.testing.assert_array_equal(t.numpy(), OPERATORS[name](x, other))
+    assert used
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_writing_over_what_is_read(name):
+    """NumPy reads all before it writes where memory overlaps."""
+    x = normal(300, 400)
+    t = tg.tensor(x)
+    getattr(t[1:], f"{name}_")(t[:-1])
+    np.testing.assert_array_equal(t.numpy()[1:], OPERATORS[name](x[1:], x[:-1]))
+    t = tg.tensor(x)
+    getattr(t, f"{name}_")(t)
+    np.testing.assert_array_equal(t.numpy(), OPERATORS[name](x, x))
+
+
+def test_what_may_not_be_written_to_stays():
+    t = tg.tensor(1.0).expand(300, 400)
+    with pytest.raises(RuntimeError):
+        t.add_(1)
+    x = normal(300, 400)
+    x.flags.writeable = False
+    assert not arithmetic.into("add", x, 1.0)
+
+
+SHAPES = [(70_000,), (300, 700), (70_000, 3), (3, 70_000), (40, 50, 60), (2, 3, 4, 5_000)]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_sums_keep_their_digits(shape, dtype):
+    x = normal(*shape, dtype=dtype) + 1
+    n = len(shape)
+    several = [(a, b) for a in range(n) for b in range(a + 1, n)]
+    for axis in (None, *range(-n, n), *several):
+        for keepdims in (False, True):
+            exact = x.astype(np.longdouble).sum(axis, keepdims=keepdims)
+            found = SPACE.sum(x, axis, keepdims)
+            assert (found.shape, found.dtype) == (exact.shape, x.dtype)
+            scale = abs(x).astype(float).sum(axis, keepdims=keepdims)
+            error = abs(found - exact.astype(float)) / scale
+            assert error.max() < (1e-6 if dtype == "float32" else 1e-14)
+
+
+def test_sums_have_the_same_bits_on_any_number_of_threads():
+    x = normal(900, 700)
+    found = []
+    for threads in (1, 2, 4):
+        tg.set_num_threads(threads)
+        try:
+            found.append([SPACE.sum(x, axis) for axis in (None, 0, 1)])
+        finally:
+            tg.set_num_threads(2)
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_sums_of_infinities():
+    x = np.ones((300, 700), np.float32)
+    x[5, 5], x[7, 7], x[7, 8], x[9, 9] = np.inf, np.inf, -np.inf, np.nan
+    sums = SPACE.sum(x, 1)
+    assert np.isposinf(sums[5])
+    assert np.isnan(sums[[7, 9]]).all()
+    assert np.isfinite(sums).sum() == 297
+
+
+ORDERS = [((600, 500), (1, 0)), ((64, 90, 80), (1, 0, 2)), ((64, 90, 80), (2, 0, 1)),
+          ((8, 9, 60, 70), (0, 2, 1, 3)), ((8, 9, 60, 70), (3, 1, 2, 0)),
+          ((5, 4, 6, 50, 60), (4, 2, 0, 1, 3))]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int16", "bool", "complex64"])
+@pytest.mark.parametrize(("shape", "axes"), ORDERS, ids=str)
+def test_copies(shape, axes, dtype):
+    x = (50 * normal(*shape)).astype(dtype).transpose(axes)
+    for part in (x, x[::-1], x[1:, ::2], x[:, 1:]):
+        y = SPACE.copy(part)
+        assert y.flags.carray
+        assert y.dtype == x.dtype
+        np.testing.assert_array_equal(y, part)
+        assert not np.shares_memory(y, x)
+        np.testing.assert_array_equal(SPACE.reshape(part, -1), part.reshape(-1))
+    wide = np.broadcast_to(x[:1], x.shape)
+    np.testing.assert_array_equal(SPACE.copy(wide), wide)
+
+
+def test_a_reshaped_view_stays_one():
+    x = normal(600, 500).T
+    assert np.shares_memory(SPACE.reshape(x, (500, 20, 30)), x)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", [(40_000,), (200, 300), (40, 50, 30)], ids=str)
+def test_running_sums(shape, dtype):
+    x = normal(*shape, dtype=dtype)
+    for axis in range(-len(shape), len(shape)):
+        expected = x.cumsum(axis, np.float64).astype(dtype)
+        np.testing.assert_array_equal(tg.cumsum(tg.tensor(x), axis).numpy(), expected)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_choices(dtype):
+    x, y = normal(90, 100, dtype=dtype), normal(90, 100, dtype=dtype, seed=1)
+    x[0, 0], y[0, 1] = np.nan, np.inf
+    condition = normal(90, 100, seed=2) > 0
+    for a, b in ((x, y), (x, 0), (0.5, y), (x, math.nan), (x[0], y), (x, y[:, :1]), (1, 2)):
+        found, expected = SPACE.where(condition, a, b), np.where(condition, a, b)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+    mixed = SPACE.where(condition, x, y.astype("float16"))
+    np.testing.assert_array_equal(mixed, np.where(condition, x, y.astype("float16")))
+
+
+def test_kernels_refuse_arrays_that_do_not_fit():
+    x, row = normal(4, 5), np.zeros(6, np.float32)
+    with pytest.raises(ValueError, match="sizes differ"):
+        arithmetic._by_rows["add_row", "f"](x, row, 1, np.empty_like(x))
+    with pytest.raises(ValueError, match="sizes differ"):
+        arithmetic._kernels["add", "array", x.dtype](row, row, np.empty(5, np.float32))
+    with pytest.raises(ValueError, match="sizes differ"):
+        axis_sums._kernels["sums_of_rows", "f"](x, 1, np.empty(3))
+    with pytest.raises(ValueError, match="sizes differ"):
+        axis_sums._kernels["sums_of_columns", "f"](x, 1, np.empty((1, 4), np.float32))
+    memory = np.zeros(20, np.uint32)
+    for b, c, s0, s1, s2, rows in ((1, 4, 0, 0, 6, 4), (2, 2, 0, 15, 5, 4), (1, 3, 0, 0, 5, 4),
+                                   (1, 4, 0, 0, -5, 4)):  # fmt: skip
+        with pytest.raises(ValueError, match="outside"):
+            copies._kernels["copy_of_rows", "I"](
+                memory, b, c, s0, s1, s2, 1, np.empty((rows, 5), np.uint32)
+            )
