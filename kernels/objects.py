@@ -37,7 +37,8 @@ _PLAIN = 0x101  # flags: contiguous, aligned
 _NAMES = {
     "kind": _KIND, "items": _ITEMS, "length": _LENGTH, "dtype": _DTYPE, "ndim": _NDIM,
     "shape": _SHAPE, "flags": _FLAGS, "data": _DATA, "plain": _PLAIN, "at_home": AT_HOME,
-    "gathered": GATHERED, "otherwise": OTHERWISE, "part": 1 << 18, "cost": 10_000,
+    "gathered": GATHERED, "otherwise": OTHERWISE, "part": 1 << 18, "alone": 1 << 17,
+    "speed": 24,  # bytes in a nanosecond
 }  # fmt: skip
 
 
@@ -143,7 +144,10 @@ def walk(given, layout, table, sources, buffer, size):
             sources[k] = word(new + {data})
     if away == 0:
         return {at_home}
-    share(copy_some, size, even(size, {part}), {cost}, table, sources, buffer)
+    grain = size
+    if size > {alone}:
+        grain = even(size, {part})
+    share(copy_some, size, max(grain, 1), grain // {speed}, table, sources, buffer)
     return {gathered}
 """
 

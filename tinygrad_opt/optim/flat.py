@@ -96,10 +96,7 @@ class FlatGroup:
         )
 
     def as_left(self, params: Any) -> bool:
-        """Whether these are the parameters and all lies in its place; False may mean: ask `ready`.
-
-        Machine code looks, and copies gradients that were assigned, as `ready` does.
-        """
+        """Whether these are its parameters, at home: asked of machine code, which may not know."""
         self.at_home = len(self._homes) == len(self.params) and self._homes.walked(params)
         return self.at_home
 
