@@ -112,7 +112,11 @@ class Homes:
 
     def walked(self, params: Any) -> bool:
         """Whether the parameters are these and `hold_all`, asked of machine code; else look."""
-        return self._walk is not None and type(params) is list and self._walk(params)
+        if self._walk is None:
+            if self._looks < WALKS_PAY or len(self._all) < MANY:
+                return False
+            self._walk = Walk(self._all)
+        return type(params) is list and self._walk(params)
 
     def hold_all(self) -> bool:
         """Whether all lies in its place; gradients that were assigned are copied there."""
@@ -120,8 +124,6 @@ class Homes:
         if away is None:
             return False
         self._looks += len(self._all) + 20 * len(away)  # which take so much longer
-        if self._looks >= WALKS_PAY and self._walk is None and len(self._all) >= MANY:
-            self._walk = Walk(self._all)
         return not (away and gather(away))
 
     def _away(self) -> list[tuple[GradSlot, Any]] | None:
