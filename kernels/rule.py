@@ -193,7 +193,8 @@ class UpdateRule(Readable):
         if not isinstance(first, np.ndarray):
             self._launch_each(arrays, offsets, coefficients)
             return
-        grain = CHUNK if first.size >= threads.threshold else max(first.size, 1)
+        shared = first.size >= threads.threshold
+        grain = pool.even_grain(first.size, CHUNK) if shared else max(first.size, 1)
         try:
             table = np.empty((parts, self._coefficient_count), first.dtype)
             for j, value in enumerate(coefficients):

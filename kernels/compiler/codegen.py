@@ -14,15 +14,14 @@ from collections.abc import Sequence
 from typing import Literal
 
 from . import denormals, draws, words
+from .cost import cost_of_part
 from .lower import Lowered, fresh, lower
 from .syntax import Rule
 from .vocabulary import RESERVED, ROUNDING
 
 Target = Literal["plain", "serial", "parallel", "parts", "cuda", "graph"]
 
-
 CHUNK = 16_384  # elements of a part: what a thread updates at a time, within its first two caches
-
 
 _SERIAL = """\
 # Written by tinygrad_opt.kernels from the update rule {origin}; change the rule, not this.
@@ -54,7 +53,7 @@ import math
 from tinygrad_opt.kernels.direct import njit
 from numpy import {imported}
 {functions}
-from tinygrad_opt.kernels.pool import split
+from tinygrad_opt.kernels.pool import even, share
 
 {prelude}
 @njit(error_model="numpy", nogil=True)  # 1/0 is inf, not an exception
@@ -74,7 +73,7 @@ def {part}({begin}, {end}, {parameters}):
 def {function}({parameters}):
     if not {sizes}:
         raise ValueError("sizes differ")  # or the loop would write past an array's end
-    split({part}, {first}.shape[0], {chunk}, {parameters})
+    share({part}, {first}.shape[0], even({first}.shape[0], {chunk}), {cost}, {parameters})
 """
 
 # Coefficients that differ from part to part of the vectors: a row of the table for each part. What
@@ -86,7 +85,7 @@ import math
 from tinygrad_opt.kernels.direct import njit
 from numpy import {imported}
 
-from tinygrad_opt.kernels.pool import split
+from tinygrad_opt.kernels.pool import share
 
 {prelude}
 @njit(error_model="numpy", nogil=True)  # 1/0 is inf, not an exception
@@ -125,7 +124,7 @@ def {function}({arrays}, {bounds}, {table}, {grain}):
             raise ValueError("sizes differ")
     if {bounds}[0] != 0 or {bounds}[-1] != {first}.shape[0]:
         raise ValueError("sizes differ")
-    split({part}, {first}.shape[0], {grain}, {bounds}, {table}, {arrays})
+    share({part}, {first}.shape[0], {grain}, {cost}, {bounds}, {table}, {arrays})
 """
 
 # The index is unsigned, so that no array access tests for a negative one: with a signed index that
@@ -315,6 +314,7 @@ def render(rule: Rule, target: Target, dtype: str, cache: bool = True, narrow: b
         ahead=ahead(dtype),
         tile=_indented(first + rest),
         chunk=CHUNK,
+        cost=cost_of_part(rule, dtype, CHUNK, narrow),
         first=array[rule.arguments[0]],
         part=part,
         begin=begin,

@@ -2,7 +2,8 @@
 
 Inside a kernel, `split(body, count, grain, *arguments)` calls `body(first, last, *arguments)` for
 parts of `range(count)`, `grain` items each, the last part shorter. Who does which part is decided
-as they go: the caller claims one after the other, and workers that are awake do the same. So a job
+as they go: the caller claims one after the other from the first one on, workers that are awake do
+so from the last one on. So each finds in its caches what it left there in the job before, and a job
 never waits for a thread that has not begun, and costs what it costs on one thread at most. The
 parts are the same whoever does them: sums that are kept per part, and added in order, have the same
 bits on any number of threads.
@@ -33,7 +34,7 @@ from ..compiler import cache, within
 from . import count, state
 from .state import words
 
-__all__ = ["info", "load", "resize", "share", "size", "size_and_reason",
+__all__ = ["even", "even_grain", "info", "load", "resize", "share", "size", "size_and_reason",
            "split", "start", "stop", "write_job"]  # fmt: skip
 
 SPIN = 300e-6  # seconds for which an idle worker looks out for the next job
@@ -81,6 +82,18 @@ def share(typing, body, count, grain, cost, *arguments):
         return run(context, builder, count, grain, cost, packed)
 
     return types.void(body, *[types.int64] * 3, types.StarArgTuple(arguments)), generate
+
+
+def even_grain(count: int, most: int) -> int:
+    """Return a grain of `most` items or fewer with which two threads have as much to do each.
+
+    count: items.  most: a multiple of 64, as the grain is one: so parts begin at whole cache lines.
+    """
+    parts = 2 * max((count + 2 * most - 1) // (2 * most), 1)
+    return max(((count + parts - 1) // parts + 63) // 64, 1) * 64
+
+
+even = within.function("int64(int64, int64)")(even_grain)  # for kernels
 
 
 def _job(body: Any, arguments: Any) -> Callable[..., Any]:

@@ -1,9 +1,9 @@
 """What the threads of the pool do: `run`, which a caller enters, and `work`; `crew` has them.
 
-A job is a number of parts. Whoever takes part, the caller first of all, claims the next part by
-counting LEFT down, until none is left. So the caller never waits for a worker that has not begun,
-and a job with a late helper costs no more than without one. A worker without a job looks out for
-one during SPINS pauses, then it sleeps.
+A job is a number of parts. Whoever takes part, the caller first of all, claims a part by counting
+LEFT down, until none is left: the caller the first one that is left, a worker the last one. So the
+caller never waits for a worker that has not begun, and a job with a late helper costs no more than
+without one. A worker without a job looks out for one during SPINS pauses, then it sleeps.
 """
 
 # mypy: ignore-errors
@@ -35,6 +35,7 @@ from tinygrad_opt.kernels.pool.state import (
     ROUSE,
     SPINS,
     STOP,
+    TAKEN,
     TURN,
     WAKE,
     WORK,
@@ -58,16 +59,19 @@ LONGEST_CALL, LONGEST_DELAY, SHORTEST_WAKE = 100_000, 200_000, 60_000  # nanosec
 SAFETY = 2
 
 
-@within.function("UniTuple(int64, 2)()")
-def do_parts():
-    """Claim parts and do them until none is left; return how many, and the shortest time of one."""
+@within.function("UniTuple(int64, 2)(boolean)")
+def do_parts(calling):
+    """Claim parts and do them until none is left; return how many, and the shortest time of one.
+
+    The caller's are the first ones, the workers' the last: then each has mostly those of the job
+    before, and what lies in its caches need not be fetched from another core's.
+    """
     mine, shortest = 0, FOREVER
     while True:
-        left = add(LEFT, -1)
-        if left <= 0:
+        if add(LEFT, -1) <= 0:
             return mine, shortest
         grain, count = load(GRAIN), load(COUNT)
-        first = (load(PARTS) - left) * grain
+        first = grain * (mine if calling else load(PARTS) - 1 - add(TAKEN, 1))
         last = min(first + grain, count)
         begin = now()
         call_body(load(BODY), load(ARGUMENTS), first, last)
@@ -166,10 +170,11 @@ def run(body, arguments, count, grain, cost):
     store(GRAIN, grain)
     store(PARTS, parts)
     store(DONE, 0)
+    store(TAKEN, 0)
     store(LEFT, parts)  # from here on, it can be claimed
     if waking:
         call_workers()
-    _, shortest = do_parts()
+    _, shortest = do_parts(True)
     wait_for(parts)
     end = now()
     if shortest < FOREVER:
@@ -193,7 +198,7 @@ def work(number):
             pause()
             spins += 1
         if is_wanted(number):
-            parts, _ = do_parts()
+            parts, _ = do_parts(False)
             add(HELPED, parts)
         else:
             turn = load(TURN)

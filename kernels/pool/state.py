@@ -28,6 +28,7 @@ PATIENCE = 3  # pauses that a caller waits for the last part before it lets othe
 WAKE = 4  # nanoseconds of work that pay for waking the workers, as measured
 STOP = 5  # workers end
 LEFT = 8  # parts that nobody has claimed; at or below 0: none
+TAKEN = 12  # parts that workers have claimed
 DONE = 16  # parts that are finished
 BODY, ARGUMENTS, COUNT, GRAIN, PARTS = 24, 25, 26, 27, 28  # the job
 TURN = 32  # a number that changes to wake sleepers: they sleep until it does

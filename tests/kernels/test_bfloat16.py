@@ -222,7 +222,7 @@ def test_a_read_only_state_is_refused():
 def test_the_text_can_be_read():
     assert "uint16" in adam.source(narrow=True)
     assert "int_as_float" in adam.source("cuda", narrow=True)
-    assert "split(part" in adam.source("parallel", narrow=True)
+    assert "share(part" in adam.source("parallel", narrow=True)
     for target, dtype in (("parts", "float32"), ("cpu", "float64")):
         with pytest.raises(ValueError, match="states of 16 bits go with float32, and not with par"):
             adam.source(target, dtype, narrow=True)

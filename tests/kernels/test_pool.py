@@ -75,6 +75,47 @@ def test_every_part_is_done_once_and_is_of_the_grain(grain):
             assert (sizes[starts[:-1]] == grain).all()
 
 
+thread = numba.types.ExternalFunction("pthread_self", numba.types.int64())
+
+
+@numba.njit(nogil=True)
+def sign_parts(first, last, x, signed):
+    for i in range(first, last):
+        for _ in range(200):
+            x[i] = x[i] * 0.5 + 1
+    signed[first] = thread()
+
+
+@numba.njit(nogil=True)
+def sign_all(x, signed):
+    split(sign_parts, x.shape[0], 100, x, signed)
+    return thread()
+
+
+@several
+@pytest.mark.skipif(sys.platform == "win32", reason="threads have no such name")
+@pytest.mark.usefixtures("_pool")
+def test_the_caller_has_the_first_parts_and_workers_the_last():
+    x, helped = np.zeros(10_000), 0
+    while helped < 50:
+        signed = np.zeros(10_000, np.int64)
+        caller = sign_all(x, signed)
+        by_the_caller = signed[::100] == caller
+        assert (signed[::100] != 0).all()
+        assert by_the_caller[: by_the_caller.sum()].all()
+        helped += not by_the_caller.all()
+
+
+@pytest.mark.parametrize(
+    ("count", "grain", "parts"),
+    [(0, 64, 0), (1, 64, 1), (1000, 512, 2), (32_768, 16_384, 2), (32_769, 8256, 4),
+     (100_000, 12_544, 8), (1_000_003, 16_192, 62)],
+)  # fmt: skip
+def test_an_even_grain_leaves_two_threads_as_much(count, grain, parts):
+    assert pool.even_grain(count, 16_384) == grain
+    assert -(-count // grain) == parts
+
+
 @several
 @pytest.mark.usefixtures("_pool")
 def test_many_callers_at_once():

@@ -1,4 +1,7 @@
-"""Gradients that were assigned: copied into the flat buffer, or stepped where they lie."""
+"""Gradients that were assigned: copied into the flat buffer, or stepped where they lie.
+
+Whether Python looks at them or machine code, see `optim/walking.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,15 @@ import pytest
 
 import tinygrad_opt as tg
 from tinygrad_opt import kernels, optim
+from tinygrad_opt.optim import ownership
 
 SHAPES = [(3,), (2, 2), (), (0,), (5,)]
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["Python", "machine code"])
+def _looks(request, monkeypatch):
+    monkeypatch.setattr(ownership, "WALKS_PAY", 0 if request.param else 1 << 62)
+    monkeypatch.setattr(ownership, "MANY", 1)
 
 
 def parameters():

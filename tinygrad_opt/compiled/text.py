@@ -12,7 +12,8 @@ from typing import Any
 
 from ..kernels import threads
 from ..kernels.compiler.codegen import CHUNK, function_name, render
-from ..kernels.pool import USUAL
+from ..kernels.compiler.cost import cost_of_part
+from ..kernels.pool import even_grain
 from . import calls
 from .header import HEAD, TAKEN
 from .loops import Loop, Schedule
@@ -144,7 +145,9 @@ class Text:
         function, size = self._rule(rule, flat.values.dtype), flat.values.size
         call = f"{function}(0, {size}, {', '.join(given)})"
         if size >= threads.threshold:
-            call = f"share({function}, {size}, {CHUNK}, {USUAL}, {', '.join(given)})"
+            grain = even_grain(size, CHUNK)
+            cost = cost_of_part(rule._rule, flat.values.dtype.name, grain)
+            call = f"share({function}, {size}, {grain}, {cost}, {', '.join(given)})"
         segment.lines.append(call)
 
     def _all_updates(self) -> list[Value]:

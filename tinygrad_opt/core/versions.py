@@ -12,7 +12,7 @@ from typing import Any
 from ..arrays.memory import owner
 from .node import next_rank
 
-__all__ = ["clock", "mark_empty", "note_write", "owner", "version"]
+__all__ = ["clock", "mark_empty", "note_stamped", "note_write", "owner", "stamp_of", "version"]
 
 
 class _Clock:
@@ -39,7 +39,11 @@ _stamps: dict[int, _Stamp] = {}  # by the id of the array that owns the memory, 
 
 def note_write(array: Any, rank: int | None = None) -> None:
     """Stamp the memory of `array` as written to, now or at `rank`."""
-    stamp = _stamp_of(array)
+    note_stamped(stamp_of(array), rank)
+
+
+def note_stamped(stamp: _Stamp, rank: int | None = None) -> None:
+    """Do the same for memory of which this is the stamp, as long as it lives."""
     stamp.count += 1
     rank = next_rank() if rank is None else rank
     stamp.rank = min(stamp.rank, rank)
@@ -48,11 +52,12 @@ def note_write(array: Any, rank: int | None = None) -> None:
 
 def mark_empty(array: Any) -> None:
     """Say that `array` has no values, whoever may need them."""
-    stamp = _stamp_of(array)
+    stamp = stamp_of(array)
     stamp.count, stamp.rank = 1, -math.inf
 
 
-def _stamp_of(array: Any) -> _Stamp:
+def stamp_of(array: Any) -> _Stamp:
+    """The stamp of the memory of `array`."""
     memory = owner(array)
     stamp = _stamps.get(id(memory))
     if stamp is None:

@@ -95,6 +95,11 @@ class FlatGroup:
             for p, shape in zip(self.params, self.shapes, strict=True)
         )
 
+    def as_left(self, params: Any) -> bool:
+        """Whether these are its parameters, at home: asked of machine code, which may not know."""
+        self.at_home = len(self._homes) == len(self.params) and self._homes.walked(params)
+        return self.at_home
+
     def has_rows(self) -> bool:
         """Whether a gradient is row-sparse."""
         return any(type(p._grad) is SparseTensor for p in self.params)
@@ -139,7 +144,7 @@ class FlatGroup:
 
     def _alike(self) -> bool:
         """Whether all parameters have taken the same number of steps, and have equal scalars."""
-        return all(map(_all_equal, (self.steps, *self.scalars.values())))
+        return _all_equal(self.steps) and all(map(_all_equal, self.scalars.values()))
 
 
 def _all_equal(numbers: Any) -> bool:

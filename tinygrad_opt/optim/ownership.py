@@ -17,6 +17,7 @@ from ..arrays.memory import as_owner, owner
 from ..arrays.namespace import is_writable
 from ..arrays.xp import array_namespace, same_library
 from ..core.tensor import Tensor, wrap_plain
+from .walking import MANY, WALKS_PAY, Walk
 
 __all__ = ["GradSlot", "Homes", "gather", "gradient_held_alone", "held_alone"]
 
@@ -95,10 +96,12 @@ class GradSlot:
 class Homes:
     """Parameters with their places in a FlatGroup: what is looked at before each step."""
 
-    __slots__ = ("_all",)
+    __slots__ = ("_all", "_looks", "_walk")
 
     def __init__(self) -> None:
         self._all: list[tuple[Any, Any, Any, Any, GradSlot]] = []
+        self._looks = 0  # at parameters
+        self._walk: Walk | None = None  # which does the same in machine code
 
     def __len__(self) -> int:
         return len(self._all)
@@ -107,10 +110,21 @@ class Homes:
         """One more: the parameter, its place, and that of its gradient."""
         self._all.append((p, view, slot.tensor, slot.view, slot))
 
+    def walked(self, params: Any) -> bool:
+        """Whether the parameters are these and `hold_all`, asked of machine code; else look."""
+        if self._walk is None:
+            if self._looks < WALKS_PAY or len(self._all) < MANY:
+                return False
+            self._walk = Walk(self._all)
+        return type(params) is list and self._walk(params)
+
     def hold_all(self) -> bool:
         """Whether all lies in its place; gradients that were assigned are copied there."""
         away = self._away()
-        return away is not None and not (away and gather(away))
+        if away is None:
+            return False
+        self._looks += len(self._all) + 20 * len(away)  # which take so much longer
+        return not (away and gather(away))
 
     def _away(self) -> list[tuple[GradSlot, Any]] | None:
         """Slots with gradients that lie elsewhere; None where a parameter does.

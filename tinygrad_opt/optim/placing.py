@@ -31,6 +31,8 @@ def all_as_left(
         return False
     for i, params in enumerate(seen):
         given = groups[i]["params"]
+        if len(flat_groups[i]) == 1 and flat_groups[i][0].as_left(given):
+            continue
         if len(given) != len(params) or not all(map(is_, given, params)):
             return False
         for flat in flat_groups[i]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays.xp import array_namespace
 from ..core.tensor import Tensor
-from ..core.versions import note_write
+from ..core.versions import note_stamped, note_write, stamp_of
 from ..kernels import UpdateRule, bfloat16
 
 __all__ = ["Run"]
@@ -27,7 +27,7 @@ class Run:
     """
 
     __slots__ = (
-        "arrays", "copy_back", "counter", "host", "narrow", "number", "offsets", "origin",
+        "_stamp", "arrays", "copy_back", "counter", "host", "narrow", "number", "offsets", "origin",
         "params", "scalars", "start", "steps", "stop", "taken",
     )  # fmt: skip
 
@@ -46,6 +46,7 @@ class Run:
         self.taken = int(self.steps[0])
         self.scalars = {name: values[start:stop] for name, values in flat.scalars.items()}
         self.copy_back = copy_back
+        self._stamp: Any = None  # of the memory of the values
 
     def parts(self, *others: Any) -> Iterator[tuple[Tensor, tuple[Any, ...]]]:
         """Each parameter with its own part of `arrays`, and of `others` that are as long; flat."""
@@ -76,4 +77,9 @@ class Run:
         self.steps.fill(t)
         for array, index, stepped in self.copy_back:
             array[index] = stepped
-        note_write(self.copy_back[0][0] if self.copy_back else self.arrays[0])
+        if self.copy_back:
+            note_write(self.copy_back[0][0])
+            return
+        if self._stamp is None:
+            self._stamp = stamp_of(self.arrays[0])
+        note_stamped(self._stamp)

@@ -73,6 +73,25 @@ def check_grad(tensor: Any, value: Any) -> None:
         )
 
 
+def _fits(tensor: Any, value: Any) -> bool:
+    """Whether `value` is fit to be the gradient of `tensor`, and both are as they are as a rule."""
+    return (
+        type(value) is Tensor
+        and (given := value.array).shape == (array := tensor.array).shape
+        and given.dtype is array.dtype
+        and type(given) is type(array) is ndarray
+    )
+
+
+class _Quick:
+    """What answers for most gradients that are assigned, a thousand before each step maybe."""
+
+    fits: Callable[[Any, Any], bool] = staticmethod(_fits)  # optimizers bring machine code
+
+
+quick = _Quick()
+
+
 class Gradients(Tensor):
     """Methods; `methods.py` binds them to Tensor."""
 
@@ -102,12 +121,7 @@ class Gradients(Tensor):
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
-        if value is not None and not (  # as a rule: for a thousand parameters, before each step
-            type(value) is Tensor
-            and (given := value.array).shape == (array := self.array).shape
-            and given.dtype is array.dtype
-            and type(given) is type(array) is ndarray
-        ):
+        if value is not None and not quick.fits(self, value):
             check_grad(self, value)
         self._grad = value
 
