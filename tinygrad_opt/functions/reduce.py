@@ -251,7 +251,7 @@ def _extremum(name: str, arg: Any, reduce: Any, pairwise: Any) -> Any:
             return pairwise(input, other)
         if dim is None:
             _refuse_empty(input.array, None, name, RuntimeError)
-            return reduce(input)
+            return reduce(input, nans=True)
         indices = arg(input, dim, keepdim=True)
         values = ops.take_along_axis(
             input, indices=indices.array, axis=axis_index(dim, input.array.ndim)
@@ -262,8 +262,9 @@ def _extremum(name: str, arg: Any, reduce: Any, pairwise: Any) -> Any:
 
     function.__name__ = name
     function.__doc__ = (
-        f"The {name}imum of all elements (ties share the gradient); with `dim` an axis, the named "
-        f"tuple (values, indices) along it; with a second Tensor, the element-wise {name}imum."
+        f"The {name}imum of all elements (ties share the gradient, so do NaNs); with `dim` an axis,"
+        " the named tuple (values, indices) along it; with a second Tensor, the element-wise "
+        f"{name}imum."
     )
     return function
 
