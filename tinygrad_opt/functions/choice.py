@@ -92,17 +92,21 @@ def where(
     return ops.where(condition, *promoted(input, other))
 
 
-def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
-    """input with `value`, cast to the input's type, where mask is True."""
-    if mask.array.dtype is not dtypes.bool:
-        raise RuntimeError(
-            f"masked_fill only supports boolean masks, but got mask with dtype {mask.array.dtype}"
-        )
+def check_filling(name: str, mask: Any, value: Any) -> None:
+    """Raise RuntimeError for a mask that is not boolean, or several values to fill with."""
+    kind = getattr(getattr(mask, "array", mask), "dtype", None)
+    if kind is not dtypes.bool:
+        raise RuntimeError(f"{name} only supports boolean masks, but got mask with dtype {kind}")
     if isinstance(value, Variable) and value.array.ndim:
         raise RuntimeError(
-            "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
+            f"{name} only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.array.ndim} dimension(s)."
         )
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
+    """input with `value`, cast to the input's type, where mask is True."""
+    check_filling("masked_fill", mask, value)
     kind = input.array.dtype
     if isinstance(value, Variable):
         value = value.to(kind)

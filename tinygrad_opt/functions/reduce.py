@@ -188,7 +188,7 @@ def axes_of(dim: Dim, ndim: int) -> Any:
     return (
         axis_index(axis, ndim)
         if isinstance(axis, WHOLE)
-        else tuple(axis_index(a, ndim) for a in axis)
+        else axis_of([axis_index(a, ndim) for a in axis])
     )
 
 
@@ -199,11 +199,13 @@ def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
 
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(x) / sum of exp(x) along `dim`."""
+    axis_index(dim, input.array.ndim)
     return ops.softmax(input if dtype is None else ops.cast(input, dtype=dtype), axis=dim)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """log(softmax(x)) along `dim`, computed without overflow."""
+    axis_index(dim, input.array.ndim)
     return ops.log_softmax(input if dtype is None else ops.cast(input, dtype=dtype), axis=dim)
 
 
