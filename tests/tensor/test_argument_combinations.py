@@ -67,14 +67,28 @@ def norms_of_mixed_types(m):
             for kind in ("float16", "float32", "float64")]  # fmt: skip
 
 
+def lists_of_places(m):
+    x = m.arange(24).reshape(2, 3, 4)
+    shapes = [
+        x[[[0, 1], [1, 0]]].shape, x[[slice(None), 0]].shape, x[[None, 0]].shape,
+        x[[m.tensor([0, 1]), m.tensor([0, 1])]].shape, x[[..., 0]].shape, x[[0, 1]].shape,
+        x[[True, False]].shape, x[[[0]] * 33].shape, x[[[0], [1]],].shape,
+    ]  # fmt: skip
+    y = m.zeros(2, 2)
+    y[[[0, 1], [1, 0]]] = 5
+    return [[list(shape) for shape in shapes], y.tolist()]
+
+
 VALUES = [
+    (lists_of_places, [[[2, 4], [2, 4], [1, 3, 4], [2, 4], [2, 3], [2, 3, 4], [1, 3, 4],
+                        [33, 1, 3, 4], [2, 1, 3, 4]], [[0, 5], [5, 0]]]),
     (write_into_integers, [[1, 2], [2, 6], [0, 1], [True, True]]),
     (fill_what_is_stretched, [[[7], [7]], [[7] * 3] * 2, [[0], [7]]]),
     (types_of_joined, ["float64", "float64", "float64", "float32", "float64"]),
     (types_of_next_numbers, ["float32", "float32", "float64"]),
     (complex_powers, ["complex128", 1.2779]),
     (norms_of_mixed_types, ["float16"] * 3),
-]
+]  # fmt: skip
 
 ERRORS = {
     "masked_fill_: bytes": (RuntimeError, "masked_fill_ only supports boolean masks",
@@ -107,13 +121,14 @@ ERRORS = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")
 @pytest.mark.parametrize(("scene", "expected"), VALUES, ids=[s.__name__ for s, _ in VALUES])
 def test_values(scene, expected):
     assert scene(tg) == expected
 
 
 @pytest.mark.peers
-@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence", "ignore:Mismatch dtype between")
 @pytest.mark.parametrize(("scene", "expected"), VALUES, ids=[s.__name__ for s, _ in VALUES])
 def test_pytorchs_values(torch, scene, expected):
     assert scene(torch) == expected
@@ -148,3 +163,11 @@ def test_what_is_stretched_is_filled_in_the_graph():
     assert base.tolist() == [[0], [0]]
     assert other.tolist() == [[5], [6]]
     assert p.grad.tolist() == [0, 3]
+
+
+def test_a_list_in_the_place_of_a_tuple_warns():
+    x = tg.zeros(2, 2)
+    for access in (lambda: x[[[0, 1], [1, 0]]], lambda: x.__setitem__([[0], [1]], 5)):
+        with pytest.warns(UserWarning, match=r"x\[seq\] is taken for x\[tuple\(seq\)\]"):
+            access()
+    assert x.tolist() == [[0, 5], [0, 0]]
