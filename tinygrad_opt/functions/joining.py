@@ -41,7 +41,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     # A 1-D tensor without elements may stand beside anything: the start of many loops.
     empty = [x for x in parts if x.array.shape == (0,)]
     if empty:
-        kind = result_type(parts)
+        kind = result_type(tuple(parts))
         parts = [x.to(kind) for x in parts if x.array.shape != (0,)] or [empty[0].to(kind)]
     for i, part in enumerate(parts):
         if not part.array.ndim:
