@@ -54,7 +54,7 @@ def backward(
     `tensors`: the outputs to differentiate; non-scalars need a `grad_tensors` entry of their shape.
     `retain_graph`: keep what was saved, for another backward (default: as `create_graph`).
     `create_graph`: record this backward pass itself, so that gradients can be differentiated.
-    `inputs`: accumulate into these leaves only.
+    `inputs`: accumulate into these only; those that are not leaves are made to retain it.
     Raises RuntimeError for a non-scalar without gradient, for a tensor that requires none, and for
     a graph that was freed by an earlier backward. No `.grad` has changed when it raises; what the
     pass has been through is freed.
@@ -66,7 +66,8 @@ def backward(
     with Pass(create_graph) as borrowed:
         arrived = propagate(outputs, seeds, chosen, keep, create_graph, borrowed)
         for leaf, g in arrived.items():
-            accumulate(leaf, g)
+            if leaf.node is None:  # else it has retained its gradient
+                accumulate(leaf, g)
             if leaf._hooks is not None:
                 leaf._hooks.run_after(leaf)
     if watch.done is not None:
@@ -140,15 +141,14 @@ def propagate(
         node = newest
         newest = heapq.heappop(waiting)[1] if waiting else None
         g = pending.pop(node)
-        g = g.whole() if type(g) is Part else g
-        if node.hooks is not None:
-            for hook in tuple(node.hooks.values()):
-                g = hook(g)
+        came = g = g.whole() if type(g) is Part else g
+        for hook in () if node.hooks is None else tuple(node.hooks.values()):
+            g = hook(g)
         if useful is not None:
-            for x in useful.get(node, ()):
-                arrived[x] = g
-            if not any(x is not None and (x.node or x) in useful for x in node.targets):
-                continue  # the way ends here: this Node does not run, and keeps what it saved
+            runs = any(x is not None and (x.node or x) in useful for x in node.targets)
+            arrived |= dict.fromkeys(useful.get(node, ()), came if runs else g)  # as in PyTorch
+            if not runs:
+                continue  # the way ends here: this Node keeps what it saved
         output = node.output
         if not output:
             raise freed(node)
@@ -156,8 +156,8 @@ def propagate(
             watch.check(node, create_graph)  # type: ignore[misc]
         if prepare is not None:
             output = prepare(node)
-        if node.hooks is not None and node.hooks.after:
-            output = node.hooks.with_posthooks(node, output, g, _fitted)
+        if node.hooks is not None:
+            g, output = node.hooks.around(node, g, output, _fitted)
         # A training step spends its time here. Parameters, the last inputs, come first: g is cached
         # for them, and what goes on to the next Node is when that begins.
         i = len(node.targets)
@@ -202,8 +202,7 @@ def propagate(
 
 def _preparation(create_graph: bool) -> Callable[[Node], tuple[Any, ...]] | None:
     """What gives the pullbacks of a Node, where they are not simply those that it holds."""
-    if watch.guard is not None:
-        guard = watch.guard
+    if (guard := watch.guard) is not None:
         return lambda node: guard(node, create_graph)
     return (lambda node: node.on_tensors(wrap_plain)) if create_graph else None
 
