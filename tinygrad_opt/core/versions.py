@@ -42,8 +42,10 @@ def note_write(array: Any, rank: int | None = None) -> None:
     stamp = _stamp_of(array)
     stamp.count += 1
     rank = next_rank() if rank is None else rank
-    stamp.rank = min(stamp.rank, rank)
-    clock.last_write = min(clock.last_write, rank)
+    if rank < stamp.rank:
+        stamp.rank = rank
+    if rank < clock.last_write:
+        clock.last_write = rank
 
 
 def mark_empty(array: Any) -> None:
