@@ -139,7 +139,7 @@ class FlatGroup:
 
     def _alike(self) -> bool:
         """Whether all parameters have taken the same number of steps, and have equal scalars."""
-        return all(map(_all_equal, (self.steps, *self.scalars.values())))
+        return _all_equal(self.steps) and all(map(_all_equal, self.scalars.values()))
 
 
 def _all_equal(numbers: Any) -> bool:
