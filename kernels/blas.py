@@ -45,7 +45,7 @@ from numba import types
 from numpy import {dtype}
 
 from tinygrad_opt.kernels.direct import cfunc
-from tinygrad_opt.kernels.fused.products import LOW, WIDE
+from tinygrad_opt.kernels.fused.products import LOW, TERMS, WIDE
 from tinygrad_opt.kernels.micro import written
 
 LOOPS = "tinygrad_opt.kernels.fused.products"
@@ -73,25 +73,16 @@ def product(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more, bias):
     )
 """
 
-# Where our loops are no slower: what is left of the last panel is wasted. Long sums are taken in
-# steps, for each of which many panels have room in the cache.
+# Where our loops are no slower: what is left of the last panel is wasted.
 _OWN = """\
 COLUMNS = WIDE * {lanes}  # of a panel
 loops = written(LOOPS, "product", "{dtype}", {width}, {registers}, 13)
 """
 _CHOICE = """\
     whole = (n + COLUMNS - 1) // COLUMNS * COLUMNS
-    step = {terms} if n == whole else k
-    small = 0 < k and (x_way != PLAIN or m <= {few_rows} or k <= step)
+    small = 0 < k and (x_way != PLAIN or m <= {few_rows} or k <= TERMS or n != whole)
     if m >= LOW and n >= COLUMNS and 8 * whole <= 9 * n and small and (more == 0 or n == whole):
-        for q in range(0, k, step):
-            x_begin = x + q * {size} * (1 if x_way == PLAIN else x_line)
-            y_begin = y + q * {size} * (y_line if y_way == PLAIN else 1)
-            loops(
-                x_way - PLAIN, y_way - PLAIN, m, n, min(step, k - q), x_begin, x_line, y_begin,
-                y_line, out, line, more, bias,
-            )
-            more, bias = 1, 0
+        loops(x_way - PLAIN, y_way - PLAIN, m, n, k, x, x_line, y, y_line, out, line, more, bias)
         return
 """
 
@@ -246,7 +237,6 @@ FIGURES = {
     "part": 1_500_000,  # multiply-adds of a stack's part
     "speed": 40,  # multiply-adds in a nanosecond, about
     # For our own loops:
-    "terms": 512,  # of a sum that are added up at once
     "few_rows": 256,  # with more and longer sums, OpenBLAS is the quicker one
 }
 

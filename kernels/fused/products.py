@@ -3,8 +3,12 @@
     out[i, j] = sum over q of x[i, q] y[q, j]     i < m, j < n, q < k
 
 Of y, panels are made that are two vectors wide, so that a block of sums in registers (`tile`) reads
-them line by line; as many at once as the second cache holds. Where they would be read a few times
-only, and the rows of y stand in lines, they are read there. x is read where it stands.
+them line by line; as many at once as the second cache holds, of TERMS lines. Where they would be
+read a few times only, and the rows of y stand in lines, they are read there. x is read where it
+stands.
+
+A core multiplies faster than the third cache delivers. So while it does, it fetches what it works
+with next: where the sums go, rows of x, and of y what the panels are made of that follow these.
 
 A sum is over all of k, in the order of q, whichever rows and columns a call is for: parts of a
 product have the bits of the whole. So the last panel, and the last block of rows, may begin early,
@@ -18,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from ..micro.tiles import Every, Table, gather, tile
+from ..micro.tiles import Ahead, Every, Table, gather, tile
 from ..micro.writer import Bit, Kind, Number, Writer
 
 __all__ = ["LOW", "WIDE", "product", "spread"]
@@ -26,6 +30,8 @@ __all__ = ["LOW", "WIDE", "product", "spread"]
 WIDE = 2  # vectors of a panel: n is at least as large
 LOW = 4  # rows of the blocks at the end: m is at least as large
 CACHE = 640 * 1024  # bytes of panels made at once
+TERMS = 512  # of a sum, added up before it is written; all of them where columns are left over
+SOON = 16  # products: what is fetched is there in the time of so many
 FEW = 4  # blocks of rows for which no panels are made
 
 
@@ -49,16 +55,24 @@ class Result(NamedTuple):
     more: Bit
     bias: Number
 
+    def places(self, kind: Kind, i: Number, j: Number, height: int) -> dict[tuple[int, int], Any]:
+        """The addresses of a block's vectors; its first number is that of row i and column j."""
+        corner = self.start + i * self.line + j * kind.size
+        return {
+            (r, v): corner + r * self.line + v * kind.width
+            for r in range(height)
+            for v in range(WIDE)
+        }
+
+    def fetch(self, f: Writer, kind: Kind, i: Number, j: Number, height: int) -> None:
+        for place in self.places(kind, i, j, height).values():
+            f.fetch(place, to_write=True)
+
     def put(
         self, f: Writer, kind: Kind, i: Number, j: Number, sums: list[list[Any]], fresh: Number
     ) -> None:  # fmt: skip
-        """Writes a block of sums, whose first is that of row i and column j.
-
-        Of rows before `fresh`, nothing is added any more.
-        """
-        corner = self.start + i * self.line + j * kind.size
-        values = {(r, v): value for r, row in enumerate(sums) for v, value in enumerate(row)}
-        places = {(r, v): corner + r * self.line + v * kind.width for r, v in values}
+        """Writes a block of sums. To rows before `fresh`, nothing is added any more."""
+        places = self.places(kind, i, j, len(sums))
         with f.either(self.more) as (then, otherwise):
             with then:
                 for r, row in enumerate(sums):
@@ -68,27 +82,29 @@ class Result(NamedTuple):
                             f.put_vector(places[r, v], f.add(old, value), kind)
             with otherwise, f.either(self.bias.equals(0)) as (plain, biased):
                 with plain:
-                    for at, value in values.items():
-                        f.put_vector(places[at], value, kind)
+                    for (r, v), place in places.items():
+                        f.put_vector(place, sums[r][v], kind)
                 with biased:
                     first = self.bias + j * kind.size
                     bias = [f.vector(first + v * kind.width, kind) for v in range(WIDE)]
-                    for at, value in values.items():
-                        f.put_vector(places[at], f.add(value, bias[at[1]]), kind)
+                    for (r, v), place in places.items():
+                        f.put_vector(place, f.add(sums[r][v], bias[v]), kind)
 
 
 class Panels:
-    """Those of the columns from `begin` to `end` of y, which has n: where they stand, line by line.
+    """Those of some columns of y, n in all, for k products of each sum, from the q-th on.
 
-    start: of those that are made, k lines each. made: whether they are, or are read within y.
+    columns: where these begin and end. start: where the panels stand, k lines each, if they are
+    made; otherwise they are read within y.
     """
 
     def __init__(
-        self, f: Writer, kind: Kind, y: Matrix, start: Number, made: Bit, k: Number, n: Number,
-        begin: Number, end: Number,
+        self, f: Writer, kind: Kind, y: Matrix, n: Number, columns: tuple[Number, Number],
+        q: Number, k: Number, start: Number, made: Bit,
     ) -> None:  # fmt: skip
-        self.f, self.kind, self.y, self.start, self.made, self.k = f, kind, y, start, made, k
-        self.n, self.begin, self.end = n, begin, end
+        self.f, self.kind, self.y, self.n = f, kind, y, n
+        self.begin, self.end = columns
+        self.q, self.k, self.start, self.made = q, k, start, made
         self.columns, self.width = WIDE * kind.lanes, WIDE * kind.width
         self.line = f.choose(made, self.width, y.line)
 
@@ -97,20 +113,30 @@ class Panels:
         """What is written inside runs for each panel: its first column, and its address."""
         with self.f.loop(self.begin, self.end, self.columns) as i:
             j = self.f.least(i, self.n - self.columns)
-            made = self.start + (i - self.begin) // self.columns * (self.k * self.width)
-            yield j, self.f.choose(self.made, made, self.y.at(0, j))
+            made = self.start + (i - self.begin) // self.columns * ((self.k + 1) * self.width)
+            yield j, self.f.choose(self.made, made, self.y.at(self.q, j))
 
     def fill(self, zeros: Number) -> None:
         """Writes those that are made. At `zeros` stands a vector of them."""
         f, kind, y = self.f, self.kind, self.y
         with f.when(self.made), f.either(y.in_columns) as (then, otherwise):
             with then, self.each() as (j, panel), f.loop(0, WIDE) as half:
-                gather(f, kind, y.at(0, j + half * kind.lanes), y.line, kind.lanes, self.k,
+                gather(f, kind, y.at(self.q, j + half * kind.lanes), y.line, kind.lanes, self.k,
                        panel + half * kind.width, self.width, zeros)  # fmt: skip
             with otherwise, f.loop(0, self.k) as q, self.each() as (j, panel):
                 for v in range(WIDE):
-                    value = f.vector(y.at(q, j) + v * kind.width, kind)
+                    value = f.vector(y.at(self.q + q, j) + v * kind.width, kind)
                     f.put_vector(panel + q * self.width + v * kind.width, value, kind)
+
+    def following(self, j: Number, k: Number) -> Ahead:
+        """What the panels will be made of that come after these, where j's stands of these.
+
+        The same columns for the products that are left of k; then columns further right.
+        """
+        f, y, next_q = self.f, self.y, self.q + self.k
+        right = f.least(j + (self.end - self.begin), self.n - self.columns)
+        place = f.choose(next_q < k, y.at(next_q, j), y.at(0, right))
+        return Ahead(place, f.choose(y.in_columns, y.line * self.columns // k, y.line))
 
 
 def product(
@@ -118,7 +144,7 @@ def product(
     x: Number, x_line: Number, y: Number, y_line: Number, out: Number, line: Number,
     more: Number, bias: Number,
 ) -> None:  # fmt: skip
-    """Writes a whole product, m >= LOW and n >= WIDE vectors.
+    """Writes a whole product, m >= LOW, n >= WIDE vectors, and k > 0.
 
     Args:
         f, kind: where to write; of the numbers.
@@ -131,28 +157,49 @@ def product(
     """
     left, right = Matrix(f, kind, x, x_line, x_way), Matrix(f, kind, y, y_line, y_way)
     columns, tall = WIDE * kind.lanes, kind.tallest
-    result = Result(out, line * kind.size, more > 0, bias)
     made = right.in_columns | (m > FEW * tall)
-    each = k * (columns * kind.size)
+    terms = f.choose((n % columns).equals(0), f.least(k, TERMS), k)
+    each = (terms + 1) * (columns * kind.size)  # with a line between, or they contend for places
     number = f.least(f.most(CACHE // each, 1), (n + (columns - 1)) // columns)
 
-    def rows(height: int, i: Number, panels: Panels, fresh: Number) -> None:
-        a = Table(left.at(i, 0), Every(left.down), Every(left.right))
+    def ahead(i: Number, j: Number, panels: Panels) -> Ahead:
+        """What to fetch while the sums of row i and column j are added up.
+
+        For what follows a panel one of the blocks of rows has its turn. All others fetch of x: the
+        next block's rows, a share with each panel; or, where columns stand in lines, what this
+        block comes to soon.
+        """
+        panel = (j - panels.begin) // columns
+        share = left.line * tall // (number * panels.k)
+        below = left.at(f.least(i + tall, m - 1), panels.q) + panel * panels.k * share
+        soon = Ahead(left.at(i, panels.q + SOON), left.line)
+        turn = (panel % (m // tall) * tall).equals(i)
+        rows = soon.unless(f, x_way.equals(0), Ahead(below, share))
+        return rows.unless(f, turn & made, panels.following(j, k))
+
+    def sums(i: Number, height: int, fresh: Number, panels: Panels, result: Result) -> None:
+        """Writes the sums of some rows, panel by panel."""
+        a = Table(left.at(i, panels.q), Every(left.down), Every(left.right))
         with panels.each() as (j, panel):
-            b = Table(panel, Every(kind.width), Every(panels.line))
-            result.put(f, kind, i, j, tile(f, kind, (height, WIDE), a, b, k), fresh)
+            b, following = Table(panel, Every(kind.width), Every(panels.line)), None
+            if height == tall:
+                result.fetch(f, kind, i, j, height)
+                following = ahead(i, j, panels)
+            block = tile(f, kind, (height, WIDE), a, b, panels.k, ahead=following)
+            result.put(f, kind, i, j, block, fresh)
 
     with f.scratch(f.choose(made, number * each, 0), kind.width) as (start, zeros):
         f.clear(zeros, kind.width)
-        with f.loop(0, n, number * columns) as begin:
-            end = f.least(begin + number * columns, n)
-            panels = Panels(f, kind, right, start, made, k, n, begin, end)
+        with f.loop(0, n, number * columns) as begin, f.loop(0, k, terms) as q:
+            some = begin, f.least(begin + number * columns, n)
+            panels = Panels(f, kind, right, n, some, q, f.least(terms, k - q), start, made)
             panels.fill(zeros)
+            result = Result(out, line * kind.size, (more > 0) | (q > 0), bias)
             whole = m // tall * tall
             with f.loop(0, whole, tall) as i:
-                rows(tall, i, panels, i)
+                sums(i, tall, i, panels, result)
             with f.loop(whole, m, LOW) as fresh:
-                rows(LOW, f.least(fresh, m - LOW), panels, fresh)
+                sums(f.least(fresh, m - LOW), LOW, fresh, panels, result)
 
 
 def spread(

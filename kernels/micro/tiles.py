@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 from numba.core.registry import cpu_target
 
-from .writer import Kind, Number, Writer
+from .writer import Bit, Kind, Number, Writer
 
-__all__ = ["SPAN", "Every", "Registers", "Table", "gather", "registers", "scatter", "tile"]
+__all__ = ["SPAN", "Ahead", "Every", "Registers", "Table", "gather", "registers", "scatter", "tile"]
 
 
 class Registers(NamedTuple):
@@ -45,6 +45,7 @@ def registers() -> Registers:
     return Registers(16, 16)
 
 
+LINE = 64  # bytes
 FEW = 5  # rows from one walking address to the next
 SPAN = 6  # vectors: a multiple of the width of all blocks with few rows
 
@@ -53,6 +54,18 @@ class Every(NamedTuple):
     """Offsets 0, step, 2 step, ..., where no table is needed."""
 
     step: Any
+
+
+class Ahead(NamedTuple):
+    """What to fetch for later: an address, and bytes to go on by at each product."""
+
+    start: Number
+    step: Number
+
+    def unless(self, f: Writer, condition: Bit, other: Ahead) -> Ahead:
+        """The other if the condition holds, else this."""
+        pairs = zip(other, self, strict=True)
+        return Ahead(*(f.choose(condition, yes, no) for yes, no in pairs))
 
 
 class Table(NamedTuple):
@@ -85,7 +98,7 @@ def _offset(f: Writer, offsets: Number | Every, i: Any) -> Number:
 
 def tile(
     f: Writer, kind: Kind, shape: tuple[int, int], a: Table, b: Table, count: Any,
-    spread: bool = True,
+    spread: bool = True, ahead: Ahead | None = None,
 ) -> list[list[Any]]:  # fmt: skip
     """Writes a block's sums of `count` products; returns them, row by row.
 
@@ -98,6 +111,7 @@ def tile(
         b: for each column and product a vector.
         count: how many products are added up; 0 or more.
         spread: False: a holds vectors, too, and products are added up lane by lane.
+        ahead: where two lines of the cache are fetched at each product, if given.
     """
     rows, vectors = shape
     left = (_Walking if a.is_far_apart() else _Placed)(f, a, rows)
@@ -105,6 +119,9 @@ def tile(
     walking = len(left.start)
 
     def products(k: Number, values: list[Any]) -> list[Any]:
+        if ahead is not None:
+            for line in range(2):
+                f.fetch(ahead.start + k * ahead.step + line * LINE)
         rows_at, next_at = left.at(k, [Number(f.builder, value) for value in values[:walking]])
         to_right = b.step(f, k)
         columns_at = [p + to_right for p in right]

@@ -269,6 +269,13 @@ class Writer:
             a, b, ir.Constant(ir.VectorType(_INDEX, len(lanes)), lanes)
         )
 
+    def fetch(self, place: Number, to_write: bool = False) -> None:
+        """Has the cache line at an address brought near, while others are worked with."""
+        pointer, flag = self.pointer(place, BYTE), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, flag, flag, flag])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0i8")
+        self.builder.call(function, [pointer, flag(int(to_write)), flag(3), flag(1)])
+
     def multiply_add(self, a: Any, b: Any, c: Any, kind: Kind) -> Any:
         """a * b + c of vectors: one instruction where the processor has it.
 
