@@ -78,7 +78,7 @@ def clip(x, *, min=None, max=None):
         inside = True if min is None else x >= min
         return g * (inside if max is None else (x <= max) & inside)
 
-    return xp(x).limit(x, min, max), back
+    return xp(x).clip(x, min=min, max=max), back
 
 
 @op
