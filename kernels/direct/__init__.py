@@ -23,7 +23,8 @@ from typing import Any
 
 import numba
 from numba import types
-from numba.core import sigutils
+from numba.core import sigutils, typeinfer
+from numba.core.ccallback import CFunc
 
 from ..compiler import within
 
@@ -69,12 +70,37 @@ def cfunc(signature: Any, **options: Any) -> Any:
 
     options: of `numba.cfunc`.
     """
-    return lambda function: numba.cfunc(signature, **options)(_thin(function, signature, False))
+    return lambda function: _for_c(function, signature, options)
+
+
+def _for_c(function: Callable[..., Any], signature: Any, options: dict[str, Any]) -> Any:
+    from .entry import Cache, pipeline
+
+    on_disk = options.pop("cache", False)
+    made = CFunc(
+        function, sigutils.normalize_signature(signature), {}, options,
+        pipeline(lambda: _thin(function, signature, False)),
+    )  # fmt: skip
+    if on_disk:
+        made._cache = Cache(function)
+    made.compile()
+    return made
 
 
 def _kernel(function: Callable[..., Any], signature: Any, options: dict[str, Any]) -> Any:
-    thin = _thin(function, signature, options.get("fastmath", False), raises=True)
-    return numba.njit(signature, **options)(thin)
+    from .entry import Cache, pipeline
+
+    on_disk, fastmath = options.pop("cache", False), options.get("fastmath", False)
+    made = numba.njit(
+        pipeline_class=pipeline(lambda: _thin(function, signature, fastmath, raises=True)),
+        **options,
+    )(function)
+    if on_disk:
+        made._cache = Cache(function)
+    with typeinfer.register_dispatcher(made):
+        made.compile(signature)
+    made.disable_compile()
+    return made
 
 
 def _thin(

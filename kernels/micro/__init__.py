@@ -33,7 +33,7 @@ ARRAYS = 4  # that loops take beside their plan
 _RUN = """\
 # Written by tinygrad_opt.kernels.micro. Of {source}.
 from tinygrad_opt.kernels.direct import njit
-from tinygrad_opt.kernels.micro import address, call
+from tinygrad_opt.kernels.micro import call
 from tinygrad_opt.kernels.pool import split
 
 
@@ -45,7 +45,10 @@ def part(first, last, body, plan, x, y, z, to):
 @njit("void(int64, int64, int64, int64[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1])",
       nogil=True, no_cfunc_wrapper=True, cache={cache})
 def run(body, count, grain, plan, x, y, z, to):
-    split(part, count, grain, body, address(plan), address(x), address(y), address(z), address(to))
+    split(
+        part, count, grain, body, plan.ctypes.data, x.ctypes.data, y.ctypes.data, z.ctypes.data,
+        to.ctypes.data,
+    )
 """
 
 _BYTE = np.dtype(np.uint8)
@@ -133,17 +136,6 @@ def call(typing, body, first, last, plan, x, y, z, to):
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 8), generate
-
-
-@intrinsic
-def address(typing, array):
-    """Where an array's first element stands."""
-
-    def generate(context, builder, signature, values):
-        made = context.make_array(signature.args[0])(context, builder, values[0])
-        return builder.ptrtoint(made.data, WORD)
-
-    return types.int64(array), generate
 
 
 def written(module: str, name: str, dtype: str, width: int, registers: int, count: int = 7) -> Any:

@@ -12,6 +12,7 @@ import ast
 import builtins
 import inspect
 import operator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils, compiler
 from numba.core.cpu import FastMathOptions
+from numba.core.extending import _Intrinsic
 
 from .. import pool
 from ..compiler.lanes import widen
@@ -229,7 +231,7 @@ class Body:
             if not isinstance(found, np.generic):
                 raise Unknown(ast.dump(node))
             kind, found = _kind_of(found), found.item()
-        return Typed(self.context.get_constant(kind, found), kind)
+        return Typed(self.context.get_value_type(kind)(found), kind)
 
     def evaluate(self, node: Any) -> Any:
         """A Typed, or what is known now: Python's numbers, functions, types."""
@@ -331,7 +333,7 @@ class Body:
         kind = _kind_of(kind)
         if not isinstance(x, Typed):
             if isinstance(kind, types.Float) and isinstance(x, int | float):
-                return Typed(self.context.get_constant(kind, x), kind)
+                return Typed(self.context.get_value_type(kind)(x), kind)
             x = self.constant(x, node)
         return Typed(self.cast(x, kind), kind)
 
@@ -369,6 +371,9 @@ class Body:
         library = self.context.active_code_library
         made = library.__dict__.setdefault("_plain_operations", {})
         key = function, kinds, type(self.context.error_model)
+        if key not in made and isinstance(function, _Intrinsic):  # ours: no need to look for it
+            signature, generate = function._defn(self.typing, *kinds)
+            made[key] = signature, partial(_generated, generate, self.context, signature)
         if key not in made:
             kind = self.typing.resolve_value_type(function)
             if kind is None:
@@ -390,6 +395,12 @@ class Body:
 
     def truth(self, x: Typed) -> Any:
         return self.cast(x, types.boolean)
+
+
+def _generated(
+    generate: Any, context: Any, signature: Any, builder: Any, values: list[Any]
+) -> Any:
+    return generate(context, builder, signature, values)
 
 
 def _kind_of(x: Any) -> Any:
