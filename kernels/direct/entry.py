@@ -22,6 +22,7 @@ from numba import types
 from numba.core import cgutils, compiler, typing
 from numba.core.caching import FunctionCache
 from numba.core.callconv import RETCODE_OK, RETCODE_USEREXC
+from numba.core.codegen import JITCodeLibrary
 from numba.core.funcdesc import PythonFunctionDescriptor
 from numba.core.lowering import Environment
 
@@ -58,6 +59,14 @@ class Cache(FunctionCache):
             return self._impl.rebuild(target_context, found)
 
 
+class _Library(JITCodeLibrary):
+    """Machine code of which LLVM makes as much in one go, where Numba asks it to inline first."""
+
+    def _optimize_final_module(self) -> None:
+        passes, builder = self._codegen._module_pass_manager()
+        passes.run(self._final_module, builder)
+
+
 def pipeline(thin: Callable[[], Any]) -> Any:
     """What Numba's dispatcher compiles a function by: as it is read, or else `thin()` by Numba."""
 
@@ -87,7 +96,7 @@ def _compiled(
     if flags.boundscheck or flags.fastmath or context.is32bit or not _lies_as_expected():
         raise Unknown("a setting, or a Python, that Numba knows about")
     context = compiler._make_subtarget(context, flags)
-    library = context.codegen().create_library(function.__name__)
+    library = _Library(context.codegen(), function.__name__)
     library.enable_object_caching()
     described = _described(function, kinds, result, flags)
     with context.push_code_library(library):
