@@ -93,9 +93,10 @@ def _compiled(
     function: Any, typing_context: Any, context: Any, _: Any, kinds: Any, result: Any, flags: Any,
     *__: Any,
 ) -> Any:  # fmt: skip
-    if flags.boundscheck or flags.fastmath or context.is32bit or not _lies_as_expected():
-        raise Unknown("a setting, or a Python, that Numba knows about")
     context = compiler._make_subtarget(context, flags)
+    known = context.enable_boundscheck or flags.fastmath or context.is32bit
+    if known or not _lies_as_expected():
+        raise Unknown("settings, or a Python, that Numba knows about")
     library = _Library(context.codegen(), function.__name__)
     library.enable_object_caching()
     described = _described(function, kinds, result, flags)
