@@ -20,12 +20,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import pool
-from ..compiler import within
+from ..compiler import ahead, within
 from . import machine
 from .tiles import registers
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["Kind", "Number", "Writer", "bind", "kind_of", "loops", "registers", "run", "written"]
+__all__ = ["Kind", "Number", "Writer", "bind", "follow", "kind_of", "loops", "registers", "run", "written"]
 
 ARRAYS = 4  # that loops take beside their plan
 
@@ -73,9 +73,10 @@ def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
     The function's arguments: `grain`, how much of the range one thread does at once; `plan`, one
     axis of integers of 64 bits; up to four arrays, all contiguous, of any type and shape.
     """
-    kind, module = kind_of(char), write.__module__
-    shape = kind.dtype, kind.width, kind.registers
-    symbol, body = machine.bind(module, write.__name__, *shape, 7, _source(module))
+    for other, back in _followed.get(write, ()):
+        if pool.size() > 1 and (not back or ahead.gradients()):
+            machine.begin(*_named(other, char))
+    symbol, body = machine.bind(*_named(write, char))
     run = _runner()
 
     def launch(count: int, grain: int, plan: Any, *arrays: Any) -> None:
@@ -84,6 +85,21 @@ def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
 
     launch.symbol = symbol  # type: ignore[attr-defined]
     return launch
+
+
+def _named(write: Callable[..., None], char: str) -> tuple[Any, ...]:
+    """Loops as `machine` has them."""
+    kind, module = kind_of(char), write.__module__
+    shape = kind.dtype, kind.width, kind.registers
+    return module, write.__name__, *shape, 7, _source(module)
+
+
+_followed: dict[Callable[..., None], list[tuple[Callable[..., None], bool]]] = {}
+
+
+def follow(write: Callable[..., None], other: Callable[..., None], back: bool = False) -> None:
+    """Say that who runs some loops runs others soon; `back`: if gradients are asked for."""
+    _followed.setdefault(write, []).append((other, back))
 
 
 def run(
