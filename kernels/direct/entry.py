@@ -22,12 +22,12 @@ from numba import types
 from numba.core import cgutils, compiler, typing
 from numba.core.caching import FunctionCache
 from numba.core.callconv import RETCODE_OK, RETCODE_USEREXC
-from numba.core.codegen import JITCodeLibrary
 from numba.core.funcdesc import PythonFunctionDescriptor
 from numba.core.lowering import Environment
 
 from ..plain.lowering import Typed
 from .arrays import WORD, Array
+from .library import Library
 from .reader import Reader, Unknown
 
 __all__ = ["Cache", "pipeline"]
@@ -57,14 +57,6 @@ class Cache(FunctionCache):
             if not isinstance(found[1], Described):
                 target_context.refresh()
             return self._impl.rebuild(target_context, found)
-
-
-class _Library(JITCodeLibrary):
-    """Machine code of which LLVM makes as much in one go, where Numba asks it to inline first."""
-
-    def _optimize_final_module(self) -> None:
-        passes, builder = self._codegen._module_pass_manager()
-        passes.run(self._final_module, builder)
 
 
 def pipeline(thin: Callable[[], Any]) -> Any:
@@ -97,7 +89,7 @@ def _compiled(
     known = context.enable_boundscheck or flags.fastmath or context.is32bit
     if known or not _lies_as_expected():
         raise Unknown("settings, or a Python, that Numba knows about")
-    library = _Library(context.codegen(), function.__name__)
+    library = Library(context.codegen(), function.__name__)
     library.enable_object_caching()
     described = _described(function, kinds, result, flags)
     with context.push_code_library(library):

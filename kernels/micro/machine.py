@@ -22,7 +22,7 @@ from numba.core.registry import cpu_target
 from ..compiler import ahead, cache
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["begin", "bind", "optimised", "target"]
+__all__ = ["apart", "begin", "bind", "emitted", "optimised", "target"]
 
 LONG = 50_000  # letters of LLVM's text: such loops are written out
 
@@ -105,9 +105,13 @@ def _engine() -> Any:
 
 def _machine_code(*what: Any) -> bytes:
     made_for = target()
-    module = optimised(made_for, *what)
+    return emitted(made_for, optimised(made_for, *what))
+
+
+def emitted(made_for: Any, module: Any) -> bytes:
+    """The machine code of a module that is alone in its context."""
     with llvm.ffi.OutputString() as error:
-        memory = _apart("LLVMPY_TargetMachineEmitToMemory")(made_for, module, 1, error)
+        memory = apart("LLVMPY_TargetMachineEmitToMemory")(made_for, module, 1, error)
         if not memory:
             raise RuntimeError(str(error))
     library = llvm.ffi.lib
@@ -118,7 +122,7 @@ def _machine_code(*what: Any) -> bytes:
         library.LLVMPY_DisposeMemoryBuffer(memory)
 
 
-def _apart(name: str) -> Any:
+def apart(name: str) -> Any:
     """A function of LLVM's, which llvmlite would have wait for all other threads' calls of any.
 
     It need not where all that it is given, and the context in which that was made, is the caller's.
@@ -147,8 +151,8 @@ def optimised(
     builder = llvm.create_pass_builder(made_for, options)
     if long:
         passes = builder.getFunctionPassManager()
-        _apart("LLVMPY_RunNewFunctionPassManager")(passes, module.get_function(symbol), builder)
+        apart("LLVMPY_RunNewFunctionPassManager")(passes, module.get_function(symbol), builder)
     else:
         passes = builder.getModulePassManager()
-        _apart("LLVMPY_RunNewModulePassManager")(passes, module, builder)
+        apart("LLVMPY_RunNewModulePassManager")(passes, module, builder)
     return module
