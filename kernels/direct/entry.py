@@ -187,7 +187,9 @@ def _write_for_python(
     places = [cgutils.alloca_once(builder, argument.type.pointee) for argument in body.args[:2]]
     values = list(places)
     for i, kind in enumerate(kinds):
-        values += _values(context, builder, api, _field(builder, given, _ITEMS + 8 * i, python), kind)
+        values += _values(
+            context, builder, api, _field(builder, given, _ITEMS + 8 * i, python), kind
+        )
     if not all(isinstance(kind, types.Array) for kind in kinds):
         with cgutils.if_unlikely(builder, cgutils.is_not_null(builder, api.err_occurred())):
             builder.ret(api.get_null_object())

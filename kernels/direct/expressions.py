@@ -15,6 +15,7 @@ from .operators import SIGNED, Operators
 
 __all__ = ["SIGNED", "Expressions", "Index"]
 
+
 class Index(Typed):
     """What a loop counts by, from 0 or a positive number on."""
 

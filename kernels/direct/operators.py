@@ -29,6 +29,8 @@ _RELATION = {
     operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=", operator.eq: "==",
     operator.ne: "!=",
 }  # fmt: skip
+
+
 def _absolute(context: Any, builder: Any, signature: Any, values: Any) -> Any:
     return builder.call(builder.module.declare_intrinsic("llvm.fabs", [values[0].type]), values)
 

@@ -7,6 +7,7 @@ loops, keeps the machine code on disk, and runs them on the threads of the pool.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cache as remembered
 from importlib import import_module
@@ -20,12 +21,14 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import pool
-from ..compiler import ahead, within
+from ..compiler import within
 from . import machine
 from .tiles import registers
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["Kind", "Number", "Writer", "bind", "follow", "kind_of", "loops", "registers", "run", "written"]
+__all__ = [
+    "Kind", "Number", "Writer", "bind", "follow", "kind_of", "loops", "registers", "run", "written",
+]  # fmt: skip
 
 ARRAYS = 4  # that loops take beside their plan
 
@@ -73,10 +76,8 @@ def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
     The function's arguments: `grain`, how much of the range one thread does at once; `plan`, one
     axis of integers of 64 bits; up to four arrays, all contiguous, of any type and shape.
     """
-    for other, back in _followed.get(write, ()):
-        if pool.size() > 1 and (not back or ahead.gradients()):
-            machine.begin(*_named(other, char))
-    symbol, body = machine.bind(*_named(write, char))
+    then, back = ([_named(other, char) for other in some] for some in _following[write])
+    symbol, body = machine.bind(*_named(write, char), then=then, back=back)
     run = _runner()
 
     def launch(count: int, grain: int, plan: Any, *arrays: Any) -> None:
@@ -94,12 +95,13 @@ def _named(write: Callable[..., None], char: str) -> tuple[Any, ...]:
     return module, write.__name__, *shape, 7, _source(module)
 
 
-_followed: dict[Callable[..., None], list[tuple[Callable[..., None], bool]]] = {}
+# For loops: those that are run soon after them, and those for gradients.
+_following: dict[Callable[..., None], tuple[list[Any], list[Any]]] = defaultdict(lambda: ([], []))
 
 
 def follow(write: Callable[..., None], other: Callable[..., None], back: bool = False) -> None:
     """Say that who runs some loops runs others soon; `back`: if gradients are asked for."""
-    _followed.setdefault(write, []).append((other, back))
+    _following[write][back].append(other)
 
 
 def run(

@@ -8,10 +8,12 @@ takes out what is computed twice, and makes machine code.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache as remembered
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -19,10 +21,11 @@ from llvmlite import ir
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
-from ..compiler import ahead, cache
+from ..compiler import cache
+from ..pool import ahead
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["apart", "begin", "bind", "emitted", "optimised", "target"]
+__all__ = ["apart", "bind", "emitted", "optimised", "target"]
 
 LONG = 50_000  # letters of LLVM's text: such loops are written out
 
@@ -30,23 +33,30 @@ LONG = 50_000  # letters of LLVM's text: such loops are written out
 _bound: dict[Any, tuple[str, int]] = {}
 
 
-def bind(*loops: Any) -> tuple[str, int]:
-    """The symbol by which machine code finds these loops, and their address: see `Loops`."""
+def bind(*loops: Any, then: Iterable[Any] = (), back: Iterable[Any] = ()) -> tuple[str, int]:
+    """The symbol by which machine code finds these loops, and their address: see `Loops`.
+
+    then, back: loops that are bound soon, if gradients are asked for; see `pool.ahead`.
+    """
     key = Loops(*loops)
-    with global_compiler_lock:
-        if key not in _bound:
-            _bound[key] = key.symbol, _address(key.symbol, ahead.take(key, key.load))
+    if key not in _bound:
+        code = ahead.made(_loaded, key, then=_still(then), back=_still(back))
+        with global_compiler_lock:
+            if key not in _bound:
+                _bound[key] = key.symbol, _address(key.symbol, code)
     return _bound[key]
 
 
-def begin(*loops: Any) -> None:
-    """Have these loops compiled on another thread, as they are bound soon."""
-    key = Loops(*loops)
-    if key not in _bound:
-        ahead.begin(key, key.load)
+def _still(loops: Iterable[Any]) -> list[Any]:
+    return [(key,) for key in itertools.starmap(Loops, loops) if key not in _bound]
 
 
-class Loops(NamedTuple):
+def _loaded(loops: Loops) -> bytes:
+    return loops.load()
+
+
+@dataclass(frozen=True)
+class Loops:
     """Loops of `count` integers, which `module.name(f, kind, ...)` writes."""
 
     module: str

@@ -397,9 +397,7 @@ class Body:
         return self.cast(x, types.boolean)
 
 
-def _generated(
-    generate: Any, context: Any, signature: Any, builder: Any, values: list[Any]
-) -> Any:
+def _generated(generate: Any, context: Any, signature: Any, builder: Any, values: list[Any]) -> Any:
     return generate(context, builder, signature, values)
 
 
