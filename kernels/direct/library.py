@@ -28,7 +28,7 @@ class Library(JITCodeLibrary):
 
     def __init__(self, codegen: Any, name: str) -> None:
         super().__init__(codegen, name)
-        self._space = llvm.create_context()
+        self._space = machine.space()
         self._final_module = llvm.parse_assembly(str(self._final_module), self._space)
         self._final_module.name = cgutils.normalize_ir_text(name)
 

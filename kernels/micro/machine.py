@@ -25,7 +25,7 @@ from ..compiler import cache
 from ..pool import ahead
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["apart", "bind", "emitted", "optimised", "target"]
+__all__ = ["apart", "bind", "emitted", "optimised", "space", "target"]
 
 LONG = 50_000  # letters of LLVM's text: such loops are written out
 
@@ -132,6 +132,17 @@ def emitted(made_for: Any, module: Any) -> bytes:
         library.LLVMPY_DisposeMemoryBuffer(memory)
 
 
+def space() -> Any:
+    """A context of LLVM's, for the code of one thread.
+
+    It stays: in a circle of references, Python's collector may dispose of a context before what is
+    in it, which ends the process.
+    """
+    made = llvm.create_context()
+    made._owned = True
+    return made
+
+
 def apart(name: str) -> Any:
     """A function of LLVM's, which llvmlite would have wait for all other threads' calls of any.
 
@@ -153,7 +164,7 @@ def optimised(
     numbers = [Number(inside, value) for value in function.args]
     write(Writer(cpu_target.target_context, inside), kind, *numbers)
     inside.ret_void()
-    module = llvm.parse_assembly(written := str(text), llvm.create_context())
+    module = llvm.parse_assembly(written := str(text), space())
     module.verify()
     long = len(written) > LONG and not thorough
     options = llvm.create_pipeline_tuning_options(1 if long else 3)

@@ -123,6 +123,24 @@ def test_this_layout_is_as_expected():
     assert entry._lies_as_expected()
 
 
+CIRCLES = """
+import gc
+import llvmlite.binding as llvm
+from tinygrad_opt.kernels.micro import machine
+for _ in range(10):
+    space = machine.space()
+    circle = [space, llvm.parse_assembly("define void @f() { ret void }", space)]
+    circle.append(circle)
+    del circle, space
+    gc.collect()
+"""
+
+
+def test_what_was_begun_in_vain_may_be_collected():
+    """LLVM's module, and the context that it is in, may be in a circle of references then."""
+    subprocess.run([sys.executable, "-c", CIRCLES], check=True)
+
+
 START = """
 import numpy as np
 from numba.core.runtime import rtsys
