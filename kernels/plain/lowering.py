@@ -12,7 +12,6 @@ import ast
 import builtins
 import inspect
 import operator
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,8 +94,7 @@ def _call_by_numba(context: Any, builder: Any, plain: Plain, values: Any) -> Any
         context.typing_context, context, context.active_code_library, plain.function, plain.kinds,
         plain.returns, flags, {},
     )  # fmt: skip
-    signature = plain.returns(*plain.kinds)
-    return context.call_internal(builder, made.fndesc, signature, values)
+    return context.call_internal(builder, made.fndesc, plain.returns(*plain.kinds), values)
 
 
 BINARY = {
@@ -342,8 +340,7 @@ class Body:
         arguments = given[3:]
         if not all(isinstance(x, Typed) for x in arguments):
             raise Unknown("share")
-        whole = ir.LiteralStructType([x.value.type for x in arguments])
-        packed = ir.Constant(whole, ir.Undefined)
+        packed = ir.Constant(ir.LiteralStructType([x.value.type for x in arguments]), ir.Undefined)
         for i, x in enumerate(arguments):
             packed = self.builder.insert_value(packed, x.value, i)
 
@@ -373,10 +370,9 @@ class Body:
         key = function, kinds, type(self.context.error_model)
         if key not in made and isinstance(function, _Intrinsic):  # ours: no need to look for it
             signature, generate = function._defn(self.typing, *kinds)
-            made[key] = signature, partial(_generated, generate, self.context, signature)
+            made[key] = signature, lambda b, values: generate(self.context, b, signature, values)
         if key not in made:
-            kind = self.typing.resolve_value_type(function)
-            if kind is None:
+            if (kind := self.typing.resolve_value_type(function)) is None:
                 raise Unknown(repr(function))
             signature = kind.get_call_type(self.typing, kinds, {})
             if signature is None or len(signature.args) != len(kinds):
@@ -384,8 +380,7 @@ class Body:
             self.context.refresh()
             made[key] = signature, self.context.get_function(kind, signature)
         signature, implementation = made[key]
-        libraries = getattr(implementation, "libs", ())
-        self.context.add_linking_libs(libraries)
+        self.context.add_linking_libs(getattr(implementation, "libs", ()))
         return signature, implementation
 
     def cast(self, x: Typed, kind: Any) -> Any:
@@ -395,10 +390,6 @@ class Body:
 
     def truth(self, x: Typed) -> Any:
         return self.cast(x, types.boolean)
-
-
-def _generated(generate: Any, context: Any, signature: Any, builder: Any, values: list[Any]) -> Any:
-    return generate(context, builder, signature, values)
 
 
 def _kind_of(x: Any) -> Any:
