@@ -15,6 +15,7 @@ NAMES = (
     "start",
     "convolution",
     "op_overhead",
+    "large_arrays",
     "distributed",
     "scaling",
 )
