@@ -38,12 +38,12 @@ def maximum(x, y):
 
 
 def maximum_slope_x(g, x, y):
-    chosen = g if x > y else 0.0
+    chosen = 0.0 if x < y else g
     return g * 0.5 if x == y else chosen
 
 
 def maximum_slope_y(g, x, y):
-    chosen = g if y > x else 0.0
+    chosen = 0.0 if y < x else g
     return g * 0.5 if x == y else chosen
 
 
