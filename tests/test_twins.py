@@ -236,9 +236,12 @@ TWINS = {
         for axis in (None, 0, 1, (0, 1))
         for keepdims in (False, True)
     ),
-    **{name: lambda normal: (
-        (normal(*shape), axis) for shape in ((3, 4), (300, 130)) for axis in (None, 0, 1)
-    ) for name in ("amax", "amin")},
+    **{
+        name: lambda normal: (
+            (normal(*shape), axis) for shape in ((3, 4), (300, 130)) for axis in (None, 0, 1)
+        )
+        for name in ("amax", "amin")
+    },
     "sum_rows": lambda normal: (
         (normal(*shape),) for shape in ((3, 4), (700, 3), (500,), (700, 130))
     ),

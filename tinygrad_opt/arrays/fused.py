@@ -7,8 +7,9 @@
 
 The twin of the pair is the row of its name in `kernels/fused/elementwise.py`; where it takes two
 arrays, in `kernels/fused/pairs.py`, or of arithmetic in `kernels/fused/arithmetic.py`; that of
-`Softmaxes` is `kernels/fused/softmax.py`. On CuPy's the same rows are CUDA kernels. The pair stays what runs on all else: other types, what is
-not contiguous, and Tensors, which is where higher derivatives come from.
+`Softmaxes` is `kernels/fused/softmax.py`. On CuPy's the rows of one element are CUDA kernels. The
+pair stays what runs on all else: other types, what is not contiguous, and Tensors, which is where
+higher derivatives come from.
 """
 
 from __future__ import annotations
@@ -145,12 +146,12 @@ def _fused_pair(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any
 
     @functools.wraps(pair)
     def either(x: Any, y: Any, *rest: Any, **settings: Any) -> tuple[Any, ...]:
-        if type(x) is _ndarray and x.size >= pairs.LEAST and pairs.fits(x, y):
-            if all(type(number) in (int, float) for number in (*rest, *settings.values())):
-                numbers = row.numbers(*rest, **settings)
-                slopes = (_slope(slope, x, y, numbers) for slope in (row.slope_x, row.slope_y))
-                return pairs.run(row.value, (x, y), numbers), *slopes, *[None] * len(rest)
-        return pair(x, y, *rest, **settings)
+        large = type(x) is _ndarray and x.size >= pairs.LEAST and pairs.fits(x, y)
+        if not large or not all(type(n) in (int, float) for n in (*rest, *settings.values())):
+            return pair(x, y, *rest, **settings)
+        numbers = row.numbers(*rest, **settings)
+        slopes = (_slope(slope, x, y, numbers) for slope in (row.slope_x, row.slope_y))
+        return pairs.run(row.value, (x, y), numbers), *slopes, *[None] * len(rest)
 
     return either
 

@@ -67,22 +67,20 @@ class Large:
         return super().clip(x, min, max)  # type: ignore[misc]
 
     def amax(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        y = self._of_rows(extremes.extremes, x, axis, keepdims, "maximum")
-        return super().amax(x, axis, keepdims) if y is None else y  # type: ignore[misc]
+        if x.size >= EXTREMES and _has_rows(x, axis):
+            return _of_rows(extremes.extremes, x, keepdims, "maximum")
+        return super().amax(x, axis, keepdims)  # type: ignore[misc]
 
     def amin(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        y = self._of_rows(extremes.extremes, x, axis, keepdims, "minimum")
-        return super().amin(x, axis, keepdims) if y is None else y  # type: ignore[misc]
+        if x.size >= EXTREMES and _has_rows(x, axis):
+            return _of_rows(extremes.extremes, x, keepdims, "minimum")
+        return super().amin(x, axis, keepdims)  # type: ignore[misc]
 
     def log_of_sums(self, x: Any, axis: Any, keepdims: bool) -> Any:
         """log(sum(exp(x))) along the last axis of a large array; None of others."""
-        return self._of_rows(extremes.log_of_sums, x, axis, keepdims)
-
-    def _of_rows(self, what: Any, x: Any, axis: Any, keepdims: bool, *rest: Any) -> Any:
-        if x.size < EXTREMES or not _has_rows(x, axis):
-            return None
-        shape = x.shape[:-1]
-        return what(x.reshape(-1, x.shape[-1]), *rest).reshape((*shape, 1) if keepdims else shape)
+        if x.size >= EXTREMES and _has_rows(x, axis):
+            return _of_rows(extremes.log_of_sums, x, keepdims)
+        return None
 
     def places_of_largest(self, x: Any, k: int, axis: int, largest: bool) -> Any:
         """Where the k largest (or smallest) stand, in order; None where that is not for kernels."""
@@ -92,11 +90,14 @@ class Large:
         return places.reshape(*x.shape[:-1], k)
 
 
+def _of_rows(what: Any, x: Any, keepdims: bool, *rest: Any) -> Any:
+    shape = x.shape[:-1]
+    return what(x.reshape(-1, x.shape[-1]), *rest).reshape((*shape, 1) if keepdims else shape)
+
+
 def _has_rows(x: Any, axis: Any) -> bool:
     """Whether x is of floats and in one piece, and `axis`, an integer, its last one."""
-    return (
-        type(axis) is int and axis in (-1, x.ndim - 1) and x.dtype in _FLOATS and x.flags.carray
-    )
+    return type(axis) is int and axis in (-1, x.ndim - 1) and x.dtype in _FLOATS and x.flags.carray
 
 
 def _is_whole(a: Any, kind: Any, shape: tuple[int, ...]) -> bool:

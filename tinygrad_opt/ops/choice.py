@@ -1,6 +1,6 @@
 """Choosing elements, and casts: abs, maximum, minimum, where, clip.
 
-`@fused_op`: has a twin in `kernels/fused/elementwise.py` or, of two arrays, `kernels/fused/pairs.py`.
+`@fused_op`: has a twin in `kernels/fused/elementwise.py`, of two arrays `kernels/fused/pairs.py`.
 
 Convention at kinks: abs'(0) = 0, ties in maximum and minimum share equally, `clip` passes the
 gradient at its bounds.
