@@ -1,4 +1,4 @@
-"""Sums of a large array's rows, or of each of its columns, on several threads.
+"""Sums and products of a large array's rows, sums of its columns, on several threads.
 
 NumPy adds on one thread; along the last axis it is a third as fast as memory. Here a row is added
 in blocks, each as vectors of sums that are under way at once, and blocks in float64; columns are
@@ -81,6 +81,23 @@ _TEXTS = {
     "sums_of_rows": _rows("sums_of_rows", "x", "part += a[j]"),
     "squares_of_rows": _rows("squares_of_rows", "x", "part += a[j] * a[j]"),
     "distances_of_rows": _rows("distances_of_rows", "x, y", "d = a[j] - b[j]", "part += d * d"),
+    "products_of_rows": """\
+def some_rows(first, last, x, products):
+    all_lanes()
+    for r in range(first, last):
+        row, product = x[r], 1.0
+        for j in range(row.shape[0]):
+            product *= row[j]
+        products[r] = product
+
+
+@njit("void({matrix}, int64, float64[::1])", error_model="numpy", nogil=True,
+      no_cfunc_wrapper=True, cache={cache})
+def products_of_rows(x, grain, products):
+    if products.shape[0] != x.shape[0]:
+        raise ValueError("sizes differ")
+    split(some_rows, x.shape[0], grain, x, products)
+""",
     "sums_of_columns": """\
 def some_blocks(first, last, x, spans, parts):
     all_lanes()
@@ -111,7 +128,8 @@ _kernels = ByType(lambda name: _HEAD + _TEXTS[name], block=BLOCK, rows=ROWS, spa
 def of_rows(x: Any, y: Any = None, *, what: str = "sums") -> Any:
     """The sums of a matrix's rows, float64; x (rows, n) of float32 or float64, in one piece.
 
-    `what`: "sums", "squares" or, of x and another such matrix y, "distances", which are squared.
+    `what`: "sums", "squares" or, of x and another such matrix y, "distances", which are squared; or
+    "products", which are no sums.
     """
     sums, grain = np.empty(len(x)), max(1, PART // max(x.shape[1], 1))
     matrices = (x,) if y is None else (x, y)

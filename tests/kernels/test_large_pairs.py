@@ -162,6 +162,17 @@ def test_bits_do_not_depend_on_the_number_of_threads():
             np.testing.assert_array_equal(p.numpy(), q.numpy())
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_products_of_rows(kind):
+    x = sample(kind, shape=(70, 10, 130)) + np.float32(1.5)
+    for keepdims in (False, True):
+        for axis in (2, -1):
+            found = SPACE.prod(x, axis, keepdims)
+            expected = x.prod(axis, np.longdouble, keepdims=keepdims).astype("float32")
+            assert found.dtype == x.dtype
+            np.testing.assert_allclose(found, expected, rtol=1e-7)
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_extremes_of_rows(kind, dtype):
@@ -230,6 +241,7 @@ def test_kernels_refuse_arrays_that_do_not_fit():
     for call in (
         lambda: axis_sums._kernels["distances_of_rows", "f"](x, x[:3], 1, np.empty(4)),
         lambda: axis_sums._kernels["squares_of_rows", "f"](x, 1, np.empty(3)),
+        lambda: axis_sums._kernels["products_of_rows", "f"](x, 1, np.empty(3)),
         lambda: extremes._kernels["maximum_of_rows", "f"](x, few, 1),
         lambda: extremes._kernels["maximum_of_rows", "f"](x[:, :0].copy(), few, 1),
         lambda: extremes._kernels["log_of_sums", "f"](x, few, 1),

@@ -69,12 +69,12 @@ class Large:
     def amax(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         if x.size >= EXTREMES and _has_rows(x, axis):
             return _of_rows(extremes.extremes, x, keepdims, "maximum")
-        return super().amax(x, axis, keepdims)  # type: ignore[misc]
+        return x.max(axis=axis, keepdims=keepdims)
 
     def amin(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         if x.size >= EXTREMES and _has_rows(x, axis):
             return _of_rows(extremes.extremes, x, keepdims, "minimum")
-        return super().amin(x, axis, keepdims)  # type: ignore[misc]
+        return x.min(axis=axis, keepdims=keepdims)
 
     def log_of_sums(self, x: Any, axis: Any, keepdims: bool) -> Any:
         """log(sum(exp(x))) along the last axis of a large array; None of others."""

@@ -52,6 +52,10 @@ class Sums:
         return _sum_of_rows(x)
 
     def prod(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        large = x.size >= axis_sums.LEAST and x.dtype is _FLOAT32 and x.flags.carray
+        if large and type(axis) is int and axis in (-1, x.ndim - 1):
+            y = axis_sums.of_rows(x.reshape(-1, x.shape[-1]), what="products")
+            return y.astype(_FLOAT32).reshape(x.shape[:-1] + (1,) * keepdims)
         return _rounded(x.prod(axis, _wide(x), keepdims=keepdims), x)
 
     def cumsum(self, x: Any, axis: int | None = None) -> Any:
