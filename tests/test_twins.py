@@ -44,8 +44,7 @@ SAY_WHERE = {
     "tinygrad_opt/arrays/fused.py": ["kernels/fused/elementwise.py", "kernels/fused/softmax.py",
                                      "kernels/fused/arithmetic.py", "kernels/fused/pairs.py"],
     "tinygrad_opt/ops/choice.py": ["kernels/fused/elementwise.py", "kernels/fused/pairs.py"],
-    "tinygrad_opt/ops/arithmetic.py": ["kernels/fused/elementwise.py",
-                                       "kernels/fused/arithmetic.py"],
+    "tinygrad_opt/ops/arithmetic.py": ["kernels/fused/elementwise.py"],
     "tinygrad_opt/ops/activation.py": ["kernels/fused/elementwise.py"],
     "tinygrad_opt/ops/mathematics.py": ["kernels/fused/elementwise.py"],
     "tinygrad_opt/ops/reduce.py": ["kernels/fused/softmax.py"],
@@ -252,6 +251,7 @@ TWINS = {
     "reshape": lambda normal: (
         (normal(40, n, 80).transpose(1, 0, 2), shape) for n in (3, 90) for shape in ((n, -1), (-1,))
     ),
+    "power": lambda normal: ((normal(5, 4), y) for y in (2, 3, 4, -2, 5)),
     "clip": lambda normal: (
         (normal(n, 3), low, high)
         for n in (3, 2000)

@@ -186,7 +186,7 @@ def test_a_hook_sees_the_sum_of_all_that_comes_back():
 # several operations here, so that the hook is on the last of them.
 FROM_INPUTS = {
     "copysign", "cumprod", "expm1", "index_reduce", "log_ndtr", "logcumsumexp", "logsumexp",
-    "prod", "reciprocal", "rsqrt", "scatter_reduce",
+    "distances", "prod", "reciprocal", "rsqrt", "scatter_reduce",
 }  # fmt: skip
 SEVERAL = {
     "cholesky: upper", "cholesky_inverse", "cholesky_solve", "lu: tall", "lu: wide", "lu_solve",

@@ -180,6 +180,32 @@ def test_running_sums(shape, dtype):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("size", [50, 70_000])
+def test_powers(size, dtype):
+    x = normal(size, dtype=dtype)
+    x[:6] = 0, -0.0, np.inf, -np.inf, np.nan, 2
+    for y in (2, 3, 4, -2, -0.5, 3.0, 0, 1, 5, 0.5, -1, 2.5):
+        with np.errstate(all="ignore"):
+            expected = np.power(x.astype(np.longdouble), y).astype(dtype)
+            found = SPACE.power(x, y)
+        if y == -0.5:  # 1 / sqrt(x), as in PyTorch
+            expected[1], expected[3] = -np.inf, np.nan
+        if y == 0.5:  # the root, as in NumPy and PyTorch
+            expected[1], expected[3] = -0.0, np.nan
+        np.testing.assert_allclose(found, expected, rtol=4e-7 if dtype == "float32" else 1e-15)
+        t = tg.tensor(x, requires_grad=True)
+        (t**y).backward(tg.ones(size, dtype=t.dtype))
+        if y:
+            with np.errstate(all="ignore"):
+                slope = y * np.power(x.astype(np.longdouble), y - 1)
+            np.testing.assert_allclose(
+                t.grad.numpy()[5:],
+                slope[5:].astype(dtype),
+                rtol=1e-6 if dtype == "float32" else 1e-14,
+            )
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
 def test_choices(dtype):
     x, y = normal(90, 100, dtype=dtype), normal(90, 100, dtype=dtype, seed=1)
     x[0, 0], y[0, 1] = np.nan, np.inf

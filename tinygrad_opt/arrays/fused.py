@@ -25,7 +25,7 @@ from ..kernels.fused import arithmetic, axis_sums, elementwise, on_device, pairs
 from ..kernels.pool import ahead
 from .device import cupy, is_cupys
 
-__all__ = ["Softmaxes", "check_classes", "fused", "kernels_of"]
+__all__ = ["Softmaxes", "check_classes", "fused", "kernels_of", "times"]
 
 _ndarray = np.ndarray
 _FLOAT32, _FLOAT64 = np.dtype("float32"), np.dtype("float64")
@@ -123,6 +123,11 @@ def _fused_arithmetic(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tup
 def _combined(name: str, x: Any, y: Any) -> Any:
     form = arithmetic.form(x, y) if type(x) is _ndarray else ""
     return arithmetic.combine(name, form, x, y) if form else _OPERATORS[name](x, y)
+
+
+def times(x: Any, y: Any) -> Any:
+    """x y of NumPy's arrays."""
+    return _combined("mul", x, y) if x.size >= arithmetic.LEAST else x * y
 
 
 _OPERATORS = {

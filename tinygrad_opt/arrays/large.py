@@ -8,13 +8,14 @@ of `elementwise.py`; the twins are NumPy's own functions, and the formulas in `n
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..kernels.fused import copies, extremes
-from .fused import kernels_of
+from .fused import kernels_of, times
 
 __all__ = ["Large"]
 
@@ -26,6 +27,15 @@ _ndarray = np.ndarray
 _FLOATS = np.dtype("float32"), np.dtype("float64")
 _NUMBERS = int, float
 _reshape_tells = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # whether it had to copy
+
+
+_POWERS: dict[float, Callable[[Any], Any]] = {
+    2: lambda x: times(x, x),
+    3: lambda x: times(times(x, x), x),
+    4: lambda x: times(s := times(x, x), s),
+    -2: lambda x: 1 / times(x, x),
+    -0.5: lambda x: 1 / np.sqrt(x),
+}
 
 
 class Large:
@@ -42,6 +52,12 @@ class Large:
             except ValueError:  # to be copied
                 x = self.copy(x)
         return x.reshape(shape)
+
+    def power(self, x: Any, y: Any) -> Any:
+        """x^y; small whole powers as products, of which NumPy's take a hundredth of the time."""
+        if type(y) in _NUMBERS and y in _POWERS and type(x) is _ndarray and x.dtype in _FLOATS:
+            return _POWERS[y](x)
+        return super().power(x, y)  # type: ignore[misc]
 
     def cumsum(self, x: Any, axis: int | None = None) -> Any:
         if x.size >= SUMS and axis is not None and x.dtype in _FLOATS and x.flags.carray:

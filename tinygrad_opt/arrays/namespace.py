@@ -88,6 +88,16 @@ class Namespace(Layers, Windows):
     def reshape(self, x: Any, shape: Any) -> Any:
         return x.reshape(shape)
 
+    def power(self, x: Any, y: Any) -> Any:
+        try:
+            return x**y
+        except ValueError:  # of integers, with an exponent below 0
+            if not hasattr(y, "dtype"):
+                raise
+        z = x ** self.where(y < 0, 0, y)  # 1 where the exponent was below 0
+        # There 1 / x^|y| rounded towards 0 is right, and left of it: that of 1 and of -1.
+        return self.where((y < 0) & (x != 1), (x == -1) * (1 - 2 * (y % 2)), z)
+
     def clip(self, x: Any, min: Any = None, max: Any = None) -> Any:
         y = x if min is None else self.maximum(x, min)
         return y if max is None else self.minimum(y, max)

@@ -23,6 +23,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+_COMPUTE_MODES = (
+    "use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist",
+)  # fmt: skip
+
 # Products -----------------------------------------------------------------------------------------
 
 
@@ -225,8 +229,13 @@ def cdist(
 ) -> Tensor:
     """The p-norm distance of each row of x1 (..., n, m) to each of x2 (..., k, m): (..., n, k).
 
-    `compute_mode` is accepted; distances are always computed from differences.
+    `compute_mode` is for p = 2: "use_mm_for_euclid_dist" computes distances by a product of the
+    matrices, which is quick, but leaves few digits of distances that are small beside the rows;
+    "donot_use_mm_for_euclid_dist" from differences; "use_mm_for_euclid_dist_if_necessary" by a
+    product where x1 or x2 has more than 25 rows.
     """
+    if compute_mode not in _COMPUTE_MODES:
+        raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
     for name, x in (("X1", x1), ("X2", x2)):
         if x.array.ndim < 2:
             raise RuntimeError(
@@ -239,6 +248,11 @@ def cdist(
         )
     if p < 0:
         raise RuntimeError(f"cdist only supports non-negative p values, got {p}")
+    many = max(x1.array.shape[-2], x2.array.shape[-2]) > 25
+    if p == 2 and (
+        many if compute_mode == _COMPUTE_MODES[0] else compute_mode == _COMPUTE_MODES[1]
+    ):
+        return ops.linalg.distances(x1, x2)
     return reduce.norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
 
 

@@ -55,6 +55,8 @@ def interpolate(
     if mode == "area":
         pools = adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
         return pools[len(image) - 1](input, output)
+    if mode.startswith("nearest") and _repeats(mode, image, output, factors, input.dtype):
+        return _repeated(input, image, output)
     y = input
     for i, (n, out, factor) in enumerate(zip(image, output, factors, strict=True)):
         taps = _taps(mode, n, out, factor, bool(align_corners), antialias, input.dtype)
@@ -167,6 +169,24 @@ def _nearest(mode: str, n: int, out: int, factor: float | None, dtype: Any) -> A
     middle = kind(0.5 if mode == "nearest-exact" else 0)
     at = ((np.arange(out, dtype=kind) + middle) * scale).astype(np.float32)
     return np.minimum(np.floor(at).astype(np.int64), n - 1)
+
+
+def _repeats(mode: str, image: Any, output: Any, factors: Any, dtype: Any) -> bool:
+    """Whether each output takes the cell that it lies in, and as many outputs lie in each cell."""
+    return all(
+        out % n == 0
+        and np.array_equal(_nearest(mode, n, out, factor, dtype), np.repeat(np.arange(n), out // n))
+        for n, out, factor in zip(image, output, factors, strict=True)
+    )
+
+
+def _repeated(input: Tensor, image: Any, output: Any) -> Tensor:
+    """Each cell as often as it is needed along each axis, which is a copy and no sum."""
+    lead = input.shape[:2]
+    times = [out // n for n, out in zip(image, output, strict=True)]
+    apart = input.reshape(*lead, *(m for n in image for m in (n, 1)))
+    wide = apart.expand(*lead, *(m for pair in zip(image, times, strict=True) for m in pair))
+    return wide.reshape(*lead, *output)
 
 
 def _cubic(distance: Any, a: float) -> Any:

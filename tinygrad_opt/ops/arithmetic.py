@@ -4,15 +4,14 @@ Sixth of the reading path; next: `ops/products.py`. An operation is one function
 value, then a pullback for each input, from the gradient `g` of the result to the gradient of that
 input. More of them: `mathematics.py`, `choice.py`, `activation.py`.
 
-Convention at kinks: relu'(0) = 0. `@fused_op`: has a twin in `kernels/fused/elementwise.py`, or
-`kernels/fused/arithmetic.py`.
+Convention at kinks: relu'(0) = 0. `@fused_op`: has a twin in `kernels/fused/elementwise.py`.
 """
 
 from __future__ import annotations
 
 import math
 
-from ..arrays.xp import xp
+from ..arrays.xp import xp, xp_of
 from ..core.record import op
 from .fused import fused_op, recomputed
 
@@ -56,25 +55,14 @@ def neg(x):
     return -x, lambda g: -g
 
 
-def _power(x, y):
-    try:
-        return x**y
-    except ValueError:  # of integers, with an exponent below 0
-        if not hasattr(y, "dtype"):
-            raise
-        z = x ** xp(y).where(y < 0, 0, y)  # 1 where the exponent was below 0
-        # There 1 / x^|y| rounded towards 0 is right, and left of it: that of 1 and of -1.
-        return xp(y).where((y < 0) & (x != 1), (x == -1) * (1 - 2 * (y % 2)), z)
-
-
 @op
 def pow(x, y):
     """x^y, broadcast."""
-    z = _power(x, y)
+    z = xp_of(x, y).power(x, y)
 
     def base(g):
         if isinstance(y, (int, float)):
-            return g * (y * x ** (y - 1)) if y != 0 else xp(g).zeros_like(g)
+            return g * (y * xp(x).power(x, y - 1)) if y != 0 else xp(g).zeros_like(g)
         return g * xp(x).where(y == 0, 0, y * x ** xp(x).where(y == 0, 1, y - 1))
 
     def exponent(g):

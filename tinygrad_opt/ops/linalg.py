@@ -302,3 +302,30 @@ def eig(a: Any) -> tuple[Any, Any]:
     packed = _eig(a)
     n = a.shape[-1]
     return packed[..., n, :], packed[..., :n, :]
+
+
+@op
+def distances(x, y):
+    """|x_i - y_j| for rows x_i of (..., n, m) and y_j of (..., k, m): (..., n, k).
+
+    By |x_i|^2 + |y_j|^2 - 2 x_i y_j, of which small distances keep few digits; slope 0 at 0.
+    """
+
+    def squares(a):
+        return xp(a).sum(a * a, axis=-1, keepdims=True)
+
+    z = squares(x) + _t(squares(y)) - 2 * xp(x).matmul(x, _t(y))
+    z = xp(z).sqrt(xp(z).maximum(z, 0))
+
+    def rate(g):
+        return xp(g).where(z == 0, 0, g / xp(z).where(z == 0, 1, z))
+
+    def to_x(g):
+        r = rate(g)
+        return xp(r).sum(r, axis=-1, keepdims=True) * x - xp(r).matmul(r, y)
+
+    def to_y(g):
+        r = _t(rate(g))
+        return xp(r).sum(r, axis=-1, keepdims=True) * y - xp(r).matmul(r, x)
+
+    return z, to_x, to_y
