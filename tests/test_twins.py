@@ -37,10 +37,13 @@ SAY_WHERE = {
                                      "ops/mathematics.py", "arrays/fused.py"],
     "kernels/fused/arithmetic.py": ["arrays/fused.py"],
     "kernels/fused/axis_sums.py": ["arrays/sums.py"],
+    "kernels/fused/pairs.py": ["ops/choice.py", "ops/loss.py", "arrays/fused.py"],
+    "kernels/fused/extremes.py": ["arrays/large.py"],
     "kernels/fused/copies.py": ["arrays/large.py"],
-    "tinygrad_opt/arrays/large.py": ["kernels/fused/copies.py"],
+    "tinygrad_opt/arrays/large.py": ["kernels/fused/copies.py", "kernels/fused/extremes.py"],
     "tinygrad_opt/arrays/fused.py": ["kernels/fused/elementwise.py", "kernels/fused/softmax.py",
-                                     "kernels/fused/arithmetic.py"],
+                                     "kernels/fused/arithmetic.py", "kernels/fused/pairs.py"],
+    "tinygrad_opt/ops/choice.py": ["kernels/fused/elementwise.py", "kernels/fused/pairs.py"],
     "tinygrad_opt/ops/arithmetic.py": ["kernels/fused/elementwise.py"],
     "tinygrad_opt/ops/activation.py": ["kernels/fused/elementwise.py"],
     "tinygrad_opt/ops/mathematics.py": ["kernels/fused/elementwise.py"],
@@ -50,7 +53,8 @@ SAY_WHERE = {
     "kernels/fused/pooling/places.py": ["arrays/windows.py"],
     "kernels/fused/rows.py": ["arrays/sums.py"],
     "tinygrad_opt/ops/recurrent.py": ["kernels/fused/passages.py"],
-    "tinygrad_opt/ops/loss.py": ["arrays/namespace.py", "kernels/fused/softmax.py"],
+    "tinygrad_opt/ops/loss.py": ["arrays/namespace.py", "kernels/fused/softmax.py",
+                                 "kernels/fused/pairs.py"],
     "tinygrad_opt/arrays/windows.py": ["kernels/fused/convolution", "kernels/fused/pooling"],
     "tinygrad_opt/arrays/sums.py": ["arrays/namespace.py", "kernels/fused/rows.py"],
     "tinygrad_opt/arrays/namespace.py": ["kernels/fused/softmax.py"],
@@ -225,6 +229,18 @@ TWINS = {
     "sum": lambda normal: (
         (normal(*shape), axis) for shape in ((300, 4), (700, 130)) for axis in (None, 0, 1, (0, 1))
     ),
+    "sum_of_squares": lambda normal: (
+        (normal(*shape), axis, keepdims)
+        for shape in ((30, 4), (700, 130))
+        for axis in (None, 0, 1, (0, 1))
+        for keepdims in (False, True)
+    ),
+    **{
+        name: lambda normal: (
+            (normal(*shape), axis) for shape in ((3, 4), (300, 130)) for axis in (None, 0, 1)
+        )
+        for name in ("amax", "amin")
+    },
     "sum_rows": lambda normal: (
         (normal(*shape),) for shape in ((3, 4), (700, 3), (500,), (700, 130))
     ),

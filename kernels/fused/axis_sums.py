@@ -1,4 +1,4 @@
-"""Sums of a large array's rows, or of each of its columns, on several threads.
+"""Sums and products of a large array's rows, sums of its columns, on several threads.
 
 NumPy adds on one thread; along the last axis it is a third as fast as memory. Here a row is added
 in blocks, each as vectors of sums that are under way at once, and blocks in float64; columns are
@@ -16,7 +16,7 @@ import numpy as np
 
 from .by_type import ByType
 
-__all__ = ["LEAST", "of_columns", "of_rows", "total"]
+__all__ = ["LEAST", "of_columns", "of_rows", "squared_distance", "total"]
 
 LEAST = 65_536  # elements
 PART = 65_536  # that a thread adds up at a time
@@ -38,27 +38,65 @@ zero = np.{dtype}(0)
 @njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True)
 """
 
-_TEXTS = {
-    "sums_of_rows": """\
-def some_rows(first, last, x, sums):
+# Sums over rows: of what stands there, or of squares.
+_ROWS = """\
+def some_rows(first, last, {names}, sums):
     all_lanes()
     n = x.shape[1]
     for r in range(first, last):
-        row, total = x[r], 0.0
-        for start in range(0, n, {block}):
-            some, part = row[start : start + {block}], zero
-            for j in range(some.shape[0]):
-                part += some[j]
+        total = 0.0
+        for start in range(0, n, {{block}}):
+            end = min(start + {{block}}, n)
+            {parts}, part = {slices}, zero
+            for j in range(end - start):
+{lines}
             total += part
         sums[r] = total
 
 
+@njit("void({types}, int64, float64[::1])", error_model="numpy", nogil=True,
+      no_cfunc_wrapper=True, cache={{cache}})
+def {kernel}({names}, grain, sums):
+    if sums.shape[0] != x.shape[0]{sizes}:
+        raise ValueError("sizes differ")
+    split(some_rows, x.shape[0], grain, {names}, sums)
+"""
+
+
+def _rows(kernel: str, names: str, *lines: str) -> str:
+    """The text of a kernel that adds up along rows; the elements are those of a, and of b."""
+    count = len(names.split(","))
+    return _ROWS.format(
+        kernel=kernel,
+        names=names,
+        parts="a, b"[: 3 * count - 2],
+        slices=", ".join(f"{name}[r, start:end]" for name in names.split(", ")),
+        lines="\n".join(f"                {line}" for line in lines),
+        types=", ".join(["{matrix}"] * count),
+        sizes=" or y.shape != x.shape" if count == 2 else "",
+    )
+
+
+_TEXTS = {
+    "sums_of_rows": _rows("sums_of_rows", "x", "part += a[j]"),
+    "squares_of_rows": _rows("squares_of_rows", "x", "part += a[j] * a[j]"),
+    "distances_of_rows": _rows("distances_of_rows", "x, y", "d = a[j] - b[j]", "part += d * d"),
+    "products_of_rows": """\
+def some_rows(first, last, x, products):
+    all_lanes()
+    for r in range(first, last):
+        row, product = x[r], 1.0
+        for j in range(row.shape[0]):
+            product *= row[j]
+        products[r] = product
+
+
 @njit("void({matrix}, int64, float64[::1])", error_model="numpy", nogil=True,
       no_cfunc_wrapper=True, cache={cache})
-def sums_of_rows(x, grain, sums):
-    if sums.shape[0] != x.shape[0]:
+def products_of_rows(x, grain, products):
+    if products.shape[0] != x.shape[0]:
         raise ValueError("sizes differ")
-    split(some_rows, x.shape[0], grain, x, sums)
+    split(some_rows, x.shape[0], grain, x, products)
 """,
     "sums_of_columns": """\
 def some_blocks(first, last, x, spans, parts):
@@ -87,10 +125,15 @@ def sums_of_columns(x, grain, parts):
 _kernels = ByType(lambda name: _HEAD + _TEXTS[name], block=BLOCK, rows=ROWS, span=SPAN)
 
 
-def of_rows(x: Any) -> Any:
-    """The sums of a matrix's rows, float64; x (rows, n) of float32 or float64, in one piece."""
-    sums = np.empty(len(x))
-    _kernels["sums_of_rows", x.dtype.char](x, max(1, PART // max(x.shape[1], 1)), sums)
+def of_rows(x: Any, y: Any = None, *, what: str = "sums") -> Any:
+    """The sums of a matrix's rows, float64; x (rows, n) of float32 or float64, in one piece.
+
+    `what`: "sums", "squares" or, of x and another such matrix y, "distances", which are squared; or
+    "products", which are no sums.
+    """
+    sums, grain = np.empty(len(x)), max(1, PART // max(x.shape[1], 1))
+    matrices = (x,) if y is None else (x, y)
+    _kernels[f"{what}_of_rows", x.dtype.char](*matrices, grain, sums)
     return sums
 
 
@@ -103,9 +146,16 @@ def of_columns(x: Any) -> Any:
     return parts[0] if len(parts) == 1 else parts.sum(0, np.float64).astype(x.dtype)
 
 
-def total(x: Any) -> Any:
-    """The sum of all of an array's elements, float64; x in one piece."""
-    flat = x.reshape(-1)
-    whole = flat.size // BLOCK * BLOCK
-    rest = flat[whole:].sum(dtype=np.float64)
-    return of_rows(flat[:whole].reshape(-1, BLOCK)).sum() + rest
+def total(x: Any, y: Any = None, *, what: str = "sums") -> Any:
+    """The sum over all of an array's elements, float64; x in one piece, the rest as `of_rows`."""
+    whole = x.size // BLOCK * BLOCK
+    flat = [a.reshape(-1) for a in ((x,) if y is None else (x, y))]
+    blocks = of_rows(*(a[:whole].reshape(-1, BLOCK) for a in flat), what=what).sum()
+    if whole == x.size:
+        return blocks
+    return blocks + of_rows(*(a[whole:].reshape(1, -1) for a in flat), what=what)[0]
+
+
+def squared_distance(x: Any, y: Any) -> Any:
+    """The sum of (x - y)^2, float64; x and y of one type and shape, in one piece."""
+    return total(x, y, what="distances")

@@ -23,7 +23,7 @@ from ..compiler.lower import lower
 from ..compiler.syntax import parse_element
 from .loops import Loop
 
-__all__ = ["ROWS", "Row", "loop"]
+__all__ = ["ROWS", "Row", "element_loop", "loop"]
 
 
 class Row(NamedTuple):
@@ -41,7 +41,7 @@ class Row(NamedTuple):
     @property
     def part(self) -> int:
         """Elements that a thread takes at a time."""
-        return 65_536 if self.light else 16_384
+        return part_of(self.light)
 
 
 # Exponentials and logarithms ----------------------------------------------------------------------
@@ -324,10 +324,18 @@ def loop(name: str, way: str, dtype: str) -> Loop:
         dtype: "float32" or "float64".
     """
     row = ROWS[name]
-    rule = parse_element(row.value if way == "value" else row.slope, f"{name}_{way}")
+    function = row.value if way == "value" else row.slope
+    return element_loop(f"{name}_{way}", function, len(row.settings), row.light, dtype)
+
+
+def element_loop(
+    name: str, function: Callable[..., float], settings: int, light: bool, dtype: str
+) -> Loop:
+    """The loop of a function of elements, the last so many of whose arguments are settings."""
+    rule = parse_element(function, name)
     lowered = lower(rule, dtype)
     names = [lowered.names[argument] for argument in rule.arguments]
-    count = len(names) - len(row.settings)
+    count = len(names) - settings
     lines = [f"{x} = {x}_[i]" for x in names[:count]]
     lines += [*lowered.lines, f"result_[i] = {lowered.outputs[0]}"]
     return Loop(
@@ -336,8 +344,13 @@ def loop(name: str, way: str, dtype: str) -> Loop:
         arrays=dict.fromkeys([*(f"{x}_" for x in names[:count]), "result_"], "{dtype}[::1]"),
         scalars=dict.fromkeys(names[count:], "{dtype}"),
         body="    for i in range(result_.shape[0]):\n" + "".join(f"        {x}\n" for x in lines),
-        part=str(row.part),
-        cost=10_000 if row.light else pool.USUAL,
+        part=str(part_of(light)),
+        cost=10_000 if light else pool.USUAL,
         imports="import math\n\nfrom numpy import {dtype}\n",
         functions=functions_import(lines),
     )
+
+
+def part_of(light: bool) -> int:
+    """Elements that a thread takes at a time."""
+    return 65_536 if light else 16_384

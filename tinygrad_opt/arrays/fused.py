@@ -5,10 +5,11 @@
         s = xp(x).sigmoid(x)
         return x * s, lambda g: g * (s * (1 + x * (1 - s)))
 
-The twin of the pair is the row of its name in `kernels/fused/elementwise.py`; of arithmetic, which
-takes two arrays, `kernels/fused/arithmetic.py`; of `Softmaxes`, `kernels/fused/softmax.py`. On
-CuPy's the same rows are CUDA kernels. The pair stays what runs on all else: other types, what is
-not contiguous, and Tensors, which is where higher derivatives come from.
+The twin of the pair is the row of its name in `kernels/fused/elementwise.py`; where it takes two
+arrays, in `kernels/fused/pairs.py`, or of arithmetic in `kernels/fused/arithmetic.py`; that of
+`Softmaxes` is `kernels/fused/softmax.py`. On CuPy's the rows of one element are CUDA kernels. The
+pair stays what runs on all else: other types, what is not contiguous, and Tensors, which is where
+higher derivatives come from.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.fused import arithmetic, elementwise, on_device, softmax
+from ..kernels.fused import arithmetic, axis_sums, elementwise, on_device, pairs, softmax
 from ..kernels.pool import ahead
 from .device import cupy, is_cupys
 
@@ -35,6 +36,10 @@ def fused(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]
     """The pair, with the kernels of its name in its place where they apply."""
     if pair.__name__ in arithmetic.NAMES:
         return _fused_arithmetic(pair)
+    if pair.__name__ in pairs.ROWS:
+        return _fused_pair(pair)
+    if pair.__name__ == "mean_squared_error":
+        return _fused_squares(pair)
     name, row = pair.__name__, elementwise.ROWS[pair.__name__]
     values, large_values = _Kernels(name, "value", False), _Kernels(name, "value", True)
     slopes, large_slopes = _Kernels(name, "slope", False), _Kernels(name, "slope", True)
@@ -138,6 +143,51 @@ _SLOPES: dict[str, Callable[[Any, Any, Any], tuple[Any, Any]]] = {
     "mul": lambda x, y, z: (lambda g: _combined("mul", g, y), lambda g: _combined("mul", g, x)),
     "div": lambda x, y, z: (lambda g: _combined("div", g, y), lambda g: -g * z / y),
 }
+
+
+def _fused_pair(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """A pair of two arrays, with the row of its name in its place where they are large."""
+    row = pairs.ROWS[pair.__name__]
+
+    @functools.wraps(pair)
+    def either(x: Any, y: Any, *rest: Any, **settings: Any) -> tuple[Any, ...]:
+        large = type(x) is _ndarray and x.size >= pairs.LEAST and pairs.fits(x, y)
+        if not large or not all(type(n) in (int, float) for n in (*rest, *settings.values())):
+            return pair(x, y, *rest, **settings)
+        numbers = row.numbers(*rest, **settings)
+        slopes = (_slope(slope, x, y, numbers) for slope in (row.slope_x, row.slope_y))
+        return pairs.run(row.value, (x, y), numbers), *slopes, *[None] * len(rest)
+
+    return either
+
+
+def _slope(function: Callable[..., float], x: Any, y: Any, numbers: tuple[Any, ...]) -> Any:
+    """The pullback of such a pair to one of its arrays."""
+    return lambda g: pairs.run(function, (_whole(g, x), x, y), numbers)
+
+
+def _whole(g: Any, x: Any) -> Any:
+    """A gradient as an array like x, in one piece."""
+    if type(g) is _ndarray and g.dtype is x.dtype and g.shape == x.shape and g.flags.carray:
+        return g
+    return np.array(np.broadcast_to(g, x.shape), x.dtype, order="C")
+
+
+def _fused_squares(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """The pair of the mean of squared differences, which large arrays do not write down."""
+
+    @functools.wraps(pair)
+    def either(x: Any, y: Any) -> tuple[Any, ...]:
+        if type(x) is not _ndarray or x.size < pairs.LEAST or not pairs.fits(x, y):
+            return pair(x, y)
+        mean = axis_sums.squared_distance(x, y).astype(x.dtype) / x.size
+
+        def half(g: Any, sign: int) -> Any:
+            return pairs.run(pairs.times_difference, (x, y), (float(sign * g * (2 / x.size)),))
+
+        return mean, lambda g: half(g, 1), lambda g: half(g, -1)
+
+    return either
 
 
 def _is_on_device(x: Any) -> bool:

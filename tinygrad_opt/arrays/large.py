@@ -1,7 +1,8 @@
 """What NumPy does on one thread, by kernels where arrays are large: copies, choices, running sums.
 
-The kernels are those of `kernels/fused/copies.py`, and hardtanh's of `elementwise.py`; the twins
-are NumPy's own functions, and the formula in `namespace.py`.
+The kernels are those of `kernels/fused/copies.py` and `kernels/fused/extremes.py`, and hardtanh's
+of `elementwise.py`; the twins are NumPy's own functions, and the formulas in `namespace.py` and
+`ops/reduce.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..kernels.fused import copies
+from ..kernels.fused import copies, extremes
 from .fused import kernels_of, times
 
 __all__ = ["Large"]
@@ -21,6 +22,7 @@ __all__ = ["Large"]
 COPIES = 262_144  # elements from which on kernels copy quicker than NumPy does
 SUMS = 32_768  # the same for running sums
 CHOICES = 4_096  # and for choices
+EXTREMES = 16_384  # and for extremes of rows
 _ndarray = np.ndarray
 _FLOATS = np.dtype("float32"), np.dtype("float64")
 _NUMBERS = int, float
@@ -79,6 +81,39 @@ class Large:
                 kernels_of("hardtanh", x.size)[x.dtype](x.ravel(), y.ravel(), *bounds)
                 return y
         return super().clip(x, min, max)  # type: ignore[misc]
+
+    def amax(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        if x.size >= EXTREMES and _has_rows(x, axis):
+            return _of_rows(extremes.extremes, x, keepdims, "maximum")
+        return x.max(axis=axis, keepdims=keepdims)
+
+    def amin(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        if x.size >= EXTREMES and _has_rows(x, axis):
+            return _of_rows(extremes.extremes, x, keepdims, "minimum")
+        return x.min(axis=axis, keepdims=keepdims)
+
+    def log_of_sums(self, x: Any, axis: Any, keepdims: bool) -> Any:
+        """log(sum(exp(x))) along the last axis of a large array; None of others."""
+        if x.size >= EXTREMES and _has_rows(x, axis):
+            return _of_rows(extremes.log_of_sums, x, keepdims)
+        return None
+
+    def places_of_largest(self, x: Any, k: int, axis: int, largest: bool) -> Any:
+        """Where the k largest (or smallest) stand, in order; None where that is not for kernels."""
+        if not (x.size >= CHOICES and 1 <= k <= extremes.MOST and _has_rows(x, axis)):
+            return None
+        places = extremes.places_of_largest(x.reshape(-1, x.shape[-1]), k, largest)
+        return places.reshape(*x.shape[:-1], k)
+
+
+def _of_rows(what: Any, x: Any, keepdims: bool, *rest: Any) -> Any:
+    shape = x.shape[:-1]
+    return what(x.reshape(-1, x.shape[-1]), *rest).reshape((*shape, 1) if keepdims else shape)
+
+
+def _has_rows(x: Any, axis: Any) -> bool:
+    """Whether x is of floats and in one piece, and `axis`, an integer, its last one."""
+    return type(axis) is int and axis in (-1, x.ndim - 1) and x.dtype in _FLOATS and x.flags.carray
 
 
 def _is_whole(a: Any, kind: Any, shape: tuple[int, ...]) -> bool:

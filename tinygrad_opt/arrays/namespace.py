@@ -55,6 +55,9 @@ class Namespace(Layers, Windows):
     def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return self.module.sum(x, axis=axis, keepdims=keepdims)
 
+    def sum_of_squares(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return self.sum(x * x, axis=axis, keepdims=keepdims)
+
     def sum_rows(self, x: Any) -> Any:
         """The sum of a matrix's rows."""
         return self.module.sum(x, axis=0)
@@ -72,6 +75,9 @@ class Namespace(Layers, Windows):
 
     def amax(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return x.max(axis=axis, keepdims=keepdims)
+
+    def amin(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return x.min(axis=axis, keepdims=keepdims)
 
     def transpose(self, x: Any, axes: Any = None) -> Any:
         return x.transpose(axes)  # a third of the time of NumPy's function

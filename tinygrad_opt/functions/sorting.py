@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import ops
 from ..arrays import dtypes
 from ..arrays.xp import xp
@@ -60,6 +62,13 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     n = _length(input, dim)
     if not 0 <= k <= n:
         raise RuntimeError(f"topk: selected index k out of range: {k} of an axis of {n}")
+    x = input.array
+    if type(x) is np.ndarray and x.ndim:
+        axis = axis_index(dim, x.ndim)
+        places = xp(x).places_of_largest(x, k, axis, largest)
+        if places is not None:
+            values = ops.take_along_axis(input, indices=places, axis=axis)
+            return return_types.topk(values, wrap_plain(places))
     values, order = _sorted(input, dim, largest)
     if not input.array.ndim:
         return return_types.topk(values, order)
@@ -80,10 +89,43 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
 
 def _kth(input: Tensor, k: int, dim: int, keepdim: bool) -> tuple[Tensor, ...]:
     """(value, index) of the k-th smallest along `dim`, counted from 0."""
+    x = input.array
+    if sorts_values(x):
+        axis = axis_index(dim, x.ndim)
+        shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+        place = place_in_order(x, axis, lambda ordered: np.full(shape, k))
+        pair = ops.take_along_axis(input, indices=place, axis=axis), wrap_plain(place)
+        return pair if keepdim else (squeeze(pair[0], dim), squeeze(pair[1], dim))
     pair = _sorted(input, dim)
     if input.array.ndim:
         pair = narrow(pair[0], dim, k, 1), narrow(pair[1], dim, k, 1)
     return pair if keepdim else (squeeze(pair[0], dim), squeeze(pair[1], dim))
+
+
+MANY = 4_096  # elements whose values alone are sorted quicker than their places
+
+
+def sorts_values(x: Any) -> bool:
+    """Whether `place_in_order` is the quicker way to an element of x."""
+    return type(x) is np.ndarray and x.ndim > 0 and x.size >= MANY and x.dtype.kind in "fiu"
+
+
+def place_in_order(x: Any, axis: int, position: Any) -> Any:
+    """Where along `axis` the elements stand that sorting puts at `position(x in order)`.
+
+    Equals keep their order. Of a NumPy array that `sorts_values`; NumPy sorts values in a fraction
+    of the time that their places take.
+    """
+    ordered = np.sort(x, axis)
+    at = position(ordered)
+    value = np.take_along_axis(ordered, at, axis)
+    is_nan, no_number = x != x, value != value
+    equal = (x == value) | (is_nan & no_number)
+    before = (x < value) | (~is_nan & no_number)
+    rank = at - np.count_nonzero(before, axis, keepdims=True)  # among its equals
+    if rank.any():
+        equal &= np.cumsum(equal, axis) > rank
+    return equal.argmax(axis, keepdims=True)
 
 
 def _length(input: Tensor, dim: int) -> int:

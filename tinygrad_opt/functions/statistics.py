@@ -22,7 +22,7 @@ from .choice import clip
 from .mathematics import sqrt
 from .reduce import mean
 from .shape import movedim, ravel, squeeze, unsqueeze
-from .sorting import sort
+from .sorting import place_in_order, sort, sorts_values
 
 __all__ = [
     "bincount", "corrcoef", "cov", "histc", "histogram", "median", "mode", "nanmedian",
@@ -40,12 +40,8 @@ def _order_statistic(name: str, skip_nan: bool) -> Any:
             if dim is None:
                 return wrap_plain(xp(x.array).full((), math.nan, x.array.dtype))
             raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
-        values, places = sort(x, axis)
-        at = wrap_plain(_middle(values.array, axis, skip_nan))
-        found = (
-            ops.take_along_axis(values, indices=at.array, axis=axis),
-            ops.take_along_axis(places, indices=at.array, axis=axis),
-        )
+        place = _place_of_middle(x.array, axis, skip_nan)
+        found = ops.take_along_axis(x, indices=place, axis=axis), wrap_plain(place)
         if dim is None:
             return ops.tied(x, value=found[0].array.reshape(()))
         if x is not input:  # a 0-d tensor
@@ -58,6 +54,15 @@ def _order_statistic(name: str, skip_nan: bool) -> Any:
         f"along `dim`. NaN {'is left out' if skip_nan else 'in the input gives NaN'}."
     )
     return function
+
+
+def _place_of_middle(x: Any, axis: int, skip_nan: bool) -> Any:
+    """Where in the raw array x the median stands, of equals in the order of a stable sort."""
+    if sorts_values(x):
+        return place_in_order(x, axis, lambda ordered: _middle(ordered, axis, skip_nan))
+    places = xp(x).argsort(x, axis=axis, kind="stable")
+    ordered = xp(x).take_along_axis(x, places, axis)
+    return xp(x).take_along_axis(places, _middle(ordered, axis, skip_nan), axis)
 
 
 def _middle(ordered: Any, axis: int, skip_nan: bool) -> Any:

@@ -1,5 +1,7 @@
 """Choosing elements, and casts: abs, maximum, minimum, where, clip.
 
+`@fused_op`: has a twin in `kernels/fused/elementwise.py`, of two arrays `kernels/fused/pairs.py`.
+
 Convention at kinks: abs'(0) = 0, ties in maximum and minimum share equally, `clip` passes the
 gradient at its bounds.
 """
@@ -42,20 +44,18 @@ def _shared(g: Any, beaten: Any, tie: Any) -> Any:
     return xp(g).where(tie, g / 2, xp(g).where(beaten, 0, g))
 
 
-@op
+@fused_op
 def maximum(x, y):
     """The larger of x and y, broadcast; a tie shares the gradient equally."""
-    tie = x == y
     z = xp(x if hasattr(x, "shape") else y).maximum(x, y)
-    return z, lambda g: _shared(g, x < y, tie), lambda g: _shared(g, x > y, tie)
+    return z, lambda g: _shared(g, x < y, x == y), lambda g: _shared(g, x > y, x == y)
 
 
-@op
+@fused_op
 def minimum(x, y):
     """The smaller of x and y, broadcast; a tie shares the gradient equally."""
-    tie = x == y
     z = xp(x if hasattr(x, "shape") else y).minimum(x, y)
-    return z, lambda g: _shared(g, x > y, tie), lambda g: _shared(g, x < y, tie)
+    return z, lambda g: _shared(g, x > y, x == y), lambda g: _shared(g, x < y, x == y)
 
 
 @op
@@ -125,7 +125,7 @@ zeros_like, ones_like = _constant("zeros_like"), _constant("ones_like")
 isnan, isinf, isfinite, logical_not = map(_constant, ("isnan", "isinf", "isfinite", "logical_not"))
 
 
-@op
+@fused_op
 def lerp(x, y, weight):
     # x + weight (y - x), from the nearer end: exactly x at weight 0 and y at 1, as PyTorch
     d, rest = y - x, 1 - weight

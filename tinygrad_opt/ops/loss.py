@@ -2,7 +2,8 @@
 
 The cross-entropy of classes has three twins: array code in `arrays/namespace.py`, the kernel in
 `kernels/fused/softmax.py`, and that for recorded gradients at the end of this file.
-`tests/test_twins.py` holds them equal.
+`tests/test_twins.py` holds them equal. `@fused_op`: of large arrays kernels take its place, see
+`kernels/fused/pairs.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from ..arrays.xp import xp
 from ..core.record import op
+from .fused import fused_op
 from .reduce import softmax
 
 __all__ = [
@@ -62,7 +64,7 @@ def softmax_cross_entropy(logits, target, *, scale=None):
     return y if scale is None else y * scale, to_logits, lambda g: -logp * per_row(g)
 
 
-@op
+@fused_op
 def huber(x, y, *, delta, scale=1.0):
     """d^2 / 2 where d = x - y is within delta, else delta (|d| - delta / 2); both over `scale`."""
     d = x - y
@@ -76,7 +78,7 @@ def huber(x, y, *, delta, scale=1.0):
     return (near / scale) * (size - 0.5 * near), slope, lambda g: -slope(g)
 
 
-@op
+@fused_op
 def mean_squared_error(x, y):
     """mean((x - y)^2) over all elements; NaN if there are none."""
     d = x - y

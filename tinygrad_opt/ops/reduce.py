@@ -122,7 +122,7 @@ def norm2(x, *, axis=None, keepdims=False):
 
 def _root_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:
     """sqrt(sum(x^2)) of a raw array; scaled where squares leave the range of the type."""
-    y = xp(x).sqrt(xp(x).sum(x * x, axis=axis, keepdims=keepdims))
+    y = xp(x).sqrt(xp(x).sum_of_squares(x, axis=axis, keepdims=keepdims))
     if not x.size:
         return y
     if type(x) is np.ndarray:  # on a GPU that would be waited for
@@ -175,7 +175,8 @@ def _extremum(name: str) -> Any:
         def spread(g):  # ties share equally; with `nans` so do all NaNs, if it is NaN
             best = _kept(y, x.shape, axis)
             at = (x == best) | ((x != x) & (best != best)) if nans else x == best
-            ties = xp(g).cast(xp(g).sum(at * 1, axis=axis, keepdims=True), dtype=g.dtype)
+            at = xp(g).cast(at, dtype=g.dtype)
+            ties = xp(g).sum(at, axis=axis, keepdims=True)
             return at * (_kept(g, x.shape, axis) / ties)
 
         return y, spread
@@ -213,14 +214,26 @@ def log_softmax(x, *, axis):
 
 @op
 def logsumexp(x, *, axis, keepdims=False):
-    top = xp(x).amax(x, axis=axis, keepdims=True)
-    finite = xp(x).where((top == math.inf) | (top == -math.inf), 0, top)
-    powers = xp(x).exp(x - finite)
-    sums = xp(x).sum(powers, axis=axis, keepdims=True)
-    total = xp(x).log(sums) + finite
+    y = xp(x).log_of_sums(x, axis, keepdims) if type(x) is np.ndarray else None
+    if y is not None:  # by a kernel, which keeps no powers
+        return y, lambda g: _kept(g, x.shape, axis) * _shares(*_powers(x, axis)[:2])
+    powers, sums, top = _powers(x, axis)
+    total = xp(x).log(sums) + top
     y = total if keepdims else xp(x).sum(total, axis=axis)  # drops axes of length 1
-    # powers / sums, not exp(x - y): y is rounded. 0 where every x is -inf.
-    return y, lambda g: _kept(g, x.shape, axis) * (powers / _nonzero(sums))
+    return y, lambda g: _kept(g, x.shape, axis) * _shares(powers, sums)
+
+
+def _shares(powers: Any, sums: Any) -> Any:
+    """The slope of logsumexp, not exp(x - y): y is rounded. 0 where every x is -inf."""
+    return powers / _nonzero(sums)
+
+
+def _powers(x: Any, axis: Any) -> tuple[Any, Any, Any]:
+    """exp(x - top), its sums, and top: the largest x, or 0 where that is infinite."""
+    top = xp(x).amax(x, axis=axis, keepdims=True)
+    top = xp(x).where((top == math.inf) | (top == -math.inf), 0, top)
+    powers = xp(x).exp(x - top)
+    return powers, xp(x).sum(powers, axis=axis, keepdims=True), top
 
 
 # Running sums, products and maxima along an axis, and the product of everything -------------------

@@ -28,7 +28,8 @@ def normalize(
 @widened
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors along `dim`, whose norms count as at least eps."""
-    x1, x2 = functions.broadcast_tensors(x1, x2)
+    if x1.array.shape != x2.array.shape:
+        x1, x2 = functions.broadcast_tensors(x1, x2)
     a, b = (x / ops.clip(functions.norm(x, 2, dim, keepdim=True), min=eps) for x in (x1, x2))
     return functions.sum(a * b, dim)  # of unit vectors: the products cannot overflow
 
