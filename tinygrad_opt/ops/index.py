@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.places import Along
 from ..arrays.rowsparse import RowSparse
 from ..arrays.unwritten import part_or_none, rows_or_none
 from ..arrays.xp import xp, xp_of
@@ -18,10 +19,12 @@ __all__ = [
     "take_along_axis", "windows",
 ]  # fmt: skip
 
+_FEW = 2_048  # elements of which NumPy alone picks
+
 
 @view
 def getitem(x, *, index):
-    y = x[index]
+    y = x[index] if x.size < _FEW else xp(x).picked(x, index)
     if isinstance(y, np.generic):  # of a single element NumPy makes a copy, unless asked like this
         y = x[(*index, ...)] if isinstance(index, tuple) else x[index, ...]
     return y, lambda g: _put_back(g, x.shape, index)
@@ -46,16 +49,14 @@ def put(x, values, *, index):
 
 def along(indices: Any, axis: int) -> tuple[Any, ...]:
     """The index that takes, for each place of `indices`, the element it names along `axis`."""
-    index = list(xp(indices).grid(indices.shape))  # these broadcast to the full grid
-    if index:
-        index[axis] = indices
-    return tuple(index)
+    grid = xp(indices).grid(indices.shape)  # these broadcast to the full one
+    return Along(grid, indices, axis) if grid else ()
 
 
 @op
 def take_along_axis(x, *, indices, axis):
     index = along(indices, axis)
-    return x[index], lambda g: scatter_add(g, shape=x.shape, index=index)
+    return xp(x).picked(x, index), lambda g: scatter_add(g, shape=x.shape, index=index)
 
 
 @op
