@@ -52,8 +52,8 @@ def some_parts(first, last, bounds, table, start, order, rows, wide, fresh):
                 to[j] = total[j]
 
 
-# start (places + 2) zeros: in the end, where in `order` the rows of each place begin. bounds: for
-# each part, of which `wide` has a row, the place that it begins with, so that all have as much to do.
+# start (places + 2) zeros: in the end, where in `order` the rows of each place begin.
+# bounds: the place that each part begins with, so that all have about as much to do; then the end.
 @njit("boolean({dtype}[:, ::1], int64[::1], {dtype}[:, ::1], boolean, int64[::1], int64[::1],"
       "int64[::1], float64[:, ::1])",
       error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})

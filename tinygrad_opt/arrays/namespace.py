@@ -2,7 +2,7 @@
 
 `xp(x)` finds the namespace of an array. Beside NumPy's own names it offers what NumPy lacks:
 `cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax` (and their `_back`), `cross_entropy_rows`,
-`scatter_add`, `put`, `windows`, and special functions (`erf`, `lgamma`, `i0`, `igamma` ...).
+`picked`, `scatter_add`, `put`, `windows`, and special functions (`erf`, `lgamma`, `igamma` ...).
 Those for convolution and pooling stand in `windows.py`, those for norms, attention and
 recurrent layers in `fused_layers.py`.
 
@@ -182,6 +182,7 @@ class Namespace(Layers, Windows):
         return table[index]
 
     def picked(self, x: Any, index: Any) -> Any:
+        """x[index]."""
         return x[index]
 
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:

@@ -55,31 +55,31 @@ class Places:
         return x[index]
 
     def rows(self, table: Any, index: Any) -> Any:
-        whole = index.size * (table.size // max(len(table), 1)) >= SLICES
-        if whole and index.dtype == _INT64 and _is_taken(table):
+        many = index.size * (table.size // max(len(table), 1)) >= SLICES
+        if many and _is_index(index) and _is_taken(table):
             y = places.pick(table, index.reshape(-1), 0)
             return y.reshape(*index.shape, *table.shape[1:])
         return super().rows(table, index)  # type: ignore[misc]
 
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         kind = type(index)
-        if g.size >= ADDS and g.dtype in _FLOATS and (kind is Along or kind is tuple):
-            if kind is Along:
-                if g.shape == index.indices.shape and _are_these(None, shape, index):
-                    return places.add(g, index.indices, shape, index.axis)
-            else:
-                found = _slices(None, shape, index)
-                if found is not None and g.shape == _without(shape, found[1], found[0].size):
-                    if found[1] == 0 and len(shape) > 1:
-                        index = found[0]  # whole rows, which the next kernel adds
-                    else:
-                        return places.add(g, found[0], shape, found[1])
+        if g.size < ADDS or type(g) is not _ndarray or g.dtype not in _FLOATS:
+            pass
+        elif kind is Along:
+            if g.shape == index.indices.shape and _are_these(None, shape, index):
+                return places.add(g, index.indices, shape, index.axis)
+        elif kind is tuple:
+            found = _slices(None, shape, index)
+            if found is not None and g.shape == _without(shape, found[1], found[0].size):
+                if found[1] or len(shape) == 1:
+                    return places.add(g, found[0], shape, found[1])
+                index = found[0]  # whole rows, which another kernel adds
         return super().scatter_add(g, shape, index)  # type: ignore[misc]
 
 
 def are_within(index: Any, lowest: int, n: int) -> bool:
     """Whether all elements of an array of integers lie in [lowest, n)."""
-    if index.size >= LEAST and index.dtype == _INT64 and index.flags.carray:
+    if index.size >= LEAST and _is_index(index) and index.flags.carray:
         return places.are_within(index, lowest, n)
     return not index.size or bool(index.min() >= lowest and index.max() < n)
 
@@ -88,7 +88,7 @@ def _are_these(x: Any, shape: tuple[int, ...], index: Along) -> bool:
     """Whether the kernels take such an index into x, or into zeros of a shape (x is None)."""
     indices, axis = index.indices, index.axis
     return (
-        indices.dtype == _INT64
+        _is_index(indices)
         and len(shape) == indices.ndim
         and shape[axis] > 0
         and shape == _without(indices.shape, axis, shape[axis])
@@ -104,9 +104,11 @@ def _slices(x: Any, shape: tuple[int, ...], index: tuple[Any, ...]) -> tuple[Any
     if any(type(part) is not slice or part != _ALL for part in index[:axis]):
         return None
     vector = index[axis]
-    if type(vector) is not _ndarray or vector.dtype != _INT64 or vector.ndim != 1:
-        return None
-    return vector, axis
+    return (vector, axis) if _is_index(vector) and vector.ndim == 1 else None
+
+
+def _is_index(index: Any) -> bool:
+    return type(index) is _ndarray and index.dtype == _INT64
 
 
 def _is_taken(x: Any) -> bool:
