@@ -213,7 +213,10 @@ def add_to_rows(g, index, width, grain, y, wrong):
 }
 
 _kernels = ByType(lambda name: _HEAD + _TEXTS[name], part=PART)
-_WHOLE = {4: np.dtype("uint32"), 8: np.dtype("uint64")}  # what is taken is copied as integers
+_WHOLE: dict[int, Any] = {
+    4: np.dtype("uint32"),
+    8: np.dtype("uint64"),
+}  # what is taken is copied as integers
 
 
 def are_within(index: Any, lowest: int, n: int) -> bool:

@@ -15,16 +15,17 @@ from ..core.record import op
 from ..core.views import view
 
 __all__ = [
-    "diagonal", "getitem", "lookup", "put", "put_extremum", "put_product", "rows", "scatter_add",
-    "take_along_axis", "windows",
+    "diagonal", "getitem", "lookup", "picked", "put", "put_extremum", "put_product", "rows",
+    "scatter_add", "take_along_axis", "windows",
 ]  # fmt: skip
 
-_FEW = 2_048  # elements of which NumPy alone picks
+_FEW = 1_024  # elements of which NumPy takes some by itself
 
 
 @view
 def getitem(x, *, index):
-    y = x[index] if x.size < _FEW else xp(x).picked(x, index)
+    few = type(x) is np.ndarray and x.size < _FEW
+    y = x[index] if few else xp(x).picked(x, index)
     if isinstance(y, np.generic):  # of a single element NumPy makes a copy, unless asked like this
         y = x[(*index, ...)] if isinstance(index, tuple) else x[index, ...]
     return y, lambda g: _put_back(g, x.shape, index)
@@ -177,3 +178,6 @@ def lookup(weight, *, index, padding_idx=None, shares=None, sparse=False):
 
 def rows(table: Any, index: Any) -> Any:
     return getitem(table, index=index)
+
+
+picked = rows  # of Tensors both are one operation
