@@ -241,7 +241,6 @@ FIGURES = {
 }
 
 _KINDS = np.dtype(np.float32), np.dtype(np.float64)
-_dot = np.dot
 _kernels: dict[tuple[str, str], Any] = {}
 _bound: dict[tuple[str, str], Any] = {}  # functions that machine code calls, held
 LETTERS = {"f": "s", "d": "d"}
@@ -252,7 +251,7 @@ _available: bool | None = None  # whether OpenBLAS was found; looked for at the 
 def linear(x: Any, weight: Any, bias: Any) -> Any:
     """x weight^T + bias; x (rows, in), weight (out, in), bias (out,), what broadcasts, or None."""
     if x.size * len(weight) < WORTH_CUTTING:  # as quick as can be
-        y = _dot(x, weight.T)
+        y = x.dot(weight.T) if type(x) is type(weight) else np.dot(x, weight.T)
         if bias is not None:
             y += bias
         return y
@@ -269,14 +268,20 @@ def multiply(x: Any, y: Any, out: Any = None, bias: Any = None) -> Any:
     bias: a row that is added to each of the result's, of the same type, contiguous.
     """
     if x.size * y.shape[-1] < WORTH_CUTTING:
-        return _plus(_dot(x, y, out), bias)
+        made = x.dot(y, out) if type(x) is type(y) else _dot(x, y, out)
+        return made if bias is None else _plus(made, bias)
     if x.ndim == 2 and y.ndim == 2 and x.dtype is y.dtype and x.dtype in _KINDS:
         kernel = _kernels.get((x.dtype.char, "matrices")) or _load(x.dtype, "matrices")
         if kernel is not None and x.flags.aligned and y.flags.aligned:
             made = np.empty((x.shape[0], y.shape[1]), x.dtype) if out is None else out
             if kernel(x, y, _EMPTY[x.dtype.char] if bias is None else bias, made):
                 return made
-    return _plus(np.dot(x, y, out), bias)
+    return _plus(_dot(x, y, out), bias)
+
+
+def _dot(x: Any, y: Any, out: Any = None) -> Any:
+    """np.dot of arrays of two types, which finds the library that knows both."""
+    return np.dot(x, y) if out is None else np.dot(x, y, out)
 
 
 def _plus(product: Any, bias: Any) -> Any:

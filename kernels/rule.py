@@ -153,7 +153,7 @@ class UpdateRule(Readable):
             else:
                 kernel = self._serial.get(first.dtype) or self._kernel("serial", first.dtype)
             kernel(*arrays, *coefficients)
-        except (TypeError, ValueError):  # from Numba: no matching definition, sizes differ
+        except (TypeError, ValueError, OverflowError):  # no such definition, sizes, numbers
             self._check(arrays, coefficients)  # says which argument it means
             raise
 
@@ -249,7 +249,7 @@ class UpdateRule(Readable):
         try:
             kernel = self._narrow.get(target) or self._narrow_kernel(target)
             kernel(*arrays, *coefficients, key, origin)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             self._check(arrays, coefficients, narrow=True)
             raise
 

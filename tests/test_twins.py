@@ -252,7 +252,7 @@ TWINS = {
     "reshape": lambda normal: (
         (normal(40, n, 80).transpose(1, 0, 2), shape) for n in (3, 90) for shape in ((n, -1), (-1,))
     ),
-    "limit": lambda normal: (
+    "clip": lambda normal: (
         (normal(n, 3), low, high)
         for n in (3, 2000)
         for low, high in ((-0.5, 0.75), (None, 0.5), (0.2, None), (0.5, -0.5))

@@ -80,6 +80,7 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )  # fmt: skip
+from .autograd.modes import is_inference_mode_enabled
 from .compiled import compile
 from .core.tensor import Size, Tensor
 from .functions import *

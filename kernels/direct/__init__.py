@@ -7,11 +7,12 @@
         for i in range(y.shape[0]):
             y[i] = x[i] + x[i]
 
-It is Numba's Python, and Numba makes the function that Python calls, keeps it on disk, and has LLVM
-optimise it. But Numba finds out types by going over a function again and again, and it optimises,
-and makes machine code of, each function that a kernel calls before it does so once more in the
-kernel. Here `reader.py` goes through the text once, and what a kernel calls is written where it is
-called. What the reader does not know, it leaves to Numba.
+It is Numba's Python, and what Python calls is Numba's dispatcher, which keeps machine code on disk.
+But Numba finds out types by going over a function again and again, and it optimises, and makes
+machine code of, each function that a kernel calls before it does so once more in the kernel. Here
+`reader.py` goes through the text once, what a kernel calls is written where it is called,
+`entry.py` writes what the dispatcher calls, and `library.py` has LLVM compile it all, beside other
+threads. What the reader does not know, it leaves to Numba.
 """
 
 # mypy: ignore-errors
@@ -23,7 +24,9 @@ from typing import Any
 
 import numba
 from numba import types
-from numba.core import sigutils
+from numba.core import sigutils, typeinfer
+from numba.core.ccallback import CFunc
+from numba.core.dispatcher import Dispatcher
 
 from ..compiler import within
 
@@ -69,12 +72,39 @@ def cfunc(signature: Any, **options: Any) -> Any:
 
     options: of `numba.cfunc`.
     """
-    return lambda function: numba.cfunc(signature, **options)(_thin(function, signature, False))
+    return lambda function: _for_c(function, signature, options)
+
+
+def _for_c(function: Callable[..., Any], signature: Any, options: dict[str, Any]) -> Any:
+    from .entry import Cache, pipeline
+
+    on_disk = options.pop("cache", False)
+    made = CFunc(
+        function, sigutils.normalize_signature(signature), {}, options,
+        pipeline(lambda: _thin(function, signature, False)),
+    )  # fmt: skip
+    if on_disk:
+        made._cache = Cache(function)
+    made.compile()
+    return made
 
 
 def _kernel(function: Callable[..., Any], signature: Any, options: dict[str, Any]) -> Any:
-    thin = _thin(function, signature, options.get("fastmath", False), raises=True)
-    return numba.njit(signature, **options)(thin)
+    from .entry import Cache, pipeline
+
+    on_disk, fastmath = options.pop("cache", False), options.get("fastmath", False)
+    made = numba.njit(
+        pipeline_class=pipeline(lambda: _thin(function, signature, fastmath, raises=True)),
+        **options,
+    )(function)
+    if not isinstance(made, Dispatcher):  # as NUMBA_DISABLE_JIT says: Python's own function
+        return made
+    if on_disk:
+        made._cache = Cache(function)
+    with typeinfer.register_dispatcher(made):
+        made.compile(signature)
+    made.disable_compile()
+    return made
 
 
 def _thin(

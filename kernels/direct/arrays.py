@@ -7,6 +7,7 @@ a value of its own: of a view `x[r]` nothing is written but the address.
 # mypy: ignore-errors
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from llvmlite import ir
@@ -32,7 +33,6 @@ class Array:
 
     def __init__(self, kind: Any, pointer: Any, lengths: list[Any], strides: list[Any]) -> None:
         self.kind, self.pointer, self.lengths, self.strides = kind, pointer, lengths, strides
-        self.origin: Any = None  # Numba's structure that tells of it, of one that was given
 
     @staticmethod
     def of(context: Any, builder: Any, kind: Any, value: Any) -> Array:
@@ -40,9 +40,20 @@ class Array:
         made = context.make_array(kind)(context, builder, value)
         lengths = cgutils.unpack_tuple(builder, made.shape, kind.ndim)
         strides = [] if kind.layout == "C" else cgutils.unpack_tuple(builder, made.strides)
-        array = Array(kind, made.data, list(lengths), list(strides))
-        array.origin = value
-        return array
+        return Array(kind, made.data, list(lengths), list(strides))
+
+    def structure(self, context: Any, builder: Any) -> Any:
+        """Numba's structure that tells of it."""
+        made = cgutils.create_struct_proxy(self.kind)(context, builder)
+        axes = range(len(self.lengths))
+        made.meminfo = ir.Constant(made.meminfo.type, None)
+        made.parent = ir.Constant(made.parent.type, None)
+        made.nitems = functools.reduce(builder.mul, self.lengths, WORD(1))
+        made.itemsize = WORD(context.get_abi_sizeof(context.get_data_type(self.kind.dtype)))
+        made.data, made.shape = self.pointer, cgutils.pack_array(builder, self.lengths, WORD)
+        strides = [self.stride(context, builder, axis) for axis in axes]
+        made.strides = cgutils.pack_array(builder, strides, WORD)
+        return made._getvalue()
 
     def parts(self) -> list[Any]:
         """All that makes it: `with_parts` puts such values together again."""

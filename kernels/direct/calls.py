@@ -51,8 +51,8 @@ class Calls(Expressions):
 
     def whole(self, x: Any, node: Any) -> Typed:
         """An argument as Numba's functions take it."""
-        if isinstance(x, Array) and x.origin is not None:
-            return Typed(x.origin, x.kind)
+        if isinstance(x, Array):
+            return Typed(x.structure(self.context, self.builder), x.kind)
         return self.single(x, node)
 
     def external(self, function: Any, arguments: list[Typed]) -> Typed:

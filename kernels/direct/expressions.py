@@ -5,33 +5,22 @@ from __future__ import annotations
 
 import ast
 import functools
-import operator
 from typing import Any
 
 from numba import types
 
-from ..plain.lowering import BINARY, COMPARE, Body, Typed, Unknown
+from ..plain.lowering import BINARY, COMPARE, Typed, Unknown
 from .arrays import WORD, Array, Part
+from .operators import SIGNED, Operators
 
 __all__ = ["SIGNED", "Expressions", "Index"]
-
-SIGNED, _UNSIGNED, _REAL = types.int64, types.uint64, (types.float32, types.float64)
-_INTEGER = {
-    operator.add: "add", operator.sub: "sub", operator.mul: "mul", operator.and_: "and_",
-    operator.or_: "or_", operator.xor: "xor",
-}  # fmt: skip
-_FLOATING = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul"}
-_RELATION = {
-    operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=", operator.eq: "==",
-    operator.ne: "!=",
-}  # fmt: skip
 
 
 class Index(Typed):
     """What a loop counts by, from 0 or a positive number on."""
 
 
-class Expressions(Body):
+class Expressions(Operators):
     """Reads what has a value."""
 
     def value(self, node: Any) -> Any:
@@ -214,31 +203,6 @@ class Expressions(Body):
         joined.add_incoming(a.value, of_a)
         joined.add_incoming(b.value, of_b)
         return Typed(joined, a.kind)
-
-    # Operators of which Numba need not be asked ---------------------------------------------------
-
-    def operate(self, function: Any, *arguments: Typed) -> Typed:
-        if len(arguments) == 2 and arguments[0].kind == arguments[1].kind:
-            found = self.at_once(function, arguments[0].kind, *(x.value for x in arguments))
-            if found is not None:
-                return found
-        return super().operate(function, *arguments)
-
-    def at_once(self, function: Any, kind: Any, a: Any, b: Any) -> Typed | None:
-        builder, relation = self.builder, _RELATION.get(function)
-        if kind in (SIGNED, _UNSIGNED):
-            if relation is not None:
-                compare = builder.icmp_signed if kind is SIGNED else builder.icmp_unsigned
-                return Typed(compare(relation, a, b), types.boolean)
-            name = _INTEGER.get(function)
-        elif kind in _REAL:
-            if relation is not None:
-                ordered = builder.fcmp_unordered if relation == "!=" else builder.fcmp_ordered
-                return Typed(ordered(relation, a, b), types.boolean)
-            name = _FLOATING.get(function)
-        else:
-            return None
-        return None if name is None else Typed(getattr(builder, name)(a, b), kind)
 
 
 def _is_harmless(node: Any) -> bool:

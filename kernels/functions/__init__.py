@@ -99,6 +99,7 @@ def _offer(plain: Callable[..., Any]) -> None:
         types.float32: make(formulas.FLOAT32),
         types.float64: make(formulas.FLOAT64),
     }
+    plain.formulas = known  # type: ignore[attr-defined]  # for who writes without asking Numba
 
     @type_callable(plain)
     def of_number(context: Any) -> Any:

@@ -38,8 +38,12 @@ class Value:
         """Another one in the same function."""
         return Value(self.context, self.builder, value, self.kind, truth)
 
+    def number(self, x: Any) -> Any:
+        """A constant of the numbers' type."""
+        return self.context.get_value_type(self.kind)(float(x))
+
     def _other(self, x: Any) -> Any:
-        return x.value if isinstance(x, Value) else self.context.get_constant(self.kind, float(x))
+        return x.value if isinstance(x, Value) else self.number(x)
 
     def __add__(self, x: Any) -> Value:
         return self.of(self.builder.fadd(self.value, self._other(x)))
@@ -113,8 +117,8 @@ def _typed(one: Value, x: Any) -> tuple[Any, Any]:
         return types.boolean if x.truth else x.kind, x.value
     if isinstance(x, tuple):
         kind = types.UniTuple(one.kind, len(x))
-        return kind, one.context.get_constant_generic(one.builder, kind, x)
-    return one.kind, one.context.get_constant(one.kind, float(x))
+        return kind, ir.Constant.literal_array([one.number(number) for number in x])
+    return one.kind, one.number(x)
 
 
 copysign, fma, polynomial, power_of_two, select, split = map(

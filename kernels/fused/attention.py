@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from .. import blas, pool
+from ..pool import ahead
 from .layouts import gradient, like_each
 
 ROWS, CAUSAL_ROWS = 128, 64  # queries of a block; smaller ones can leave out more hidden keys
@@ -282,15 +283,19 @@ _kernels: dict[tuple[str, str], Any] = {}
 def _kernel(name: str, dtype: Any) -> Any:
     kernel = _kernels.get((name, dtype.char))
     if kernel is None:
-        blas.bind("product", blas.LETTERS[dtype.char])  # which the text calls
-        text = _HEAD + (_FORWARD if name == "attention" else _BACKWARD)
-        settings = {
-            "dtype": dtype.name, "four": f"{dtype.name}[:, :, :, :]", "size": dtype.itemsize,
-            "letter": blas.LETTERS[dtype.char],
-        }  # fmt: skip
-        kernel = pool.load(name, lambda on_disk: text.format(cache=on_disk, **settings))
-        _kernels[name, dtype.char] = kernel
+        back = [("attention_back", dtype)] if name == "attention" else []
+        kernel = _kernels[name, dtype.char] = ahead.made(_load, name, dtype, back=back)
     return kernel
+
+
+def _load(name: str, dtype: Any) -> Any:
+    blas.bind("product", blas.LETTERS[dtype.char])  # which the text calls
+    text = _HEAD + (_FORWARD if name == "attention" else _BACKWARD)
+    settings = {
+        "dtype": dtype.name, "four": f"{dtype.name}[:, :, :, :]", "size": dtype.itemsize,
+        "letter": blas.LETTERS[dtype.char],
+    }  # fmt: skip
+    return pool.load(name, lambda on_disk: text.format(cache=on_disk, **settings))
 
 
 # On NumPy's arrays -------------------------------------------------------------------------------

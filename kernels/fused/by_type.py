@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from .. import pool
+from ..pool import ahead
 
 __all__ = ["ByType"]
 
@@ -19,16 +20,23 @@ class ByType(dict[tuple[str, str], Any]):
     {matrix}, and {cache} for whether Numba keeps it on disk; `settings` are further such names.
     """
 
-    def __init__(self, text: Callable[[str], str], **settings: Any) -> None:
+    def __init__(
+        self, text: Callable[[str], str], back: Mapping[str, str] = {}, **settings: Any
+    ) -> None:
+        """back: for names of kernels, those of the kernels that gradients take."""
         super().__init__()
-        self._text, self._settings = text, settings
+        self._text, self._back, self._settings = text, back, settings
 
     def __missing__(self, key: tuple[str, str]) -> Any:
         name, char = key
+        back = [(self._back[name], char)] if name in self._back else []
+        self[key] = ahead.made(self._load, name, char, back=back)
+        return self[key]
+
+    def _load(self, name: str, char: str) -> Any:
         dtype, text = np.dtype(char).name, self._text(name)
         names = {
             "dtype": dtype, "vector": f"{dtype}[::1]", "matrix": f"{dtype}[:, ::1]",
             **self._settings,
         }  # fmt: skip
-        kernel = self[key] = pool.load(name, lambda on_disk: text.format(cache=on_disk, **names))
-        return kernel
+        return pool.load(name, lambda on_disk: text.format(cache=on_disk, **names))

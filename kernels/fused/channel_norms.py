@@ -258,7 +258,8 @@ def column_normalize_back(g, x, grain, rows_grain, mean, rate, weight, given, bl
 """,
 }
 
-_kernels = ByType(lambda name: _HEAD + _TEXTS[name], block=BLOCK, rows=ROWS)
+_BACK = {name: f"{name}_back" for name in ("normalize", "column_normalize")}
+_kernels = ByType(lambda name: _HEAD + _TEXTS[name], _BACK, block=BLOCK, rows=ROWS)
 
 
 # Running them -----------------------------------------------------------------------------------

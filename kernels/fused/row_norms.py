@@ -112,7 +112,7 @@ def row_norm_back(g, x, mean, rate, weight, centred, rows, grain, sums, dx, tota
 """,
 }
 
-_kernels = ByType(lambda name: _HEAD + _TEXTS[name], block=BLOCK)
+_kernels = ByType(lambda name: _HEAD + _TEXTS[name], {"row_norm": "row_norm_back"}, block=BLOCK)
 
 
 def forward(x: Any, weight: Any, bias: Any, centred: bool, eps: float) -> tuple[Any, Any, Any]:

@@ -7,6 +7,7 @@ loops, keeps the machine code on disk, and runs them on the threads of the pool.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cache as remembered
 from importlib import import_module
@@ -25,7 +26,9 @@ from . import machine
 from .tiles import registers
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["Kind", "Number", "Writer", "bind", "kind_of", "loops", "registers", "run", "written"]
+__all__ = [
+    "Kind", "Number", "Writer", "bind", "follow", "kind_of", "loops", "registers", "run", "written",
+]  # fmt: skip
 
 ARRAYS = 4  # that loops take beside their plan
 
@@ -33,7 +36,7 @@ ARRAYS = 4  # that loops take beside their plan
 _RUN = """\
 # Written by tinygrad_opt.kernels.micro. Of {source}.
 from tinygrad_opt.kernels.direct import njit
-from tinygrad_opt.kernels.micro import address, call
+from tinygrad_opt.kernels.micro import call
 from tinygrad_opt.kernels.pool import split
 
 
@@ -45,7 +48,10 @@ def part(first, last, body, plan, x, y, z, to):
 @njit("void(int64, int64, int64, int64[::1], uint8[::1], uint8[::1], uint8[::1], uint8[::1])",
       nogil=True, no_cfunc_wrapper=True, cache={cache})
 def run(body, count, grain, plan, x, y, z, to):
-    split(part, count, grain, body, address(plan), address(x), address(y), address(z), address(to))
+    split(
+        part, count, grain, body, plan.ctypes.data, x.ctypes.data, y.ctypes.data, z.ctypes.data,
+        to.ctypes.data,
+    )
 """
 
 _BYTE = np.dtype(np.uint8)
@@ -70,9 +76,8 @@ def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
     The function's arguments: `grain`, how much of the range one thread does at once; `plan`, one
     axis of integers of 64 bits; up to four arrays, all contiguous, of any type and shape.
     """
-    kind, module = kind_of(char), write.__module__
-    shape = kind.dtype, kind.width, kind.registers
-    symbol, body = machine.bind(module, write.__name__, *shape, 7, _source(module))
+    then, back = ([_named(other, char) for other in some] for some in _following[write])
+    symbol, body = machine.bind(*_named(write, char), then=then, back=back)
     run = _runner()
 
     def launch(count: int, grain: int, plan: Any, *arrays: Any) -> None:
@@ -81,6 +86,22 @@ def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
 
     launch.symbol = symbol  # type: ignore[attr-defined]
     return launch
+
+
+def _named(write: Callable[..., None], char: str) -> tuple[Any, ...]:
+    """Loops as `machine` has them."""
+    kind, module = kind_of(char), write.__module__
+    shape = kind.dtype, kind.width, kind.registers
+    return module, write.__name__, *shape, 7, _source(module)
+
+
+# For loops: those that are run soon after them, and those for gradients.
+_following: dict[Callable[..., None], tuple[list[Any], list[Any]]] = defaultdict(lambda: ([], []))
+
+
+def follow(write: Callable[..., None], other: Callable[..., None], back: bool = False) -> None:
+    """Say that who runs some loops runs others soon; `back`: if gradients are asked for."""
+    _following[write][back].append(other)
 
 
 def run(
@@ -133,17 +154,6 @@ def call(typing, body, first, last, plan, x, y, z, to):
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 8), generate
-
-
-@intrinsic
-def address(typing, array):
-    """Where an array's first element stands."""
-
-    def generate(context, builder, signature, values):
-        made = context.make_array(signature.args[0])(context, builder, values[0])
-        return builder.ptrtoint(made.data, WORD)
-
-    return types.int64(array), generate
 
 
 def written(module: str, name: str, dtype: str, width: int, registers: int, count: int = 7) -> Any:

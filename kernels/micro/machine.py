@@ -7,7 +7,10 @@ takes out what is computed twice, and makes machine code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ctypes
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache as remembered
 from importlib import import_module
 from typing import Any
@@ -19,38 +22,70 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from ..compiler import cache
+from ..pool import ahead
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["bind", "optimised", "target"]
+__all__ = ["apart", "bind", "emitted", "optimised", "space", "target"]
 
 LONG = 50_000  # letters of LLVM's text: such loops are written out
 
 
-_bound: dict[tuple[Any, ...], tuple[str, int]] = {}
+_bound: dict[Any, tuple[str, int]] = {}
 
 
-def bind(
-    module: str, name: str, dtype: str, width: int, registers: int, count: int, source: str,
-    thorough: bool = False,
-) -> tuple[str, int]:  # fmt: skip
-    """The symbol by which machine code finds loops of `count` integers, and their address.
+def bind(*loops: Any, then: Iterable[Any] = (), back: Iterable[Any] = ()) -> tuple[str, int]:
+    """The symbol by which machine code finds these loops, and their address: see `Loops`.
 
-    They are those that `module.name(f, kind, ...)` writes. source: tells what it is made from.
-    thorough: all of LLVM's passes, which take it a fifth of a second where loops are long.
+    then, back: loops that are bound soon, if gradients are asked for; see `pool.ahead`.
     """
-    key = module, name, dtype, width, registers
-    with global_compiler_lock:
-        if key not in _bound:
-            symbol = f"{name}_of_{module.replace('.', '_')}_{dtype}_{width}_{registers}"
-            write, kind = getattr(import_module(module), name), Kind(dtype, width, registers)
-            machine = cpu_target.target_context.codegen().magic_tuple()
-            code = cache.load_bytes(
-                name,
-                f"{llvmlite.__version__} {machine} {symbol} {count} {thorough} {source}",
-                lambda: _machine_code(symbol, write, kind, count, thorough),
-            )
-            _bound[key] = symbol, _address(symbol, code)
+    key = Loops(*loops)
+    if key not in _bound:
+        code = ahead.made(_loaded, key, then=_still(then), back=_still(back))
+        with global_compiler_lock:
+            if key not in _bound:
+                _bound[key] = key.symbol, _address(key.symbol, code)
     return _bound[key]
+
+
+def _still(loops: Iterable[Any]) -> list[Any]:
+    return [(key,) for key in itertools.starmap(Loops, loops) if key not in _bound]
+
+
+def _loaded(loops: Loops) -> bytes:
+    return loops.load()
+
+
+@dataclass(frozen=True)
+class Loops:
+    """Loops of `count` integers, which `module.name(f, kind, ...)` writes."""
+
+    module: str
+    name: str
+    dtype: str
+    width: int
+    registers: int
+    count: int
+    source: str  # tells what they are made from
+    # All of LLVM's passes, which take it a fifth of a second where loops are long.
+    thorough: bool = False
+
+    @property
+    def symbol(self) -> str:
+        """What machine code knows them by."""
+        shape = f"{self.dtype}_{self.width}_{self.registers}"
+        return f"{self.name}_of_{self.module.replace('.', '_')}_{shape}"
+
+    def load(self) -> bytes:
+        """Machine code, from the disk if it is there."""
+        write = getattr(import_module(self.module), self.name)
+        kind = Kind(self.dtype, self.width, self.registers)
+        machine = cpu_target.target_context.codegen().magic_tuple()
+        what = f"{llvmlite.__version__} {machine} {self.symbol} {self.count} {self.thorough}"
+        return cache.load_bytes(
+            self.name,
+            f"{what} {self.source}",
+            lambda: _machine_code(self.symbol, write, kind, self.count, self.thorough),
+        )
 
 
 def _address(symbol: str, code: bytes) -> int:
@@ -80,7 +115,41 @@ def _engine() -> Any:
 
 def _machine_code(*what: Any) -> bytes:
     made_for = target()
-    return bytes(made_for.emit_object(optimised(made_for, *what)))
+    return emitted(made_for, optimised(made_for, *what))
+
+
+def emitted(made_for: Any, module: Any) -> bytes:
+    """The machine code of a module that is alone in its context."""
+    with llvm.ffi.OutputString() as error:
+        memory = apart("LLVMPY_TargetMachineEmitToMemory")(made_for, module, 1, error)
+        if not memory:
+            raise RuntimeError(str(error))
+    library = llvm.ffi.lib
+    try:
+        begin, size = library.LLVMPY_GetBufferStart(memory), library.LLVMPY_GetBufferSize(memory)
+        return ctypes.string_at(begin, size)
+    finally:
+        library.LLVMPY_DisposeMemoryBuffer(memory)
+
+
+def space() -> Any:
+    """A context of LLVM's, for the code of one thread.
+
+    It stays: in a circle of references, Python's collector may dispose of a context before what is
+    in it, which ends the process.
+    """
+    made = llvm.create_context()
+    made._owned = True
+    return made
+
+
+def apart(name: str) -> Any:
+    """A function of LLVM's, which llvmlite would have wait for all other threads' calls of any.
+
+    It need not where all that it is given, and the context in which that was made, is the caller's.
+    """
+    function = getattr(llvm.ffi.lib, name)
+    return getattr(function, "_cfn", function)
 
 
 def optimised(
@@ -95,14 +164,16 @@ def optimised(
     numbers = [Number(inside, value) for value in function.args]
     write(Writer(cpu_target.target_context, inside), kind, *numbers)
     inside.ret_void()
-    module = llvm.parse_assembly(written := str(text))
+    module = llvm.parse_assembly(written := str(text), space())
     module.verify()
     long = len(written) > LONG and not thorough
     options = llvm.create_pipeline_tuning_options(1 if long else 3)
     options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = not long
     builder = llvm.create_pass_builder(made_for, options)
     if long:
-        builder.getFunctionPassManager().run(module.get_function(symbol), builder)
+        passes = builder.getFunctionPassManager()
+        apart("LLVMPY_RunNewFunctionPassManager")(passes, module.get_function(symbol), builder)
     else:
-        builder.getModulePassManager().run(module, builder)
+        passes = builder.getModulePassManager()
+        apart("LLVMPY_RunNewModulePassManager")(passes, module, builder)
     return module

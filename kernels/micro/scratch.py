@@ -3,6 +3,9 @@
 There are so many places, each with memory of the size that was last too small. Who needs some takes
 a place by one exchange, first that to which its stack leads it: a thread finds its own again, which
 lies in its core's cache. If all are taken, memory is allocated and freed.
+
+Where there is none, the process is ended with a line that says so: loops on the pool's threads have
+nobody to raise an error to.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ PLACES = 64
 STACK = 23  # bits of an address within a thread's stack, about
 TAKEN, ADDRESS, SIZE = 0, 1, 2  # words of a place, which has a cache line for itself
 LINE = 8
+
+_TEXT = b"tinygrad_opt: no memory for a kernel to work in\0"
 
 _WORD = ir.IntType(64)
 _memory = np.zeros((PLACES + 1) * LINE, np.int64)
@@ -62,7 +67,10 @@ def take(builder: Any, size: Any) -> tuple[Any, Any]:
     address, held = (builder.gep(mine, [_WORD(word)]) for word in (ADDRESS, SIZE))
     with builder.if_then(builder.icmp_signed("<", builder.load(held), size), likely=False):
         _free(builder, builder.load(address))
-        builder.store(_call(builder, "malloc", _WORD, size), address)
+        made = _call(builder, "malloc", _WORD, size)
+        with builder.if_then(builder.icmp_signed("==", made, _WORD(0)), likely=False):
+            _end(builder)
+        builder.store(made, address)
         builder.store(size, held)
     return builder.load(address), (mine, own)
 
@@ -75,6 +83,15 @@ def give_back(builder: Any, taken: tuple[Any, Any]) -> None:
             _free(builder, builder.load(builder.gep(own, [_WORD(ADDRESS)])))
         with otherwise:
             builder.store_atomic(_WORD(0), mine, "seq_cst", 8)
+
+
+def _end(builder: Any) -> None:
+    """Write code that ends the process, and says why: loops cannot raise, nor go on without."""
+    text = cgutils.global_constant(builder.module, f"{SYMBOL}_text", cgutils.make_bytearray(_TEXT))
+    _call(builder, "perror", ir.VoidType(), builder.ptrtoint(text, _WORD))
+    kind = ir.FunctionType(ir.VoidType(), [])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, "abort"), [])
+    builder.unreachable()
 
 
 def _free(builder: Any, address: Any) -> None:

@@ -19,6 +19,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils, compiler
 from numba.core.cpu import FastMathOptions
+from numba.core.extending import _Intrinsic
 
 from .. import pool
 from ..compiler.lanes import widen
@@ -93,8 +94,7 @@ def _call_by_numba(context: Any, builder: Any, plain: Plain, values: Any) -> Any
         context.typing_context, context, context.active_code_library, plain.function, plain.kinds,
         plain.returns, flags, {},
     )  # fmt: skip
-    signature = plain.returns(*plain.kinds)
-    return context.call_internal(builder, made.fndesc, signature, values)
+    return context.call_internal(builder, made.fndesc, plain.returns(*plain.kinds), values)
 
 
 BINARY = {
@@ -229,7 +229,7 @@ class Body:
             if not isinstance(found, np.generic):
                 raise Unknown(ast.dump(node))
             kind, found = _kind_of(found), found.item()
-        return Typed(self.context.get_constant(kind, found), kind)
+        return Typed(self.context.get_value_type(kind)(found), kind)
 
     def evaluate(self, node: Any) -> Any:
         """A Typed, or what is known now: Python's numbers, functions, types."""
@@ -331,7 +331,7 @@ class Body:
         kind = _kind_of(kind)
         if not isinstance(x, Typed):
             if isinstance(kind, types.Float) and isinstance(x, int | float):
-                return Typed(self.context.get_constant(kind, x), kind)
+                return Typed(self.context.get_value_type(kind)(x), kind)
             x = self.constant(x, node)
         return Typed(self.cast(x, kind), kind)
 
@@ -340,8 +340,7 @@ class Body:
         arguments = given[3:]
         if not all(isinstance(x, Typed) for x in arguments):
             raise Unknown("share")
-        whole = ir.LiteralStructType([x.value.type for x in arguments])
-        packed = ir.Constant(whole, ir.Undefined)
+        packed = ir.Constant(ir.LiteralStructType([x.value.type for x in arguments]), ir.Undefined)
         for i, x in enumerate(arguments):
             packed = self.builder.insert_value(packed, x.value, i)
 
@@ -369,9 +368,11 @@ class Body:
         library = self.context.active_code_library
         made = library.__dict__.setdefault("_plain_operations", {})
         key = function, kinds, type(self.context.error_model)
+        if key not in made and isinstance(function, _Intrinsic):  # ours: no need to look for it
+            signature, generate = function._defn(self.typing, *kinds)
+            made[key] = signature, lambda b, values: generate(self.context, b, signature, values)
         if key not in made:
-            kind = self.typing.resolve_value_type(function)
-            if kind is None:
+            if (kind := self.typing.resolve_value_type(function)) is None:
                 raise Unknown(repr(function))
             signature = kind.get_call_type(self.typing, kinds, {})
             if signature is None or len(signature.args) != len(kinds):
@@ -379,8 +380,7 @@ class Body:
             self.context.refresh()
             made[key] = signature, self.context.get_function(kind, signature)
         signature, implementation = made[key]
-        libraries = getattr(implementation, "libs", ())
-        self.context.add_linking_libs(libraries)
+        self.context.add_linking_libs(getattr(implementation, "libs", ()))
         return signature, implementation
 
     def cast(self, x: Typed, kind: Any) -> Any:

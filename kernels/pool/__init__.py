@@ -31,7 +31,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..compiler import cache, within
-from . import count, state
+from . import ahead, count, state
 from .state import words
 
 __all__ = ["even", "even_grain", "info", "load", "resize", "share", "size", "size_and_reason",
@@ -305,6 +305,7 @@ def _after_fork() -> None:
     _lock, _compiling = threading.Lock(), threading.Lock()
 
 
+ahead.threads = size
 atexit.register(stop)  # machine code must not be running when it is unloaded
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -5,7 +5,14 @@ import threading
 import pytest
 
 import tinygrad_opt as tg
-from tinygrad_opt import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from tinygrad_opt import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 
 OFF = [no_grad, inference_mode, lambda: set_grad_enabled(False)]
 off = pytest.mark.parametrize("mode", OFF, ids=["no_grad", "inference_mode", "set_grad_enabled"])
@@ -40,7 +47,42 @@ def test_modes_say_what_they_want():
     with inference_mode(False):
         assert records()
     with no_grad(), inference_mode(False):
-        assert not records()
+        assert records()  # as in PyTorch: False does not leave the mode as it is
+
+
+def test_inference_mode_is_asked_for():
+    seen = []
+
+    def look():
+        seen.append((is_inference_mode_enabled(), is_grad_enabled()))
+
+    with inference_mode():
+        look()
+        with inference_mode(False):
+            look()
+        with enable_grad():
+            look()
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        inference_mode(False)(look)()
+    look()
+    inference_mode(look)()
+    assert seen == [
+        (True, False), (False, True), (True, True), (False, True), (False, True), (False, True),
+        (True, False),
+    ]  # fmt: skip
+
+
+def test_what_inference_mode_has_made_is_an_ordinary_tensor():
+    with inference_mode():
+        x = tg.ones(2)
+    w = tg.ones(2, requires_grad=True)
+    (w * x).sum().backward()
+    x.add_(1)
+    assert not x.is_inference()
+    assert x.requires_grad_().requires_grad
+    assert w.grad.tolist() == [1, 1]
 
 
 @off

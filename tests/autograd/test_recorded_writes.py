@@ -378,7 +378,7 @@ def test_results_must_fit():
     x, w = leaves(tg)
     with pytest.raises(RuntimeError, match=r"output with shape \[1\] doesn't match the broadcast"):
         (x[:1] * 2).add_(w)
-    with pytest.raises(RuntimeError, match="Float can't be cast to the desired output type Long"):
+    with pytest.raises(RuntimeError, match="Double can't be cast to the desired output type Long"):
         tg.tensor([1, 2, 3]).add_(w)
     with pytest.raises(RuntimeError, match="must match the existing size"):
         tg.zeros(3, dtype=tg.float64)[:2] = w

@@ -109,6 +109,57 @@ def test_distance_of_a_point_to_itself(p):
     np.testing.assert_allclose(g, [[0], [0]] if p == 0 else [[-1], [1]])
 
 
+# NaN ----------------------------------------------------------------------------------------------
+
+
+def bounds(m, *values):
+    return m.tensor(values, dtype=m.float64)
+
+
+NOT_A_NUMBER = {
+    "max": (lambda m, x: x.max(), [[NAN], [0, 0.5, 0, 0.5]]),
+    "min": (lambda m, x: x.min(), [[NAN], [0, 0.5, 0, 0.5]]),
+    "amax": (lambda m, x: x.amax(), [[NAN], [NAN] * 4]),
+    "amin": (lambda m, x: m.amin(x, 0), [[NAN], [NAN] * 4]),
+    "max: along": (lambda m, x: x.max(0).values, [[NAN], [0, 1, 0, 0]]),
+    "min: along": (lambda m, x: x.min(0).values, [[NAN], [0, 1, 0, 0]]),
+    "argmax": (lambda m, x: x.argmax() + 0 * x, [[1, NAN, 1, NAN], [0] * 4]),
+    "median": (lambda m, x: x.median(), [[NAN], [0, 0.5, 0, 0.5]]),
+    "maximum": (lambda m, x: m.maximum(x, bounds(m, NAN, 3, 3, NAN)),
+                [[NAN, NAN, 3, NAN], [1, 1, 0.5, 1]]),
+    "minimum": (lambda m, x: m.minimum(x, bounds(m, NAN, 0, 4, NAN)),
+                [[NAN, NAN, 3, NAN], [1, 1, 1, 1]]),
+    "cummax": (lambda m, x: x.cummax(0).values, [[1, NAN, NAN, NAN], [1, 2, 0, 1]]),
+    "clamp": (lambda m, x: x.clamp(bounds(m, NAN, 0, 0, 0), bounds(m, 5, 5, NAN, 5)),
+              [[NAN, NAN, NAN, NAN], [0, 0, 0, 0]]),
+    "clamp: below": (lambda m, x: x.clamp(min=bounds(m, NAN, 0, 0, 0)),
+                     [[NAN, NAN, 3, NAN], [0, 0, 1, 0]]),
+    "nan_to_num": (lambda m, x: x.nan_to_num(7), [[1, 7, 3, 7], [1, 0, 1, 0]]),
+    "nansum": (lambda m, x: x.nansum(), [[4], [1, 0, 1, 0]]),
+    "sort": (lambda m, x: x.sort().values[:2], [[1, 3], [1, 0, 1, 0]]),
+    "topk": (lambda m, x: x.topk(1).values, [[NAN], [0, 1, 0, 0]]),
+}  # fmt: skip
+
+
+def check_nans(m, function, expected):
+    x = m.tensor([1.0, NAN, 3.0, NAN], dtype=m.float64, requires_grad=True)
+    y = function(m, x)
+    y.sum().backward()
+    np.testing.assert_array_equal(y.detach().reshape((-1,)).tolist(), expected[0])
+    np.testing.assert_array_equal(x.grad.tolist(), expected[1])
+
+
+@pytest.mark.parametrize("name", NOT_A_NUMBER)
+def test_nans(name):
+    check_nans(tg, *NOT_A_NUMBER[name])
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", NOT_A_NUMBER)
+def test_nans_in_pytorch(torch, name):
+    check_nans(torch, *NOT_A_NUMBER[name])
+
+
 # Singular and eigen values that are equal ---------------------------------------------------------
 
 EYE = np.eye(3)

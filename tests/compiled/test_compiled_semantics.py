@@ -377,6 +377,26 @@ def test_as_eagerly(name, monkeypatch):
         assert a.dtype == b.dtype
 
 
+def test_constants_take_part_in_products(monkeypatch):
+    interpreted.install(monkeypatch)
+    found = []
+    for wrap in (lambda step: step, lambda step: compile(step, strict=True)):
+        tg.manual_seed(1)
+        model, optimizer = network()
+
+        def step(x, model=model, optimizer=optimizer):
+            optimizer.zero_grad()
+            rows = tg.eye(6) @ model[0].weight  # a constant on the left, and no more on the right
+            loss = model(x).sum() + rows.sum()  # gradients that begin as constants
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = wrap(step)
+        found.append([run(*args).item() for args in batches(5, 4)])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-5)
+
+
 def test_copies_and_pickles_compile_anew():
     class Trainer:
         def __init__(self, factor):

@@ -64,7 +64,7 @@ class Run:
 
     def checksum(self):
         """A number over every bit that training changes."""
-        crc = zlib.crc32(repr((tg.get_rng_state(), self.scheduler.get_last_lr())).encode())
+        crc = zlib.crc32(repr((tg.get_rng_state().tolist(), self.scheduler.get_last_lr())).encode())
         arrays = list(self.model.parameters())
         for state in self.optimizer.state_dict()["state"].values():
             arrays += [state["exp_avg"], state["exp_avg_sq"]]

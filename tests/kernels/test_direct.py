@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import types
 
 import numpy as np
@@ -251,6 +255,38 @@ def test_an_error_leaves_no_memory_taken():
     with pytest.raises(ValueError, match="below zero"):
         kernel(np.ones(3), np.ones(3), -1)
     assert not scratch.words[:, scratch.TAKEN].any()
+
+
+WITHOUT_MEMORY = """
+import numpy as np
+from tinygrad_opt.kernels.compiler import within
+from tinygrad_opt.kernels.direct import njit
+
+within._compiled = None  # nothing is left to Numba
+
+
+def kernel(y, n):
+    made = np.empty(n)
+    made[0] = 1.0
+    y[0] = made[0]
+
+
+kernel = njit("void(float64[::1], int64)", error_model="numpy")(kernel)
+y = np.zeros(1)
+kernel(y, 8)
+print(y[0], flush=True)
+kernel(y, 2**59)
+"""
+
+
+def test_where_there_is_no_memory_the_process_says_so(tmp_path):
+    file = tmp_path / "kernel.py"
+    file.write_text(WITHOUT_MEMORY)
+    done = subprocess.run([sys.executable, file], capture_output=True, text=True)
+    assert done.stdout == "1.0\n"
+    assert "tinygrad_opt: no memory for a kernel to work in: " in done.stderr
+    if os.name == "posix":
+        assert done.returncode == -signal.SIGABRT
 
 
 def of_one_name(x, y, n):

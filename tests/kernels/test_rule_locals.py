@@ -40,7 +40,7 @@ def test_compiled_kernels_equal_the_plain_function(rule):
             np.testing.assert_array_equal(a, b, err_msg=target)
 
 
-def split(body, count, grain, *arguments):
+def share(body, count, grain, cost, *arguments):
     for first in range(0, count, grain):
         body(first, min(first + grain, count), *arguments)
 
@@ -51,7 +51,8 @@ def interpreted(rule, target, monkeypatch):
         patch.setattr(denormals, "X86", False)
         patch.setattr(denormals, "ENTER", "pass")
         patch.setattr(denormals, "LEAVE", "pass")
-        patch.setattr(pool, "split", split)
+        patch.setattr(pool, "share", share)
+        patch.setattr(pool, "even", pool.even_grain)
         first, one = types.SimpleNamespace(x=0), types.SimpleNamespace(x=1)
         grid = dict(blockIdx=first, threadIdx=first, gridDim=one, blockDim=one)
         cuda = types.SimpleNamespace(jit=lambda **_: lambda function: function, **grid)

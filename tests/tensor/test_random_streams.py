@@ -1,6 +1,7 @@
 """Streams of random numbers: where they stand is all that decides; saved, copied, shared."""
 
 import copy
+import io
 import json
 import pickle
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 import tinygrad_opt as tg
 import tinygrad_opt.nn.functional as F
+from tinygrad_opt.arrays.random import state_of
 
 
 def draws(generator):
@@ -25,7 +27,10 @@ def draws(generator):
 
 
 COPIES = {
-    "state": lambda g: _with_state(json.loads(json.dumps(g.get_state()))),
+    "state": lambda g: _with_state(g.get_state()),
+    "saved": lambda g: _with_state(_saved(g.get_state())),
+    "clone": lambda g: g.clone_state(),
+    "as it was before": lambda g: _with_state(json.loads(json.dumps(state_of(g)))),
     "pickle": lambda g: pickle.loads(pickle.dumps(g)),
     "deepcopy": copy.deepcopy,
 }
@@ -33,8 +38,15 @@ COPIES = {
 
 def _with_state(state):
     made = tg.Generator()
-    made.set_state(state)
+    assert made.set_state(state) is made
     return made
+
+
+def _saved(state):
+    file = io.BytesIO()
+    tg.save({"rng": state}, file)
+    file.seek(0)
+    return tg.load(file)["rng"]
 
 
 @pytest.mark.parametrize("way", COPIES)
@@ -83,13 +95,33 @@ def test_a_generator_pickled_before_draws_with_a_warning():
 def test_what_is_no_state_is_refused_and_nothing_changes():
     generator = tg.Generator().manual_seed(3)
     tg.rand(5, generator=generator)
-    state = generator.get_state()
-    wrong = [None, {}, tg.zeros(3), state | {"state": None}, state | {"place": "x"},
+    before, state = generator.get_state(), state_of(generator)
+    wrong = [None, {}, 5, state | {"state": None}, state | {"place": "x"},
              state | {"seed": 1.5}, state | {"state": state["state"] | {"state": 3}}]  # fmt: skip
     for given in wrong:
         with pytest.raises(TypeError, match="set_state: expected what get_state"):
             generator.set_state(given)
-        assert generator.get_state() == state
+        assert tg.equal(generator.get_state(), before)
+    with pytest.raises(TypeError, match=r"RNG state must be a torch\.ByteTensor, got float32"):
+        generator.set_state(tg.zeros(3))
+    for text in (b"", b"\0" * 5056, b"[1"):  # of PyTorch's length
+        with pytest.raises(RuntimeError, match="bytes are not a state of this library's generator"):
+            generator.set_state(tg.tensor(list(text), dtype=tg.uint8))
+        assert tg.equal(generator.get_state(), before)
+
+
+def test_a_state_is_a_tensor_of_bytes():
+    tg.manual_seed(3)
+    state = tg.get_rng_state()
+    assert (state.dtype, state.ndim) == (tg.uint8, 1)
+    kept = state.clone()
+    drawn = tg.rand(3)
+    other = tg.get_rng_state()
+    assert other.shape == state.shape
+    assert not (other == state).all()
+    tg.set_rng_state(state)
+    assert tg.equal(tg.rand(3), drawn)
+    assert tg.equal(state, kept)  # a copy of its own
 
 
 def test_threads_that_share_a_generator_draw_no_number_twice():
@@ -113,4 +145,4 @@ def test_nothing_is_taken_for_what_has_no_elements():
     before = tg.get_rng_state()
     assert tg.rand(0, 3).shape == (0, 3)
     tg.empty(0).normal_()
-    assert tg.get_rng_state() == before
+    assert tg.equal(tg.get_rng_state(), before)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.fused import arithmetic, elementwise, on_device, softmax
+from ..kernels.pool import ahead
 from .device import cupy, is_cupys
 
 __all__ = ["Softmaxes", "check_classes", "fused", "kernels_of"]
@@ -172,8 +173,14 @@ class _Kernels(dict[Any, Any]):
 
     def __missing__(self, kind: Any) -> Any:
         name, way, large = self.what
-        kernel = self[kind] = elementwise.loop(name, way, kind.name).load(kind.name, large)
-        return kernel
+        soon = way == "value" and not elementwise.ROWS[name].least_slope
+        back = [(name, "slope", large, kind)] if soon else []
+        self[kind] = ahead.made(_load, name, way, large, kind, back=back)
+        return self[kind]
+
+
+def _load(name: str, way: str, large: bool, kind: Any) -> Any:
+    return elementwise.loop(name, way, kind.name).load(kind.name, large)
 
 
 def kernels_of(name: str, size: int) -> Any:

@@ -59,14 +59,14 @@ class Large:
                 return copies.choose(condition, x, y, kind)
         return np.where(condition, x, y)
 
-    def limit(self, x: Any, low: Any, high: Any) -> Any:
+    def clip(self, x: Any, min: Any = None, max: Any = None) -> Any:
         if type(x) is _ndarray and x.size >= CHOICES and x.dtype in _FLOATS and x.flags.carray:
-            bounds = -math.inf if low is None else low, math.inf if high is None else high
+            bounds = -math.inf if min is None else min, math.inf if max is None else max
             if all(type(bound) in _NUMBERS for bound in bounds):
                 y = np.empty(x.shape, x.dtype)
                 kernels_of("hardtanh", x.size)[x.dtype](x.ravel(), y.ravel(), *bounds)
                 return y
-        return super().limit(x, low, high)  # type: ignore[misc]
+        return super().clip(x, min, max)  # type: ignore[misc]
 
 
 def _is_whole(a: Any, kind: Any, shape: tuple[int, ...]) -> bool:

@@ -83,10 +83,9 @@ class Namespace(Layers, Windows):
     def reshape(self, x: Any, shape: Any) -> Any:
         return x.reshape(shape)
 
-    def limit(self, x: Any, low: Any, high: Any) -> Any:
-        """The larger of x and low, and of that and high the smaller; either may be None."""
-        y = x if low is None else self.maximum(x, low)
-        return y if high is None else self.minimum(y, high)
+    def clip(self, x: Any, min: Any = None, max: Any = None) -> Any:
+        y = x if min is None else self.maximum(x, min)
+        return y if max is None else self.minimum(y, max)
 
     def cast(self, x: Any, dtype: Any) -> Any:
         if x.dtype.kind == "c" and np.dtype(dtype).kind != "c":

@@ -8,6 +8,7 @@ place, for one block of code in one thread.
 from __future__ import annotations
 
 import contextlib
+import json
 import reprlib
 import warnings
 from collections.abc import Iterator
@@ -76,20 +77,24 @@ class Generator:
         sequence = np.random.SeedSequence([self._seed % 2**64, self._children])
         return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(2))
 
-    def get_state(self) -> dict[str, Any]:
-        """Where the stream stands: plain numbers and strings, for `set_state`."""
-        state = self.numpy.bit_generator.state
-        return {
-            "seed": self._seed, "place": self._place, "state": state, "children": self._children,
-        }  # fmt: skip
+    def get_state(self) -> Any:
+        """Where the stream stands, for `set_state`: a uint8 Tensor, which may be saved or compared.
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Goes on from where `get_state` was taken.
-
-        Warns of a state without a place, from when all numbers came from `numpy`: those of tensors
-        begin at place 0 then, and are not the ones that would have been drawn. Raises TypeError for
-        anything else, and stays where it was.
+        All states are of one length, but for those of seeds beyond 64 bits.
         """
+        text = json.dumps(state_of(self)).encode()
+        text = text.ljust(-(-len(text) // _LENGTH) * _LENGTH)
+        return tensor_over(np.frombuffer(text, np.uint8).copy())
+
+    def set_state(self, new_state: Any) -> Generator:
+        """Goes on from where `get_state` was taken; returns the generator.
+
+        Takes the dict that it returned earlier, too. Warns of one without a place, from when all
+        numbers came from `numpy`: those of tensors begin at place 0 then, and are not the ones that
+        would have been drawn. Raises TypeError for anything else and RuntimeError for the state of
+        another kind of generator, and stays where it was.
+        """
+        state = _unpacked(new_state)
         trial = np.random.PCG64(0)
         try:
             seed = index(state["seed"])
@@ -97,8 +102,9 @@ class Generator:
             trial.state = state["state"]
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as e:
             raise TypeError(
-                "set_state: expected what get_state() of a Generator returned, a dict with 'seed', "
-                f"'place' and 'state', got {reprlib.repr(state)} ({type(e).__name__}: {e})"
+                "set_state: expected what get_state() of a Generator returned, a uint8 Tensor, or "
+                "a dict with 'seed', 'place' and 'state' as it was before; got "
+                f"{reprlib.repr(state)} ({type(e).__name__}: {e})"
             ) from e
         if "place" not in state:
             warnings.warn(
@@ -109,6 +115,43 @@ class Generator:
         self.manual_seed(seed)
         self.numpy.bit_generator.state = trial.state
         self._place, self._children = place, children
+        return self
+
+    def clone_state(self) -> Generator:
+        """Another generator, which stands where this one does."""
+        return Generator(self.device).set_state(state_of(self))
+
+
+tensor_over: Any = None  # a Tensor over an array: `tensors/creation.py`, which stands above
+_LENGTH = 512  # bytes of a state, a JSON text that is filled up with spaces
+
+
+def state_of(generator: Generator) -> dict[str, Any]:
+    """Where the stream stands, in plain numbers and strings."""
+    state = generator.numpy.bit_generator.state
+    return {
+        "seed": generator._seed, "place": generator._place, "state": state,
+        "children": generator._children,
+    }  # fmt: skip
+
+
+def _unpacked(state: Any) -> Any:
+    """What `state_of` returned, from the Tensor that `get_state` made of it; or as it is."""
+    array = getattr(state, "array", None)
+    if array is None:
+        return state
+    if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
+        raise TypeError(
+            f"set_state: RNG state must be a torch.ByteTensor, got {array.dtype} on "
+            f"{getattr(state, 'device', 'cpu')}"
+        )
+    try:
+        return json.loads(array.tobytes())
+    except ValueError as error:
+        raise RuntimeError(
+            f"set_state: the {array.size} bytes are not a state of this library's generator; "
+            "PyTorch's and others' cannot be gone on from, as their numbers are others"
+        ) from error
 
 
 def take(generator: Generator, blocks: int) -> tuple[int, int]:
@@ -168,12 +211,12 @@ def initial_seed() -> int:
     return current().initial_seed()
 
 
-def get_rng_state() -> dict[str, Any]:
-    """The state of the default generator."""
+def get_rng_state() -> Any:
+    """The state of the default generator: a uint8 Tensor."""
     return current().get_state()
 
 
-def set_rng_state(new_state: dict[str, Any]) -> None:
+def set_rng_state(new_state: Any) -> None:
     """Puts the default generator where `get_rng_state` found it."""
     current().set_state(new_state)
 
@@ -187,7 +230,7 @@ def fork_rng(
 
     `devices` are accepted: all numbers come from the one generator.
     """
-    state = get_rng_state()
+    state = state_of(current())
     try:
         yield
     finally:

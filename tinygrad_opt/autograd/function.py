@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..arrays.xp import xp
-from ..core.backward import reduce_to
+from ..core.fitting import reduce_to
 from ..core.node import FixedNode, Variable, next_rank
 from ..core.record import mode
 from ..core.tensor import wrap_plain

@@ -86,12 +86,14 @@ def add_hook(
 class HookTable(OrderedDict[Any, Any]):
     """Functions from gradient to gradient, called in turn; arrays or Tensors, as they come.
 
-    after  called later: for a leaf with the leaf, once `.grad` has its gradient; for a Node with
-           the gradients of its inputs and of its output
+    before  functions like them, of a Node: called after those of its tensor, and only if it runs
+    after   called later: for a leaf with the leaf, once `.grad` has its gradient; for a Node with
+            the gradients of its inputs and of its output
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.before: OrderedDict[int, Any] = OrderedDict()
         self.after: OrderedDict[int, Any] = OrderedDict()
 
     def add(self, hook: Callable[[Any], Any]) -> RemovableHandle:
@@ -100,7 +102,10 @@ class HookTable(OrderedDict[Any, Any]):
         def on_raw(g: Any) -> Any:
             return _raw_as(_checked(hook(_tensor(g)), g, hook), g)
 
-        return self._insert(on_raw)
+        handle = add_hook(self, on_raw)
+        if KEEP_GRAD in self:  # what retain_grad keeps is what the hooks have made of it
+            self.move_to_end(KEEP_GRAD)
+        return handle
 
     def add_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(gradients of the Node's outputs)`, which returns such a tuple or None."""
@@ -113,7 +118,7 @@ class HookTable(OrderedDict[Any, Any]):
             new = [_raw_as(_checked(c, p, hook), p) for c, p in zip(changed, parts, strict=True)]
             return Packet(new) if type(g) is Packet else new[0]
 
-        return self._insert(on_raw)
+        return add_hook(self.before, on_raw)
 
     def add_posthook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(grad_inputs, grad_outputs)` after the Node has run."""
@@ -130,13 +135,21 @@ class HookTable(OrderedDict[Any, Any]):
             if result is not None:
                 raise _unexpected("Variable", result, hook)
 
-    def with_posthooks(
-        self, node: Node, output: tuple[Any, ...], g: Any, fitted: Callable[..., Any]
-    ) -> tuple[Any, ...]:
-        """`output` with the gradients computed, and changed by the hooks that want all of them.
+    def around(
+        self, node: Node, g: Any, output: tuple[Any, ...], fitted: Callable[..., Any]
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """The gradient with which a Node runs, and its pullbacks; both as the hooks want them.
 
         `fitted(gradient, array, node)`: the gradient in the shape and type of an input.
         """
+        for hook in tuple(self.before.values()):
+            g = hook(g)
+        return g, self._with_posthooks(node, g, output, fitted) if self.after else output
+
+    def _with_posthooks(
+        self, node: Node, g: Any, output: tuple[Any, ...], fitted: Callable[..., Any]
+    ) -> tuple[Any, ...]:
+        """`output` with the gradients computed, and changed by the hooks that want all of them."""
         found: list[Any] = []
         for x, pullback in zip(node.targets, output[1:], strict=False):
             gx = None if x is None or pullback is None else pullback(g)
@@ -152,12 +165,6 @@ class HookTable(OrderedDict[Any, Any]):
             gradients = tuple(getattr(gx, "array", gx) for gx in gradients)
         results = [Packet(gradients)] if packed else gradients
         return (None, *(lambda _, gx=gx: gx for gx in results))
-
-    def _insert(self, hook: Any) -> RemovableHandle:
-        handle = add_hook(self, hook)
-        if KEEP_GRAD in self:  # what retain_grad keeps is what the hooks have made of it
-            self.move_to_end(KEEP_GRAD)
-        return handle
 
 
 class KeepGrad:

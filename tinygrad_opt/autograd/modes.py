@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,18 @@ __all__ = ["enable_grad", "inference_mode", "no_grad", "set_grad_enabled"]
 def is_grad_enabled() -> bool:
     """Whether operations on tensors that require a gradient are being recorded in this thread."""
     return mode.enabled
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this thread is inside an `inference_mode` block."""
+    return _thread.inference
+
+
+class _Thread(threading.local):
+    inference = False
+
+
+_thread = _Thread()
 
 
 class _GradMode:
@@ -92,7 +105,11 @@ class no_grad(_BareDecorator):
 
 
 class inference_mode(_BareDecorator):
-    """Like `no_grad`; `inference_mode(False)` changes nothing. Its tensors are ordinary ones."""
+    """Like `no_grad`; `inference_mode(False)` is like `enable_grad`.
+
+    Its tensors are ordinary ones: where PyTorch refuses to write to them outside, or to save them
+    for a backward pass, they may be used here as if they had been made under `no_grad`.
+    """
 
     if not TYPE_CHECKING:
 
@@ -101,11 +118,21 @@ class inference_mode(_BareDecorator):
 
     def __init__(self, mode: bool = True) -> None:
         super().__init__()
-        self._inference = mode
-        self.wanted = False if mode else is_grad_enabled()
+        self._inference = bool(mode)
+        self.wanted = not mode
+        self._around: list[bool] = []
 
     def _again(self) -> _GradMode:
         return inference_mode(self._inference)
+
+    def __enter__(self) -> None:
+        self._around.append(_thread.inference)
+        _thread.inference = self._inference
+        super().__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        _thread.inference = self._around.pop()
 
 
 class enable_grad(_BareDecorator):

@@ -34,7 +34,7 @@ def checkpoint(
     """
     if not mode.enabled:
         return function(*args, **kwargs)
-    state = random.get_rng_state() if preserve_rng_state else None
+    state = random.state_of(random.current()) if preserve_rng_state else None
     start = next_rank()
     first = function(*args, **kwargs)  # recorded, to see what it uses; the record is dropped
     outputs = first if isinstance(first, tuple) else (first,)
@@ -104,7 +104,7 @@ def _random_numbers_of(state: Any) -> Iterator[None]:
     if state is None:
         yield
         return
-    now = random.get_rng_state()
+    now = random.state_of(random.current())
     random.set_rng_state(state)
     try:
         yield

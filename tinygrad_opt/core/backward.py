@@ -14,7 +14,7 @@ from typing import Any
 from ..arrays.quiet import SETTINGS, restore, silence
 from ..arrays.rowsparse import RowSparse, added
 from ..arrays.unwritten import Part, Unwritten, joined
-from ..arrays.xp import xp
+from .fitting import fitted
 from .node import Node, Variable
 from .record import mode
 from .seeds import as_list, chosen_leaves, freed, leading_to, seeds_of
@@ -43,18 +43,15 @@ watch = Watch()
 
 
 def backward(
-    tensors: Tensor | Sequence[Tensor],
-    grad_tensors: Any = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    inputs: Tensor | Sequence[Tensor] | None = None,
-) -> None:
+    tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retain_graph: bool | None = None,
+    create_graph: bool = False, inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:  # fmt: skip
     """Adds d(sum of `tensors`)/d(leaf) to the `.grad` of every leaf that requires a gradient.
 
     `tensors`: the outputs to differentiate; non-scalars need a `grad_tensors` entry of their shape.
     `retain_graph`: keep what was saved, for another backward (default: as `create_graph`).
     `create_graph`: record this backward pass itself, so that gradients can be differentiated.
-    `inputs`: accumulate into these leaves only.
+    `inputs`: accumulate into these only; those that are not leaves are made to retain it.
     Raises RuntimeError for a non-scalar without gradient, for a tensor that requires none, and for
     a graph that was freed by an earlier backward. No `.grad` has changed when it raises; what the
     pass has been through is freed.
@@ -66,7 +63,8 @@ def backward(
     with Pass(create_graph) as borrowed:
         arrived = propagate(outputs, seeds, chosen, keep, create_graph, borrowed)
         for leaf, g in arrived.items():
-            accumulate(leaf, g)
+            if leaf.node is None:  # else it has retained its gradient
+                accumulate(leaf, g)
             if leaf._hooks is not None:
                 leaf._hooks.run_after(leaf)
     if watch.done is not None:
@@ -75,11 +73,11 @@ def backward(
 
 def accumulate(leaf: Any, g: Any) -> None:
     """Add a gradient to `leaf.grad`; the first one goes to its slot in the optimizer's buffer."""
-    held = leaf._grad
+    held, home = leaf._grad, leaf._home
     if isinstance(g, Variable):  # create_graph: the gradient is part of a graph, keep it whole
         leaf._grad = g.clone() if held is None else held + g  # type: ignore[attr-defined]
-    elif held is None and leaf._home is not None and type(g) is not RowSparse:
-        leaf._grad = leaf._home.receive(g)
+    elif held is None and home is not None and type(g) is not RowSparse:
+        leaf._grad = home.receive(g)
     elif held is None:
         leaf._grad = wrap_plain(g.copy())  # a pullback may have passed on an array it shares
     elif held.requires_grad:
@@ -140,15 +138,14 @@ def propagate(
         node = newest
         newest = heapq.heappop(waiting)[1] if waiting else None
         g = pending.pop(node)
-        g = g.whole() if type(g) is Part else g
-        if node.hooks is not None:
-            for hook in tuple(node.hooks.values()):
-                g = hook(g)
+        came = g = g.whole() if type(g) is Part else g
+        for hook in () if node.hooks is None else tuple(node.hooks.values()):
+            g = hook(g)
         if useful is not None:
-            for x in useful.get(node, ()):
-                arrived[x] = g
-            if not any(x is not None and (x.node or x) in useful for x in node.targets):
-                continue  # the way ends here: this Node does not run, and keeps what it saved
+            runs = any(x is not None and (x.node or x) in useful for x in node.targets)
+            arrived |= dict.fromkeys(useful.get(node, ()), came if runs else g)  # as in PyTorch
+            if not runs:
+                continue  # the way ends here: this Node keeps what it saved
         output = node.output
         if not output:
             raise freed(node)
@@ -156,8 +153,8 @@ def propagate(
             watch.check(node, create_graph)  # type: ignore[misc]
         if prepare is not None:
             output = prepare(node)
-        if node.hooks is not None and node.hooks.after:
-            output = node.hooks.with_posthooks(node, output, g, _fitted)
+        if node.hooks is not None:
+            g, output = node.hooks.around(node, g, output, fitted)
         # A training step spends its time here. Parameters, the last inputs, come first: g is cached
         # for them, and what goes on to the next Node is when that begins.
         i = len(node.targets)
@@ -175,7 +172,7 @@ def propagate(
             array = x.array
             unlike = gx.dtype is not array.dtype or gx.shape != array.shape
             if unlike and not (isinstance(gx, Unwritten) and (key in pending or gx.waits(x))):
-                gx = _fitted(gx, array, node, place_for(x, gx, borrowed))
+                gx = fitted(gx, array, node, place_for(x, gx, borrowed))
             if key in pending:
                 ours = x._home is not None and pending[key] is x._home.place
                 pending[key] = joined(pending[key], gx, ours)
@@ -197,13 +194,12 @@ def propagate(
     for x in pending:  # only leaves are left
         for hook in () if x._hooks is None else tuple(x._hooks.values()):
             pending[x] = hook(pending[x])
-    return pending | arrived
+    return pending | arrived if arrived else pending
 
 
 def _preparation(create_graph: bool) -> Callable[[Node], tuple[Any, ...]] | None:
     """What gives the pullbacks of a Node, where they are not simply those that it holds."""
-    if watch.guard is not None:
-        guard = watch.guard
+    if (guard := watch.guard) is not None:
         return lambda node: guard(node, create_graph)
     return (lambda node: node.on_tensors(wrap_plain)) if create_graph else None
 
@@ -217,28 +213,3 @@ def place_for(x: Any, g: Any, borrowed: list[Any] | None) -> Any:
     if place is not None:
         borrowed.append(home)
     return place
-
-
-def _fitted(g: Any, array: Any, node: Node, place: Any = None) -> Any:
-    """A pullback's result in the shape and dtype of the input that it belongs to."""
-    g = g.whole(place) if isinstance(g, Unwritten) else g
-    if g.shape != array.shape:
-        g = reduce_to(g, array.shape, node.op.__name__)
-    return g if g.dtype == array.dtype else xp(g).cast(g, dtype=array.dtype)
-
-
-def reduce_to(g: Any, shape: tuple[int, ...], made_by: str) -> Any:
-    """Sum a gradient down to `shape`, undoing the broadcast that the forward pass did."""
-    extra = len(g.shape) - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1
-    )
-    kept = g.shape[max(extra, 0) :]
-    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, kept, strict=True)):
-        raise RuntimeError(
-            f"{made_by}: a pullback returned a gradient of shape {tuple(g.shape)} for an input of "
-            f"shape {shape}; it must return the input's shape, or one that broadcast from it"
-        )
-    if axes:
-        g = xp(g).sum(g, axis=axes, keepdims=True)
-    return g.reshape(shape)

@@ -71,21 +71,26 @@ class Node:
         self.inputs = self.targets = self.output = ()
 
     def on_tensors(self, wrap: Callable[[Any], Any]) -> tuple[Any, ...]:
-        """The pair run again on Tensors, so that its pullbacks are recorded operations.
+        """The pair run again on Tensors: pullbacks that are recorded, a value that is this Node's.
 
         `wrap`: makes a Tensor of an array.
         """
+        begun = next_rank()
         inputs = [
             wrap(x) if hasattr(x, "shape") and not isinstance(x, Variable) else x
             for x in self.inputs
         ]
         try:
-            return self.op.pair(*inputs, **self.params)
+            output: tuple[Any, ...] = self.op.pair(*inputs, **self.params)
         except (AttributeError, TypeError) as error:
             raise RuntimeError(
                 f"{self.op.__name__}: the derivative of this operation cannot be differentiated "
                 f"again (create_graph=True): {error}"
             ) from error
+        again = getattr(output[0], "node", None)  # of an input, if it is an older one
+        if again is not None and again.rank < begun and not hasattr(self.op, "recomputes"):
+            output[0].node = self
+        return output
 
     def name(self) -> str:
         """PyTorch's name of the operation's derivative, such as `MulBackward0`."""

@@ -91,7 +91,7 @@ def op(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
     tensor([12.])
     """
     parameters = arguments_of(pair)
-    plain = all(p.kind in BY_PLACE for p in parameters)
+    plain = all(p.kind in BY_PLACE for p in parameters) and not getattr(pair, "__defaults__", None)
     make = BY_INPUTS.get(len(parameters) if plain else 0, _general)
     operation: Any = functools.wraps(pair)(make(pair))
     operation.__name__ = pair.__name__.lstrip("_")
@@ -99,7 +99,7 @@ def op(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
     return operation
 
 
-# Three times the same function: unpacking a known number of inputs, with no keywords to collect and
+# Four times the same function: unpacking a known number of inputs, with no keywords to collect and
 # no call in between, is what keeps recording near a microsecond.
 
 NO_PARAMS: dict[str, Any] = {}
@@ -179,7 +179,36 @@ def _binary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[...
     return operation
 
 
-def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
+def _ternary(pair: Callable[..., Any]) -> Callable[..., Any]:
+    call = _caller(pair)
+
+    def operation(x: Any, y: Any, z: Any, /) -> Any:
+        inputs = (x, y, z)
+        if not (isinstance(x, Variable) and isinstance(y, Variable) and isinstance(z, Variable)):
+            return general(*inputs)
+        a, b, c = x.array, y.array, z.array
+        if not (a.dtype is b.dtype is c.dtype is _FLOAT32):
+            return general(*inputs)
+        try:
+            output = call(pair, a, b, c)
+        except (TypeError, ValueError, RuntimeError) as error:
+            output = again(error, pair, inputs, (a, b, c), NO_PARAMS)
+        value = output[0]
+        if type(value) is not _ndarray or value.dtype is not _FLOAT32:
+            value, other = settled(operation, inputs, NO_PARAMS, value, output)
+            if other is not None:
+                return other
+        if (x._requires_grad or y._requires_grad or z._requires_grad) and mode.enabled:
+            every = x._requires_grad and y._requires_grad and z._requires_grad
+            targets = inputs if every else [t if t._requires_grad else None for t in inputs]
+            return record(value, operation, inputs, targets, NO_PARAMS, output)
+        return wrap(value)
+
+    general = _general(pair, operation)
+    return operation
+
+
+def _general(pair: Callable[..., Any], recorded: Any = None) -> Callable[..., Any]:
     call = _caller(pair)
 
     def operation(*inputs: Any, **params: Any) -> Any:
@@ -202,26 +231,27 @@ def _general(pair: Callable[..., Any]) -> Callable[..., Any]:
             targets.append(None)
         if not seen:
             return pair(*inputs, **params)[0]
-        if half and computes_wider(operation, inputs):
-            return in_float32(operation, inputs, params)
+        if half and computes_wider(recorded, inputs):
+            return in_float32(recorded, inputs, params)
         try:
             output = call(pair, *raw, **params)
         except (TypeError, ValueError, RuntimeError) as error:
             output = again(error, pair, inputs, raw, params)
         y = output[0]
         if type(y) is not _ndarray or y.dtype is not _FLOAT32:
-            y, other = settled(operation, inputs, params, y, output)
+            y, other = settled(recorded, inputs, params, y, output)
             if other is not None:
                 return other
         if needed and mode.enabled:
-            return record(y, operation, inputs, targets, params, output)
+            return record(y, recorded, inputs, targets, params, output)
         return wrap(y)
 
+    recorded = recorded or operation
     return operation
 
 
 # How to make an operation of a pair, by its number of inputs.
-BY_INPUTS = {1: _unary, 2: _binary}
+BY_INPUTS: dict[int, Any] = {1: _unary, 2: _binary, 3: _ternary}
 
 
 def _caller(pair: Callable[..., Any]) -> Callable[..., Any]:

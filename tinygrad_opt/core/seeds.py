@@ -21,7 +21,7 @@ def as_list(tensors: Any) -> list[Any]:
 
 
 def chosen_leaves(inputs: Any) -> list[Any]:
-    """The tensors that a backward pass is to accumulate into."""
+    """The tensors that a backward pass is to accumulate into; they retain their gradients."""
     chosen = as_list(inputs)
     if not chosen:
         raise RuntimeError("backward: `inputs` argument to `backward()` cannot be empty")
@@ -31,6 +31,8 @@ def chosen_leaves(inputs: Any) -> list[Any]:
                 f"backward: inputs[{i}] does not require grad: can't retain_grad on Tensor that "
                 "has requires_grad=False"
             )
+    for x in chosen:
+        x.retain_grad()  # does nothing to a leaf
     return chosen
 
 

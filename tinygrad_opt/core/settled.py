@@ -16,6 +16,7 @@ from .promote import result_type, settle, settle_pair
 __all__ = ["computes_wider", "in_float32", "settled", "settled_pair"]
 
 _PROMOTED = (np.dtype("float64"), np.dtype("float16"))  # what NumPy may promote to by itself
+_FLOAT32 = np.dtype("float32")
 _SEQUENCES = (list, tuple)
 
 
@@ -33,6 +34,8 @@ def settled(
     """
     if isinstance(y, np.generic):
         y = np.asarray(y)
+        if y.dtype is _FLOAT32:
+            return y, None
     if y.dtype.kind == "c":
         return y, finished_complex(operation, inputs, params, y, output)
     if y.dtype in _PROMOTED and "dtype" not in params:

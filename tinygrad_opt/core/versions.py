@@ -46,8 +46,10 @@ def note_stamped(stamp: _Stamp, rank: int | None = None) -> None:
     """Do the same for memory of which this is the stamp, as long as it lives."""
     stamp.count += 1
     rank = next_rank() if rank is None else rank
-    stamp.rank = min(stamp.rank, rank)
-    clock.last_write = min(clock.last_write, rank)
+    if rank < stamp.rank:
+        stamp.rank = rank
+    if rank < clock.last_write:
+        clock.last_write = rank
 
 
 def mark_empty(array: Any) -> None:

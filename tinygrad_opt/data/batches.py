@@ -181,7 +181,7 @@ class Epoch(Progress):
         """In here the order is drawn: from where the generators stand, or stood at the start."""
         generators = generators_of(loader)
         if self.start is None:
-            self.start = [g.get_state() for g in generators]
+            self.start = [random.state_of(g) for g in generators]
             yield
         else:
             with rewound(generators, self.start):
@@ -208,7 +208,7 @@ def generators_of(loader: Any) -> list[random.Generator]:
 @contextmanager
 def rewound(generators: list[random.Generator], states: list[Any]) -> Iterator[None]:
     """The generators put to `states` for a while."""
-    now = [g.get_state() for g in generators]
+    now = [random.state_of(g) for g in generators]
     set_states(generators, states)
     try:
         yield

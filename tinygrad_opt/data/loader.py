@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
-from ..arrays.random import Generator
+from ..arrays.random import Generator, state_of
 from ..arrays.size import WHOLE
 from .batches import Epoch, FromWorkers, InProcess, generators_of, set_states
 from .collate import default_collate, default_convert
@@ -184,7 +184,7 @@ class DataLoader(Generic[T_co]):
             )
         state = {
             "batches": self._count(),
-            "generators": [g.get_state() for g in generators_of(self)],
+            "generators": [state_of(g) for g in generators_of(self)],
             "epoch": (self._loaded or self._epoch).state(),
         }
         if self.keeps_state and self.num_workers == 0:

@@ -33,7 +33,7 @@ class _Random:
 
     def gather(self) -> None:
         """All ranks' states come to all ranks; called by all."""
-        mine = json.dumps(random.get_rng_state()).encode()
+        mine = json.dumps(random.state_of(random.current())).encode()
         self.states = [json.loads(s) for s in self._group.all_gather_bytes(mine, "random numbers")]
 
     def set(self) -> None:

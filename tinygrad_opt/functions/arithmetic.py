@@ -74,12 +74,20 @@ def rsub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
 
 
 def float_power(input: Tensor | float, exponent: Tensor | float) -> Tensor:
-    """input ^ exponent in float64, whatever the types."""
+    """input ^ exponent in float64, whatever the types; in complex128, if one is complex."""
+    whole = any(_is_complex(z) for z in (input, exponent))
+    kind, number = (dtypes.complex128, complex) if whole else (dtypes.float64, float)
     x, y = (
-        ops.cast(z, dtype=dtypes.float64) if isinstance(z, Variable) else float(z)
-        for z in (input, exponent)
+        ops.cast(z, dtype=kind) if isinstance(z, Variable) else number(z) for z in (input, exponent)
     )
     return ops.pow(x, y)
+
+
+def _is_complex(z: Any) -> bool:
+    return isinstance(z, complex) or getattr(getattr(z, "array", z), "dtype", _FLOAT).kind == "c"
+
+
+_FLOAT = dtypes.float64
 
 
 @widened

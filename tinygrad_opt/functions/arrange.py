@@ -124,5 +124,7 @@ def repeat_interleave(
             f"repeat_interleave: repeats must have the same size as input along dim, got "
             f"{counts.size} and {x.array.shape[axis]}"
         )
+    if isinstance(counts, WHOLE) and counts < 0:
+        raise RuntimeError(f"repeat_interleave: Repeats must be non-negative, got {counts}")
     places = xp(x.array).repeat(xp(x.array).arange(x.array.shape[axis]), counts)
     return ops.getitem(x, index=along(axis, x.array.ndim, places))

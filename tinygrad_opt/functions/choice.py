@@ -24,7 +24,8 @@ def clip(
 ) -> Tensor:
     """input limited to [min, max]; the bounds are numbers, Tensors or None.
 
-    The gradient passes where min <= input <= max. Raises RuntimeError if both bounds are None.
+    The gradient passes where min <= input <= max. NaN, be it a bound, makes NaN. Raises
+    RuntimeError if both bounds are None.
     """
     if min is None and max is None:
         raise RuntimeError("clip: At least one of 'min' or 'max' must not be None")
@@ -32,8 +33,10 @@ def clip(
         bounds = [bound for bound in (min, max) if bound is not None]
         y, *bounds = promoted(input, *bounds)
         if min is not None:
-            y = where(y < bounds[0], bounds[0], y)
-        return y if max is None else where(y > bounds[-1], bounds[-1], y)
+            y = where(y >= bounds[0], y, ops.maximum(y.detach(), bounds[0]))
+        if max is not None:
+            y = where(y <= bounds[-1], y, ops.minimum(y.detach(), bounds[-1]))
+        return y
     kind = input.array.dtype
     if kind.kind != "f":
         kind = result_type((input, *(bound for bound in (min, max) if bound is not None)))
@@ -89,17 +92,21 @@ def where(
     return ops.where(condition, *promoted(input, other))
 
 
-def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
-    """input with `value`, cast to the input's type, where mask is True."""
-    if mask.array.dtype is not dtypes.bool:
-        raise RuntimeError(
-            f"masked_fill only supports boolean masks, but got mask with dtype {mask.array.dtype}"
-        )
+def check_filling(name: str, mask: Any, value: Any) -> None:
+    """Raise RuntimeError for a mask that is not boolean, or several values to fill with."""
+    kind = getattr(getattr(mask, "array", mask), "dtype", None)
+    if kind is not dtypes.bool:
+        raise RuntimeError(f"{name} only supports boolean masks, but got mask with dtype {kind}")
     if isinstance(value, Variable) and value.array.ndim:
         raise RuntimeError(
-            "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
+            f"{name} only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.array.ndim} dimension(s)."
         )
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
+    """input with `value`, cast to the input's type, where mask is True."""
+    check_filling("masked_fill", mask, value)
     kind = input.array.dtype
     if isinstance(value, Variable):
         value = value.to(kind)

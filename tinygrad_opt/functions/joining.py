@@ -14,7 +14,7 @@ from .. import ops
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
-from ..core.promote import promoted
+from ..core.promote import promoted, result_type
 from ..core.refusals import check_tensor
 from ..core.tensor import Tensor
 from .shape import broadcast_to, ravel, transpose, unsqueeze
@@ -39,7 +39,10 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     if not parts:
         raise ValueError("cat: expected a non-empty list of Tensors")
     # A 1-D tensor without elements may stand beside anything: the start of many loops.
-    parts = [x for x in parts if x.array.shape != (0,)] or parts[:1]
+    empty = [x for x in parts if x.array.shape == (0,)]
+    if empty:
+        kind = result_type(tuple(parts))
+        parts = [x.to(kind) for x in parts if x.array.shape != (0,)] or [empty[0].to(kind)]
     for i, part in enumerate(parts):
         if not part.array.ndim:
             raise RuntimeError(

@@ -9,7 +9,7 @@ from .. import ops
 from ..arrays import dtypes
 from ..arrays.xp import xp
 from ..core.half import widened
-from ..core.promote import result_type
+from ..core.promote import promoted, result_type
 from ..core.tensor import Tensor, wrap_plain
 from . import return_types
 
@@ -102,7 +102,8 @@ def frexp(input: Tensor) -> Any:
 
 def nextafter(input: Tensor, other: Tensor) -> Tensor:
     """The next number of this type after `input` in the direction of `other`; no gradient."""
-    return wrap_plain(xp(input.array).nextafter(input.array, other.array))
+    x, y = promoted(input, other)
+    return wrap_plain(xp(x.array).nextafter(x.array, y.array))
 
 
 def digamma(input: Tensor) -> Tensor:

@@ -188,7 +188,7 @@ def axes_of(dim: Dim, ndim: int) -> Any:
     return (
         axis_index(axis, ndim)
         if isinstance(axis, WHOLE)
-        else tuple(axis_index(a, ndim) for a in axis)
+        else axis_of([axis_index(a, ndim) for a in axis])
     )
 
 
@@ -199,11 +199,13 @@ def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
 
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(x) / sum of exp(x) along `dim`."""
+    axis_index(dim, input.array.ndim)
     return ops.softmax(input if dtype is None else ops.cast(input, dtype=dtype), axis=dim)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """log(softmax(x)) along `dim`, computed without overflow."""
+    axis_index(dim, input.array.ndim)
     return ops.log_softmax(input if dtype is None else ops.cast(input, dtype=dtype), axis=dim)
 
 
@@ -251,7 +253,7 @@ def _extremum(name: str, arg: Any, reduce: Any, pairwise: Any) -> Any:
             return pairwise(input, other)
         if dim is None:
             _refuse_empty(input.array, None, name, RuntimeError)
-            return reduce(input)
+            return reduce(input, nans=True)
         indices = arg(input, dim, keepdim=True)
         values = ops.take_along_axis(
             input, indices=indices.array, axis=axis_index(dim, input.array.ndim)
@@ -262,8 +264,9 @@ def _extremum(name: str, arg: Any, reduce: Any, pairwise: Any) -> Any:
 
     function.__name__ = name
     function.__doc__ = (
-        f"The {name}imum of all elements (ties share the gradient); with `dim` an axis, the named "
-        f"tuple (values, indices) along it; with a second Tensor, the element-wise {name}imum."
+        f"The {name}imum of all elements (ties share the gradient, so do NaNs); with `dim` an axis,"
+        " the named tuple (values, indices) along it; with a second Tensor, the element-wise "
+        f"{name}imum."
     )
     return function
 

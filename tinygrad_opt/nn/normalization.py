@@ -92,7 +92,8 @@ def rms_norm(
     axes = _last_axes("rms_norm", input, normalized_shape, {"weight": weight})
     _check_types("rms_norm", input, {})
     eps = float(np.finfo(input.array.dtype).eps) if eps is None else eps
-    if weight is None or weight.array.dtype is input.array.dtype or input.array.dtype is HALF:
+    kinds = {input.array.dtype} if weight is None else {input.array.dtype, weight.array.dtype}
+    if len(kinds) == 1 or kinds == {HALF, dtypes.float32}:
         return _in_type_of_input(ops.rms_normalize, input, weight, axes=axes, eps=eps)
     normal = ops.rms_normalize(input, None, axes=axes, eps=eps)
     return ops.cast(normal * weight, dtype=input.array.dtype)
@@ -199,7 +200,9 @@ def _check_channels(name: str, input: Tensor, vectors: dict[str, Tensor | None])
 def _check_types(name: str, input: Tensor, vectors: dict[str, Tensor | None]) -> None:
     """Raise RuntimeError unless all are of one type; with float16 may go vectors of float32."""
     whose, dtype = "the input", input.array.dtype
-    if dtype.kind != "f":
+    weight = vectors.get("weight")
+    mixed = weight is not None and weight.array.dtype != dtype
+    if dtype.kind != "f" and not (mixed and name in ("layer_norm", "group_norm")):  # as PyTorch
         raise NotImplementedError(f"\"{name}\" not implemented for '{dtypes.name_of(dtype)}'")
     for what, vector in vectors.items():
         if vector is None:

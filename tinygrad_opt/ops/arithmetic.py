@@ -14,7 +14,7 @@ import math
 
 from ..arrays.xp import xp
 from ..core.record import op
-from .fused import fused_op
+from .fused import fused_op, recomputed
 
 __all__ = [
     "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "sigmoid", "sqrt", "sub",
@@ -42,6 +42,7 @@ def mul(x, y):
     return x * y, lambda g: g * y, lambda g: g * x
 
 
+@recomputed
 @fused_op
 def div(x, y):
     """x / y, broadcast."""

@@ -37,9 +37,9 @@ def abs(x):
     return xp(x).abs(x), lambda g: g * xp(x).sign(x)
 
 
-def _shared(g: Any, chosen: Any, tie: Any) -> Any:
-    """The gradient where an input was chosen, half of it where two inputs tie, else 0."""
-    return xp(g).where(tie, g / 2, xp(g).where(chosen, g, 0))
+def _shared(g: Any, beaten: Any, tie: Any) -> Any:
+    """0 where an input was not chosen, half the gradient where two tie; all of it at NaN."""
+    return xp(g).where(tie, g / 2, xp(g).where(beaten, 0, g))
 
 
 @op
@@ -47,7 +47,7 @@ def maximum(x, y):
     """The larger of x and y, broadcast; a tie shares the gradient equally."""
     tie = x == y
     z = xp(x if hasattr(x, "shape") else y).maximum(x, y)
-    return z, lambda g: _shared(g, x > y, tie), lambda g: _shared(g, x < y, tie)
+    return z, lambda g: _shared(g, x < y, tie), lambda g: _shared(g, x > y, tie)
 
 
 @op
@@ -55,7 +55,7 @@ def minimum(x, y):
     """The smaller of x and y, broadcast; a tie shares the gradient equally."""
     tie = x == y
     z = xp(x if hasattr(x, "shape") else y).minimum(x, y)
-    return z, lambda g: _shared(g, x < y, tie), lambda g: _shared(g, x > y, tie)
+    return z, lambda g: _shared(g, x > y, tie), lambda g: _shared(g, x < y, tie)
 
 
 @op
@@ -78,7 +78,7 @@ def clip(x, *, min=None, max=None):
         inside = True if min is None else x >= min
         return g * (inside if max is None else (x <= max) & inside)
 
-    return xp(x).limit(x, min, max), back
+    return xp(x).clip(x, min=min, max=max), back
 
 
 @op

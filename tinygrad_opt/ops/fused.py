@@ -1,4 +1,4 @@
-"""`@fused_op`: `@op` for functions of one element that have a row of kernels."""
+"""`@fused_op`: `@op` for functions of one element that have a row of kernels; `@recomputed`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..arrays.fused import fused
 from ..core.record import op
 
-__all__ = ["fused_op"]
+__all__ = ["fused_op", "recomputed"]
 
 
 def fused_op(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
@@ -18,3 +18,13 @@ def fused_op(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
     place, see `arrays/fused.py`.
     """
     return op(fused(pair))
+
+
+def recomputed(operation: Any) -> Any:
+    """Marks an operation whose derivative takes no notice of hooks on its result.
+
+    Others' do where they use that result: backward of a backward goes through `tanh(x)` itself. As
+    in PyTorch, the derivative of these is that of a result computed again from the inputs.
+    """
+    operation.recomputes = True
+    return operation

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays.xp import xp, xp_of
 from ..core.record import op
-from .fused import fused_op
+from .fused import fused_op, recomputed
 
 __all__ = [
     "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh",
@@ -86,6 +86,7 @@ def hypot(x, y):
     return z, lambda g: g * (x / over(g)), lambda g: g * (y / over(g))
 
 
+@recomputed
 @op
 def sinc(x):
     """sin(pi x) / (pi x), and 1 where x is 0."""
@@ -225,6 +226,7 @@ def erfc(x):
     return xp(x).erfc(x), lambda g: g * (-_SLOPE * xp(x).exp(-x * x))
 
 
+@recomputed
 @op
 def erfinv(x):
     """The inverse of erf; NaN for |x| > 1."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 from ..arrays.xp import xp
 from ..core.node import Variable
 from ..core.record import op
+from .fused import recomputed
 from .shared_work import shared_entries
 
 __all__ = ["affine", "rms_normalize", "standardize"]
 
 
+@recomputed
 @op
 def standardize(x, weight, bias, *, axes, eps, known=None):
     """z * weight + bias, where z = (x - mean) / sqrt(variance + eps) over `axes`.
@@ -26,6 +28,7 @@ def standardize(x, weight, bias, *, axes, eps, known=None):
     return y, *shared_entries(back, 3)
 
 
+@recomputed
 @op
 def rms_normalize(x, weight=None, *, axes, eps):
     """x / sqrt(mean(x^2) + eps) over `axes`, then * weight, which is None or broadcast."""

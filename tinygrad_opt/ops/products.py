@@ -59,11 +59,12 @@ def _linear(x, weight, bias):
         return by_rows(x, weight, bias)
     if x.shape[1] != weight.shape[-1] or x.dtype is not weight.dtype:
         check_linear(x, weight)
+    space = xp(x)
     return (
-        xp(x).linear(x, weight, bias),
-        lambda g: xp(g).dot(g, weight),
-        lambda g: xp(g).dot_later(g.T, x),
-        lambda g: xp(g).sum_rows(g) if len(bias.shape) == 1 else g,
+        space.linear(x, weight, bias),
+        lambda g: space.dot(g, weight),
+        lambda g: space.dot_later(g.T, x),
+        lambda g: space.sum_rows(g) if bias.ndim == 1 else g,
     )
 
 

@@ -169,11 +169,12 @@ def _root_of_powers(a: Any, p: float, axis: Any, keepdims: bool) -> Any:
 
 
 def _extremum(name: str) -> Any:
-    def pair(x, *, axis=None, keepdims=False):
+    def pair(x, *, axis=None, keepdims=False, nans=False):
         y = getattr(xp(x), name)(x, axis=axis, keepdims=keepdims)
 
-        def spread(g):  # ties share equally
-            at = x == _kept(y, x.shape, axis)
+        def spread(g):  # ties share equally; with `nans` so do all NaNs, if it is NaN
+            best = _kept(y, x.shape, axis)
+            at = (x == best) | ((x != x) & (best != best)) if nans else x == best
             ties = xp(g).cast(xp(g).sum(at * 1, axis=axis, keepdims=True), dtype=g.dtype)
             return at * (_kept(g, x.shape, axis) / ties)
 

@@ -64,12 +64,13 @@ class GradSlot:
         """A Tensor that holds `g`: the slot's own, or another if this one is taken or unfit."""
         if g is self.place:
             return self.tensor  # written there
-        if not same_library(g, self.view) or self.lend(g.shape, g.dtype) is None:
+        alike = type(g) is type(self.place) or same_library(g, self.place)
+        place = self.lend(g.shape, g.dtype) if alike else None
+        if place is None:
             return wrap_plain(g.copy())
-        self.view[...] = g
-        tensor = self.tensor
-        self.take_back()
-        return tensor
+        place[...] = g
+        self._spare.append(place)
+        return self.tensor
 
     def lend(self, shape: Any, dtype: Any) -> Any:
         """`place`, for an array of this shape and dtype; None if it is taken or unfit.
@@ -81,7 +82,8 @@ class GradSlot:
         self.tensor.array = self.view
         if _references(self.view) > _VIEW_HELD:
             return None  # or its memory
-        if shape != self.view.shape or dtype != self.view.dtype:
+        place = self.place
+        if shape != place.shape or dtype != place.dtype:
             return None
         try:
             return self._spare.pop()  # of several threads, one gets it

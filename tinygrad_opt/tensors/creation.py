@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import dtypes
+from ..arrays import dtypes, random
 from ..arrays.device import Device, check_device, cupy, default, device_of, shared, to_device
 from ..arrays.quiet import quiet, quiet_cast
 from ..arrays.xp import array_namespace, same_library
@@ -344,3 +344,6 @@ placed(
 )  # fmt: skip
 publish(globals(), ("zeros_like", "ones_like", "empty_like", "full_like", "tril_indices",
                     "triu_indices", *OUT["creation"]), out=OUT["creation"])  # fmt: skip
+
+
+random.tensor_over = wrap_plain

@@ -9,6 +9,7 @@ result is a view, then an advanced part (lists and masks) on that view.
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ def parts_of(index: Any) -> tuple[Any, Any]:
         return index, None
     if kind is slice:
         return _checked_slice(index), None
+    if kind is list:
+        index = _tuple_of(index)
     items = index if kind is tuple or isinstance(index, tuple) else (index,)
     plain = tuple(map(_plain, items))
     lists = [hasattr(item, "shape") for item in plain]
@@ -49,6 +52,23 @@ def parts_of(index: Any) -> tuple[Any, Any]:
             if type(item) is not int:
                 advanced.append(item if item is Ellipsis else _WHOLE)
     return tuple(basic), tuple(advanced)
+
+
+def _tuple_of(index: list[Any]) -> Any:
+    """A list that PyTorch takes for the tuple of its items: of lists, tensors, slices and the like.
+
+    Warns of it, as PyTorch does. Others, and those of 32 items or more, are places along one axis.
+    """
+    several = list | tuple | range | Variable | np.ndarray | slice | type(None) | type(...)
+    if len(index) >= 32 or not any(isinstance(item, several) for item in index):
+        return index
+    warnings.warn(
+        "Using a non-tuple sequence for multidimensional indexing is deprecated: x[seq] is taken "
+        "for x[tuple(seq)]. Write that, or x[tensor(seq)] for places along the first axis",
+        UserWarning,
+        stacklevel=4,
+    )
+    return tuple(index)
 
 
 def _plain(item: Any) -> Any:

@@ -19,6 +19,7 @@ from ..autograd import recorded_writes
 from ..autograd.modes import no_grad
 from ..core.node import Variable
 from ..functions.arithmetic import scaled
+from ..functions.choice import check_filling
 from ..kernels.fused import arithmetic
 from . import indexing
 from .writing import cast_like, change, drawn, must_record, put
@@ -211,7 +212,8 @@ class InPlace:
 
     def zero_(self) -> Any:
         """Sets all elements to 0."""
-        return put(self, "zero_", ..., 0)
+        put(_each_once(self), "zero_", ..., 0)
+        return self
 
     def fill_(self, value: Any) -> Any:
         """Sets all elements to `value`, a number or a 0-d tensor."""
@@ -220,7 +222,8 @@ class InPlace:
                 "fill_ only supports 0-dimension value tensor but got tensor with "
                 f"{value.array.ndim} dimensions."
             )
-        return put(self, "fill_", ..., value)
+        put(_each_once(self), "fill_", ..., value)
+        return self
 
     def fill_diagonal_(self, fill_value: float, wrap: bool = False) -> Any:
         """Sets the main diagonal to a number; `wrap`: of a tall matrix also those that follow.
@@ -241,7 +244,8 @@ class InPlace:
         return put(self, "fill_diagonal_", places, fill_value)
 
     def masked_fill_(self, mask: Any, value: Any) -> Any:
-        """`value` where mask is True."""
+        """`value`, cast to this type, where mask is True."""
+        check_filling("masked_fill_", mask, value)
         m = ops.broadcast_to(mask, shape=self.array.shape)
         return put(self, "masked_fill_", getattr(m, "array", m), value)
 
@@ -264,6 +268,14 @@ class InPlace:
             recorded_writes.forget(tensor)
         tensor._requires_grad = False
         return tensor
+
+
+def _each_once(tensor: Any) -> Any:
+    """The part of a stretched tensor that holds each place of its memory once."""
+    steps = tensor.array.strides
+    if not any(step == 0 and n > 1 for step, n in zip(steps, tensor.array.shape, strict=True)):
+        return tensor
+    return tensor[tuple(slice(None) if step else slice(1) for step in steps)]
 
 
 # The other forms: what the method returns goes to the tensor's memory, or to its shape.

@@ -40,11 +40,9 @@ def must_record(tensor: Any, name: str, *others: Any) -> bool:
         )
     if tensor._requires_grad or (tensor._base is not None and tensor._base._requires_grad):
         return True
-    if not any(isinstance(x, Variable) and x._requires_grad for x in others):
+    if tensor.array.dtype.kind not in "fc":  # integers and bools have no history
         return False
-    if tensor.array.dtype.kind not in "fc":
-        raise _uncastable(tensor, name, dtypes.get_default_dtype())
-    return True
+    return any(isinstance(x, Variable) and x._requires_grad for x in others)
 
 
 def change(

@@ -60,7 +60,7 @@ class Checkpoints:
         """
         content = {
             **{name: part.state_dict() for name, part in self.parts.items()},
-            "random": random.get_rng_state(),
+            "random": random.state_of(random.current()),
             "values": {"step": step, **values},
         }
         path = self._path(step)

@@ -75,7 +75,7 @@ class _Snapshot:
         self.optimizer = optimizer
         self.state = copy.deepcopy(optimizer.state_dict())
         self.called = optimizer._opt_called  # schedulers ask whether a step was taken
-        self.generators = [(g, g.get_state()) for g in generators if g is not None]
+        self.generators = [(g, random.state_of(g)) for g in generators if g is not None]
 
     def put_back(self) -> None:
         for module, name, value in self.names:  # a buffer may have been exchanged

@@ -40,6 +40,10 @@ from .planning import CYCLES, Plan, plan
 __all__ = ["convolve", "convolve_input", "convolve_weight"]
 
 Run = Callable[..., list[Any]]  # see `micro.run`
+micro.follow(loops.panels, loops.channels)
+micro.follow(loops.panels, slopes.channel_slopes, back=True)
+micro.follow(loops.positions, slopes.position_slopes, back=True)
+
 _FEW = 16  # channels, below which a library's product takes longer than the loops here
 
 

@@ -29,6 +29,8 @@ __all__ = [
 ]  # fmt: skip
 
 Run = Callable[..., list[Any]]  # see `micro.run`
+micro.follow(loops.maxima, loops.spread_maxima, back=True)
+micro.follow(loops.means, loops.spread_means, back=True)
 Weights = tuple[tuple[float, ...], ...]
 
 

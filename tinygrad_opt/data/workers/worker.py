@@ -227,7 +227,7 @@ def _random_state() -> dict[str, Any]:
     """Where the generators of this process stand, to be compared."""
     name, keys, *rest = np.random.get_state(legacy=True)
     return {
-        "default": random.get_rng_state(),
+        "default": random.state_of(random.current()),
         "python": python_random.getstate(),
         "numpy": (name, keys.tobytes(), *rest),  # type: ignore[union-attr,unused-ignore]
     }

@@ -38,9 +38,11 @@ def cross_entropy(
     Raises RuntimeError for float targets that are not probabilities, ValueError where the batch
     sizes differ, IndexError for classes outside [0, C).
     """
-    reduction = chosen_reduction(size_average, reduce, reduction)
-    check_tensor("cross_entropy", "input", input)
-    check_tensor("cross_entropy", "target", target)
+    if size_average is not None or reduce is not None:
+        reduction = chosen_reduction(size_average, reduce, reduction)
+    if type(input) is not Tensor or type(target) is not Tensor:
+        check_tensor("cross_entropy", "input", input)
+        check_tensor("cross_entropy", "target", target)
     scores, classes = input.array, target.array
     check_devices("cross_entropy", scores, classes)
     if (

@@ -53,7 +53,7 @@ def summary(model: Module, *inputs: Any, dtype: Any = None, **kwargs: Any) -> Su
     saved = None
     if ran:
         given = [zeros(x, dtype=dtype) if _is_shape(x) else x for x in inputs]
-        state = random.get_rng_state()
+        state = random.state_of(random.current())
         try:
             saved = _call(twin, modules, rows, given, kwargs)
         finally:

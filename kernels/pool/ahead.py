@@ -1,0 +1,108 @@
+"""Machine code that is asked for soon, made on a thread beside the one that waits for other code.
+
+What is not begun by the time that it is needed is made at once. The thread ends with its work, and
+no process forks or ends in the middle of it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
+from typing import Any
+
+__all__ = ["made"]
+
+
+def _yes() -> bool:
+    return True
+
+
+def _one() -> int:
+    return 1
+
+
+gradients: Callable[[], bool] = _yes  # whether they are asked for: as who records operations says
+threads: Callable[[], int] = _one  # as many as the program wants: as the pool says
+
+
+class _Work:
+    """What is to be made: waiting, until `begun`, then there, or failed, when `ended`."""
+
+    def __init__(self, make: Callable[..., Any], what: tuple[Hashable, ...]) -> None:
+        self.make, self.what = make, what
+        self.begun, self.ended = False, threading.Event()
+        self.made: list[Any] = []
+
+    def do(self) -> None:
+        with suppress(Exception):  # who takes it makes it again, and sees the error
+            self.made.append(self.make(*self.what))
+        self.ended.set()
+
+
+_works: dict[tuple[Callable[..., Any], tuple[Hashable, ...]], _Work] = {}
+_lock = threading.Lock()  # of what is said above
+_busy = threading.Lock()  # held while something is made
+_thread: threading.Thread | None = None
+
+
+def made(
+    make: Callable[..., Any], *what: Hashable,
+    then: Iterable[tuple[Hashable, ...]] = (), back: Iterable[tuple[Hashable, ...]] = (),
+) -> Any:  # fmt: skip
+    """What `make(*what)` returns, from the thread if that has begun to make it.
+
+    then: what else `make` is called with soon, on the thread if there is more than one.
+    back: the same, if gradients are asked for.
+    """
+    if threads() > 1:
+        for other in (*then, *(back if gradients() else ())):
+            _begin(make, other)
+    with _lock:
+        work = _works.pop((make, what), None)
+        begun = work is not None and work.begun
+    if work is None or not begun:
+        return make(*what)
+    work.ended.wait()
+    return work.made[0] if work.made else make(*what)
+
+
+def _begin(make: Callable[..., Any], what: tuple[Hashable, ...]) -> None:
+    global _thread
+    with _lock:
+        if (make, what) in _works:
+            return
+        _works[make, what] = _Work(make, what)
+        if _thread is None:
+            thread = threading.Thread(target=_run, name="tinygrad_opt compiler")
+            with suppress(RuntimeError):  # a system without threads, or a program that ends
+                thread.start()
+                _thread = thread
+
+
+def _run() -> None:
+    global _thread
+    while True:
+        with _busy:
+            with _lock:
+                work = next((work for work in _works.values() if not work.begun), None)
+                if work is None or not threading.main_thread().is_alive():
+                    _thread = None
+                    return
+                work.begun = True
+            work.do()
+
+
+def _after_fork() -> None:
+    # The thread stayed in the parent, between two works.
+    global _thread, _lock
+    _lock, _thread = threading.Lock(), None
+    _works.clear()
+    _busy.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_busy.acquire, after_in_parent=_busy.release, after_in_child=_after_fork
+    )

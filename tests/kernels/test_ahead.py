@@ -1,0 +1,163 @@
+"""Code that is asked for soon is made on another thread, once; no process forks meanwhile."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from tinygrad_opt import no_grad
+from tinygrad_opt.kernels import direct, micro
+from tinygrad_opt.kernels.direct import library
+from tinygrad_opt.kernels.fused.convolution import loops as convolution_loops
+from tinygrad_opt.kernels.micro import machine
+from tinygrad_opt.kernels.pool import ahead
+
+
+@pytest.fixture(autouse=True)
+def _two_threads(monkeypatch):
+    monkeypatch.setattr(ahead, "threads", lambda: 2)
+    monkeypatch.setattr(ahead, "_works", {})
+
+
+def settled():
+    """Wait until nothing is made any more."""
+    while (thread := ahead._thread) is not None:
+        thread.join()
+
+
+def named(made_by):
+    def make(name):
+        made_by.append((name, threading.current_thread() is threading.main_thread()))
+        return name.upper()
+
+    return make
+
+
+def test_what_follows_is_made_once_and_elsewhere():
+    calls = []
+    make = named(calls)
+    assert ahead.made(make, "a", then=[("b",)], back=[("c",)]) == "A"
+    settled()
+    assert [ahead.made(make, name) for name in "bc"] == ["B", "C"]
+    assert sorted(calls) == [("a", True), ("b", False), ("c", False)]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_is_not_wanted_is_not_begun(monkeypatch, threads):
+    monkeypatch.setattr(ahead, "threads", lambda: threads)
+    calls = []
+    with no_grad():
+        ahead.made(named(calls), "a", then=[("b",)], back=[("c",)])
+    settled()
+    assert sorted(name for name, _ in calls) == ["a", "b"][:threads]
+
+
+def test_gradients_are_asked_for_as_operations_are_recorded():
+    assert ahead.gradients()
+    with no_grad():
+        assert not ahead.gradients()
+
+
+def test_an_error_is_that_of_who_asks():
+    def make(name):
+        if name == "bad" and threading.current_thread() is threading.main_thread():
+            raise KeyError(name)
+        return 1 / (name != "bad")
+
+    ahead.made(make, "good", then=[("bad",)])
+    settled()
+    with pytest.raises(KeyError, match="bad"):
+        ahead.made(make, "bad")
+
+
+def test_what_has_not_begun_is_made_at_once_and_what_has_is_waited_for():
+    inside, go_on, calls = threading.Event(), threading.Event(), []
+
+    def make(name):
+        calls.append(name)
+        if name == "slow":
+            inside.set()
+            go_on.wait(60)
+        return name
+
+    ahead.made(make, "first", then=[("slow",), ("late",)])
+    assert inside.wait(60)
+    assert ahead.made(make, "late") == "late"
+    threading.Timer(0.05, go_on.set).start()
+    assert ahead.made(make, "slow") == "slow"
+    settled()
+    assert sorted(calls) == ["first", "late", "slow"]
+
+
+def test_a_process_forks_between_two_works_and_its_child_may_fork_too():
+    inside, go_on, ended = threading.Event(), threading.Event(), []
+
+    def make(name):
+        if name == "slow":
+            inside.set()
+            go_on.wait(60)
+            ended.append(name)
+
+    ahead.made(make, "first", then=[("slow",)])
+    assert inside.wait(60)
+    threading.Timer(0.05, go_on.set).start()
+    child = os.fork()
+    if child == 0:
+        try:
+            grandchild = os.fork()
+            if grandchild == 0:
+                os._exit(len(ended) - 1)  # 0: the work had ended
+            _, status = os.waitpid(grandchild, 0)
+            clean = ahead._thread is None and not ahead._works
+            os._exit(status + (0 if clean else 2))
+        finally:
+            os._exit(3)
+    assert os.waitpid(child, 0)[1] == 0
+    assert ended == ["slow"]
+
+
+def test_loops_that_follow_are_begun_with_the_first(monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path / "kernels"))
+    begun = []
+    monkeypatch.setattr(ahead, "_begin", lambda make, what: begun.append(what[0].name))
+    monkeypatch.setattr(machine, "_bound", {})
+    monkeypatch.setattr(machine, "_address", lambda symbol, code: 1)
+    monkeypatch.setattr(machine, "_machine_code", lambda *_: b"code")
+    micro.loops.cache_clear()
+    try:
+        with no_grad():
+            micro.loops(convolution_loops.panels, "f")
+        assert begun == ["channels"]
+        micro.loops(convolution_loops.positions, "f")
+        assert begun == ["channels", "position_slopes"]
+    finally:
+        micro.loops.cache_clear()
+
+
+def second(x):
+    return x[1]
+
+
+def test_others_compile_while_a_kernel_is_optimised(monkeypatch):
+    """Numba's lock is free meanwhile, and is had again when it is done."""
+    emitted, lock, seen = machine.emitted, library.global_compiler_lock, []
+
+    def take():
+        with lock:
+            seen.append(True)
+
+    def watched(*what):
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join(60)
+        return emitted(*what)
+
+    monkeypatch.setattr(machine, "emitted", watched)
+
+    kernel = direct.njit("float64(float64[::1])")(second)
+    assert seen == [True]
+    assert not lock.is_locked()
+    assert kernel(np.arange(3.0)) == 1.0

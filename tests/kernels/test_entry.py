@@ -1,0 +1,163 @@
+"""What Python calls of a kernel that is read directly: arguments, results, errors, start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tinygrad_opt.kernels.compiler import within
+from tinygrad_opt.kernels.direct import entry, njit
+
+KINDS = "int64[:], float32[:, ::1], float64[:, :], float32, float64, int64, boolean, uint8"
+
+
+@pytest.fixture(autouse=True)
+def _read(monkeypatch):
+    """Nothing is left to Numba."""
+    monkeypatch.setattr(within, "_compiled", None)
+
+
+def all_kinds(a, b, c, x, y, n, flag, small):
+    a[0] = n + small
+    b[1, 2] = x
+    if flag:
+        c[1, 1] = y
+
+
+def test_arguments_arrive():
+    kernel = njit(f"void({KINDS})")(all_kinds)
+    a, b, c = np.zeros(6, np.int64)[::-2], np.zeros((2, 3), np.float32), np.zeros((4, 4))[1::2, ::3]
+    x = np.float32(0.1)
+    assert kernel(a, b, c, x, 1 / 3, 2**62, True, np.uint8(7)) is None
+    assert a.tolist() == [2**62 + 7, 0, 0]
+    assert b.tolist() == [[0, 0, 0], [0, 0, x]]
+    assert c.tolist() == [[0, 0], [0, 1 / 3]]
+    kernel(a, b, c, 0, 0, -1, False, 1)
+    assert a[0] == 0
+    assert c[1, 1] == 1 / 3
+
+
+def shape_of(a):
+    return a.shape[0], a.shape[1]
+
+
+def is_positive(x):
+    return x > 0
+
+
+def half(x):
+    return x / 2
+
+
+@pytest.mark.parametrize(
+    ("function", "signature", "argument", "expected"),
+    [
+        (shape_of, "UniTuple(int64, 2)(float32[:, :])", np.zeros((2, 3), np.float32), (2, 3)),
+        (is_positive, "boolean(float64)", 1.0, True),
+        (is_positive, "boolean(float64)", -1.0, False),
+        (half, "float32(float32)", 1, 0.5),
+    ],
+)
+def test_results_arrive(function, signature, argument, expected):
+    found = njit(signature, error_model="numpy")(function)(argument)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+def refused(x, n):
+    if n < 0:
+        raise ValueError("negative")
+    x[0] = 1 // n
+
+
+def test_errors_arrive():
+    kernel, x = njit("void(float64[::1], int64)", nogil=True)(refused), np.zeros(1)
+    with pytest.raises(ValueError, match=r"^negative$"):
+        kernel(x, -1)
+    with pytest.raises(ZeroDivisionError):
+        kernel(x, 0)
+    with pytest.raises(TypeError, match="not enough arguments"):
+        kernel(x)
+    with pytest.raises(TypeError, match="No matching definition"):
+        kernel(np.zeros(4)[::2], 1)
+    (made,) = kernel.overloads.values()
+    with pytest.raises(TypeError, match="refused: 2 arguments"):
+        made.entry_point(x)
+
+
+def test_numbers_that_are_none_raise():
+    kernel = njit("float64(float64)", error_model="numpy")(half)
+    (made,) = kernel.overloads.values()
+    with pytest.raises(OverflowError):
+        kernel(10**400)
+    with pytest.raises(TypeError):
+        made.entry_point("2")
+    assert kernel(3) == 1.5
+
+
+def test_arrays_are_kept_by_their_caller_alone():
+    kernel, x = njit("float64(float64[::1])")(first), np.zeros(3)
+    before = sys.getrefcount(x)
+    for _ in range(10):
+        kernel(x)
+    assert sys.getrefcount(x) == before
+
+
+def first(x):
+    return x[0]
+
+
+def test_another_layout_in_memory_is_left_to_numba(monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(entry, "_lies_as_expected", lambda: False)
+    kernel = njit("float64(float64[::1])")(first)
+    assert kernel(np.ones(3)) == 1
+    (made,) = kernel.overloads.values()
+    assert not isinstance(made.fndesc, entry.Described)
+
+
+def test_this_layout_is_as_expected():
+    assert entry._lies_as_expected()
+
+
+CIRCLES = """
+import gc
+import llvmlite.binding as llvm
+from tinygrad_opt.kernels.micro import machine
+for _ in range(10):
+    space = machine.space()
+    circle = [space, llvm.parse_assembly("define void @f() { ret void }", space)]
+    circle.append(circle)
+    del circle, space
+    gc.collect()
+"""
+
+
+def test_what_was_begun_in_vain_may_be_collected():
+    """LLVM's module, and the context that it is in, may be in a circle of references then."""
+    subprocess.run([sys.executable, "-c", CIRCLES], check=True)
+
+
+START = """
+import numpy as np
+from numba.core.runtime import rtsys
+from tinygrad_opt import nn, optim, randn
+model = nn.Sequential(nn.Linear(4, 600), nn.GELU(), nn.LayerNorm(600), nn.Linear(600, 3))
+optimizer = optim.Adam(model.parameters())
+nn.functional.cross_entropy(model(randn(30, 4)), randn(30, 3).argmax(1)).backward()
+optimizer.step()
+print(rtsys._init)
+"""
+
+
+def test_a_step_needs_not_all_that_numba_knows(tmp_path, monkeypatch):
+    """Cold and warm: its registries take a third of a second to load."""
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path / "kernels"))
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", START], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == ["False"]
