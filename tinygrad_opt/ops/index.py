@@ -51,7 +51,12 @@ def put(x, values, *, index):
 def along(indices: Any, axis: int) -> tuple[Any, ...]:
     """The index that takes, for each place of `indices`, the element it names along `axis`."""
     grid = xp(indices).grid(indices.shape)  # these broadcast to the full one
-    return Along(grid, indices, axis) if grid else ()
+    if grid and type(indices) is np.ndarray:
+        return Along(grid, indices, axis)
+    parts = list(grid)
+    if parts:
+        parts[axis] = indices
+    return tuple(parts)
 
 
 @op
