@@ -15,6 +15,7 @@ import tinygrad_opt
 from tinygrad_opt import ops
 from tinygrad_opt.arrays import xp as spaces
 from tinygrad_opt.arrays.namespace import Namespace
+from tinygrad_opt.arrays.places import Along
 from tinygrad_opt.arrays.unwritten import Unwritten
 from tinygrad_opt.arrays.windows import Spans, Window
 from tinygrad_opt.kernels.fused import elementwise
@@ -52,6 +53,9 @@ SAY_WHERE = {
     "kernels/fused/pooling/__init__.py": ["arrays/windows.py"],
     "kernels/fused/pooling/places.py": ["arrays/windows.py"],
     "kernels/fused/rows.py": ["arrays/sums.py"],
+    "kernels/fused/places.py": ["arrays/places.py"],
+    "tinygrad_opt/arrays/places.py": ["kernels/fused/places.py", "arrays/namespace.py",
+                                      "arrays/sums.py"],
     "tinygrad_opt/ops/recurrent.py": ["kernels/fused/passages.py"],
     "tinygrad_opt/ops/loss.py": ["arrays/namespace.py", "kernels/fused/softmax.py",
                                  "kernels/fused/pairs.py"],
@@ -188,6 +192,18 @@ def places(normal, rows):
     return place
 
 
+def indices(normal):
+    """The shape of an array, that of what an index takes from it, and the index, along each axis.
+
+    One place for each element, and slices; few and many.
+    """
+    for shape in ((4, 3, 5), (40, 60, 70)):
+        for axis, n in enumerate(shape):
+            at = np.abs(100 * normal(*shape)).astype(int) % n
+            yield shape, shape, Along(PLAIN.grid(shape), at, axis)
+            yield shape, shape, (*[slice(None)] * axis, at.reshape(-1)[:n])
+
+
 # Each twin, and samples of what it is called with.
 TWINS = {
     "one": lambda normal: ((normal(*shape),) for shape in ((), (1,), (1, 1))),
@@ -257,9 +273,14 @@ TWINS = {
         for n in (3, 2000)
         for low, high in ((-0.5, 0.75), (None, 0.5), (0.2, None), (0.5, -0.5))
     ),
-    "rows": lambda normal: ((normal(5, 3), np.array([[0, 4], [4, 1]])),),
+    "rows": lambda normal: (
+        (normal(n, 3), np.abs(100 * normal(m, 2)).astype(int) % n)
+        for n, m in ((5, 2), (50, 30_000))
+    ),
+    "picked": lambda normal: ((normal(*shape), index) for shape, _, index in indices(normal)),
     "scatter_add": lambda normal: (
-        (normal(*index.shape, 3), (5, 3), index) for index in (np.array([0, 2, 2]), np.arange(5))
+        *((normal(*at.shape, 3), (5, 3), at) for at in (np.array([0, 2, 2]), np.arange(5))),
+        *((normal(*taken), shape, index) for shape, taken, index in indices(normal)),
     ),
     "linear": lambda normal: (
         (normal(m, k), normal(n, k), bias)

@@ -29,9 +29,9 @@ zero = np.{dtype}(0)
 
 
 @njit(error_model="numpy", nogil=True)
-def some_places(first, last, grain, table, start, order, rows, wide, fresh):
-    n, total = table.shape[1], wide[first // grain]
-    for k in range(first, last):
+def some_parts(first, last, bounds, table, start, order, rows, wide, fresh):
+    n, total = table.shape[1], wide[first]
+    for k in range(bounds[first], bounds[last]):
         to, begin, end = table[k], start[k], start[k + 1]
         if fresh:
             for j in range(n):
@@ -53,11 +53,12 @@ def some_places(first, last, grain, table, start, order, rows, wide, fresh):
 
 
 # start (places + 2) zeros: in the end, where in `order` the rows of each place begin.
-@njit("boolean({dtype}[:, ::1], int64[::1], {dtype}[:, ::1], boolean, int64, int64[::1],"
+# bounds: the place that each part begins with, so that all have about as much to do; then the end.
+@njit("boolean({dtype}[:, ::1], int64[::1], {dtype}[:, ::1], boolean, int64[::1], int64[::1],"
       "int64[::1], float64[:, ::1])",
       error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
-def add_rows(table, index, rows, fresh, grain, start, order, wide):
-    places = table.shape[0]
+def add_rows(table, index, rows, fresh, bounds, start, order, wide):
+    places, parts = table.shape[0], wide.shape[0]
     for i in range(index.shape[0]):
         k = index[i] if index[i] >= 0 else index[i] + places
         if k < 0 or k >= places:
@@ -69,7 +70,15 @@ def add_rows(table, index, rows, fresh, grain, start, order, wide):
         k = index[i] if index[i] >= 0 else index[i] + places
         order[start[k + 1]] = i
         start[k + 1] += 1
-    split(some_places, places, grain, grain, table, start, order, rows, wide, fresh)
+    part, work = 1, places + index.shape[0]
+    for k in range(places):
+        while part < parts and (k + start[k]) * parts >= part * work:
+            bounds[part] = k
+            part += 1
+    while part <= parts:
+        bounds[part] = places
+        part += 1
+    split(some_parts, parts, 1, bounds, table, start, order, rows, wide, fresh)
     return True
 """
 
@@ -111,11 +120,11 @@ def add(table: Any, index: Any, rows: Any, fresh: bool = False) -> None:
         _kernels[table.dtype.char] = kernel
     flat_table, flat = table.reshape(len(table), -1), plain(index).reshape(-1)
     places, n = flat_table.shape
-    parts = (len(flat) + places) * n // PART + 1
-    grain = -(-places // parts)
+    parts = min((len(flat) + places) * n // PART + 1, places)
     start, order = np.zeros(places + 2, np.int64), np.empty(len(flat), np.int64)
-    values, wide = plain(rows).reshape(len(flat), n), np.empty((-(-places // grain), n))
-    if not kernel(flat_table, flat, values, fresh, grain, start, order, wide):
+    values, wide = plain(rows).reshape(len(flat), n), np.empty((parts, n))
+    bounds = np.zeros(parts + 1, np.int64)
+    if not kernel(flat_table, flat, values, fresh, bounds, start, order, wide):
         raise IndexError(
             f"index out of range: rows 0 to {places - 1}, got {flat.min()} to {flat.max()}"
         )

@@ -218,6 +218,20 @@ def test_choices(dtype):
     np.testing.assert_array_equal(mixed, np.where(condition, x, y.astype("float16")))
 
 
+@pytest.mark.parametrize("dtype", [*FLOATS, "int64"])
+def test_choices_by_a_mask_for_each_item(dtype):
+    x, y = (10 * normal(20, 30, 40, seed=i) for i in (0, 1))
+    x, y = x.astype(dtype), y.astype(dtype)
+    for shape in ((40,), (30, 40), (1, 40), (30, 1), (20, 1, 1), (1,), (), (2, 20, 30, 40)):
+        condition = np.asarray(normal(*shape, seed=2) > 0) if shape else np.array(True)
+        for a, b in ((x, y), (x, 0), (2, y)):
+            found, expected = SPACE.where(condition, a, b), np.where(condition, a, b)
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
+    lower = tg.tensor(x).tril(-1)
+    np.testing.assert_array_equal(lower.numpy(), np.tril(x, -1))
+
+
 def test_kernels_refuse_arrays_that_do_not_fit():
     x, row = normal(4, 5), np.zeros(6, np.float32)
     with pytest.raises(ValueError, match="sizes differ"):

@@ -23,6 +23,7 @@ COPIES = 262_144  # elements from which on kernels copy quicker than NumPy does
 SUMS = 32_768  # the same for running sums
 CHOICES = 4_096  # and for choices
 EXTREMES = 16_384  # and for extremes of rows
+MASKS = 16_384  # and for those by a mask that goes for each item of a batch
 _ndarray = np.ndarray
 _FLOATS = np.dtype("float32"), np.dtype("float64")
 _NUMBERS = int, float
@@ -65,11 +66,14 @@ class Large:
         return super().cumsum(x, axis)  # type: ignore[misc]
 
     def where(self, condition: Any, x: Any, y: Any) -> Any:
-        if type(condition) is _ndarray and condition.size >= CHOICES:
-            kind = next((a.dtype for a in (x, y) if type(a) is _ndarray), np.dtype(object))
-            shape = condition.shape
+        array = x if type(x) is _ndarray else y
+        large = type(condition) is type(array) is _ndarray and array.size >= CHOICES
+        if large and array.dtype in _FLOATS:
+            kind, shape = array.dtype, array.shape
+            if array.size >= MASKS and condition.shape == shape[-condition.ndim :] != shape:
+                condition = self.copy(np.broadcast_to(condition, shape))
             arrays = (type(a) in _NUMBERS or _is_whole(a, kind, shape) for a in (x, y))
-            if kind in _FLOATS and _is_whole(condition, np.dtype(bool), shape) and all(arrays):
+            if _is_whole(condition, np.dtype(bool), shape) and all(arrays):
                 return copies.choose(condition, x, y, kind)
         return np.where(condition, x, y)
 

@@ -2,7 +2,7 @@
 
 `xp(x)` finds the namespace of an array. Beside NumPy's own names it offers what NumPy lacks:
 `cast`, `sum_rows`, `sigmoid`, `softmax`, `log_softmax` (and their `_back`), `cross_entropy_rows`,
-`scatter_add`, `put`, `windows`, and special functions (`erf`, `lgamma`, `i0`, `igamma` ...).
+`picked`, `scatter_add`, `put`, `windows`, and special functions (`erf`, `lgamma`, `igamma` ...).
 Those for convolution and pooling stand in `windows.py`, those for norms, attention and
 recurrent layers in `fused_layers.py`.
 
@@ -27,6 +27,7 @@ from .fused import Softmaxes, check_classes
 from .fused_layers import FastLayers, Layers
 from .large import Large
 from .memory import strided
+from .places import Places
 from .sums import Sums, names_none_twice
 from .unwritten import dot_later
 from .windows import FastWindows, Windows
@@ -195,6 +196,10 @@ class Namespace(Layers, Windows):
     def rows(self, table: Any, index: Any) -> Any:
         return table[index]
 
+    def picked(self, x: Any, index: Any) -> Any:
+        """x[index]."""
+        return x[index]
+
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         """Zeros of `shape` with `g` added at `index`; repeated positions add up."""
         if g.dtype.kind == "c" and not names_none_twice(index):  # CuPy adds real numbers alone
@@ -279,7 +284,7 @@ class Namespace(Layers, Windows):
     softmax_back, log_softmax_back = softmaxes.softmax_back, softmaxes.log_softmax_back
 
 
-class _NumpyNamespace(Softmaxes, Large, Sums, FastLayers, FastWindows, Namespace):
+class _NumpyNamespace(Softmaxes, Large, Places, Sums, FastLayers, FastWindows, Namespace):
     erf = staticmethod(special.in_own_type(special.erf))
     erfc = staticmethod(special.in_own_type(special.erfc))
     erfinv = staticmethod(special.in_own_type(special.erfinv))

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import dtypes, faults
+from ..arrays.places import are_within
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.half import widened
@@ -41,7 +42,7 @@ def check_positions(
         text = _outside(what, "{index}", n, dim)
         if faults.told_later(index, lowest, n, kind, text):
             return
-    if index.size and (index.min() < lowest or index.max() >= n):
+    if not are_within(index, lowest, n):
         wrong = index[(index < lowest) | (index >= n)].reshape(-1)[0]
         raise kind(_outside(what, int(wrong), n, dim))
 

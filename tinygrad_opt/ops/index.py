@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.places import Along
 from ..arrays.rowsparse import RowSparse
 from ..arrays.unwritten import part_or_none, rows_or_none
 from ..arrays.xp import xp, xp_of
@@ -14,14 +15,17 @@ from ..core.record import op
 from ..core.views import view
 
 __all__ = [
-    "diagonal", "getitem", "lookup", "put", "put_extremum", "put_product", "rows", "scatter_add",
-    "take_along_axis", "windows",
+    "diagonal", "getitem", "lookup", "picked", "put", "put_extremum", "put_product", "rows",
+    "scatter_add", "take_along_axis", "windows",
 ]  # fmt: skip
+
+_FEW = 1_024  # elements of which NumPy takes some by itself
 
 
 @view
 def getitem(x, *, index):
-    y = x[index]
+    few = type(x) is np.ndarray and x.size < _FEW
+    y = x[index] if few else xp(x).picked(x, index)
     if isinstance(y, np.generic):  # of a single element NumPy makes a copy, unless asked like this
         y = x[(*index, ...)] if isinstance(index, tuple) else x[index, ...]
     return y, lambda g: _put_back(g, x.shape, index)
@@ -46,16 +50,19 @@ def put(x, values, *, index):
 
 def along(indices: Any, axis: int) -> tuple[Any, ...]:
     """The index that takes, for each place of `indices`, the element it names along `axis`."""
-    index = list(xp(indices).grid(indices.shape))  # these broadcast to the full grid
-    if index:
-        index[axis] = indices
-    return tuple(index)
+    grid = xp(indices).grid(indices.shape)  # these broadcast to the full one
+    if grid and type(indices) is np.ndarray:
+        return Along(grid, indices, axis)
+    parts = list(grid)
+    if parts:
+        parts[axis] = indices
+    return tuple(parts)
 
 
 @op
 def take_along_axis(x, *, indices, axis):
     index = along(indices, axis)
-    return x[index], lambda g: scatter_add(g, shape=x.shape, index=index)
+    return xp(x).picked(x, index), lambda g: scatter_add(g, shape=x.shape, index=index)
 
 
 @op
@@ -176,3 +183,6 @@ def lookup(weight, *, index, padding_idx=None, shares=None, sparse=False):
 
 def rows(table: Any, index: Any) -> Any:
     return getitem(table, index=index)
+
+
+picked = rows  # of Tensors both are one operation

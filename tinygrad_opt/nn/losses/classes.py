@@ -257,8 +257,9 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise RuntimeError(
             f"Class values must be smaller than num_classes, got {largest} of {classes}"
         )
-    grid = xp(index).arange(classes)
-    return wrap_plain((index[..., None] == grid).astype(np.int64))
+    y = xp(index).zeros((index.size, classes), np.int64)
+    y[xp(index).arange(index.size), index.reshape(-1)] = 1
+    return wrap_plain(y.reshape(*index.shape, classes))
 
 
 publish(globals(), __all__, {"one_hot": {"tensor": "input"}})
