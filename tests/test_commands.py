@@ -65,7 +65,7 @@ def test_what_is_no_rule_is_refused(text, mine, tmp_path, capsys):
 
 SHOWN = {
     "": r"def sgd_serial\(",
-    "--parallel": r"from tinygrad_opt.kernels.pool import split",
+    "--parallel": r"from tinygrad_opt.kernels.pool import even, share",
     "--cuda": r"cuda\.grid",
     "--llvm": r"fmul <\d+ x float>",
 }

@@ -12,6 +12,7 @@ import warnings
 import interpreted
 import numpy as np
 import pytest
+from numba import njit
 from numba.core.runtime import _nrt_python, rtsys
 from test_compiled_guards import allocated
 from test_compiled_training import Task, adam, classes, close, numbers, run_both, seeded
@@ -283,14 +284,15 @@ def test_nothing_is_allocated_in_a_call(pair):
     given = batch()
     _nrt_python.memsys_enable_stats()
     counts = []
-    for run in (compiled, tasks[0].step):
+    copied = njit(lambda *arrays: arrays[0].copy())  # what such a count finds
+    for run in (compiled, copied):
         run(*given)
         before = rtsys.get_allocation_stats().alloc
         for _ in range(100):
             run(*given)
         counts.append(rtsys.get_allocation_stats().alloc - before)
     assert counts[0] <= 2 * 100 + 2  # what Numba makes of the two arrays that come with each call
-    assert counts[1] > 20 * 100
+    assert counts[1] >= 100
     found = min(allocated(lambda: compiled(*given)) for _ in range(2))
     assert found[0] < 40_000  # the loss; what pooling leaves is 27,648, what it reads 110,592
     assert found[1] < 4_000

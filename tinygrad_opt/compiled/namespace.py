@@ -122,10 +122,6 @@ class TraceNamespace(FastWindows, Namespace):
     def where(self, condition: Any, x: Any, y: Any) -> Any:
         return elementwise("where", np.where, condition, x, y)
 
-    def clip(self, x: Any, low: Any = None, high: Any = None) -> Any:
-        x = x if low is None else self.maximum(x, low)
-        return x if high is None else self.minimum(x, high)
-
     # Constants of a shape ----------------------------------------------------------------------
 
     def full(self, shape: Any, value: Any, dtype: Any = None) -> Any:
