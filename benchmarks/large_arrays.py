@@ -36,8 +36,8 @@ OPERATIONS: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
     "sum": lambda torch, x, y, i: x.sum(),
     "sum of rows": lambda torch, x, y, i: _rows(x).sum(1),
     "sum of columns": lambda torch, x, y, i: _rows(x).sum(0),
-    "amax of rows": lambda torch, x, y, i: _rows(x).amax(1),
-    "norm of rows": lambda torch, x, y, i: _rows(x).norm(dim=1),
+    "amax of rows": lambda torch, x, y, i: _rows(y).amax(1),
+    "norm of rows": lambda torch, x, y, i: _rows(y).norm(dim=1),
     "softmax": lambda torch, x, y, i: _rows(y).softmax(1),
     "logsumexp": lambda torch, x, y, i: torch.logsumexp(_rows(y), 1),
     "cumsum": lambda torch, x, y, i: _rows(y).cumsum(1),
@@ -48,7 +48,7 @@ OPERATIONS: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
     "cat": lambda torch, x, y, i: torch.cat([x, y]),
     "mse_loss": lambda torch, x, y, i: torch.nn.functional.mse_loss(x, y),
     "smooth_l1_loss": lambda torch, x, y, i: torch.nn.functional.smooth_l1_loss(x, y),
-    "cdist, 300 rows": lambda torch, x, y, i: torch.cdist(_rows(x)[:300], _rows(y)[:300]),
+    "cdist, 300 rows": lambda torch, x, y, i: torch.cdist(_rows(y)[:300], _rows(y)[300:600]),
     "interpolate": lambda torch, x, y, i: torch.nn.functional.interpolate(
         x.reshape(-1, 1, 64, 64), scale_factor=2
     ),

@@ -251,3 +251,15 @@ def test_kernels_refuse_arrays_that_do_not_fit():
     ):
         with pytest.raises(ValueError, match="sizes differ"):
             call()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_norms_of_rows_of_which_some_are_odd(dtype):
+    """Zeros, and what leaves the range of the type when it is squared."""
+    x = np.random.default_rng(0).standard_normal((700, 130)).astype(dtype)
+    limits = np.finfo(dtype)
+    x[3], x[5], x[7], x[9, 4], x[11, 2] = 0, limits.tiny, limits.max / 1e3, np.nan, np.inf
+    wide = np.sqrt((x.astype(np.longdouble) ** 2).sum(1)).astype(dtype)
+    for keepdim in (False, True):
+        found = tg.tensor(x).norm(dim=1, keepdim=keepdim).numpy().reshape(-1)
+        np.testing.assert_allclose(found, wide, rtol=1e-6 if dtype == "float32" else 1e-14)

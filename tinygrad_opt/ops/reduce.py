@@ -126,9 +126,16 @@ def _root_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:
     if not x.size:
         return y
     if type(x) is np.ndarray:  # on a GPU that would be waited for
-        least, most = (y.min(), y.max()) if y.ndim else (y, y)
-        if least > 1e-15 and most < 1e18:
+        odd = ~((y > 1e-15) & (y < 1e18))
+        if not odd.any():
             return y
+        if axis in (-1, x.ndim - 1) and x.ndim > 1:  # of rows, the few that are odd alone
+            y[odd] = _scaled_root(x[odd[..., 0] if keepdims else odd], -1, False)
+            return y
+    return _scaled_root(x, axis, keepdims)
+
+
+def _scaled_root(x: Any, axis: Any, keepdims: bool) -> Any:
     scale = _scale(xp(x).abs(x), axis, "amax")
     z = x / scale
     y = xp(x).sqrt(xp(x).sum(z * z, axis=axis, keepdims=True)) * scale
