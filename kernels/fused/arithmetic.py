@@ -45,7 +45,9 @@ def some_rows(first, last, x, y, result):
 @njit("void({{matrix}}, {{vector}}, int64, {{matrix}})", error_model="numpy", nogil=True,
       no_cfunc_wrapper=True, cache={{cache}})
 def {name}(x, y, grain, result):
-    if x.shape != result.shape or y.shape[0] != x.shape[{axis}]:
+    if x.shape[0] != result.shape[0] or x.shape[1] != result.shape[1]:
+        raise ValueError("sizes differ")
+    if y.shape[0] != x.shape[{axis}]:
         raise ValueError("sizes differ")
     split(some_rows, x.shape[0], grain, x, y, result)
 """

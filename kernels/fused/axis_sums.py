@@ -73,7 +73,7 @@ def _rows(kernel: str, names: str, *lines: str) -> str:
         slices=", ".join(f"{name}[r, start:end]" for name in names.split(", ")),
         lines="\n".join(f"                {line}" for line in lines),
         types=", ".join(["{matrix}"] * count),
-        sizes=" or y.shape != x.shape" if count == 2 else "",
+        sizes=" or y.shape[0] != x.shape[0] or y.shape[1] != x.shape[1]" if count == 2 else "",
     )
 
 

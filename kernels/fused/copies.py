@@ -83,7 +83,9 @@ def some_rows(first, last, x, y):
       types.{dtype}[:, :, :, ::1]), error_model="numpy", nogil=True, no_cfunc_wrapper=True,
       cache={cache})
 def copy_of_blocks(x, grain, y):
-    if x.shape != y.shape:
+    if x.shape[0] != y.shape[0] or x.shape[1] != y.shape[1]:
+        raise ValueError("sizes differ")
+    if x.shape[2] != y.shape[2] or x.shape[3] != y.shape[3]:
         raise ValueError("sizes differ")
     a, b, c = x.shape[0], x.shape[1], x.shape[2]
     split(some_rows, a * b * ((c + {block} - 1) // {block}), grain, x, y)
@@ -99,7 +101,9 @@ def some_sums(first, last, x, y):
                 total += source[k, 0]
                 target[k, 0] = total
         else:
-            totals = np.zeros(width)
+            totals = np.empty(width)
+            for j in range(width):
+                totals[j] = 0.0
             for k in range(n):
                 for j in range(width):
                     totals[j] += source[k, j]
@@ -109,7 +113,7 @@ def some_sums(first, last, x, y):
 @njit("void({dtype}[:, :, ::1], int64, {dtype}[:, :, ::1])", error_model="numpy", nogil=True,
       no_cfunc_wrapper=True, cache={cache})
 def cumsum_of(x, grain, y):
-    if x.shape != y.shape:
+    if x.shape[0] != y.shape[0] or x.shape[1] != y.shape[1] or x.shape[2] != y.shape[2]:
         raise ValueError("sizes differ")
     split(some_sums, x.shape[0], grain, x, y)
 """,

@@ -106,7 +106,9 @@ def some_rows(first, last, x, index, y, wrong):
 def gather_from_rows(x, index, grain, y, wrong):
     if x.shape[0] != y.shape[0] or x.shape[2] != y.shape[2]:
         raise ValueError("sizes differ")
-    if index.shape != y.shape or wrong.shape[0] != 1:
+    if index.shape[0] != y.shape[0] or index.shape[1] != y.shape[1] or wrong.shape[0] != 1:
+        raise ValueError("sizes differ")
+    if index.shape[2] != y.shape[2]:
         raise ValueError("sizes differ")
     split(some_rows, y.shape[0] * y.shape[1], grain, x, index, y, wrong)
 """,

@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from numba import config
 
 import tinygrad_opt as tg
 from tinygrad_opt.arrays.xp import xp
-from tinygrad_opt.kernels.fused import arithmetic, axis_sums, copies
+from tinygrad_opt.kernels.direct import entry
+from tinygrad_opt.kernels.fused import arithmetic, axis_sums, copies, extremes, places
 
 FLOATS = ["float32", "float64"]
 SPACE = xp(np.zeros(1))
@@ -249,3 +251,20 @@ def test_kernels_refuse_arrays_that_do_not_fit():
             copies._kernels["copy_of_rows", "I"](
                 memory, b, c, s0, s1, s2, 1, np.empty((rows, 5), np.uint32)
             )
+
+
+READ = [
+    (arithmetic._by_rows, ["add_row", "div_column"]),
+    (axis_sums._kernels, ["sums_of_rows", "sums_of_columns", "squares_of_rows"]),
+    (copies._kernels, ["cumsum_of"]),
+    (extremes._kernels, ["maximum_of_rows"]),
+    (places._kernels, ["gather_in_rows", "gather_from_rows", "pick_slices"]),
+]
+
+
+@pytest.mark.skipif(bool(config.BOUNDSCHECK), reason="Numba compiles where it checks bounds")
+@pytest.mark.parametrize(("kernels", "name"), [(k, n) for k, names in READ for n in names], ids=str)
+def test_kernels_are_read_without_numba(kernels, name):
+    """Or each process would load all that Numba can compile, which takes as long as a step."""
+    (made,) = kernels[name, "f"].overloads.values()
+    assert isinstance(made.fndesc, entry.Described)
