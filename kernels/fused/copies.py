@@ -93,6 +93,7 @@ def copy_of_blocks(x, grain, y):
     "cumsum_of": """\
 def some_sums(first, last, x, y):
     n, width = x.shape[1], x.shape[2]
+    totals = np.empty(width, np.float64)
     for item in range(first, last):
         source, target = x[item], y[item]
         if width == 1:
@@ -101,7 +102,6 @@ def some_sums(first, last, x, y):
                 total += source[k, 0]
                 target[k, 0] = total
         else:
-            totals = np.empty(width)
             for j in range(width):
                 totals[j] = 0.0
             for k in range(n):
