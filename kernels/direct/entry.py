@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -35,7 +36,10 @@ __all__ = ["Cache", "pipeline"]
 # Bytes from the beginning of an array, or a tuple, to what is read of it.
 _HEAD, _ITEMS = object.__basicsize__, tuple.__basicsize__
 _DATA, _LENGTHS, _STRIDES = _HEAD, _HEAD + 16, _HEAD + 24
+_KIND = _HEAD - 8
 _BYTES = ir.IntType(8).as_pointer()
+_NDARRAY = "tinygrad_opt_ndarray"  # the type, wherever it lies in a process
+llvm.add_symbol(_NDARRAY, id(np.ndarray))
 _REAL = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
 _numbers = itertools.count()
 
@@ -187,9 +191,13 @@ def _write_for_python(
     places = [cgutils.alloca_once(builder, argument.type.pointee) for argument in body.args[:2]]
     values = list(places)
     for i, kind in enumerate(kinds):
-        values += _values(
-            context, builder, api, _field(builder, given, _ITEMS + 8 * i, python), kind
-        )
+        item = _field(builder, given, _ITEMS + 8 * i, python)
+        if isinstance(kind, types.Array):
+            with cgutils.if_unlikely(builder, _is_no_array(builder, item)):
+                said = f"{described.qualname}: argument {i + 1} is no array of NumPy's"
+                api.err_set_string("PyExc_TypeError", said)
+                builder.ret(api.get_null_object())
+        values += _values(context, builder, api, item, kind)
     if not all(isinstance(kind, types.Array) for kind in kinds):
         with cgutils.if_unlikely(builder, cgutils.is_not_null(builder, api.err_occurred())):
             builder.ret(api.get_null_object())
@@ -209,6 +217,17 @@ def _write_for_python(
         model = context.data_model_manager[described.restype]
         found = model.from_return(builder, builder.load(places[0]))
         builder.ret(api.from_native_return(described.restype, found, None))
+
+
+def _is_no_array(builder: Any, item: Any) -> Any:
+    """Whether an object is none of NumPy's arrays: others may have a type of Numba's, too."""
+    module, kind = builder.module, _field(builder, item, _KIND, _BYTES)
+    ndarray = module.globals.get(_NDARRAY) or ir.GlobalVariable(module, ir.IntType(8), _NDARRAY)
+    is_subtype = cgutils.get_or_insert_function(
+        module, ir.FunctionType(ir.IntType(32), [_BYTES] * 2), "PyType_IsSubtype"
+    )
+    found = builder.call(is_subtype, [kind, ndarray])
+    return builder.icmp_signed("==", found, ir.Constant(found.type, 0))
 
 
 def _values(context: Any, builder: Any, api: Any, item: Any, kind: Any) -> list[Any]:

@@ -7,9 +7,11 @@ import sys
 
 import numpy as np
 import pytest
+from numba import types
 
 from tinygrad_opt.kernels.compiler import within
 from tinygrad_opt.kernels.direct import entry, njit
+from tinygrad_opt.kernels.fused import arithmetic
 
 KINDS = "int64[:], float32[:, ::1], float64[:, :], float32, float64, int64, boolean, uint8"
 
@@ -161,3 +163,24 @@ def test_a_step_needs_not_all_that_numba_knows(tmp_path, monkeypatch):
             [sys.executable, "-c", START], capture_output=True, text=True, check=True
         )
         assert done.stdout.split() == ["False"]
+
+
+class Lookalike:
+    """What has a type of Numba's as an array has, and is none."""
+
+    _numba_type_ = types.Array(types.float32, 1, "C")
+
+
+class Subclass(np.ndarray):
+    """An array all the same."""
+
+
+def test_what_only_looks_like_an_array_is_refused():
+    kernel = arithmetic._kernels["add", "array", np.dtype("float32")]
+    x = np.ones(5, np.float32)
+    for arguments in ((Lookalike(), x, x.copy()), (x, x, Lookalike())):
+        with pytest.raises(TypeError, match="no array of NumPy's"):
+            kernel(*arguments)
+    y = x.copy()
+    kernel(x.view(Subclass), x, y)
+    assert y.tolist() == [2] * 5
