@@ -29,7 +29,7 @@ from numba.core.lowering import Environment
 from ..plain.lowering import Typed
 from .arrays import WORD, Array
 from .library import Library
-from .reader import Reader, Unknown
+from .reader import Unknown, read_of
 
 __all__ = ["Cache", "pipeline"]
 
@@ -141,7 +141,7 @@ def _write(context: Any, module: Any, function: Any, described: Any) -> Any:
             value = context.data_model_manager[kind].from_argument(builder, given.pop(0))
             arguments.append(Typed(value, kind))
     result = described.restype
-    found = _read(context, builder, function, arguments, result, raises=True)
+    found = read_of(context, builder, function, arguments, result, raises=True)
     context.call_conv.return_value(builder, context.get_return_value(builder, result, found))
     return body
 
@@ -155,23 +155,11 @@ def _write_for_c(context: Any, module: Any, function: Any, described: Any) -> No
     body = ir.Function(module, kind, described.llvm_cfunc_wrapper_name)
     builder = ir.IRBuilder(body.append_basic_block("entry"))
     arguments = list(map(Typed, body.args, kinds))
-    found = _read(context, builder, function, arguments, result, raises=False)
+    found = read_of(context, builder, function, arguments, result, raises=False)
     if nothing:
         builder.ret_void()
     else:
         builder.ret(found)
-
-
-def _read(
-    context: Any, builder: Any, function: Any, arguments: list[Any], result: Any, raises: bool
-) -> Any:
-    """What a function returns, as Numba has it."""
-    found = Reader(context, builder, raises).call(function, arguments, result)
-    if found is None:
-        return context.get_dummy_value()
-    if isinstance(found, tuple):
-        return context.make_tuple(builder, result, [x.value for x in found])
-    return found.value
 
 
 def _write_for_python(

@@ -24,7 +24,7 @@ from .arrays import WORD, Array, Part
 from .calls import Calls
 from .expressions import SIGNED, Index
 
-__all__ = ["Unknown", "as_it_was", "read"]
+__all__ = ["Unknown", "as_it_was", "read", "read_of"]
 
 _OF_A_CALL = ("frame", "space", "own", "variables", "names")
 
@@ -306,6 +306,13 @@ def read(
         Array.of(context, builder, kind, value) if isinstance(kind, types.Array)
         else Typed(value, kind) for kind, value in zip(kinds, values, strict=True)
     ]  # fmt: skip
+    return read_of(context, builder, function, arguments, result, raises)
+
+
+def read_of(
+    context: Any, builder: Any, function: Any, arguments: list[Any], result: Any, raises: bool
+) -> Any:
+    """The same of arguments as the reader has them."""
     found = Reader(context, builder, raises).call(function, arguments, result)
     if found is None:
         return context.get_dummy_value()

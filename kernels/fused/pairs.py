@@ -15,10 +15,9 @@ import numpy as np
 
 from .elementwise import element_loop
 
-__all__ = ["LEAST", "ROWS", "Pair", "fits", "run", "times_difference"]
+__all__ = ["LEAST", "ROWS", "Pair", "run", "times_difference"]
 
 LEAST = 65_536  # elements
-_FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 
 class Pair(NamedTuple):
@@ -97,17 +96,6 @@ ROWS = {
     "maximum": Pair(maximum, maximum_slope_x, maximum_slope_y, tuple),
     "minimum": Pair(minimum, maximum_slope_y, maximum_slope_x, tuple),
 }  # fmt: skip
-
-
-def fits(x: Any, y: Any) -> bool:
-    """Whether x, an array, and y are arrays of floats in one piece, of one type and shape."""
-    return (
-        x.dtype in _FLOATS
-        and type(y) is np.ndarray
-        and y.dtype == x.dtype
-        and y.shape == x.shape
-        and bool(x.flags.carray and y.flags.carray)
-    )
 
 
 def run(function: Callable[..., float], arrays: tuple[Any, ...], numbers: tuple[Any, ...]) -> Any:

@@ -151,7 +151,7 @@ def _fused_pair(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any
 
     @functools.wraps(pair)
     def either(x: Any, y: Any, *rest: Any, **settings: Any) -> tuple[Any, ...]:
-        large = type(x) is _ndarray and x.size >= pairs.LEAST and pairs.fits(x, y)
+        large = type(x) is _ndarray and x.size >= pairs.LEAST and arithmetic.form(x, y) == "array"
         if not large or not all(type(n) in (int, float) for n in (*rest, *settings.values())):
             return pair(x, y, *rest, **settings)
         numbers = row.numbers(*rest, **settings)
@@ -178,7 +178,7 @@ def _fused_squares(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[
 
     @functools.wraps(pair)
     def either(x: Any, y: Any) -> tuple[Any, ...]:
-        if type(x) is not _ndarray or x.size < pairs.LEAST or not pairs.fits(x, y):
+        if type(x) is not _ndarray or x.size < pairs.LEAST or arithmetic.form(x, y) != "array":
             return pair(x, y)
         mean = axis_sums.squared_distance(x, y).astype(x.dtype) / x.size
 
