@@ -8,6 +8,7 @@ Here its code joins the caller's before any of that is done, once.
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,8 +19,8 @@ from numba.core.cpu import FastMathOptions
 from numba.extending import intrinsic
 
 __all__ = [
-    "Distinct", "address", "call", "function", "leave_out_if_unused", "named", "read_by",
-    "take_liberties", "written",
+    "Distinct", "address", "ask_numba", "call", "function", "leave_numba_to_others",
+    "leave_out_if_unused", "named", "read_by", "take_liberties", "written",
 ]  # fmt: skip
 
 
@@ -71,6 +72,24 @@ def read_by(reader: Callable[..., Any]) -> None:
     """Have functions written by `reader`, unless it returns NotImplemented: see kernels/direct."""
     global _reader
     _reader = reader
+
+
+_thread = threading.local()
+
+
+def leave_numba_to_others() -> None:
+    """Have `ask_numba` raise in this thread.
+
+    While Numba finds out types, the filters of warnings are its own, in the whole process: what a
+    program does meanwhile warns of nothing, and of what it filters itself everything is lost.
+    """
+    _thread.leaves_it = True
+
+
+def ask_numba() -> None:
+    """Raise RuntimeError where Numba is not to compile: to be called before it does."""
+    if getattr(_thread, "leaves_it", False):
+        raise RuntimeError("this thread leaves what Numba has to compile to others")
 
 
 def address(plain: Callable[..., Any], signature: str) -> Any:
@@ -160,6 +179,7 @@ def call(
 def _compiled(
     context: Any, library: Any, function: Any, kinds: Any, result: Any, fastmath: Any
 ) -> Any:
+    ask_numba()
     flags: Any = compiler.Flags()
     flags.error_model, flags.nrt = "numpy", True
     plain: Callable[..., Any] = getattr(function, "py_func", function)

@@ -26,6 +26,7 @@ from numba.core.callconv import RETCODE_OK, RETCODE_USEREXC
 from numba.core.funcdesc import PythonFunctionDescriptor
 from numba.core.lowering import Environment
 
+from ..compiler import within
 from ..plain.lowering import Typed
 from .arrays import WORD, Array
 from .library import Library
@@ -73,7 +74,8 @@ def pipeline(thin: Callable[[], Any]) -> Any:
         def compile_extra(self, function: Any) -> Any:
             with suppress(Exception):
                 return _compiled(function, *self.given)
-            # Something that Numba has to be asked for, and so to be there for, first.
+            within.ask_numba()
+            # Something that Numba has to be there for first.
             with suppress(Exception):
                 for context in self.given[:2]:
                     context.refresh()

@@ -1,7 +1,7 @@
 """Machine code that is asked for soon, made on a thread beside the one that waits for other code.
 
-What is not begun by the time that it is needed is made at once. The thread ends with its work, and
-no process forks or ends in the middle of it.
+What is not begun by the time that it is needed is made at once. So is what Numba has to compile.
+The thread ends with its work, and no process forks or ends in the middle of it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
 from typing import Any
+
+from ..compiler import within
 
 __all__ = ["made"]
 
@@ -83,6 +85,7 @@ def _begin(make: Callable[..., Any], what: tuple[Hashable, ...]) -> None:
 
 def _run() -> None:
     global _thread
+    within.leave_numba_to_others()
     while True:
         with _busy:
             with _lock:

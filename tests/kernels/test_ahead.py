@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 
 import numpy as np
 import pytest
+from numba.core import config
 
 from tinygrad_opt import no_grad
 from tinygrad_opt.kernels import direct, micro
+from tinygrad_opt.kernels.compiler import within
 from tinygrad_opt.kernels.direct import library
 from tinygrad_opt.kernels.fused.convolution import loops as convolution_loops
 from tinygrad_opt.kernels.micro import machine
@@ -71,6 +74,56 @@ def test_an_error_is_that_of_who_asks():
     settled()
     with pytest.raises(KeyError, match="bad"):
         ahead.made(make, "bad")
+
+
+def second(x):
+    return x[1]
+
+
+def odd(x):
+    return sum([x[i] for i in range(1, x.shape[0], 2)])  # a list: the reader knows none
+
+
+@within.function("float64(float64)")
+def odd_within(y):
+    return sum([y for _ in range(3)])
+
+
+def caller(x):
+    return odd_within(x[0]) + x[1]
+
+
+@pytest.mark.parametrize(
+    ("function", "checks", "elsewhere"),
+    [(second, 0, True), (second, 1, False), (odd, 0, False), (caller, 0, False)],
+)
+def test_numba_compiles_where_it_is_waited_for(monkeypatch, function, checks, elsewhere):
+    """Its passes change the filters of warnings, in the whole process."""
+    monkeypatch.setattr(config, "BOUNDSCHECK", checks)
+    made_by, changed_by = [], set()
+    enter = warnings.catch_warnings.__enter__
+
+    def watched(self):
+        changed_by.add(threading.current_thread())
+        return enter(self)
+
+    monkeypatch.setattr(warnings.catch_warnings, "__enter__", watched)
+
+    def make(name):
+        if name == "other":
+            return None
+        kernel = direct.njit("float64(float64[::1])")(function)
+        made_by.append(threading.current_thread())
+        return kernel
+
+    ahead.made(make, "other", then=[("kernel",)])
+    settled()
+    kernel = ahead.made(make, "kernel")
+    main = threading.main_thread()
+    assert (made_by[0] is not main, len(made_by)) == (elsewhere, 1)
+    assert changed_by <= {main}
+    x = np.arange(4.0)
+    assert kernel(x) == (3 * x[0] + x[1] if function is caller else function(x))
 
 
 def test_what_has_not_begun_is_made_at_once_and_what_has_is_waited_for():
@@ -135,10 +188,6 @@ def test_loops_that_follow_are_begun_with_the_first(monkeypatch, tmp_path):
         assert begun == ["channels", "position_slopes"]
     finally:
         micro.loops.cache_clear()
-
-
-def second(x):
-    return x[1]
 
 
 def test_others_compile_while_a_kernel_is_optimised(monkeypatch):
