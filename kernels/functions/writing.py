@@ -16,7 +16,7 @@ from numba.core import cgutils
 from ..compiler import within
 from . import primitives
 
-__all__ = ["call", "copysign", "fma", "polynomial", "power_of_two", "select", "split"]
+__all__ = ["call", "copysign", "fma", "maximum", "polynomial", "power_of_two", "select", "split"]
 
 
 class Value:
@@ -121,11 +121,11 @@ def _typed(one: Value, x: Any) -> tuple[Any, Any]:
     return one.kind, one.number(x)
 
 
-copysign, fma, polynomial, power_of_two, select, split = map(
+copysign, fma, maximum, polynomial, power_of_two, select, split = map(
     _of_values,
     (
-        primitives.copysign, primitives.fma, primitives.polynomial, primitives.power_of_two,
-        primitives.select, primitives.split,
+        primitives.copysign, primitives.fma, primitives.maximum, primitives.polynomial,
+        primitives.power_of_two, primitives.select, primitives.split,
     ),
 )  # fmt: skip
 

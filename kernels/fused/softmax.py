@@ -11,18 +11,23 @@ The same in array code: `Namespace.softmax`, `log_softmax` and `cross_entropy_ro
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from .. import micro
+from . import softmax_lanes
 from .loops import Loop
 
 __all__ = [
-    "cross_entropy", "fits", "fused_log_softmax_back", "fused_softmax_back", "log_softmax",
-    "log_softmax_back", "softmax", "softmax_back",
+    "across", "along", "cross_entropy", "fits", "fits_loss", "log_softmax_back", "softmax_back",
 ]  # fmt: skip
 
 PART = 16_384  # elements that a thread takes at a time: about 30 us
+SHORT = 48  # numbers of a row below which rows are put side by side
+ODD = 128  # below which it pays to mask what is left of a loop along a row
+LONG = 256  # up to which rows are done side by side where they lie so
 
 # The formulas -------------------------------------------------------------------------------------
 
@@ -135,26 +140,43 @@ _BACK = {"x": _ROWS, "g": _ROWS, "y": _ROWS}
 _LOSS = {"x": _ROWS, "index": "int64[::1]", "loss": "{dtype}[::1]", "y": _ROWS}
 
 
-_kernels: dict[tuple[str, str, bool], Any] = {}
+_kernels: dict[tuple[str, str, str, bool], Any] = {}
 
 
 def _kernel(name: str, x: Any) -> Any:
-    """The kernel for rows of the type and number of those of x."""
-    key = name, x.dtype.char, x.size > PART
-    return _kernels.get(key) or _kernels.setdefault(key, _loop(name).load(x.dtype.name, key[2]))
+    """The kernel for rows of the type, length and number of those of x."""
+    key = name, x.dtype.char, _form(name, x.shape[-1]), x.size > PART
+    return _kernels.get(key) or _kernels.setdefault(
+        key, _loop(name, key[2]).load(x.dtype.name, key[3])
+    )
 
 
-def _loop(name: str) -> Loop:
+def _form(name: str, n: int) -> str:
+    """How rows of n numbers are done: "short" ones side by side, "odd" ones to a masked end."""
+    if name == "softmax_back":  # has no exponential
+        return ""
+    return "short" if n < SHORT else "odd" if n < ODD and n % 64 else ""
+
+
+def _loop(name: str, form: str = "") -> Loop:
     loss = name == "cross_entropy"
+    arrays = _LOSS if loss else _BACK if name.endswith("back") else _ARRAYS
+    body, functions = _BODIES[name], _IMPORTS
+    if form == "short":
+        places = ", ".join(f"{array}.ctypes.data" for array in arrays)
+        body = f"    some_rows(x.shape[0], x.shape[1], {places})\n"
+        functions = _SIDE_BY_SIDE.format(name=name, count=2 + len(arrays))
+    elif form == "odd":
+        body, functions = f"    mask_ends()\n{body}", f"{functions}{_MASKS}"
     return Loop(
-        name=name,
+        name=f"{form}_{name}" if form else name,
         origin="tinygrad_opt.kernels.fused.softmax",
-        arrays=_LOSS if loss else _BACK if name.endswith("back") else _ARRAYS,
+        arrays=arrays,
         scalars={},
-        body=_BODIES[name],
+        body=body,
         part=f"max(1, {PART} // x.shape[1])",
         imports="from numpy import {dtype}\n",
-        functions=_IMPORTS,
+        functions=functions,
         before=_CHECK if loss else "",
         after="    return -1\n" if loss else "",
         result="int64" if loss else "void",
@@ -164,6 +186,15 @@ def _loop(name: str) -> Loop:
 _IMPORTS = """
 from tinygrad_opt.kernels.functions import exp, log
 from tinygrad_opt.kernels.functions.primitives import add, maximum
+"""
+
+_MASKS = "from tinygrad_opt.kernels.compiler.lanes import mask_ends\n"
+
+_SIDE_BY_SIDE = """
+from tinygrad_opt.kernels.fused import softmax_lanes
+from tinygrad_opt.kernels.micro import registers, written
+
+some_rows = written(softmax_lanes.__name__, "{name}_rows", "{{dtype}}", *registers(), {count})
 """
 
 
@@ -194,7 +225,8 @@ def fits_loss(z: Any, index: Any) -> bool:
     )
 
 
-def _run(name: str, *arrays: Any) -> Any:
+def along(name: str, *arrays: Any) -> Any:
+    """`softmax`, `log_softmax`, or its "_back", of the last axis, of what `fits`."""
     x = arrays[0]
     y = np.empty(x.shape, x.dtype)
     rows = arrays if x.ndim == 2 else [a.reshape(-1, x.shape[-1]) for a in arrays]
@@ -203,24 +235,19 @@ def _run(name: str, *arrays: Any) -> Any:
     return y
 
 
-def softmax(x: Any) -> Any:
-    """softmax of the last axis, of what `fits`."""
-    return _run("softmax", x)
-
-
-def log_softmax(x: Any) -> Any:
-    """log_softmax of the last axis, of what `fits`."""
-    return _run("log_softmax", x)
-
-
-def fused_softmax_back(y: Any, g: Any) -> Any:
-    """`softmax_back` along the last axis, of what `fits`."""
-    return _run("softmax_back", y, g)
-
-
-def fused_log_softmax_back(y: Any, g: Any) -> Any:
-    """`log_softmax_back` along the last axis, of what `fits`."""
-    return _run("log_softmax_back", y, g)
+def across(name: str, axis: int, *arrays: Any) -> Any:
+    """One of these along any axis, of what `fits`."""
+    x = arrays[0]
+    n, inner, kind = x.shape[axis], math.prod(x.shape[axis:][1:]), micro.kind_of(x.dtype.char)
+    if inner < kind.lanes or n > LONG:
+        turned = [np.array(np.moveaxis(a, axis, -1), order="C") for a in arrays]
+        return np.array(np.moveaxis(along(name, *turned), -1, axis), order="C")
+    plan = softmax_lanes.plan(n, inner, kind.lanes)
+    stretch = n * plan[3] * kind.lanes
+    count, grain = x.size // (n * inner) * plan[2], max(1, PART // stretch)
+    write = getattr(softmax_lanes, f"{name}_across")
+    table = np.array(plan, np.int64)
+    return micro.run(write, x.dtype.char, count, grain, table, arrays, (x.shape, x.dtype))[0]
 
 
 def cross_entropy(z: Any, index: Any) -> tuple[Any, Any, int]:

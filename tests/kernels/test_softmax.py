@@ -71,11 +71,20 @@ def test_what_fits():
     assert not softmax.fits_loss(z, index)
 
 
-# Sizes on either side of a block of a sum, and of a part of the threads.
+# Sizes on either side of a vector, of what is put side by side, of a block of a sum, and of a part
+# of the threads.
 SHAPES = [
     (1, 1),
     (3, 1),
     (5, 7),
+    (16, 16),
+    (63, 17),
+    (64, 47),
+    (65, 48),
+    (33, 64),
+    (7, 100),
+    (3000, 10),
+    (900, 65),
     (2, 1023),
     (2, 1024),
     (2, 1025),
@@ -111,6 +120,8 @@ def test_other_axes_and_layouts(name):
         expected = getattr(PLAIN, name)(*given, axis)
         np.testing.assert_allclose(getattr(xp(given[0]), name)(*given, axis), expected, atol=1e-6)
     turned = [a.transpose(2, 0, 1) for a in given]
+    expected = getattr(PLAIN, name)(*turned, 1)
+    np.testing.assert_allclose(getattr(xp(given[0]), name)(*turned, 1), expected, atol=1e-6)
     expected = getattr(PLAIN, name)(*turned, -1)
     np.testing.assert_allclose(getattr(xp(given[0]), name)(*turned, -1), expected, atol=1e-6)
     stretched = [*given[:-1], np.broadcast_to(given[-1][:1], given[-1].shape)]
@@ -118,16 +129,55 @@ def test_other_axes_and_layouts(name):
     np.testing.assert_allclose(getattr(xp(given[0]), name)(*stretched, -1), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        ((4, 10, 16), 1),
+        ((3, 5, 7, 7), 1),
+        ((2, 3, 300), -2),
+        ((7, 17), 0),
+        ((2, 256, 33), 1),
+        ((2, 257, 33), 1),
+        ((4, 50, 3), 1),
+        ((1, 2, 40_000), 1),
+        ((5, 1, 31), 1),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("dtype", "digits"), [("float32", 2e-6), ("float64", 4e-15)])
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_that_lie_across(name, shape, axis, dtype, digits):
+    given = arguments(name, shape, dtype)
+    y = softmax.across(name, range(len(shape))[axis], *given)
+    assert (y.dtype, y.shape) == (dtype, shape)
+    expected = getattr(PLAIN, name)(*(a.astype(np.longdouble) for a in given), axis)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=digits * max(abs(expected).max(), 0.1))
+
+
+@pytest.mark.parametrize("n", [2, 10, 17, 47, 50, 100, 127, 129])
+@pytest.mark.parametrize("rows", [1, 15, 64, 100, 2_000])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-6), (np.float64, 1e-14)])
+def test_losses_of_rows_of_any_length(n, rows, dtype, tolerance):
+    rng = np.random.default_rng(n)
+    z, index = (4 * rng.standard_normal((rows, n))).astype(dtype), rng.integers(n, size=rows)
+    loss, slope, bad = softmax.cross_entropy(z, index)
+    expected_loss, expected_slope = formula(z, index)
+    assert bad == -1
+    np.testing.assert_allclose(loss, expected_loss, rtol=tolerance, atol=4 * tolerance)
+    np.testing.assert_allclose(slope, expected_slope, atol=tolerance)
+
+
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_infinities_and_nan_are_those_of_the_formula(name, dtype):
+@pytest.mark.parametrize("n", [3, 50, 128])  # side by side, with masked ends, and as they are
+def test_infinities_and_nan_are_those_of_the_formula(name, dtype, n):
     inf, nan = np.inf, np.nan
     rows = [[1, nan, 2], [inf, 0, 1], [-inf, 0, 1], [-inf] * 3, [1e30, -1e30, 0], [nan, inf, 0]]
-    x = np.array(rows, dtype)
+    x = np.array([[*row, *[row[0]] * (n - 3)] for row in rows], dtype)
     with np.errstate(all="ignore"):
         expected = getattr(PLAIN, name)(x, -1)
-    np.testing.assert_array_equal(np.isnan(getattr(softmax, name)(x)), np.isnan(expected))
-    np.testing.assert_allclose(getattr(softmax, name)(x), expected, rtol=1e-6)
+    np.testing.assert_array_equal(np.isnan(softmax.along(name, x)), np.isnan(expected))
+    np.testing.assert_allclose(softmax.along(name, x), expected, rtol=1e-6)
 
 
 @pytest.mark.usefixtures("_whole_pool")
@@ -138,12 +188,12 @@ def test_one_thread_and_two_give_the_same_bits():
     for threads in (1, 2):
         pool.resize(threads)
         loss, slope, _ = softmax.cross_entropy(z, index)
-        found.append((softmax.softmax(z), softmax.log_softmax(z), loss, slope))
+        found.append((softmax.along("softmax", z), softmax.along("log_softmax", z), loss, slope))
     for one, two in zip(*found, strict=True):
         np.testing.assert_array_equal(one, two)
 
 
 def test_long_rows_keep_their_digits():
     x = np.zeros((1, 3_000_000), np.float32)
-    np.testing.assert_allclose(softmax.softmax(x), 1 / x.size, rtol=1e-6)
-    np.testing.assert_allclose(softmax.log_softmax(x), -np.log(x.size), rtol=1e-6)
+    np.testing.assert_allclose(softmax.along("softmax", x), 1 / x.size, rtol=1e-6)
+    np.testing.assert_allclose(softmax.along("log_softmax", x), -np.log(x.size), rtol=1e-6)

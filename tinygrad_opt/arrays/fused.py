@@ -75,17 +75,17 @@ def fused(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]
             return elsewhere(x)
         if x.size < least:
             return small(x)
-        return run(x) if x.flags.carray else pair(x)
+        return run(x) if x.flags.carray else _in_one_piece(run, x)
 
     @functools.wraps(pair)
     def with_settings(x: Any, **settings: Any) -> tuple[Any, Any]:
         kind = x.dtype if type(x) is _ndarray else None
-        if (kind is not _FLOAT32 and kind is not _FLOAT64) or not x.flags.carray:
+        if kind is not _FLOAT32 and kind is not _FLOAT64:
             return elsewhere(x, **settings)
         numbers = tuple(settings.get(name, default) for name, default in defaults)
         if not all(type(number) in (int, float) for number in numbers):
             return pair(x, **settings)
-        return run(x, *numbers)
+        return run(x, *numbers) if x.flags.carray else _in_one_piece(run, x, *numbers)
 
     def elsewhere(x: Any, **settings: Any) -> tuple[Any, Any]:
         numbers = [settings.get(name, default) for name, default in defaults]
@@ -96,6 +96,21 @@ def fused(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]
     on_gpu = pair if name in _CUPYS else _launches(name, row)
     defaults = [(name, (pair.__kwdefaults__ or {}).get(name)) for name in row.settings]
     return with_settings if row.settings else plain
+
+
+def _in_one_piece(run: Callable[..., tuple[Any, Any]], x: Any, *settings: Any) -> tuple[Any, Any]:
+    """The pair of a row for an array whose axes have changed places, or which has gaps."""
+    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    turned = x.transpose(order)
+    if not turned.flags.carray:
+        return run(x.copy(), *settings)
+    y, back = run(turned, *settings)
+    home = [order.index(axis) for axis in range(x.ndim)]
+
+    def back_home(g: Any) -> Any:
+        return back(np.broadcast_to(g, x.shape).transpose(order)).transpose(home)
+
+    return y.transpose(home), back_home
 
 
 def _fused_arithmetic(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
@@ -249,27 +264,23 @@ def _values_of(name: str, large: bool) -> _Kernels:
 
 
 class Softmaxes:
-    """The part of NumPy's namespace that takes the softmax of the last axis with kernels."""
+    """The part of NumPy's namespace that takes softmax, and its logarithm, with kernels."""
 
     def softmax(self, x: Any, axis: int) -> Any:
-        if _is_last(x, axis) and softmax.fits(x):
-            return softmax.softmax(x)
-        return super().softmax(x, axis)  # type: ignore[misc]
+        y = _softmax("softmax", axis, x)
+        return super().softmax(x, axis) if y is None else y  # type: ignore[misc]
 
     def softmax_back(self, y: Any, g: Any, axis: int) -> Any:
-        if _is_last(y, axis) and softmax.fits(y, g):
-            return softmax.fused_softmax_back(y, g)
-        return super().softmax_back(y, g, axis)  # type: ignore[misc]
+        x = _softmax("softmax_back", axis, y, g)
+        return super().softmax_back(y, g, axis) if x is None else x  # type: ignore[misc]
 
     def log_softmax(self, x: Any, axis: int) -> Any:
-        if _is_last(x, axis) and softmax.fits(x):
-            return softmax.log_softmax(x)
-        return super().log_softmax(x, axis)  # type: ignore[misc]
+        y = _softmax("log_softmax", axis, x)
+        return super().log_softmax(x, axis) if y is None else y  # type: ignore[misc]
 
     def log_softmax_back(self, y: Any, g: Any, axis: int) -> Any:
-        if _is_last(y, axis) and softmax.fits(y, g):
-            return softmax.fused_log_softmax_back(y, g)
-        return super().log_softmax_back(y, g, axis)  # type: ignore[misc]
+        x = _softmax("log_softmax_back", axis, y, g)
+        return super().log_softmax_back(y, g, axis) if x is None else x  # type: ignore[misc]
 
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
         if not softmax.fits_loss(z, index):
@@ -280,8 +291,16 @@ class Softmaxes:
         return loss, slope
 
 
-def _is_last(x: Any, axis: int) -> bool:
-    return x.ndim > 0 and axis in (-1, x.ndim - 1)
+def _softmax(name: str, axis: int, *arrays: Any) -> Any:
+    """What a kernel of `kernels/fused/softmax.py` makes of these; None where none does."""
+    x = arrays[0]
+    if not softmax.fits(*arrays):
+        arrays = tuple(np.array(np.broadcast_to(a, x.shape), order="C") for a in arrays)
+        if not (x.ndim and softmax.fits(*arrays)):
+            return None
+    if axis in (-1, x.ndim - 1):
+        return softmax.along(name, *arrays)
+    return softmax.across(name, range(x.ndim)[axis], *arrays)
 
 
 def check_classes(index: Any, classes: int) -> None:

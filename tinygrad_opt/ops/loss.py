@@ -18,7 +18,7 @@ from .reduce import softmax
 
 __all__ = [
     "cross_entropy", "cross_entropy_rows", "huber", "mean_cross_entropy", "mean_cross_entropy_rows",
-    "mean_squared_error", "softmax_cross_entropy",
+    "mean_squared_error", "negative_log_likelihood", "softmax_cross_entropy",
 ]  # fmt: skip
 
 
@@ -43,6 +43,22 @@ def mean_cross_entropy(logits, *, index, ignore):
     """
     loss, slope, share = xp(logits).mean_cross_entropy_rows(logits, index, ignore)
     return loss, lambda g: slope * (g * share)
+
+
+@op
+def negative_log_likelihood(logp, *, index, scale):
+    """The sum of -logp[i, index[i]] over the rows, times `scale`.
+
+    logp: (rows, classes), index: (rows,) integers in [0, classes).
+    """
+    places = xp(index).arange(len(index)), index
+    y = xp(logp).sum_rows(logp[places]) * -scale
+
+    def back(g):
+        each = xp(g).broadcast_to(g * -scale, (len(index),))
+        return xp(g).scatter_add(each, shape=logp.shape, index=places)
+
+    return y, back
 
 
 @op

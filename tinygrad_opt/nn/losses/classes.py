@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import ops
 from ...arrays import dtypes, faults
+from ...arrays.places import are_within
 from ...arrays.xp import xp
 from ...core.half import widened
 from ...core.public import publish
@@ -45,16 +46,7 @@ def cross_entropy(
         check_tensor("cross_entropy", "target", target)
     scores, classes = input.array, target.array
     check_devices("cross_entropy", scores, classes)
-    if (
-        weight is None
-        and not label_smoothing
-        and scores.ndim == 2
-        and classes.ndim == 1
-        and classes.dtype.kind in "iu"
-        and len(scores) == len(classes) > 0
-        and ignore_index < 0
-        and reduction == "mean"
-    ):
+    if not label_smoothing and _is_plain(scores, classes, weight, ignore_index, reduction):
         if type(scores) is not np.ndarray:
             return ops.mean_cross_entropy(input, index=classes, ignore=ignore_index)
         try:
@@ -70,6 +62,21 @@ def cross_entropy(
             raise RuntimeError("ignore_index is not supported for floating point target")
         return _of_probabilities(input, target, weight, reduction, label_smoothing)
     return _of_classes(input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+def _is_plain(
+    scores: Any, classes: Any, weight: Tensor | None, ignore_index: int, reduction: str
+) -> bool:
+    """Whether this is the usual case: the mean over rows of scores with a class each."""
+    return (
+        weight is None
+        and scores.ndim == 2
+        and classes.ndim == 1
+        and classes.dtype.kind in "iu"
+        and len(scores) == len(classes) > 0
+        and ignore_index < 0
+        and reduction == "mean"
+    )
 
 
 class CrossEntropyLoss(_Loss):
@@ -93,11 +100,11 @@ def _of_classes(
 ) -> Any:  # fmt: skip
     """Cross entropy with a class as the target of each row."""
     rows, index, shape = _as_rows(input, target)
-    logp = ops.log_softmax(rows, axis=1)
-    factors, ignored = _row_weights(logp, index, weight, ignore_index)
+    factors, ignored = _row_weights(rows, index, weight, ignore_index)
     safe = xp(index).where(ignored, 0, index)
     loss = _weighted(ops.cross_entropy(rows, index=safe), factors, ignored)
     if label_smoothing:
+        logp = ops.log_softmax(rows, axis=1)
         per_class = logp if weight is None else logp * weight
         spread = -ops.sum(per_class, axis=1) * (label_smoothing / max(logp.shape[1], 1))
         spread = ops.where(ignored, 0.0, spread)
@@ -119,6 +126,10 @@ def nll_loss(
     check_tensor("nll_loss", "target", target)
     check_devices("nll_loss", input.array, target.array)
     check_reduction(reduction)
+    scores, classes = input.array, target.array
+    plain = _is_plain(scores, classes, weight, ignore_index, reduction)
+    if plain and type(scores) is np.ndarray and are_within(classes, 0, scores.shape[1]):
+        return ops.negative_log_likelihood(input, index=classes, scale=1 / len(classes))
     rows, index, shape = _as_rows(input, target)
     factors, ignored = _row_weights(rows, index, weight, ignore_index)
     safe = xp(index).where(ignored, 0, index)
@@ -170,10 +181,10 @@ def _way_out(given: tuple[int, ...], scores: tuple[int, ...]) -> str:
     return "the axis of the classes comes second in the input"
 
 
-def _row_weights(logp: Tensor, index: Any, weight: Tensor | None, ignore: int) -> tuple[Any, Any]:
+def _row_weights(rows: Tensor, index: Any, weight: Tensor | None, ignore: int) -> tuple[Any, Any]:
     """The weight of each target (0 where ignored), and which are ignored. Checks the bounds."""
     ignored = index == ignore
-    classes = logp.array.shape[1]
+    classes = rows.array.shape[1]
     text = f"Target {{index}} is out of bounds: there are {classes} classes, 0 to {classes - 1}."
     kept = index if type(index) is np.ndarray else xp(index).where(ignored, 0, index)
     if not faults.told_later(kept, 0, classes, IndexError, text):
@@ -181,7 +192,7 @@ def _row_weights(logp: Tensor, index: Any, weight: Tensor | None, ignore: int) -
         if outside.any():
             raise IndexError(text.replace("{index}", str(index[outside][0])))
     if weight is None:
-        return (~ignored).astype(logp.array.dtype), ignored
+        return (~ignored).astype(rows.array.dtype), ignored
     if tuple(weight.array.shape) != (classes,):
         raise RuntimeError(
             "weight tensor should be defined either for all "
