@@ -34,6 +34,8 @@ SAY_WHERE = {
     "tinygrad_opt/ops/normalization.py": ["kernels/fused/normalization.py"],
     "tinygrad_opt/ops/attention.py": ["kernels/fused/attention.py"],
     "kernels/fused/softmax.py": ["arrays/namespace.py", "arrays/fused.py"],
+    "kernels/fused/ctc.py": ["tinygrad_opt/nn/losses/ctc.py"],
+    "tinygrad_opt/nn/losses/ctc.py": ["kernels/fused/ctc.py"],
     "kernels/fused/elementwise.py": ["ops/arithmetic.py", "ops/activation.py",
                                      "ops/mathematics.py", "arrays/fused.py"],
     "kernels/fused/arithmetic.py": ["arrays/fused.py"],

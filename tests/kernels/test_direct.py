@@ -15,6 +15,7 @@ from tinygrad_opt.kernels.compiler import cache, within
 from tinygrad_opt.kernels.direct import njit
 from tinygrad_opt.kernels.fused import (
     attention,
+    ctc,
     elementwise,
     random_vectors,
     row_norms,
@@ -332,6 +333,8 @@ def test_parts_divide_as_numpy_does_whatever_the_kernel_does():
 TEXTS = {
     "gelu_slope": lambda: elementwise.loop("gelu", "slope", "float32").text("float32", True, False),
     "cross_entropy": lambda: softmax._loop("cross_entropy").text("float32", True, False),
+    "short_softmax": lambda: softmax._loop("softmax", "short").text("float32", True, False),
+    "odd_softmax": lambda: softmax._loop("softmax", "odd").text("float32", True, False),
     "normal": lambda: random_vectors.text("normal", "float32", "split", False),
     "uniform": lambda: random_vectors.text("uniform", "float64", "serial", False),
 }
@@ -349,6 +352,14 @@ def test_kernels_are_read_to_their_end(name):
 def test_norms_are_read_to_their_end(name):
     fields = {"dtype": "float32", "vector": "float32[::1]", "matrix": "float32[:, ::1]"}
     text = (row_norms._HEAD + row_norms._TEXTS[name]).format(cache=False, block=4096, **fields)
+    assert cache.compile_text(name, text) is not None
+
+
+@pytest.mark.usefixtures("_read")
+@pytest.mark.parametrize("name", ctc._TEXTS)
+def test_ctc_is_read_to_its_end(name):
+    fields = {"dtype": "float32", "vector": "float32[::1]", "matrix": "float32[:, ::1]"}
+    text = ctc._TEXTS[name].format(cache=False, check=ctc._CHECK, **fields)
     assert cache.compile_text(name, text) is not None
 
 

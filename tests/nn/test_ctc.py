@@ -11,6 +11,7 @@ import pytest
 import tinygrad_opt as T
 import tinygrad_opt.nn.functional as F
 from tinygrad_opt import autograd, nn
+from tinygrad_opt.kernels.fused import ctc as kernels
 
 STEPS, CLASSES = 4, 3
 
@@ -117,6 +118,40 @@ def test_errors(change, text):
         F.ctc_loss(**args)
     with pytest.raises(ValueError, match="is not a valid value for reduction"):
         F.ctc_loss(**{**args, "reduction": "most"})
+
+
+@pytest.mark.parametrize(("dtype", "digits"), [("float32", 2e-5), ("float64", 1e-12)])
+@pytest.mark.parametrize("labels", [(0,), (1,), (7, 0, 30, 12)], ids=str)
+def test_kernels_are_their_formulas(monkeypatch, labels, dtype, digits):
+    rng, n = np.random.default_rng(0), len(labels)
+    scores = log_probs(n, 65, 9).astype(dtype)
+    scores[3, 0, 1:] = -np.inf
+    targets = T.tensor(rng.integers(1, 9, (n, 30)))
+    steps = rng.integers(60, 66, n)
+    found = []
+    for fits in (True, False):
+        monkeypatch.setattr(kernels, "fits", lambda *_, fits=fits: fits)
+        x = T.tensor(scores, requires_grad=True)
+        loss = F.ctc_loss(x, targets, T.tensor(steps), labels, reduction="none")
+        (loss * T.arange(1, n + 1)).sum().backward()
+        found.append((loss.detach().numpy(), x.grad.numpy()))
+    for fused, formula in zip(*found, strict=True):
+        assert fused.dtype == dtype
+        np.testing.assert_allclose(fused, formula, rtol=digits, atol=digits)
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_kernels_refuse_sizes_that_differ(index):
+    x, classes = log_probs(2, 5, 4), np.zeros((2, 3), np.int64)
+    skip, steps, alpha = np.zeros((2, 5)), np.full(2, 5), np.zeros((2, 5, 5))
+    given = [classes, skip, steps, alpha]
+    given[index] = given[index][:1].copy()
+    with pytest.raises(ValueError, match="sizes differ"):
+        kernels._kernels["ctc_paths", "d"](x, *given[:3], 1, given[3])
+    with pytest.raises(ValueError, match="sizes differ"):
+        kernels._kernels["ctc_slope", "d"](
+            x, *given[:3], 1, given[3], np.zeros(2, np.int64), np.zeros(2), x.copy()
+        )
 
 
 @pytest.mark.peers

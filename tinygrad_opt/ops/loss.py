@@ -55,7 +55,7 @@ def negative_log_likelihood(logp, *, index, scale):
     y = xp(logp).sum_rows(logp[places]) * -scale
 
     def back(g):
-        each = xp(g).broadcast_to(g * -scale, (len(index),))
+        each = xp(g).broadcast_to(g * -scale, shape=(len(index),))
         return xp(g).scatter_add(each, shape=logp.shape, index=places)
 
     return y, back

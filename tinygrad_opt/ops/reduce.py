@@ -322,7 +322,7 @@ def prod(x, *, axis=None, keepdims=False):
 def _at(x: Any, i: Any, axis: int) -> Any:
     """x[i] along `axis`; the axis stays."""
     index = (slice(None),) * axis_index(axis, len(x.shape)) + (slice(i, i + 1),)
-    return getitem(x, index=index)
+    return getitem(x, index=index) if isinstance(x, Variable) else x[index]
 
 
 def _before(x: Any, axis: int) -> Any:

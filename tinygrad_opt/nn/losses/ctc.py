@@ -2,7 +2,8 @@
 
 Graves et al. 2006. The labels, with a blank before, between and behind them, are the states of a
 lattice; at each time step a path stays, moves on by one state, or skips a blank between two
-different labels. All is done in logarithms, on the whole batch at once.
+different labels. All is done in logarithms, on the whole batch at once; of NumPy's arrays by the
+kernels of `kernels/fused/ctc.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ...core.node import Variable
 from ...core.public import publish
 from ...core.record import op
 from ...core.tensor import Tensor
+from ...kernels.fused import ctc as kernels
 from ..layer import settings
 from .base import _Loss, check_reduction
 
@@ -136,20 +138,21 @@ def _padded(targets: Any, labels: Any) -> Any:
 @op
 def _ctc(log_probs, *, lattice, zero_infinity):
     raw = log_probs.array if isinstance(log_probs, Variable) else log_probs
-    loss = _losses(_forward(_emissions(raw, lattice), lattice), lattice)
+    alpha = _paths(raw, lattice)
+    loss = _losses(alpha, lattice)
     if zero_infinity:
         loss = xp(loss).where(loss == math.inf, 0, loss)
 
     def back(g):
-        return _ctc_slope(log_probs, g, lattice=lattice, zero_infinity=zero_infinity)
+        return _ctc_slope(log_probs, g, lattice=lattice, alpha=alpha, zero_infinity=zero_infinity)
 
     return loss, back
 
 
 @op
-def _ctc_slope(log_probs, g, *, lattice, zero_infinity):
+def _ctc_slope(log_probs, g, *, lattice, alpha, zero_infinity):
     raw = log_probs.array if isinstance(log_probs, Variable) else log_probs
-    slope = _slope(raw, lattice, zero_infinity)
+    slope = _slope(raw, lattice, alpha, zero_infinity)
 
     def refuse(h):
         raise RuntimeError("ctc_loss: the second derivative of this operation is not implemented")
@@ -163,8 +166,11 @@ def _emissions(log_probs: Any, lattice: _Lattice) -> Any:
     return xp(log_probs).take_along_axis(log_probs, index, axis=2)
 
 
-def _forward(emissions: Any, lattice: _Lattice) -> Any:
+def _paths(log_probs: Any, lattice: _Lattice) -> Any:
     """(T, N, L) the log-probability of all paths that are in a state at a time."""
+    if kernels.fits(log_probs, lattice.classes):
+        return kernels.paths(log_probs, *lattice[:3]).transpose(1, 0, 2)
+    emissions = _emissions(log_probs, lattice)
     alpha = xp(emissions).full_like(emissions, -math.inf)
     alpha[:1, :, :2] = emissions[:1, :, :2]
     for t in range(1, len(emissions)):
@@ -218,17 +224,21 @@ def _losses(alpha: Any, lattice: _Lattice) -> Any:
     return numpy.where(lattice.steps == 0, nothing, -total).astype(alpha.dtype)
 
 
-def _slope(log_probs: Any, lattice: _Lattice, zero_infinity: bool) -> Any:
+def _slope(log_probs: Any, lattice: _Lattice, alpha: Any, zero_infinity: bool) -> Any:
     """(T, N, C) minus the probability of being in a state of the class, given the labels."""
     numpy = xp(log_probs)
-    emissions = _emissions(log_probs, lattice)
-    alpha, beta = _forward(emissions, lattice), _backward(emissions, lattice)
     loss = _losses(alpha, lattice)
     lost = loss == math.inf
-    share = numpy.exp(alpha + beta + numpy.where(lost, 0, loss)[:, None])
+    least = numpy.where(lost, 0, loss)
     times, n, _ = log_probs.shape
-    at = numpy.arange(times)[:, None, None], numpy.arange(n)[None, :, None], lattice.classes[None]
-    slope = -numpy.scatter_add(share, log_probs.shape, at)
+    if kernels.fits(log_probs, lattice.classes):
+        given = alpha.transpose(1, 0, 2), 2 * lattice.labels, least
+        slope = kernels.slope(log_probs, *lattice[:3], *given)
+    else:
+        beta = _backward(_emissions(log_probs, lattice), lattice)
+        share = numpy.exp(alpha + beta + least[:, None])
+        every = numpy.arange(times)[:, None, None], numpy.arange(n)[None, :, None]
+        slope = -numpy.scatter_add(share, log_probs.shape, (*every, lattice.classes[None]))
     if not zero_infinity:  # nothing to go by: NaN, as in PyTorch
         within = numpy.arange(times)[:, None] < lattice.steps
         slope[within & lost] = math.nan
