@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .by_type import ByType
+from .layouts import plain
 
 __all__ = ["fits", "paths", "slope"]
 
@@ -166,4 +167,4 @@ def _given(log_probs: Any, classes: Any, skips: Any, steps: Any) -> tuple[Any, .
     skip = np.full((len(classes), classes.shape[1] + 2), -np.inf, log_probs.dtype)
     skip[:, :-2][skips] = 0
     grain = max(1, PART // classes.shape[1])
-    return np.array(log_probs, order="C"), classes, skip, steps, grain
+    return plain(log_probs), classes, skip, steps, grain

@@ -8,6 +8,8 @@ import pytest
 from refusals import both_refuse
 
 import tinygrad_opt as tg
+from tinygrad_opt import ops
+from tinygrad_opt.kernels.fused import sampling
 from tinygrad_opt.nn import functional as F
 
 SETTINGS = [
@@ -99,6 +101,44 @@ def test_slopes(mode, padding):
 
     assert tg.autograd.gradcheck(call, [x, grid])
     assert tg.autograd.gradgradcheck(call, [x, grid])
+
+
+@pytest.mark.parametrize(("dtype", "digits"), [("float32", 2e-6), ("float64", 1e-13)])
+@pytest.mark.parametrize("shape", [(3, 2, 5, 7), (1, 1, 1, 1), (2, 4, 1, 9)], ids=str)
+def test_kernels_are_their_formula(monkeypatch, shape, dtype, digits):
+    rng = np.random.default_rng(0)
+    image = rng.standard_normal(shape).astype(dtype)
+    places = [rng.uniform(-2, n + 1, (shape[0], 6, 4)).astype(dtype) for n in shape[:1:-1]]
+    edges = [np.nan, np.inf, -np.inf, -1, 0, shape[3] - 1, shape[3], 1e30]
+    places[0].reshape(-1)[: len(edges)] = edges
+    places[1].reshape(-1)[2 : 2 + len(edges)] = edges
+    g, found = rng.standard_normal((*shape[:2], 6, 4)).astype(dtype), []
+    for fits in (sampling.fits, lambda *_: False):
+        monkeypatch.setattr(sampling, "fits", fits)
+        given = [tg.tensor(a, requires_grad=True) for a in (image, *places)]
+        y = ops.sampled(*given)
+        y.backward(tg.tensor(g))
+        found.append([y.detach().numpy(), *(x.grad.numpy() for x in given)])
+    for fused, formula in zip(*found, strict=True):
+        assert fused.dtype == dtype
+        np.testing.assert_allclose(fused, formula, rtol=digits, atol=4 * digits)
+
+
+def test_kernels_refuse_sizes_that_differ():
+    image, x, to = np.zeros((2, 3, 6)), np.zeros((2, 4)), np.zeros((2, 3, 4))
+    for wrong in [
+        (image, 2, 2, x, x, to),
+        (image, 0, 6, x, x, to),
+        (image, 2, 3, x[:1], x, to),
+        (image, 2, 3, x, x[:, :3].copy(), to),
+        (image, 2, 3, x, x, to[:, :2].copy()),
+    ]:
+        with pytest.raises(ValueError, match="sizes differ"):
+            sampling._kernels["read_image", "d"](*wrong)
+        with pytest.raises(ValueError, match="sizes differ"):
+            sampling._kernels["read_image_back", "d"](wrong[-1], *wrong[:-1], image, x, x)
+    with pytest.raises(ValueError, match="sizes differ"):
+        sampling._kernels["read_image_back", "d"](to, image, 2, 3, x, x, image, x[:, :3].copy(), x)
 
 
 def test_float16_and_places_that_are_no_numbers():

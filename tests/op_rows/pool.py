@@ -210,7 +210,31 @@ POOLING = [
         of((1, 2, 2, 3, 2), values=positive), lambda x: np_windows(x, root, 2)),
 ]  # fmt: skip
 
+
+def places(rng):
+    """An image, and places between its cells and beyond its edges."""
+    between = rng.integers(-1, 4, (2, 2, 3, 2)) + rng.uniform(0.1, 0.9, (2, 2, 3, 2))
+    return rng.standard_normal((2, 2, 3, 4)), *np.moveaxis(between, -1, 0)
+
+
+def np_sampled(x, across, down):
+    """Between rows, then between columns, of an image with zeros around it."""
+    edges = np.pad(x, ((0, 0), (0, 0), (2, 2), (2, 2)))
+    i, j = np.floor(down).astype(int), np.floor(across).astype(int)
+    n, c = np.arange(2)[:, None, None, None], np.arange(2)[:, None, None]
+    cell = lambda a, b: edges[n, c, i[:, None] + 2 + a, j[:, None] + 2 + b]  # noqa: E731
+    low, right = (down - i)[:, None], (across - j)[:, None]
+    rows = [(1 - low) * cell(0, b) + low * cell(1, b) for b in (0, 1)]
+    return (1 - right) * rows[0] + right * rows[1]
+
+
+def peer_sampled(m, x, across, down):
+    grid = m.stack([across * 2 / 3 - 1, down - 1], 3)  # of 4 columns and 3 rows
+    return m.nn.functional.grid_sample(x, grid, align_corners=True)
+
+
 RESIZING = [
+    Row("sampled", lambda m, *xs: ops.sampled(*xs), places, np_sampled, peer_sampled),
     Row("resample: nearest", functional("interpolate", scale_factor=2), of((1, 2, 3)),
         lambda x: x.repeat(2, axis=-1)),
     Row("resample: nearest, smaller", functional("interpolate", size=(2, 3)), SMALL,

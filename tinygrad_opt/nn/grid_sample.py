@@ -59,6 +59,8 @@ def grid_sample(
     if mode == "nearest":
         places = [wrap_plain(xp(x.array).rint(x.array)) for x in at]
         return _summed(input, image, [[(x, None)] for x in places], padding_mode)
+    if mode == "bilinear" and axes == 2:
+        return ops.sampled(input, at[1], at[0])
     taps = _cubic if mode == "bicubic" else _linear
     cells = [
         [(_inside(wrap_plain(cell), n, padding_mode, corners) if mode == "bicubic" else

@@ -9,15 +9,19 @@ import math
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..arrays.windows import Window
 from ..arrays.xp import array_namespace, xp
 from ..core.record import op
+from ..kernels.fused import sampling
+from .index import along, scatter_add, take_along_axis
 from .shared_work import shared
 
 __all__ = [
     "columns", "convolve", "convolve_input", "convolve_slopes", "convolve_weight", "maxima",
-    "means", "pick", "pick_maxima", "resample", "spread", "spread_maxima", "spread_means",
-    "uncolumns", "window_maxima",
+    "means", "pick", "pick_maxima", "resample", "sampled", "spread", "spread_maxima",
+    "spread_means", "uncolumns", "window_maxima",
 ]  # fmt: skip
 
 
@@ -182,3 +186,73 @@ def resample(x, *, axis, taps):
         return total
 
     return y, back
+
+
+# Between the cells -------------------------------------------------------------------------------
+
+
+@op
+def sampled(x, across, down):
+    """x (batch, channels, height, width) at places between its cells, by two lines; 0 outside.
+
+    across, down: (batch, *out) how many cells from the first one. Returns (batch, channels, *out).
+    NumPy's arrays go to the kernels of `kernels/fused/sampling.py`.
+    """
+    if sampling.fits(x, across, down):
+        slopes = shared(lambda g: sampling.slopes(g, x, across, down), *map(itemgetter, range(3)))
+        return sampling.read(x, across, down), *slopes
+    batch, channels, h, w = x.shape
+    flat, out = x.reshape((batch, channels, h * w)), (batch, channels, *across.shape[1:])
+    cells = [
+        (*_cell(i, j, (h, w), channels), high, left, down_sign, across_sign)
+        for i, high, down_sign in _around(down)
+        for j, left, across_sign in _around(across)
+    ]
+
+    def seen(place):
+        return take_along_axis(flat, indices=place, axis=2).reshape(out)
+
+    def to_x(g):
+        parts = [
+            scatter_add(
+                xp(g).where(there, g * _lifted(high * left), 0.0).reshape((*out[:2], -1)),
+                shape=flat.shape, index=along(place, 2),
+            )
+            for there, place, high, left, *_ in cells
+        ]  # fmt: skip
+        return sum(parts[1:], parts[0]).reshape(x.shape)
+
+    def to_places(g, way):
+        parts = [
+            sign[way] * xp(g).sum(xp(g).where(there, g * seen(place) * _lifted(by), 0.0), axis=1)
+            for there, place, high, left, *sign in cells
+            for by in [(left, high)[way]]
+        ]
+        return sum(parts[1:], parts[0])
+
+    parts = [
+        xp(x).where(there, seen(place) * _lifted(high * left), 0.0)
+        for there, place, high, left, *_ in cells
+    ]
+    y = sum(parts[1:], parts[0])
+    return y, to_x, lambda g: to_places(g, 1), lambda g: to_places(g, 0)
+
+
+def _lifted(x: Any) -> Any:
+    """x (batch, *out) for each channel."""
+    return xp(x).expand_dims(x, 1)
+
+
+def _around(at: Any) -> list[tuple[Any, Any, int]]:
+    """The two cells around places on a line, their weights, and the signs of their slopes."""
+    raw = getattr(at, "array", at)
+    low = xp(raw).floor(raw)
+    return [(low, 1 - (at - low), -1), (low + 1, at - low, 1)]
+
+
+def _cell(i: Any, j: Any, image: tuple[int, int], channels: int) -> tuple[Any, Any]:
+    """Whether cells are inside, for each channel, and which ones they are, counted by rows."""
+    (h, w), space = image, xp(i)
+    there = (i >= 0) & (i < h) & (j >= 0) & (j < w)
+    place = space.where(there, i * w + j, 0).astype(np.int64).reshape(len(i), 1, -1)
+    return there[:, None], space.broadcast_to(place, (len(i), channels, place.shape[-1]))
