@@ -84,6 +84,23 @@ def test_gradients(name):
     np.testing.assert_allclose(gradient(function, values), expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["prod", "cumprod"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_without_zeros_and_near_them(name, dtype):
+    tiny, large = np.finfo(dtype).tiny, np.finfo(dtype).max
+    rows = [[2, -3, 0.5], [tiny, 0.5, 0.5], [1e-3, tiny, 1e3], [large, 8, 0.125], [-0.0, 2, 3]]
+    values = np.array(rows, dtype)
+    x = tg.tensor(values, requires_grad=True)
+    getattr(x, name)(1).sum().backward()
+    a, b, c = values.T.astype(np.longdouble)
+    expected = [b * c, a * c, a * b]
+    if name == "cumprod":
+        expected = [1 + b + b * c, a + a * c, a * b]
+    with np.errstate(over="ignore"):
+        expected = np.stack(expected, 1).astype(dtype)
+    np.testing.assert_allclose(x.grad, expected, rtol=4e-7, atol=0)
+
+
 P = [0.5, 1.0, 1.5, 2.0, 3.0, INF]
 NORMS = {
     "norm": lambda x, p: x.norm(p),

@@ -257,11 +257,16 @@ def cumsum(x, *, axis):
 @op
 def cumprod(x, *, axis):
     # y_k is the product of x_0 ... x_k, so with G_i = g_i + x_{i+1} G_{i+1} the gradient of x_i
-    # is (x_0 ... x_{i-1}) G_i.
+    # is (x_0 ... x_{i-1}) G_i; without zeros, the sum of g_k y_k from i on, over x_i.
+    y = xp(x).cumprod(x, axis=axis)
+
     def back(g):
+        if _may_be_divided(y):
+            terms = xp(g).flip(g * y, axis=axis)
+            return xp(g).flip(xp(g).cumsum(terms, axis=axis), axis=axis) / x
         return _before(x, axis) * _carried_back(g, lambda i: _at(x, i + 1, axis), axis)
 
-    return xp(x).cumprod(x, axis=axis), back
+    return y, back
 
 
 @op
@@ -307,8 +312,13 @@ def _scaled_sums(x: Any, top: Any, axis: int) -> Any:
 
 @op
 def prod(x, *, axis=None, keepdims=False):
-    # the gradient of x_i is the product of all before it and all after it
+    # the gradient of x_i is the product of all before it and all after it; without zeros y / x_i
+    y = xp(x).prod(x, axis=axis, keepdims=keepdims)
+
     def back(g):
+        if _may_be_divided(y):
+            each = g * y
+            return (each if keepdims or axis is None else xp(g).expand_dims(each, axis)) / x
         flat, along = (x.reshape((-1,)), 0) if axis is None else (x, axis)
         after = xp(x).flip(_before(xp(x).flip(flat, axis=along), along), axis=along)
         rest = (_before(flat, along) * after).reshape(x.shape)
@@ -316,7 +326,15 @@ def prod(x, *, axis=None, keepdims=False):
             return g.reshape((1,) * len(x.shape)) * rest
         return (g if keepdims else xp(g).expand_dims(g, axis)) * rest
 
-    return xp(x).prod(x, axis=axis, keepdims=keepdims), back
+    return y, back
+
+
+def _may_be_divided(y: Any) -> bool:
+    """Whether products have all digits: none is zero, infinite, or near to that."""
+    if type(y) is not np.ndarray or y.dtype.kind != "f":
+        return False
+    size, least = np.abs(y), np.finfo(y.dtype).tiny * 1e8
+    return bool((size > least).all() and (size < 1 / least).all())
 
 
 def _at(x: Any, i: Any, axis: int) -> Any:
