@@ -9,8 +9,10 @@ from __future__ import annotations
 import __future__
 
 import ast
+import contextlib
 import functools
 import inspect
+import tokenize
 import warnings
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
@@ -43,8 +45,12 @@ def definition(function: FunctionType, fail: Callable[[str], NoReturn]) -> ast.F
         lines, _ = inspect.findsource(function)
     except (OSError, TypeError) as error:
         fail(no_source.format(error))
-    definitions = _compiled("".join(lines), code.co_filename, code.co_flags & _FUTURE)
-    found = [(node, made) for node, made in definitions if _same(made, code)]
+    found: list[tuple[ast.FunctionDef, CodeType]] = []
+    for text in _texts(lines, code.co_firstlineno):
+        definitions = _compiled(text, code.co_filename, code.co_flags & _FUTURE)
+        found = [(node, made) for node, made in definitions if _same(made, code)]
+        if found:
+            break
     # Of twins any will do: they say the same. Take the one in the function's own line.
     found.sort(key=lambda pair: pair[1].co_firstlineno != code.co_firstlineno)
     if not found and code.co_filename in _SHARED:
@@ -60,6 +66,17 @@ def definition(function: FunctionType, fail: Callable[[str], NoReturn]) -> ast.F
 def first_line(node: ast.FunctionDef) -> int:
     """Return the line in which a definition begins: that of its first decorator, if it has one."""
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def _texts(lines: list[str], first: int) -> Iterator[str]:
+    """Where to look for a definition: what begins in this line, if it is the file's; the file.
+
+    Most are found at once, and a file's tree may take megabytes.
+    """
+    if first <= len(lines) and lines[first - 1][:1] not in ("", " ", "\t"):
+        with contextlib.suppress(SyntaxError, tokenize.TokenError):  # the text was changed
+            yield "\n" * (first - 1) + "".join(inspect.getblock(lines[first - 1 :]))
+    yield "".join(lines)
 
 
 @functools.lru_cache(maxsize=2)  # a file's rules come one after the other

@@ -16,6 +16,7 @@ from tinygrad_opt.kernels.compiler import within
 from tinygrad_opt.kernels.direct import library
 from tinygrad_opt.kernels.fused.convolution import loops as convolution_loops
 from tinygrad_opt.kernels.micro import machine
+from tinygrad_opt.kernels.micro.spaces import Space
 from tinygrad_opt.kernels.pool import ahead
 
 
@@ -192,7 +193,7 @@ def test_loops_that_follow_are_begun_with_the_first(monkeypatch, tmp_path):
 
 def test_others_compile_while_a_kernel_is_optimised(monkeypatch):
     """Numba's lock is free meanwhile, and is had again when it is done."""
-    emitted, lock, seen = machine.emitted, library.global_compiler_lock, []
+    emitted, lock, seen = Space.emitted, library.global_compiler_lock, []
 
     def take():
         with lock:
@@ -204,7 +205,7 @@ def test_others_compile_while_a_kernel_is_optimised(monkeypatch):
         thread.join(60)
         return emitted(*what)
 
-    monkeypatch.setattr(machine, "emitted", watched)
+    monkeypatch.setattr(Space, "emitted", watched)
 
     kernel = direct.njit("float64(float64[::1])")(second)
     assert seen == [True]

@@ -82,6 +82,7 @@ class Optimizer(Saved):
         self._formulas: dict[Any, Formula] = {}  # how the coefficients of each rule are computed
         self._edits = Edits()
         self.state: Any = State(self._edits)
+        self._state_seen: Any = None  # the `state` that was looked at last
         self._flat: list[list[FlatGroup]] | None = None  # made at the first step
         self._seen: list[list[Tensor]] = []  # the parameters of each group when that was made
         for group in as_groups(type(self).__name__, params):
@@ -222,7 +223,8 @@ class Optimizer(Saved):
                 if flat.shown != states or flat.narrow != narrow:  # settings brought in others
                     edits.made = True
                 plans.append((group, rule, states, flat, by_rows))
-        if edits.made or self.state is not edits.state or (edits.plain and edits.in_plain_dicts()):
+        edited = edits.made or self.state is not self._state_seen
+        if edited or (edits.plain and edits.in_plain_dicts()):
             place_state(self, self._flat or [], edits)
         for group, rule, states, flat, by_rows in plans:
             whole = flat.whole(states)

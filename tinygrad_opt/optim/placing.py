@@ -85,7 +85,8 @@ def place_state(optimizer: Any, flat_groups: list[list[FlatGroup]], edits: Edits
     Raises KeyError for an entry of which a part is missing, RuntimeError for one of another shape;
     of parameters without gradient not before they have one.
     """
-    edits.made, edits.state, edits.plain = False, optimizer.state, []
+    edits.made, edits.plain = False, []
+    optimizer._state_seen = optimizer.state
     edits.watch(optimizer.state)
     taken: dict[int, tuple[FlatGroup, int]] = {}  # by the id of a parameter or an entry
     moved: set[int] = set()  # ids of Tensors
