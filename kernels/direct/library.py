@@ -2,8 +2,8 @@
 
 Numba has one lock for all that it compiles, and llvmlite one for all that it has LLVM do. Here a
 kernel's module has a context of LLVM's of its own, which no other thread knows about: so nobody
-need wait while it is optimised. What LLVM makes of it is what it makes of Numba's modules, which
-are asked to inline first.
+need wait while it is optimised. LLVM's passes go over it once: what Numba's go over first, function
+by function, is one function here.
 """
 
 # mypy: ignore-errors
@@ -81,11 +81,7 @@ class Library(JITCodeLibrary):
             module.link_in(other)
         for name in self._unless_used:
             module.get_function(name).linkage = "linkonce_odr"
-        each, builder = self._passes(space, whole=False)
-        for function in module.functions:
-            if not function.is_declaration:
-                space.optimise(function, each, builder)
-        space.optimise(module, *self._passes(space, whole=True))
+        space.optimise(module, *self._passes(space))
         module.verify()
         self._finalize_dynamic_globals()
         self._verify_declare_only_symbols()
@@ -98,11 +94,11 @@ class Library(JITCodeLibrary):
                 function.linkage = "linkonce_odr"
         return made, module.as_bitcode(), names
 
-    def _passes(self, space: Space, whole: bool) -> tuple[Any, Any]:
+    def _passes(self, space: Space) -> tuple[Any, Any]:
         options = llvm.create_pipeline_tuning_options(int(config.OPT))
         options.loop_vectorization = config.LOOP_VECTORIZE
         options.slp_vectorization = config.SLP_VECTORIZE
-        passes, builder = space.passes(options, whole)
+        passes, builder = space.passes(options, whole=True)
         if config.LLVM_REFPRUNE_PASS:
             passes.add_refprune_pass(_parse_refprune_flags())
         return passes, builder

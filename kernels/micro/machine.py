@@ -66,7 +66,7 @@ class Loops:
     registers: int
     count: int
     source: str  # tells what they are made from
-    # All of LLVM's passes, which take it a fifth of a second where loops are long.
+    # More of LLVM's passes than long loops are given, which take it a twentieth of a second.
     thorough: bool = False
 
     @property
@@ -121,9 +121,8 @@ def optimised(
     write(Writer(cpu_target.target_context, inside), kind, *numbers)
     inside.ret_void()
     module = space.read(written := str(text))
-    long = len(written) > LONG and not thorough
-    options = llvm.create_pipeline_tuning_options(1 if long else 3)
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = not long
-    what = module.get_function(symbol) if long else module
-    space.optimise(what, *space.passes(options, whole=not long))
+    long = len(written) > LONG
+    options = llvm.create_pipeline_tuning_options(2 if thorough else 1 if long else 3)
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+    space.optimise(module.get_function(symbol), *space.passes(options, whole=False))
     return module
