@@ -12,6 +12,7 @@ import ast
 import contextlib
 import functools
 import inspect
+import threading
 import tokenize
 import warnings
 from collections.abc import Callable, Iterator
@@ -83,8 +84,7 @@ def _texts(lines: list[str], first: int) -> Iterator[str]:
 def _compiled(text: str, file: str, future: int) -> list[tuple[ast.FunctionDef, CodeType]]:
     """Return each definition in `text` with its code; none if the text cannot be compiled."""
     flags = future | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # notebooks have it
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # were given when the text was loaded
+    with _quiet():
         try:
             tree = tree_of(text, file, flags=flags)
             module = compile(tree, file, "exec", flags, dont_inherit=True)
@@ -97,6 +97,20 @@ def _compiled(text: str, file: str, future: int) -> list[tuple[ast.FunctionDef, 
     }
     places = ((made, (made.co_name, made.co_firstlineno)) for made in _codes(module))
     return [(nodes[place], made) for made, place in places if place in nodes]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings that were given when a text was loaded.
+
+    But whoever does so changes what all threads hear of: that is left to the main one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from ..pool import ahead
+from . import rows
 from .by_type import ByType
 from .layouts import plain
 
@@ -259,6 +261,8 @@ def pick(x: Any, index: Any, axis: int) -> Any:
         _kernels["gather_in_rows", kind.char](*arrays, wrong)
     else:
         grain = max(1, PART // after)
+        if ("pick_slices", kind.char) not in _kernels and axis == 0 and ahead.gradients():
+            ahead.soon(rows.load, x.dtype.name)
         _kernels["pick_slices", kind.char](source, plain(index), grain, to, wrong)
     return _told(y, wrong, index, x.shape[axis], axis)
 

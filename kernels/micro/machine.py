@@ -48,7 +48,7 @@ def bind(*loops: Any, then: Iterable[Any] = (), back: Iterable[Any] = ()) -> tup
 
 
 def _still(loops: Iterable[Any]) -> list[Any]:
-    return [(key,) for key in itertools.starmap(Loops, loops) if key not in _bound]
+    return [(_loaded, key) for key in itertools.starmap(Loops, loops) if key not in _bound]
 
 
 def _loaded(loops: Loops) -> bytes:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from numba.core import config
 
-from tinygrad_opt import no_grad
-from tinygrad_opt.kernels import direct, micro
+from tinygrad_opt import nn, no_grad, optim, randn
+from tinygrad_opt.kernels import direct, micro, update_rule
 from tinygrad_opt.kernels.compiler import within
 from tinygrad_opt.kernels.direct import library
+from tinygrad_opt.kernels.fused import arithmetic, places, rows
 from tinygrad_opt.kernels.fused.convolution import loops as convolution_loops
 from tinygrad_opt.kernels.micro import machine
 from tinygrad_opt.kernels.micro.spaces import Space
@@ -43,7 +44,7 @@ def named(made_by):
 def test_what_follows_is_made_once_and_elsewhere():
     calls = []
     make = named(calls)
-    assert ahead.made(make, "a", then=[("b",)], back=[("c",)]) == "A"
+    assert ahead.made(make, "a", then=[(make, "b")], back=[(make, "c")]) == "A"
     settled()
     assert [ahead.made(make, name) for name in "bc"] == ["B", "C"]
     assert sorted(calls) == [("a", True), ("b", False), ("c", False)]
@@ -53,10 +54,122 @@ def test_what_follows_is_made_once_and_elsewhere():
 def test_what_is_not_wanted_is_not_begun(monkeypatch, threads):
     monkeypatch.setattr(ahead, "threads", lambda: threads)
     calls = []
+    make = named(calls)
     with no_grad():
-        ahead.made(named(calls), "a", then=[("b",)], back=[("c",)])
+        ahead.made(make, "a", then=[(make, "b")], back=[(make, "c")])
     settled()
     assert sorted(name for name, _ in calls) == ["a", "b"][:threads]
+
+
+def test_nobody_waits_for_what_numpy_does_meanwhile():
+    inside, go_on, calls = threading.Event(), threading.Event(), []
+
+    def make(name):
+        calls.append(name)
+        if name == "first":
+            inside.set()
+            assert go_on.wait(60)
+        return name.upper()
+
+    ahead.soon(make, "first")
+    assert inside.wait(60)
+    assert ahead.ready(make, "spare") is None
+    ahead.soon(make, "second")
+    assert ahead.ready(make, "spare") is None
+    go_on.set()
+    settled()
+    assert calls == ["first", "second", "spare"]  # which comes last
+    assert ahead.ready(make, "spare") == "SPARE"
+    assert len(calls) == 3
+
+
+def test_without_a_thread_it_is_made_at_once(monkeypatch):
+    monkeypatch.setattr(ahead, "threads", lambda: 1)
+    assert ahead.ready(str.upper, "spare") == "SPARE"
+
+
+def test_an_error_on_the_thread_is_that_of_who_asks_again():
+    def make(name):
+        raise KeyError(name)
+
+    assert ahead.ready(make, "bad") is None
+    settled()
+    with pytest.raises(KeyError, match="bad"):
+        ahead.ready(make, "bad")
+
+
+FORMS = [
+    ("add", lambda x: x[::-1].copy()), ("sub", lambda x: 0.3), ("div", lambda x: x[0].copy()),
+    ("mul", lambda x: x[:, :1].copy()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "other"), FORMS)
+def test_arithmetic_is_the_same_before_its_kernel_is_there(monkeypatch, name, other):
+    monkeypatch.setattr(arithmetic, "_kernels", arithmetic._Kernels())
+    monkeypatch.setattr(arithmetic, "_by_rows", arithmetic.ByType(arithmetic._rows_text))
+    x = np.random.default_rng(0).standard_normal((300, 250)).astype("f")
+    y = other(x)
+    form = arithmetic.form(x, y)
+    with ahead._busy:  # the thread does not begin
+        before, onto = arithmetic.combine(name, form, x, y), x.copy()
+        added = arithmetic.into(name, onto, y)
+    settled()
+    after, onto_it = arithmetic.combine(name, form, x, y), x.copy()
+    assert arithmetic._kernels or arithmetic._by_rows
+    np.testing.assert_array_equal(before, after)
+    assert arithmetic.into(name, onto_it, y) is added
+    np.testing.assert_array_equal(onto, onto_it)
+
+
+def test_a_gradient_that_adds_rows_is_begun_where_they_are_picked(monkeypatch):
+    begun = []
+    monkeypatch.setattr(ahead, "_begin", lambda make, what: begun.append((make, what)))
+    monkeypatch.setattr(places, "_kernels", {("pick_slices", "I"): None})
+    table, index = np.zeros((9, 4), np.float32), np.arange(5)
+    with pytest.raises(TypeError):  # the kernel is there, and is none
+        places.pick(table, index, 0)
+    assert not begun
+    monkeypatch.setattr(places, "_kernels", {})
+    with no_grad(), pytest.raises(KeyError):
+        places.pick(table, index, 0)
+    assert not begun
+    with pytest.raises(KeyError):
+        places.pick(table, index, 0)
+    assert begun == [(rows.load, ("float32",))]
+
+
+def test_the_kernel_of_a_step_is_begun_with_zero_grad(monkeypatch):
+    begun = []
+    monkeypatch.setattr(ahead, "_begin", lambda make, what: begun.append(what))
+    model = nn.Linear(3, 4)
+    rule = update_rule(halved)
+    for optimizer in (Halved(model.parameters(), rule), Halved(model.parameters(), None)):
+        optimizer.zero_grad()
+    assert begun == [("serial", np.dtype("float32"))]
+    optimizer = Halved(nn.Linear(1000, 999).parameters(), rule)
+    optimizer.zero_grad()
+    assert begun[1:] == [("parallel", np.dtype("float32"))]
+    model(randn(2, 3)).sum().backward()
+    optimizer = Halved(model.parameters(), rule)
+    optimizer.step()
+    optimizer.zero_grad()
+    assert len(begun) == 2
+
+
+def halved(p, g, lr):
+    return p - lr * g / 2
+
+
+class Halved(optim.Optimizer):
+    def __init__(self, params, rule):
+        super().__init__(params, {"lr": 1.0})
+        self.own = rule
+
+    def rule_for(self, group):
+        if self.own is None:
+            raise NotImplementedError
+        return self.own
 
 
 def test_gradients_are_asked_for_as_operations_are_recorded():
@@ -71,7 +184,7 @@ def test_an_error_is_that_of_who_asks():
             raise KeyError(name)
         return 1 / (name != "bad")
 
-    ahead.made(make, "good", then=[("bad",)])
+    ahead.made(make, "good", then=[(make, "bad")])
     settled()
     with pytest.raises(KeyError, match="bad"):
         ahead.made(make, "bad")
@@ -117,7 +230,7 @@ def test_numba_compiles_where_it_is_waited_for(monkeypatch, function, checks, el
         made_by.append(threading.current_thread())
         return kernel
 
-    ahead.made(make, "other", then=[("kernel",)])
+    ahead.made(make, "other", then=[(make, "kernel")])
     settled()
     kernel = ahead.made(make, "kernel")
     main = threading.main_thread()
@@ -137,7 +250,7 @@ def test_what_has_not_begun_is_made_at_once_and_what_has_is_waited_for():
             go_on.wait(60)
         return name
 
-    ahead.made(make, "first", then=[("slow",), ("late",)])
+    ahead.made(make, "first", then=[(make, "slow"), (make, "late")])
     assert inside.wait(60)
     assert ahead.made(make, "late") == "late"
     threading.Timer(0.05, go_on.set).start()
@@ -155,7 +268,7 @@ def test_a_process_forks_between_two_works_and_its_child_may_fork_too():
             go_on.wait(60)
             ended.append(name)
 
-    ahead.made(make, "first", then=[("slow",)])
+    ahead.made(make, "first", then=[(make, "slow")])
     assert inside.wait(60)
     threading.Timer(0.05, go_on.set).start()
     child = os.fork()

@@ -35,7 +35,7 @@ from .hooks import (
     wrap_own_methods,
 )
 from .parameters import as_groups, checked_group, zeroed
-from .placing import all_as_left, place_state, show_new_state
+from .placing import all_as_left, place_state, prepare_kernels, show_new_state
 from .saving import Saved
 from .settings import Setting, check_declared, learning_rate, required
 from .state import Edits, State
@@ -176,6 +176,8 @@ class Optimizer(Saved):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clears the gradients: sets them to None, or with `set_to_none=False` to zero."""
+        if self._flat is None:
+            prepare_kernels(self, Optimizer)  # beside the forward pass
         for group in self.param_groups:
             for p in group["params"]:
                 p._grad = None if set_to_none or p._grad is None else zeroed(p._grad)

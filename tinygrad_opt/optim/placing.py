@@ -7,9 +7,13 @@ error before anything is stepped, as PyTorch's step would have it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from operator import is_
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..arrays.device import device_of
 from ..arrays.quiet import quiet
@@ -74,6 +78,27 @@ def _shown(optimizer: Any, rule: UpdateRule) -> list[tuple[str, str]]:
     """The flat states as (letter, name in `state`)."""
     names = optimizer.state_names
     return [(x, names.get(x, x)) for x in rule.states + optimizer.more_states]
+
+
+def prepare_kernels(optimizer: Any, base: type) -> None:
+    """Have the kernels of the first step made beside what comes before it; see `pool.ahead`.
+
+    Of steps that are those of `base`, and launch one rule for all elements.
+    """
+    cls = type(optimizer)
+    if cls.step is not base.step or cls.update is not base.update:  # type: ignore[attr-defined]
+        return
+    for group in optimizer.param_groups:
+        if group.get("state_dtype") or group.get("cautious"):
+            continue
+        sizes: Counter[Any] = Counter()
+        for p in group["params"]:
+            if type(p.array) is np.ndarray and p.array.dtype.char in "fd":
+                sizes[p.array.dtype] += p.array.size
+        with suppress(Exception):  # which the step shows
+            rule = optimizer.rule_for(group)
+            for dtype, size in sizes.items():
+                rule.soon(size, dtype)
 
 
 @quiet
