@@ -122,21 +122,31 @@ def test_arithmetic_is_the_same_before_its_kernel_is_there(monkeypatch, name, ot
     np.testing.assert_array_equal(onto, onto_it)
 
 
-def test_a_gradient_that_adds_rows_is_begun_where_they_are_picked(monkeypatch):
-    begun = []
-    monkeypatch.setattr(ahead, "_begin", lambda make, what: begun.append((make, what)))
-    monkeypatch.setattr(places, "_kernels", {("pick_slices", "I"): None})
-    table, index = np.zeros((9, 4), np.float32), np.arange(5)
-    with pytest.raises(TypeError):  # the kernel is there, and is none
-        places.pick(table, index, 0)
-    assert not begun
-    monkeypatch.setattr(places, "_kernels", {})
-    with no_grad(), pytest.raises(KeyError):
-        places.pick(table, index, 0)
-    assert not begun
-    with pytest.raises(KeyError):
-        places.pick(table, index, 0)
-    assert begun == [(rows.load, ("float32",))]
+def test_rows_are_picked_by_numpy_and_those_of_the_gradient_begun_until_there_are_kernels(
+    monkeypatch,
+):
+    begun, soon = [], ahead.soon
+    monkeypatch.setattr(ahead, "soon", lambda *what: begun.append(what) or soon(*what))
+    kernels = places.ByType(lambda name: places._HEAD + places._TEXTS[name], part=places.PART)
+    monkeypatch.setattr(places, "_kernels", kernels)
+    x = np.random.default_rng(0).standard_normal((9, 5, 4)).astype("f")
+    index = np.array([3, -1, 0, 8, 3])
+    with ahead._busy:  # the thread does not begin
+        with no_grad():
+            before = places.pick(x, index, 0)
+            assert not begun
+        places.pick(x, index, 0)
+        assert begun == [(rows.load, "float32")]
+        inner = places.pick(x, index % 5, 1)
+        assert len(begun) == 1
+        with pytest.raises(IndexError, match="index 12 is out of bounds for axis 0 with size 9"):
+            places.pick(x, index + 9, 0)
+    settled()
+    np.testing.assert_array_equal(places.pick(x, index, 0), before)
+    np.testing.assert_array_equal(places.pick(x, index % 5, 1), inner)
+    assert kernels
+    with pytest.raises(IndexError, match="index 12 is out of bounds for axis 0 with size 9"):
+        places.pick(x, index + 9, 0)
 
 
 def test_the_kernel_of_a_step_is_begun_with_zero_grad(monkeypatch):
