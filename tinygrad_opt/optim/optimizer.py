@@ -82,7 +82,6 @@ class Optimizer(Saved):
         self._formulas: dict[Any, Formula] = {}  # how the coefficients of each rule are computed
         self._edits = Edits()
         self.state: Any = State(self._edits)
-        self._state_seen: Any = None  # the `state` that was looked at last
         self._flat: list[list[FlatGroup]] | None = None  # made at the first step
         self._seen: list[list[Tensor]] = []  # the parameters of each group when that was made
         for group in as_groups(type(self).__name__, params):
@@ -176,8 +175,7 @@ class Optimizer(Saved):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clears the gradients: sets them to None, or with `set_to_none=False` to zero."""
-        if self._flat is None:
-            prepare_kernels(self, Optimizer)  # beside the forward pass
+        prepare_kernels(self, Optimizer)
         for group in self.param_groups:
             for p in group["params"]:
                 p._grad = None if set_to_none or p._grad is None else zeroed(p._grad)
@@ -225,8 +223,7 @@ class Optimizer(Saved):
                 if flat.shown != states or flat.narrow != narrow:  # settings brought in others
                     edits.made = True
                 plans.append((group, rule, states, flat, by_rows))
-        edited = edits.made or self.state is not self._state_seen
-        if edited or (edits.plain and edits.in_plain_dicts()):
+        if edits.made or self.state is not self._noted or (edits.plain and edits.in_plain_dicts()):
             place_state(self, self._flat or [], edits)
         for group, rule, states, flat, by_rows in plans:
             whole = flat.whole(states)

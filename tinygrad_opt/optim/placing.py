@@ -81,10 +81,12 @@ def _shown(optimizer: Any, rule: UpdateRule) -> list[tuple[str, str]]:
 
 
 def prepare_kernels(optimizer: Any, base: type) -> None:
-    """Have the kernels of the first step made beside what comes before it; see `pool.ahead`.
+    """Before the first step, have its kernels made beside the forward pass; see `pool.ahead`.
 
     Of steps that are those of `base`, and launch one rule for all elements.
     """
+    if optimizer._flat is not None:
+        return
     cls = type(optimizer)
     if cls.step is not base.step or cls.update is not base.update:  # type: ignore[attr-defined]
         return
@@ -111,7 +113,7 @@ def place_state(optimizer: Any, flat_groups: list[list[FlatGroup]], edits: Edits
     of parameters without gradient not before they have one.
     """
     edits.made, edits.plain = False, []
-    optimizer._state_seen = optimizer.state
+    optimizer._noted = optimizer.state
     edits.watch(optimizer.state)
     taken: dict[int, tuple[FlatGroup, int]] = {}  # by the id of a parameter or an entry
     moved: set[int] = set()  # ids of Tensors
