@@ -26,6 +26,7 @@ from .compiler.oracle import frozen
 from .compiler.recording import recording
 from .compiler.syntax import parse
 from .fused.sums import bounds_of
+from .pool import ahead
 from .readable import Readable
 
 _ON_DEVICE = ("cuda", "graph")
@@ -156,6 +157,12 @@ class UpdateRule(Readable):
         except (TypeError, ValueError, OverflowError):  # no such definition, sizes, numbers
             self._check(arrays, coefficients)  # says which argument it means
             raise
+
+    def soon(self, size: int, dtype: Any) -> None:
+        """Have the kernel for NumPy's arrays of this size made beside what comes before it."""
+        target: Target = "parallel" if size >= threads.threshold else "serial"
+        if dtype not in self._kernels[target]:
+            ahead.soon(self._kernel, target, dtype)
 
     def _launch_drawing(
         self, arrays: Sequence[Any], coefficients: Sequence[float], counter: tuple[int, ...]

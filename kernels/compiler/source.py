@@ -9,8 +9,11 @@ from __future__ import annotations
 import __future__
 
 import ast
+import contextlib
 import functools
 import inspect
+import threading
+import tokenize
 import warnings
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
@@ -43,8 +46,12 @@ def definition(function: FunctionType, fail: Callable[[str], NoReturn]) -> ast.F
         lines, _ = inspect.findsource(function)
     except (OSError, TypeError) as error:
         fail(no_source.format(error))
-    definitions = _compiled("".join(lines), code.co_filename, code.co_flags & _FUTURE)
-    found = [(node, made) for node, made in definitions if _same(made, code)]
+    found: list[tuple[ast.FunctionDef, CodeType]] = []
+    for text in _texts(lines, code.co_firstlineno):
+        definitions = _compiled(text, code.co_filename, code.co_flags & _FUTURE)
+        found = [(node, made) for node, made in definitions if _same(made, code)]
+        if found:
+            break
     # Of twins any will do: they say the same. Take the one in the function's own line.
     found.sort(key=lambda pair: pair[1].co_firstlineno != code.co_firstlineno)
     if not found and code.co_filename in _SHARED:
@@ -62,12 +69,22 @@ def first_line(node: ast.FunctionDef) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
+def _texts(lines: list[str], first: int) -> Iterator[str]:
+    """Where to look for a definition: what begins in this line, if it is the file's; the file.
+
+    Most are found at once, and a file's tree may take megabytes.
+    """
+    if first <= len(lines) and lines[first - 1][:1] not in ("", " ", "\t"):
+        with contextlib.suppress(SyntaxError, tokenize.TokenError):  # the text was changed
+            yield "\n" * (first - 1) + "".join(inspect.getblock(lines[first - 1 :]))
+    yield "".join(lines)
+
+
 @functools.lru_cache(maxsize=2)  # a file's rules come one after the other
 def _compiled(text: str, file: str, future: int) -> list[tuple[ast.FunctionDef, CodeType]]:
     """Return each definition in `text` with its code; none if the text cannot be compiled."""
     flags = future | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # notebooks have it
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # were given when the text was loaded
+    with _quiet():
         try:
             tree = tree_of(text, file, flags=flags)
             module = compile(tree, file, "exec", flags, dont_inherit=True)
@@ -80,6 +97,20 @@ def _compiled(text: str, file: str, future: int) -> list[tuple[ast.FunctionDef, 
     }
     places = ((made, (made.co_name, made.co_firstlineno)) for made in _codes(module))
     return [(nodes[place], made) for made, place in places if place in nodes]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings that were given when a text was loaded.
+
+    But whoever does so changes what all threads hear of: that is left to the main one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

@@ -203,4 +203,7 @@ def leave_out_if_unused(library: Any, name: str) -> None:
 
     Only now, since what is dropped so is not linked either before it is called.
     """
-    library._final_module.get_function(name).linkage = "linkonce_odr"
+    if hasattr(library, "leave_out_if_unused"):  # `direct`'s, which has no module yet
+        library.leave_out_if_unused(name)
+    else:
+        library._final_module.get_function(name).linkage = "linkonce_odr"

@@ -2,8 +2,8 @@
 
 NumPy's own take one, however large the arrays. From LEAST elements on these loops are the quicker
 ones: of an array with another of its shape, with a number, with a row that goes with each of its
-rows, or with a column. For smaller arrays, and for others, it is NumPy's turn. Both round once and
-give the same bits. `arrays/fused.py` chooses.
+rows, or with a column. For smaller arrays, and for others, it is NumPy's turn, as it is until a
+kernel is made. Both round once and give the same bits. `arrays/fused.py` chooses.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..pool import ahead
 from .by_type import ByType
 from .loops import Loop
 
@@ -21,6 +22,7 @@ LEAST = 65_536  # elements
 PART = 32_768  # that a thread takes at a time: of three arrays as much as its cache holds
 
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+_NUMPYS = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
 NAMES = tuple(_SIGNS)
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 _HUGE = 2.0**100  # both types hold it, and its inverse
@@ -73,14 +75,20 @@ def form(x: Any, y: Any) -> str:
 
 def combine(name: str, form: str, x: Any, y: Any) -> Any:
     """x + y, x - y, x * y or x / y by its name; `form` says how y goes with x."""
+    flat = form in ("array", "number")
+    if flat:
+        kernel = _kernels.ready(name, form, x.dtype)
+    else:
+        kernel = _by_rows.ready(f"{name}_{form}", x.dtype.char)
+    if kernel is None:
+        return _NUMPYS[name](x, y)
     result = np.empty(x.shape, x.dtype)
     if form == "array":
-        _kernels[name, form, x.dtype](x.ravel(), y.ravel(), result.ravel())
-    elif form == "number":
-        _kernels[name, form, x.dtype](x.ravel(), result.ravel(), y)
+        kernel(x.ravel(), y.ravel(), result.ravel())
+    elif flat:
+        kernel(x.ravel(), result.ravel(), y)
     else:
         shape = (x.size // y.size, y.size) if form == "row" else (y.size, x.shape[-1])
-        kernel = _by_rows[f"{name}_{form}", x.dtype.char]
         grain = max(1, PART // shape[1])
         kernel(x.reshape(shape), y.ravel(), grain, result.reshape(shape))
     return result
@@ -89,12 +97,17 @@ def combine(name: str, form: str, x: Any, y: Any) -> Any:
 def into(name: str, held: Any, y: Any) -> bool:
     """held += y or its like, if y is an array or a number for which that can be done here."""
     how = form(held, y)
-    if how == "number":
-        _kernels[name, "number onto", held.dtype](held.ravel(), y)
-    elif how == "array" and (held.ctypes.data == y.ctypes.data or not np.may_share_memory(held, y)):
-        _kernels[name, "array onto", held.dtype](y.ravel(), held.ravel())
-    else:
+    if how == "array" and held.ctypes.data != y.ctypes.data and np.may_share_memory(held, y):
         return False
+    if how not in ("array", "number"):
+        return False
+    kernel = _kernels.ready(name, f"{how} onto", held.dtype)
+    if kernel is None:
+        _NUMPYS[name](held, y, held)
+    elif how == "number":
+        kernel(held.ravel(), y)
+    else:
+        kernel(y.ravel(), held.ravel())
     return True
 
 
@@ -102,12 +115,21 @@ class _Kernels(dict[Any, Any]):
     """The kernels by name, form and type, fetched when first asked for."""
 
     def __missing__(self, key: tuple[str, str, Any]) -> Any:
-        name, form, kind = key
-        kernel = self[key] = _loop(name, form).load(kind.name, large=True)
+        kernel = self[key] = _load(*key)
         return kernel
+
+    def ready(self, *key: Any) -> Any:
+        """A kernel, or None while it is being made."""
+        if key not in self and (kernel := ahead.ready(_load, *key)) is not None:
+            self[key] = kernel
+        return self.get(key)
 
 
 _kernels = _Kernels()
+
+
+def _load(name: str, form: str, kind: Any) -> Any:
+    return _loop(name, form).load(kind.name, large=True)
 
 
 def _loop(name: str, form: str) -> Loop:

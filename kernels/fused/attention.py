@@ -283,7 +283,7 @@ _kernels: dict[tuple[str, str], Any] = {}
 def _kernel(name: str, dtype: Any) -> Any:
     kernel = _kernels.get((name, dtype.char))
     if kernel is None:
-        back = [("attention_back", dtype)] if name == "attention" else []
+        back = [(_load, "attention_back", dtype)] if name == "attention" else []
         kernel = _kernels[name, dtype.char] = ahead.made(_load, name, dtype, back=back)
     return kernel
 

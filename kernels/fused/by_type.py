@@ -29,9 +29,16 @@ class ByType(dict[tuple[str, str], Any]):
 
     def __missing__(self, key: tuple[str, str]) -> Any:
         name, char = key
-        back = [(self._back[name], char)] if name in self._back else []
+        back = [(self._load, self._back[name], char)] if name in self._back else []
         self[key] = ahead.made(self._load, name, char, back=back)
         return self[key]
+
+    def ready(self, name: str, char: str) -> Any:
+        """The kernel, or None while it is being made: for what NumPy does as well."""
+        key = name, char
+        if key not in self and (kernel := ahead.ready(self._load, *key)) is not None:
+            self[key] = kernel
+        return self.get(key)
 
     def _load(self, name: str, char: str) -> Any:
         dtype, text = np.dtype(char).name, self._text(name)

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from ..pool import ahead
+from . import rows
 from .by_type import ByType
 from .layouts import plain
 
@@ -249,7 +251,10 @@ def gather(x: Any, indices: Any, axis: int) -> Any:
 
 
 def pick(x: Any, index: Any, axis: int) -> Any:
-    """The slices along an axis that a vector lists; x, places and error as in `gather`."""
+    """The slices along an axis that a vector lists; x, places and error as in `gather`.
+
+    NumPy takes them until there is a kernel.
+    """
     y = np.empty((*x.shape[:axis], len(index), *x.shape[axis + 1 :]), x.dtype)
     kind, wrong = _WHOLE[x.itemsize], np.zeros(1, np.int64)
     source, to = _around(x.view(kind), axis), _around(y.view(kind), axis)
@@ -258,8 +263,12 @@ def pick(x: Any, index: Any, axis: int) -> Any:
         arrays = source[:, :, 0], plain(index).reshape(1, m), max(1, PART // m), to[:, :, 0]
         _kernels["gather_in_rows", kind.char](*arrays, wrong)
     else:
-        grain = max(1, PART // after)
-        _kernels["pick_slices", kind.char](source, plain(index), grain, to, wrong)
+        kernel = _kernels.ready("pick_slices", kind.char)
+        if kernel is None:
+            if axis == 0 and ahead.gradients():
+                ahead.soon(rows.load, x.dtype.name)
+            return x.take(index, axis)
+        kernel(source, plain(index), max(1, PART // after), to, wrong)
     return _told(y, wrong, index, x.shape[axis], axis)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import pool
+from ..pool import ahead
 from .layouts import plain
 
 _TEXT = """\
@@ -104,6 +105,12 @@ def fits(table: Any, index: Any, rows: Any) -> bool:
     )
 
 
+def load(dtype: str) -> Any:
+    """The kernel for tables of this type."""
+    settings = {"dtype": dtype, "often": OFTEN}
+    return pool.load("add_rows", lambda on_disk: _TEXT.format(cache=on_disk, **settings))
+
+
 def add(table: Any, index: Any, rows: Any, fresh: bool = False) -> None:
     """table[index[i]] += rows[i] for each i.
 
@@ -115,9 +122,7 @@ def add(table: Any, index: Any, rows: Any, fresh: bool = False) -> None:
     """
     kernel = _kernels.get(table.dtype.char)
     if kernel is None:
-        settings = {"dtype": table.dtype.name, "often": OFTEN}
-        kernel = pool.load("add_rows", lambda on_disk: _TEXT.format(cache=on_disk, **settings))
-        _kernels[table.dtype.char] = kernel
+        kernel = _kernels[table.dtype.char] = ahead.made(load, table.dtype.name)
     flat_table, flat = table.reshape(len(table), -1), plain(index).reshape(-1)
     places, n = flat_table.shape
     parts = min((len(flat) + places) * n // PART + 1, places)

@@ -7,7 +7,6 @@ takes out what is computed twice, and makes machine code.
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,9 +22,10 @@ from numba.core.registry import cpu_target
 
 from ..compiler import cache
 from ..pool import ahead
+from .spaces import Space, target
 from .writer import WORD, Kind, Number, Writer
 
-__all__ = ["apart", "bind", "emitted", "optimised", "space", "target"]
+__all__ = ["bind", "optimised"]
 
 LONG = 50_000  # letters of LLVM's text: such loops are written out
 
@@ -48,7 +48,7 @@ def bind(*loops: Any, then: Iterable[Any] = (), back: Iterable[Any] = ()) -> tup
 
 
 def _still(loops: Iterable[Any]) -> list[Any]:
-    return [(key,) for key in itertools.starmap(Loops, loops) if key not in _bound]
+    return [(_loaded, key) for key in itertools.starmap(Loops, loops) if key not in _bound]
 
 
 def _loaded(loops: Loops) -> bytes:
@@ -66,7 +66,7 @@ class Loops:
     registers: int
     count: int
     source: str  # tells what they are made from
-    # All of LLVM's passes, which take it a fifth of a second where loops are long.
+    # More of LLVM's passes than long loops are given, which take it a twentieth of a second.
     thorough: bool = False
 
     @property
@@ -98,82 +98,31 @@ def _address(symbol: str, code: bytes) -> int:
     return address
 
 
-def target() -> Any:
-    """What LLVM is told of this processor; a new one, since an engine owns its own."""
-    triple, processor, features = cpu_target.target_context.codegen().magic_tuple()
-    static = triple.startswith(("x86", "i386", "i686"))
-    return llvm.Target.from_triple(triple).create_target_machine(
-        cpu=processor, features=features, opt=3, reloc="static" if static else "default",
-        codemodel="jitdefault", jit=True,
-    )  # fmt: skip
-
-
 @remembered
 def _engine() -> Any:
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), target())
 
 
 def _machine_code(*what: Any) -> bytes:
-    made_for = target()
-    return emitted(made_for, optimised(made_for, *what))
-
-
-def emitted(made_for: Any, module: Any) -> bytes:
-    """The machine code of a module that is alone in its context."""
-    with llvm.ffi.OutputString() as error:
-        memory = apart("LLVMPY_TargetMachineEmitToMemory")(made_for, module, 1, error)
-        if not memory:
-            raise RuntimeError(str(error))
-    library = llvm.ffi.lib
-    try:
-        begin, size = library.LLVMPY_GetBufferStart(memory), library.LLVMPY_GetBufferSize(memory)
-        return ctypes.string_at(begin, size)
-    finally:
-        library.LLVMPY_DisposeMemoryBuffer(memory)
-
-
-def space() -> Any:
-    """A context of LLVM's, for the code of one thread.
-
-    It stays: in a circle of references, Python's collector may dispose of a context before what is
-    in it, which ends the process.
-    """
-    made = llvm.create_context()
-    made._owned = True
-    return made
-
-
-def apart(name: str) -> Any:
-    """A function of LLVM's, which llvmlite would have wait for all other threads' calls of any.
-
-    It need not where all that it is given, and the context in which that was made, is the caller's.
-    """
-    function = getattr(llvm.ffi.lib, name)
-    return getattr(function, "_cfn", function)
+    with Space() as space:
+        return space.emitted(optimised(space, *what))
 
 
 def optimised(
-    made_for: Any, symbol: str, write: Callable[..., None], kind: Kind, count: int, thorough: bool
+    space: Space, symbol: str, write: Callable[..., None], kind: Kind, count: int, thorough: bool
 ) -> Any:
     """The loops as a module of LLVM's, of which the processor's code is made as it is."""
     text = ir.Module(symbol)
-    text.triple, text.data_layout = made_for.triple, str(made_for.target_data)
+    text.triple, text.data_layout = space.target.triple, str(space.target.target_data)
     function = ir.Function(text, ir.FunctionType(ir.VoidType(), [WORD] * count), symbol)
     function.attributes.add("nounwind")
     inside = ir.IRBuilder(function.append_basic_block())
     numbers = [Number(inside, value) for value in function.args]
     write(Writer(cpu_target.target_context, inside), kind, *numbers)
     inside.ret_void()
-    module = llvm.parse_assembly(written := str(text), space())
-    module.verify()
-    long = len(written) > LONG and not thorough
-    options = llvm.create_pipeline_tuning_options(1 if long else 3)
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = not long
-    builder = llvm.create_pass_builder(made_for, options)
-    if long:
-        passes = builder.getFunctionPassManager()
-        apart("LLVMPY_RunNewFunctionPassManager")(passes, module.get_function(symbol), builder)
-    else:
-        passes = builder.getModulePassManager()
-        apart("LLVMPY_RunNewModulePassManager")(passes, module, builder)
+    module = space.read(written := str(text))
+    long = len(written) > LONG
+    options = llvm.create_pipeline_tuning_options(2 if thorough else 1 if long else 3)
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+    space.optimise(module.get_function(symbol), *space.passes(options, whole=False))
     return module

@@ -369,8 +369,9 @@ class Body:
         made = library.__dict__.setdefault("_plain_operations", {})
         key = function, kinds, type(self.context.error_model)
         if key not in made and isinstance(function, _Intrinsic):  # ours: no need to look for it
-            signature, generate = function._defn(self.typing, *kinds)
-            made[key] = signature, lambda b, values: generate(self.context, b, signature, values)
+            (signature, generate), context = function._defn(self.typing, *kinds), self.context
+            # The library keeps this, which keeps nothing of what was written.
+            made[key] = signature, lambda b, values: generate(context, b, signature, values)
         if key not in made:
             if (kind := self.typing.resolve_value_type(function)) is None:
                 raise Unknown(repr(function))

@@ -1,7 +1,8 @@
 """Machine code that is asked for soon, made on a thread beside the one that waits for other code.
 
 What is not begun by the time that it is needed is made at once. So is what Numba has to compile.
-The thread ends with its work, and no process forks or ends in the middle of it.
+Last comes what nobody waits for, since NumPy does the same until it is there. The thread ends with
+its work, and no process forks or ends in the middle of it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from ..compiler import within
 
-__all__ = ["made"]
+__all__ = ["made", "ready", "soon"]
 
 
 def _yes() -> bool:
@@ -30,10 +31,13 @@ threads: Callable[[], int] = _one  # as many as the program wants: as the pool s
 
 
 class _Work:
-    """What is to be made: waiting, until `begun`, then there, or failed, when `ended`."""
+    """What is to be made: waiting, until `begun`, then there, or failed, when `ended`.
 
-    def __init__(self, make: Callable[..., Any], what: tuple[Hashable, ...]) -> None:
-        self.make, self.what = make, what
+    spare: whether nobody waits for it.
+    """
+
+    def __init__(self, make: Callable[..., Any], what: tuple[Hashable, ...], spare: bool) -> None:
+        self.make, self.what, self.spare = make, what, spare
         self.begun, self.ended = False, threading.Event()
         self.made: list[Any] = []
 
@@ -51,16 +55,15 @@ _thread: threading.Thread | None = None
 
 def made(
     make: Callable[..., Any], *what: Hashable,
-    then: Iterable[tuple[Hashable, ...]] = (), back: Iterable[tuple[Hashable, ...]] = (),
+    then: Iterable[tuple[Any, ...]] = (), back: Iterable[tuple[Any, ...]] = (),
 ) -> Any:  # fmt: skip
     """What `make(*what)` returns, from the thread if that has begun to make it.
 
-    then: what else `make` is called with soon, on the thread if there is more than one.
+    then: what is asked for soon, functions with what they are called with: see `soon`.
     back: the same, if gradients are asked for.
     """
-    if threads() > 1:
-        for other in (*then, *(back if gradients() else ())):
-            _begin(make, other)
+    for other in (*then, *(back if gradients() else ())):
+        soon(*other)
     with _lock:
         work = _works.pop((make, what), None)
         begun = work is not None and work.begun
@@ -70,17 +73,34 @@ def made(
     return work.made[0] if work.made else make(*what)
 
 
-def _begin(make: Callable[..., Any], what: tuple[Hashable, ...]) -> None:
+def soon(make: Callable[..., Any], *what: Hashable) -> None:
+    """Say that `make(*what)` is asked for soon: the thread makes it, if there is more than one."""
+    if threads() > 1:
+        _begin(make, what)
+
+
+def ready(make: Callable[..., Any], *what: Hashable) -> Any:
+    """What `make(*what)` returns, or None while the thread has not made it: nobody waits for it."""
+    if threads() < 2:
+        return make(*what)
+    work = _begin(make, what, spare=True)
+    if not work.ended.is_set():
+        return None
+    return made(make, *what)
+
+
+def _begin(make: Callable[..., Any], what: tuple[Hashable, ...], spare: bool = False) -> _Work:
     global _thread
     with _lock:
         if (make, what) in _works:
-            return
-        _works[make, what] = _Work(make, what)
+            return _works[make, what]
+        work = _works[make, what] = _Work(make, what, spare)
         if _thread is None:
             thread = threading.Thread(target=_run, name="tinygrad_opt compiler")
             with suppress(RuntimeError):  # a system without threads, or a program that ends
                 thread.start()
                 _thread = thread
+        return work
 
 
 def _run() -> None:
@@ -89,7 +109,8 @@ def _run() -> None:
     while True:
         with _busy:
             with _lock:
-                work = next((work for work in _works.values() if not work.begun), None)
+                waiting = (work for work in _works.values() if not work.begun)
+                work = min(waiting, key=lambda work: work.spare, default=None)
                 if work is None or not threading.main_thread().is_alive():
                     _thread = None
                     return

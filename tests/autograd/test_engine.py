@@ -279,6 +279,25 @@ def test_backward_frees_what_was_saved():
     assert saved() is None
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_value_that_nobody_needs_is_gone_before_its_gradient_is_computed(keep):
+    """Of the largest arrays there is one less where memory is needed most."""
+    there = []
+
+    @op
+    def watched(x):
+        y = 2 * x
+        value = weakref.ref(y)
+        return y, lambda g: there.append(value() is not None) or 2 * g
+
+    x = leaf(1.0, 2.0)
+    (3 * watched(x)).sum().backward(retain_graph=keep)
+    assert x.grad.tolist() == [6, 6]
+    y = watched(x)
+    (3 * y).sum().backward()
+    assert there == [keep, True]
+
+
 @pytest.fixture
 def no_collector():
     gc.collect()

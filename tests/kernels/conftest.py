@@ -6,6 +6,7 @@ import pytest
 
 from tinygrad_opt.kernels import pool
 from tinygrad_opt.kernels.compiler import cache
+from tinygrad_opt.kernels.pool import ahead
 
 
 @pytest.fixture
@@ -19,6 +20,12 @@ def _whole_pool():
 @pytest.fixture(autouse=True)
 def _warn_again(monkeypatch):
     monkeypatch.setattr(cache, "_warned", False)
+
+
+@pytest.fixture(autouse=True)
+def _kernels_at_once(monkeypatch):
+    """Not NumPy until they are made."""
+    monkeypatch.setattr(ahead, "threads", lambda: 1)
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from numba.core import config
 
-from tinygrad_opt import no_grad
-from tinygrad_opt.kernels import direct, micro
+from tinygrad_opt import nn, no_grad, optim, randn
+from tinygrad_opt.kernels import direct, micro, update_rule
 from tinygrad_opt.kernels.compiler import within
 from tinygrad_opt.kernels.direct import library
+from tinygrad_opt.kernels.fused import arithmetic, places, rows
 from tinygrad_opt.kernels.fused.convolution import loops as convolution_loops
 from tinygrad_opt.kernels.micro import machine
+from tinygrad_opt.kernels.micro.spaces import Space
 from tinygrad_opt.kernels.pool import ahead
 
 
@@ -42,7 +44,7 @@ def named(made_by):
 def test_what_follows_is_made_once_and_elsewhere():
     calls = []
     make = named(calls)
-    assert ahead.made(make, "a", then=[("b",)], back=[("c",)]) == "A"
+    assert ahead.made(make, "a", then=[(make, "b")], back=[(make, "c")]) == "A"
     settled()
     assert [ahead.made(make, name) for name in "bc"] == ["B", "C"]
     assert sorted(calls) == [("a", True), ("b", False), ("c", False)]
@@ -52,10 +54,132 @@ def test_what_follows_is_made_once_and_elsewhere():
 def test_what_is_not_wanted_is_not_begun(monkeypatch, threads):
     monkeypatch.setattr(ahead, "threads", lambda: threads)
     calls = []
+    make = named(calls)
     with no_grad():
-        ahead.made(named(calls), "a", then=[("b",)], back=[("c",)])
+        ahead.made(make, "a", then=[(make, "b")], back=[(make, "c")])
     settled()
     assert sorted(name for name, _ in calls) == ["a", "b"][:threads]
+
+
+def test_nobody_waits_for_what_numpy_does_meanwhile():
+    inside, go_on, calls = threading.Event(), threading.Event(), []
+
+    def make(name):
+        calls.append(name)
+        if name == "first":
+            inside.set()
+            assert go_on.wait(60)
+        return name.upper()
+
+    ahead.soon(make, "first")
+    assert inside.wait(60)
+    assert ahead.ready(make, "spare") is None
+    ahead.soon(make, "second")
+    assert ahead.ready(make, "spare") is None
+    go_on.set()
+    settled()
+    assert calls == ["first", "second", "spare"]  # which comes last
+    assert ahead.ready(make, "spare") == "SPARE"
+    assert len(calls) == 3
+
+
+def test_without_a_thread_it_is_made_at_once(monkeypatch):
+    monkeypatch.setattr(ahead, "threads", lambda: 1)
+    assert ahead.ready(str.upper, "spare") == "SPARE"
+
+
+def test_an_error_on_the_thread_is_that_of_who_asks_again():
+    def make(name):
+        raise KeyError(name)
+
+    assert ahead.ready(make, "bad") is None
+    settled()
+    with pytest.raises(KeyError, match="bad"):
+        ahead.ready(make, "bad")
+
+
+FORMS = [
+    ("add", lambda x: x[::-1].copy()), ("sub", lambda x: 0.3), ("div", lambda x: x[0].copy()),
+    ("mul", lambda x: x[:, :1].copy()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "other"), FORMS)
+def test_arithmetic_is_the_same_before_its_kernel_is_there(monkeypatch, name, other):
+    monkeypatch.setattr(arithmetic, "_kernels", arithmetic._Kernels())
+    monkeypatch.setattr(arithmetic, "_by_rows", arithmetic.ByType(arithmetic._rows_text))
+    x = np.random.default_rng(0).standard_normal((300, 250)).astype("f")
+    y = other(x)
+    form = arithmetic.form(x, y)
+    with ahead._busy:  # the thread does not begin
+        before, onto = arithmetic.combine(name, form, x, y), x.copy()
+        added = arithmetic.into(name, onto, y)
+    settled()
+    after, onto_it = arithmetic.combine(name, form, x, y), x.copy()
+    assert arithmetic._kernels or arithmetic._by_rows
+    np.testing.assert_array_equal(before, after)
+    assert arithmetic.into(name, onto_it, y) is added
+    np.testing.assert_array_equal(onto, onto_it)
+
+
+def test_rows_are_picked_by_numpy_and_those_of_the_gradient_begun_until_there_are_kernels(
+    monkeypatch,
+):
+    begun, soon = [], ahead.soon
+    monkeypatch.setattr(ahead, "soon", lambda *what: begun.append(what) or soon(*what))
+    kernels = places.ByType(lambda name: places._HEAD + places._TEXTS[name], part=places.PART)
+    monkeypatch.setattr(places, "_kernels", kernels)
+    x = np.random.default_rng(0).standard_normal((9, 5, 4)).astype("f")
+    index = np.array([3, -1, 0, 8, 3])
+    with ahead._busy:  # the thread does not begin
+        with no_grad():
+            before = places.pick(x, index, 0)
+            assert not begun
+        places.pick(x, index, 0)
+        assert begun == [(rows.load, "float32")]
+        inner = places.pick(x, index % 5, 1)
+        assert len(begun) == 1
+        with pytest.raises(IndexError, match="index 12 is out of bounds for axis 0 with size 9"):
+            places.pick(x, index + 9, 0)
+    settled()
+    np.testing.assert_array_equal(places.pick(x, index, 0), before)
+    np.testing.assert_array_equal(places.pick(x, index % 5, 1), inner)
+    assert kernels
+    with pytest.raises(IndexError, match="index 12 is out of bounds for axis 0 with size 9"):
+        places.pick(x, index + 9, 0)
+
+
+def test_the_kernel_of_a_step_is_begun_with_zero_grad(monkeypatch):
+    begun = []
+    monkeypatch.setattr(ahead, "_begin", lambda make, what: begun.append(what))
+    model = nn.Linear(3, 4)
+    rule = update_rule(halved)
+    for optimizer in (Halved(model.parameters(), rule), Halved(model.parameters(), None)):
+        optimizer.zero_grad()
+    assert begun == [("serial", np.dtype("float32"))]
+    optimizer = Halved(nn.Linear(1000, 999).parameters(), rule)
+    optimizer.zero_grad()
+    assert begun[1:] == [("parallel", np.dtype("float32"))]
+    model(randn(2, 3)).sum().backward()
+    optimizer = Halved(model.parameters(), rule)
+    optimizer.step()
+    optimizer.zero_grad()
+    assert len(begun) == 2
+
+
+def halved(p, g, lr):
+    return p - lr * g / 2
+
+
+class Halved(optim.Optimizer):
+    def __init__(self, params, rule):
+        super().__init__(params, {"lr": 1.0})
+        self.own = rule
+
+    def rule_for(self, group):
+        if self.own is None:
+            raise NotImplementedError
+        return self.own
 
 
 def test_gradients_are_asked_for_as_operations_are_recorded():
@@ -70,7 +194,7 @@ def test_an_error_is_that_of_who_asks():
             raise KeyError(name)
         return 1 / (name != "bad")
 
-    ahead.made(make, "good", then=[("bad",)])
+    ahead.made(make, "good", then=[(make, "bad")])
     settled()
     with pytest.raises(KeyError, match="bad"):
         ahead.made(make, "bad")
@@ -116,7 +240,7 @@ def test_numba_compiles_where_it_is_waited_for(monkeypatch, function, checks, el
         made_by.append(threading.current_thread())
         return kernel
 
-    ahead.made(make, "other", then=[("kernel",)])
+    ahead.made(make, "other", then=[(make, "kernel")])
     settled()
     kernel = ahead.made(make, "kernel")
     main = threading.main_thread()
@@ -136,7 +260,7 @@ def test_what_has_not_begun_is_made_at_once_and_what_has_is_waited_for():
             go_on.wait(60)
         return name
 
-    ahead.made(make, "first", then=[("slow",), ("late",)])
+    ahead.made(make, "first", then=[(make, "slow"), (make, "late")])
     assert inside.wait(60)
     assert ahead.made(make, "late") == "late"
     threading.Timer(0.05, go_on.set).start()
@@ -154,7 +278,7 @@ def test_a_process_forks_between_two_works_and_its_child_may_fork_too():
             go_on.wait(60)
             ended.append(name)
 
-    ahead.made(make, "first", then=[("slow",)])
+    ahead.made(make, "first", then=[(make, "slow")])
     assert inside.wait(60)
     threading.Timer(0.05, go_on.set).start()
     child = os.fork()
@@ -192,7 +316,7 @@ def test_loops_that_follow_are_begun_with_the_first(monkeypatch, tmp_path):
 
 def test_others_compile_while_a_kernel_is_optimised(monkeypatch):
     """Numba's lock is free meanwhile, and is had again when it is done."""
-    emitted, lock, seen = machine.emitted, library.global_compiler_lock, []
+    emitted, lock, seen = Space.emitted, library.global_compiler_lock, []
 
     def take():
         with lock:
@@ -204,7 +328,7 @@ def test_others_compile_while_a_kernel_is_optimised(monkeypatch):
         thread.join(60)
         return emitted(*what)
 
-    monkeypatch.setattr(machine, "emitted", watched)
+    monkeypatch.setattr(Space, "emitted", watched)
 
     kernel = direct.njit("float64(float64[::1])")(second)
     assert seen == [True]

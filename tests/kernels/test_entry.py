@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 
+import llvmlite.binding as llvm
+import micro_loops
 import numpy as np
 import pytest
 from numba import types
@@ -12,6 +15,8 @@ from numba import types
 from tinygrad_opt.kernels.compiler import within
 from tinygrad_opt.kernels.direct import entry, njit
 from tinygrad_opt.kernels.fused import arithmetic
+from tinygrad_opt.kernels.micro import machine, tiles
+from tinygrad_opt.kernels.micro.spaces import Space
 
 KINDS = "int64[:], float32[:, ::1], float64[:, :], float32, float64, int64, boolean, uint8"
 
@@ -127,20 +132,81 @@ def test_this_layout_is_as_expected():
 
 CIRCLES = """
 import gc
+import itertools
 import llvmlite.binding as llvm
-from tinygrad_opt.kernels.micro import machine
-for _ in range(10):
-    space = machine.space()
-    circle = [space, llvm.parse_assembly("define void @f() { ret void }", space)]
+from tinygrad_opt.kernels.micro.spaces import Space
+
+gc.disable()
+TEXT = "define void @f() { ret void }"
+for order, ended in itertools.product(itertools.permutations(range(4)), (False, True)):
+    space = Space()
+    module = space.read(TEXT)
+    passes = space.passes(llvm.create_pipeline_tuning_options(3), whole=True)
+    space.optimise(module, *passes)
+    parts = [space, module, module.get_function("f"), passes]
+    if ended:
+        space.__exit__()
+    circle = [parts[i] for i in order]
     circle.append(circle)
-    del circle, space
+    del space, module, passes, parts, circle
     gc.collect()
 """
 
 
-def test_what_was_begun_in_vain_may_be_collected():
-    """LLVM's module, and the context that it is in, may be in a circle of references then."""
+def test_what_is_in_a_context_may_be_collected_in_any_order():
+    """Whether that was ended, or begun in vain."""
     subprocess.run([sys.executable, "-c", CIRCLES], check=True)
+
+
+@pytest.fixture
+def contexts(monkeypatch):
+    """Those of LLVM's that there are: made, and not disposed of."""
+    there = set()
+
+    def made():
+        context = create()
+        there.add(address(context))
+        return context
+
+    def disposed(context):
+        there.discard(address(context))
+        dispose(context)
+
+    def address(context):
+        return ctypes.cast(context._ptr, ctypes.c_void_p).value
+
+    create, dispose = llvm.create_context, llvm.ContextRef._dispose
+    monkeypatch.setattr(llvm, "create_context", made)
+    monkeypatch.setattr(llvm.ContextRef, "_dispose", disposed)
+    return there
+
+
+def test_contexts_do_not_stay(contexts, monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path / "kernels"))
+    loops = machine.Loops(micro_loops.__name__, "copied", "float32", *tiles.registers(), 7, "")
+    seen, emitted = [], Space.emitted
+
+    def watched(space, module):
+        seen.append(len(contexts))
+        return emitted(space, module)
+
+    monkeypatch.setattr(Space, "emitted", watched)
+    assert njit("float64(float64[::1])")(first)(np.ones(3)) == 1
+    assert loops.load()
+    assert seen == [1, 1]
+    monkeypatch.setenv("TINYGRAD_OPT_CACHE_DIR", str(tmp_path / "others"))
+    monkeypatch.setattr(Space, "emitted", None)  # an error
+    with pytest.raises(TypeError):
+        loops.load()
+    assert not contexts
+
+
+def test_what_was_compiled_is_shown_once_its_module_is_gone():
+    kernel = njit("float64(float64[::1])")(first)
+    assert "define" in next(iter(kernel.inspect_llvm().values()))
+    assert "ret" in next(iter(kernel.inspect_asm().values()))
+    (made,) = kernel.overloads.values()
+    assert [f.name for f in made.library.get_defined_functions()]
 
 
 START = """

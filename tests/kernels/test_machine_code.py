@@ -61,10 +61,10 @@ def test_sums_of_products_stay_in_registers():
     """Of the inner loop of a product, all but few instructions are those that cannot be spared."""
     if micro.registers().width < 64:
         pytest.skip("products are OpenBLAS's on this processor")
-    kind, target = micro.kind_of("f"), machine.target()
-    code = target.emit_assembly(
-        machine.optimised(target, "product", products.product, kind, 13, thorough=True)
-    )
+    kind = micro.kind_of("f")
+    with machine.Space() as space:
+        loops = machine.optimised(space, "product", products.product, kind, 13, thorough=True)
+        code = space.target.emit_assembly(loops)
     blocks = re.split(r"^\S+:", code, flags=re.MULTILINE)
     inner = max(blocks, key=lambda block: block.count("vfmadd"))
     lines = [line.strip() for line in inner.splitlines()]

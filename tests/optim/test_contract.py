@@ -345,16 +345,16 @@ def test_a_model_that_changes_its_type_goes_on_with_its_state():
     assert optimizer.state[p]["momentum_buffer"].dtype == tg.float64
 
 
-def test_an_optimizer_is_freed_without_the_garbage_collector():
+def test_an_optimizer_and_what_it_holds_are_freed_without_the_garbage_collector():
     gc.disable()
     try:
         p = leaf(1.0)
         optimizer = optim.Adam([p], lr=0.1)
         backward(p)
         optimizer.step()
-        ghost = weakref.ref(optimizer)
-        del optimizer
-        assert ghost() is None
+        ghosts = [weakref.ref(x) for x in (optimizer, p, optimizer.state[p]["exp_avg"])]
+        del optimizer, p
+        assert [ghost() for ghost in ghosts] == [None] * 3
     finally:
         gc.enable()
 

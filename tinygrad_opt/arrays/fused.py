@@ -244,7 +244,7 @@ class _Kernels(dict[Any, Any]):
     def __missing__(self, kind: Any) -> Any:
         name, way, large = self.what
         soon = way == "value" and not elementwise.ROWS[name].least_slope
-        back = [(name, "slope", large, kind)] if soon else []
+        back = [(_load, name, "slope", large, kind)] if soon else []
         self[kind] = ahead.made(_load, name, way, large, kind, back=back)
         return self[kind]
 

@@ -146,9 +146,9 @@ def propagate(
             arrived |= dict.fromkeys(useful.get(node, ()), came if runs else g)  # as in PyTorch
             if not runs:
                 continue  # the way ends here: this Node keeps what it saved
-        output = node.output
-        if not output:
+        if not (output := node.output):
             raise freed(node)
+        node.output = output = (None, *output[1:])  # without the value, which nobody needs now
         if node.rank > last_write:  # something was written to since this operation ran
             watch.check(node, create_graph)  # type: ignore[misc]
         if prepare is not None:
@@ -166,10 +166,10 @@ def propagate(
             key = x.node or x
             if useful is not None and key not in useful:
                 continue
+            array = x.array
             gx = pullback(g)
             if gx is None:
                 continue
-            array = x.array
             unlike = gx.dtype is not array.dtype or gx.shape != array.shape
             if unlike and not (isinstance(gx, Unwritten) and (key in pending or gx.waits(x))):
                 gx = fitted(gx, array, node, place_for(x, gx, borrowed))

@@ -35,7 +35,7 @@ from .hooks import (
     wrap_own_methods,
 )
 from .parameters import as_groups, checked_group, zeroed
-from .placing import all_as_left, place_state, show_new_state
+from .placing import all_as_left, place_state, prepare_kernels, show_new_state
 from .saving import Saved
 from .settings import Setting, check_declared, learning_rate, required
 from .state import Edits, State
@@ -175,6 +175,7 @@ class Optimizer(Saved):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clears the gradients: sets them to None, or with `set_to_none=False` to zero."""
+        prepare_kernels(self, Optimizer)
         for group in self.param_groups:
             for p in group["params"]:
                 p._grad = None if set_to_none or p._grad is None else zeroed(p._grad)
@@ -222,7 +223,7 @@ class Optimizer(Saved):
                 if flat.shown != states or flat.narrow != narrow:  # settings brought in others
                     edits.made = True
                 plans.append((group, rule, states, flat, by_rows))
-        if edits.made or self.state is not edits.state or (edits.plain and edits.in_plain_dicts()):
+        if edits.made or self.state is not self._noted or (edits.plain and edits.in_plain_dicts()):
             place_state(self, self._flat or [], edits)
         for group, rule, states, flat, by_rows in plans:
             whole = flat.whole(states)

@@ -7,9 +7,13 @@ error before anything is stepped, as PyTorch's step would have it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from operator import is_
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..arrays.device import device_of
 from ..arrays.quiet import quiet
@@ -76,6 +80,29 @@ def _shown(optimizer: Any, rule: UpdateRule) -> list[tuple[str, str]]:
     return [(x, names.get(x, x)) for x in rule.states + optimizer.more_states]
 
 
+def prepare_kernels(optimizer: Any, base: type) -> None:
+    """Before the first step, have its kernels made beside the forward pass; see `pool.ahead`.
+
+    Of steps that are those of `base`, and launch one rule for all elements.
+    """
+    if optimizer._flat is not None:
+        return
+    cls = type(optimizer)
+    if cls.step is not base.step or cls.update is not base.update:  # type: ignore[attr-defined]
+        return
+    for group in optimizer.param_groups:
+        if group.get("state_dtype") or group.get("cautious"):
+            continue
+        sizes: Counter[Any] = Counter()
+        for p in group["params"]:
+            if type(p.array) is np.ndarray and p.array.dtype.char in "fd":
+                sizes[p.array.dtype] += p.array.size
+        with suppress(Exception):  # which the step shows
+            rule = optimizer.rule_for(group)
+            for dtype, size in sizes.items():
+                rule.soon(size, dtype)
+
+
 @quiet
 def place_state(optimizer: Any, flat_groups: list[list[FlatGroup]], edits: Edits) -> None:
     """Fill the flat buffers from `optimizer.state`, and make its entries views of them.
@@ -85,7 +112,8 @@ def place_state(optimizer: Any, flat_groups: list[list[FlatGroup]], edits: Edits
     Raises KeyError for an entry of which a part is missing, RuntimeError for one of another shape;
     of parameters without gradient not before they have one.
     """
-    edits.made, edits.state, edits.plain = False, optimizer.state, []
+    edits.made, edits.plain = False, []
+    optimizer._noted = optimizer.state
     edits.watch(optimizer.state)
     taken: dict[int, tuple[FlatGroup, int]] = {}  # by the id of a parameter or an entry
     moved: set[int] = set()  # ids of Tensors

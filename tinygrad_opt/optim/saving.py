@@ -31,6 +31,7 @@ class Saved(Hooked):
     _formulas: dict[Any, Any]
     _flat: Any
     _seen: list[list[Tensor]]
+    _noted: Any = None  # the `state` that was looked at last
 
     def _cuda_graph_capture_health_check(self) -> None:
         """Nothing; steps that are copies of PyTorch's call it."""
@@ -80,6 +81,7 @@ class Saved(Hooked):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._flat, self._seen, self._edits, self._formulas = None, [], Edits(), {}
+        self._noted = None
         if not isinstance(self.state, State):
             self.state = State(self._edits, self.state)
             for p, entry in self.state.items():

@@ -27,15 +27,14 @@ __all__ = ["array_of", "fitted", "free_state"]
 class Edits:
     """Whether an optimizer's state was edited since the optimizer last looked.
 
-    made: set by those who tell.  state: the `optimizer.state` that was seen last.
-    plain: the dicts that cannot tell, each with a copy of what it held.
+    made: set by those who tell.  plain: the dicts that cannot tell, each with a copy of what it
+    held.  It holds none of those who tell: they hold it, and buffers, which go with the optimizer.
     """
 
-    __slots__ = ("made", "plain", "state")
+    __slots__ = ("made", "plain")
 
     def __init__(self) -> None:
         self.made = True
-        self.state: Any = None
         self.plain: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
 
     def in_plain_dicts(self) -> bool:
