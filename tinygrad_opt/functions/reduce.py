@@ -151,7 +151,7 @@ def norm(
         input = ops.abs(input)
     if p in (math.inf, -math.inf):
         extremum = ops.amax if p > 0 else ops.amin
-        return extremum(ops.abs(input), axis=axis, keepdims=keepdim)
+        return extremum(ops.abs(input), axis=axis, keepdims=keepdim, nans=True)
     if p is None or p in (2, "fro"):
         return ops.norm2(input, axis=axis, keepdims=keepdim)
     if p == 0:
