@@ -38,7 +38,7 @@ def soft_margin_loss(
 ) -> Tensor:  # fmt: skip
     """log(1 + exp(-target * input)), for targets +1 and -1."""
     reduction = chosen_reduction(size_average, reduce, reduction)
-    return reduced(ops.softplus(-target * input, threshold=math.inf), reduction)
+    return reduced(ops.softplus(target * -input, threshold=math.inf), reduction)
 
 
 class SoftMarginLoss(_Loss, of=soft_margin_loss): ...
