@@ -124,7 +124,8 @@ def sqrt_slope(g, y):
 
 # Straight pieces ----------------------------------------------------------------------------------
 #
-# Comparisons with NaN are false: each is written so that a NaN comes through.
+# Comparisons with NaN are false: each is written so that a NaN comes through. In the slopes of abs
+# and relu PyTorch's convention counts: they are 0 and 1 there.
 
 
 def neg(x):
@@ -140,7 +141,7 @@ def abs_(x):
 
 
 def abs_slope(g, x):
-    below = -g if x < 0 else g * x
+    below = -g if x < 0 else g * 0.0
     return g if x > 0 else below
 
 
@@ -149,7 +150,7 @@ def relu(x):
 
 
 def relu_slope(g, x):
-    return g * (1.0 if x > 0 else 0.0)
+    return 0.0 if x <= 0 else g
 
 
 def leaky_relu(x, negative_slope):
@@ -278,7 +279,8 @@ def small_log(x):
 
 
 def small_relu(x):
-    return np.maximum(x, _ZERO), lambda g: g * (x > 0)
+    y = np.maximum(x, _ZERO)
+    return y, lambda g: np.where(y, g, _ZERO)
 
 
 def small_tanh(x):

@@ -154,6 +154,25 @@ def test_checkpoint_sequential(segments):
         checkpoint_sequential(net, 5, x)
 
 
+def test_an_argument_made_of_another():
+    x = leaf()
+    checkpoint(lambda a, b: a * b, x, x * 2).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), 4 * x.detach().numpy())
+    (g,) = tg.autograd.grad(checkpoint(lambda a, b: a * b, x, x * 2).sum(), x, create_graph=True)
+    np.testing.assert_allclose(tg.autograd.grad(g.sum(), x)[0].numpy(), np.full(x.shape, 4.0))
+
+
+def test_hooks_of_what_it_uses_run_once():
+    x = leaf()
+    seen = []
+    x.register_hook(lambda g: seen.append(1) or g * 3)
+    y = x * 2
+    y.register_hook(lambda g: seen.append(2) or g * 5)
+    checkpoint(lambda a, b: a + b, x, y).sum().backward()
+    assert sorted(seen) == [1, 2]
+    np.testing.assert_allclose(x.grad.numpy(), np.full(x.shape, 33.0))
+
+
 @pytest.mark.peers
 def test_as_pytorch(torch):
     from torch.utils.checkpoint import checkpoint as theirs

@@ -155,6 +155,16 @@ NOT_A_NUMBER = {
     "nansum": (lambda m, x: x.nansum(), [[4], [1, 0, 1, 0]]),
     "sort": (lambda m, x: x.sort().values[:2], [[1, 3], [1, 0, 1, 0]]),
     "topk": (lambda m, x: x.topk(1).values, [[NAN], [0, 1, 0, 0]]),
+    "sign": (lambda m, x: x.sign(), [[1, 0, 1, 0], [0] * 4]),
+    "abs": (lambda m, x: x.abs(), [[1, NAN, 3, NAN], [1, 0, 1, 0]]),
+    "relu": (lambda m, x: x.relu(), [[1, NAN, 3, NAN], [1, 1, 1, 1]]),
+    "relu: float32": (lambda m, x: x.float().relu(), [[1, NAN, 3, NAN], [1, 1, 1, 1]]),
+    "leaky_relu": (lambda m, x: m.nn.functional.leaky_relu(x, 0.5), [[1, NAN, 3, NAN],
+                                                                     [1, 0.5, 1, 0.5]]),
+    "clamp: numbers": (lambda m, x: x.clamp(0, 2), [[1, NAN, 2, NAN], [1, 0, 0, 0]]),
+    "l1_loss": (lambda m, x: m.nn.functional.l1_loss(x, 2 * m.ones_like(x), reduction="none"),
+                [[1, NAN, 1, NAN], [-1, 0, 1, 0]]),
+    "norm: inf": (lambda m, x: x.norm(INF), [[NAN], [0] * 4]),
 }  # fmt: skip
 
 
@@ -175,6 +185,57 @@ def test_nans(name):
 @pytest.mark.parametrize("name", NOT_A_NUMBER)
 def test_nans_in_pytorch(torch, name):
     check_nans(torch, *NOT_A_NUMBER[name])
+
+
+# An infinite gradient stops where the value does not depend on the input --------------------------
+
+
+R8, R12 = 8**-0.5, 12**-0.5  # the slopes of sqrt at 2 and 3
+MASKS = {  # the gradients of [0, -1, 2, 3], as PyTorch has them
+    "relu": (lambda m, x: m.relu(x).sqrt(), [0, 0, R8, R12]),
+    "relu: float32": (lambda m, x: m.relu(x.float()).sqrt(), [0, 0, R8, R12]),
+    "relu: many": (lambda m, x: m.relu(x.repeat(300)).sqrt(), [0, 0, 300 * R8, 300 * R12]),
+    "relu: strided": (lambda m, x: m.relu(x.repeat(6)[::2]).sqrt(), [0, 0, 6 * R8, 0]),
+    "clamp": (lambda m, x: x.clamp(0, 2.5).sqrt(), [INF, 0, R8, 0]),
+    "clamp: below": (lambda m, x: x.clamp(min=0.0).sqrt(), [INF, 0, R8, R12]),
+    "relu6": (lambda m, x: m.nn.functional.relu6(x).sqrt(), [0, 0, R8, R12]),
+    "hardtanh": (lambda m, x: (m.nn.functional.hardtanh(x) + 1).sqrt(), [0.5, 0, 0, 0]),
+    "threshold": (lambda m, x: m.nn.functional.threshold(x, 2.0, 0.0).sqrt(), [0, 0, 0, R12]),
+    "where": (lambda m, x: m.where(x > 0, x, 0.0).sqrt(), [0, 0, R8, R12]),
+    "max": (lambda m, x: (x - 3).max().sqrt(), [0, 0, 0, INF]),
+    "min": (lambda m, x: (x + 1).min().sqrt(), [0, INF, 0, 0]),
+    "median": (lambda m, x: x.median().sqrt(), [INF, 0, 0, 0]),
+    "lp_pool1d": (lambda m, x: m.nn.functional.lp_pool1d(x.clamp(min=0)[None, None], 2.0, 2),
+                  [0, 0, 2 / 13**0.5, 3 / 13**0.5]),
+    "a power of 0": (lambda m, x: 0.0**x, [0, -INF, 0, 0]),
+    "hinge_embedding_loss: bound": (
+        lambda m, x: m.nn.functional.hinge_embedding_loss(
+            x, -m.ones_like(x), margin=2.0, reduction="sum"), [-1, -1, -1, 0]),
+    "margin_ranking_loss: tie": (
+        lambda m, x: m.nn.functional.margin_ranking_loss(
+            x, x.detach() + 0, m.ones_like(x), reduction="sum"), [-1, -1, -1, -1]),
+    "triplet_margin_loss: bound": (
+        lambda m, x: m.nn.functional.triplet_margin_loss(
+            x[:, None], x.detach()[:, None] + 1, x.detach()[:, None] - 2, margin=1.0, eps=0.0,
+            reduction="sum"), [-2, -2, -2, -2]),
+}  # fmt: skip
+
+
+def check_masks(m, function, expected):
+    x = m.tensor([0.0, -1.0, 2.0, 3.0], dtype=m.float64, requires_grad=True)
+    function(m, x).sum().backward()
+    np.testing.assert_allclose(x.grad.tolist(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_masks(name):
+    check_masks(tg, *MASKS[name])
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", MASKS)
+def test_masks_in_pytorch(torch, name):
+    check_masks(torch, *MASKS[name])
 
 
 # Singular and eigen values that are equal ---------------------------------------------------------

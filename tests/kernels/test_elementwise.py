@@ -111,10 +111,9 @@ def test_relu_of_nan_and_zeros():
     y = run("relu", "value", x)
     np.testing.assert_array_equal(y, [math.nan, 0, 0, 0, math.inf])
     assert not np.signbit(y[1:]).any()
-    g = np.full(5, math.inf, "float32")
-    with np.errstate(all="ignore"):
-        expected = g * (x > 0)
-    np.testing.assert_array_equal(run("relu", "slope", g, x), expected)
+    for g in (np.full(5, math.inf, "float32"), np.full(5, math.nan, "float32")):
+        expected = np.where(x <= 0, 0, g)  # as PyTorch: nothing comes through, be it infinite
+        np.testing.assert_array_equal(run("relu", "slope", g, x), expected)
 
 
 # One text writes the check for all.

@@ -198,3 +198,12 @@ def test_parameter_containers_print_as_pytorchs(torch):
         for lib in (T, torch)
     ]
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("make", [dict, OrderedDict, list])
+def test_parameter_dicts_are_sorted_unless_their_order_is_meant(make):
+    given = make([("b", T.zeros(1)), ("a", T.zeros(2))])
+    expected = ["a", "b"] if make is dict else ["b", "a"]
+    made = nn.ParameterDict(given)
+    assert list(made.keys()) == expected
+    assert list(made.copy().keys()) == expected

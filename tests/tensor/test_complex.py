@@ -292,6 +292,46 @@ def test_refusals_of_our_own():
         z().uniform_()
 
 
+# Spread, and products of vectors: what is conjugated ----------------------------------------------
+
+SPREAD = {
+    "var": (lambda m, z: z.var(), lambda z: z.var(ddof=1)),
+    "var: axis": (lambda m, z: z.var(0, correction=0), lambda z: z.var(0)),
+    "std": (lambda m, z: z.std(1, keepdim=True), lambda z: z.std(1, ddof=1, keepdims=True)),
+    "std: equal": (lambda m, z: (z * 0).std(), lambda z: 0.0),
+    "var_mean": (lambda m, z: m.var_mean(z, 1)[0], lambda z: z.var(1, ddof=1)),
+    "std_mean": (lambda m, z: m.std_mean(z)[1], lambda z: z.mean()),
+    "cov": (lambda m, z: m.cov(z), np.cov),
+    "corrcoef": (lambda m, z: m.corrcoef(z), np.corrcoef),
+    "vdot": (lambda m, z: m.vdot(z[0], z[1]), lambda z: np.vdot(z[0], z[1])),
+    "addcdiv": (lambda m, z: m.addcdiv(z, z, z + 3), lambda z: z + z / (z + 3)),
+}
+ROWS = np.array([[1 + 2j, 3 - 1j, 0.5j], [2, 1 - 1j, -1 + 0.5j]])
+
+
+def spread(m, function):
+    x = m.tensor(ROWS, requires_grad=True)
+    y = function(m, x)
+    (y.real.sum() + 2 * m.view_as_real(y + 0j).sum()).backward()
+    return y.detach().numpy(), x.grad.numpy()
+
+
+@pytest.mark.parametrize("name", SPREAD)
+def test_spread(name):
+    function, reference = SPREAD[name]
+    y, _ = spread(tg, function)
+    np.testing.assert_allclose(y, reference(ROWS), rtol=1e-12)
+    assert np.isrealobj(y) == np.isrealobj(reference(ROWS))
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", SPREAD)
+def test_spread_is_pytorchs(torch, name):
+    function, _ = SPREAD[name]
+    for ours, theirs in zip(spread(tg, function), spread(torch, function), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
 # PyTorch ------------------------------------------------------------------------------------------
 
 

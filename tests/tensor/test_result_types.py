@@ -39,6 +39,10 @@ def inplace(name):
 
 
 # operation, operands, dtype and values of the result
+def functional(name):
+    return lambda m, a, b: getattr(m.nn.functional, name)(a, b)
+
+
 GOLDEN = [
     # a 0-d integer tensor counts by its kind alone, and wraps round
     (op("add"), ("int8", V), ("int64", 100), "int8", [101, 102, -56]),
@@ -65,6 +69,11 @@ GOLDEN = [
     (op("truediv"), ("int16", V), ("float16", V), "float16", [1, 1, 1]),
     (lambda m, a, b: m.cat([a, b]), ("int16", [1]), ("float16", [2]), "float16", [1, 2]),
     (at("xlogy"), ("int8", [1, 0]), 1, "float32", [0, 0]),
+    (functional("huber_loss"), ("float32", V), ("float64", V), "float32", 0),
+    (functional("huber_loss"), ("float64", V), ("float32", V), "float64", 0),
+    (functional("mse_loss"), ("float32", V), ("int64", V), "float32", 0),
+    (lambda m, a, b: m.nn.functional.soft_margin_loss(a * 0, b) > 0, ("float32", V),
+     ("bool", [0, 0, 0]), "bool", True),
     # Python numbers
     (op("add"), ("uint8", [1, 2]), -1, "uint8", [0, 1]),
     (op("sub"), ("uint8", [1, 2]), 300, "uint8", [213, 214]),
@@ -194,6 +203,14 @@ ERRORS = [
      inplace("__ior__"), B2, U2),
     (NotImplementedError, "mse_cpu\" not implemented for 'Bool'",
      lambda m, a, b: m.nn.functional.mse_loss(a, b, reduction="sum"), B2, B2),
+    (NotImplementedError, "mse_cpu\" not implemented for 'Long'",
+     lambda m, a, b: m.nn.functional.mse_loss(a, b), I2, I2),
+    (NotImplementedError, "smooth_l1_cpu\" not implemented for 'Long'",
+     lambda m, a, b: m.nn.functional.smooth_l1_loss(a, b), I2, I2),
+    (NotImplementedError, "huber_cpu\" not implemented for 'Long'",
+     lambda m, a, b: m.nn.functional.huber_loss(a, b), I2, I2),
+    (RuntimeError, "result type Float can't be cast to the desired output type Long",
+     lambda m, a, b: m.nn.functional.huber_loss(a, b), I2, F2),
     (RuntimeError, "same dtype", at("matmul"), F2, ("float64", [1.0, 2.0])),
     (RuntimeError, "same dtype", lambda m, a, b: m.tensordot(a, b, dims=1), F2,
      ("float64", [1.0, 2.0])),

@@ -185,9 +185,13 @@ class Namespace(Layers, Windows):
         """Move running statistics towards `times` new ones by their share, in place."""
         running[...] += share * (times * new - running)
 
+    def sign(self, x: Any) -> Any:
+        """-1, 0 or 1; of NaN it is 0, as PyTorch has it."""
+        return self.module.subtract(x > 0, x < 0, dtype=x.dtype)
+
     def relu_back(self, g: Any, x: Any) -> Any:
-        """The gradient of x from that of max(x, 0)."""
-        return g * (x > 0)
+        """The gradient of x from that of max(x, 0), which is passed on where x is NaN."""
+        return self.where(self.maximum(x, 0) != 0, g, 0)
 
     def checks_rows(self, table: Any, index: Any) -> bool:
         """Whether `rows` itself sees to it that the index lies within the table."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..core.node import Node, Variable
+from ..core.outlines import revived
 from .hooks import RemovableHandle, on_node
 
 __all__ = ["AccumulateGrad", "GradientEdge", "tensors_of"]
@@ -64,6 +65,8 @@ def _edge(x: Any) -> Any:
 
 def next_functions(node: Node) -> tuple[tuple[Any, int], ...]:
     """Where gradients go next: (Node, or AccumulateGrad for a leaf, or None; 0) per input."""
+    if not node.output and node.inputs:
+        revived(node)
     return tuple((_edge(x), 0) for x in node.targets)
 
 

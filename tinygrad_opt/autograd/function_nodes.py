@@ -9,6 +9,7 @@ from typing import Any
 from ..arrays.xp import array_namespace
 from ..core import versions
 from ..core.node import FixedNode, Node, Variable
+from ..core.outlines import outlines
 from ..core.tensor import wrap_plain
 from . import anomaly, saved_values
 from .edges import next_functions
@@ -165,6 +166,9 @@ class Spread(FixedNode):
         pullbacks = (lambda packet, i=i: packet.items[i] for i in range(len(args)))
         super().__init__(Spread, (), targets, {}, (None, *pullbacks))
 
+    def release(self) -> None:
+        self.targets = outlines(self.targets)
+
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         edges = next_functions(self)
@@ -195,7 +199,7 @@ class FunctionNode(FixedNode):
         return Select(self, i, n)
 
     def release(self) -> None:
-        super().release()
+        """Drops what was saved: a user's backward that asks for nothing may run again."""
         self.call.release()
 
     def name(self) -> str:
@@ -228,6 +232,9 @@ class Select(FixedNode):
 
     def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         return self.function.register_hook(hook)
+
+    def release(self) -> None:
+        """Keeps the way to the Function's own Node."""
 
     def name(self) -> str:
         return self.function.name()

@@ -67,18 +67,40 @@ class _Recomputed(Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         used = ctx.saved_tensors
         higher = mode.enabled
-        with enable_grad():
+        with _as_leaves(used), enable_grad():
             outputs = ctx.again()
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        pairs = [
-            (y, g) for y, g in zip(outputs, grads, strict=True)
-            if g is not None and y.requires_grad
-        ]  # fmt: skip
-        if not pairs:
-            return (None,) * (2 + len(used))
-        ys, gs = zip(*pairs, strict=True)
-        found = grad(ys, used, gs, create_graph=higher, allow_unused=True)
-        return (None, None, *found)
+            return _gradients(outputs, used, grads, higher)
+
+
+def _gradients(outputs: Any, used: tuple[Any, ...], grads: tuple[Any, ...], higher: bool) -> Any:
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    pairs = [
+        (y, g) for y, g in zip(outputs, grads, strict=True)
+        if g is not None and y.requires_grad
+    ]  # fmt: skip
+    if not pairs:
+        return (None,) * (2 + len(used))
+    ys, gs = zip(*pairs, strict=True)
+    found = grad(ys, used, gs, create_graph=higher, allow_unused=True)
+    return (None, None, *found)
+
+
+@contextmanager
+def _as_leaves(used: tuple[Any, ...]) -> Iterator[None]:
+    """The tensors without history and hooks for a while: the pass outside sees to both."""
+    made = [(x, x.node) for x in used if x.node is not None]
+    hooked = [(x, x._hooks) for x in used if x._hooks is not None]
+    for x, _ in made:
+        x.node = None
+    for x, _ in hooked:
+        x._hooks = None
+    try:
+        yield
+    finally:
+        for x, node in made:
+            x.node = node
+        for x, hooks in hooked:
+            x._hooks = hooks
 
 
 def _used(outputs: tuple[Any, ...], start: int) -> list[Any]:

@@ -21,6 +21,7 @@ from ..arrays.xp import xp
 from ..core.backward import watch
 from ..core.errors import refuse_stretched
 from ..core.node import FixedNode, Node, Variable, next_rank
+from ..core.outlines import revived
 from ..core.record import mode
 from ..core.tensor import wrap_plain
 from ..core.versions import mark_empty, note_write, owner
@@ -185,6 +186,8 @@ def resolve(outputs: list[Any], wanted: list[Any] | None = None) -> None:
         if node is None or node in seen:
             continue
         seen.add(node)
+        if not node.output and node.inputs:
+            revived(node)
         if any(x is not None and (x._past or x._base is not None) for x in node.targets):
             node.targets = [x if x is None else at(x, node.rank) for x in node.targets]
             node.inputs = tuple(

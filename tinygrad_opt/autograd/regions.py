@@ -18,6 +18,7 @@ import numpy as np
 from ..arrays.memory import address, owner, strided
 from ..arrays.xp import xp
 from ..core.node import FixedNode, Variable
+from ..core.outlines import outlines
 from ..core.record import mode
 from ..core.tensor import wrap_plain
 
@@ -47,6 +48,9 @@ class AsStrided(FixedNode):
 
     def __init__(self, x: Any, back: Map) -> None:
         super().__init__(AsStrided, (x,), (x,), {}, (None, back))
+
+    def release(self) -> None:
+        self.inputs, self.targets = (), outlines(self.targets)
 
     def __lt__(self, other: Any) -> bool:  # several views of one moment have the same rank
         return id(self) < id(other)

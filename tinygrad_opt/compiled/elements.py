@@ -28,7 +28,7 @@ _PLAIN = {
     "where": "{1} if {0} else {2}",
     "negative": "-{0}", "positive": "{0}", "absolute": "abs({0})", "logical_not": "not {0}",
     "square": "{0} * {0}", "reciprocal": "{one} / {0}", "copy": "{0}",
-    "sign": "({one} if {0} > 0 else -{one} if {0} < 0 else {zero}) if {0} == {0} else {0}",
+    "sign": "{one} if {0} > 0 else -{one} if {0} < 0 else {zero}",
     "isnan": "{0} != {0}", "isinf": "math.isinf({0})", "isfinite": "math.isfinite({0})",
     "sqrt": "math.sqrt({0})", "exp": "exp({0})", "log": "log({0})", "log1p": "log1p({0})",
     "expm1": "expm1({0})", "tanh": "tanh({0})", "sigmoid": "sigmoid({0})", "erf": "erf({0})",

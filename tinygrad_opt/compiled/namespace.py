@@ -119,6 +119,9 @@ class TraceNamespace(FastWindows, Namespace):
     def sigmoid(self, x: Any) -> Any:
         return elementwise("sigmoid", _EAGER.sigmoid, _traced(x))
 
+    def sign(self, x: Any) -> Any:
+        return elementwise("sign", np.sign, x)
+
     def where(self, condition: Any, x: Any, y: Any) -> Any:
         return elementwise("where", np.where, condition, x, y)
 

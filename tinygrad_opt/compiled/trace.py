@@ -131,14 +131,10 @@ class Trace:
         self.values.append(value)
         return value
 
-    def found(self, op: str, *args: Any) -> Value | None:
-        """The Value of an op without parameters, if it was asked before."""
-        return self._known.get((len(self.updates), op, *map(_key, args)))
-
     def is_masked_already(self, g: Any, mask: Any) -> bool:
-        """Whether a gradient of relu(x) is 0 wherever the mask x > 0 is, as pooling leaves it."""
+        """Whether a gradient of relu(x) is 0 wherever max(x, 0) is, as pooling leaves it."""
         relu = self.rectified.get(g.root.number) if isinstance(g, Value) else None
-        asked = isinstance(mask, Value) and mask.op == "greater" and mask.args[1:] == (0,)
+        asked = isinstance(mask, Value) and mask.op == "not_equal" and mask.args[1:] == (0,)
         return relu is not None and asked and mask.args[0] is relu and g.shape == mask.shape
 
     def lift(self, array: Any) -> Value:

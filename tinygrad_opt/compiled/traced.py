@@ -78,11 +78,8 @@ def elementwise(name: str, function: Callable[..., Any], *xs: Any) -> Traced:
             same = isinstance(kept, Value) and (kept.shape, kept.dtype) == (data.shape, data.dtype)
             if same and kept.root.op != "input":  # which may be written to later
                 return Traced(kept)
-    if name == "multiply" and trace.is_masked_already(*args):
-        return Traced(args[0])
-    if name == "greater" and _is(args[1], 0):
-        # x > 0 is max(x, 0) > 0: where that was computed, it alone has to be kept
-        args = (trace.found("maximum", args[0], 0) or args[0], args[1])
+    if name == "where" and _is(args[2], 0) and trace.is_masked_already(args[1], args[0]):
+        return Traced(args[1])
     if name == "add" and are_boxes(args):
         indices = [index for part in args for index in part.params["indices"]]
         if data.dtype == args[0].dtype and not overlapping(data.shape, indices):

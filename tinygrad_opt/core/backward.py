@@ -16,8 +16,9 @@ from ..arrays.rowsparse import RowSparse, added
 from ..arrays.unwritten import Part, Unwritten, joined
 from .fitting import fitted
 from .node import Node, Variable
+from .outlines import revived
 from .record import mode
-from .seeds import as_list, chosen_leaves, freed, leading_to, seeds_of
+from .seeds import as_list, chosen_leaves, leading_to, seeds_of
 from .tensor import Tensor, wrap_plain
 from .versions import clock
 
@@ -53,8 +54,8 @@ def backward(
     `create_graph`: record this backward pass itself, so that gradients can be differentiated.
     `inputs`: accumulate into these only; those that are not leaves are made to retain it.
     Raises RuntimeError for a non-scalar without gradient, for a tensor that requires none, and for
-    a graph that was freed by an earlier backward. No `.grad` has changed when it raises; what the
-    pass has been through is freed.
+    a Node whose saved values an earlier backward freed. No `.grad` has changed when it raises; what
+    the pass has been through is freed.
     """
     outputs = as_list(tensors)
     chosen = None if inputs is None else chosen_leaves(inputs)
@@ -146,8 +147,7 @@ def propagate(
             arrived |= dict.fromkeys(useful.get(node, ()), came if runs else g)  # as in PyTorch
             if not runs:
                 continue  # the way ends here: this Node keeps what it saved
-        if not (output := node.output):
-            raise freed(node)
+        output = node.output or revived(node)
         node.output = output = (None, *output[1:])  # without the value, which nobody needs now
         if node.rank > last_write:  # something was written to since this operation ran
             watch.check(node, create_graph)  # type: ignore[misc]

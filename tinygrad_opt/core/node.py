@@ -67,8 +67,10 @@ class Node:
         self.hooks: Any = None  # a HookTable once somebody registers one, see `autograd/hooks.py`
 
     def release(self) -> None:
-        """Drops all that was saved for backward; a second backward finds `output` gone."""
-        self.inputs = self.targets = self.output = ()
+        """Drops what was saved for backward; if that was nothing, `outlines.py` keeps a way."""
+        outlined = getattr(self.op, "outlined", None)
+        self.inputs = () if outlined is None else outlined(self)
+        self.targets = self.output = ()
 
     def on_tensors(self, wrap: Callable[[Any], Any]) -> tuple[Any, ...]:
         """The pair run again on Tensors: pullbacks that are recorded, a value that is this Node's.

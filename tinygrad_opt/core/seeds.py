@@ -7,9 +7,10 @@ from typing import Any
 from ..arrays.device import device_of
 from ..arrays.xp import array_namespace, same_library
 from .node import Node, Variable
+from .outlines import revived
 from .tensor import wrap_plain
 
-__all__ = ["as_list", "chosen_leaves", "freed", "leading_to", "seeds_of"]
+__all__ = ["as_list", "chosen_leaves", "leading_to", "seeds_of"]
 
 
 def as_list(tensors: Any) -> list[Any]:
@@ -98,8 +99,8 @@ def leading_to(wanted: list[Any], outputs: list[Any]) -> dict[Any, list[Any]]:
     while stack:
         node = stack.pop()
         if node not in nodes:
-            if not node.output:  # a wanted tensor may have stood behind it: nobody knows any more
-                raise freed(node)
+            if not node.output:  # a wanted tensor may stand behind it
+                revived(node)
             nodes.add(node)
             stack.extend(x.node for x in node.targets if x is not None and x.node is not None)
     useful: dict[Any, list[Any]] = {x: [] for x in wanted if x.node is None}
@@ -110,12 +111,3 @@ def leading_to(wanted: list[Any], outputs: list[Any]) -> dict[Any, list[Any]]:
         if any((x.node or x) in useful for x in node.targets if x is not None):
             useful.setdefault(node, [])
     return useful
-
-
-def freed(node: Node) -> RuntimeError:
-    """The error of a pass through a Node that an earlier one has released."""
-    return RuntimeError(
-        "Trying to backward through the graph a second time (or directly access saved tensors "
-        f"after they have already been freed): {node.name()} was freed by the first backward. "
-        "Pass retain_graph=True to the first, or compute the forward pass again."
-    )

@@ -101,7 +101,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 @widened
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value * tensor1 / tensor2. Raises RuntimeError for integers over integers."""
-    if result_type((tensor1, tensor2)).kind != "f":
+    if result_type((tensor1, tensor2)).kind not in "fc":
         raise RuntimeError(
             "Integer division with addcdiv is not supported; convert tensor1 or tensor2 with "
             ".float()"

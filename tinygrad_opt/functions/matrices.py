@@ -71,10 +71,8 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 
 
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    """The inner product of two vectors; as `dot`, for real numbers."""
-    pass
-
-    return dot(input, other)
+    """The inner product of two vectors, as `dot`; of complex numbers the first is conjugated."""
+    return dot(ops.conj(input) if input.array.dtype.kind == "c" else input, other)
 
 
 def ger(input: Tensor, vec2: Tensor) -> Tensor:

@@ -120,14 +120,21 @@ def _spread(
     """The variance or deviation, and the axis that it was taken over."""
     if isinstance(dim, bool):  # var(x, False), where the axis was left out
         dim, unbiased = None, dim
-    if input.array.dtype.kind != "f":
+    if input.array.dtype.kind not in "fc":
         raise RuntimeError(
             "std and var only support floating point and complex dtypes, got "
             f"{dtypes.name_of(input.array.dtype)}; convert with .float()"
         )
     correction = int(unbiased) if correction is None else correction
     axis = axis_of(dim)
-    return operation(input, axis=axis, keepdims=keepdim, correction=correction), axis
+
+    def of(x: Any) -> Any:
+        return operation(x, axis=axis, keepdims=keepdim, correction=correction)
+
+    if input.array.dtype.kind == "c":
+        join = ops.add if operation is ops.variance else ops.hypot
+        return join(of(ops.real_part(input)), of(ops.imag_part(input))), axis
+    return of(input), axis
 
 
 def std_mean(
@@ -151,7 +158,7 @@ def norm(
         input = ops.abs(input)
     if p in (math.inf, -math.inf):
         extremum = ops.amax if p > 0 else ops.amin
-        return extremum(ops.abs(input), axis=axis, keepdims=keepdim)
+        return extremum(ops.abs(input), axis=axis, keepdims=keepdim, nans=True)
     if p is None or p in (2, "fro"):
         return ops.norm2(input, axis=axis, keepdims=keepdim)
     if p == 0:

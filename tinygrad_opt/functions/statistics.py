@@ -279,7 +279,7 @@ def cov(
             f"{input.array.ndim} dimensions"
         )
     x = unsqueeze(input, 0) if input.array.ndim < 2 else input
-    x = x if x.array.dtype.kind == "f" else x.to(dtypes.get_default_dtype())
+    x = x if x.array.dtype.kind in "fc" else x.to(dtypes.get_default_dtype())
     n: Any = x.array.shape[-1] if input.array.ndim else 1
     weights: Any = None
     for given in (fweights, aweights):
@@ -295,7 +295,8 @@ def cov(
         scaled = centred * weights
         lost = total if aweights is None else ops.sum(weights * aweights)
         freedom = total - correction * lost / total
-    y = ops.matmul(scaled, ops.transpose(centred)) / _freedom(freedom)
+    other = ops.conj(centred) if x.array.dtype.kind == "c" else centred
+    y = ops.matmul(scaled, ops.transpose(other)) / _freedom(freedom)
     return squeeze(y) if input.array.ndim < 2 else y
 
 
@@ -310,5 +311,9 @@ def corrcoef(input: Tensor) -> Tensor:
     c = cov(input)
     if not c.array.ndim:
         return c / c
-    spread = sqrt(ops.diagonal(c))
-    return clip(c / unsqueeze(spread, 1) / unsqueeze(spread, 0), -1, 1)
+    whole = c.array.dtype.kind == "c"
+    spread = sqrt(ops.real_part(ops.diagonal(c)) if whole else ops.diagonal(c))
+    y = c / unsqueeze(spread, 1) / unsqueeze(spread, 0)
+    if not whole:
+        return clip(y, -1, 1)
+    return clip(ops.real_part(y), -1, 1) + 1j * clip(ops.imag_part(y), -1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -161,16 +162,21 @@ class ParameterDict(Module):
 
     def copy(self) -> ParameterDict:
         """Another dictionary of the same parameters."""
-        return type(self)(dict(self.items()))
+        return type(self)(self)
 
     def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
         """Another dictionary, with `default` for each of `keys`."""
         return type(self)((key, default) for key in keys)
 
     def update(self, parameters: Any) -> None:
-        """Adds or replaces values: a mapping, or pairs (name, value)."""
-        if isinstance(parameters, (Mapping, ParameterDict)):
+        """Adds or replaces values: a mapping, or pairs (name, value).
+
+        As in PyTorch, those of a mapping come sorted by name, but of an OrderedDict.
+        """
+        if isinstance(parameters, (OrderedDict, ParameterDict)):
             parameters = parameters.items()
+        elif isinstance(parameters, Mapping):
+            parameters = sorted(parameters.items())
         if not isinstance(parameters, Iterable):
             raise TypeError(
                 "ParametersDict.update should be called with an iterable of key/value pairs, but "

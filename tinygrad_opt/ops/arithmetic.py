@@ -13,7 +13,7 @@ import math
 
 from ..arrays.xp import xp, xp_of
 from ..core.record import op
-from .fused import fused_op, recomputed
+from .fused import fused_op, linear_op, recomputed
 
 __all__ = [
     "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "sigmoid", "sqrt", "sub",
@@ -23,13 +23,13 @@ __all__ = [
 # Arithmetic ---------------------------------------------------------------------------------------
 
 
-@fused_op
+@linear_op
 def add(x, y):
     """x + y, broadcast."""
     return x + y, lambda g: g, lambda g: g
 
 
-@fused_op
+@linear_op
 def sub(x, y):
     """x - y, broadcast."""
     return x - y, lambda g: g, lambda g: -g
@@ -49,7 +49,7 @@ def div(x, y):
     return z, lambda g: g / y, lambda g: -g * z / y
 
 
-@fused_op
+@linear_op
 def neg(x):
     """-x."""
     return -x, lambda g: -g
@@ -67,8 +67,8 @@ def pow(x, y):
 
     def exponent(g):
         # d/dy x**y = x**y log x, with limit 0 where x = 0 and y >= 0
-        if isinstance(x, (int, float)):
-            return g * z * (math.log(x) if x > 0 else 0.0 if x == 0 else math.nan)
+        if isinstance(x, (int, float)) and x > 0:
+            return g * z * math.log(x)
         at_zero = (x == 0) & (y >= 0)
         return g * z * xp(z).where(at_zero, 0, xp(z).log(xp(z).where(at_zero, 1, x)))
 

@@ -15,6 +15,7 @@ import numpy as np
 from ..arrays.device import device_of
 from ..arrays.xp import xp
 from ..core.node import Variable
+from ..core.outlines import saves_nothing
 from ..core.record import op
 from ..core.tensor import wrap_plain
 from .complexes import sgn_complex
@@ -33,7 +34,7 @@ _REAL = np.dtype(float)
 
 @fused_op
 def abs(x):
-    """|x|, with slope 0 at 0."""
+    """|x|, with slope 0 at 0, and at NaN."""
     if getattr(x, "dtype", _REAL).kind == "c":
         return xp(x).abs(x), lambda g: g * sgn_complex(x)
     return xp(x).abs(x), lambda g: g * xp(x).sign(x)
@@ -76,11 +77,12 @@ def clip(x, *, min=None, max=None):
 
     def back(g):
         inside = True if min is None else x >= min
-        return g * (inside if max is None else (x <= max) & inside)
+        return xp(g).where(inside if max is None else (x <= max) & inside, g, 0)
 
     return xp(x).clip(x, min=min, max=max), back
 
 
+@saves_nothing
 @op
 def cast(x, *, dtype):
     """x in another type."""
@@ -88,12 +90,14 @@ def cast(x, *, dtype):
     return xp(x).cast(x, dtype=dtype), lambda g: g
 
 
+@saves_nothing
 @op
 def clone(x):
     """A copy that gradients flow back through."""
     return xp(x).copy(x), lambda g: g
 
 
+@saves_nothing
 @op
 def to_device(x, *, device):
     """x on another device."""
@@ -125,6 +129,7 @@ zeros_like, ones_like = _constant("zeros_like"), _constant("ones_like")
 isnan, isinf, isfinite, logical_not = map(_constant, ("isnan", "isinf", "isfinite", "logical_not"))
 
 
+@saves_nothing(when=lambda node: not hasattr(node.inputs[2], "shape"))
 @fused_op
 def lerp(x, y, weight):
     # x + weight (y - x), from the nearer end: exactly x at weight 0 and y at 1, as PyTorch

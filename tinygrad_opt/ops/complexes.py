@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.xp import array_namespace, xp
+from ..core.outlines import saves_nothing
 from ..core.record import op
 from ..core.views import view
 from .index import getitem
@@ -27,18 +28,21 @@ def _plainly(rule: Any) -> Any:
     return lambda g: xp(g).conj(rule(xp(g).conj(g)))
 
 
+@saves_nothing
 @op
 def conj(x):
     """x - iy of x + iy."""
     return xp(x).conj(x), lambda g: xp(g).conj(g)
 
 
+@saves_nothing
 @view
 def real_part(x):
     """The real part."""
     return xp(x).real_part(x), lambda g: xp(g).cast(g, dtype=x.dtype)
 
 
+@saves_nothing
 @view
 def imag_part(x):
     """The imaginary part."""
@@ -66,12 +70,14 @@ def sgn_complex(x):
     return y, _plainly(rule)
 
 
+@saves_nothing
 @view
 def view_as_real(x):
     """(..., 2): the real and the imaginary part."""
     return xp(x).view_as_real(x), lambda g: view_as_complex(g)
 
 
+@saves_nothing
 @view
 def view_as_complex(x):
     """x[..., 0] + i x[..., 1]."""

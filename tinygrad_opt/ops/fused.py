@@ -1,4 +1,4 @@
-"""`@fused_op`: `@op` for functions of one element that have a row of kernels; `@recomputed`."""
+"""`@fused_op`: `@op` for functions of one element that have a row of kernels; what marks them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..arrays.fused import fused
+from ..core.outlines import saves_nothing
 from ..core.record import op
 
-__all__ = ["fused_op", "recomputed"]
+__all__ = ["fused_op", "linear_op", "recomputed"]
 
 
 def fused_op(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
@@ -18,6 +19,11 @@ def fused_op(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
     place, see `arrays/fused.py`.
     """
     return op(fused(pair))
+
+
+def linear_op(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
+    """A `fused_op` that is linear in what it is given, so that its pullbacks need no values."""
+    return saves_nothing(fused_op(pair))
 
 
 def recomputed(operation: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..arrays.windows import Window
 from ..arrays.xp import array_namespace, xp
+from ..core.outlines import saves_nothing
 from ..core.record import op
 from ..kernels.fused import sampling
 from .index import along, scatter_add, take_along_axis
@@ -58,12 +59,14 @@ def convolve_weight(g_out, x, *, at):
     )
 
 
+@saves_nothing
 @op
 def columns(x, *, at):
     """The patches under the windows: (batch, channels, taps, *output)."""
     return xp(x).columns(x, at=at), lambda g: xp(g).uncolumns(g, at=at)
 
 
+@saves_nothing
 @op
 def uncolumns(patches, *, at):
     """Patches added up to an image."""
@@ -157,6 +160,7 @@ class Taps(NamedTuple):
         )
 
 
+@saves_nothing
 @op
 def resample(x, *, axis, taps):
     taps = taps.beside(x)

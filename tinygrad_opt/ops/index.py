@@ -11,6 +11,7 @@ from ..arrays.rowsparse import RowSparse
 from ..arrays.unwritten import part_or_none, rows_or_none
 from ..arrays.xp import xp, xp_of
 from ..core.node import Variable
+from ..core.outlines import saves_nothing
 from ..core.record import op
 from ..core.views import view
 
@@ -22,6 +23,13 @@ __all__ = [
 _FEW = 1_024  # elements of which NumPy takes some by itself
 
 
+def _by_slices(node: Any) -> bool:
+    index = node.params["index"]
+    parts = index if isinstance(index, tuple) else (index,)
+    return not any(hasattr(part, "shape") or isinstance(part, list) for part in parts)
+
+
+@saves_nothing(when=_by_slices)
 @view
 def getitem(x, *, index):
     few = type(x) is np.ndarray and x.size < _FEW
@@ -35,12 +43,14 @@ def _put_back(g: Any, shape: tuple[int, ...], index: Any) -> Any:
     return part_or_none(g, shape, index) or scatter_add(g, shape=shape, index=index)
 
 
+@saves_nothing(when=_by_slices)
 @op
 def scatter_add(g_out, *, shape, index):
     y = xp(g_out).scatter_add(g_out, shape=shape, index=index)
     return y, lambda g: getitem(g, index=index)
 
 
+@saves_nothing(when=_by_slices)
 @op
 def put(x, values, *, index):
     """x with `values` (broadcast) at `index`; what they replace has no gradient."""
@@ -120,6 +130,7 @@ def put_product(x, values, *, index, include_self=True):
 # Windows and diagonals ----------------------------------------------------------------------------
 
 
+@saves_nothing
 @view
 def windows(x, *, size, step):
     """The stretches of `size` along the last axis that start every `step`, in a new last axis."""
@@ -131,6 +142,7 @@ def windows(x, *, size, step):
     return xp(x).windows(x, size=size, step=step), back
 
 
+@saves_nothing
 @view
 def diagonal(x, *, offset=0, axis1=0, axis2=1):
     """The elements whose place along axis2 is `offset` beyond that along axis1, in a last axis."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.xp import xp, xp_of
+from ..core.outlines import saves_nothing
 from ..core.record import op
 from .fused import fused_op, recomputed
 
@@ -257,7 +258,7 @@ def _step(name: str, text: str) -> Any:
         return getattr(xp(x), name)(x), lambda g: xp(g).zeros_like(g)
 
     pair.__name__, pair.__doc__ = name, f"{text}; its slope is 0."
-    return op(pair)
+    return saves_nothing(op(pair))
 
 
 _INT = np.dtype(int)
@@ -267,6 +268,7 @@ trunc = _step("trunc", "x without its fraction: the next integer towards 0")
 sign = _step("sign", "-1, 0 or 1, as x is negative, 0 or positive")
 
 
+@saves_nothing
 @op
 def round(x, *, decimals=0):
     """x rounded to `decimals` places, halves to the even neighbour; its slope is 0."""
@@ -292,6 +294,11 @@ def trunc_divide(x, y):
     return z, lambda g: xp(g).zeros_like(g), lambda g: xp(g).zeros_like(g)
 
 
+def _of_the_first(node: Any) -> bool:
+    return node.targets[1] is None
+
+
+@saves_nothing(when=_of_the_first)
 @op
 def remainder(x, y):
     """x - y * floor(x / y): what is left has the sign of y."""
@@ -299,6 +306,7 @@ def remainder(x, y):
     return z, lambda g: g, lambda g: -g * xp(g).floor_divide(x, y)
 
 
+@saves_nothing(when=_of_the_first)
 @op
 def fmod(x, y):
     """x - y * trunc(x / y): what is left has the sign of x."""

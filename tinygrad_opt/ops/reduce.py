@@ -15,6 +15,7 @@ from ..arrays.dtypes import float64
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
+from ..core.outlines import saves_nothing
 from ..core.record import op
 from ..core.tensor import wrap_plain
 from .index import getitem
@@ -43,6 +44,7 @@ def _size(shape: tuple[int, ...], axis: Any) -> int:
     return math.prod(shape[a] for a in _axes(axis, len(shape)))
 
 
+@saves_nothing
 @op
 def sum(x, *, axis=None, keepdims=False):
     def spread(g):
@@ -51,6 +53,7 @@ def sum(x, *, axis=None, keepdims=False):
     return xp(x).sum(x, axis=axis, keepdims=keepdims), spread
 
 
+@saves_nothing
 @op
 def mean(x, *, axis=None, keepdims=False):
     n = _size(x.shape, axis)
@@ -184,7 +187,8 @@ def _extremum(name: str) -> Any:
             at = (x == best) | ((x != x) & (best != best)) if nans else x == best
             at = xp(g).cast(at, dtype=g.dtype)
             ties = xp(g).sum(at, axis=axis, keepdims=True)
-            return at * (_kept(g, x.shape, axis) / ties)
+            share = _kept(g, x.shape, axis) / ties
+            return xp(g).where(at == 0, 0, share) if nans else at * share
 
         return y, spread
 
@@ -202,7 +206,7 @@ def tied(x, *, value):
 
     def spread(g):
         at = (x == value) | ((x != x) & (value != value))
-        return at * (g / xp(g).cast(xp(g).sum(at * 1), dtype=g.dtype))
+        return xp(g).where(at, g / xp(g).cast(xp(g).sum(at * 1), dtype=g.dtype), 0)
 
     return value, spread
 
@@ -246,6 +250,7 @@ def _powers(x: Any, axis: Any) -> tuple[Any, Any, Any]:
 # Running sums, products and maxima along an axis, and the product of everything -------------------
 
 
+@saves_nothing
 @op
 def cumsum(x, *, axis):
     def back(g):

@@ -13,6 +13,7 @@ from ..arrays.size import WHOLE
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
+from ..core.outlines import saves_nothing
 from ..core.record import op
 from ..core.views import view
 from .index import getitem
@@ -23,11 +24,13 @@ __all__ = [
 ]  # fmt: skip
 
 
+@saves_nothing
 @view
 def reshape(x, *, shape):
     return xp(x).reshape(x, shape=shape), lambda g: xp(g).reshape(g, shape=x.shape)
 
 
+@saves_nothing
 @view
 def transpose(x, *, axes=None):
     axes, inverse = _orders(len(x.shape), None if axes is None else tuple(axes))
@@ -43,11 +46,13 @@ def _orders(ndim: int, axes: tuple[int, ...] | None) -> tuple[tuple[int, ...], t
     return axes, tuple(axes.index(i) for i in range(len(axes)))
 
 
+@saves_nothing
 @view
 def broadcast_to(x, *, shape):
     return xp(x).broadcast_to(x, shape=shape), lambda g: g  # the engine sums it down again
 
 
+@saves_nothing
 @view
 def as_strided(x, *, size, stride, offset):
     """The elements offset + sum(stride[i] * place[i]) of the flattened x, which is contiguous."""
@@ -68,18 +73,21 @@ def as_strided(x, *, size, stride, offset):
     return xp(x).as_strided(flat[offset:], size, stride), back
 
 
+@saves_nothing
 @op
 def flip(x, *, axis):
     # A copy, as in PyTorch, which has no negative strides.
     return xp(x).copy(xp(x).flip(x, axis=axis)), lambda g: xp(g).flip(g, axis=axis)
 
 
+@saves_nothing
 @op
 def roll(x, *, shift, axis):
     back = -shift if isinstance(shift, WHOLE) else tuple(-n for n in shift)
     return xp(x).roll(x, shift=shift, axis=axis), lambda g: xp(g).roll(g, shift=back, axis=axis)
 
 
+@saves_nothing
 @op
 def _concatenate(*parts, axis):
     along = axis + len(parts[0].shape) if axis < 0 else axis
@@ -92,6 +100,7 @@ def _concatenate(*parts, axis):
     return xp(parts[0]).concatenate(parts, axis=axis), *pullbacks
 
 
+@saves_nothing
 @op
 def _stack(*parts, axis):
     along = axis + len(parts[0].shape) + 1 if axis < 0 else axis

@@ -197,7 +197,7 @@ _TEXTS = {
     before[k] = dh[k] * keep
 """),
     "relu_back": ("ddd", "q", "def relu_back(g, x, dx, size):\n" + ELEMENT + """\
-    dx[k] = g[k] * (one if x[k] > zero else zero)
+    dx[k] = zero if x[k] <= zero else g[k]
 """),
 }  # fmt: skip
 

@@ -38,7 +38,7 @@ def soft_margin_loss(
 ) -> Tensor:  # fmt: skip
     """log(1 + exp(-target * input)), for targets +1 and -1."""
     reduction = chosen_reduction(size_average, reduce, reduction)
-    return reduced(ops.softplus(-target * input, threshold=math.inf), reduction)
+    return reduced(ops.softplus(target * -input, threshold=math.inf), reduction)
 
 
 class SoftMarginLoss(_Loss, of=soft_margin_loss): ...
@@ -52,7 +52,7 @@ def hinge_embedding_loss(
     """`input`, a distance, where target is 1; max(0, margin - input) where it is -1."""
     reduction = chosen_reduction(size_average, reduce, reduction)
     near = ops.where(target.array != -1, input, 0.0)
-    far = ops.where(target.array != 1, ops.relu(margin - input), 0.0)
+    far = ops.where(target.array != 1, ops.clip(margin - input, min=0), 0.0)
     return reduced(near + far, reduction)
 
 
@@ -81,7 +81,7 @@ def cosine_embedding_loss(
     squares = [ops.sum(x * x, axis=-1) + tiny for x in (input1, input2)]
     cosine = ops.sum(input1 * input2, axis=-1) / ops.sqrt(squares[0] * squares[1])
     alike = ops.where(target.array == 1, 1 - cosine, 0.0)
-    unlike = ops.where(target.array == -1, ops.relu(cosine - margin), 0.0)
+    unlike = ops.where(target.array == -1, ops.clip(cosine - margin, min=0), 0.0)
     return reduced(alike + unlike, reduction)
 
 
@@ -108,7 +108,7 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
         )
-    return reduced(ops.relu(margin - target * (input1 - input2)), reduction)
+    return reduced(ops.clip(margin - target * (input1 - input2), min=0), reduction)
 
 
 class MarginRankingLoss(_Loss):
@@ -171,7 +171,7 @@ def triplet_margin_with_distance_loss(
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = ops.minimum(far, distance(positive, negative))
-    return reduced(ops.relu(margin + near - far), reduction)
+    return reduced(ops.clip(margin + near - far, min=0), reduction)
 
 
 class TripletMarginWithDistanceLoss(_TripletLoss):

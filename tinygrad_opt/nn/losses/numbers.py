@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ... import ops
+from ...arrays import dtypes
 from ...core.half import widened
-from ...core.promote import promoted
+from ...core.promote import promoted, result_type
 from ...core.public import publish
 from ...core.tensor import Tensor
 from ..errors import check_tensor, warn_caller
@@ -31,6 +32,16 @@ def _warn_of_broadcast(name: str, input: Tensor, target: Tensor) -> None:
         )
 
 
+def _fractions(kernel: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in one type, which has to be one of floats."""
+    if input.array.dtype != target.array.dtype:
+        input, target = promoted(input, target)
+    if input.array.dtype.kind != "f":
+        name = dtypes.name_of(input.array.dtype)
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{name}'")
+    return input, target
+
+
 @widened
 def mse_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,
@@ -43,11 +54,9 @@ def mse_loss(
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
     _warn_of_broadcast("mse_loss", input, target)
-    if reduction == "mean" and weight is None and input.array.dtype == target.array.dtype:
+    input, target = _fractions("mse_cpu", input, target)
+    if reduction == "mean" and weight is None:
         return ops.mean_squared_error(input, target)
-    input, target = promoted(input, target)
-    if input.array.dtype.kind == "b":
-        raise NotImplementedError("mse_loss: \"mse_cpu\" not implemented for 'Bool'")
     d = input - target
     return _mean_by_weight(d * d, weight, reduction)
 
@@ -96,14 +105,21 @@ def huber_loss(
     """d^2 / 2 where d = |input - target| is below delta, else delta (d - delta / 2).
 
     `weight`: a factor for each element, of which "mean" takes no account. Raises RuntimeError for
-    delta <= 0. Huber 1964.
+    delta <= 0, and for a target whose type the input's cannot hold. Huber 1964.
     """
     if delta <= 0:
         raise RuntimeError(
             f"huber_loss does not support non-positive values for delta, got {delta}"
         )
     _warn_of_broadcast("huber_loss", input, target)
-    each = ops.huber(*promoted(input, target), delta=delta)
+    kind, wider = input.array.dtype, result_type((input, target))
+    if not dtypes.can_cast(wider, kind):
+        raise RuntimeError(
+            f"huber_loss: result type {dtypes.name_of(wider)} can't be cast to the desired output "
+            f"type {dtypes.name_of(kind)}"
+        )
+    each = ops.huber(*_fractions("huber_cpu", input, target), delta=delta)
+    each = each if wider == kind else each.to(kind)  # of the input's type, as in PyTorch
     return reduced(_weighted(each, weight), reduction)
 
 
@@ -130,6 +146,7 @@ def smooth_l1_loss(
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
     _warn_of_broadcast("smooth_l1_loss", input, target)
+    input, target = _fractions("smooth_l1_cpu", input, target)
     return reduced(ops.huber(input, target, delta=beta, scale=beta), reduction)
 
 
