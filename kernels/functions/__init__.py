@@ -30,7 +30,7 @@ from numba import types
 from numba.core.typing import signature
 from numba.extending import lower_builtin, type_callable
 
-from . import formulas, writing
+from . import constants, formulas, writing
 
 __all__ = [
     "erf", "exp", "expm1", "log", "log1p", "normal_cdf", "normal_density", "sigmoid", "tanh",
@@ -96,8 +96,8 @@ def _offer(plain: Callable[..., Any]) -> None:
     """Let compiled code that calls `plain` have the formula of that name instead."""
     make: Any = getattr(formulas, plain.__name__)
     known = {
-        types.float32: make(formulas.FLOAT32),
-        types.float64: make(formulas.FLOAT64),
+        types.float32: make(constants.FLOAT32),
+        types.float64: make(constants.FLOAT64),
     }
     plain.formulas = known  # type: ignore[attr-defined]  # for who writes without asking Numba
 

@@ -58,7 +58,7 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     return a(a, b, c), generate
 
 
-_LONG = 7
+_LONG = 5
 
 
 def _horner(builder: Any, x: Any, coefficients: Any) -> Any:
