@@ -19,7 +19,8 @@ from .constants import Constants
 from .writing import copysign, fma, polynomial, power_of_two, select, split
 
 __all__ = [
-    "erf", "exp", "expm1", "log", "log1p", "normal_cdf", "normal_density", "sigmoid", "tanh",
+    "erf", "exp", "expm1", "log", "log1p", "near_exp", "near_normal_cdf", "near_normal_density",
+    "near_sigmoid", "normal_cdf", "normal_density", "sigmoid", "tanh",
 ]  # fmt: skip
 
 Formula = Callable[[Any], Any]
@@ -72,8 +73,8 @@ def exp(c: Constants) -> Formula:
     return exp
 
 
-def _near_exp(c: Constants) -> Formula:
-    """e^x of an x for which it is a normal number."""
+def near_exp(c: Constants) -> Formula:
+    """The same of an x for which it is a normal number."""
     parts = _parts(c)
 
     def near_exp(x: Any) -> Any:
@@ -125,7 +126,7 @@ def expm1(c: Constants) -> Formula:
 
 def tanh(c: Constants) -> Formula:
     """tanh(x) = x + x P(x^2) near 0, beyond it 1 - 2 / (e^(2|x|) + 1), and the sign of x."""
-    power, near, one, two = _near_exp(c), c.typed(c.tanh_near), c.typed(1.0), c.typed(2.0)
+    power, near, one, two = near_exp(c), c.typed(c.tanh_near), c.typed(1.0), c.typed(2.0)
     edge, top = c.typed(c.tanh_from), c.typed(c.flat / 2)
 
     def tanh(x: Any) -> Any:
@@ -139,14 +140,33 @@ def tanh(c: Constants) -> Formula:
 
 def sigmoid(c: Constants) -> Formula:
     """1 / (1 + e^-x), for x < 0 as e^x / (1 + e^x): exact on both sides."""
-    power, one, zero = _falling_exp(c), c.typed(1.0), c.typed(0.0)
+    power, part = _falling_exp(c), _share(c)
 
     def sigmoid(x: Any) -> Any:
-        z = power(-abs(x))
+        return part(x, power(-abs(x)))
+
+    return sigmoid
+
+
+def near_sigmoid(c: Constants) -> Formula:
+    """The same of an x for which e^-|x| is a normal number."""
+    power, part = near_exp(c), _share(c)
+
+    def near_sigmoid(x: Any) -> Any:
+        return part(x, power(-abs(x)))
+
+    return near_sigmoid
+
+
+def _share(c: Constants) -> Callable[[Any, Any], Any]:
+    """z / (1 + z) for x < 0, else 1 / (1 + z)."""
+    one, zero = c.typed(1.0), c.typed(0.0)
+
+    def share(x: Any, z: Any) -> Any:
         below = one + z
         return _quotient(one, select(x < zero, z, one), below, z - (below - one))
 
-    return sigmoid
+    return share
 
 
 def log(c: Constants) -> Formula:
@@ -207,7 +227,7 @@ def erf(c: Constants) -> Formula:
 
     The form with two polynomials is Juffa's (2018, "A fast implementation of erff").
     """
-    power, one, edge, top = _near_exp(c), *map(c.typed, (1.0, c.erf_from, c.erf_to))
+    power, one, edge, top = near_exp(c), *map(c.typed, (1.0, c.erf_from, c.erf_to))
     near, far = c.typed(c.erf_near), c.typed(c.erf_far)
 
     def erf(x: Any) -> Any:
@@ -222,16 +242,35 @@ def erf(c: Constants) -> Formula:
 
 def normal_cdf(c: Constants) -> Formula:
     """1/2 + x P(x^2) near 0; erfc(-x / sqrt(2)) / 2, exact on the left, where 1/2 would cancel."""
-    bell, tail, zero, one, half = _bell(c), _tail(c), *map(c.typed, (0.0, 1.0, 0.5))
-    edge, near = c.typed(c.cdf_from), c.typed(c.cdf_near)
+    bell, whole = _bell(c), _distribution(c)
 
     def normal_cdf(x: Any) -> Any:
-        t, y, factor = bell(x)
+        return whole(x, *bell(x))
+
+    return normal_cdf
+
+
+def near_normal_cdf(c: Constants) -> Formula:
+    """The same of an x for which it is a normal number."""
+    bell, whole = _near_bell(c), _distribution(c)
+
+    def near_normal_cdf(x: Any) -> Any:
+        return whole(x, *bell(x))
+
+    return near_normal_cdf
+
+
+def _distribution(c: Constants) -> Callable[..., Any]:
+    """The normal distribution function, of x and its bell: t, y and the factor."""
+    tail, zero, one, half = _tail(c), *map(c.typed, (0.0, 1.0, 0.5))
+    edge, near = c.typed(c.cdf_from), c.typed(c.cdf_near)
+
+    def distribution(x: Any, t: Any, y: Any, factor: Any) -> Any:
         y = y * tail(t) * factor
         inner = fma(polynomial(x * x, near), x, half)
         return select(t < edge, inner, select(x < zero, y, one - y))
 
-    return normal_cdf
+    return distribution
 
 
 def normal_density(c: Constants) -> Formula:
@@ -243,6 +282,17 @@ def normal_density(c: Constants) -> Formula:
         return y * root * factor
 
     return normal_density
+
+
+def near_normal_density(c: Constants) -> Formula:
+    """The same of an x for which it is a normal number."""
+    bell, root = _near_bell(c), c.typed(0.3989422804014327)
+
+    def near_normal_density(x: Any) -> Any:
+        _, y, factor = bell(x)
+        return y * root * factor
+
+    return near_normal_density
 
 
 def _bell(c: Constants) -> Callable[[Any], tuple[Any, Any, Any]]:
@@ -260,6 +310,20 @@ def _bell(c: Constants) -> Callable[[Any], tuple[Any, Any, Any]]:
         square = side * t
         n, y = parts(-square, fma(side, t, -square))
         return t, y * power_of_two(n), select(square > low, zero, down)
+
+    return bell
+
+
+def _near_bell(c: Constants) -> Callable[[Any], tuple[Any, Any, Any]]:
+    """The same where all is a normal number; the factor is 1."""
+    parts, half, one = _parts(c), c.typed(0.5), c.typed(1.0)
+
+    def bell(x: Any) -> tuple[Any, Any, Any]:
+        t = abs(x)
+        side = half * t
+        square = side * t
+        n, y = parts(-square, fma(side, t, -square))
+        return t, y * power_of_two(n), one
 
     return bell
 

@@ -20,7 +20,15 @@ from ..kernels import blas
 from ..kernels.fused import arithmetic, rows
 from .sums import names_none_twice
 
-__all__ = ["Part", "Unwritten", "dot_later", "joined", "part_or_none", "rows_or_none"]
+__all__ = [
+    "Part",
+    "Unwritten",
+    "dot_later",
+    "held_by_one",
+    "joined",
+    "part_or_none",
+    "rows_or_none",
+]
 
 LARGE = 16_384  # elements from which on a copy costs more than to think of sparing it
 
@@ -230,6 +238,13 @@ def joined(held: Any, g: Any, ours: bool = False) -> Any:
     else:
         return held + g
     return held
+
+
+def held_by_one(g: Any) -> bool:
+    """Whether but one container holds an array, in one piece, where this is called."""
+    if type(g) is not _ndarray or _references(g) > _ALONE:
+        return False
+    return bool(g.flags.carray) and _owns_memory(g)
 
 
 def _accumulate(held: Any, g: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..arrays.quiet import SETTINGS, restore, silence
 from ..arrays.rowsparse import RowSparse, added
-from ..arrays.unwritten import Part, Unwritten, joined
+from ..arrays.unwritten import Part, Unwritten, held_by_one, joined
 from .fitting import fitted
 from .node import Node, Variable
 from .record import mode
@@ -62,24 +62,28 @@ def backward(
     seeds = seeds_of(outputs, grad_tensors, create_graph)
     with Pass(create_graph) as borrowed:
         arrived = propagate(outputs, seeds, chosen, keep, create_graph, borrowed)
-        for leaf, g in arrived.items():
+        for leaf in arrived:
             if leaf.node is None:  # else it has retained its gradient
-                accumulate(leaf, g)
+                ours = held_by_one(arrived[leaf])
+                accumulate(leaf, arrived[leaf], ours)
             if leaf._hooks is not None:
                 leaf._hooks.run_after(leaf)
     if watch.done is not None:
         watch.done(arrived)
 
 
-def accumulate(leaf: Any, g: Any) -> None:
-    """Add a gradient to `leaf.grad`; the first one goes to its slot in the optimizer's buffer."""
+def accumulate(leaf: Any, g: Any, ours: bool = False) -> None:
+    """Add a gradient to `leaf.grad`; the first one goes to its slot in the optimizer's buffer.
+
+    `ours`: nobody else holds `g`. A pullback may have passed on an array that it shares.
+    """
     held, home = leaf._grad, leaf._home
     if isinstance(g, Variable):  # create_graph: the gradient is part of a graph, keep it whole
         leaf._grad = g.clone() if held is None else held + g  # type: ignore[attr-defined]
     elif held is None and home is not None and type(g) is not RowSparse:
         leaf._grad = home.receive(g)
     elif held is None:
-        leaf._grad = wrap_plain(g.copy())  # a pullback may have passed on an array it shares
+        leaf._grad = wrap_plain(g if ours else g.copy())
     elif held.requires_grad:
         with Pass(create_graph=True):
             leaf._grad = held + wrap_plain(g)
