@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from .constants import Constants
+from .constants import FLOAT32, FLOAT64, Constants
 from .writing import copysign, fma, polynomial, power_of_two, select, split
 
 __all__ = [
-    "erf", "exp", "expm1", "log", "log1p", "near_exp", "near_normal_cdf", "near_normal_density",
-    "near_sigmoid", "normal_cdf", "normal_density", "sigmoid", "tanh",
+    "FLOAT32", "FLOAT64", "Constants", "erf", "exp", "expm1", "log", "log1p", "near_exp",
+    "near_normal_cdf", "near_normal_density", "near_sigmoid", "normal_cdf", "normal_density",
+    "sigmoid", "tanh",
 ]  # fmt: skip
 
 Formula = Callable[[Any], Any]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..functions import constants, formulas
+from ..functions import formulas
 from ..functions.writing import Value, fma, select
 from ..micro.elements import Elements, each
 from ..micro.writer import Kind, Number, Writer
@@ -41,7 +41,7 @@ NEAR, FAR = 7.9053111, 9.0
 
 class _Tanh:
     def __init__(self, kind: Kind) -> None:
-        exact: Any = formulas.tanh(constants.FLOAT64)
+        exact: Any = formulas.tanh(formulas.FLOAT64)
         self.of = exact if kind.dtype == "float64" else self._quotient
 
     def _quotient(self, x: Value) -> Any:

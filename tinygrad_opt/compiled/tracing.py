@@ -242,7 +242,7 @@ class _Run:
 
     # Gradients -----------------------------------------------------------------------------------
 
-    def accumulate(self, leaf: Any, g: Any) -> None:
+    def accumulate(self, leaf: Any, g: Any, ours: bool = False) -> None:
         """What backward does with a leaf's gradient, on traced ones."""
         if isinstance(g, Variable):
             self.trace.refuse("calls backward(create_graph=True), which has no compiled form")

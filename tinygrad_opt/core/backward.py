@@ -73,17 +73,14 @@ def backward(
 
 
 def accumulate(leaf: Any, g: Any, ours: bool = False) -> None:
-    """Add a gradient to `leaf.grad`; the first one goes to its slot in the optimizer's buffer.
-
-    `ours`: nobody else holds `g`. A pullback may have passed on an array that it shares.
-    """
+    """Add a gradient to `leaf.grad`; the first one goes to its slot in the optimizer's buffer."""
     held, home = leaf._grad, leaf._home
     if isinstance(g, Variable):  # create_graph: the gradient is part of a graph, keep it whole
         leaf._grad = g.clone() if held is None else held + g  # type: ignore[attr-defined]
     elif held is None and home is not None and type(g) is not RowSparse:
         leaf._grad = home.receive(g)
     elif held is None:
-        leaf._grad = wrap_plain(g if ours else g.copy())
+        leaf._grad = wrap_plain(g if ours else g.copy())  # a pullback may have kept, or share it
     elif held.requires_grad:
         with Pass(create_graph=True):
             leaf._grad = held + wrap_plain(g)
