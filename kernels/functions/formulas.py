@@ -20,8 +20,8 @@ from .writing import copysign, fma, polynomial, power_of_two, select, split
 
 __all__ = [
     "FLOAT32", "FLOAT64", "Constants", "erf", "exp", "expm1", "log", "log1p", "near_exp",
-    "near_normal_cdf", "near_normal_density", "near_sigmoid", "normal_cdf", "normal_density",
-    "sigmoid", "tanh",
+    "near_normal_cdf", "near_normal_density", "near_sigmoid", "near_tanh", "normal_cdf",
+    "normal_density", "sigmoid", "tanh",
 ]  # fmt: skip
 
 Formula = Callable[[Any], Any]
@@ -127,16 +127,27 @@ def expm1(c: Constants) -> Formula:
 
 def tanh(c: Constants) -> Formula:
     """tanh(x) = x + x P(x^2) near 0, beyond it 1 - 2 / (e^(2|x|) + 1), and the sign of x."""
-    power, near, one, two = near_exp(c), c.typed(c.tanh_near), c.typed(1.0), c.typed(2.0)
-    edge, top = c.typed(c.tanh_from), c.typed(c.flat / 2)
+    of, top = near_tanh(c), c.typed(c.flat / 2)
 
     def tanh(x: Any) -> Any:
-        size, square = abs(x), x * x
-        inner = fma(polynomial(square, near) * square, size, size)
-        outer = one - two / (power(two * select(size > top, top, size)) + one)
-        return copysign(select(size > edge, outer, inner), x)
+        size = abs(x)
+        return copysign(of(select(size > top, top, size)), x)
 
     return tanh
+
+
+def near_tanh(c: Constants) -> Formula:
+    """The same of an x for which it is not yet 1."""
+    power, near, one, two = near_exp(c), c.typed(c.tanh_near), c.typed(1.0), c.typed(2.0)
+    edge = c.typed(c.tanh_from)
+
+    def near_tanh(x: Any) -> Any:
+        size, square = abs(x), x * x
+        inner = fma(polynomial(square, near) * square, size, size)
+        outer = one - two / (power(two * size) + one)
+        return copysign(select(size > edge, outer, inner), x)
+
+    return near_tanh
 
 
 def sigmoid(c: Constants) -> Formula:

@@ -12,7 +12,7 @@ from .. import functions
 from . import formulas
 from .offered import offer
 
-__all__ = ["exp", "normal_cdf", "normal_density", "sigmoid"]
+__all__ = ["exp", "normal_cdf", "normal_density", "sigmoid", "tanh"]
 
 
 def exp(x: float) -> Any:
@@ -33,6 +33,11 @@ def normal_cdf(x: float) -> Any:
 def normal_density(x: float) -> Any:
     """The density of the normal distribution for |x| < 12.5."""
     return functions.normal_density(x)
+
+
+def tanh(x: float) -> Any:
+    """The hyperbolic tangent for |x| < 10."""
+    return functions.tanh(x)
 
 
 for _name in __all__:

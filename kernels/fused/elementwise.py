@@ -318,7 +318,7 @@ ROWS = {
     "softplus": Row(softplus, softplus_slope, ("beta", "threshold")),
     "softsign": Row(softsign, softsign_slope, light=True),
     "sqrt": Row(sqrt, sqrt_slope, saves_result=True, least=LARGE, light=True),
-    "tanh": Row(tanh, tanh_slope, saves_result=True, least=512, small=small_tanh),
+    "tanh": Row(tanh, tanh_slope, saves_result=True, least=512, small=small_tanh, near=10.0),
 }
 
 
