@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 
-from ..functions.formulas import FLOAT32, FLOAT64, Constants
+from ..functions.constants import FLOAT32, FLOAT64, Constants
 from .draws import sine_of_turn
 from .lower import lower
 from .syntax import parse_element
@@ -24,7 +24,7 @@ def log_lines(target: str, x: str, dtype: str, on_device: bool) -> list[str]:
     """Return lines that assign log(x) to `target`, of a normal number x above 0.
 
     x = 2^k m with m from sqrt(1/2) to sqrt(2), log(m) = 2 artanh(f / (2 + f)) with f = m - 1, as
-    in `kernels/functions/formulas.py`, with its constants; there with fused products.
+    in `kernels/functions/formulas.py`, with the same constants; there with fused products.
     """
     width, mantissa, offset, root = _BITS[dtype]
     c: Constants = FLOAT32 if dtype == "float32" else FLOAT64

@@ -5,132 +5,24 @@ on differences that reassociation would cancel. (LLVM inlines them, `forceinline
 `inline="always"` would give them the caller's flags; exp was off by 0.4 then.)
 
 The splittings of ln 2, and the form of the logarithm, are those of FreeBSD's msun (Sun Microsystems
-1993: e_exp.c, e_log.c, s_log1p.c and their float twins). The polynomials are minimax fits of our
-own, found with Remez' exchange in 60 digits.
+1993: e_exp.c, e_log.c, s_log1p.c and their float twins). Their numbers are in `constants`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .constants import FLOAT32, FLOAT64, Constants
 from .writing import copysign, fma, polynomial, power_of_two, select, split
 
 __all__ = [
-    "FLOAT32", "FLOAT64", "Constants", "erf", "exp", "expm1", "log", "log1p",
-    "normal_cdf", "normal_density", "sigmoid", "tanh",
+    "FLOAT32", "FLOAT64", "Constants", "erf", "exp", "expm1", "log", "log1p", "near_exp",
+    "near_normal_cdf", "near_normal_density", "near_sigmoid", "near_tanh", "normal_cdf",
+    "normal_density", "sigmoid", "tanh",
 ]  # fmt: skip
-
-
-class Constants(NamedTuple):
-    """The numbers of one float type; `typed` casts them to it."""
-
-    type: Any
-    magic: float  # 1.5 * 2^m, m the bits of the mantissa: added, it rounds to a whole number
-    ln2: tuple[float, float]  # in two parts, the first with zeros at its end
-    lowest: float  # below it exp is 0
-    highest: float  # above it exp is infinite
-    flat: float  # below -flat expm1 is -1, and above flat tanh is 1
-    tiny: float  # the smallest normal number
-    lift: float  # a power of two that makes every denormal normal ...
-    lifted: float  # ... and its logarithm to base 2
-    exponential: tuple[float, ...]  # (e^r - 1 - r) / r^2 for |r| <= ln 2 / 2
-    logarithm: tuple[float, ...]  # (2 artanh(s) - 2 s) / s^3 of s^2, for |s| <= 3 - sqrt(8)
-    erf_from: float  # the place up to which the first polynomial of erf holds
-    erf_to: float  # above it erf is 1
-    erf_near: tuple[float, ...]  # erf(x) / x - 1 of x^2
-    erf_far: tuple[float, ...]  # (log(erfc(t)) + t) / t
-    bell_to: float  # above it e^(-x^2 / 2) is 0
-    tail: tuple[float, ...]  # (t + 3) e^(t^2) erfc(t) of (t - 3) / (t + 3)
-
-    def typed(self, value: Any) -> Any:
-        """A number, or a tuple of numbers, in the float type."""
-        return tuple(map(self.type, value)) if isinstance(value, tuple) else self.type(value)
-
-
-FLOAT32 = Constants(
-    type=np.float32,
-    magic=1.5 * 2**23,
-    ln2=(6.9314575195e-01, 1.4286067653e-06),
-    lowest=-105.0,
-    highest=89.0,
-    flat=20.0,
-    tiny=2.0**-126,
-    lift=2.0**24,
-    lifted=24.0,
-    exponential=(
-        0.00019914229051209986, 0.0013941050274297595, 0.008333273231983185, 0.04166635498404503,
-        0.1666666716337204, 0.5,
-    ),
-    logarithm=(0.23553210496902466, 0.2853906750679016, 0.40000301599502563, 0.6666666865348816),
-    erf_from=0.927734375,
-    erf_to=4.0,
-    erf_near=(
-        -0.0005986872711218894, 0.00499291205778718, -0.026766858994960785, 0.11281837522983551,
-        -0.3761249780654907, 0.12837915122509003,
-    ),
-    erf_far=(
-        -1.1523563443915918e-05, 0.00032573167118243873, -0.0036543747410178185,
-        0.02378728985786438, -0.10626620054244995, -0.6351335644721985, -0.12865287065505981,
-    ),
-    bell_to=16.0,
-    tail=(
-        1.4818747331446502e-05, 6.931278039701283e-05, -0.0002520232228562236,
-        -0.0005114948144182563, 0.0030148818623274565, -0.0012292525498196483,
-        -0.02682011015713215, 0.11953122168779373, -0.3104683756828308, 0.5902280807495117,
-        -0.8833944201469421, 1.0740069150924683,
-    ),
-)  # fmt: skip
-
-FLOAT64 = Constants(
-    type=np.float64,
-    magic=1.5 * 2**52,
-    ln2=(6.93147180369123816490e-01, 1.90821492927058770002e-10),
-    lowest=-746.0,
-    highest=710.0,
-    flat=40.0,
-    tiny=2.0**-1022,
-    lift=2.0**54,
-    lifted=54.0,
-    exponential=(
-        2.0924483168050886e-09, 2.5109090540099583e-08, 2.7557242631540943e-07,
-        2.755724406155454e-06, 2.480158736070498e-05, 0.00019841269886266603,
-        0.0013888888888866763, 0.008333333333321579, 0.0416666666666667, 0.16666666666666677, 0.5,
-    ),
-    logarithm=(
-        0.14757975785934344, 0.15318097010803963, 0.18183394158949087, 0.22222202139512431,
-        0.2857142870386699, 0.3999999999961188, 0.6666666666666698,
-    ),
-    erf_from=0.93,
-    erf_to=6.0,
-    erf_near=(
-        -7.800840083009862e-10, 1.3722792117838039e-08, -1.6209133971971768e-07,
-        1.6447512285322217e-06, -1.4924744233173596e-05, 0.00012055295298466917,
-        -0.0008548325988972675, 0.005223977607408629, -0.026866170643274442, 0.11283791670945242,
-        -0.3761263890318355, 0.12837916709551256,
-    ),
-    erf_far=(
-        -2.0366323531118684e-13, 1.0062738739498108e-11, -2.342878211896149e-10,
-        3.4173042457408304e-09, -3.499353494090135e-08, 2.668761538081744e-07,
-        -1.565886838579697e-06, 7.171530918723743e-06, -2.5522553167087484e-05,
-        6.796119982075218e-05, -0.00011743260838703375, 3.3151697119314696e-05,
-        0.0005373557274573089, -0.0016588729376461778, 0.0001887576940006286,
-        0.019136793548209154, -0.10277499594394902, -0.6366193431471552, -0.12837920332912542,
-    ),
-    bell_to=40.0,
-    tail=(
-        8.993953091090715e-11, 8.361250108867711e-10, -5.388487185890123e-10,
-        -8.836625822236815e-09, -2.117910064173379e-09, 5.153622229609131e-08,
-        4.7742340347559615e-08, -2.3435265800897043e-07, -4.095367436801607e-07,
-        9.992583706006729e-07, 2.766371280814563e-06, -4.7492824531499005e-06,
-        -1.7470982295012824e-05, 3.0398147380108686e-05, 0.0001075616043991006,
-        -0.00027677783716229437, -0.0005483097129109862, 0.0030340619994650925,
-        -0.0012124166249892767, -0.026827234624329302, 0.11952776128717214, -0.3104672619005728,
-        0.5902283571041043, -0.8833944531698836, 1.0740069070883398,
-    ),
-)  # fmt: skip
 
 Formula = Callable[[Any], Any]
 
@@ -142,34 +34,72 @@ def _quotient(one: Any, a: Any, b: Any, e: Any) -> Any:
     return fma(fma(-y, b, a) - y * e, inverse, y)
 
 
-def exp(c: Constants) -> Formula:
-    """e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln 2 / 2, e^r = 1 + (r + r^2 q(r)).
+def _parts(c: Constants, by: float = 0.0) -> Callable[..., Any]:
+    """e^x = 2^n y, n = round(x / ln 2), y = e^r = 1 + (r + r^2 q(r)), |r| <= ln 2 / 2: (n, y).
 
-    2^n in two factors, n / 2 each, so that results beyond the exponents of normal numbers are
-    infinite or denormal, as they should be. Where the result is 0, as for the -inf of a mask,
-    nothing is multiplied to get there: underflow takes processors a hundred cycles.
+    To n is added what `power_of_two` wants, and the whole number `by`. Of x - `lost` that the types
+    cannot hold together, `lost` enters r.
     """
-    low, high, magic, half, one = map(c.typed, (c.lowest, c.highest, c.magic, 0.5, 1.0))
-    zero = c.typed(0.0)
-    per_ln2, ln2, rest = map(c.typed, (1.4426950408889634, -c.ln2[0], -c.ln2[1]))
-    q = c.typed(c.exponential)
+    magic, one, per_ln2 = c.typed(c.magic + by), c.typed(1.0), c.typed(1.4426950408889634)
+    ln2, rest, q = c.typed(-c.ln2[0]), c.typed(-c.ln2[1]), c.typed(c.exponential)
+
+    def parts(x: Any, lost: Any = None) -> tuple[Any, Any]:
+        shifted = fma(x, per_ln2, magic)
+        n = shifted - magic
+        r = fma(n, rest, fma(n, ln2, x))
+        r = r if lost is None else r - lost
+        return shifted, one + fma(r * r, polynomial(r, q), r)
+
+    return parts
+
+
+def exp(c: Constants) -> Formula:
+    """2^n in two factors, about n / 2 each, so that all results come out as they should.
+
+    Those beyond the exponents of normal numbers are infinite or denormal. Where the result is 0, as
+    for the -inf of a mask, nothing is multiplied to get there: underflow takes processors a hundred
+    cycles.
+    """
+    low, high, magic, half, zero = map(c.typed, (c.lowest, c.highest, c.magic, 0.5, 0.0))
+    parts = _parts(c)
 
     def exp(x: Any) -> Any:
         vanishes = x < low  # a NaN is neither below nor above
         x = select(vanishes, zero, x)
-        x = select(x > high, high, x)
-        n = fma(x, per_ln2, magic) - magic
-        r = fma(n, rest, fma(n, ln2, x))
-        y = one + fma(r * r, polynomial(r, q), r)
-        first = fma(n, half, magic)
-        second = n - (first - magic) + magic
+        n, y = parts(select(x > high, high, x))
+        first = fma(n - magic, half, magic)
+        second = n - first + magic
         return select(vanishes, zero, y * power_of_two(first) * power_of_two(second))
 
     return exp
 
 
+def near_exp(c: Constants) -> Formula:
+    """The same of an x for which it is a normal number."""
+    parts = _parts(c)
+
+    def near_exp(x: Any) -> Any:
+        n, y = parts(x)
+        return y * power_of_two(n)
+
+    return near_exp
+
+
+def _falling_exp(c: Constants) -> Formula:
+    """e^x of an x that is not above 0: as a number that is too large, times a power of two."""
+    low, zero, down = map(c.typed, (c.lowest, 0.0, 2.0**c.lower))
+    parts = _parts(c, -c.lower)
+
+    def falling_exp(x: Any) -> Any:
+        vanishes = x < low
+        n, y = parts(select(vanishes, low, x))
+        return y * power_of_two(n) * select(vanishes, zero, down)
+
+    return falling_exp
+
+
 def expm1(c: Constants) -> Formula:
-    """e^x - 1 = 2 ((2^(n-1) - 1/2) + 2^(n-1) p) with p = e^r - 1; n and r as in exp.
+    """e^x - 1 = 2 ((2^(n-1) - 1/2) + 2^(n-1) p) with p = e^r - 1; n and r as in `_parts`.
 
     The rounding error of the difference is kept, and n = 1, where p < 0 cancels, is apart.
     """
@@ -196,29 +126,59 @@ def expm1(c: Constants) -> Formula:
 
 
 def tanh(c: Constants) -> Formula:
-    """tanh(x) = t / (t + 2) with t = e^(2|x|) - 1, and the sign of x."""
-    power, one, two, top = expm1(c), *map(c.typed, (1.0, 2.0, c.flat / 2))
+    """tanh(x) = x + x P(x^2) near 0, beyond it 1 - 2 / (e^(2|x|) + 1), and the sign of x."""
+    of, top = near_tanh(c), c.typed(c.flat / 2)
 
     def tanh(x: Any) -> Any:
         size = abs(x)
-        t = power(two * select(size > top, top, size))
-        below = t + two
-        lost = select(t < two, t - (below - two), two - (below - t))
-        return copysign(_quotient(one, t, below, lost), x)
+        return copysign(of(select(size > top, top, size)), x)
 
     return tanh
 
 
+def near_tanh(c: Constants) -> Formula:
+    """The same of an x for which it is not yet 1."""
+    power, near, one, two = near_exp(c), c.typed(c.tanh_near), c.typed(1.0), c.typed(2.0)
+    edge = c.typed(c.tanh_from)
+
+    def near_tanh(x: Any) -> Any:
+        size, square = abs(x), x * x
+        inner = fma(polynomial(square, near) * square, size, size)
+        outer = one - two / (power(two * size) + one)
+        return copysign(select(size > edge, outer, inner), x)
+
+    return near_tanh
+
+
 def sigmoid(c: Constants) -> Formula:
     """1 / (1 + e^-x), for x < 0 as e^x / (1 + e^x): exact on both sides."""
-    power, one, zero = exp(c), c.typed(1.0), c.typed(0.0)
+    power, part = _falling_exp(c), _share(c)
 
     def sigmoid(x: Any) -> Any:
-        z = power(-abs(x))
+        return part(x, power(-abs(x)))
+
+    return sigmoid
+
+
+def near_sigmoid(c: Constants) -> Formula:
+    """The same of an x for which e^-|x| is a normal number."""
+    power, part = near_exp(c), _share(c)
+
+    def near_sigmoid(x: Any) -> Any:
+        return part(x, power(-abs(x)))
+
+    return near_sigmoid
+
+
+def _share(c: Constants) -> Callable[[Any, Any], Any]:
+    """z / (1 + z) for x < 0, else 1 / (1 + z)."""
+    one, zero = c.typed(1.0), c.typed(0.0)
+
+    def share(x: Any, z: Any) -> Any:
         below = one + z
         return _quotient(one, select(x < zero, z, one), below, z - (below - one))
 
-    return sigmoid
+    return share
 
 
 def log(c: Constants) -> Formula:
@@ -279,7 +239,7 @@ def erf(c: Constants) -> Formula:
 
     The form with two polynomials is Juffa's (2018, "A fast implementation of erff").
     """
-    power, one, edge, top = exp(c), *map(c.typed, (1.0, c.erf_from, c.erf_to))
+    power, one, edge, top = near_exp(c), *map(c.typed, (1.0, c.erf_from, c.erf_to))
     near, far = c.typed(c.erf_near), c.typed(c.erf_far)
 
     def erf(x: Any) -> Any:
@@ -293,53 +253,102 @@ def erf(c: Constants) -> Formula:
 
 
 def normal_cdf(c: Constants) -> Formula:
-    """erfc(-x / sqrt(2)) / 2, exact on the left, where (1 + erf) / 2 would cancel."""
-    bell, tail, zero, one = _bell(c), _tail(c), c.typed(0.0), c.typed(1.0)
-    top, half, root = map(c.typed, (c.bell_to, 0.5, 0.7071067811865476))
+    """1/2 + x P(x^2) near 0; erfc(-x / sqrt(2)) / 2, exact on the left, where 1/2 would cancel."""
+    bell, whole = _bell(c), _distribution(c)
 
     def normal_cdf(x: Any) -> Any:
-        t = abs(x)
-        t = select(t > top, top, t)
-        y = half * bell(t) * tail(root * t)
-        return select(x < zero, y, one - y)
+        return whole(x, *bell(x))
 
     return normal_cdf
 
 
+def near_normal_cdf(c: Constants) -> Formula:
+    """The same of an x for which it is a normal number."""
+    bell, whole = _near_bell(c), _distribution(c)
+
+    def near_normal_cdf(x: Any) -> Any:
+        return whole(x, *bell(x))
+
+    return near_normal_cdf
+
+
+def _distribution(c: Constants) -> Callable[..., Any]:
+    """The normal distribution function, of x and its bell: t, y and the factor."""
+    tail, zero, one, half = _tail(c), *map(c.typed, (0.0, 1.0, 0.5))
+    edge, near = c.typed(c.cdf_from), c.typed(c.cdf_near)
+
+    def distribution(x: Any, t: Any, y: Any, factor: Any) -> Any:
+        y = y * tail(t) * factor
+        inner = fma(polynomial(x * x, near), x, half)
+        return select(t < edge, inner, select(x < zero, y, one - y))
+
+    return distribution
+
+
 def normal_density(c: Constants) -> Formula:
     """e^(-x^2 / 2) / sqrt(2 pi). Beside `normal_cdf` the compiler finds the power only once."""
-    bell, top, factor = _bell(c), c.typed(c.bell_to), c.typed(0.3989422804014327)
+    bell, root = _bell(c), c.typed(0.3989422804014327)
 
     def normal_density(x: Any) -> Any:
-        t = abs(x)
-        t = select(t > top, top, t)
-        return bell(t) * factor
+        _, y, factor = bell(x)
+        return y * root * factor
 
     return normal_density
 
 
-def _bell(c: Constants) -> Formula:
-    """e^(-t^2 / 2), with the rounding error of the square: it would grow to many units."""
-    power, half = exp(c), c.typed(0.5)
+def near_normal_density(c: Constants) -> Formula:
+    """The same of an x for which it is a normal number."""
+    bell, root = _near_bell(c), c.typed(0.3989422804014327)
 
-    def bell(t: Any) -> Any:
-        square = half * t * t
-        lost = fma(half * t, t, -square)
-        y = power(-square)
-        return fma(y, -lost, y)
+    def near_normal_density(x: Any) -> Any:
+        _, y, factor = bell(x)
+        return y * root * factor
+
+    return near_normal_density
+
+
+def _bell(c: Constants) -> Callable[[Any], tuple[Any, Any, Any]]:
+    """e^(-t^2 / 2) for t = |x|: (t, y, a factor), as in `_falling_exp`, y still to be multiplied.
+
+    The rounding error of the square counts: it would grow to many units.
+    """
+    low, zero, down = map(c.typed, (-c.lowest, 0.0, 2.0**c.lower))
+    parts, top, half = _parts(c, -c.lower), c.typed(c.bell_to), c.typed(0.5)
+
+    def bell(x: Any) -> tuple[Any, Any, Any]:
+        t = abs(x)
+        t = select(t > top, top, t)
+        side = half * t
+        square = side * t
+        n, y = parts(-square, fma(side, t, -square))
+        return t, y * power_of_two(n), select(square > low, zero, down)
+
+    return bell
+
+
+def _near_bell(c: Constants) -> Callable[[Any], tuple[Any, Any, Any]]:
+    """The same where all is a normal number; the factor is 1."""
+    parts, half, one = _parts(c), c.typed(0.5), c.typed(1.0)
+
+    def bell(x: Any) -> tuple[Any, Any, Any]:
+        t = abs(x)
+        side = half * t
+        square = side * t
+        n, y = parts(-square, fma(side, t, -square))
+        return t, y * power_of_two(n), one
 
     return bell
 
 
 def _tail(c: Constants) -> Formula:
-    """e^(t^2) erfc(t) = P(q) / (t + 3) with q = (t - 3) / (t + 3), for t >= 0.
+    """e^(t^2 / 2) erfc(t / sqrt(2)) / 2 = P(q) / (t + 4) with q = (t - 4) / (t + 4), for t >= 0.95.
 
-    The substitution takes all t into [-1, 1): Shepherd & Laframboise 1981, Math. Comp. 36.
+    The substitution takes all t into [-0.62, 1): Shepherd & Laframboise 1981, Math. Comp. 36.
     """
-    three, one, p = c.typed(3.0), c.typed(1.0), c.typed(c.tail)
+    center, one, p = c.typed(4.0), c.typed(1.0), c.typed(c.tail)
 
     def tail(t: Any) -> Any:
-        above, below = t - three, t + three
+        above, below = t - center, t + center
         inverse = one / below
         q = above * inverse
         q = fma(fma(-q, below, above), inverse, q)  # to the last digit

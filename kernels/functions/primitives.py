@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 __all__ = [
     "add", "ceil", "copysign", "floor", "fma", "fmod", "maximum", "minimum", "polynomial",
-    "power_of_two", "select", "split",
+    "power_of_two", "select", "size_bits", "split",
 ]  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     return a(a, b, c), generate
 
 
-_LONG = 7
+_LONG = 5
 
 
 def _horner(builder: Any, x: Any, coefficients: Any) -> Any:
@@ -164,6 +164,21 @@ def power_of_two(typing: Any, shifted: Any) -> Any:
         return builder.bitcast(builder.shl(bits, whole(mantissa)), values[0].type)
 
     return shifted(shifted), generate
+
+
+@instruction
+def size_bits(typing: Any, x: Any) -> Any:
+    """The bits of |x| as a whole number: the larger, the larger x is; those of NaN the largest."""
+    if x not in _LAYOUT:
+        return None
+    width, _, _ = _LAYOUT[x]
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        whole = ir.IntType(width)
+        return builder.and_(builder.bitcast(values[0], whole), whole((1 << (width - 1)) - 1))
+
+    kind: Any = {32: types.uint32, 64: types.uint64}[width]
+    return kind(x), generate
 
 
 @instruction

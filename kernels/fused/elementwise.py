@@ -21,6 +21,7 @@ from .. import functions, pool
 from ..compiler.codegen import functions_import
 from ..compiler.lower import lower
 from ..compiler.syntax import parse_element
+from . import blocks
 from .loops import Loop
 
 __all__ = ["ROWS", "Row", "element_loop", "loop"]
@@ -37,6 +38,7 @@ class Row(NamedTuple):
     small: Callable[[Any], Any] | None = None  # the pair for fewer elements, if not the operation's
     least_slope: int = 0  # elements, below which the slope runs on arrays as it stands here
     light: bool = False  # whether its arithmetic takes no longer than its memory
+    near: float = 0.0  # for |x| below this, what it calls has shorter forms: see `blocks.py`
 
     @property
     def part(self) -> int:
@@ -291,26 +293,34 @@ def small_tanh(x):
 ROWS = {
     "abs": Row(abs_, abs_slope, least=LARGE, light=True),
     "elu": Row(elu, elu_slope, ("alpha", "scale", "rate")),
-    "erf": Row(erf, erf_slope),
-    "exp": Row(exp, exp_slope, saves_result=True, least=1024, small=small_exp, least_slope=32_768),
+    "erf": Row(erf, erf_slope, near=9.0),
+    "exp": Row(
+        exp,
+        exp_slope,
+        saves_result=True,
+        least=1024,
+        small=small_exp,
+        least_slope=32_768,
+        near=87.0,
+    ),
     "expm1": Row(expm1, expm1_slope),
-    "gelu": Row(gelu, gelu_slope),
-    "gelu_tanh": Row(gelu_tanh, gelu_tanh_slope),
+    "gelu": Row(gelu, gelu_slope, near=12.5),
+    "gelu_tanh": Row(gelu_tanh, gelu_tanh_slope, near=9.0),
     "hardswish": Row(hardswish, hardswish_slope, light=True),
     "hardtanh": Row(hardtanh, hardtanh_slope, ("low", "high"), light=True),
     "leaky_relu": Row(leaky_relu, leaky_relu_slope, ("negative_slope",), light=True),
     "log": Row(log, log_slope, least=1024, small=small_log, least_slope=32_768),
     "log1p": Row(log1p, log1p_slope),
-    "log_sigmoid": Row(log_sigmoid, log_sigmoid_slope),
-    "mish": Row(mish, mish_slope),
+    "log_sigmoid": Row(log_sigmoid, log_sigmoid_slope, near=87.0),
+    "mish": Row(mish, mish_slope, near=87.0),
     "neg": Row(neg, neg_slope, least=LARGE, light=True),
     "relu": Row(relu, relu_slope, least=512, small=small_relu, light=True),
-    "sigmoid": Row(sigmoid, sigmoid_slope, saves_result=True),
-    "silu": Row(silu, silu_slope),
+    "sigmoid": Row(sigmoid, sigmoid_slope, saves_result=True, near=87.0),
+    "silu": Row(silu, silu_slope, near=87.0),
     "softplus": Row(softplus, softplus_slope, ("beta", "threshold")),
     "softsign": Row(softsign, softsign_slope, light=True),
     "sqrt": Row(sqrt, sqrt_slope, saves_result=True, least=LARGE, light=True),
-    "tanh": Row(tanh, tanh_slope, saves_result=True, least=512, small=small_tanh),
+    "tanh": Row(tanh, tanh_slope, saves_result=True, least=512, small=small_tanh, near=10.0),
 }
 
 
@@ -327,29 +337,39 @@ def loop(name: str, way: str, dtype: str) -> Loop:
     """
     row = ROWS[name]
     function = row.value if way == "value" else row.slope
-    return element_loop(f"{name}_{way}", function, len(row.settings), row.light, dtype)
+    return element_loop(f"{name}_{way}", function, len(row.settings), row.light, dtype, row.near)
 
 
 def element_loop(
-    name: str, function: Callable[..., float], settings: int, light: bool, dtype: str
-) -> Loop:
-    """The loop of a function of elements, the last so many of whose arguments are settings."""
+    name: str, function: Callable[..., float], settings: int, light: bool, dtype: str,
+    near: float = 0.0,
+) -> Loop:  # fmt: skip
+    """The loop of a function of elements, the last so many of whose arguments are settings.
+
+    near: as in `Row`, of the last argument that is not a setting.
+    """
     rule = parse_element(function, name)
     lowered = lower(rule, dtype)
     names = [lowered.names[argument] for argument in rule.arguments]
     count = len(names) - settings
-    lines = [f"{x} = {x}_[i]" for x in names[:count]]
-    lines += [*lowered.lines, f"result_[i] = {lowered.outputs[0]}"]
+    arrays = [*(f"{x}_" for x in names[:count]), "result_"]
+
+    def write(some: str) -> str:
+        lines = [f"{x} = {some}{x}_[i]" for x in names[:count]]
+        lines += [*lowered.lines, f"{some}result_[i] = {lowered.outputs[0]}"]
+        return f"for i in range({some}result_.shape[0]):\n" + "".join(f"    {x}\n" for x in lines)
+
+    body, called = blocks.in_blocks(write, arrays, near) if near else (blocks.plain(write), "")
     return Loop(
         name=rule.name,
         origin=f"tinygrad_opt.kernels.fused.elementwise from {rule.origin}",
-        arrays=dict.fromkeys([*(f"{x}_" for x in names[:count]), "result_"], "{dtype}[::1]"),
+        arrays=dict.fromkeys(arrays, "{dtype}[::1]"),
         scalars=dict.fromkeys(names[count:], "{dtype}"),
-        body="    for i in range(result_.shape[0]):\n" + "".join(f"        {x}\n" for x in lines),
+        body=body,
         part=str(part_of(light)),
         cost=10_000 if light else pool.USUAL,
         imports="import math\n\nfrom numpy import {dtype}\n",
-        functions=functions_import(lines),
+        functions=functions_import([body]) + called,
     )
 
 

@@ -95,6 +95,29 @@ def test_the_seed_is_not_adopted():
     assert seed.tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("held", ["by nobody else", "by somebody", "in part", "across"])
+def test_a_large_gradient_becomes_the_leafs_own_where_nobody_else_holds_it(held):
+    places, kept = [], []
+
+    @op
+    def negative(x):
+        def back(g):
+            gx = -g.T.copy().T if held == "across" else -g
+            places.append(gx.ctypes.data)
+            if held in ("by somebody", "in part"):
+                kept.append(gx[:1] if held == "in part" else gx)
+            return gx
+
+        return -x, back
+
+    x = tg.ones(300, 400, dtype=tg.float64, requires_grad=True)
+    negative(x).sum().backward()
+    found = x.grad.numpy()
+    assert (found.ctypes.data == places[0]) == (held == "by nobody else")
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, -np.ones((300, 400)))
+
+
 def test_same_tensor_as_both_inputs():
     x = leaf(3.0)
     assert grad(x + x, x)[0].item() == 2

@@ -106,6 +106,27 @@ def test_ends_are_those_of_the_formula(name, dtype):
     np.testing.assert_allclose(run(name, "slope", np.full_like(x, 2), given), slope, **close)
 
 
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("name", [name for name in ROWS if ROWS[name].near])
+def test_neighbours_of_any_size_leave_the_bits_alone(name, dtype):
+    """What is far off has its block take the longer formulas."""
+    near = ROWS[name].near
+    x = np.clip(samples(name, dtype, 1000), -near * 0.999, near * 0.999)
+    x[::7] *= x.dtype.type(near / abs(x).max() * 0.999)
+    for way in ("value", "slope"):
+        given = x if way == "value" else saved(name, x)
+        arrays = (given,) if way == "value" else (np.ones_like(x), given)
+        alone = run(name, way, *arrays)
+        for far in (math.nan, math.inf, -1e30, near):
+            given = np.concatenate([arrays[-1], [far]]).astype(dtype)
+            others = [np.append(a, a[0]) for a in arrays[:-1]]
+            given[[100, -1]] = given[[-1, 100]]
+            found = run(name, way, *others, given)
+            kept = np.arange(1000) != 100
+            np.testing.assert_array_equal(found[:1000][kept], alone[kept])
+            np.testing.assert_array_equal(found[-1], alone[100])
+
+
 def test_relu_of_nan_and_zeros():
     x = np.array([math.nan, -0.0, 0.0, -1.0, math.inf], "float32")
     y = run("relu", "value", x)

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from tinygrad_opt.kernels import functions, update_rule
 from tinygrad_opt.kernels.compiler import cache, denormals
-from tinygrad_opt.kernels.functions import writing
+from tinygrad_opt.kernels.functions import near, writing
 
 LIMIT, WIDER_LIMITS = 2.0, {"normal_cdf": 6.0, "normal_density": 3.0}  # units in the last place
 TYPES = ("float32", "float64")
@@ -239,6 +239,35 @@ def test_a_callers_fastmath_does_not_reach_them(name, dtype):
     """Reassociation would cancel the two parts of ln 2 against each other."""
     x = np.abs(where_it_bends(name, dtype)[:20_000])
     np.testing.assert_array_equal(values(name, x), values(name, x, fastmath=True))
+
+
+NEAR = {
+    "exp": 87.0,
+    "normal_cdf": 12.5,
+    "normal_density": 12.5,
+    "sigmoid": 87.0,
+    "tanh": 10.0,
+}  # |x| below
+
+
+@every_type
+@pytest.mark.parametrize("name", near.__all__)
+def test_near_ones_have_the_same_bits(name, dtype):
+    assert sorted(NEAR) == near.__all__
+    x = np.concatenate([every_exponent(dtype, 40), where_it_bends(name, dtype)])
+    x = x[abs(x) < NEAR[name]]
+    y = np.empty_like(x)
+    function = getattr(near, name)
+
+    @njit(f"void({dtype}[::1], {dtype}[::1])", error_model="numpy")
+    def run(x, y):
+        for i in range(x.size):
+            y[i] = function(x[i])
+
+    run(x, y)
+    whole = f"uint{8 * x.itemsize}"
+    np.testing.assert_array_equal(y.view(whole), values(name, x).view(whole))
+    assert function(x[0]) == getattr(functions, name)(x[0])
 
 
 # Where they can be called -------------------------------------------------------------------------

@@ -63,9 +63,9 @@ def backward(
     seeds = seeds_of(outputs, grad_tensors, create_graph)
     with Pass(create_graph) as borrowed:
         arrived = propagate(outputs, seeds, chosen, keep, create_graph, borrowed)
-        for leaf, g in arrived.items():
+        for leaf in arrived:
             if leaf.node is None:  # else it has retained its gradient
-                accumulate(leaf, g)
+                accumulate(leaf, arrived[leaf])
             if leaf._hooks is not None:
                 leaf._hooks.run_after(leaf)
     if watch.done is not None:
