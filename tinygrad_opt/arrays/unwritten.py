@@ -20,7 +20,7 @@ from ..kernels import blas
 from ..kernels.fused import arithmetic, rows
 from .sums import names_none_twice
 
-__all__ = ["Part", "Unwritten", "dot_later", "joined", "part_or_none", "rows_or_none"]
+__all__ = ["Part", "Unwritten", "dot_later", "is_free", "joined", "part_or_none", "rows_or_none"]
 
 LARGE = 16_384  # elements from which on a copy costs more than to think of sparing it
 
@@ -230,6 +230,15 @@ def joined(held: Any, g: Any, ours: bool = False) -> Any:
     else:
         return held + g
     return held
+
+
+def is_free(gradients: dict[Any, Any], key: Any) -> bool:
+    """Whether a large gradient is an array that nobody sees but through this dictionary."""
+    held = gradients[key]
+    if type(held) is not _ndarray or held.size < LARGE or _references(held) > _ALONE:
+        return False
+    whole = held.base is None or held.base.size == held.size
+    return whole and held.flags.carray and _owns_memory(held)
 
 
 def _accumulate(held: Any, g: Any) -> None:
