@@ -174,11 +174,136 @@ def test_a_reshaped_view_stays_one():
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("shape", [(40_000,), (200, 300), (40, 50, 30)], ids=str)
-def test_running_sums(shape, dtype):
+def test_running_sums_and_products(shape, dtype):
     x = normal(*shape, dtype=dtype)
     for axis in range(-len(shape), len(shape)):
-        expected = x.cumsum(axis, np.float64).astype(dtype)
-        np.testing.assert_array_equal(tg.cumsum(tg.tensor(x), axis).numpy(), expected)
+        for name in ("cumsum", "cumprod"):
+            expected = getattr(x, name)(axis, np.float64).astype(dtype)
+            found = getattr(tg, name)(tg.tensor(x), axis).numpy()
+            np.testing.assert_array_equal(found, expected)
+
+
+LAYOUTS = {
+    "whole": lambda x: x, "reversed": lambda x: x[::-1], "columns reversed": lambda x: x[:, ::-1],
+    "part": lambda x: x[1:, 3:], "each second": lambda x: x[:, ::2], "transposed": lambda x: x.T,
+    "one row": lambda x: np.broadcast_to(x[:1], x.shape), "empty": lambda x: x[:0],
+    "one column": lambda x: np.broadcast_to(x[:, :1], x.shape),
+    "five axes": lambda x: x.reshape(len(x) // 60, 12, 5, 25, -1).transpose(2, 0, 3, 1, 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool", "float16", "complex64"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_putting_together_gives_the_bits_and_the_order_of_numpy(layout, dtype):
+    x = LAYOUTS[layout]((9 * normal(300, 1000)).astype(dtype))
+    for axis in range(-x.ndim, x.ndim):
+        for parts in ([x, x], [x, x.copy(), x]):
+            found, expected = SPACE.concatenate(parts, axis=axis), np.concatenate(parts, axis)
+            np.testing.assert_array_equal(found, expected)
+            assert (found.dtype, found.strides) == (expected.dtype, expected.strides)
+        for n in (0, 1, -7, 10_000):
+            found = SPACE.roll(x, shift=(n,), axis=(axis,))
+            np.testing.assert_array_equal(found, np.roll(x, n, axis))
+    for axis in range(-x.ndim - 1, x.ndim + 1):
+        found, expected = SPACE.stack([x, x], axis=axis), np.stack([x, x], axis)
+        np.testing.assert_array_equal(found, expected)
+        assert found.strides == expected.strides
+    np.testing.assert_array_equal(
+        SPACE.roll(x, shift=(1, 2), axis=(0, 1)), np.roll(x, (1, 2), (0, 1))
+    )
+
+
+def test_what_does_not_go_together_is_refused():
+    x, y = normal(300, 500), normal(301, 500)
+    for join in (SPACE.concatenate, SPACE.stack):
+        with pytest.raises(ValueError, match="must"):
+            join([x, y], axis=1)
+        with pytest.raises(np.exceptions.AxisError):
+            join([x, x], axis=3)
+    mixed = SPACE.concatenate([x, x.astype(float)], axis=0)
+    assert mixed.dtype == float
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_writing_into_a_part_leaves_the_rest(layout, dtype):
+    x = LAYOUTS[layout]((9 * normal(300, 1000)).astype(dtype))
+    frame = np.full(tuple(n + 3 for n in x.shape), 7, dtype)
+    inside = tuple(slice(1, -2) for _ in x.shape)
+    expected = frame.copy()
+    expected[inside] = x
+    np.testing.assert_array_equal(SPACE.put(frame, x, index=inside), expected)
+    backwards = (slice(-3, 0, -1), *inside[1:])
+    if x.size:
+        expected[inside] = x[::-1]
+    np.testing.assert_array_equal(SPACE.put(frame, x, index=backwards), expected)
+    assert (frame == 7).all()
+
+
+TYPES = ["float32", "float64", "float16", "int32", "int64", "bool", "uint8", "int16"]
+
+
+@pytest.mark.parametrize("target", TYPES)
+@pytest.mark.parametrize("source", TYPES)
+def test_other_types_have_the_bits_of_numpy(source, target):
+    x = 100 * normal(300, 500, dtype="float64")
+    with np.errstate(all="ignore"):
+        x = (abs(x) if "uint8" in (source, target) else x).astype(source)
+        if x.dtype.kind == "f" and np.dtype(target).kind in "fb":
+            x[0, :6] = 0, -0.0, np.inf, -np.inf, np.nan, 1e-45
+            x[1, :4] = 65504, 65519.9, 65520, 1e30
+        if source == "int64":
+            x[0, :3] = 2**62 + 1, 2**24 + 1, 2**53 + 1
+        for part in (x, x[:, ::2], x.T, x[:2]):
+            found, expected = SPACE.cast(part, dtype=target), part.astype(target)
+            assert found.dtype == expected.dtype
+            assert not np.shares_memory(found, x)
+            np.testing.assert_array_equal(found, expected)
+            if expected.dtype.kind == "f":
+                np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
+def test_every_half_precision_number_goes_there_and_back():
+    half = np.arange(65536, dtype=np.uint16).view(np.float16)
+    wide = SPACE.cast(half, dtype="float32")
+    np.testing.assert_array_equal(wide.view(np.uint32), half.astype(np.float32).view(np.uint32))
+    finite = wide[np.isfinite(wide)]
+    between = (finite[1:] + finite[:-1]) / 2  # where ties go to the even one
+    with np.errstate(over="ignore", invalid="ignore"):
+        for x in (wide, between, np.nextafter(between, np.float32(9e9)), wide * np.float32(1.0003)):
+            found, expected = SPACE.cast(x, dtype="float16"), x.astype(np.float16)
+            np.testing.assert_array_equal(found.view(np.uint16), expected.view(np.uint16))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_extremes_along_other_axes(dtype):
+    for shape in ((300, 70), (3, 7000), (40, 50, 60), (70, 300, 9), (5, 4, 30, 50)):
+        x = normal(*shape, dtype=dtype)
+        x.flat[[3, 70, -5]] = np.nan, np.inf, -np.inf
+        for axis in range(-len(shape), len(shape)):
+            for keepdims in (False, True):
+                found = SPACE.amax(x, axis, keepdims), SPACE.amin(x, axis, keepdims)
+                np.testing.assert_array_equal(found[0], x.max(axis, keepdims=keepdims))
+                np.testing.assert_array_equal(found[1], x.min(axis, keepdims=keepdims))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_signs(dtype):
+    x = normal(70_000, dtype=dtype)
+    x[:6] = 0, -0.0, np.nan, np.inf, -np.inf, 1e-40
+    found, expected = SPACE.sign(x), np.sign(x)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(np.signbit(found[:2]), np.signbit(expected[:2]))
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "exp", "sqrt", "tanh"])
+def test_functions_of_parts_of_an_array(name):
+    function, x = getattr(tg, name), normal(300, 400) ** 2
+    for part in (x[:, ::2], x[:, :100], x[1:, 1:]):
+        found = function(tg.from_numpy(part)).numpy()
+        np.testing.assert_array_equal(found, function(tg.tensor(part.copy())).numpy())
+    for part in (x[:, ::2], x.T, x[::2].T):
+        assert function(tg.from_numpy(part)).numpy().strides == np.exp(part).strides
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -244,20 +369,25 @@ def test_kernels_refuse_arrays_that_do_not_fit():
         axis_sums._kernels["sums_of_rows", "f"](x, 1, np.empty(3))
     with pytest.raises(ValueError, match="sizes differ"):
         axis_sums._kernels["sums_of_columns", "f"](x, 1, np.empty((1, 4), np.float32))
-    memory = np.zeros(20, np.uint32)
-    for b, c, s0, s1, s2, rows in ((1, 4, 0, 0, 6, 4), (2, 2, 0, 15, 5, 4), (1, 3, 0, 0, 5, 4),
-                                   (1, 4, 0, 0, -5, 4)):  # fmt: skip
-        with pytest.raises(ValueError, match="outside"):
-            copies._kernels["copy_of_rows", "I"](
-                memory, b, c, s0, s1, s2, 1, np.empty((rows, 5), np.uint32)
-            )
+    memory, to = np.zeros(20, np.uint32), np.zeros(20, np.uint32)
+    fine = {"s": 0, "s1": 0, "s2": 5, "step": 1, "t": 0, "t2": 5, "a": 1, "c": 4, "n": 5}
+    for wrong in ({"s": 1}, {"s": -1}, {"s2": 6}, {"s2": -5}, {"step": -1}, {"step": 2}, {"t": 1},
+                  {"t": -1}, {"t2": 6}, {"t2": -5}, {"c": 5}, {"n": 6}, {"a": 0}, {"n": 0},
+                  {}):  # fmt: skip
+        s, s1, s2, step, t, t2, a, c, n = (fine | wrong).values()
+        arguments = memory, s, 0, s1, s2, step, to, t, 0, 0, t2, a, 1, c, n, 1
+        if wrong:
+            with pytest.raises(ValueError, match=r"outside|no such rows"):
+                copies._kernels["copy_of_rows", "I"](*arguments)
+        else:
+            copies._kernels["copy_of_rows", "I"](*arguments)
 
 
 READ = [
     (arithmetic._by_rows, ["add_row", "div_column"]),
-    (axis_sums._kernels, ["sums_of_rows", "sums_of_columns", "squares_of_rows"]),
-    (copies._kernels, ["cumsum_of"]),
-    (extremes._kernels, ["maximum_of_rows"]),
+    (axis_sums._kernels, ["sums_of_rows", "sums_of_columns", "sums_of_middle", "squares_of_rows"]),
+    (copies._kernels, ["copy_of_rows", "cumsum_of", "cumprod_of"]),
+    (extremes._kernels, ["maximum_of_rows", "maximum_of_middle"]),
     (places._kernels, ["gather_in_rows", "gather_from_rows", "pick_slices"]),
 ]
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..kernels import blas
 from ..kernels.fused import arithmetic, rows
+from .large import write
 from .sums import names_none_twice
 
 __all__ = ["Part", "Unwritten", "dot_later", "is_free", "joined", "part_or_none", "rows_or_none"]
@@ -76,14 +77,14 @@ class Part(Unwritten):
                     return out
                 out = np.empty(self.shape, self.kind)
             for index, values in self.parts:
-                out[index] = values
+                write(out, index, values)
             return out
         if out is None:
             out = np.zeros(self.shape, self.kind)
         else:
             out.fill(0)
         (index, values), *more = self.parts
-        out[index] = values
+        write(out, index, values)
         for index, values in more:
             out[index] += values
         return out
