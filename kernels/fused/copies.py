@@ -157,7 +157,10 @@ _WHOLE = {size: np.dtype(f"uint{8 * size}") for size in (1, 2, 4, 8)}  # copied 
 
 
 def copy(x: Any) -> Any:
-    """A copy of x in one piece, rows first; None where that is not for these kernels."""
+    """A copy of x in one piece, rows first; None where that is not for these kernels.
+
+    x: not empty.
+    """
     y = np.empty(x.shape, x.dtype)
     return y if into(y, x) else None
 
@@ -195,13 +198,26 @@ def into(y: Any, x: Any) -> bool:
 
 
 def _memory(x: Any, shape: Any, strides: Any, kind: Any) -> tuple[Any, ...]:
-    """The memory that x takes up, as a vector; before it x's place there, and three distances."""
-    steps = [stride // x.itemsize for stride in strides]
+    """Memory that x lies in, as a vector; before it x's place there, and three distances."""
+    size = x.itemsize
+    steps = [stride // size for stride in strides]
+    if x.flags.c_contiguous:
+        return 0, *steps[:3], x.reshape(-1).view(kind)
+    base = x.base
+    alike = type(base) is np.ndarray and base.dtype == x.dtype and base.flags.c_contiguous
+    if alike and base.flags.writeable >= x.flags.writeable:
+        place, odd = divmod(_address(x) - _address(base), size)
+        if not odd:
+            return place, *steps[:3], base.reshape(-1).view(kind)
     reach = [(n - 1) * step for n, step in zip(shape, steps, strict=True)]
     before = -sum(r for r in reach if r < 0)
     ends = (slice(None, None, -1) if stride < 0 else slice(None) for stride in x.strides)
-    memory = _strided(x[tuple(ends)], (before + 1 + sum(r for r in reach if r > 0),), (x.itemsize,))
+    memory = _strided(x[tuple(ends)], (before + 1 + sum(r for r in reach if r > 0),), (size,))
     return before, *steps[:3], memory.view(kind)
+
+
+def _address(x: Any) -> int:
+    return x.__array_interface__["data"][0]
 
 
 def _strided(x: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
