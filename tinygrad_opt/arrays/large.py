@@ -21,7 +21,7 @@ from .fused import kernels_of, times
 __all__ = ["Large", "write"]
 
 COPIES = 262_144  # elements from which on kernels copy quicker than NumPy does
-JOINED = 131_072  # the same for what is put together
+JOINED = 131_072  # the same for what is put together, or in another order
 CASTS = 65_536  # and for other types
 HALVES = 4_096  # and for half precision
 SUMS = 32_768  # and for running sums and products
@@ -52,11 +52,13 @@ class Large:
     """The part of NumPy's namespace that copies, chooses and adds up as it goes."""
 
     def copy(self, x: Any) -> Any:
-        y = copies.copy(x) if x.size >= COPIES else None
+        if x.size < JOINED or (x.size < COPIES and x.flags.c_contiguous):
+            return x.copy()
+        y = copies.copy(x)
         return x.copy() if y is None else y
 
     def reshape(self, x: Any, shape: Any) -> Any:
-        if x.size >= COPIES and not x.flags.c_contiguous and _reshape_tells:
+        if x.size >= JOINED and not x.flags.c_contiguous and _reshape_tells:
             try:
                 return x.reshape(shape, copy=False)
             except ValueError:  # to be copied
@@ -78,8 +80,8 @@ class Large:
         write(y, index, values)
         return y
 
-    def concatenate(self, parts: Any, axis: int = 0) -> Any:
-        if sum([part.size for part in parts]) >= JOINED and type(axis) is int:
+    def concatenate(self, parts: Any, axis: int | None = 0, out: Any = None) -> Any:
+        if axis is not None and out is None and sum([part.size for part in parts]) >= JOINED:
             first, joined = parts[0], normalize_axis_index(axis, parts[0].ndim)
             if all(_goes_beside(part, first, joined) for part in parts):
                 n, around = sum(part.shape[joined] for part in parts), list(first.shape)
@@ -90,10 +92,10 @@ class Large:
                     write(y, (slice(None),) * joined + (slice(start, stop),), part)
                     start = stop
                 return y
-        return np.concatenate(parts, axis)
+        return np.concatenate(parts, axis, out)
 
     def stack(self, parts: Any, axis: int = 0) -> Any:
-        if sum([part.size for part in parts]) < JOINED or type(axis) is not int:
+        if sum([part.size for part in parts]) < JOINED:
             return np.stack(parts, axis)
         at = normalize_axis_index(axis, parts[0].ndim + 1)
         whole = (slice(None),) * at + (None,)
