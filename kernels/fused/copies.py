@@ -47,6 +47,14 @@ def some_pieces(first, last, source, s, s0, s1, s2, step, target, t, t0, t1, t2,
         low, size = item // pieces % groups * {block}, min({part}, n - begin)
         start = s + matrix // b * s0 + matrix % b * s1 + begin * step
         place = t + matrix // b * t0 + matrix % b * t1 + begin
+        if step == 0 and s2 == 1 and n == 2 and t2 == 2:  # each element twice
+            count = min({block}, c - low)
+            row = source[start + low : start + low + count]
+            to = target[place + low * 2 : place + (low + count) * 2]
+            for k in range(count):
+                to[2 * k] = row[k]
+                to[2 * k + 1] = row[k]
+            low = c
         for k in range(low, min(low + {block}, c)):
             at, to = start + k * s2, target[place + k * t2 : place + k * t2 + size]
             if step == 1:
