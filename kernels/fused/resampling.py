@@ -104,13 +104,14 @@ def resample(x: Any, axis: int, places: Any, weights: Any) -> Any:
     """
     shape, m, places = x.shape, places.shape[1], places.view(np.uint64)  # none lies before 0
     y = np.empty((*shape[:axis], m, *shape[axis + 1 :]), x.dtype)
+    source: Any
+    to: Any
     before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
     if after == 1:
-        grain = max(1, PART // m)
-        arrays = x.reshape(before, -1), places, weights, grain, y.reshape(before, m)
-        _kernels["resample_rows", x.dtype.char](*arrays)
+        source, to, name = x.reshape(before, -1), y.reshape(before, m), "resample_rows"
     else:
-        grain = max(1, PART // after)
-        arrays = x.reshape(before, -1, after), places, weights, grain, y.reshape(before, m, after)
-        _kernels["resample_slices", x.dtype.char](*arrays)
+        source, to = x.reshape(before, -1, after), y.reshape(before, m, after)
+        name = "resample_slices"
+    grain = max(1, PART // (m if after == 1 else after))
+    _kernels[name, x.dtype.char](source, places, weights, grain, to)
     return y

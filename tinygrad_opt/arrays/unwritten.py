@@ -18,10 +18,20 @@ import numpy as np
 
 from ..kernels import blas
 from ..kernels.fused import arithmetic, rows
-from .large import write
+from ..kernels.fused.copies import copy
+from .large import COPIES, write
 from .sums import names_none_twice
 
-__all__ = ["Part", "Unwritten", "dot_later", "is_free", "joined", "part_or_none", "rows_or_none"]
+__all__ = [
+    "Part",
+    "Unwritten",
+    "copied",
+    "dot_later",
+    "is_free",
+    "joined",
+    "part_or_none",
+    "rows_or_none",
+]
 
 LARGE = 16_384  # elements from which on a copy costs more than to think of sparing it
 
@@ -240,6 +250,12 @@ def is_free(gradients: dict[Any, Any], key: Any) -> bool:
         return False
     whole = held.base is None or held.base.size == held.size
     return whole and held.flags.carray and _owns_memory(held)
+
+
+def copied(g: Any) -> Any:
+    """A copy of a gradient in one piece."""
+    found = copy(g) if type(g) is _ndarray and g.size >= COPIES else None
+    return g.copy() if found is None else found
 
 
 def _accumulate(held: Any, g: Any) -> None:

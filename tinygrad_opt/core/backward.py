@@ -13,12 +13,11 @@ from typing import Any
 
 from ..arrays.quiet import SETTINGS, restore, silence
 from ..arrays.rowsparse import RowSparse, added
-from ..arrays.unwritten import Part, Unwritten, is_free, joined
-from ..arrays.xp import xp
+from ..arrays.unwritten import Part, Unwritten, copied, joined
 from .fitting import fitted
 from .node import Node, Variable
 from .record import mode
-from .seeds import as_list, chosen_leaves, freed, leading_to, seeds_of
+from .seeds import as_list, chosen_leaves, freed, leading_to, seeds_of, taken
 from .tensor import Tensor, wrap_plain
 from .versions import clock
 
@@ -64,29 +63,23 @@ def backward(
     with Pass(create_graph) as borrowed:
         arrived = propagate(outputs, seeds, chosen, keep, create_graph, borrowed)
         for leaf in arrived:
-            if leaf.node is None:  # else it has retained its gradient
-                free = is_free(arrived, leaf)
-                accumulate(leaf, arrived[leaf], free)
+            if leaf.node is None and not taken(leaf, arrived):  # else it has retained its gradient
+                accumulate(leaf, arrived[leaf])
             if leaf._hooks is not None:
                 leaf._hooks.run_after(leaf)
     if watch.done is not None:
         watch.done(arrived)
 
 
-def accumulate(leaf: Any, g: Any, free: bool = False) -> None:
-    """Add a gradient to `leaf.grad`; the first one goes to its slot in the optimizer's buffer.
-
-    `free`: nobody else sees the array g.
-    """
+def accumulate(leaf: Any, g: Any) -> None:
+    """Add a gradient to `leaf.grad`; the first one goes to its slot in the optimizer's buffer."""
     held, home = leaf._grad, leaf._home
     if isinstance(g, Variable):  # create_graph: the gradient is part of a graph, keep it whole
         leaf._grad = g.clone() if held is None else held + g  # type: ignore[attr-defined]
     elif held is None and home is not None and type(g) is not RowSparse:
         leaf._grad = home.receive(g)
     elif held is None:
-        if not free:  # a pullback may have passed on an array it shares
-            g = g.copy() if type(g) is RowSparse else xp(g).copy(g)
-        leaf._grad = wrap_plain(g)
+        leaf._grad = wrap_plain(copied(g))  # a pullback may have passed on an array it shares
     elif held.requires_grad:
         with Pass(create_graph=True):
             leaf._grad = held + wrap_plain(g)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..arrays.device import device_of
+from ..arrays.unwritten import is_free
 from ..arrays.xp import array_namespace, same_library
 from .node import Node, Variable
 from .tensor import wrap_plain
 
-__all__ = ["as_list", "chosen_leaves", "freed", "leading_to", "seeds_of"]
+__all__ = ["as_list", "chosen_leaves", "freed", "leading_to", "seeds_of", "taken"]
 
 
 def as_list(tensors: Any) -> list[Any]:
@@ -119,3 +120,11 @@ def freed(node: Node) -> RuntimeError:
         f"after they have already been freed): {node.name()} was freed by the first backward. "
         "Pass retain_graph=True to the first, or compute the forward pass again."
     )
+
+
+def taken(leaf: Any, arrived: dict[Any, Any]) -> bool:
+    """Make a large gradient that nobody else holds a leaf's `.grad` as it is; whether it was one."""
+    free = leaf._grad is None is leaf._home and is_free(arrived, leaf)
+    if free:
+        leaf._grad = wrap_plain(arrived[leaf])
+    return free
