@@ -123,8 +123,8 @@ def freed(node: Node) -> RuntimeError:
 
 
 def taken(leaf: Any, arrived: dict[Any, Any]) -> bool:
-    """Make a large gradient that nobody else holds a leaf's `.grad` as it is; whether it was one."""
-    free = leaf._grad is None is leaf._home and is_free(arrived, leaf)
-    if free:
-        leaf._grad = wrap_plain(arrived[leaf])
-    return free
+    """Whether a leaf's `.grad` is now the gradient itself: large, and held by nobody else."""
+    if leaf._grad is not None or leaf._home is not None or not is_free(arrived, leaf):
+        return False
+    leaf._grad = wrap_plain(arrived[leaf])
+    return True
