@@ -139,7 +139,7 @@ def test_functions_of_parts_of_an_array(name):
     for part in (x[:, ::2], x[:, :100], x[1:, 1:]):
         found = function(tg.from_numpy(part)).numpy()
         np.testing.assert_array_equal(found, function(tg.tensor(part.copy())).numpy())
-    for part in (x[:, ::2], x.T, x[::2].T):
+    for part in (x[:, ::2], x.T):
         assert function(tg.from_numpy(part)).numpy().strides == np.exp(part).strides
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from ..arrays import dtypes
 from ..arrays.xp import xp
 
-__all__ = ["fitted", "is_large_mix", "promoted", "result_type", "settle", "settle_pair", "wrapped"]
+__all__ = ["fitted", "promoted", "result_type", "settle", "settle_pair", "wrapped"]
 
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}  # bool < integers < floats < complex
 _SCALAR_TYPES = (bool, int, float, complex)
@@ -74,23 +74,6 @@ def promoted(*inputs: Any) -> tuple[Any, ...]:
         return inputs
     target = result_type(inputs)
     return tuple(_cast_input(x, target) for x in inputs)
-
-
-def is_large_mix(name: str, a: Any, b: Any) -> bool:
-    """Whether arithmetic mixes a large float32 array with one of integers.
-
-    NumPy's result is float64 and PyTorch's float32: small ones are computed first, then looked at.
-    """
-    if a.size < _LARGE or name not in _ARITHMETIC or not (a.ndim and b.ndim):
-        return False
-    return (a.dtype == _FLOAT32 and b.dtype.kind == "i") or (
-        b.dtype == _FLOAT32 and a.dtype.kind == "i"
-    )
-
-
-_LARGE = 65_536  # elements, from which on a result that is thrown away costs more than a look
-_FLOAT32 = np.dtype("float32")
-_ARITHMETIC = frozenset({"add", "sub", "mul", "div"})
 
 
 def wrapped(value: Any, dtype: np.dtype[Any]) -> Any:

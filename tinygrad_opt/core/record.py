@@ -29,7 +29,7 @@ from .declared import BY_PLACE, arguments_of
 from .errors import again
 from .half import HALF
 from .node import Node, Variable, next_rank
-from .promote import is_large_mix, promoted, settle_pair
+from .promote import settle_pair
 from .settled import computes_wider, in_float32, settled, settled_pair
 from .tensor import Tensor, wrap
 
@@ -143,8 +143,6 @@ def _binary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[...
             if type(y) is Tensor or isinstance(y, Variable):
                 b = y.array
                 odd = a.dtype is not _FLOAT32 or b.dtype is not _FLOAT32
-                if odd and is_large_mix(recorded.__name__, a, b):
-                    return recorded(*promoted(x, y))  # and not first in NumPy's type
                 if y._requires_grad:
                     targets = inputs if x._requires_grad else (None, y)
                 else:
