@@ -24,6 +24,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from . import micro, pool
+from .fused import axis_sums
 
 __all__ = ["limit", "multiply", "multiply_stacks"]
 
@@ -271,12 +272,26 @@ def multiply(x: Any, y: Any, out: Any = None, bias: Any = None) -> Any:
         made = x.dot(y, out) if type(x) is type(y) else _dot(x, y, out)
         return made if bias is None else _plus(made, bias)
     if x.ndim == 2 and y.ndim == 2 and x.dtype is y.dtype and x.dtype in _KINDS:
+        if x.shape[1] == 1 == y.shape[0]:  # each number with each
+            return _plus(np.multiply(x, y, out), bias)
+        if x.shape[0] == 1 == y.shape[1] and x.shape[1] == y.shape[0]:
+            return _plus(_of_vectors(x[0], y[:, 0], out), bias)
         kernel = _kernels.get((x.dtype.char, "matrices")) or _load(x.dtype, "matrices")
         if kernel is not None and x.flags.aligned and y.flags.aligned:
             made = np.empty((x.shape[0], y.shape[1]), x.dtype) if out is None else out
             if kernel(x, y, _EMPTY[x.dtype.char] if bias is None else bias, made):
                 return made
     return _plus(_dot(x, y, out), bias)
+
+
+def _of_vectors(x: Any, y: Any, out: Any) -> Any:
+    """The product of two vectors of one type, as a matrix."""
+    out = np.empty((1, 1), x.dtype) if out is None else out
+    if x.size >= axis_sums.LEAST and x.flags.carray and y.flags.carray:
+        out[0, 0] = axis_sums.total(x, y, what="dots")
+    else:
+        out[0, 0] = x.dot(y)
+    return out
 
 
 def _dot(x: Any, y: Any, out: Any = None) -> Any:

@@ -269,7 +269,14 @@ TWINS = {
     "reshape": lambda normal: (
         (normal(40, n, 80).transpose(1, 0, 2), shape) for n in (3, 90) for shape in ((n, -1), (-1,))
     ),
-    "power": lambda normal: ((normal(5, 4), y) for y in (2, 3, 4, -2, 5)),
+    "cast": lambda normal: (
+        (normal(n, 130), dtype) for n in (3, 600) for dtype in ("float16", "float32", "float64")
+    ),
+    "put": lambda normal: (
+        (normal(n, 500), normal(n - 2, 496), (slice(1, -1), slice(2, -2))) for n in (4, 600)
+    ),
+    "power": lambda normal: ((normal(n, 4), y) for n in (5, 20_000) for y in (2, 3, 4, -2, 5)),
+    "sigmoid": lambda normal: ((normal(n, 4),) for n in (5, 2000)),
     "clip": lambda normal: (
         (normal(n, 3), low, high)
         for n in (3, 2000)

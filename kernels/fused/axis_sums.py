@@ -16,13 +16,14 @@ import numpy as np
 
 from .by_type import ByType
 
-__all__ = ["LEAST", "of_columns", "of_rows", "squared_distance", "total"]
+__all__ = ["LEAST", "of_columns", "of_middle", "of_rows", "squared_distance", "total"]
 
 LEAST = 65_536  # elements
 PART = 65_536  # that a thread adds up at a time
 BLOCK = 2048  # elements of a row that are added in its own type, before float64 takes over
 ROWS = 128  # the same for rows, of which a column's sum is made
 SPAN = 4096  # columns that are added at a time: their sums stay in the first cache
+COLUMNS = 256  # the same where sums are kept in float64
 
 _HEAD = """\
 # Written by tinygrad_opt.kernels.fused.axis_sums.
@@ -81,6 +82,7 @@ _TEXTS = {
     "sums_of_rows": _rows("sums_of_rows", "x", "part += a[j]"),
     "squares_of_rows": _rows("squares_of_rows", "x", "part += a[j] * a[j]"),
     "distances_of_rows": _rows("distances_of_rows", "x, y", "d = a[j] - b[j]", "part += d * d"),
+    "dots_of_rows": _rows("dots_of_rows", "x, y", "part += a[j] * b[j]"),
     "products_of_rows": """\
 def some_rows(first, last, x, products):
     all_lanes()
@@ -97,6 +99,31 @@ def products_of_rows(x, grain, products):
     if products.shape[0] != x.shape[0]:
         raise ValueError("sizes differ")
     split(some_rows, x.shape[0], grain, x, products)
+""",
+    "sums_of_middle": """\
+def some_spans(first, last, x, spans, sums):
+    all_lanes()
+    totals = np.empty({columns}, np.float64)
+    for item in range(first, last):
+        matrix, start = item // spans, item % spans * {columns}
+        to = sums[matrix, start : start + {columns}]
+        for j in range(to.shape[0]):
+            totals[j] = 0.0
+        for r in range(x.shape[1]):
+            row = x[matrix, r, start : start + {columns}]
+            for j in range(row.shape[0]):
+                totals[j] += row[j]
+        for j in range(to.shape[0]):
+            to[j] = totals[j]
+
+
+@njit("void({dtype}[:, :, ::1], int64, {matrix})", error_model="numpy", nogil=True,
+      no_cfunc_wrapper=True, cache={cache})
+def sums_of_middle(x, grain, sums):
+    if sums.shape[0] != x.shape[0] or sums.shape[1] != x.shape[2]:
+        raise ValueError("sizes differ")
+    spans = (x.shape[2] + {columns} - 1) // {columns}
+    split(some_spans, x.shape[0] * spans, grain, x, spans, sums)
 """,
     "sums_of_columns": """\
 def some_blocks(first, last, x, spans, parts):
@@ -119,17 +146,30 @@ def sums_of_columns(x, grain, parts):
         raise ValueError("sizes differ")
     spans = (x.shape[1] + {span} - 1) // {span}
     split(some_blocks, parts.shape[0] * spans, grain, x, spans, parts)
+    totals = np.empty(64, np.float64)
+    for start in range(0, parts.shape[1], 64):
+        sums = parts[0, start : start + 64]
+        for j in range(sums.shape[0]):
+            totals[j] = sums[j]
+        for block in range(1, parts.shape[0]):
+            part = parts[block, start : start + 64]
+            for j in range(part.shape[0]):
+                totals[j] += part[j]
+        for j in range(sums.shape[0]):
+            sums[j] = totals[j]
 """,
 }
 
-_kernels = ByType(lambda name: _HEAD + _TEXTS[name], block=BLOCK, rows=ROWS, span=SPAN)
+_kernels = ByType(
+    lambda name: _HEAD + _TEXTS[name], block=BLOCK, rows=ROWS, span=SPAN, columns=COLUMNS
+)
 
 
 def of_rows(x: Any, y: Any = None, *, what: str = "sums") -> Any:
     """The sums of a matrix's rows, float64; x (rows, n) of float32 or float64, in one piece.
 
-    `what`: "sums", "squares" or, of x and another such matrix y, "distances", which are squared; or
-    "products", which are no sums.
+    `what`: "sums", "squares" or, of x and another such matrix y, "distances", which are squared, or
+    "dots", the sums of their products; or "products" along a row, which are no sums.
     """
     sums, grain = np.empty(len(x)), max(1, PART // max(x.shape[1], 1))
     matrices = (x,) if y is None else (x, y)
@@ -143,7 +183,16 @@ def of_columns(x: Any) -> Any:
     parts = np.empty(((rows + ROWS - 1) // ROWS, n), x.dtype)
     grain = max(1, PART // (min(rows, ROWS) * min(n, SPAN)))
     _kernels["sums_of_columns", x.dtype.char](x, grain, parts)
-    return parts[0] if len(parts) == 1 else parts.sum(0, np.float64).astype(x.dtype)
+    return parts[0].copy() if len(parts) > 1 else parts[0]
+
+
+def of_middle(x: Any) -> Any:
+    """The sums over the second of three axes, in x's type; x in one piece."""
+    before, n, after = x.shape
+    sums = np.empty((before, after), x.dtype)
+    grain = max(1, PART // (n * min(after, COLUMNS)))
+    _kernels["sums_of_middle", x.dtype.char](x, grain, sums)
+    return sums
 
 
 def total(x: Any, y: Any = None, *, what: str = "sums") -> Any:

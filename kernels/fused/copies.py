@@ -1,4 +1,4 @@
-"""Copies, choices and running sums of large arrays, on several threads.
+"""Copies, choices, running sums and products of large arrays, on several threads.
 
 NumPy copies on one thread and, where axes have changed places, number by number, across memory; it
 chooses between two arrays by a jump for each element, which processors guess wrongly. Here blocks
@@ -17,7 +17,7 @@ from .. import pool
 from .by_type import ByType
 from .loops import Loop
 
-__all__ = ["choose", "copy", "cumsum"]
+__all__ = ["choose", "copy", "into", "running"]
 
 PART = 32_768  # elements that a thread copies at a time
 BLOCK = 32  # rows and columns of what is copied together
@@ -28,6 +28,7 @@ import numpy as np
 from numba import types
 from tinygrad_opt.kernels.direct import njit
 
+from tinygrad_opt.kernels.compiler.lanes import all_lanes
 from tinygrad_opt.kernels.pool import split
 
 
@@ -35,34 +36,69 @@ from tinygrad_opt.kernels.pool import split
 """
 
 _TEXTS = {
-    # Rows in one piece, at distances s0, s1 and s2 along three axes.
+    # Rows of n elements, which follow each other in the target, and along each of three axes at
+    # distances t0, t1 and t2; in the source at s0, s1 and s2, its elements at 1, 0 or -1.
     "copy_of_rows": """\
-def some_pieces(first, last, memory, b, c, s0, s1, s2, y):
-    n = y.shape[1]
+def some_pieces(first, last, source, s, s0, s1, s2, step, target, t, t0, t1, t2, b, c, n):
+    all_lanes()
     pieces, groups = (n + {part} - 1) // {part}, (c + {block} - 1) // {block}
     for item in range(first, last):
         matrix, begin = item // (groups * pieces), item % pieces * {part}
-        low, end = item // pieces % groups * {block}, min(begin + {part}, n)
-        start = matrix // b * s0 + matrix % b * s1 + begin
+        low, size = item // pieces % groups * {block}, min({part}, n - begin)
+        start = s + matrix // b * s0 + matrix % b * s1 + begin * step
+        place = t + matrix // b * t0 + matrix % b * t1 + begin
+        if step == 0 and s2 == 1 and n == 2 and t2 == 2:  # each element twice
+            count = min({block}, c - low)
+            row = source[start + low : start + low + count]
+            to = target[place + low * 2 : place + (low + count) * 2]
+            for k in range(count):
+                to[2 * k] = row[k]
+                to[2 * k + 1] = row[k]
+            low = c
         for k in range(low, min(low + {block}, c)):
-            source = memory[start + k * s2 : start + k * s2 + (end - begin)]
-            target = y[matrix * c + k, begin:end]
-            for at in range(source.shape[0]):
-                target[at] = source[at]
+            at, to = start + k * s2, target[place + k * t2 : place + k * t2 + size]
+            if step == 1:
+                row = source[at : at + size]
+                for j in range(size):
+                    to[j] = row[j]
+            elif step == 0:
+                value = source[at]
+                for j in range(size):
+                    to[j] = value
+            else:
+                row = source[at - size + 1 : at + 1]
+                for j in range(size):
+                    to[j] = row[size - 1 - j]
+
+
+@njit(error_model="numpy", nogil=True)
+def first_place(s, s0, s1, s2, step, a, b, c, n):
+    return s + min((a - 1) * s0, 0) + min((b - 1) * s1, 0) + min((c - 1) * s2, 0) + min(
+        (n - 1) * step, 0)
+
+
+@njit(error_model="numpy", nogil=True)
+def last_place(s, s0, s1, s2, step, a, b, c, n):
+    return s + max((a - 1) * s0, 0) + max((b - 1) * s1, 0) + max((c - 1) * s2, 0) + max(
+        (n - 1) * step, 0)
 
 
 @njit(types.void(types.Array(types.{dtype}, 1, "C", readonly=True), types.int64, types.int64,
-      types.int64, types.int64, types.int64, types.int64, types.{dtype}[:, ::1]),
+      types.int64, types.int64, types.int64, types.{dtype}[::1], types.int64, types.int64,
+      types.int64, types.int64, types.int64, types.int64, types.int64, types.int64, types.int64),
       error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
-def copy_of_rows(memory, b, c, s0, s1, s2, grain, y):
-    rows, n = y.shape
-    if b < 1 or c < 1 or s0 < 0 or s1 < 0 or s2 < 0 or rows % (b * c) != 0:
+def copy_of_rows(source, s, s0, s1, s2, step, target, t, t0, t1, t2, a, b, c, n, grain):
+    if a < 1 or b < 1 or c < 1 or n < 1 or step < -1 or step > 1:
+        raise ValueError("there are no such rows")
+    if first_place(s, s0, s1, s2, step, a, b, c, n) < 0 or first_place(
+            t, t0, t1, t2, 1, a, b, c, n) < 0:
         raise ValueError("the rows lie outside the memory")
-    matrices = rows // c
-    if (matrices // b - 1) * s0 + (b - 1) * s1 + (c - 1) * s2 + n > memory.shape[0]:
+    if last_place(s, s0, s1, s2, step, a, b, c, n) >= source.shape[0]:
         raise ValueError("the rows lie outside the memory")
-    items = matrices * ((c + {block} - 1) // {block}) * ((n + {part} - 1) // {part})
-    split(some_pieces, items, grain, memory, b, c, s0, s1, s2, y)
+    if last_place(t, t0, t1, t2, 1, a, b, c, n) >= target.shape[0]:
+        raise ValueError("the rows lie outside the memory")
+    items = a * b * ((c + {block} - 1) // {block}) * ((n + {part} - 1) // {part})
+    split(some_pieces, items, grain, source, s, s0, s1, s2, step, target, t, t0, t1, t2, b, c, n)
 """,
     "copy_of_blocks": """\
 def some_rows(first, last, x, y):
@@ -90,88 +126,142 @@ def copy_of_blocks(x, grain, y):
     a, b, c = x.shape[0], x.shape[1], x.shape[2]
     split(some_rows, a * b * ((c + {block} - 1) // {block}), grain, x, y)
 """,
-    "cumsum_of": """\
+}
+
+# Sums, or products, up to each place.
+_RUNNING = """\
 def some_sums(first, last, x, y):
     n, width = x.shape[1], x.shape[2]
     totals = np.empty(width, np.float64)
     for item in range(first, last):
         source, target = x[item], y[item]
         if width == 1:
-            total = 0.0
+            total = START
             for k in range(n):
-                total += source[k, 0]
+                total SIGN= source[k, 0]
                 target[k, 0] = total
         else:
             for j in range(width):
-                totals[j] = 0.0
+                totals[j] = START
             for k in range(n):
                 for j in range(width):
-                    totals[j] += source[k, j]
+                    totals[j] SIGN= source[k, j]
                     target[k, j] = totals[j]
 
 
 @njit("void({dtype}[:, :, ::1], int64, {dtype}[:, :, ::1])", error_model="numpy", nogil=True,
       no_cfunc_wrapper=True, cache={cache})
-def cumsum_of(x, grain, y):
+def NAME_of(x, grain, y):
     if x.shape[0] != y.shape[0] or x.shape[1] != y.shape[1] or x.shape[2] != y.shape[2]:
         raise ValueError("sizes differ")
     split(some_sums, x.shape[0], grain, x, y)
-""",
-}
+"""
+for _name, _sign, _start in (("cumsum", "+", "0.0"), ("cumprod", "*", "1.0")):
+    _text = _RUNNING.replace("SIGN", _sign).replace("START", _start)
+    _TEXTS[f"{_name}_of"] = _text.replace("NAME", _name)
 
 _kernels = ByType(lambda name: _HEAD + _TEXTS[name], block=BLOCK, part=PART)
 _WHOLE = {size: np.dtype(f"uint{8 * size}") for size in (1, 2, 4, 8)}  # copied as integers
 
 
 def copy(x: Any) -> Any:
-    """A copy of x in one piece, rows first; None where that is not for these kernels."""
-    if x.dtype.kind not in "biuf" or x.itemsize not in _WHOLE or not x.flags.aligned:
-        return None
-    shape, strides = _merged(x)
+    """A copy of x in one piece, rows first; None where that is not for these kernels.
+
+    x: not empty.
+    """
+    y = np.empty(x.shape, x.dtype)
+    return y if into(y, x) else None
+
+
+def into(y: Any, x: Any) -> bool:
+    """y[...] = x, of y's type, if that can be done here; no memory of x is y's.
+
+    y: not empty.  x: of y's shape, or broadcast to it.
+    """
+    if x.dtype != y.dtype or x.dtype.kind not in "biuf" or x.itemsize not in _WHOLE:
+        return False
+    if not (x.flags.aligned and y.flags.aligned and y.flags.writeable):
+        return False
+    if x.shape != y.shape:
+        x = np.broadcast_to(x, y.shape)
+    shape, strides, places = _merged(x, y)
     if len(shape) > 4:
-        return None
-    y, kind = np.empty(x.shape, x.dtype), _WHOLE[x.itemsize]
-    lead = 4 - len(shape)
-    shape, strides = (1,) * lead + shape, (0,) * lead + strides
-    in_rows = strides[3] == x.itemsize and all(s >= 0 and s % x.itemsize == 0 for s in strides)
-    if in_rows:
-        steps = [s // x.itemsize for s in strides]
-        extent = 1 + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
-        memory = _strided(x, (extent,), strides[3:]).view(kind)
-        grain = max(1, PART // (min(shape[2], BLOCK) * min(shape[3], PART)))
-        to = y.view(kind).reshape(-1, shape[3])
-        _kernels["copy_of_rows", kind.char](memory, *shape[1:3], *steps[:3], grain, to)
-    else:
-        grain = max(1, PART // (min(shape[2], BLOCK) * shape[3]))
+        return False
+    kind, size = _WHOLE[x.itemsize], x.itemsize
+    (a, b, c, n), step = shape, strides[3] // size
+    if places[3] == size and strides[3] in (size, 0, -size):
+        if any(stride % size for stride in (*strides, *places)):
+            return False
+        *from_, source = _memory(x, shape, strides, kind)
+        *to, target = _memory(y, shape, places, kind)
+        grain = max(1, PART // (min(c, BLOCK) * min(n, PART)))
+        _kernels["copy_of_rows", kind.char](source, *from_, step, target, *to, a, b, c, n, grain)
+    elif y.flags.c_contiguous:
+        grain = max(1, PART // (min(c, BLOCK) * n))
         to = y.view(kind).reshape(shape)
         _kernels["copy_of_blocks", kind.char](_strided(x, shape, strides).view(kind), grain, to)
-    return y
+    else:
+        return False
+    return True
+
+
+def _memory(x: Any, shape: Any, strides: Any, kind: Any) -> tuple[Any, ...]:
+    """Memory that x lies in, as a vector; before it x's place there, and three distances."""
+    size = x.itemsize
+    steps = [stride // size for stride in strides]
+    if x.flags.c_contiguous:
+        return 0, *steps[:3], x.reshape(-1).view(kind)
+    base = x.base
+    alike = type(base) is np.ndarray and base.dtype == x.dtype and base.flags.c_contiguous
+    if alike and base.flags.writeable >= x.flags.writeable:
+        place, odd = divmod(_address(x) - _address(base), size)
+        if not odd:
+            return place, *steps[:3], base.reshape(-1).view(kind)
+    reach = [(n - 1) * step for n, step in zip(shape, steps, strict=True)]
+    before = -sum(r for r in reach if r < 0)
+    ends = (slice(None, None, -1) if stride < 0 else slice(None) for stride in x.strides)
+    memory = _strided(x[tuple(ends)], (before + 1 + sum(r for r in reach if r > 0),), (size,))
+    return before, *steps[:3], memory.view(kind)
+
+
+def _address(x: Any) -> int:
+    return x.__array_interface__["data"][0]
 
 
 def _strided(x: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
-    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=x.flags.writeable)
 
 
-def _merged(x: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shape and strides of x, with neighbouring axes as one where memory allows it."""
-    axes: list[tuple[int, int]] = []
-    for n, stride in zip(x.shape, x.strides, strict=True):
+def _merged(x: Any, y: Any) -> tuple[tuple[int, ...], ...]:
+    """The shape of x and y and the strides of both: of four axes, if these make do.
+
+    Neighbouring axes count as one where the memory of both allows it.
+    """
+    axes: list[tuple[int, int, int]] = []
+    for n, s, t in zip(x.shape, x.strides, y.strides, strict=True):
         if n == 1:
             continue
-        if axes and axes[-1][1] == n * stride:
-            axes[-1] = axes[-1][0] * n, stride
+        if axes and axes[-1][1:] == (n * s, n * t):
+            axes[-1] = axes[-1][0] * n, s, t
         else:
-            axes.append((n, stride))
-    return tuple(n for n, _ in axes) or (1,), tuple(s for _, s in axes) or (x.itemsize,)
+            axes.append((n, s, t))
+    if not axes:
+        axes = [(1, x.itemsize, x.itemsize)]
+    axes = [(1, 0, 0)] * (4 - len(axes)) + axes
+    shape, strides, places = zip(*axes, strict=True)
+    return shape, strides, places
 
 
-def cumsum(x: Any, axis: int) -> Any:
-    """Sums up to each place along an axis, taken in float64; x of floats, in one piece."""
+def running(x: Any, axis: int, name: str) -> Any:
+    """Sums up to each place along an axis, or products: by the name "cumsum" or "cumprod".
+
+    They are taken in float64.  x: of floats, in one piece.
+    """
     before, n = math.prod(x.shape[:axis]), x.shape[axis]
     y = np.empty(x.shape, x.dtype)
     flat = before, n, x.size // (before * n)
     grain = max(1, PART // (n * flat[2]))
-    _kernels["cumsum_of", x.dtype.char](x.reshape(flat), grain, y.reshape(flat))
+    _kernels[f"{name}_of", x.dtype.char](x.reshape(flat), grain, y.reshape(flat))
     return y
 
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from .by_type import ByType
 
-__all__ = ["MOST", "extremes", "log_of_sums", "places_of_largest"]
+__all__ = ["MOST", "extremes", "extremes_of_middle", "log_of_sums", "places_of_largest"]
 
 PART = 32_768  # elements that a thread looks at at a time
+COLUMNS = 64  # that are compared together: a few cache lines
 MOST = 32  # that are kept of a row at the most: each newcomer may move all of them
 
 _HEAD = """\
@@ -31,6 +32,9 @@ from tinygrad_opt.kernels.pool import split
 
 
 @njit(error_model="numpy", nogil=True)
+"""
+
+_ROWS = """\
 def some_rows(first, last, x, y):
     all_lanes()
     for r in range(first, last):
@@ -54,6 +58,30 @@ _EXTREME = """\
         for j in range(row.shape[0]):
             top = {name}(top, row[j])
         y[r] = top
+"""
+
+# Of matrices, by columns.
+_MIDDLE = """\
+def some_spans(first, last, x, spans, y):
+    all_lanes()
+    for item in range(first, last):
+        matrix, start = item // spans, item % spans * {columns}
+        top, row = y[matrix, start : start + {columns}], x[matrix, 0, start : start + {columns}]
+        for j in range(top.shape[0]):
+            top[j] = row[j]
+        for r in range(1, x.shape[1]):
+            row = x[matrix, r, start : start + {columns}]
+            for j in range(top.shape[0]):
+                top[j] = NAME(top[j], row[j])
+
+
+@njit("void({dtype}[:, :, ::1], {matrix}, int64)", error_model="numpy", nogil=True,
+      no_cfunc_wrapper=True, cache={cache})
+def NAME_of_middle(x, y, grain):
+    if y.shape[0] != x.shape[0] or y.shape[1] != x.shape[2] or x.shape[1] < 1:
+        raise ValueError("sizes differ")
+    spans = (x.shape[2] + {columns} - 1) // {columns}
+    split(some_spans, x.shape[0] * spans, grain, x, spans, y)
 """
 
 # Infinities are not taken off: infinity - infinity is NaN.
@@ -98,6 +126,8 @@ _LARGER, _SMALLER = "v > {0} or (v != v and {0} == {0})", "v < {0} or (v == v an
 
 def _text(kernel: str) -> str:
     """The text of a kernel by its name."""
+    if kernel.endswith("middle"):
+        return _HEAD + _MIDDLE.replace("NAME", kernel.partition("_of_")[0])
     if kernel in ("largest", "smallest"):
         above = _LARGER if kernel == "largest" else _SMALLER
         body = _PLACES.format(above=above.format("w"), above_worst=above.format("worst"))
@@ -107,10 +137,10 @@ def _text(kernel: str) -> str:
         body = _LOG if name == "log" else _EXTREME.replace("{name}", name)
         types, least = "{vector}, int64", "1"
     tail = _TAIL.replace("{types}", types).replace("{least}", least).replace("{kernel}", kernel)
-    return _HEAD + body + tail
+    return _HEAD + _ROWS + body + tail
 
 
-_kernels = ByType(_text)
+_kernels = ByType(_text, columns=COLUMNS)
 
 
 def _grain(x: Any) -> int:
@@ -121,6 +151,15 @@ def extremes(x: Any, name: str) -> Any:
     """The "maximum" or "minimum" of each row of a matrix of floats, in one piece; NaN if one is."""
     y = np.empty(len(x), x.dtype)
     _kernels[f"{name}_of_rows", x.dtype.char](x, y, _grain(x))
+    return y
+
+
+def extremes_of_middle(x: Any, name: str) -> Any:
+    """The same over the second of three axes."""
+    before, n, after = x.shape
+    y = np.empty((before, after), x.dtype)
+    grain = max(1, PART // (n * min(after, COLUMNS)))
+    _kernels[f"{name}_of_middle", x.dtype.char](x, y, grain)
     return y
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from .elementwise import element_loop
 
-__all__ = ["LEAST", "ROWS", "Pair", "run", "times_difference"]
+__all__ = ["LEAST", "ROWS", "Pair", "cube", "fourth", "run", "sign", "times_difference"]
 
 LEAST = 65_536  # elements
 
@@ -83,6 +83,24 @@ def huber_slope_y(g, x, y, delta, scale, inverse):
 def times_difference(x, y, factor):
     """The slope of a sum of squared differences, which `axis_sums.py` adds up as it takes them."""
     return (x - y) * factor
+
+
+# Functions of one element, in whose place NumPy takes several passes, or jumps.
+
+
+def cube(x):
+    return x * x * x
+
+
+def fourth(x):
+    square = x * x
+    return square * square
+
+
+def sign(x):
+    other = 0.0 if x == 0 else x  # NaN
+    below = -1.0 if x < 0 else other
+    return 1.0 if x > 0 else below
 
 
 ROWS = {

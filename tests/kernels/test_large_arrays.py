@@ -9,7 +9,15 @@ from numba import config
 import tinygrad_opt as tg
 from tinygrad_opt.arrays.xp import xp
 from tinygrad_opt.kernels.direct import entry
-from tinygrad_opt.kernels.fused import arithmetic, axis_sums, copies, extremes, places
+from tinygrad_opt.kernels.fused import (
+    arithmetic,
+    axis_sums,
+    casts,
+    copies,
+    extremes,
+    places,
+    resampling,
+)
 
 FLOATS = ["float32", "float64"]
 SPACE = xp(np.zeros(1))
@@ -147,38 +155,36 @@ def test_sums_of_infinities():
     assert np.isfinite(sums).sum() == 297
 
 
-ORDERS = [((600, 500), (1, 0)), ((64, 90, 80), (1, 0, 2)), ((64, 90, 80), (2, 0, 1)),
-          ((8, 9, 60, 70), (0, 2, 1, 3)), ((8, 9, 60, 70), (3, 1, 2, 0)),
-          ((5, 4, 6, 50, 60), (4, 2, 0, 1, 3))]  # fmt: skip
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int16", "bool", "complex64"])
-@pytest.mark.parametrize(("shape", "axes"), ORDERS, ids=str)
-def test_copies(shape, axes, dtype):
-    x = (50 * normal(*shape)).astype(dtype).transpose(axes)
-    for part in (x, x[::-1], x[1:, ::2], x[:, 1:]):
-        y = SPACE.copy(part)
-        assert y.flags.carray
-        assert y.dtype == x.dtype
-        np.testing.assert_array_equal(y, part)
-        assert not np.shares_memory(y, x)
-        np.testing.assert_array_equal(SPACE.reshape(part, -1), part.reshape(-1))
-    wide = np.broadcast_to(x[:1], x.shape)
-    np.testing.assert_array_equal(SPACE.copy(wide), wide)
-
-
-def test_a_reshaped_view_stays_one():
-    x = normal(600, 500).T
-    assert np.shares_memory(SPACE.reshape(x, (500, 20, 30)), x)
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", [(40_000,), (200, 300), (40, 50, 30)], ids=str)
+def test_running_sums_and_products(shape, dtype):
+    x = normal(*shape, dtype=dtype)
+    for axis in range(-len(shape), len(shape)):
+        for name in ("cumsum", "cumprod"):
+            expected = getattr(x, name)(axis, np.float64).astype(dtype)
+            found = getattr(tg, name)(tg.tensor(x), axis).numpy()
+            np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("shape", [(40_000,), (200, 300), (40, 50, 30)], ids=str)
-def test_running_sums(shape, dtype):
-    x = normal(*shape, dtype=dtype)
-    for axis in range(-len(shape), len(shape)):
-        expected = x.cumsum(axis, np.float64).astype(dtype)
-        np.testing.assert_array_equal(tg.cumsum(tg.tensor(x), axis).numpy(), expected)
+def test_extremes_along_other_axes(dtype):
+    for shape in ((300, 70), (3, 7000), (40, 50, 60), (70, 300, 9), (5, 4, 30, 50)):
+        x = normal(*shape, dtype=dtype)
+        x.flat[[3, 70, -5]] = np.nan, np.inf, -np.inf
+        for axis in range(-len(shape), len(shape)):
+            for keepdims in (False, True):
+                found = SPACE.amax(x, axis, keepdims), SPACE.amin(x, axis, keepdims)
+                np.testing.assert_array_equal(found[0], x.max(axis, keepdims=keepdims))
+                np.testing.assert_array_equal(found[1], x.min(axis, keepdims=keepdims))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_signs(dtype):
+    x = normal(70_000, dtype=dtype)
+    x[:6] = 0, -0.0, np.nan, np.inf, -np.inf, 1e-40
+    found, expected = SPACE.sign(x), np.sign(x)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(np.signbit(found[:2]), np.signbit(expected[:2]))
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -244,27 +250,47 @@ def test_kernels_refuse_arrays_that_do_not_fit():
         axis_sums._kernels["sums_of_rows", "f"](x, 1, np.empty(3))
     with pytest.raises(ValueError, match="sizes differ"):
         axis_sums._kernels["sums_of_columns", "f"](x, 1, np.empty((1, 4), np.float32))
-    memory = np.zeros(20, np.uint32)
-    for b, c, s0, s1, s2, rows in ((1, 4, 0, 0, 6, 4), (2, 2, 0, 15, 5, 4), (1, 3, 0, 0, 5, 4),
-                                   (1, 4, 0, 0, -5, 4)):  # fmt: skip
-        with pytest.raises(ValueError, match="outside"):
-            copies._kernels["copy_of_rows", "I"](
-                memory, b, c, s0, s1, s2, 1, np.empty((rows, 5), np.uint32)
-            )
+    memory, to = np.zeros(20, np.uint32), np.zeros(20, np.uint32)
+    fine = {"s": 0, "s1": 0, "s2": 5, "step": 1, "t": 0, "t2": 5, "a": 1, "c": 4, "n": 5}
+    for wrong in ({"s": 1}, {"s": -1}, {"s2": 6}, {"s2": -5}, {"step": -1}, {"step": 2}, {"t": 1},
+                  {"t": -1}, {"t2": 6}, {"t2": -5}, {"c": 5}, {"n": 6}, {"a": 0}, {"n": 0},
+                  {}):  # fmt: skip
+        s, s1, s2, step, t, t2, a, c, n = (fine | wrong).values()
+        arguments = memory, s, 0, s1, s2, step, to, t, 0, 0, t2, a, 1, c, n, 1
+        if wrong:
+            with pytest.raises(ValueError, match=r"outside|no such rows"):
+                copies._kernels["copy_of_rows", "I"](*arguments)
+        else:
+            copies._kernels["copy_of_rows", "I"](*arguments)
 
 
 READ = [
     (arithmetic._by_rows, ["add_row", "div_column"]),
-    (axis_sums._kernels, ["sums_of_rows", "sums_of_columns", "squares_of_rows"]),
-    (copies._kernels, ["cumsum_of"]),
-    (extremes._kernels, ["maximum_of_rows"]),
+    (axis_sums._kernels, ["sums_of_rows", "sums_of_columns", "sums_of_middle", "squares_of_rows"]),
+    (copies._kernels, ["copy_of_rows", "cumsum_of", "cumprod_of"]),
+    (extremes._kernels, ["maximum_of_rows", "maximum_of_middle"]),
+    (resampling._kernels, ["resample_rows", "resample_slices"]),
     (places._kernels, ["gather_in_rows", "gather_from_rows", "pick_slices"]),
 ]
 
 
-@pytest.mark.skipif(bool(config.BOUNDSCHECK), reason="Numba compiles where it checks bounds")
+UNREAD = pytest.mark.skipif(
+    bool(config.BOUNDSCHECK), reason="Numba compiles where it checks bounds"
+)
+
+
+@UNREAD
 @pytest.mark.parametrize(("kernels", "name"), [(k, n) for k, names in READ for n in names], ids=str)
 def test_kernels_are_read_without_numba(kernels, name):
     """Or each process would load all that Numba can compile, which takes as long as a step."""
     (made,) = kernels[name, "f"].overloads.values()
     assert isinstance(made.fndesc, entry.Described)
+
+
+@UNREAD
+@pytest.mark.parametrize("target", ["bool", "int32", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize("source", ["bool", "int32", "int64", "float16", "float32", "float64"])
+def test_casts_are_read_without_numba(source, target):
+    if casts.cast(np.zeros(5, source), np.dtype(target)) is not None:
+        (made,) = casts._kernels[np.dtype(source), np.dtype(target)].overloads.values()
+        assert isinstance(made.fndesc, entry.Described)

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.fused import arithmetic, axis_sums, elementwise, on_device, pairs, softmax
+from ..kernels.fused import arithmetic, axis_sums, casts, elementwise, on_device, pairs, softmax
 from ..kernels.pool import ahead
 from .device import cupy, is_cupys
 
@@ -121,6 +121,8 @@ def _fused_arithmetic(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tup
     @functools.wraps(pair)
     def either(x: Any, y: Any) -> tuple[Any, ...]:
         if type(x) is _ndarray and x.size >= least:
+            if type(y) is _ndarray and y.dtype is not x.dtype:
+                x, y = _in_float32(x, y)
             form = arithmetic.form(x, y)
             if form:
                 z = arithmetic.combine(name, form, x, y)
@@ -133,6 +135,24 @@ def _fused_arithmetic(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tup
         return pair(x, y)
 
     return either
+
+
+def _in_float32(x: Any, y: Any) -> tuple[Any, Any]:
+    """Both; of a float32 array and one of integers the latter in float32, PyTorch's result type.
+
+    NumPy's is float64: what came out would be thrown away, and computed once more.
+    """
+    if x.ndim and y.ndim:
+        if x.dtype == _FLOAT32 and y.dtype.kind == "i":
+            return x, _cast(y)
+        if y.dtype == _FLOAT32 and x.dtype.kind == "i":
+            return _cast(x), y
+    return x, y
+
+
+def _cast(x: Any) -> Any:
+    found = casts.cast(x, _FLOAT32) if x.size >= arithmetic.LEAST and x.flags.carray else None
+    return x.astype(_FLOAT32) if found is None else found
 
 
 def _combined(name: str, x: Any, y: Any) -> Any:

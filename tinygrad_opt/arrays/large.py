@@ -7,6 +7,7 @@ of `elementwise.py`; the twins are NumPy's own functions, and the formulas in `n
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -14,13 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..kernels.fused import copies, extremes
+from ..kernels.fused import casts, copies, extremes, pairs
 from .fused import kernels_of, times
 
-__all__ = ["Large"]
+__all__ = ["Large", "write"]
 
 COPIES = 262_144  # elements from which on kernels copy quicker than NumPy does
-SUMS = 32_768  # the same for running sums
+JOINED = 131_072  # the same for what is put together, or in another order
+CASTS = 65_536  # and for other types
+HALVES = 4_096  # and for half precision
+SUMS = 32_768  # and for running sums and products
 CHOICES = 4_096  # and for choices
 EXTREMES = 16_384  # and for extremes of rows
 MASKS = 16_384  # and for those by a mask that goes for each item of a batch
@@ -30,10 +34,15 @@ _NUMBERS = int, float
 _reshape_tells = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # whether it had to copy
 
 
+def _is_large(x: Any) -> bool:
+    """Whether the kernels of `pairs` take x."""
+    return x.size >= pairs.LEAST and x.dtype in _FLOATS and bool(x.flags.carray)
+
+
 _POWERS: dict[float, Callable[[Any], Any]] = {
     2: lambda x: times(x, x),
-    3: lambda x: times(times(x, x), x),
-    4: lambda x: times(s := times(x, x), s),
+    3: lambda x: pairs.run(pairs.cube, (x,), ()) if _is_large(x) else x * x * x,
+    4: lambda x: pairs.run(pairs.fourth, (x,), ()) if _is_large(x) else (s := x * x) * s,
     -2: lambda x: 1 / times(x, x),
     -0.5: lambda x: 1 / np.sqrt(x),
 }
@@ -43,16 +52,70 @@ class Large:
     """The part of NumPy's namespace that copies, chooses and adds up as it goes."""
 
     def copy(self, x: Any) -> Any:
-        y = copies.copy(x) if x.size >= COPIES else None
+        if x.size < JOINED or (x.size < COPIES and x.flags.c_contiguous):
+            return x.copy()
+        y = copies.copy(x)
         return x.copy() if y is None else y
 
     def reshape(self, x: Any, shape: Any) -> Any:
-        if x.size >= COPIES and not x.flags.c_contiguous and _reshape_tells:
+        if x.size >= JOINED and not x.flags.c_contiguous and _reshape_tells:
             try:
                 return x.reshape(shape, copy=False)
             except ValueError:  # to be copied
                 x = self.copy(x)
         return x.reshape(shape)
+
+    def cast(self, x: Any, dtype: Any) -> Any:
+        kind = np.dtype(dtype)
+        least = HALVES if x.itemsize == 2 or kind.itemsize == 2 else CASTS
+        if x.size >= least and type(x) is _ndarray and x.dtype != kind and x.flags.carray:
+            y = casts.cast(x, kind)
+            if y is not None:
+                return y
+        return super().cast(x, dtype)  # type: ignore[misc]
+
+    def put(self, x: Any, values: Any, index: Any) -> Any:
+        """A copy of x with `values` at `index`."""
+        y = self.copy(x)
+        write(y, index, values)
+        return y
+
+    def concatenate(self, parts: Any, axis: int | None = 0, out: Any = None) -> Any:
+        if axis is not None and out is None and sum([part.size for part in parts]) >= JOINED:
+            first, joined = parts[0], normalize_axis_index(axis, parts[0].ndim)
+            if all(_goes_beside(part, first, joined) for part in parts):
+                n, around = sum(part.shape[joined] for part in parts), list(first.shape)
+                around[joined] = n
+                y, start = np.empty(around, first.dtype), 0
+                for part in parts:
+                    stop = start + part.shape[joined]
+                    write(y, (slice(None),) * joined + (slice(start, stop),), part)
+                    start = stop
+                return y
+        return np.concatenate(parts, axis, out)
+
+    def stack(self, parts: Any, axis: int = 0) -> Any:
+        if sum([part.size for part in parts]) < JOINED:
+            return np.stack(parts, axis)
+        at = normalize_axis_index(axis, parts[0].ndim + 1)
+        whole = (slice(None),) * at + (None,)
+        if any(part.shape != parts[0].shape for part in parts):
+            return np.stack(parts, axis)  # tells which
+        return self.concatenate([part[whole] for part in parts], at)
+
+    def roll(self, x: Any, shift: Any, axis: Any) -> Any:
+        if type(shift) is tuple and len(shift) == 1 == len(axis):
+            (shift,), (axis,) = shift, axis
+        if x.size < JOINED or type(shift) is not int or type(axis) is not int:
+            return np.roll(x, shift, axis)
+        n, y = x.shape[axis], np.empty_like(x)
+        shift, before = shift % n, (slice(None),) * normalize_axis_index(axis, x.ndim)
+        for target, source in (
+            (slice(shift, None), slice(n - shift)),
+            (slice(shift), slice(n - shift, None)),
+        ):
+            write(y, (*before, target), x[(*before, source)])
+        return y
 
     def power(self, x: Any, y: Any) -> Any:
         """x^y; small whole powers as products, of which NumPy's take a hundredth of the time."""
@@ -60,10 +123,27 @@ class Large:
             return _POWERS[y](x)
         return super().power(x, y)  # type: ignore[misc]
 
+    def sign(self, x: Any) -> Any:
+        if type(x) is _ndarray and _is_large(x):
+            return pairs.run(pairs.sign, (x,), ())
+        return np.sign(x)
+
+    def sigmoid(self, x: Any) -> Any:
+        if x.size >= CHOICES and x.dtype in _FLOATS and x.flags.carray:
+            y = np.empty(x.shape, x.dtype)
+            kernels_of("sigmoid", x.size)[x.dtype](x.ravel(), y.ravel())
+            return y
+        return super().sigmoid(x)  # type: ignore[misc]
+
     def cumsum(self, x: Any, axis: int | None = None) -> Any:
         if x.size >= SUMS and axis is not None and x.dtype in _FLOATS and x.flags.carray:
-            return copies.cumsum(x, normalize_axis_index(axis, x.ndim))
+            return copies.running(x, normalize_axis_index(axis, x.ndim), "cumsum")
         return super().cumsum(x, axis)  # type: ignore[misc]
+
+    def cumprod(self, x: Any, axis: int | None = None) -> Any:
+        if x.size >= SUMS and axis is not None and x.dtype in _FLOATS and x.flags.carray:
+            return copies.running(x, normalize_axis_index(axis, x.ndim), "cumprod")
+        return super().cumprod(x, axis)  # type: ignore[misc]
 
     def where(self, condition: Any, x: Any, y: Any) -> Any:
         array = x if type(x) is _ndarray else y
@@ -89,11 +169,15 @@ class Large:
     def amax(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         if x.size >= EXTREMES and _has_rows(x, axis):
             return _of_rows(extremes.extremes, x, keepdims, "maximum")
+        if x.size >= EXTREMES and _has_columns(x, axis):
+            return _of_columns(x, axis, keepdims, "maximum")
         return x.max(axis=axis, keepdims=keepdims)
 
     def amin(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         if x.size >= EXTREMES and _has_rows(x, axis):
             return _of_rows(extremes.extremes, x, keepdims, "minimum")
+        if x.size >= EXTREMES and _has_columns(x, axis):
+            return _of_columns(x, axis, keepdims, "minimum")
         return x.min(axis=axis, keepdims=keepdims)
 
     def log_of_sums(self, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -110,9 +194,53 @@ class Large:
         return places.reshape(*x.shape[:-1], k)
 
 
+def write(y: Any, index: Any, x: Any) -> None:
+    """y[index] = x, with which y shares no memory."""
+    if y.size >= JOINED and type(x) is _ndarray and x.size and not _names_places(index):
+        place = y[index]
+        if place.size and copies.into(place, x):
+            return
+    y[index] = x
+
+
+def _names_places(index: Any) -> bool:
+    """Whether an index is of arrays, too, and what it takes no view."""
+    return any(type(part) not in _OF_VIEWS for part in index) if type(index) is tuple else True
+
+
+_OF_VIEWS = frozenset({slice, type(None), type(Ellipsis)})
+
+
+def _goes_beside(part: Any, first: Any, axis: int) -> bool:
+    """Whether one array is joined to another along an axis, and both have their rows first."""
+    return (
+        type(part) is _ndarray
+        and part.dtype == first.dtype
+        and part.ndim == first.ndim
+        and part.shape[:axis] == first.shape[:axis]
+        and part.shape[axis + 1 :] == first.shape[axis + 1 :]
+        and all(a >= b for a, b in itertools.pairwise(part.strides))
+    )
+
+
 def _of_rows(what: Any, x: Any, keepdims: bool, *rest: Any) -> Any:
     shape = x.shape[:-1]
     return what(x.reshape(-1, x.shape[-1]), *rest).reshape((*shape, 1) if keepdims else shape)
+
+
+def _of_columns(x: Any, axis: int, keepdims: bool, name: str) -> Any:
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    y = extremes.extremes_of_middle(x.reshape(math.prod(before), x.shape[axis], -1), name)
+    return y.reshape((*before, *(1,) * keepdims, *after))
+
+
+def _has_columns(x: Any, axis: Any) -> bool:
+    """Whether `axis`, an integer, is not the last one of x, of floats and in one piece."""
+    wide = type(axis) is int and 0 <= axis < x.ndim - 1 and x.shape[-1] >= _WIDE_ENOUGH
+    return wide and x.dtype in _FLOATS and x.flags.carray
+
+
+_WIDE_ENOUGH = 8  # numbers in a row, of which a vector is made
 
 
 def _has_rows(x: Any, axis: Any) -> bool:

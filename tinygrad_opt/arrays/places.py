@@ -1,7 +1,8 @@
 """Taking and adding up by places along an axis, by kernels where arrays are large.
 
-The kernels are those of `kernels/fused/places.py`; the twins are NumPy's indexing, and
-`scatter_add` in `arrays/namespace.py` and `arrays/sums.py`.
+The kernels are those of `kernels/fused/places.py` and `kernels/fused/resampling.py`; the twins are
+NumPy's indexing, `scatter_add` in `arrays/namespace.py` and `arrays/sums.py`, and `resample` in
+`ops/images.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.fused import places
+from ..kernels.fused import places, resampling
 
 __all__ = ["Along", "Places", "are_within"]
 
@@ -60,6 +61,18 @@ class Places:
             y = places.pick(table, index.reshape(-1), 0)
             return y.reshape(*index.shape, *table.shape[1:])
         return super().rows(table, index)  # type: ignore[misc]
+
+    def resampled(self, x: Any, axis: int, places: Any, weights: Any) -> Any:
+        """Along an axis of a large array the sum of the slices at `places`, times their weights.
+
+        None where that is not for kernels.
+        """
+        n, m = x.shape[axis], getattr(places[0], "size", 0)
+        if not (x.size // max(n, 1) * m >= LEAST and _is_taken(x) and all(map(_is_index, places))):
+            return None
+        if any(type(w) is not _ndarray or w.dtype != x.dtype or w.shape != (m,) for w in weights):
+            return None
+        return resampling.resample(x, axis % x.ndim, np.stack(places), np.stack(weights))
 
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         kind = type(index)

@@ -22,6 +22,7 @@ __all__ = ["Sums", "names_none_twice"]
 # So many float32 additions one after the other cost a rounding error of 2e-6 at the very worst,
 # and the products with ones below, which have several sums under way, a few 1e-7.
 _FEW = 128
+_WIDE_ENOUGH = 8  # numbers in a row, of which a vector is made
 _reduce: Any = np.add.reduce  # its arguments count by place, which type checkers do not know
 _APART = frozenset({int, slice, type(None), type(Ellipsis)})
 _BOOL = np.dtype(bool)
@@ -103,6 +104,9 @@ def _large_sum(x: Any, axis: Any, keepdims: bool, what: str = "sums") -> Any:
         return _large_sum(x * x, axis, keepdims)
     elif axes and axes == list(range(len(axes))):
         y = axis_sums.of_columns(x.reshape(math.prod(x.shape[: len(axes)]), -1))
+    elif axes and axes == list(range(axes[0], axes[-1] + 1)) and x.shape[-1] >= _WIDE_ENOUGH:
+        before, n = math.prod(x.shape[: axes[0]]), math.prod(x.shape[axes[0] : axes[-1] + 1])
+        y = axis_sums.of_middle(x.reshape(before, n, -1))
     else:
         return _long_sum(x, axis, keepdims)
     kept = (1 if a in axes else n for a, n in enumerate(x.shape) if keepdims or a not in axes)

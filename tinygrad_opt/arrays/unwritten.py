@@ -18,9 +18,20 @@ import numpy as np
 
 from ..kernels import blas
 from ..kernels.fused import arithmetic, rows
+from ..kernels.fused.copies import copy
+from .large import COPIES, write
 from .sums import names_none_twice
 
-__all__ = ["Part", "Unwritten", "dot_later", "joined", "part_or_none", "rows_or_none"]
+__all__ = [
+    "Part",
+    "Unwritten",
+    "copied",
+    "dot_later",
+    "is_free",
+    "joined",
+    "part_or_none",
+    "rows_or_none",
+]
 
 LARGE = 16_384  # elements from which on a copy costs more than to think of sparing it
 
@@ -76,14 +87,14 @@ class Part(Unwritten):
                     return out
                 out = np.empty(self.shape, self.kind)
             for index, values in self.parts:
-                out[index] = values
+                write(out, index, values)
             return out
         if out is None:
             out = np.zeros(self.shape, self.kind)
         else:
             out.fill(0)
         (index, values), *more = self.parts
-        out[index] = values
+        write(out, index, values)
         for index, values in more:
             out[index] += values
         return out
@@ -230,6 +241,21 @@ def joined(held: Any, g: Any, ours: bool = False) -> Any:
     else:
         return held + g
     return held
+
+
+def is_free(gradients: dict[Any, Any], key: Any) -> bool:
+    """Whether a large gradient is an array that nobody sees but through this dictionary."""
+    held = gradients[key]
+    if type(held) is not _ndarray or held.size < LARGE or _references(held) > _ALONE:
+        return False
+    whole = held.base is None or held.base.size == held.size
+    return whole and held.flags.carray and _owns_memory(held)
+
+
+def copied(g: Any) -> Any:
+    """A copy of a gradient in one piece."""
+    found = copy(g) if type(g) is _ndarray and g.size >= COPIES else None
+    return g.copy() if found is None else found
 
 
 def _accumulate(held: Any, g: Any) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 
 from ..arrays.quiet import SETTINGS, restore, silence
 from ..arrays.rowsparse import RowSparse, added
-from ..arrays.unwritten import Part, Unwritten, joined
+from ..arrays.unwritten import Part, Unwritten, copied, joined
 from .fitting import fitted
 from .node import Node, Variable
 from .outlines import revived
 from .record import mode
-from .seeds import as_list, chosen_leaves, leading_to, seeds_of
+from .seeds import as_list, chosen_leaves, leading_to, seeds_of, taken
 from .tensor import Tensor, wrap_plain
 from .versions import clock
 
@@ -64,7 +64,7 @@ def backward(
     with Pass(create_graph) as borrowed:
         arrived = propagate(outputs, seeds, chosen, keep, create_graph, borrowed)
         for leaf in arrived:
-            if leaf.node is None:  # else it has retained its gradient
+            if leaf.node is None and not taken(leaf, arrived):  # else it has retained its gradient
                 accumulate(leaf, arrived[leaf])
             if leaf._hooks is not None:
                 leaf._hooks.run_after(leaf)
@@ -80,7 +80,7 @@ def accumulate(leaf: Any, g: Any) -> None:
     elif held is None and home is not None and type(g) is not RowSparse:
         leaf._grad = home.receive(g)
     elif held is None:
-        leaf._grad = wrap_plain(g.copy())  # a pullback may have passed on an array it shares
+        leaf._grad = wrap_plain(copied(g))  # a pullback may have passed on an array it shares
     elif held.requires_grad:
         with Pass(create_graph=True):
             leaf._grad = held + wrap_plain(g)

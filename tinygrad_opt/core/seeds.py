@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..arrays.device import device_of
+from ..arrays.unwritten import is_free
 from ..arrays.xp import array_namespace, same_library
 from .node import Node, Variable
 from .outlines import revived
 from .tensor import wrap_plain
 
-__all__ = ["as_list", "chosen_leaves", "leading_to", "seeds_of"]
+__all__ = ["as_list", "chosen_leaves", "leading_to", "seeds_of", "taken"]
 
 
 def as_list(tensors: Any) -> list[Any]:
@@ -111,3 +112,11 @@ def leading_to(wanted: list[Any], outputs: list[Any]) -> dict[Any, list[Any]]:
         if any((x.node or x) in useful for x in node.targets if x is not None):
             useful.setdefault(node, [])
     return useful
+
+
+def taken(leaf: Any, arrived: dict[Any, Any]) -> bool:
+    """Whether a leaf's `.grad` is now the gradient itself: large, and held by nobody else."""
+    if leaf._grad is not None or leaf._home is not None or not is_free(arrived, leaf):
+        return False
+    leaf._grad = wrap_plain(arrived[leaf])
+    return True

@@ -126,5 +126,10 @@ def repeat_interleave(
         )
     if isinstance(counts, WHOLE) and counts < 0:
         raise RuntimeError(f"repeat_interleave: Repeats must be non-negative, got {counts}")
+    before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    if isinstance(counts, WHOLE) and counts > 1 and n > 1:  # then it is a copy
+        apart = ops.reshape(x, shape=(*before, n, 1, *after))
+        y = ops.broadcast_to(apart, shape=(*before, n, counts, *after))
+        return ops.reshape(y, shape=(*before, n * counts, *after))
     places = xp(x.array).repeat(xp(x.array).arange(x.array.shape[axis]), counts)
     return ops.getitem(x, index=along(axis, x.array.ndim, places))
