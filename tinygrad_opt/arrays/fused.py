@@ -315,8 +315,10 @@ def _softmax(name: str, axis: int, *arrays: Any) -> Any:
     """What a kernel of `kernels/fused/softmax.py` makes of these; None where none does."""
     x = arrays[0]
     if not softmax.fits(*arrays):
+        if not x.ndim or any(type(a) is not _ndarray for a in arrays):
+            return None
         arrays = tuple(np.array(np.broadcast_to(a, x.shape), order="C") for a in arrays)
-        if not (x.ndim and softmax.fits(*arrays)):
+        if not softmax.fits(*arrays):
             return None
     if axis in (-1, x.ndim - 1):
         return softmax.along(name, *arrays)

@@ -147,8 +147,7 @@ def propagate(
             arrived |= dict.fromkeys(useful.get(node, ()), came if runs else g)  # as in PyTorch
             if not runs:
                 continue  # the way ends here: this Node keeps what it saved
-        output = node.output or revived(node)
-        node.output = output = (None, *output[1:])  # without the value, which nobody needs now
+        node.output = output = (None, *(node.output or revived(node))[1:])  # not the value: it goes
         if node.rank > last_write:  # something was written to since this operation ran
             watch.check(node, create_graph)  # type: ignore[misc]
         if prepare is not None:
@@ -167,8 +166,7 @@ def propagate(
             if useful is not None and key not in useful:
                 continue
             array = x.array
-            gx = pullback(g)
-            if gx is None:
+            if (gx := pullback(g)) is None:
                 continue
             unlike = gx.dtype is not array.dtype or gx.shape != array.shape
             if unlike and not (isinstance(gx, Unwritten) and (key in pending or gx.waits(x))):
