@@ -277,6 +277,7 @@ TWINS = {
     ),
     "power": lambda normal: ((normal(n, 4), y) for n in (5, 20_000) for y in (2, 3, 4, -2, 5)),
     "sigmoid": lambda normal: ((normal(n, 4),) for n in (5, 2000)),
+    "sign": lambda normal: ((normal(n, 4),) for n in (5, 30_000)),
     "clip": lambda normal: (
         (normal(n, 3), low, high)
         for n in (3, 2000)

@@ -66,10 +66,10 @@ class Operators(Body):
         if formula is not None:
             return Typed(writing.call(self.context, self.builder, formula, kind, *values), kind)
         builder, relation = self.builder, _RELATION.get(function)
+        if isinstance(kind, types.Integer) and relation is not None:
+            compare = builder.icmp_signed if kind.signed else builder.icmp_unsigned
+            return Typed(compare(relation, *values), types.boolean)
         if kind in (SIGNED, _UNSIGNED):
-            if relation is not None:
-                compare = builder.icmp_signed if kind is SIGNED else builder.icmp_unsigned
-                return Typed(compare(relation, *values), types.boolean)
             name, of_numba = _INTEGER.get(function), _OF_INTEGERS.get(function)
         elif kind in _REAL:
             if relation is not None:

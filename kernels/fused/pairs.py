@@ -98,8 +98,7 @@ def fourth(x):
 
 
 def sign(x):
-    other = 0.0 if x == 0 else x  # NaN
-    below = -1.0 if x < 0 else other
+    below = -1.0 if x < 0 else 0.0  # so is NaN
     return 1.0 if x > 0 else below
 
 

@@ -48,6 +48,7 @@ view view_as vsplit vstack windows
 ROWS_SAVE_NOTHING = {
     "add", "cast", "complex: sum", "diag: of a matrix", "einsum: a...->...a", "einsum: ii",
     "einsum: ii->i", "einsum: iii->i", "einsum: ij->", "einsum: ij->j", "einsum: ij->ji", "getitem",
+    "repeat_interleave",
     "getitem: new axes", "pad", "pad: cropped", "pad: value, two axes", "remainder: by a number",
     "stack", "stack: negative axis", "sub", "sum", "sum: axes kept", "sum: axis", "var_mean: mean",
 }  # fmt: skip
@@ -83,7 +84,7 @@ MORE_THAN_PYTORCH = {
 LESS_THAN_PYTORCH = {
     "add: alpha", "addbmm", "addmm", "addmv", "addr", "affine", "baddbmm", "cumulative_trapezoid",
     "deg2rad", "dense", "diag", "diag_embed", "diagflat", "diagonal_scatter", "gradient", "linear",
-    "rad2deg", "repeat_interleave", "rsub", "sub: alpha", "tied", "trapezoid", "tril", "triu",
+    "rad2deg", "rsub", "sub: alpha", "tied", "trapezoid", "tril", "triu",
 }  # fmt: skip
 
 

@@ -314,8 +314,10 @@ class Softmaxes:
 def _softmax(name: str, axis: int, *arrays: Any) -> Any:
     """What a kernel of `kernels/fused/softmax.py` makes of these; None where none does."""
     x = arrays[0]
+    if not x.ndim:
+        return None
     if not softmax.fits(*arrays):
-        if not x.ndim or any(type(a) is not _ndarray for a in arrays):
+        if any(type(a) is not _ndarray for a in arrays):
             return None
         arrays = tuple(np.array(np.broadcast_to(a, x.shape), order="C") for a in arrays)
         if not softmax.fits(*arrays):

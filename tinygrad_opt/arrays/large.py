@@ -126,7 +126,7 @@ class Large:
     def sign(self, x: Any) -> Any:
         if type(x) is _ndarray and _is_large(x):
             return pairs.run(pairs.sign, (x,), ())
-        return np.sign(x)
+        return super().sign(x)  # type: ignore[misc]
 
     def sigmoid(self, x: Any) -> Any:
         if x.size >= CHOICES and x.dtype in _FLOATS and x.flags.carray:
