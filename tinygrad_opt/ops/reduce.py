@@ -336,6 +336,7 @@ def prod(x, *, axis=None, keepdims=False):
 
 def _may_be_divided(y: Any) -> bool:
     """Whether products have all digits: none is zero, infinite, or near to that."""
+    y = getattr(y, "array", y)
     if type(y) is not np.ndarray or y.dtype.kind != "f":
         return False
     size, least = np.abs(y), np.finfo(y.dtype).tiny * 1e8
