@@ -1,7 +1,10 @@
 """Ways into the graph: how saved values are kept, edges, hooks on several gradients, tangents."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
+from ops_table import OPS
 
 import tinygrad_opt as tg
 from tinygrad_opt import autograd, nn
@@ -174,3 +177,18 @@ def test_levels():
         fw.make_dual(tg.tensor([1]), tg.tensor([1]))
     assert isinstance(fw.unpack_dual(tg.ones(1)), fw.UnpackedDualTensor)
     fw.exit_dual_level()
+
+
+@pytest.mark.parametrize("row", OPS, ids=lambda row: row.name)
+def test_what_is_packed_comes_back_in_every_operation(row):
+    arrays, found = row.inputs(), []
+    for context in (nullcontext(), graph.saved_tensors_hooks(lambda t: t, lambda t: t)):
+        inputs = [tg.tensor(x, requires_grad=True) for x in arrays]
+        with context:
+            y = row.call(tg, *inputs)
+        y.backward(tg.ones_like(y))
+        found.append([x.grad for x in inputs])
+    for plain, packed in zip(*found, strict=True):
+        assert (plain is None) == (packed is None)
+        if plain is not None:
+            np.testing.assert_allclose(packed.numpy(), plain.numpy(), rtol=1e-12, atol=1e-14)

@@ -1,6 +1,7 @@
 """A second backward through a graph that was not retained: only what saved values is spent."""
 
 import gc
+import re
 import weakref
 
 import numpy as np
@@ -101,6 +102,23 @@ def test_pytorch_spends_the_same(torch, row):
             assert row.covers in MORE_THAN_PYTORCH, which
         if theirs and not ours:
             assert {row.name, row.covers} & LESS_THAN_PYTORCH, which
+
+
+def test_a_third_backward_follows_the_second():
+    x = tg.ones(3, requires_grad=True)
+    y = (x + x.detach()).reshape(3, 1).sum()
+    for count in range(1, 5):
+        y.backward()
+        assert x.grad.tolist() == [count] * 3
+
+
+def test_a_third_backward_is_refused_as_the_second_was():
+    x = tg.ones(3, requires_grad=True)
+    y = (x * x + x).sum()
+    y.backward()
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=re.escape(SPENT)):
+            y.backward()
 
 
 # Scenes that run in both libraries ----------------------------------------------------------------

@@ -166,7 +166,8 @@ def _exchanged(value: Any, change: Callable[[Any], Any], read: Any) -> Any:
     `read(code)`: the names of the closure whose values count; without it all.
     """
     if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
-        return type(value)(_exchanged(part, change, read) for part in value)
+        kind = tuple if isinstance(value, tuple) else list  # of what is derived from it, too
+        return kind(_exchanged(part, change, read) for part in value)
     if not isinstance(value, FunctionType) or not (value.__closure__ or value.__defaults__):
         return change(value)
     names = None if read is None else read(value.__code__)

@@ -23,10 +23,12 @@ _references = sys.getrefcount
 class Outline(Variable):
     """What backward asks of a tensor that a gradient goes to, without its values."""
 
-    __slots__ = ("dtype", "shape")
+    __slots__ = ("dtype", "kind", "shape")  # kind: the class of what it is the outline of
 
-    def __init__(self, node: Node, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.node, self.shape, self.dtype = node, shape, dtype
+    def __init__(
+        self, node: Node, shape: tuple[int, ...], dtype: np.dtype[Any], kind: type
+    ) -> None:
+        self.node, self.shape, self.dtype, self.kind = node, shape, dtype, kind
 
     @property
     def array(self) -> Any:
@@ -37,8 +39,7 @@ class Outline(Variable):
 def outlines(targets: Any) -> list[Any]:
     """Those that a gradient goes to: leaves themselves, and the outlines of others."""
     return [
-        x if x is None or x.node is None else Outline(x.node, x.array.shape, x.array.dtype)
-        for x in targets
+        x if x is None or x.node is None else _target(x.node, *_said(x.array)) for x in targets
     ]
 
 
@@ -66,17 +67,20 @@ def _entries(node: Node) -> tuple[Any, ...]:
     """(who gets the gradient, shape, dtype, class) of each input; numbers are left as they are."""
     if len(node.targets) == 1:  # the usual case, at the least cost
         x = node.targets[0]
-        a = x.array
-        return ((x.node or x, a.shape, a.dtype, type(a)),)
+        return ((x.node or x, *_said(x.array)),)
     return tuple(map(_entry, node.inputs, node.targets))
 
 
 def _entry(x: Any, target: Any) -> Any:
     if target is not None:
-        a = target.array
-        return target.node or target, a.shape, a.dtype, type(a)
+        return target.node or target, *_said(target.array)
     a = getattr(x, "array", x)
-    return (None, a.shape, a.dtype, type(a)) if hasattr(a, "shape") else x
+    return (None, *_said(a)) if hasattr(a, "shape") else x
+
+
+def _said(a: Any) -> tuple[Any, ...]:
+    """Shape, dtype and class of an array; of an outline, those of what it stands for."""
+    return a.shape, a.dtype, a.kind if type(a) is Outline else type(a)
 
 
 def revived(node: Node) -> tuple[Any, ...]:
@@ -91,7 +95,7 @@ def revived(node: Node) -> tuple[Any, ...]:
 
 
 def _target(to: Any, *rest: Any) -> Any:
-    return Outline(to, *rest[:2]) if isinstance(to, Node) else to
+    return Outline(to, *rest) if isinstance(to, Node) else to
 
 
 def _blank(shape: tuple[int, ...], dtype: Any, kind: Any) -> Any:
