@@ -38,9 +38,7 @@ class Outline(Variable):
 
 def outlines(targets: Any) -> list[Any]:
     """Those that a gradient goes to: leaves themselves, and the outlines of others."""
-    return [
-        x if x is None or x.node is None else _target(x.node, *_said(x.array)) for x in targets
-    ]
+    return [x if x is None or x.node is None else _target(x.node, *_said(x.array)) for x in targets]
 
 
 def saves_nothing(operation: Any = None, *, when: Any = None) -> Any:
