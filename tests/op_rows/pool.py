@@ -89,9 +89,9 @@ def np_cubic(n, out):
     return matrix
 
 
-def np_triangle(n, out):
+def np_triangle(n, out, align=False):
     """Antialiased linear interpolation for out < n."""
-    scale = n / out
+    scale = (n - 1) / (out - 1) if align else n / out
     matrix = np.array([
         [max(1 - abs(i + 0.5 - (o + 0.5) * scale) / scale, 0) for i in range(n)] for o in range(out)
     ])  # fmt: skip
@@ -257,6 +257,10 @@ RESIZING = [
     Row("resample: bilinear, antialias",
         functional("interpolate", size=(2, 3), mode="bilinear", antialias=True), SMALL,
         both(np_triangle(4, 2), np_triangle(5, 3))),
+    Row("resample: bilinear, antialias, corners",
+        functional(
+            "interpolate", size=(2, 3), mode="bilinear", antialias=True, align_corners=True),
+        SMALL, both(np_triangle(4, 2, align=True), np_triangle(5, 3, align=True))),
     Row("resample: bicubic", functional("interpolate", size=(7, 6), mode="bicubic"), SMALL,
         both(np_cubic(4, 7), np_cubic(5, 6))),
     Row("resample: trilinear", functional("interpolate", size=3, mode="trilinear"),

@@ -148,8 +148,8 @@ def _taps(
     else:
         scale = 1 / factor if factor else n / out
         at = (np.arange(out) + 0.5) * scale - 0.5
-    if antialias:
-        return taps_of(*_wide(mode, n, at, scale), n, dtype)
+    if antialias:  # from the edges in any case, as PyTorch has it
+        return taps_of(*_wide(mode, n, (np.arange(out) + 0.5) * scale - 0.5, scale), n, dtype)
     if mode == "bicubic":
         cell = np.floor(at)
         offsets = np.arange(-1, 3)[:, None]
