@@ -91,7 +91,7 @@ class OptimizerStep:
         if flats is None or not all_as_left(flats, optimizer._seen, optimizer.param_groups):
             raise Unsettled
         edits = optimizer._edits
-        if edits.made or optimizer.state is not edits.state or edits.in_plain_dicts():
+        if edits.made or optimizer.state is not optimizer._noted or edits.in_plain_dicts():
             raise Unsettled
         if any(
             p._grad is not None and i in flat.fresh
