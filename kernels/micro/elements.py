@@ -15,7 +15,7 @@ from numba import types
 
 from ..compiler import lanes, within
 from ..functions.writing import Value
-from .writer import WORD, Kind, Number, Writer
+from .writer import PARALLEL, WORD, Kind, Number, Writer
 
 __all__ = ["Elements", "each"]
 
@@ -62,5 +62,5 @@ def each(f: Writer, kind: Kind, count: Number, rows: dict[Any, Number]) -> Itera
     following = builder.add(i, WORD(1))
     i.add_incoming(following, builder.block)
     branch = builder.cbranch((Number(builder, following) < count).value, inside, after)
-    f.tell_of_loop(branch, "llvm.loop.parallel_accesses", group)
+    f.tell_of_loop(branch, PARALLEL, group)
     builder.position_at_end(after)

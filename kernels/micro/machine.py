@@ -23,7 +23,7 @@ from numba.core.registry import cpu_target
 from ..compiler import cache
 from ..pool import ahead
 from .spaces import Space, target
-from .writer import WORD, Kind, Number, Writer
+from .writer import PARALLEL, WORD, Kind, Number, Writer
 
 __all__ = ["bind", "optimised"]
 
@@ -121,8 +121,10 @@ def optimised(
     write(Writer(cpu_target.target_context, inside), kind, *numbers)
     inside.ret_void()
     module = space.read(written := str(text))
-    long = len(written) > LONG
-    options = llvm.create_pipeline_tuning_options(2 if thorough else 1 if long else 3)
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
-    space.optimise(module.get_function(symbol), *space.passes(options, whole=False))
+    scalar = PARALLEL in written  # loops over numbers, that LLVM is to make loops over vectors
+    level = 3 if scalar or len(written) <= LONG else 2 if thorough else 1
+    options = llvm.create_pipeline_tuning_options(level)
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = scalar
+    what = module if scalar else module.get_function(symbol)
+    space.optimise(what, *space.passes(options, whole=scalar))
     return module

@@ -27,7 +27,9 @@ from numba.core import cgutils
 
 from . import scratch
 
-__all__ = ["WORD", "Bit", "Kind", "Number", "Writer"]
+__all__ = ["PARALLEL", "WORD", "Bit", "Kind", "Number", "Writer"]
+
+PARALLEL = "llvm.loop.parallel_accesses"  # says of a loop that its rounds share nothing
 
 WORD, BYTE = ir.IntType(64), ir.IntType(8)
 _INDEX = ir.IntType(32)

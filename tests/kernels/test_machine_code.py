@@ -8,7 +8,15 @@ import pytest
 
 from tinygrad_opt.kernels import blas, micro
 from tinygrad_opt.kernels.compiler import cache, lanes
-from tinygrad_opt.kernels.fused import attention, channel_norms, elementwise, products, row_norms
+from tinygrad_opt.kernels.fused import (
+    attention,
+    channel_norms,
+    elementwise,
+    passage_cells,
+    products,
+    row_norms,
+    softmax_lanes,
+)
 from tinygrad_opt.kernels.micro import machine
 
 MODULES = [
@@ -73,3 +81,21 @@ def test_sums_of_products_stay_in_registers():
     assert sum("vfmadd" in line for line in instructions) == 2 * rows
     assert sum("vbroadcast" in line for line in instructions) == rows
     assert len(instructions) <= 3 * rows + 12
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "count"),
+    [
+        (passage_cells, "lstm", len(passage_cells.MATRICES["lstm"]) + 3),
+        (passage_cells, "gru_back", len(passage_cells.MATRICES["gru_back"]) + 3),
+        (softmax_lanes, "softmax_rows", 4),
+        (softmax_lanes, "log_softmax_across", 7),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_loops_over_numbers_become_loops_over_vectors(module, name, count):
+    kind = micro.kind_of("f")
+    with machine.Space() as space:
+        loops = machine.optimised(space, name, getattr(module, name), kind, count, thorough=True)
+        products = re.findall(r"fmul .*?(<\d+ x )?float", str(loops))
+    assert sum(map(bool, products)) > len(products) / 3  # what is left is done number by number
