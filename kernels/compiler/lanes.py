@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 
 from . import within
 
-__all__ = ["all_lanes", "mask_ends", "masks_ends", "pays", "widen"]
+__all__ = ["all_lanes", "mask_ends", "mask_if_asked", "pays", "widen"]
 
 # llvmlite knows attributes that are one word; it prints any.
 _ATTRIBUTE = '"prefer-vector-width"="512"'
@@ -64,7 +64,7 @@ def mask_ends(typing_context):
     return types.void(), generate
 
 
-def masks_ends(branch: Any) -> None:
+def mask_if_asked(branch: Any) -> None:
     """Tell LLVM so of the loop that a branch of llvmlite's closes, if its function asks for it."""
     if _MASKED not in branch.function.attributes:
         return

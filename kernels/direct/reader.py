@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.core.callconv import create_error_model
 
-from ..compiler.lanes import masks_ends
+from ..compiler.lanes import mask_if_asked
 from ..micro import scratch
 from ..plain.lowering import Typed, Unknown
 from ..plain.texts import assigned, parsed
@@ -262,7 +262,7 @@ class Reader(Calls):
         self.inside(node.body, following)
         builder.position_at_end(following)
         index.add_incoming(builder.add(index, apart, flags=("nsw",)), following)
-        masks_ends(builder.branch(head))
+        mask_if_asked(builder.branch(head))
         builder.position_at_end(after)
         self.names.pop(name, None)
 

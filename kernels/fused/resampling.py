@@ -29,6 +29,16 @@ from tinygrad_opt.kernels.pool import split
 @njit(error_model="numpy", nogil=True)
 """
 
+_CHECK = """\
+    if weights.shape[0] != places.shape[0] or weights.shape[1] != places.shape[1]:
+        raise ValueError("sizes differ")
+    n = uint64(x.shape[1])
+    for k in range(places.shape[0]):
+        for i in range(places.shape[1]):
+            if places[k, i] >= n:
+                raise ValueError("a place lies outside")
+"""
+
 _TEXTS = {
     "resample_rows": """\
 def some_rows(first, last, x, places, weights, y):
@@ -53,14 +63,7 @@ def some_rows(first, last, x, places, weights, y):
 def resample_rows(x, places, weights, grain, y):
     if y.shape[0] != x.shape[0] or y.shape[1] != places.shape[1]:
         raise ValueError("sizes differ")
-    if weights.shape[0] != places.shape[0] or weights.shape[1] != places.shape[1]:
-        raise ValueError("sizes differ")
-    n = uint64(x.shape[1])
-    for k in range(places.shape[0]):
-        for i in range(places.shape[1]):
-            if places[k, i] >= n:
-                raise ValueError("a place lies outside")
-    split(some_rows, x.shape[0], grain, x, places, weights, y)
+{check}    split(some_rows, x.shape[0], grain, x, places, weights, y)
 """,
     "resample_slices": """\
 def some_slices(first, last, x, places, weights, y):
@@ -82,18 +85,11 @@ def some_slices(first, last, x, places, weights, y):
 def resample_slices(x, places, weights, grain, y):
     if y.shape[0] != x.shape[0] or y.shape[1] != places.shape[1] or y.shape[2] != x.shape[2]:
         raise ValueError("sizes differ")
-    if weights.shape[0] != places.shape[0] or weights.shape[1] != places.shape[1]:
-        raise ValueError("sizes differ")
-    n = uint64(x.shape[1])
-    for k in range(places.shape[0]):
-        for i in range(places.shape[1]):
-            if places[k, i] >= n:
-                raise ValueError("a place lies outside")
-    split(some_slices, y.shape[0] * y.shape[1], grain, x, places, weights, y)
+{check}    split(some_slices, y.shape[0] * y.shape[1], grain, x, places, weights, y)
 """,
 }
 
-_kernels = ByType(lambda name: _HEAD + _TEXTS[name])
+_kernels = ByType(lambda name: _HEAD + _TEXTS[name], check=_CHECK)
 
 
 def resample(x: Any, axis: int, places: Any, weights: Any) -> Any:

@@ -1,8 +1,9 @@
 """Softmax, its logarithm and the cross-entropy of rows: each in one pass over a row in the cache.
 
 Where NumPy makes a temporary for each step, a kernel stays within the row. Rows are independent, so
-threads take some each, and no result depends on their number. Sums are of float32 within blocks of
-1,024 elements, and of float64 over the blocks.
+threads take some each, and no result depends on their number. Sums are of the arrays' type within
+blocks of 1,024 elements, and of float64 over the blocks. Short rows, and those along other axes
+than the last, are done side by side: `softmax_lanes.py`.
 
 The same in array code: `Namespace.softmax`, `log_softmax` and `cross_entropy_rows` in
 `arrays/namespace.py`; `softmax_back` and `log_softmax_back` here, for any namespace.

@@ -4,7 +4,8 @@ For rows that are not much longer than a vector, or whose numbers lie apart, as 
 the last: a loop along such a row would do most of it number by number. Rows that lie one after the
 other are put side by side first, some at a time, in the first cache.
 
-The formulas are those of `softmax.py` beside this, which chooses. Sums are of float32, in order.
+The formulas are those of `softmax.py` beside this, which chooses. Sums are of the arrays' type, in
+order.
 """
 
 from __future__ import annotations

@@ -160,6 +160,7 @@ def test_batch_norm(kind):
 def test_another_type_decides():
     x = H([1.0, 2.0])
     assert F.mse_loss(x, tg.zeros(2)).dtype == tg.float32
+    assert F.huber_loss(x, tg.zeros(2)).dtype == tg.float16  # but for this one, as in PyTorch
     assert tg.atan2(x, tg.ones(2)).dtype == tg.float32
 
 

@@ -174,11 +174,13 @@ def resample(x, *, axis, taps):
     def weight(w: Any) -> Any:  # so that it runs along the axis
         return w.reshape(tuple(-1 if here else 1 for here in along)) if hasattr(w, "shape") else w
 
-    raw = type(x) is np.ndarray
-    y = xp(x).resampled(x, axis, taps.places, taps.weights) if raw else None
-    for place, w in zip(taps.places, taps.weights, strict=True) if y is None else ():
-        part = x[at(place)] * weight(w)
-        y = part if y is None else y + part
+    y = None
+    if type(x) is np.ndarray:
+        y = xp(x).resampled(x, axis, taps.places, taps.weights)  # None where kernels do not pay
+    if y is None:
+        for place, w in zip(taps.places, taps.weights, strict=True):
+            part = x[at(place)] * weight(w)
+            y = part if y is None else y + part
 
     def back(g):
         if taps.matrix is not None:
