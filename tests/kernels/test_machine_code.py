@@ -15,6 +15,7 @@ from tinygrad_opt.kernels.fused import (
     passage_cells,
     products,
     row_norms,
+    softmax,
     softmax_lanes,
 )
 from tinygrad_opt.kernels.micro import machine
@@ -99,3 +100,14 @@ def test_loops_over_numbers_become_loops_over_vectors(module, name, count):
         loops = machine.optimised(space, name, getattr(module, name), kind, count, thorough=True)
         products = re.findall(r"fmul .*?(<\d+ x )?float", str(loops))
     assert sum(map(bool, products)) > len(products) / 3  # what is left is done number by number
+
+
+@pytest.mark.parametrize("form", ["", "odd"])
+def test_what_is_left_of_odd_rows_is_masked(form):
+    """And so is not done number by number."""
+    loop = softmax._loop("softmax", form)
+    kernel = cache.compile_text(f"{loop.name}_serial", loop.text("float32", False, False))
+    (compiled,) = kernel.overloads.values()
+    if form and not lanes.pays():
+        pytest.skip("LLVM masks where the processor does")
+    assert ("llvm.masked.load" in compiled.library.get_llvm_str()) == bool(form)
