@@ -3,12 +3,13 @@
 OpenBLAS has threads of its own. They spin for milliseconds after a product, on the cores that
 kernels want next, and where another process holds one of these cores each product waits for it. So
 a product large enough for several threads is cut into parts of its rows or columns here, each is
-one call on one thread, and the pool decides who does which. The parts depend on the shape alone,
-and with them the bits. Meanwhile OpenBLAS is told to use one thread, and told back afterwards:
-NumPy's own products are as they were.
+one call on one thread, and the pool decides who does which. Meanwhile OpenBLAS is told to use one
+thread, and told back afterwards: NumPy's own products are as they were.
 
-OpenBLAS is made for large products. On processors with AVX-512 most products of a small network
-take 0.6 to 0.95 of its time with the loops of `fused/products.py`: `product` calls them where so.
+On processors with AVX-512 the loops of `fused/products.py` take 0.7 to 0.95 of OpenBLAS's time,
+unless a result has few rows or columns: `product_texts.py` has what is called when. Their bits are
+the same whatever the parts are, so there is a part or two for each thread. OpenBLAS's are not: its
+parts depend on the shape alone.
 
 Where NumPy was built with another library (Accelerate, MKL), `multiply` and `multiply_stacks` are
 NumPy's.
@@ -23,7 +24,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-from . import micro, pool
+from . import micro, pool, product_texts
 from .fused import axis_sums
 
 __all__ = ["limit", "multiply", "multiply_stacks"]
@@ -38,208 +39,6 @@ _SYMBOLS = {
 }
 
 ROW_MAJOR, ROWS, COLUMNS = 101, 111, 112  # in the words of CBLAS
-
-# One product, or a part of one, on one thread. Compiled once for whoever has a product.
-_ONE = """\
-# Written by tinygrad_opt.kernels.blas.
-from numba import types
-from numpy import {dtype}
-
-from tinygrad_opt.kernels.direct import cfunc
-from tinygrad_opt.kernels.fused.products import LOW, TERMS, WIDE
-from tinygrad_opt.kernels.micro import written
-
-LOOPS = "tinygrad_opt.kernels.fused.products"
-spread = written(LOOPS, "spread", "{dtype}", {width}, {registers}, 5)
-{loops}
-ROW_MAJOR, PLAIN = 101, 111
-gemm = types.ExternalFunction(
-    "tinygrad_opt_{letter}gemm",
-    types.void(
-        *[types.int32] * 3, *[types.int64] * 3,
-        types.{dtype}, types.intp, types.int64, types.intp, types.int64,
-        types.{dtype}, types.intp, types.int64,
-    ),
-)
-
-
-@cfunc(types.void(*[types.int64] * 13), cache={cache})
-def product(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more, bias):
-    # out = x y; with more, out += x y; with a bias, the address of a row, out = x y + bias
-{choice}    if bias != 0:
-        spread(m, n, bias, out, line)
-        more = 1
-    gemm(
-        ROW_MAJOR, x_way, y_way, m, n, k, {dtype}(1), x, x_line, y, y_line, {dtype}(more), out, line
-    )
-"""
-
-# Where our loops are no slower: what is left of the last panel is wasted.
-_OWN = """\
-COLUMNS = WIDE * {lanes}  # of a panel
-loops = written(LOOPS, "product", "{dtype}", {width}, {registers}, 13)
-"""
-_CHOICE = """\
-    whole = (n + COLUMNS - 1) // COLUMNS * COLUMNS
-    small = 0 < k and (x_way != PLAIN or m <= {few_rows} or k <= TERMS or n != whole)
-    if m >= LOW and n >= COLUMNS and 8 * whole <= 9 * n and small and (more == 0 or n == whole):
-        loops(x_way - PLAIN, y_way - PLAIN, m, n, k, x, x_line, y, y_line, out, line, more, bias)
-        return
-"""
-
-# How a product is cut.
-_HEAD = """\
-# Written by tinygrad_opt.kernels.blas.
-from numba import types
-
-from tinygrad_opt.kernels.direct import cfunc, njit
-from tinygrad_opt.kernels.pool import share
-from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
-
-PLAIN = 111
-SIZE = {size}
-product = types.ExternalFunction("tinygrad_opt_{letter}_product", types.void(*[types.int64] * 13))
-"""
-
-_LARGE = """
-
-@njit(nogil=True)
-def part_of_rows(first, last, x, x_way, x_line, y, y_way, y_line, n, k, out, bias):
-    start = first * x_line if x_way == PLAIN else first
-    product(
-        x_way, y_way, last - first, n, k, x + start * SIZE, x_line, y, y_line,
-        out + first * n * SIZE, n, 0, bias,
-    )
-
-
-@njit(nogil=True)
-def part_of_columns(first, last, x, x_way, x_line, y, y_way, y_line, m, n, k, out, bias):
-    start = first if y_way == PLAIN else first * y_line
-    bias += first * SIZE if bias != 0 else 0
-    product(
-        x_way, y_way, m, last - first, k, x, x_line, y + start * SIZE, y_line,
-        out + first * SIZE, n, 0, bias,
-    )
-
-
-@cfunc(types.void(*[types.int64] * 11), cache={cache})
-def large_product(x_way, y_way, m, n, k, x, x_line, y, y_line, out, bias):
-    parts = 2 if m * n * k < {few} else 4 if m * n * k < {many} else 16
-    longer = max(m, n)
-    grain = max((longer + parts - 1) // parts, {least})
-    grain += -grain % {least}
-    cost = m * n * k // {speed} * grain // longer
-    take_blas()
-    if m >= n:
-        share(part_of_rows, m, grain, cost, x, x_way, x_line, y, y_way, y_line, n, k, out, bias)
-    else:
-        share(
-            part_of_columns, n, grain, cost, x, x_way, x_line, y, y_way, y_line, m, n, k, out, bias
-        )
-    give_back_blas()
-"""
-
-_STACK = """
-
-@njit(nogil=True)
-def part_of_stack(first, last, x, x_way, x_line, x_step, y, y_way, y_line, y_step, m, n, k, out):
-    for i in range(first, last):
-        product(
-            x_way, y_way, m, n, k, x + i * x_step * SIZE, x_line, y + i * y_step * SIZE, y_line,
-            out + i * m * n * SIZE, n, 0, 0,
-        )
-
-
-@cfunc(types.void(*[types.int64] * 13), cache={cache})
-def products(x_way, y_way, count, m, n, k, x, x_line, x_step, y, y_line, y_step, out):
-    grain = max(1, {part} // (m * n * k))
-    take_blas()
-    share(
-        part_of_stack, count, grain, grain * m * n * k // {speed}, x, x_way, x_line, x_step,
-        y, y_way, y_line, y_step, m, n, k, out,
-    )
-    give_back_blas()
-"""
-_CUT = {"large_product": _LARGE, "products": _STACK}
-
-# For arrays: how their matrices lie, and whether that is a way that BLAS takes.
-_ARRAYS = """\
-# Written by tinygrad_opt.kernels.blas.
-from numba import types
-from numpy import {dtype}
-
-from tinygrad_opt.kernels.direct import njit
-
-ROWS, COLUMNS = 111, 112
-SIZE = {size}
-read = {{n: types.Array(types.{dtype}, n, "A", readonly=True) for n in (2, 3)}}
-row = types.Array(types.{dtype}, 1, "C", readonly=True)
-large_product = types.ExternalFunction(
-    "tinygrad_opt_{letter}_large_product", types.void(*[types.int64] * 11)
-)
-products = types.ExternalFunction("tinygrad_opt_{letter}_products", types.void(*[types.int64] * 13))
-
-
-@njit(nogil=True)
-def direction(rows, columns, down, right):
-    # How a matrix lies: (ROWS or COLUMNS, distance of its lines), or (0, 0) for neither.
-    if (right == SIZE or columns == 1) and down % SIZE == 0 and down >= columns * SIZE:
-        return ROWS, down // SIZE
-    if (down == SIZE or rows == 1) and right % SIZE == 0 and right >= rows * SIZE:
-        return COLUMNS, right // SIZE
-    return 0, 0
-"""
-
-_MATRICES = """
-
-@njit(types.boolean(read[2], read[2], row, types.{dtype}[:, ::1]), nogil=True, cache={cache})
-def product_of_matrices(x, y, bias, out):
-    m, k = x.shape
-    n = y.shape[1]
-    if y.shape[0] != k or out.shape[0] != m or out.shape[1] != n:
-        return False
-    if bias.shape[0] != n and bias.shape[0] != 0:
-        return False
-    x_way, x_line = direction(m, k, x.strides[0], x.strides[1])
-    y_way, y_line = direction(k, n, y.strides[0], y.strides[1])
-    if x_way == 0 or y_way == 0:
-        return False
-    large_product(
-        x_way, y_way, m, n, k, x.ctypes.data, x_line, y.ctypes.data, y_line, out.ctypes.data,
-        bias.ctypes.data if bias.shape[0] != 0 else 0,
-    )
-    return True
-"""
-
-_STACKS = """
-
-@njit(types.boolean(read[3], read[3], types.{dtype}[:, :, ::1]), nogil=True, cache={cache})
-def product_of_stacks(x, y, out):
-    count, m, k = x.shape
-    n = y.shape[2]
-    if y.shape[0] != count or y.shape[1] != k:
-        return False
-    if out.shape[0] != count or out.shape[1] != m or out.shape[2] != n:
-        return False
-    x_way, x_line = direction(m, k, x.strides[1], x.strides[2])
-    y_way, y_line = direction(k, n, y.strides[1], y.strides[2])
-    if x_way == 0 or y_way == 0 or x.strides[0] % SIZE != 0 or y.strides[0] % SIZE != 0:
-        return False
-    products(
-        x_way, y_way, count, m, n, k, x.ctypes.data, x_line, x.strides[0] // SIZE,
-        y.ctypes.data, y_line, y.strides[0] // SIZE, out.ctypes.data,
-    )
-    return True
-"""
-FIGURES = {
-    "few": 4_000_000,  # multiply-adds below which two parts are enough
-    "many": 100_000_000,  # and four
-    "least": 32,  # rows or columns of a part: OpenBLAS's tiles, and our panels
-    "part": 1_500_000,  # multiply-adds of a stack's part
-    "speed": 40,  # multiply-adds in a nanosecond, about
-    # For our own loops:
-    "few_rows": 256,  # with more and longer sums, OpenBLAS is the quicker one
-}
 
 _KINDS = np.dtype(np.float32), np.dtype(np.float64)
 _kernels: dict[tuple[str, str], Any] = {}
@@ -328,8 +127,7 @@ def _load(dtype: np.dtype[Any], kind: str) -> Any:
         return None
     letter = LETTERS[dtype.char]
     bind({"matrices": "large_product", "stacks": "products"}[kind], letter)
-    text = _ARRAYS + {"matrices": _MATRICES, "stacks": _STACKS}[kind]
-    kernel = _kernel(f"product_of_{kind}", text, letter)
+    kernel = _kernel(f"product_of_{kind}", product_texts.ARRAYS[kind], letter)
     _kernels[dtype.char, kind] = kernel
     return kernel
 
@@ -337,15 +135,12 @@ def _load(dtype: np.dtype[Any], kind: str) -> Any:
 def _kernel(name: str, text: str, letter: str) -> Any:
     kind = micro.kind_of("d" if letter == "d" else "f")
     fields = {"dtype": kind.dtype, "size": kind.size, "lanes": kind.lanes, "width": kind.width}
-    fields |= {"registers": kind.registers, "letter": letter, **FIGURES}
+    fields |= {"registers": kind.registers, "tall": kind.tallest, "letter": letter}
+    fields |= product_texts.FIGURES
+    fields["loops"] = (product_texts.LOOPS if kind.width == 64 else product_texts.NO_LOOPS).format(
+        **fields
+    )
     return pool.load(name, lambda on_disk: text.format(cache=on_disk, **fields))
-
-
-def _text(shape: str) -> str:
-    if shape != "product":
-        return _HEAD + _CUT[shape]
-    own = micro.registers().width == 64
-    return _ONE.replace("{loops}", _OWN if own else "").replace("{choice}", _CHOICE if own else "")
 
 
 def bind(shape: str, letter: str) -> bool:
@@ -358,7 +153,8 @@ def bind(shape: str, letter: str) -> bool:
             return False
         if shape != "product":
             bind("product", letter)  # which it calls
-        function = _bound[shape, letter] = _kernel(shape, _text(shape), letter)
+        function = _kernel(shape, product_texts.SHAPES[shape], letter)
+        _bound[shape, letter] = function
         llvm.add_symbol(f"tinygrad_opt_{letter}_{shape}", function.address)
     return True
 

@@ -1,11 +1,12 @@
-"""A matrix product on one thread, written for registers of 64 bytes: `blas.py` says when.
+"""A matrix product on one thread, written for registers of 64 bytes: `blas.py` says where.
 
     out[i, j] = sum over q of x[i, q] y[q, j]     i < m, j < n, q < k
 
 Of y, panels are made that are two vectors wide, so that a block of sums in registers (`tile`) reads
 them line by line; as many at once as the second cache holds, of TERMS lines. Where they would be
 read a few times only, and the rows of y stand in lines, they are read there. x is read where it
-stands.
+stands, but for columns that are FAR apart: all of them have the same few places in a cache. Of
+these, a strip is made for each block of rows.
 
 A core multiplies faster than the third cache delivers. So while it does, it fetches what it works
 with next: where the sums go, rows of x, and of y what the panels are made of that follow these.
@@ -13,7 +14,7 @@ with next: where the sums go, rows of x, and of y what the panels are made of th
 A sum is over all of k, in the order of q, whichever rows and columns a call is for: parts of a
 product have the bits of the whole. So the last panel, and the last block of rows, may begin early,
 where they end with the matrix: what is computed twice comes out the same. Where sums are added to
-what is there, rows are not added twice; of columns nothing may be left over: `n % columns` is 0.
+what is there, they are added to it once: to rows and columns that are `fresh`.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ __all__ = ["LOW", "WIDE", "product", "spread"]
 WIDE = 2  # vectors of a panel: n is at least as large
 LOW = 4  # rows of the blocks at the end: m is at least as large
 CACHE = 640 * 1024  # bytes of panels made at once
-TERMS = 512  # of a sum, added up before it is written; all of them where columns are left over
+TERMS = 512  # of a sum, added up before it is written
 SOON = 16  # products: what is fetched is there in the time of so many
 FEW = 4  # blocks of rows for which no panels are made
+FAR = 4096  # bytes from one column of x to the next
 
 
 class Matrix:
@@ -69,17 +71,20 @@ class Result(NamedTuple):
             f.fetch(place, to_write=True)
 
     def put(
-        self, f: Writer, kind: Kind, i: Number, j: Number, sums: list[list[Any]], fresh: Number
+        self, f: Writer, kind: Kind, i: Number, j: Number, sums: list[list[Any]],
+        fresh: tuple[Number, Number],
     ) -> None:  # fmt: skip
-        """Writes a block of sums. To rows before `fresh`, nothing is added any more."""
+        """Writes a block of sums. To rows and columns before `fresh` nothing is added any more."""
         places = self.places(kind, i, j, len(sums))
         with f.either(self.more) as (then, otherwise):
             with then:
+                new = [f.from_lane(fresh[1] - j - v * kind.lanes, kind) for v in range(WIDE)]
                 for r, row in enumerate(sums):
-                    with f.when(i + r >= fresh):
+                    with f.when(i + r >= fresh[0]):
                         for v, value in enumerate(row):
                             old = f.vector(places[r, v], kind)
-                            f.put_vector(places[r, v], f.add(old, value), kind)
+                            value = f.select(new[v], f.add(old, value), old)
+                            f.put_vector(places[r, v], value, kind)
             with otherwise, f.either(self.bias.equals(0)) as (plain, biased):
                 with plain:
                     for (r, v), place in places.items():
@@ -109,24 +114,45 @@ class Panels:
         self.line = f.choose(made, self.width, y.line)
 
     @contextmanager
-    def each(self) -> Iterator[tuple[Number, Number]]:
-        """What is written inside runs for each panel: its first column, and its address."""
-        with self.f.loop(self.begin, self.end, self.columns) as i:
-            j = self.f.least(i, self.n - self.columns)
-            made = self.start + (i - self.begin) // self.columns * ((self.k + 1) * self.width)
-            yield j, self.f.choose(self.made, made, self.y.at(self.q, j))
+    def each(self) -> Iterator[tuple[Number, Number, Number]]:
+        """What is written inside runs for each panel: its first column, its first that no panel
+        before it has, and its address.
+        """
+        with self.f.loop(self.begin, self.end, self.columns) as fresh:
+            j = self.f.least(fresh, self.n - self.columns)
+            made = self.start + (fresh - self.begin) // self.columns * ((self.k + 1) * self.width)
+            yield j, fresh, self.f.choose(self.made, made, self.y.at(self.q, j))
 
     def fill(self, zeros: Number) -> None:
         """Writes those that are made. At `zeros` stands a vector of them."""
         f, kind, y = self.f, self.kind, self.y
         with f.when(self.made), f.either(y.in_columns) as (then, otherwise):
-            with then, self.each() as (j, panel), f.loop(0, WIDE) as half:
+            with then, self.each() as (j, _, panel), f.loop(0, WIDE) as half:
                 gather(f, kind, y.at(self.q, j + half * kind.lanes), y.line, kind.lanes, self.k,
                        panel + half * kind.width, self.width, zeros)  # fmt: skip
-            with otherwise, f.loop(0, self.k) as q, self.each() as (j, panel):
-                for v in range(WIDE):
-                    value = f.vector(y.at(self.q + q, j) + v * kind.width, kind)
-                    f.put_vector(panel + q * self.width + v * kind.width, value, kind)
+            with otherwise:
+                self.fill_from_rows()
+
+    def fill_from_rows(self) -> None:
+        """Writes those that are made of rows: line by line, each panel's share of it."""
+        f, kind, y = self.f, self.kind, self.y
+        apart, breadth = (self.k + 1) * self.width, self.end - self.begin
+
+        def copy(source: Number, target: Number) -> None:
+            for v in range(0, self.width, kind.width):
+                f.put_vector(target + v, f.vector(source + v, kind), kind)
+
+        def share(_: Number, places: list[Any]) -> list[Any]:
+            source, target = (Number(f.builder, place) for place in places)
+            copy(source, target)
+            return [(source + self.width).value, (target + apart).value]
+
+        with f.loop(0, self.k) as q:
+            source, target = y.at(self.q + q, self.begin), self.start + q * self.width
+            whole = breadth // self.columns
+            f.fold(whole, [source.value, target.value], share)
+            with f.when(breadth > whole * self.columns):  # the last one begins earlier
+                copy(y.at(self.q + q, self.n - self.columns), target + whole * apart)
 
     def following(self, j: Number, k: Number) -> Ahead:
         """What the panels will be made of that come after these, where j's stands of these.
@@ -137,6 +163,26 @@ class Panels:
         right = f.least(j + (self.end - self.begin), self.n - self.columns)
         place = f.choose(next_q < k, y.at(next_q, j), y.at(0, right))
         return Ahead(place, f.choose(y.in_columns, y.line * self.columns // k, y.line))
+
+
+class Strip(NamedTuple):
+    """A block's rows of x, column by column, if that is `made`: an address, numbers in a column."""
+
+    start: Number
+    numbers: int
+    made: Bit
+
+    def rows(
+        self, f: Writer, kind: Kind, x: Matrix, m: Number, i: Number, q: Number, k: Number
+    ) -> Table:  # fmt: skip
+        """Where the rows from the i-th on, of m, stand, for k products from the q-th on."""
+        first, column = f.least(i, m - self.numbers), self.numbers * kind.size
+        with f.when(self.made), f.loop(0, k) as r:
+            for lane in range(0, self.numbers, kind.lanes):
+                value = f.vector(x.at(first + lane, q + r), kind)
+                f.put_vector(self.start + r * column + lane * kind.size, value, kind)
+        start = f.choose(self.made, self.start + (i - first) * kind.size, x.at(i, q))
+        return Table(start, Every(x.down), Every(f.choose(self.made, column, x.right)))
 
 
 def product(
@@ -158,7 +204,9 @@ def product(
     left, right = Matrix(f, kind, x, x_line, x_way), Matrix(f, kind, y, y_line, y_way)
     columns, tall = WIDE * kind.lanes, kind.tallest
     made = right.in_columns | (m > FEW * tall)
-    terms = f.choose((n % columns).equals(0), f.least(k, TERMS), k)
+    numbers = -(-tall // kind.lanes) * kind.lanes
+    far = left.in_columns & (left.line >= FAR) & (m >= numbers)
+    terms = f.least(k, f.choose(far, TERMS // 2, TERMS))  # the first cache has room for the strip
     each = (terms + 1) * (columns * kind.size)  # with a line between, or they contend for places
     number = f.least(f.most(CACHE // each, 1), (n + (columns - 1)) // columns)
 
@@ -167,28 +215,32 @@ def product(
 
         For what follows a panel one of the blocks of rows has its turn. All others fetch of x: the
         next block's rows, a share with each panel; or, where columns stand in lines, what this
-        block comes to soon.
+        block comes to soon, or what the next strip is made of.
         """
         panel = (j - panels.begin) // columns
         share = left.line * tall // (number * panels.k)
         below = left.at(f.least(i + tall, m - 1), panels.q) + panel * panels.k * share
-        soon = Ahead(left.at(i, panels.q + SOON), left.line)
+        next_strip = Ahead(left.at(f.least(i + tall, m - 1), panels.q),
+                           f.choose(panel.equals(0), left.line, 0))  # fmt: skip
+        soon = Ahead(left.at(i, panels.q + SOON), left.line).unless(f, far, next_strip)
         turn = (panel % (m // tall) * tall).equals(i)
         rows = soon.unless(f, x_way.equals(0), Ahead(below, share))
         return rows.unless(f, turn & made, panels.following(j, k))
 
     def sums(i: Number, height: int, fresh: Number, panels: Panels, result: Result) -> None:
         """Writes the sums of some rows, panel by panel."""
-        a = Table(left.at(i, panels.q), Every(left.down), Every(left.right))
-        with panels.each() as (j, panel):
+        a = strip.rows(f, kind, left, m, i, panels.q, panels.k)
+        with panels.each() as (j, new, panel):
             b, following = Table(panel, Every(kind.width), Every(panels.line)), None
             if height == tall:
                 result.fetch(f, kind, i, j, height)
                 following = ahead(i, j, panels)
             block = tile(f, kind, (height, WIDE), a, b, panels.k, ahead=following)
-            result.put(f, kind, i, j, block, fresh)
+            result.put(f, kind, i, j, block, (fresh, new))
 
-    with f.scratch(f.choose(made, number * each, 0), kind.width) as (start, zeros):
+    sizes = f.choose(made, number * each, 0), terms * (numbers * kind.size), kind.width
+    with f.scratch(*sizes) as (start, strips, zeros):
+        strip = Strip(strips, numbers, far)
         f.clear(zeros, kind.width)
         with f.loop(0, n, number * columns) as begin, f.loop(0, k, terms) as q:
             some = begin, f.least(begin + number * columns, n)

@@ -313,6 +313,11 @@ class Writer:
     def same(self, a: Any, b: Any) -> Any:
         return self.builder.icmp_signed("==", a, b)
 
+    def from_lane(self, first: Number, kind: Kind) -> Any:
+        """Whether a lane is the one of that number, or one after it."""
+        lanes = ir.Constant(kind.integers, list(range(kind.lanes)))
+        return self.builder.icmp_signed(">=", lanes, self.all(first, kind))
+
     def either_of(self, a: Any, b: Any) -> Any:
         return self.builder.or_(a, b)
 

@@ -222,7 +222,7 @@ def info() -> dict[str, int | str]:
         "ns that a wake-up costs the caller": int(words[state.CALL]),
         "ns until a worker is awake": int(words[state.DELAY]),
         "ns of work that pay for a wake-up": int(words[state.WAKE]),
-        "ns that workers are left alone for when the machine is busy": int(words[state.PENALTY]),
+        "times as long as a late worker took that none is asked next": int(words[state.TIMES]),
     }
 
 
@@ -281,7 +281,7 @@ def _open() -> None:
     """Set the block's figures, and let callers in."""
     words[[state.CALL, state.DELAY, state.WAKE]] = CALL, DELAY, WAKE
     words[state.GAP] = int(SPIN * 1e9)
-    words[state.PENALTY] = 500_000
+    words[state.TIMES] = 1
     words[state.WORKERS] = size() - 1
     words[state.ENTRY] = _crew(state.FIND, 0)
 

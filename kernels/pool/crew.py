@@ -31,11 +31,11 @@ from tinygrad_opt.kernels.pool.state import (
     PARTS,
     PATIENCE,
     PAUSE,
-    PENALTY,
     ROUSE,
     SPINS,
     STOP,
     TAKEN,
+    TIMES,
     TURN,
     WAKE,
     WORK,
@@ -52,8 +52,9 @@ from tinygrad_opt.kernels.pool.state import (
     wake,
 )
 
-SHORTEST_JUDGED = 100_000  # nanoseconds
-SHORTEST_ALONE, LONGEST_ALONE = 500_000, 64_000_000  # nanoseconds
+LATE = 100_000  # nanoseconds: such a loss is no matter of a late start
+MOST_TIMES = 32
+LONGEST_ALONE = 200_000_000  # nanoseconds
 FOREVER = 1 << 62
 LONGEST_CALL, LONGEST_DELAY, SHORTEST_WAKE = 100_000, 200_000, 60_000  # nanoseconds
 SAFETY = 2
@@ -99,17 +100,19 @@ def wait_for(parts):
             give_way()
 
 
-@within.function("void(int64, int64, int64, boolean)")
-def judge(end, took, alone, waking):
-    """Where help came to nothing, leave the workers be: twice as long each time it is so."""
-    if alone < SHORTEST_JUDGED:  # a late start is most of it
-        return
-    penalty = load(PENALTY)
-    if took > alone + alone // 16 or (took > alone - alone // 16 and not waking):
-        store(ALONE, end + penalty)
-        store(PENALTY, min(2 * penalty, LONGEST_ALONE))
-    elif took < alone - alone // 16:
-        store(PENALTY, max(penalty // 2, SHORTEST_ALONE))
+@within.function("void(int64, int64, int64)")
+def judge(end, lost, saved):
+    """Where a worker was waited for in vain, do without for as long as that took.
+
+    If it happens again, for twice as long, and so on: what the waiting may cost on a busy machine
+    is a small share of the time. Where another process held the caller's own core, nothing is lost.
+    """
+    times = load(TIMES)
+    if lost > LATE:
+        store(ALONE, end + min(times * lost, LONGEST_ALONE))
+        store(TIMES, min(2 * times, MOST_TIMES))
+    elif saved:
+        store(TIMES, max(times // 2, 1))
 
 
 @within.function("boolean(int64, int64)")
@@ -175,10 +178,12 @@ def run(body, arguments, count, grain, cost):
     if waking:
         call_workers()
     _, shortest = do_parts(True)
+    done = now()
     wait_for(parts)
     end = now()
     if shortest < FOREVER:
-        judge(end, end - begin, parts * shortest, waking)
+        more = end - begin - parts * shortest  # than the caller would have taken on its own
+        judge(end, min(more, end - done), more < -shortest // 4)
     store(LAST, end)
     store(BUSY, 0)
 

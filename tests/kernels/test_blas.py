@@ -7,7 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from tinygrad_opt.kernels import blas, threads
+from tinygrad_opt.kernels import blas
+from tinygrad_opt.kernels.pool import state
 
 SHAPES = [
     (64, 784, 128), (784, 64, 128), (1024, 128, 384), (1, 700, 700), (700, 700, 1), (300, 1, 2000),
@@ -151,18 +152,22 @@ def test_a_sum_of_nothing_is_zero(n):
     np.testing.assert_array_equal(out, 0)
 
 
-def test_the_same_bits_for_any_number_of_threads():
-    x, y = matrix(900, 300, "rows", "float32"), matrix(300, 500, "columns", "float32")
-    before = threads.get_num_threads()
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("right", ["rows", "columns"])
+@pytest.mark.parametrize("left", ["rows", "columns"])
+def test_the_same_bits_for_any_number_of_threads(left, right, dtype):
+    """A part more or less for each worker that might come; those that are there help."""
+    shapes = [(900, 300, 500), (70, 1100, 399), (1030, 520, 65), (130, 131, 129)]
+    factors = [(matrix(m, k, left, dtype), matrix(k, n, right, dtype)) for m, k, n in shapes]
+    expected = [blas.multiply(x, y) for x, y in factors]
+    before = state.words[state.WORKERS]
     try:
-        results = []
-        for count in range(1, before + 1):
-            threads.set_num_threads(count)
-            results += [blas.multiply(x, y) for _ in range(10)]
+        for workers in (0, 1, 2, 3, 7, 30):
+            state.words[state.WORKERS] = workers
+            for (x, y), one in zip(factors, expected, strict=True):
+                np.testing.assert_array_equal(blas.multiply(x, y), one)
     finally:
-        threads.set_num_threads(before)
-    for result in results:
-        np.testing.assert_array_equal(result, results[0])
+        state.words[state.WORKERS] = before
 
 
 def test_numpy_keeps_its_threads():

@@ -150,6 +150,43 @@ def test_one_thread_means_no_help():
         threads.set_num_threads(before)
 
 
+@numba.njit(nogil=True)
+def wait(first, last, rounds, x):
+    for i in range(first, last):
+        for _ in range(rounds[i]):
+            x[i] = x[i] * 0.5 + 1
+
+
+@numba.njit(nogil=True)
+def wait_all(rounds, x):
+    split(wait, x.shape[0], 1, rounds, x)
+
+
+@several
+@pytest.mark.usefixtures("_pool")
+def test_where_a_worker_was_late_none_is_asked_for_a_while():
+    rounds, x = np.array([3_000_000, 12_000_000]), np.zeros(2)
+    wait_all(rounds * 0, x)  # compiled
+
+    def run_until(times, most=1000):  # one job right after the other: so a worker is woken
+        while state.words[state.TIMES] != times:
+            wait_all(rounds, x)
+            most -= 1
+            assert most, "it did not happen"
+
+    state.words[[state.ALONE, state.TIMES]] = 0, 1
+    run_until(2)  # the last part is a worker's, and takes longer than the first one
+    assert state.words[state.ALONE] > time.monotonic_ns() - 10**9
+    helped = state.words[state.HELPED]
+    state.words[state.ALONE] = time.monotonic_ns() + 10**12
+    for _ in range(3):
+        wait_all(rounds, x)
+    assert state.words[state.HELPED] == helped
+    state.words[state.ALONE] = 0
+    rounds[:] = 300_000
+    run_until(1)
+
+
 @several
 @pytest.mark.usefixtures("_pool")
 def test_after_a_stop_the_caller_goes_on_and_a_start_brings_help_again():

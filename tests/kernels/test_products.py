@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from tinygrad_opt.kernels.fused.products import LOW, WIDE
+from tinygrad_opt.kernels.fused.products import FAR, LOW, TERMS, WIDE
 from tinygrad_opt.kernels.micro import Kind, written
 
 WAYS = list(itertools.product((0, 1), repeat=2))
@@ -73,8 +73,24 @@ def test_a_part_has_the_bits_of_the_whole(kind, ways):
     x = random.standard_normal((61, 1500)).astype(kind.dtype)
     y = random.standard_normal((1500, 15 * kind.lanes)).astype(kind.dtype)
     whole = multiplied(kind, run, x, y, ways)
-    part = multiplied(kind, run, x[13:40], y[:, kind.lanes : 4 * kind.lanes], ways)
-    np.testing.assert_array_equal(part, whole[13:40, kind.lanes : 4 * kind.lanes])
+    for columns in (slice(kind.lanes, 4 * kind.lanes), slice(kind.lanes - 3, 5 * kind.lanes + 2)):
+        part = multiplied(kind, run, x[13:40], y[:, columns], ways)
+        np.testing.assert_array_equal(part, whole[13:40, columns])
+
+
+@pytest.mark.parametrize("ways", WAYS)
+def test_columns_that_are_far_apart(kind, ways):
+    """Strips are made of them; more terms than are added up at once, and columns left over."""
+    kind, run = kind
+    random = np.random.default_rng(4)
+    m, k, n = FAR // kind.size + 5, TERMS + 9, 5 * kind.lanes + 1
+    x, y = random.standard_normal((m, k)), random.standard_normal((k, n))
+    x, y = x.astype(kind.dtype), y.astype(kind.dtype)
+    found = multiplied(kind, run, x, y, ways)
+    error = np.abs(found - x.astype(float) @ y.astype(float))
+    scale = np.abs(x).astype(float) @ np.abs(y).astype(float)
+    assert (error / scale).max() < 40 * np.finfo(kind.dtype).eps
+    np.testing.assert_array_equal(multiplied(kind, run, x, y[:, :-3], ways), found[:, :-3])
 
 
 def test_what_is_not_finite_stays_where_it_belongs(kind):
@@ -92,7 +108,7 @@ def test_sums_are_added_to_what_is_there(kind):
     random = np.random.default_rng(2)
     for m in (LOW, kind.tallest + 1, 3 * kind.tallest + LOW + 1, 97):
         x = random.standard_normal((m, 40)).astype(kind.dtype)
-        y = random.standard_normal((40, 3 * WIDE * kind.lanes)).astype(kind.dtype)
+        y = random.standard_normal((40, 3 * WIDE * kind.lanes + m % 5)).astype(kind.dtype)
         before = random.standard_normal((m, y.shape[1])).astype(kind.dtype)
         for ways in WAYS:
             found = multiplied(kind, run, x, y, ways, before)
