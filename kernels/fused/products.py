@@ -115,8 +115,9 @@ class Panels:
 
     @contextmanager
     def each(self) -> Iterator[tuple[Number, Number, Number]]:
-        """What is written inside runs for each panel: its first column, its first that no panel
-        before it has, and its address.
+        """What is written inside runs for each panel.
+
+        It gets its first column, the first one that no panel before it has, and its address.
         """
         with self.f.loop(self.begin, self.end, self.columns) as fresh:
             j = self.f.least(fresh, self.n - self.columns)
