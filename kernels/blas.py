@@ -133,14 +133,18 @@ def _load(dtype: np.dtype[Any], kind: str) -> Any:
 
 
 def _kernel(name: str, text: str, letter: str) -> Any:
+    fields = _fields(letter)
+    return pool.load(name, lambda on_disk: text.format(cache=on_disk, **fields))
+
+
+def _fields(letter: str) -> dict[str, Any]:
+    """What the texts leave open."""
     kind = micro.kind_of("d" if letter == "d" else "f")
     fields = {"dtype": kind.dtype, "size": kind.size, "lanes": kind.lanes, "width": kind.width}
     fields |= {"registers": kind.registers, "tall": kind.tallest, "letter": letter}
     fields |= product_texts.FIGURES
-    fields["loops"] = (product_texts.LOOPS if kind.width == 64 else product_texts.NO_LOOPS).format(
-        **fields
-    )
-    return pool.load(name, lambda on_disk: text.format(cache=on_disk, **fields))
+    loops = product_texts.LOOPS if kind.width == 64 else product_texts.NO_LOOPS
+    return fields | {"loops": loops.format(**fields)}
 
 
 def bind(shape: str, letter: str) -> bool:

@@ -24,9 +24,11 @@ import numpy as np
 
 from .. import blas, pool
 from ..pool import ahead
+from .attention_texts import TEXTS
 from .layouts import gradient, like_each
 
 ROWS, CAUSAL_ROWS = 128, 64  # queries of a block; smaller ones can leave out more hidden keys
+SHORT = 127  # keys: loops over so many had better be masked at their ends
 CELLS = 262_144  # scores of a block at most, if it has not fewer than 32 queries
 PART = 500_000  # multiply-adds of a thread's part, at least
 SPEED = 40  # multiply-adds of a nanosecond, about
@@ -104,198 +106,26 @@ def packed_attention_pair(
 
 # The kernels -------------------------------------------------------------------------------------
 
-_HEAD = """\
-# Written by tinygrad_opt.kernels.fused.attention.
-import numpy as np
-from numba import types
-from tinygrad_opt.kernels.direct import njit
-
-from tinygrad_opt.kernels.compiler.lanes import all_lanes
-from tinygrad_opt.kernels.functions import exp
-from tinygrad_opt.kernels.functions.primitives import maximum
-from tinygrad_opt.kernels.pool import share
-from tinygrad_opt.kernels.pool.borrow import give_back_blas, take_blas
-
-number, zero, one, size = np.{dtype}, np.{dtype}(0), np.{dtype}(1), {size}
-lowest = number(-np.inf)
-inlined = njit(inline="always")  # compiled within its caller: half the time
-one_product = types.ExternalFunction(
-    "tinygrad_opt_{letter}_product", types.void(*[types.int64] * 13)
-)
+_kernels: dict[tuple[str, str, bool], Any] = {}
 
 
-@inlined
-def product(m, n, k, x_way, x, y_way, y, more, out):
-    # out = x y, or += of `more`, of matrices given by (address, distance of rows); 112: transposed
-    one_product(x_way, y_way, m, n, k, x[0], x[1], y[0], y[1], out[0], out[1], more, 0)
-
-
-@inlined
-def at(x, i, j, row):
-    # Of head (i, j) of a 4-d array: where `row` begins, and the distance of rows.
-    start = i * x.strides[0] + j * x.strides[1] + row * x.strides[2]
-    return x.ctypes.data + start, x.strides[2] // size
-
-
-@inlined
-def hide(row, last, causal, value):
-    # What query `last` does not look at.
-    if causal:
-        hidden = row[last + 1 :]
-        for j in range(hidden.shape[0]):
-            hidden[j] = value
-"""
-
-# Whole rows are worked on, also where a causal mask hides what is at their end: it has a score of
-# -inf, which becomes a weight of 0. All rows of a block have one length then, of whole vectors
-# mostly; rows of 1, 2, 3, ... keys leave a few for the end, and these go one by one.
-#
-# A mask, or factors, are rows of keys; `step` says how far apart those of two samples, heads and
-# queries are.
-_FORWARD = """
-
-@inlined
-def weigh(scores, count, n, first, causal, masks, mask, mask_step, factors, factor, factor_step,
-          scale, head, stats):
-    # Rows of scale z + mask -> softmax * factor; its largest, and one over the sum, go to stats.
-    for r in range(count):
-        z = scores[r, :n]
-        plus, times = masks[mask + r * mask_step], factors[factor + r * factor_step]
-        for j in range(n):
-            z[j] = z[j] * scale + plus[j]
-        hide(z, first + r, causal, lowest)
-        top, total = lowest, zero
-        for j in range(n):
-            top = maximum(top, z[j])
-        for j in range(n):
-            z[j] = exp(z[j] - top)
-            total += z[j]
-        rate = one / total
-        stats[head, first + r, 0], stats[head, first + r, 1] = top, rate
-        for j in range(n):
-            z[j] *= times[j] * rate
-
-
-@njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True)
-def some_heads(first, last, q, k, v, masks, mask_step, factors, factor_step, scale, causal, rows,
-               o, stats):
-    all_lanes()
-    heads, length, keys = q.shape[1], q.shape[2], k.shape[2]
-    scores = np.empty((min(rows, length), keys), number)
-    z = scores.ctypes.data, keys
-    for head in range(first, last):
-        i, j = head // heads, head % heads
-        for start in range(0, length, rows):
-            m = min(rows, length - start)
-            n = min(keys, start + m) if causal else keys
-            product(m, n, q.shape[3], 111, at(q, i, j, start), 112, at(k, i, j, 0), 0, z)
-            mask = i * mask_step[0] + j * mask_step[1] + start * mask_step[2]
-            factor = i * factor_step[0] + j * factor_step[1] + start * factor_step[2]
-            weigh(scores, m, n, start, causal, masks, mask, mask_step[2], factors, factor,
-                  factor_step[2], scale, head, stats)
-            product(m, v.shape[3], n, 111, z, 111, at(v, i, j, 0), 0, at(o, i, j, start))
-
-
-@njit("void({four}, {four}, {four}, {dtype}[:, ::1], int64[::1], {dtype}[:, ::1], int64[::1],"
-      "{dtype}, boolean, int64, int64, int64, {four}, {dtype}[:, :, ::1])", error_model="numpy",
-      nogil=True, no_cfunc_wrapper=True, cache={cache})
-def attention(q, k, v, masks, mask_step, factors, factor_step, scale, causal, rows, grain, cost,
-              o, stats):
-    take_blas()
-    share(some_heads, stats.shape[0], grain, cost, q, k, v, masks, mask_step, factors, factor_step,
-          scale, causal, rows, o, stats)
-    give_back_blas()
-"""
-
-_BACKWARD = """
-
-@inlined
-def weigh_back(scores, slopes, count, n, first, causal, masks, mask, mask_step, factors, factor,
-               factor_step, scale, head, stats):
-    # scores: rows of z -> softmax * factor;  slopes: of dp -> the gradient of q k^T
-    for r in range(count):
-        z, d = scores[r, :n], slopes[r, :n]
-        top, rate = stats[head, first + r, 0], stats[head, first + r, 1]
-        plus, times = masks[mask + r * mask_step], factors[factor + r * factor_step]
-        total = zero
-        for j in range(n):
-            z[j] = z[j] * scale + plus[j] - top
-        hide(z, first + r, causal, lowest)
-        hide(d, first + r, causal, zero)
-        for j in range(n):
-            z[j] = exp(z[j]) * rate
-            d[j] *= times[j]
-            total += d[j] * z[j]
-        for j in range(n):
-            d[j] = (d[j] - total) * z[j] * scale
-            z[j] *= times[j]
-
-
-@inlined
-def clear(x, i, j):
-    for r in range(x.shape[2]):
-        for c in range(x.shape[3]):
-            x[i, j, r, c] = zero
-
-
-@njit(fastmath={{"contract", "nsz", "reassoc"}}, error_model="numpy", nogil=True)
-def some_heads(first, last, g, q, k, v, masks, mask_step, factors, factor_step, scale, causal,
-               rows, stats, dq, dk, dv):
-    all_lanes()
-    heads, length, keys, width, out = q.shape[1], q.shape[2], k.shape[2], q.shape[3], v.shape[3]
-    scores = np.empty((min(rows, length), keys), number)
-    slopes = np.empty((min(rows, length), keys), number)
-    z, d = (scores.ctypes.data, keys), (slopes.ctypes.data, keys)
-    for head in range(first, last):
-        i, j = head // heads, head % heads
-        clear(dk, i, j)
-        clear(dv, i, j)
-        for start in range(0, length, rows):
-            m = min(rows, length - start)
-            n = min(keys, start + m) if causal else keys
-            of_q, of_g = at(q, i, j, start), at(g, i, j, start)
-            product(m, n, width, 111, of_q, 112, at(k, i, j, 0), 0, z)
-            product(m, n, out, 111, of_g, 112, at(v, i, j, 0), 0, d)
-            mask = i * mask_step[0] + j * mask_step[1] + start * mask_step[2]
-            factor = i * factor_step[0] + j * factor_step[1] + start * factor_step[2]
-            weigh_back(scores, slopes, m, n, start, causal, masks, mask, mask_step[2], factors,
-                       factor, factor_step[2], scale, head, stats)
-            product(m, width, n, 111, d, 111, at(k, i, j, 0), 0, at(dq, i, j, start))
-            product(n, width, m, 112, d, 111, of_q, 1, at(dk, i, j, 0))
-            product(n, out, m, 112, z, 111, of_g, 1, at(dv, i, j, 0))
-
-
-@njit("void({four}, {four}, {four}, {four}, {dtype}[:, ::1], int64[::1], {dtype}[:, ::1],"
-      "int64[::1], {dtype}, boolean, int64, int64, int64, {dtype}[:, :, ::1], {four}, {four},"
-      "{four})",
-      error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
-def attention_back(g, q, k, v, masks, mask_step, factors, factor_step, scale, causal, rows, grain,
-                   cost, stats, dq, dk, dv):
-    take_blas()
-    share(some_heads, stats.shape[0], grain, cost, g, q, k, v, masks, mask_step, factors,
-          factor_step, scale, causal, rows, stats, dq, dk, dv)
-    give_back_blas()
-"""
-
-_kernels: dict[tuple[str, str], Any] = {}
-
-
-def _kernel(name: str, dtype: Any) -> Any:
-    kernel = _kernels.get((name, dtype.char))
+def _kernel(name: str, dtype: Any, keys: int) -> Any:
+    short = keys <= SHORT
+    kernel = _kernels.get((name, dtype.char, short))
     if kernel is None:
-        back = [(_load, "attention_back", dtype)] if name == "attention" else []
-        kernel = _kernels[name, dtype.char] = ahead.made(_load, name, dtype, back=back)
+        back = [(_load, "attention_back", dtype, short)] if name == "attention" else []
+        kernel = ahead.made(_load, name, dtype, short, back=back)
+        _kernels[name, dtype.char, short] = kernel
     return kernel
 
 
-def _load(name: str, dtype: Any) -> Any:
+def _load(name: str, dtype: Any, short: bool) -> Any:
     blas.bind("product", blas.LETTERS[dtype.char])  # which the text calls
-    text = _HEAD + (_FORWARD if name == "attention" else _BACKWARD)
     settings = {
         "dtype": dtype.name, "four": f"{dtype.name}[:, :, :, :]", "size": dtype.itemsize,
-        "letter": blas.LETTERS[dtype.char],
+        "letter": blas.LETTERS[dtype.char], "short": short, "ends": "mask_ends()" if short else "",
     }  # fmt: skip
-    return pool.load(name, lambda on_disk: text.format(cache=on_disk, **settings))
+    return pool.load(name, lambda on_disk: TEXTS[name].format(cache=on_disk, **settings))
 
 
 # On NumPy's arrays -------------------------------------------------------------------------------
@@ -313,7 +143,7 @@ def fused_attention_pair(
     samples, heads, length, _ = q.shape
     o = np.empty_like(q, shape=(samples, heads, length, v.shape[3]))  # laid out as q is
     stats = np.empty((samples * heads, length, 2), q.dtype)
-    _kernel("attention", q.dtype)(*inputs, *settings, o, stats)
+    _kernel("attention", q.dtype, v.shape[2])(*inputs, *settings, o, stats)
 
     shape = *batch, *o.shape[2:]
 
@@ -321,7 +151,7 @@ def fused_attention_pair(
         if g.shape != shape or g.dtype is not q.dtype:
             g = gradient(g, shape, q.dtype)
         gradients = like_each(inputs)
-        kernel = _kernel("attention_back", q.dtype)
+        kernel = _kernel("attention_back", q.dtype, v.shape[2])
         kernel(_heads(g, batch), *inputs, *settings, stats, *gradients)
         return tuple(d.reshape(*batch, *d.shape[2:]) for d in gradients)
 
@@ -354,6 +184,8 @@ def _problem(
     work = q.shape[2] * k.shape[2] * (q.shape[3] + v.shape[3])  # multiply-adds of a head
     grain = max(1, PART // work)
     rows = min(max(CELLS // k.shape[2], 32), CAUSAL_ROWS if causal else ROWS)
+    if causal and q.shape[2] <= CAUSAL_ROWS:
+        rows = min(rows, CAUSAL_ROWS // 2)
     cost = grain * work // SPEED
     settings = *masks, *factors, float(scale), causal, rows, grain, cost
     return batch, [q, k, v], settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -11,10 +12,11 @@ import types
 import numpy as np
 import pytest
 
+from tinygrad_opt.kernels import blas, product_texts
 from tinygrad_opt.kernels.compiler import cache, within
 from tinygrad_opt.kernels.direct import njit
 from tinygrad_opt.kernels.fused import (
-    attention,
+    attention_texts,
     ctc,
     elementwise,
     random_vectors,
@@ -369,9 +371,19 @@ def test_rows_and_attention_are_read_to_their_end():
         "add_rows", rows._TEXT.format(cache=False, dtype="float32", often=128)
     )
     fields = {"dtype": "float32", "four": "float32[:, :, :, :]", "size": 4, "letter": "s"}
-    if attention.blas.bind("product", "s"):
-        for name, body in {
-            "attention": attention._FORWARD, "attention_back": attention._BACKWARD
-        }.items():  # fmt: skip
-            text = (attention._HEAD + body).format(cache=False, **fields)
+    if blas.bind("product", "s"):
+        for (name, text), short in itertools.product(attention_texts.TEXTS.items(), (True, False)):
+            ends = "mask_ends()" if short else ""
+            text = text.format(cache=False, short=short, ends=ends, **fields)
             assert cache.compile_text(name, text) is not None
+
+
+@pytest.mark.usefixtures("_read")
+@pytest.mark.parametrize("letter", ["s", "d"])
+def test_products_are_read_to_their_end(letter):
+    if not blas.bind("products", letter):
+        pytest.skip("NumPy brought no OpenBLAS")
+    arrays = {f"product_of_{kind}": text for kind, text in product_texts.ARRAYS.items()}
+    for name, text in {**product_texts.SHAPES, **arrays}.items():
+        filled = text.format(**blas._fields(letter), cache=False)
+        assert cache.compile_text(name, filled) is not None
