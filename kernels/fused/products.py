@@ -5,8 +5,8 @@
 Of y, panels are made that are two vectors wide, so that a block of sums in registers (`tile`) reads
 them line by line; as many at once as the second cache holds, of TERMS lines. Where they would be
 read a few times only, and the rows of y stand in lines, they are read there. x is read where it
-stands, but for columns that are FAR apart: all of them have the same few places in a cache. Of
-these, a strip is made for each block of rows.
+stands, if its rows do. Where its columns do, a block of rows would have a short piece of each line,
+and all pieces the same few places in a cache: so strips are made, a block's rows column by column.
 
 A core multiplies faster than the third cache delivers. So while it does, it fetches what it works
 with next: where the sums go, rows of x, and of y what the panels are made of that follow these.
@@ -34,7 +34,8 @@ CACHE = 640 * 1024  # bytes of panels made at once
 TERMS = 512  # of a sum, added up before it is written
 SOON = 16  # products: what is fetched is there in the time of so many
 FEW = 4  # blocks of rows for which no panels are made
-FAR = 4096  # bytes from one column of x to the next
+GROUP = 16  # blocks of rows of which strips are made at once
+NARROW = 2  # panels for which none are made
 
 
 class Matrix:
@@ -166,24 +167,53 @@ class Panels:
         return Ahead(place, f.choose(y.in_columns, y.line * self.columns // k, y.line))
 
 
-class Strip(NamedTuple):
-    """A block's rows of x, column by column, if that is `made`: an address, numbers in a column."""
+class Strips:
+    """Those of GROUP blocks' rows of x, column by column, for k products of each sum from the q-th.
 
-    start: Number
-    numbers: int
-    made: Bit
+    start: where they stand, k columns of `numbers` each, if they are made; otherwise rows are read
+    within x. The last one begins earlier, where it ends with the matrix.
+    """
 
-    def rows(
-        self, f: Writer, kind: Kind, x: Matrix, m: Number, i: Number, q: Number, k: Number
-    ) -> Table:  # fmt: skip
-        """Where the rows from the i-th on, of m, stand, for k products from the q-th on."""
-        first, column = f.least(i, m - self.numbers), self.numbers * kind.size
-        with f.when(self.made), f.loop(0, k) as r:
-            for lane in range(0, self.numbers, kind.lanes):
-                value = f.vector(x.at(first + lane, q + r), kind)
-                f.put_vector(self.start + r * column + lane * kind.size, value, kind)
-        start = f.choose(self.made, self.start + (i - first) * kind.size, x.at(i, q))
-        return Table(start, Every(x.down), Every(f.choose(self.made, column, x.right)))
+    def __init__(
+        self, f: Writer, kind: Kind, x: Matrix, m: Number, terms: Number, start: Number, made: Bit
+    ) -> None:  # fmt: skip
+        self.f, self.kind, self.x, self.m = f, kind, x, m
+        self.start, self.made = start, made
+        self.numbers = broad(kind)
+        self.column = self.numbers * kind.size
+        self.apart = (terms + 1) * self.column
+
+    def rows(self, i: Number, fresh: Number, q: Number, k: Number) -> Table:
+        """Where those from the i-th on stand; `fresh` tells the strip that they are in."""
+        f, x, tall = self.f, self.x, self.kind.tallest
+        within = fresh % (GROUP * tall)
+        with f.when(self.made & within.equals(0)):
+            self.fill(fresh, q, k)
+        first = f.least(fresh // tall * tall, self.m - self.numbers)
+        made = self.start + within // tall * self.apart + (i - first) * self.kind.size
+        step = f.choose(self.made, self.column, x.right)
+        return Table(f.choose(self.made, made, x.at(i, q)), Every(x.down), Every(step))
+
+    def fill(self, begin: Number, q: Number, k: Number) -> None:
+        """Writes those of the group that begins with a row: line by line, each strip's share."""
+        f, kind, tall = self.f, self.kind, self.kind.tallest
+        count = (f.least(self.m - begin, GROUP * tall) + (tall - 1)) // tall
+        with f.loop(0, k) as r:
+            line = self.x.at(0, q + r)
+
+            def share(_: Number, values: list[Any]) -> list[Any]:
+                row, target = (Number(f.builder, value) for value in values)
+                source = line + f.least(row, self.m - self.numbers) * kind.size
+                for part in range(0, self.column, kind.width):
+                    f.put_vector(target + part, f.vector(source + part, kind), kind)
+                return [(row + tall).value, (target + self.apart).value]
+
+            f.fold(count, [begin.value, (self.start + r * self.column).value], share)
+
+
+def broad(kind: Kind) -> int:
+    """The numbers of a strip's column: whole vectors, for as many rows as a block has."""
+    return -(-kind.tallest // kind.lanes) * kind.lanes
 
 
 def product(
@@ -205,43 +235,41 @@ def product(
     left, right = Matrix(f, kind, x, x_line, x_way), Matrix(f, kind, y, y_line, y_way)
     columns, tall = WIDE * kind.lanes, kind.tallest
     made = right.in_columns | (m > FEW * tall)
-    numbers = -(-tall // kind.lanes) * kind.lanes
-    far = left.in_columns & (left.line >= FAR) & (m >= numbers)
-    terms = f.least(k, f.choose(far, TERMS // 2, TERMS))  # the first cache has room for the strip
+    turned = left.in_columns & (m >= broad(kind)) & (n > NARROW * columns)
+    terms = f.least(k, f.choose(left.in_columns, TERMS // 2, TERMS))  # a strip has room beside them
     each = (terms + 1) * (columns * kind.size)  # with a line between, or they contend for places
     number = f.least(f.most(CACHE // each, 1), (n + (columns - 1)) // columns)
 
-    def ahead(i: Number, j: Number, panels: Panels) -> Ahead:
+    def ahead(i: Number, j: Number, a: Any, panels: Panels) -> Ahead:
         """What to fetch while the sums of row i and column j are added up.
 
         For what follows a panel one of the blocks of rows has its turn. All others fetch of x: the
         next block's rows, a share with each panel; or, where columns stand in lines, what this
-        block comes to soon, or what the next strip is made of.
+        block comes to soon.
         """
         panel = (j - panels.begin) // columns
         share = left.line * tall // (number * panels.k)
         below = left.at(f.least(i + tall, m - 1), panels.q) + panel * panels.k * share
-        next_strip = Ahead(left.at(f.least(i + tall, m - 1), panels.q),
-                           f.choose(panel.equals(0), left.line, 0))  # fmt: skip
-        soon = Ahead(left.at(i, panels.q + SOON), left.line).unless(f, far, next_strip)
+        soon = Ahead(a.start + SOON * a.steps.step, a.steps.step)
         turn = (panel % (m // tall) * tall).equals(i)
         rows = soon.unless(f, x_way.equals(0), Ahead(below, share))
         return rows.unless(f, turn & made, panels.following(j, k))
 
     def sums(i: Number, height: int, fresh: Number, panels: Panels, result: Result) -> None:
         """Writes the sums of some rows, panel by panel."""
-        a = strip.rows(f, kind, left, m, i, panels.q, panels.k)
+        a = strips.rows(i, fresh, panels.q, panels.k)
         with panels.each() as (j, new, panel):
             b, following = Table(panel, Every(kind.width), Every(panels.line)), None
             if height == tall:
                 result.fetch(f, kind, i, j, height)
-                following = ahead(i, j, panels)
+                following = ahead(i, j, a, panels)
             block = tile(f, kind, (height, WIDE), a, b, panels.k, ahead=following)
             result.put(f, kind, i, j, block, (fresh, new))
 
-    sizes = f.choose(made, number * each, 0), terms * (numbers * kind.size), kind.width
-    with f.scratch(*sizes) as (start, strips, zeros):
-        strip = Strip(strips, numbers, far)
+    of_group = (terms + 1) * (GROUP * broad(kind) * kind.size)
+    sizes = f.choose(made, number * each, 0), f.choose(turned, of_group, 0), kind.width
+    with f.scratch(*sizes) as (start, turned_start, zeros):
+        strips = Strips(f, kind, left, m, terms, turned_start, turned)
         f.clear(zeros, kind.width)
         with f.loop(0, n, number * columns) as begin, f.loop(0, k, terms) as q:
             some = begin, f.least(begin + number * columns, n)

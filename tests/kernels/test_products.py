@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from tinygrad_opt.kernels.fused.products import FAR, LOW, TERMS, WIDE
+from tinygrad_opt.kernels.fused.products import GROUP, LOW, TERMS, WIDE
 from tinygrad_opt.kernels.micro import Kind, written
 
 WAYS = list(itertools.product((0, 1), repeat=2))
@@ -83,7 +83,7 @@ def test_columns_that_are_far_apart(kind, ways):
     """Strips are made of them; more terms than are added up at once, and columns left over."""
     kind, run = kind
     random = np.random.default_rng(4)
-    m, k, n = FAR // kind.size + 5, TERMS + 9, 5 * kind.lanes + 1
+    m, k, n = 2 * GROUP * kind.tallest + 5, TERMS + 9, 7 * kind.lanes + 1
     x, y = random.standard_normal((m, k)), random.standard_normal((k, n))
     x, y = x.astype(kind.dtype), y.astype(kind.dtype)
     found = multiplied(kind, run, x, y, ways)
