@@ -97,7 +97,7 @@ def combine(name: str, form: str, x: Any, y: Any) -> Any:
 def into(name: str, held: Any, y: Any) -> bool:
     """held += y or its like, if y is an array or a number for which that can be done here."""
     how = form(held, y)
-    if how == "array" and held.ctypes.data != y.ctypes.data and np.may_share_memory(held, y):
+    if how == "array" and np.may_share_memory(held, y) and held.ctypes.data != y.ctypes.data:
         return False
     if how not in ("array", "number"):
         return False

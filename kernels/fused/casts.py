@@ -21,19 +21,10 @@ _TO = """\
         result[i] = {value}
 """
 
-# Of float32, as its bits and as numbers, to the bits of float16: to the nearest, ties to even.
-# 0x38800000 are the bits of 2^-14, below which float16 has whole multiples of 2^-24 alone: these
-# are rounded as 2^23 is added and taken off again.
+_HALF_BITS = "from tinygrad_opt.kernels.functions.primitives import half_bits\n"
 _TO_HALF = """\
     for i in range(result.shape[0]):
-        size = bits[i] & 0x7FFFFFFF
-        near = (size - 0x38000000 + 0xFFF + ((size >> 13) & 1)) >> 13
-        part = min(abs(x[i]) * float32(16777216.0), float32(2048.0))
-        tiny = int64((part + float32(8388608.0)) - float32(8388608.0))
-        found = near if size >= 0x38800000 else tiny
-        found = found if size < 0x47800000 else 0x7C00
-        found = found if size <= 0x7F800000 else 0x7C00 | max((size >> 13) & 0x3FF, 1)
-        result[i] = found | ((bits[i] >> 16) & 0x8000)
+        result[i] = half_bits(x[i])
 """
 
 # Back: first with an exponent that is 112 too small; infinities and NaN get theirs in the end.
@@ -58,7 +49,7 @@ def cast(x: Any, kind: Any) -> Any:
     y = np.empty(x.shape, kind)
     arrays = [x.reshape(-1), y.reshape(-1)]
     if kind == _HALF:
-        arrays = [arrays[0].view(_BITS), arrays[0], arrays[1].view(np.uint16)]
+        arrays[1] = arrays[1].view(np.uint16)
     elif x.dtype == _HALF:
         arrays = [arrays[0].view(np.uint16), arrays[1].view(_BITS), arrays[1]]
     elif x.dtype == bool:
@@ -83,7 +74,7 @@ class _Kernels(dict[Any, Any]):
 
     def _made(self, source: str, target: str) -> Any:
         if (source, target) == ("float32", "float16"):
-            arrays, body = {"bits": "uint32", "x": "float32", "result": "uint16"}, _TO_HALF
+            arrays, body = {"x": "float32", "result": "uint16"}, _TO_HALF
         elif (source, target) == ("float16", "float32"):
             arrays, body = {"x": "uint16", "bits": "uint32", "result": "float32"}, _FROM_HALF
         elif {source, target} <= _SIMPLE and target != "uint8" != source:
@@ -101,6 +92,7 @@ class _Kernels(dict[Any, Any]):
             part=str(PART),
             cost=10_000,
             imports="from numpy import float32, float64, int32, int64, uint32\n",
+            functions=_HALF_BITS if body == _TO_HALF else "",
         ).load(target, large=True)
 
 

@@ -116,6 +116,22 @@ def erf_slope(g, x):
     return g * (_ERF_SLOPE * functions.exp(-x * x))
 
 
+def erfc(x):
+    return functions.erfc(x)
+
+
+def erfc_slope(g, x):
+    return g * (-_ERF_SLOPE * functions.exp(-x * x))
+
+
+def logit(x):
+    return functions.log(x / (1 - x))
+
+
+def logit_slope(g, x):
+    return math.nan if x < 0 or x > 1 else g / (x * (1 - x))
+
+
 def sqrt(x):
     return math.sqrt(x)
 
@@ -170,6 +186,36 @@ def hardtanh(x, low, high):
 
 def hardtanh_slope(g, x, low, high):
     return 0.0 if x <= low or x >= high else g
+
+
+def hardshrink(x, threshold):
+    return 0.0 if x >= -threshold and x <= threshold else x
+
+
+def hardshrink_slope(g, x, threshold):
+    return 0.0 if x >= -threshold and x <= threshold else g
+
+
+def softshrink(x, threshold):
+    held = -threshold if x < -threshold else x
+    return x - (threshold if held > threshold else held)
+
+
+def threshold(x, threshold, value):
+    return value if x <= threshold else x
+
+
+def threshold_slope(g, x, threshold, value):
+    return 0.0 if x <= threshold else g
+
+
+def hardsigmoid(x):
+    gate = 0.0 if x < -3 else x + 3
+    return (6.0 if gate > 6 else gate) / 6
+
+
+def hardsigmoid_slope(g, x):
+    return 0.0 if x <= -3 or x >= 3 else g / 6
 
 
 def hardswish(x):
@@ -294,6 +340,7 @@ ROWS = {
     "abs": Row(abs_, abs_slope, least=LARGE, light=True),
     "elu": Row(elu, elu_slope, ("alpha", "scale", "rate")),
     "erf": Row(erf, erf_slope, near=9.0),
+    "erfc": Row(erfc, erfc_slope),
     "exp": Row(
         exp,
         exp_slope,
@@ -306,20 +353,25 @@ ROWS = {
     "expm1": Row(expm1, expm1_slope),
     "gelu": Row(gelu, gelu_slope, near=12.5),
     "gelu_tanh": Row(gelu_tanh, gelu_tanh_slope, near=9.0),
+    "hardshrink": Row(hardshrink, hardshrink_slope, ("threshold",), light=True),
+    "hardsigmoid": Row(hardsigmoid, hardsigmoid_slope, light=True),
     "hardswish": Row(hardswish, hardswish_slope, light=True),
     "hardtanh": Row(hardtanh, hardtanh_slope, ("low", "high"), light=True),
     "leaky_relu": Row(leaky_relu, leaky_relu_slope, ("negative_slope",), light=True),
     "log": Row(log, log_slope, least=1024, small=small_log, least_slope=32_768),
     "log1p": Row(log1p, log1p_slope),
     "log_sigmoid": Row(log_sigmoid, log_sigmoid_slope, near=87.0),
+    "logit": Row(logit, logit_slope),
     "mish": Row(mish, mish_slope, near=87.0),
     "neg": Row(neg, neg_slope, least=LARGE, light=True),
     "relu": Row(relu, relu_slope, least=512, small=small_relu, light=True),
     "sigmoid": Row(sigmoid, sigmoid_slope, saves_result=True, near=87.0),
     "silu": Row(silu, silu_slope, near=87.0),
+    "softshrink": Row(softshrink, hardshrink_slope, ("threshold",), light=True),
     "softplus": Row(softplus, softplus_slope, ("beta", "threshold")),
     "softsign": Row(softsign, softsign_slope, light=True),
     "sqrt": Row(sqrt, sqrt_slope, saves_result=True, least=LARGE, light=True),
+    "threshold": Row(threshold, threshold_slope, ("threshold", "value"), light=True),
     "tanh": Row(tanh, tanh_slope, saves_result=True, least=512, small=small_tanh, near=10.0),
 }
 
@@ -342,20 +394,22 @@ def loop(name: str, way: str, dtype: str) -> Loop:
 
 def element_loop(
     name: str, function: Callable[..., float], settings: int, light: bool, dtype: str,
-    near: float = 0.0,
+    near: float = 0.0, first: int = 0,
 ) -> Loop:  # fmt: skip
     """The loop of a function of elements, the last so many of whose arguments are settings.
 
-    near: as in `Row`, of the last argument that is not a setting.
+    near: as in `Row`, of the last argument that is not a setting.  first: how many arguments at
+    the front are numbers, too, which the loop takes before the settings.
     """
     rule = parse_element(function, name)
     lowered = lower(rule, dtype)
     names = [lowered.names[argument] for argument in rule.arguments]
     count = len(names) - settings
-    arrays = [*(f"{x}_" for x in names[:count]), "result_"]
+    elements, numbers = names[first:count], [*names[:first], *names[count:]]
+    arrays = [*(f"{x}_" for x in elements), "result_"]
 
     def write(some: str) -> str:
-        lines = [f"{x} = {some}{x}_[i]" for x in names[:count]]
+        lines = [f"{x} = {some}{x}_[i]" for x in elements]
         lines += [*lowered.lines, f"{some}result_[i] = {lowered.outputs[0]}"]
         return f"for i in range({some}result_.shape[0]):\n" + "".join(f"    {x}\n" for x in lines)
 
@@ -364,7 +418,7 @@ def element_loop(
         name=rule.name,
         origin=f"tinygrad_opt.kernels.fused.elementwise from {rule.origin}",
         arrays=dict.fromkeys(arrays, "{dtype}[::1]"),
-        scalars=dict.fromkeys(names[count:], "{dtype}"),
+        scalars=dict.fromkeys(numbers, "{dtype}"),
         body=body,
         part=str(part_of(light)),
         cost=10_000 if light else pool.USUAL,

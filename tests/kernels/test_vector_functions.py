@@ -17,7 +17,10 @@ from tinygrad_opt.kernels import functions, update_rule
 from tinygrad_opt.kernels.compiler import cache, denormals
 from tinygrad_opt.kernels.functions import near, writing
 
-LIMIT, WIDER_LIMITS = 2.0, {"normal_cdf": 6.0, "normal_density": 3.0}  # units in the last place
+LIMIT, WIDER_LIMITS = (
+    2.0,
+    {"erfc": 6.0, "normal_cdf": 6.0, "normal_density": 3.0},
+)  # units in the last place
 TYPES = ("float32", "float64")
 every_name = pytest.mark.parametrize("name", functions.__all__)
 every_type = pytest.mark.parametrize("dtype", TYPES)
@@ -51,7 +54,7 @@ def values(name, x, **options):
 WIDER = {"float32": np.float64, "float64": np.longdouble}
 # Where long double is no longer than double, the reference itself may be off by a unit.
 EXACT = np.finfo(np.longdouble).nmant > 60
-SLOW = ("erf", "normal_cdf")  # their references are
+SLOW = ("erf", "erfc", "normal_cdf")  # their references are
 
 
 def sigmoid(x):
@@ -76,6 +79,13 @@ def erf(x):
     return np.where(abs(x) < 7, series, np.where(np.isnan(x), x, np.sign(x)))
 
 
+def erfc(x):
+    """Of float64 by the C library; of long double from the normal distribution function."""
+    if x.dtype == np.float64:
+        return np.array(list(map(math.erfc, x.tolist())))
+    return 2 * normal_cdf(x * -np.sqrt(np.longdouble(2)))
+
+
 def normal_cdf(x):
     """Of float64 by the C library; of long double by its derivative, from what erf gives.
 
@@ -98,7 +108,7 @@ def normal_density(x):
 
 def right(name, x):
     wide = x.astype(WIDER[x.dtype.name])
-    own = {f.__name__: f for f in (sigmoid, erf, normal_cdf, normal_density)}
+    own = {f.__name__: f for f in (sigmoid, erf, erfc, normal_cdf, normal_density)}
     with np.errstate(all="ignore"):
         return own.get(name, getattr(np, name, None))(wide)
 
@@ -182,6 +192,7 @@ ENDS = {  # what is given, and what comes back: bit for bit
     "tanh": [(0, 0), (-0.0, -0.0), (math.inf, 1), (-math.inf, -1), (1e4, 1)],
     "sigmoid": [(0, 0.5), (-0.0, 0.5), (math.inf, 1), (-math.inf, 0), (1e4, 1), (-1e4, 0)],
     "erf": [(0, 0), (-0.0, -0.0), (math.inf, 1), (-math.inf, -1), (1e4, 1)],
+    "erfc": [(0, 1), (-0.0, 1), (math.inf, 0), (-math.inf, 2), (1e4, 0), (-1e4, 2)],
     "normal_cdf": [(0, 0.5), (-0.0, 0.5), (math.inf, 1), (-math.inf, 0), (1e4, 1), (-1e4, 0)],
     "normal_density": [(math.inf, 0), (-math.inf, 0), (1e4, 0), (-1e4, 0)],
 }  # fmt: skip

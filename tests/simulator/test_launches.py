@@ -429,8 +429,9 @@ ODD = [
     -np.inf,
 ]
 CUPYS = {"abs", "exp", "expm1", "log", "log1p", "neg", "sqrt"}  # its own launches are as few
-SETTINGS = {"elu": (1.2, 1.1, 0.9), "hardtanh": (-1.0, 2.0), "leaky_relu": (0.1,),
-            "softplus": (1.5, 20.0)}  # fmt: skip
+SETTINGS = {"elu": (1.2, 1.1, 0.9), "hardshrink": (0.5,), "hardtanh": (-1.0, 2.0),
+            "leaky_relu": (0.1,), "softplus": (1.5, 20.0), "softshrink": (0.5,),
+            "threshold": (0.5, 7.0)}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(elementwise.ROWS.keys() - CUPYS))

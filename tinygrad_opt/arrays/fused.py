@@ -25,7 +25,7 @@ from ..kernels.fused import arithmetic, axis_sums, casts, elementwise, on_device
 from ..kernels.pool import ahead
 from .device import cupy, is_cupys
 
-__all__ = ["Softmaxes", "check_classes", "fused", "kernels_of", "times"]
+__all__ = ["Softmaxes", "check_classes", "fused", "kernels_of", "onto", "times"]
 
 _ndarray = np.ndarray
 _FLOAT32, _FLOAT64 = np.dtype("float32"), np.dtype("float64")
@@ -36,7 +36,7 @@ def fused(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]
     """The pair, with the kernels of its name in its place where they apply."""
     if pair.__name__ in arithmetic.NAMES:
         return _fused_arithmetic(pair)
-    if pair.__name__ in pairs.ROWS:
+    if pair.__name__.lstrip("_") in pairs.ROWS:
         return _fused_pair(pair)
     if pair.__name__ == "mean_squared_error":
         return _fused_squares(pair)
@@ -165,6 +165,16 @@ def times(x: Any, y: Any) -> Any:
     return _combined("mul", x, y) if x.size >= arithmetic.LEAST else x * y
 
 
+def onto(held: Any, y: Any) -> Any:
+    """held + y of NumPy's arrays, in the place of the one that is held, if it is of that type."""
+    if held.dtype != y.dtype or held.dtype not in _FLOATS:
+        return held + y
+    if held.size < arithmetic.LEAST or not arithmetic.into("add", held, y):
+        held += y
+    return held
+
+
+_FLOATS = _FLOAT32, _FLOAT64
 _OPERATORS = {
     "add": operator.add,
     "sub": operator.sub,
@@ -181,30 +191,46 @@ _SLOPES: dict[str, Callable[[Any, Any, Any], tuple[Any, Any]]] = {
 
 
 def _fused_pair(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
-    """A pair of two arrays, with the row of its name in its place where they are large."""
-    row = pairs.ROWS[pair.__name__]
+    """A pair of two arrays or three, with the row of its name in its place where they are large."""
+    row = pairs.ROWS[pair.__name__.lstrip("_")]
+    count = len(row.slopes)
 
     @functools.wraps(pair)
-    def either(x: Any, y: Any, *rest: Any, **settings: Any) -> tuple[Any, ...]:
-        large = type(x) is _ndarray and x.size >= pairs.LEAST and arithmetic.form(x, y) == "array"
-        if not large or not all(type(n) in (int, float) for n in (*rest, *settings.values())):
-            return pair(x, y, *rest, **settings)
+    def either(*inputs: Any, **settings: Any) -> tuple[Any, ...]:
+        arrays, x = inputs[:count], inputs[0]
+        if type(x) is not _ndarray or x.size < row.least:
+            return pair(*inputs, **settings)
+        rest = [n for n in inputs[count:] if n is not None]
+        alike = all(arithmetic.form(x, y) == "array" for y in arrays[1:])
+        if not alike or not all(type(n) in _NUMBERS for n in (*rest, *settings.values())):
+            return pair(*inputs, **settings)
         numbers = row.numbers(*rest, **settings)
-        slopes = (_slope(slope, x, y, numbers) for slope in (row.slope_x, row.slope_y))
-        return pairs.run(row.value, (x, y), numbers), *slopes, *[None] * len(rest)
+        slopes = (_slope(slope, arrays, numbers, row.light) for slope in row.slopes)
+        value = pairs.run(row.value, arrays, numbers, row.light)
+        return value, *slopes, *[None] * (len(inputs) - count)
 
     return either
 
 
-def _slope(function: Callable[..., float], x: Any, y: Any, numbers: tuple[Any, ...]) -> Any:
+_NUMBERS = int, float
+
+
+def _slope(
+    function: Callable[..., float] | None, arrays: tuple[Any, ...], numbers: Any, light: bool
+) -> Any:
     """The pullback of such a pair to one of its arrays."""
-    return lambda g: pairs.run(function, (_whole(g, x), x, y), numbers)
+    if function is None:
+        return lambda g: g
+    x = arrays[0]
+    return lambda g: pairs.run(function, (_whole(g, x), *arrays), numbers, light)
 
 
 def _whole(g: Any, x: Any) -> Any:
-    """A gradient as an array like x, in one piece."""
+    """A gradient as an array like x, in one piece; as a number, if it is the same everywhere."""
     if type(g) is _ndarray and g.dtype is x.dtype and g.shape == x.shape and g.flags.carray:
         return g
+    if g.size and not any(g.strides):
+        return float(g.item(0))
     return np.array(np.broadcast_to(g, x.shape), x.dtype, order="C")
 
 

@@ -21,7 +21,8 @@ from .fused import kernels_of, times
 __all__ = ["Large", "write"]
 
 COPIES = 262_144  # elements from which on kernels copy quicker than NumPy does
-JOINED = 131_072  # the same for what is put together, or in another order
+_NEAR = 4  # elements from one to the next in memory, to which NumPy goes quickly, too
+TURNED = 65_536  # the same where axes have changed places, and NumPy goes across memory
 CASTS = 65_536  # and for other types
 HALVES = 4_096  # and for half precision
 SUMS = 32_768  # and for running sums and products
@@ -52,13 +53,13 @@ class Large:
     """The part of NumPy's namespace that copies, chooses and adds up as it goes."""
 
     def copy(self, x: Any) -> Any:
-        if x.size < JOINED or (x.size < COPIES and x.flags.c_contiguous):
+        if x.size < TURNED or (x.size < COPIES and abs(x.strides[-1]) <= _NEAR * x.itemsize):
             return x.copy()
         y = copies.copy(x)
         return x.copy() if y is None else y
 
     def reshape(self, x: Any, shape: Any) -> Any:
-        if x.size >= JOINED and not x.flags.c_contiguous and _reshape_tells:
+        if x.size >= TURNED and not x.flags.c_contiguous and _reshape_tells:
             try:
                 return x.reshape(shape, copy=False)
             except ValueError:  # to be copied
@@ -74,14 +75,8 @@ class Large:
                 return y
         return super().cast(x, dtype)  # type: ignore[misc]
 
-    def put(self, x: Any, values: Any, index: Any) -> Any:
-        """A copy of x with `values` at `index`."""
-        y = self.copy(x)
-        write(y, index, values)
-        return y
-
     def concatenate(self, parts: Any, axis: int | None = 0, out: Any = None) -> Any:
-        if axis is not None and out is None and sum([part.size for part in parts]) >= JOINED:
+        if axis is not None and out is None and _some_are_large(parts):
             first, joined = parts[0], normalize_axis_index(axis, parts[0].ndim)
             if all(_goes_beside(part, first, joined) for part in parts):
                 n, around = sum(part.shape[joined] for part in parts), list(first.shape)
@@ -95,7 +90,7 @@ class Large:
         return np.concatenate(parts, axis, out)
 
     def stack(self, parts: Any, axis: int = 0) -> Any:
-        if sum([part.size for part in parts]) < JOINED:
+        if not _some_are_large(parts):
             return np.stack(parts, axis)
         at = normalize_axis_index(axis, parts[0].ndim + 1)
         whole = (slice(None),) * at + (None,)
@@ -106,7 +101,7 @@ class Large:
     def roll(self, x: Any, shift: Any, axis: Any) -> Any:
         if type(shift) is tuple and len(shift) == 1 == len(axis):
             (shift,), (axis,) = shift, axis
-        if x.size < JOINED or type(shift) is not int or type(axis) is not int:
+        if x.size < COPIES or type(shift) is not int or type(axis) is not int:
             return np.roll(x, shift, axis)
         n, y = x.shape[axis], np.empty_like(x)
         shift, before = shift % n, (slice(None),) * normalize_axis_index(axis, x.ndim)
@@ -196,11 +191,16 @@ class Large:
 
 def write(y: Any, index: Any, x: Any) -> None:
     """y[index] = x, with which y shares no memory."""
-    if y.size >= JOINED and type(x) is _ndarray and x.size and not _names_places(index):
+    if y.size >= COPIES and type(x) is _ndarray and x.size and not _names_places(index):
         place = y[index]
-        if place.size and copies.into(place, x):
+        if place.size >= COPIES and copies.into(place, x):
             return
     y[index] = x
+
+
+def _some_are_large(parts: Any) -> bool:
+    """Whether one at least of what is put together is copied by a kernel."""
+    return max([part.size for part in parts], default=0) >= COPIES
 
 
 def _names_places(index: Any) -> bool:
