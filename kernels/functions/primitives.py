@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 __all__ = [
     "add", "ceil", "copysign", "floor", "fma", "fmod", "half_bits", "maximum", "minimum",
-    "polynomial", "power_of_two", "select", "size_bits", "split",
+    "of_half_bits", "polynomial", "power_of_two", "select", "size_bits", "split",
 ]  # fmt: skip
 
 
@@ -209,6 +209,28 @@ def half_bits(typing: Any, x: Any) -> Any:
         return builder.trunc(builder.or_(found, sign), ir.IntType(16))
 
     return types.uint16(x), generate
+
+
+@instruction
+def of_half_bits(typing: Any, x: Any) -> Any:
+    """The float32 that is the float16 of these bits, a uint16."""
+    if x != types.uint16:
+        return None
+    whole, kind = ir.IntType(32), ir.FloatType()
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        bits = builder.zext(values[0], whole)
+        size = builder.shl(builder.and_(bits, whole(0x7FFF)), whole(13))
+        # An exponent that is 112 too small; infinities and NaN get theirs in the end.
+        found = builder.fmul(builder.bitcast(size, kind), kind(2.0**112))
+        top = builder.icmp_unsigned(">=", size, whole(0x7C00 << 13))
+        found = builder.or_(
+            builder.bitcast(found, whole), builder.select(top, whole(0x7F800000), whole(0))
+        )
+        sign = builder.shl(builder.and_(bits, whole(0x8000)), whole(16))
+        return builder.bitcast(builder.or_(found, sign), kind)
+
+    return types.float32(x), generate
 
 
 @instruction

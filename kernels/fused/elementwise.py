@@ -21,7 +21,7 @@ from .. import functions, pool
 from ..compiler.codegen import functions_import
 from ..compiler.lower import lower
 from ..compiler.syntax import parse_element
-from . import blocks
+from . import blocks, straight
 from .loops import Loop
 
 __all__ = ["ROWS", "Row", "element_loop", "loop"]
@@ -140,104 +140,6 @@ def sqrt_slope(g, y):
     return g / (2 * y)
 
 
-# Straight pieces ----------------------------------------------------------------------------------
-#
-# Comparisons with NaN are false: each is written so that a NaN comes through. In the slopes of abs
-# and relu PyTorch's convention counts: they are 0 and 1 there.
-
-
-def neg(x):
-    return -x
-
-
-def neg_slope(g, x):
-    return -g
-
-
-def abs_(x):
-    return abs(x)
-
-
-def abs_slope(g, x):
-    below = -g if x < 0 else g * 0.0
-    return g if x > 0 else below
-
-
-def relu(x):
-    return 0.0 if x <= 0 else x
-
-
-def relu_slope(g, x):
-    return 0.0 if x <= 0 else g
-
-
-def leaky_relu(x, negative_slope):
-    return x if x > 0 else negative_slope * x
-
-
-def leaky_relu_slope(g, x, negative_slope):
-    return g if x > 0 else g * negative_slope
-
-
-def hardtanh(x, low, high):
-    y = low if x < low else x
-    return high if y > high else y
-
-
-def hardtanh_slope(g, x, low, high):
-    return 0.0 if x <= low or x >= high else g
-
-
-def hardshrink(x, threshold):
-    return 0.0 if x >= -threshold and x <= threshold else x
-
-
-def hardshrink_slope(g, x, threshold):
-    return 0.0 if x >= -threshold and x <= threshold else g
-
-
-def softshrink(x, threshold):
-    held = -threshold if x < -threshold else x
-    return x - (threshold if held > threshold else held)
-
-
-def threshold(x, threshold, value):
-    return value if x <= threshold else x
-
-
-def threshold_slope(g, x, threshold, value):
-    return 0.0 if x <= threshold else g
-
-
-def hardsigmoid(x):
-    gate = 0.0 if x < -3 else x + 3
-    return (6.0 if gate > 6 else gate) / 6
-
-
-def hardsigmoid_slope(g, x):
-    return 0.0 if x <= -3 or x >= 3 else g / 6
-
-
-def hardswish(x):
-    gate = 0.0 if x < -3 else x + 3
-    gate = 6.0 if gate > 6 else gate
-    return x * (gate / 6)
-
-
-def hardswish_slope(g, x):
-    inside = 0.0 if x <= -3 else g * (x / 3 + 0.5)
-    return g if x >= 3 else inside
-
-
-def softsign(x):
-    return x / (1 + abs(x))
-
-
-def softsign_slope(g, x):
-    d = 1 + abs(x)
-    return g / (d * d)
-
-
 # Bent ---------------------------------------------------------------------------------------------
 #
 # 1 / (1 + e^-x) is what `sigmoid` is, but for numbers below 1e-38, which are 0.
@@ -337,7 +239,7 @@ def small_tanh(x):
 
 
 ROWS = {
-    "abs": Row(abs_, abs_slope, least=LARGE, light=True),
+    "abs": Row(straight.abs_, straight.abs_slope, least=LARGE, light=True),
     "elu": Row(elu, elu_slope, ("alpha", "scale", "rate")),
     "erf": Row(erf, erf_slope, near=9.0),
     "erfc": Row(erfc, erfc_slope),
@@ -353,25 +255,32 @@ ROWS = {
     "expm1": Row(expm1, expm1_slope),
     "gelu": Row(gelu, gelu_slope, near=12.5),
     "gelu_tanh": Row(gelu_tanh, gelu_tanh_slope, near=9.0),
-    "hardshrink": Row(hardshrink, hardshrink_slope, ("threshold",), light=True),
-    "hardsigmoid": Row(hardsigmoid, hardsigmoid_slope, light=True),
-    "hardswish": Row(hardswish, hardswish_slope, light=True),
-    "hardtanh": Row(hardtanh, hardtanh_slope, ("low", "high"), light=True),
-    "leaky_relu": Row(leaky_relu, leaky_relu_slope, ("negative_slope",), light=True),
+    "hardshrink": Row(straight.hardshrink, straight.hardshrink_slope, ("threshold",), light=True),
+    "hardsigmoid": Row(straight.hardsigmoid, straight.hardsigmoid_slope, light=True),
+    "hardswish": Row(straight.hardswish, straight.hardswish_slope, light=True),
+    "hardtanh": Row(straight.hardtanh, straight.hardtanh_slope, ("low", "high"), light=True),
+    "leaky_relu": Row(
+        straight.leaky_relu, straight.leaky_relu_slope, ("negative_slope",), light=True
+    ),
     "log": Row(log, log_slope, least=1024, small=small_log, least_slope=32_768),
     "log1p": Row(log1p, log1p_slope),
     "log_sigmoid": Row(log_sigmoid, log_sigmoid_slope, near=87.0),
     "logit": Row(logit, logit_slope),
     "mish": Row(mish, mish_slope, near=87.0),
-    "neg": Row(neg, neg_slope, least=LARGE, light=True),
-    "relu": Row(relu, relu_slope, least=512, small=small_relu, light=True),
+    "nan_to_num": Row(
+        straight.nan_to_num, straight.nan_to_num_slope, ("nan", "posinf", "neginf"), light=True
+    ),
+    "neg": Row(straight.neg, straight.neg_slope, least=LARGE, light=True),
+    "relu": Row(straight.relu, straight.relu_slope, least=512, small=small_relu, light=True),
     "sigmoid": Row(sigmoid, sigmoid_slope, saves_result=True, near=87.0),
     "silu": Row(silu, silu_slope, near=87.0),
-    "softshrink": Row(softshrink, hardshrink_slope, ("threshold",), light=True),
+    "softshrink": Row(straight.softshrink, straight.hardshrink_slope, ("threshold",), light=True),
     "softplus": Row(softplus, softplus_slope, ("beta", "threshold")),
-    "softsign": Row(softsign, softsign_slope, light=True),
+    "softsign": Row(straight.softsign, straight.softsign_slope, light=True),
     "sqrt": Row(sqrt, sqrt_slope, saves_result=True, least=LARGE, light=True),
-    "threshold": Row(threshold, threshold_slope, ("threshold", "value"), light=True),
+    "threshold": Row(
+        straight.threshold, straight.threshold_slope, ("threshold", "value"), light=True
+    ),
     "tanh": Row(tanh, tanh_slope, saves_result=True, least=512, small=small_tanh, near=10.0),
 }
 

@@ -3,8 +3,9 @@
 A row holds scalar functions: the value of x and y, and the gradients of both from `g`, the gradient
 of the value. NumPy takes a pass over memory for each step of such a formula, on one thread; what
 follows here computes from so many elements on what the operation of its name does in
-`ops/choice.py`, `ops/loss.py`, `ops/mathematics.py` or `nn/losses/probabilities.py`, with the same
-bits where neither takes exponentials or logarithms. `arrays/fused.py` chooses.
+`ops/activation.py`, `ops/choice.py`, `ops/loss.py`, `ops/mathematics.py` or
+`nn/losses/probabilities.py`, with the same bits where neither takes exponentials or logarithms.
+`arrays/fused.py` chooses.
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ import numpy as np
 from .. import functions
 from .elementwise import element_loop
 
-__all__ = ["LEAST", "ROWS", "Pair", "cube", "fourth", "run", "sign", "times_difference"]
+__all__ = [
+    "LEAST", "ROWS", "SIGNS", "Pair", "cube", "fourth", "run", "sign", "times_difference",
+]  # fmt: skip
 
-LEAST = 65_536  # elements, where NumPy takes a pass or two
-STEPS = 2_048  # and where it takes more
+LEAST = 65_536  # elements, where NumPy takes a single pass
+STEPS = 8_192  # where it takes some
+SIGNS = 2_048  # where it compares twice
+CURVED = 256  # and where there are exponentials or logarithms
 
 
 class Pair(NamedTuple):
@@ -177,6 +182,19 @@ def bce_of_logits_slope_target(g, x, target):
     return g * -x
 
 
+def gated(x, y):
+    return x * functions.sigmoid(y)
+
+
+def gated_slope_x(g, x, y):
+    return g * functions.sigmoid(y)
+
+
+def gated_slope_y(g, x, y):
+    s = functions.sigmoid(y)
+    return g * x * (s * (1 - s))
+
+
 def times_difference(x, y, factor):
     """The slope of a sum of squared differences, which `axis_sums.py` adds up as it takes them."""
     return (x - y) * factor
@@ -211,16 +229,20 @@ ROWS = {
     "add_scaled": Pair(add_scaled, (None, add_scaled_slope_y), _alone),
     "addcdiv": Pair(addcdiv, (None, addcdiv_slope_y, addcdiv_slope_z), _alone),
     "addcmul": Pair(addcmul, (None, addcmul_slope_y, addcmul_slope_z), _alone),
-    "bce": Pair(bce, (bce_slope_p, bce_slope_target), _alone, light=False),
+    "bce": Pair(bce, (bce_slope_p, bce_slope_target), _alone, least=CURVED, light=False),
     "bce_of_logits": Pair(
-        bce_of_logits, (bce_of_logits_slope_x, bce_of_logits_slope_target), _alone, light=False
+        bce_of_logits, (bce_of_logits_slope_x, bce_of_logits_slope_target), _alone,
+        least=CURVED, light=False,
     ),
+    "gated": Pair(gated, (gated_slope_x, gated_slope_y), _alone, least=CURVED, light=False),
     "huber": Pair(
         huber, (huber_slope_x, huber_slope_y),
-        lambda delta, scale=1.0: (delta, scale, 1 / scale),
+        lambda delta, scale=1.0: (delta, scale, 1 / scale), least=1_024,
     ),
     "lerp": Pair(lerp, (lerp_slope_x, lerp_slope_y), lambda weight: (weight, 1 - weight)),
-    "logaddexp": Pair(logaddexp, (logaddexp_slope_x, logaddexp_slope_y), _alone, light=False),
+    "logaddexp": Pair(
+        logaddexp, (logaddexp_slope_x, logaddexp_slope_y), _alone, least=CURVED, light=False
+    ),
     "maximum": Pair(maximum, (maximum_slope_x, maximum_slope_y), _alone, LEAST),
     "minimum": Pair(minimum, (maximum_slope_y, maximum_slope_x), _alone, LEAST),
 }  # fmt: skip

@@ -350,8 +350,8 @@ def put(y: Any, values: Any, indices: Any, axis: int) -> Any:
     source, places, to = (_around(a, axis) for a in arrays)
     grain = max(1, PART // max(1, source.shape[1] * source.shape[2]))
     if source.shape[2] == 1:
-        arrays = source[:, :, 0], places[:, :, 0], grain, to[:, :, 0]
-        _kernels["put_in_rows", kind.char](*arrays, wrong)
+        source, places, to = source[:, :, 0], places[:, :, 0], to[:, :, 0]
+        _kernels["put_in_rows", kind.char](source, places, grain, to, wrong)
     else:
         _kernels["put_to_rows", kind.char](source, places, grain, to, wrong)
     return _told(y, wrong, indices, y.shape[axis], axis)

@@ -19,7 +19,8 @@ ROWS = elementwise.ROWS
 every_row = pytest.mark.parametrize("name", ROWS)
 every_type = pytest.mark.parametrize("dtype", ["float32", "float64"])
 SETTINGS = {"alpha": 1.5, "scale": 0.7, "rate": 2.0, "low": -0.5, "high": 0.75,
-            "negative_slope": 0.1, "beta": 1.5, "threshold": 4.0, "value": 7.0}  # fmt: skip
+            "negative_slope": 0.1, "beta": 1.5, "threshold": 4.0, "value": 7.0,
+            "nan": 0.5, "posinf": 9.0, "neginf": -8.0}  # fmt: skip
 SIMD = r"(?:mul|div|add|sub|fn?m\w+|min|max|cmp\w*|sqrt|and|xor)ps|p(?:and|xor)d"
 MANY = 65_536 + 17  # more than a part of any row, and no multiple of a register
 

@@ -37,6 +37,7 @@ def chance(x):
 CURVED = {
     "bce": (probabilities._bce, lambda x, y: (chance(x), chance(y))),
     "bce_of_logits": (probabilities._bce_of_logits, lambda x, y: (x, chance(y))),
+    "gated": (ops.gated, lambda x, y: (x, y)),
     "logaddexp": (ops.logaddexp, lambda x, y: (x, y)),
 }
 
@@ -124,13 +125,28 @@ def test_curved_pairs_have_the_numbers_of_their_formula(name, kind, dtype, used)
 def test_what_is_not_for_kernels(name, used):
     x, y, *more = arrays_of(name)
     function = called(getattr(ops, name).pair, PAIRS[name][0])
-    for a, b in ((x, y[:1]), (x[:, ::2], y[:, ::2]), (x, y.astype("float64")), (x[:5], y[:5]),
+    for a, b in ((x, y[:1]), (x, y.astype("float64")), (x[:5], y[:5]),
                  (x.astype(int), y.astype(int)), (x, 0.5)):  # fmt: skip
         function(a, b, *(0.5 for _ in more))
     assert not used
     z, *_ = ops.lerp.pair(x, y, np.float32(0.25) + 0 * x)
     np.testing.assert_array_equal(z, x + np.float32(0.25) * (y - x))
     assert not used
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_views_are_put_in_order_where_a_formula_takes_many_passes(name, used):
+    arrays = arrays_of(name)
+    function = called(getattr(ops, name).pair, PAIRS[name][0])
+    whole, views = [a[:, ::2].copy() for a in arrays], [a[:, ::2] for a in arrays]
+    expected, found = function(*whole), function(*views)
+    g = sample(seed=3, shape=whole[0].shape)
+    many = pairs.ROWS[name].least < pairs.LEAST
+    assert len(used) == 2 * many
+    for a, b in zip([expected[0], *(f(g) for f in expected[1 : len(arrays) + 1])],
+                    [found[0], *(f(g) for f in found[1 : len(arrays) + 1])],
+                    strict=True):  # fmt: skip
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -367,7 +367,7 @@ def test_plain_logarithms_have_their_ends_without_a_warning():
 
 
 @update_rule
-def all_of_them(p, g, a, b, c, d, e, f, h, i):
+def all_of_them(p, g, a, b, c, d, e, f, h, i, j):
     x = abs(g)
     return (
         functions.sigmoid(g),
@@ -379,6 +379,7 @@ def all_of_them(p, g, a, b, c, d, e, f, h, i):
         functions.log1p(x),
         functions.normal_cdf(g),
         functions.normal_density(g),
+        functions.erfc(g),
     )
 
 
@@ -389,7 +390,7 @@ def those_of_math(p, g, a, b, c, d, e, f):
 
 
 OF_RULES = ("sigmoid", "exp", "log", "erf", "tanh", "expm1", "log1p", "normal_cdf",
-            "normal_density")  # fmt: skip
+            "normal_density", "erfc")  # fmt: skip
 
 
 def launched(rule, g):
@@ -408,7 +409,7 @@ def test_rules_call_them(dtype):
         np.testing.assert_array_equal(y, values(name, abs(g) if name.startswith("log") else g))
     for y, same in zip(launched(those_of_math, g)[1:], results[1:7], strict=True):
         np.testing.assert_array_equal(y, same)
-    oracle = [np.zeros_like(g) for _ in range(10)]
+    oracle = [np.zeros_like(g) for _ in range(2 + len(all_of_them.states))]
     oracle[1] = g
     all_of_them.reference(oracle, ())
     for y, plain in zip(results, [oracle[0], *oracle[2:]], strict=True):
@@ -435,7 +436,8 @@ def test_devices_have_their_own():
 def test_in_rules_denormals_are_zero(dtype):
     dtype, tiny = np.dtype(dtype), np.finfo(dtype).tiny
     g = np.array([tiny / 8, -tiny / 8, 0.0, -0.0], dtype)
-    at_zero = [0.5, 1, -math.inf, 0, 0, 0, 0, 0.5, dtype.type(1 / math.sqrt(2 * math.pi))]
+    density = dtype.type(1 / math.sqrt(2 * math.pi))
+    at_zero = [0.5, 1, -math.inf, 0, 0, 0, 0, 0.5, density, 1]
     for y, expected in zip(launched(all_of_them, g), at_zero, strict=True):
         assert y.tolist() == [expected] * 4
 

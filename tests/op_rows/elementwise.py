@@ -22,9 +22,7 @@ from tinygrad_opt import ops
 
 ARITHMETIC = [
     binary("add", np.add),
-    binary("add: alpha", lambda x, y: x + 0.5 * y, call=lambda m, x, y: m.add(x, y, alpha=0.5)),
-    Row("add_scaled", lambda m, x, y: m.add(x, y, alpha=0.5), of((2, 3), (2, 3)),
-        lambda x, y: x + 0.5 * y),
+    binary("add_scaled", lambda x, y: x + 0.5 * y, call=lambda m, x, y: m.add(x, y, alpha=0.5)),
     binary("sub", np.subtract),
     binary("sub: alpha", lambda x, y: x - 0.5 * y, call=lambda m, x, y: m.sub(x, y, alpha=0.5)),
     binary("mul", np.multiply),

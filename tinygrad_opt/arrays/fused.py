@@ -21,7 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.fused import arithmetic, axis_sums, casts, elementwise, on_device, pairs, softmax
+from ..kernels.fused import (
+    arithmetic,
+    axis_sums,
+    casts,
+    copies,
+    elementwise,
+    on_device,
+    pairs,
+    softmax,
+)
 from ..kernels.pool import ahead
 from .device import cupy, is_cupys
 
@@ -29,6 +38,7 @@ __all__ = ["Softmaxes", "check_classes", "fused", "kernels_of", "onto", "times"]
 
 _ndarray = np.ndarray
 _FLOAT32, _FLOAT64 = np.dtype("float32"), np.dtype("float64")
+_HALF = np.dtype("float16")
 _empty = np.empty
 
 
@@ -120,6 +130,13 @@ def _fused_arithmetic(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tup
 
     @functools.wraps(pair)
     def either(x: Any, y: Any) -> tuple[Any, ...]:
+        if type(x) is type(y) is _ndarray:
+            if x.dtype is y.dtype is _HALF and x.size >= arithmetic.HALVES:
+                z = _combined_halves(name, x, y)
+                return z, *slopes(x, y, z)
+            if arithmetic.is_outer(x, y):
+                z = arithmetic.outer(name, x, y)
+                return z, *slopes(x, y, z)
         if type(x) is _ndarray and x.size >= least:
             if type(y) is _ndarray and y.dtype is not x.dtype:
                 x, y = _in_float32(x, y)
@@ -150,12 +167,21 @@ def _in_float32(x: Any, y: Any) -> tuple[Any, Any]:
     return x, y
 
 
-def _cast(x: Any) -> Any:
-    found = casts.cast(x, _FLOAT32) if x.size >= arithmetic.LEAST and x.flags.carray else None
-    return x.astype(_FLOAT32) if found is None else found
+def _cast(x: Any, kind: Any = _FLOAT32) -> Any:
+    least = arithmetic.HALVES if _HALF in (x.dtype, kind) else arithmetic.LEAST
+    found = casts.cast(x, kind) if x.size >= least and x.flags.carray else None
+    return x.astype(kind) if found is None else found
+
+
+def _combined_halves(name: str, x: Any, y: Any) -> Any:
+    """The same of float16, in float32, as NumPy computes it number by number."""
+    return _cast(_combined(name, _cast(x), _cast(y)), _HALF)
 
 
 def _combined(name: str, x: Any, y: Any) -> Any:
+    halves = type(x) is type(y) is _ndarray and x.dtype is y.dtype is _HALF
+    if halves and x.size >= arithmetic.HALVES:
+        return _combined_halves(name, x, y)
     form = arithmetic.form(x, y) if type(x) is _ndarray else ""
     return arithmetic.combine(name, form, x, y) if form else _OPERATORS[name](x, y)
 
@@ -197,11 +223,14 @@ def _fused_pair(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any
 
     @functools.wraps(pair)
     def either(*inputs: Any, **settings: Any) -> tuple[Any, ...]:
-        arrays, x = inputs[:count], inputs[0]
+        x = inputs[0]
         if type(x) is not _ndarray or x.size < row.least:
             return pair(*inputs, **settings)
+        arrays = inputs[:count]
         rest = [n for n in inputs[count:] if n is not None]
-        alike = all(arithmetic.form(x, y) == "array" for y in arrays[1:])
+        if row.least < pairs.LEAST and all(type(y) is _ndarray for y in arrays):
+            arrays = tuple(y if y.flags.carray else copies.in_order(y) for y in arrays)
+        alike = all(arithmetic.form(arrays[0], y) == "array" for y in arrays[1:])
         if not alike or not all(type(n) in _NUMBERS for n in (*rest, *settings.values())):
             return pair(*inputs, **settings)
         numbers = row.numbers(*rest, **settings)

@@ -20,9 +20,7 @@ from .fused import kernels_of, times
 
 __all__ = ["Large", "write"]
 
-COPIES = 262_144  # elements from which on kernels copy quicker than NumPy does
-_NEAR = 4  # elements from one to the next in memory, to which NumPy goes quickly, too
-TURNED = 65_536  # the same where axes have changed places, and NumPy goes across memory
+COPIES = copies.LARGE  # elements from which on kernels copy quicker than NumPy does
 CASTS = 65_536  # and for other types
 HALVES = 4_096  # and for half precision
 SUMS = 32_768  # and for running sums and products
@@ -35,9 +33,9 @@ _NUMBERS = int, float
 _reshape_tells = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # whether it had to copy
 
 
-def _is_large(x: Any) -> bool:
+def _is_large(x: Any, least: int = pairs.LEAST) -> bool:
     """Whether the kernels of `pairs` take x."""
-    return x.size >= pairs.LEAST and x.dtype in _FLOATS and bool(x.flags.carray)
+    return x.size >= least and x.dtype in _FLOATS and bool(x.flags.carray)
 
 
 _POWERS: dict[float, Callable[[Any], Any]] = {
@@ -53,13 +51,10 @@ class Large:
     """The part of NumPy's namespace that copies, chooses and adds up as it goes."""
 
     def copy(self, x: Any) -> Any:
-        if x.size < TURNED or (x.size < COPIES and abs(x.strides[-1]) <= _NEAR * x.itemsize):
-            return x.copy()
-        y = copies.copy(x)
-        return x.copy() if y is None else y
+        return copies.in_order(x)
 
     def reshape(self, x: Any, shape: Any) -> Any:
-        if x.size >= TURNED and not x.flags.c_contiguous and _reshape_tells:
+        if x.size >= copies.TURNED and not x.flags.c_contiguous and _reshape_tells:
             try:
                 return x.reshape(shape, copy=False)
             except ValueError:  # to be copied
@@ -119,7 +114,7 @@ class Large:
         return super().power(x, y)  # type: ignore[misc]
 
     def sign(self, x: Any) -> Any:
-        if type(x) is _ndarray and _is_large(x):
+        if type(x) is _ndarray and _is_large(x, pairs.SIGNS):
             return pairs.run(pairs.sign, (x,), ())
         return super().sign(x)  # type: ignore[misc]
 
@@ -131,13 +126,13 @@ class Large:
         return super().sigmoid(x)  # type: ignore[misc]
 
     def cumsum(self, x: Any, axis: int | None = None) -> Any:
-        if x.size >= SUMS and axis is not None and x.dtype in _FLOATS and x.flags.carray:
-            return copies.running(x, normalize_axis_index(axis, x.ndim), "cumsum")
+        if x.size >= SUMS and axis is not None and x.dtype in _FLOATS:
+            return _running(x, axis, "cumsum")
         return super().cumsum(x, axis)  # type: ignore[misc]
 
     def cumprod(self, x: Any, axis: int | None = None) -> Any:
-        if x.size >= SUMS and axis is not None and x.dtype in _FLOATS and x.flags.carray:
-            return copies.running(x, normalize_axis_index(axis, x.ndim), "cumprod")
+        if x.size >= SUMS and axis is not None and x.dtype in _FLOATS:
+            return _running(x, axis, "cumprod")
         return super().cumprod(x, axis)  # type: ignore[misc]
 
     def where(self, condition: Any, x: Any, y: Any) -> Any:
@@ -187,6 +182,11 @@ class Large:
             return None
         places = extremes.places_of_largest(x.reshape(-1, x.shape[-1]), k, largest)
         return places.reshape(*x.shape[:-1], k)
+
+
+def _running(x: Any, axis: int, name: str) -> Any:
+    x = x if x.flags.carray else copies.in_order(x)
+    return copies.running(x, normalize_axis_index(axis, x.ndim), name)
 
 
 def write(y: Any, index: Any, x: Any) -> None:

@@ -185,8 +185,10 @@ def _arithmetic(g: Graph, e: Any) -> str:
     return rest if e.name == "remainder" else g("Div", g("Sub", x, rest), y)
 
 
-@row("absolute_error", "add_scaled", "addcdiv", "addcmul")
+@row("absolute_error", "add_scaled", "addcdiv", "addcmul", "gated")
 def _of_several(g: Graph, e: Any) -> str:
+    if e.name == "gated":
+        return g("Mul", e.x, g("Sigmoid", e.y))
     if e.name == "absolute_error":
         return g("Abs", g("Sub", e.x, e.y))
     if e.name == "add_scaled":

@@ -1,7 +1,8 @@
 """Activations beyond the everyday ones of `arithmetic`.
 
 At a kink each takes the slope that PyTorch takes: that of the flat side, or of the negative one.
-What is `@fused_op` has a twin in `kernels/fused/elementwise.py`, which runs on NumPy's arrays.
+What is `@fused_op` has a twin in `kernels/fused/elementwise.py`, or of two arrays in
+`kernels/fused/pairs.py`, which runs on NumPy's arrays.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from ..core.record import op
 from .fused import fused_op
 
 __all__ = [
-    "elu", "gelu", "gelu_tanh", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu",
-    "log_sigmoid", "mish", "prelu", "relu_back", "silu", "softplus", "softshrink", "softsign",
-    "threshold",
+    "elu", "gated", "gelu", "gelu_tanh", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "leaky_relu", "log_sigmoid", "mish", "prelu", "relu_back", "silu", "softplus", "softshrink",
+    "softsign", "threshold",
 ]  # fmt: skip
 
 
@@ -85,6 +86,13 @@ def softshrink(x, *, threshold=0.5):
 @fused_op
 def threshold(x, *, threshold, value):
     return xp(x).where(x <= threshold, value, x), lambda g: xp(g).where(x <= threshold, 0, g)
+
+
+@fused_op
+def gated(x, y):
+    """x sigmoid(y), of arrays of one shape."""
+    s = xp(y).sigmoid(y)
+    return x * s, lambda g: g * s, lambda g: g * x * (s * (1 - s))
 
 
 @fused_op

@@ -237,7 +237,7 @@ def logit(x):
     return y, lambda g: g / xp(x).where((x < 0) | (x > 1), math.nan, x * (1 - x))
 
 
-@op
+@fused_op
 def nan_to_num(x, *, nan, posinf, neginf):
     """x with NaN and the infinities replaced."""
     y = xp(x).nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)

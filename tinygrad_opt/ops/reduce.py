@@ -237,7 +237,7 @@ def log_softmax(x, *, axis):
 def logsumexp(x, *, axis, keepdims=False):
     y = xp(x).log_of_sums(x, axis, keepdims) if type(x) is np.ndarray else None
     if y is not None:  # by a kernel, which keeps no powers
-        return y, lambda g: _kept(g, x.shape, axis) * _shares(*_powers(x, axis)[:2])
+        return y, lambda g: _times(_soft_shares(x, y, axis), _kept(g, x.shape, axis))
     powers, sums, top = _powers(x, axis)
     total = xp(x).log(sums) + top
     y = total if keepdims else xp(x).sum(total, axis=axis)  # drops axes of length 1
@@ -247,6 +247,13 @@ def logsumexp(x, *, axis, keepdims=False):
 def _shares(powers: Any, sums: Any) -> Any:
     """The slope of logsumexp, not exp(x - y): y is rounded. 0 where every x is -inf."""
     return powers / _nonzero(sums)
+
+
+def _soft_shares(x: Any, y: Any, axis: Any) -> Any:
+    """The same of a raw array with the result y, as softmax where that is finite."""
+    if xp(y).isfinite(y).all():
+        return xp(x).softmax(x, axis=axis)
+    return _shares(*_powers(x, axis)[:2])
 
 
 def _powers(x: Any, axis: Any) -> tuple[Any, Any, Any]:
