@@ -59,7 +59,7 @@ def put(x, values, *, index):
     return y, lambda g: put(g, 0, index=index), lambda g: getitem(g, index=index)
 
 
-@saves_nothing(when=_by_slices)
+@saves_nothing(when=lambda node: node.targets[1] is None or _by_slices(node))
 @op
 def put_sum(x, values, *, index):
     """x, and at `index` the `values` added to what stands there; repeats add up."""

@@ -161,6 +161,11 @@ def add_scaled(x, y, *, alpha):
     return x + y * alpha, lambda g: g, lambda g: g * alpha
 
 
+def _of_the_sum(node: Any) -> bool:
+    return node.targets[1] is node.targets[2] is None
+
+
+@saves_nothing(when=_of_the_sum)
 @fused_op
 def addcmul(x, y, z, *, value):
     """x + value y z, of arrays of one shape."""
@@ -172,6 +177,7 @@ def addcmul(x, y, z, *, value):
     )
 
 
+@saves_nothing(when=_of_the_sum)
 @fused_op
 def addcdiv(x, y, z, *, value):
     """x + value y / z, of arrays of one shape."""
