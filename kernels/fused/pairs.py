@@ -24,7 +24,7 @@ __all__ = [
 ]  # fmt: skip
 
 LEAST = 65_536  # elements, where NumPy takes a single pass
-STEPS = 8_192  # where it takes some
+STEPS = 32_768  # where it takes two or three
 SIGNS = 2_048  # where it compares twice
 CURVED = 256  # and where there are exponentials or logarithms
 
