@@ -243,9 +243,8 @@ def _source(src: Any, places: Any, name: str) -> Any:
             f"{name}: Expected index {list(places.shape)} to be no larger than src "
             f"{list(src.array.shape)}"
         )
-    if places.shape == src.array.shape:
-        return src
-    return ops.getitem(src, index=tuple(slice(n) for n in places.shape))
+    whole = places.shape == src.array.shape
+    return src if whole else ops.getitem(src, index=tuple(map(slice, places.shape)))
 
 
 @_one_for_each
