@@ -211,6 +211,9 @@ def elements(x):
         torch.maximum(x, x * x), x.erf(), x.round(), x.double(),
         x + torch.arange(x.size(1))[:, None],
         x.gather(1, (x.long() % 3)), torch.isnan(x), x @ x.mT, torch.lerp(x, x * x, 0.3),
+        torch.add(x, x * x, alpha=0.3), torch.addcmul(x, x, x + 1, value=0.3),
+        torch.addcdiv(x, x, x.abs() + 1, value=0.3), F.l1_loss(x, x * x, reduction="none"),
+        F.glu(x, -1), F.hardsigmoid(x),
     )  # fmt: skip
 
 

@@ -40,7 +40,10 @@ SAY_WHERE = {
                                      "ops/mathematics.py", "arrays/fused.py"],
     "kernels/fused/arithmetic.py": ["arrays/fused.py"],
     "kernels/fused/axis_sums.py": ["arrays/sums.py"],
-    "kernels/fused/pairs.py": ["ops/choice.py", "ops/loss.py", "arrays/fused.py"],
+    "kernels/fused/pairs.py": ["ops/activation.py", "ops/choice.py", "ops/loss.py",
+                               "ops/mathematics.py", "nn/losses/probabilities.py",
+                               "arrays/fused.py"],
+    "tinygrad_opt/nn/losses/probabilities.py": ["kernels/fused/pairs.py"],
     "kernels/fused/extremes.py": ["arrays/large.py"],
     "kernels/fused/copies.py": ["arrays/large.py"],
     "tinygrad_opt/arrays/large.py": ["kernels/fused/copies.py", "kernels/fused/extremes.py"],
@@ -48,8 +51,8 @@ SAY_WHERE = {
                                      "kernels/fused/arithmetic.py", "kernels/fused/pairs.py"],
     "tinygrad_opt/ops/choice.py": ["kernels/fused/elementwise.py", "kernels/fused/pairs.py"],
     "tinygrad_opt/ops/arithmetic.py": ["kernels/fused/elementwise.py"],
-    "tinygrad_opt/ops/activation.py": ["kernels/fused/elementwise.py"],
-    "tinygrad_opt/ops/mathematics.py": ["kernels/fused/elementwise.py"],
+    "tinygrad_opt/ops/activation.py": ["kernels/fused/elementwise.py", "kernels/fused/pairs.py"],
+    "tinygrad_opt/ops/mathematics.py": ["kernels/fused/elementwise.py", "kernels/fused/pairs.py"],
     "tinygrad_opt/ops/reduce.py": ["kernels/fused/softmax.py"],
     "kernels/fused/convolution/__init__.py": ["arrays/windows.py"],
     "kernels/fused/pooling/__init__.py": ["arrays/windows.py"],
@@ -365,16 +368,21 @@ def test_a_thousandth_is_found(name, dtype):
 
 SETTINGS = {
     "elu": {"alpha": 1.5, "scale": 0.7, "rate": 2.0},
+    "hardshrink": {"threshold": 0.5},
     "hardtanh": {"low": -0.5, "high": 0.75},
     "leaky_relu": {"negative_slope": 0.1},
+    "nan_to_num": {"nan": 0.5, "posinf": 9.0, "neginf": -8.0},
     "softplus": {"beta": 1.5, "threshold": 4.0},
+    "softshrink": {"threshold": 0.5},
+    "threshold": {"threshold": 0.5, "value": 7.0},
 }
 
 
 def value_and_slope(pair, name, dtype, size):
     rng = np.random.default_rng(0)
     x = 3 * rng.standard_normal((size // 8, 8)).astype(dtype)
-    x = np.abs(x) + x.dtype.type(0.01) if name in ("log", "log1p", "sqrt") else x
+    x = np.abs(x) + x.dtype.type(0.01) if name in ("log", "log1p", "logit", "sqrt") else x
+    x = x / (1 + x) if name == "logit" else x
     y, back = pair(x, **SETTINGS.get(name, {}))
     return [y, back(rng.standard_normal(x.shape).astype(dtype))]
 

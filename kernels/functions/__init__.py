@@ -30,7 +30,8 @@ from . import formulas
 from .offered import offer
 
 __all__ = [
-    "erf", "exp", "expm1", "log", "log1p", "normal_cdf", "normal_density", "sigmoid", "tanh",
+    "erf", "erfc", "exp", "expm1", "log", "log1p", "normal_cdf", "normal_density", "sigmoid",
+    "tanh",
 ]  # fmt: skip
 
 
@@ -73,6 +74,11 @@ def sigmoid(x: float) -> Any:
 def erf(x: float) -> Any:
     """2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x; at most 1.2 ulp off."""
     return _kind(x)(math.erf(x))
+
+
+def erfc(x: float) -> Any:
+    """1 - erf(x), exact where erf(x) is close to 1 as well; at most 5 ulp off."""
+    return _kind(x)(math.erfc(x))
 
 
 def normal_cdf(x: float) -> Any:

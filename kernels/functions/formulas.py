@@ -19,7 +19,7 @@ from .constants import FLOAT32, FLOAT64, Constants
 from .writing import copysign, fma, polynomial, power_of_two, select, split
 
 __all__ = [
-    "FLOAT32", "FLOAT64", "Constants", "erf", "exp", "expm1", "log", "log1p", "near_exp",
+    "FLOAT32", "FLOAT64", "Constants", "erf", "erfc", "exp", "expm1", "log", "log1p", "near_exp",
     "near_normal_cdf", "near_normal_density", "near_sigmoid", "near_tanh", "normal_cdf",
     "normal_density", "sigmoid", "tanh",
 ]  # fmt: skip
@@ -250,6 +250,25 @@ def erf(c: Constants) -> Formula:
         return select(size > edge, copysign(outer, x), inner)
 
     return erf
+
+
+def erfc(c: Constants) -> Formula:
+    """1 - x P(2 x^2) near 0, beyond it e^(-x^2) times the tail that `normal_cdf` has."""
+    low, zero, one, two, down = map(c.typed, (-c.lowest, 0.0, 1.0, 2.0, 2.0**c.lower))
+    edge, top = c.typed(c.cdf_from / 2**0.5), c.typed(c.bell_to / 2**0.5)
+    root, slope, near = c.typed(2**0.5), c.typed(-(8.0**0.5)), c.typed(c.cdf_near)
+    parts, tail = _parts(c, -c.lower), _tail(c)
+
+    def erfc(x: Any) -> Any:
+        t = abs(x)
+        t = select(t > top, top, t)
+        square = t * t
+        n, y = parts(-square, fma(t, t, -square))
+        y = y * power_of_two(n) * two * tail(root * t) * select(square > low, zero, down)
+        inner = fma(polynomial(two * x * x, near) * slope, x, one)
+        return select(t < edge, inner, select(x < zero, two - y, y))
+
+    return erfc
 
 
 def normal_cdf(c: Constants) -> Formula:

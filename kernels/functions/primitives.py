@@ -13,8 +13,8 @@ from numba import types
 from numba.extending import intrinsic
 
 __all__ = [
-    "add", "ceil", "copysign", "floor", "fma", "fmod", "maximum", "minimum", "polynomial",
-    "power_of_two", "select", "size_bits", "split",
+    "add", "ceil", "copysign", "floor", "fma", "fmod", "half_bits", "maximum", "minimum",
+    "of_half_bits", "polynomial", "power_of_two", "select", "size_bits", "split",
 ]  # fmt: skip
 
 
@@ -179,6 +179,58 @@ def size_bits(typing: Any, x: Any) -> Any:
 
     kind: Any = {32: types.uint32, 64: types.uint64}[width]
     return kind(x), generate
+
+
+@instruction
+def half_bits(typing: Any, x: Any) -> Any:
+    """The bits of a float32 in float16: of the nearest number, ties to even; NaN stays one."""
+    if x != types.float32:
+        return None
+    whole, kind = ir.IntType(32), ir.FloatType()
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        bits = builder.bitcast(values[0], whole)
+        size = builder.and_(bits, whole(0x7FFFFFFF))
+        last = builder.and_(builder.lshr(size, whole(13)), whole(1))
+        # Another exponent, and what the thirteen bits that go round up or down.
+        moved = builder.add(builder.add(size, whole(0xC8000FFF)), last)
+        found = builder.lshr(moved, whole(13))
+        # Below 2^-14 there are whole multiples of 2^-24 alone, as there are from 1/2 to 1.
+        lifted = builder.fadd(builder.bitcast(size, kind), kind(0.5))
+        tiny = builder.sub(builder.bitcast(lifted, whole), whole(0x3F000000))
+        found = builder.select(builder.icmp_unsigned("<", size, whole(0x38800000)), tiny, found)
+        large = builder.icmp_unsigned(">=", size, whole(0x47800000))
+        found = builder.select(large, whole(0x7C00), found)
+        rest = builder.and_(builder.lshr(size, whole(13)), whole(0x3FF))
+        some = builder.select(builder.icmp_unsigned("==", rest, whole(0)), whole(1), rest)
+        nan = builder.icmp_unsigned(">", size, whole(0x7F800000))
+        found = builder.select(nan, builder.or_(some, whole(0x7C00)), found)
+        sign = builder.and_(builder.lshr(bits, whole(16)), whole(0x8000))
+        return builder.trunc(builder.or_(found, sign), ir.IntType(16))
+
+    return types.uint16(x), generate
+
+
+@instruction
+def of_half_bits(typing: Any, x: Any) -> Any:
+    """The float32 that is the float16 of these bits, a uint16."""
+    if x != types.uint16:
+        return None
+    whole, kind = ir.IntType(32), ir.FloatType()
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        bits = builder.zext(values[0], whole)
+        size = builder.shl(builder.and_(bits, whole(0x7FFF)), whole(13))
+        # An exponent that is 112 too small; infinities and NaN get theirs in the end.
+        found = builder.fmul(builder.bitcast(size, kind), kind(2.0**112))
+        top = builder.icmp_unsigned(">=", size, whole(0x7C00 << 13))
+        found = builder.or_(
+            builder.bitcast(found, whole), builder.select(top, whole(0x7F800000), whole(0))
+        )
+        sign = builder.shl(builder.and_(bits, whole(0x8000)), whole(16))
+        return builder.bitcast(builder.or_(found, sign), kind)
+
+    return types.float32(x), generate
 
 
 @instruction

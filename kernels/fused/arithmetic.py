@@ -2,8 +2,9 @@
 
 NumPy's own take one, however large the arrays. From LEAST elements on these loops are the quicker
 ones: of an array with another of its shape, with a number, with a row that goes with each of its
-rows, or with a column. For smaller arrays, and for others, it is NumPy's turn, as it is until a
-kernel is made. Both round once and give the same bits. `arrays/fused.py` chooses.
+rows, or with a column; or of a column with a row. For smaller arrays, and for others, it is NumPy's
+turn, as it is until a kernel is made. Both round once and give the same bits. `arrays/fused.py`
+chooses.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from ..pool import ahead
 from .by_type import ByType
 from .loops import Loop
 
-__all__ = ["LEAST", "NAMES", "combine", "form", "into"]
+__all__ = ["HALVES", "LEAST", "NAMES", "combine", "form", "into", "is_outer", "outer"]
 
 LEAST = 65_536  # elements
+HALVES = 4_096  # and of float16, which NumPy takes one by one
 PART = 32_768  # that a thread takes at a time: of three arrays as much as its cache holds
 
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -40,16 +42,16 @@ def some_rows(first, last, x, y, result):
     all_lanes()
     for r in range(first, last):
         row, to = x[r], result[r]
-        for j in range(row.shape[0]):
-            to[j] = row[j] {sign} {right}
+        for j in range(to.shape[0]):
+            to[j] = {left} {sign} {right}
 
 
 @njit("void({{matrix}}, {{vector}}, int64, {{matrix}})", error_model="numpy", nogil=True,
       no_cfunc_wrapper=True, cache={{cache}})
 def {name}(x, y, grain, result):
-    if x.shape[0] != result.shape[0] or x.shape[1] != result.shape[1]:
+    if x.shape[0] != result.shape[0] or x.shape[1] != {width}:
         raise ValueError("sizes differ")
-    if y.shape[0] != x.shape[{axis}]:
+    if y.shape[0] != result.shape[{axis}]:
         raise ValueError("sizes differ")
     split(some_rows, x.shape[0], grain, x, y, result)
 """
@@ -94,10 +96,33 @@ def combine(name: str, form: str, x: Any, y: Any) -> Any:
     return result
 
 
+def is_outer(x: Any, y: Any) -> bool:
+    """Whether x, a column, and y, a row, make a large matrix."""
+    return (
+        x.ndim == 2 == y.ndim
+        and x.shape[1] == 1 == y.shape[0]
+        and x.size * y.size >= LEAST
+        and x.dtype is y.dtype
+        and x.dtype in _FLOATS
+        and x.flags.carray
+        and y.flags.carray
+    )
+
+
+def outer(name: str, x: Any, y: Any) -> Any:
+    """The same of such a column and a row."""
+    kernel = _by_rows.ready(f"{name}_outer", x.dtype.char)
+    if kernel is None:
+        return _NUMPYS[name](x, y)
+    result = np.empty((x.size, y.size), x.dtype)
+    kernel(x, y.ravel(), max(1, PART // y.size), result)
+    return result
+
+
 def into(name: str, held: Any, y: Any) -> bool:
     """held += y or its like, if y is an array or a number for which that can be done here."""
     how = form(held, y)
-    if how == "array" and held.ctypes.data != y.ctypes.data and np.may_share_memory(held, y):
+    if how == "array" and np.may_share_memory(held, y) and held.ctypes.data != y.ctypes.data:
         return False
     if how not in ("array", "number"):
         return False
@@ -152,8 +177,11 @@ def _loop(name: str, form: str) -> Loop:
 def _rows_text(kernel: str) -> str:
     """The text of a kernel of rows, by a name as add_row."""
     name, _, form = kernel.partition("_")
-    right, axis = ("y[j]", 1) if form == "row" else ("y[r]", 0)
-    return _ROWS.format(name=kernel, sign=_SIGNS[name], right=right, axis=axis)
+    right, axis = ("y[r]", 0) if form == "column" else ("y[j]", 1)
+    left, width = ("row[0]", "1") if form == "outer" else ("row[j]", "result.shape[1]")
+    return _ROWS.format(
+        name=kernel, sign=_SIGNS[name], left=left, right=right, axis=axis, width=width
+    )
 
 
 _by_rows = ByType(_rows_text)

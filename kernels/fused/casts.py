@@ -20,34 +20,7 @@ _TO = """\
     for i in range(result.shape[0]):
         result[i] = {value}
 """
-
-# Of float32, as its bits and as numbers, to the bits of float16: to the nearest, ties to even.
-# 0x38800000 are the bits of 2^-14, below which float16 has whole multiples of 2^-24 alone: these
-# are rounded as 2^23 is added and taken off again.
-_TO_HALF = """\
-    for i in range(result.shape[0]):
-        size = bits[i] & 0x7FFFFFFF
-        near = (size - 0x38000000 + 0xFFF + ((size >> 13) & 1)) >> 13
-        part = min(abs(x[i]) * float32(16777216.0), float32(2048.0))
-        tiny = int64((part + float32(8388608.0)) - float32(8388608.0))
-        found = near if size >= 0x38800000 else tiny
-        found = found if size < 0x47800000 else 0x7C00
-        found = found if size <= 0x7F800000 else 0x7C00 | max((size >> 13) & 0x3FF, 1)
-        result[i] = found | ((bits[i] >> 16) & 0x8000)
-"""
-
-# Back: first with an exponent that is 112 too small; infinities and NaN get theirs in the end.
-_FROM_HALF = """\
-    for start in range(0, x.shape[0], 1024):
-        some, to = x[start : start + 1024], bits[start : start + 1024]
-        numbers = result[start : start + 1024]
-        for i in range(some.shape[0]):
-            to[i] = ((some[i] & 0x8000) * 0x10000) | ((some[i] & 0x7FFF) * 0x2000)
-        for i in range(some.shape[0]):
-            numbers[i] = numbers[i] * float32(5.192296858534828e33)
-        for i in range(some.shape[0]):
-            to[i] = to[i] | (0x7F800000 if some[i] & 0x7C00 == 0x7C00 else 0)
-"""
+_HALVES = "from tinygrad_opt.kernels.functions.primitives import half_bits, of_half_bits\n"
 
 
 def cast(x: Any, kind: Any) -> Any:
@@ -58,16 +31,16 @@ def cast(x: Any, kind: Any) -> Any:
     y = np.empty(x.shape, kind)
     arrays = [x.reshape(-1), y.reshape(-1)]
     if kind == _HALF:
-        arrays = [arrays[0].view(_BITS), arrays[0], arrays[1].view(np.uint16)]
+        arrays[1] = arrays[1].view(np.uint16)
     elif x.dtype == _HALF:
-        arrays = [arrays[0].view(np.uint16), arrays[1].view(_BITS), arrays[1]]
+        arrays[0] = arrays[0].view(np.uint16)
     elif x.dtype == bool:
         arrays[0] = arrays[0].view(np.uint8)
     loop(*arrays)
     return y
 
 
-_HALF, _BITS = np.dtype(np.float16), np.dtype(np.uint32)
+_HALF = np.dtype(np.float16)
 _FLOATS = "float32", "float64"
 _INTEGERS = "int32", "int64"
 _SIMPLE = frozenset({*_FLOATS, *_INTEGERS, "bool", "uint8"})
@@ -83,12 +56,12 @@ class _Kernels(dict[Any, Any]):
 
     def _made(self, source: str, target: str) -> Any:
         if (source, target) == ("float32", "float16"):
-            arrays, body = {"bits": "uint32", "x": "float32", "result": "uint16"}, _TO_HALF
+            arrays, value = {"x": "float32", "result": "uint16"}, "half_bits(x[i])"
         elif (source, target) == ("float16", "float32"):
-            arrays, body = {"x": "uint16", "bits": "uint32", "result": "float32"}, _FROM_HALF
+            arrays, value = {"x": "uint16", "result": "float32"}, "of_half_bits(x[i])"
         elif {source, target} <= _SIMPLE and target != "uint8" != source:
             arrays = {"x": "uint8" if source == "bool" else source, "result": target}
-            body = _TO.format(value="x[i] != 0" if target == "bool" else f"{target}(x[i])")
+            value = "x[i] != 0" if target == "bool" else f"{target}(x[i])"
             arrays = {name: "boolean" if t == "bool" else t for name, t in arrays.items()}
         else:
             return None
@@ -97,10 +70,11 @@ class _Kernels(dict[Any, Any]):
             origin="tinygrad_opt.kernels.fused.casts",
             arrays={name: f"{kind}[::1]" for name, kind in arrays.items()},
             scalars={},
-            body=body,
+            body=_TO.format(value=value),
             part=str(PART),
             cost=10_000,
-            imports="from numpy import float32, float64, int32, int64, uint32\n",
+            imports="from numpy import float32, float64, int32, int64\n",
+            functions=_HALVES if "half_bits" in value else "",
         ).load(target, large=True)
 
 

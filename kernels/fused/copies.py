@@ -17,9 +17,12 @@ from .. import pool
 from .by_type import ByType
 from .loops import Loop
 
-__all__ = ["choose", "copy", "into", "running"]
+__all__ = ["LARGE", "TURNED", "choose", "copy", "in_order", "into", "running"]
 
 PART = 32_768  # elements that a thread copies at a time
+LARGE = 262_144  # elements from which on kernels copy quicker than NumPy does
+TURNED = 65_536  # the same where axes have changed places, and NumPy goes across memory
+_NEAR = 4  # elements from one to the next in memory, to which NumPy goes quickly, too
 BLOCK = 32  # rows and columns of what is copied together
 
 _HEAD = """\
@@ -171,6 +174,14 @@ def copy(x: Any) -> Any:
     """
     y = np.empty(x.shape, x.dtype)
     return y if into(y, x) else None
+
+
+def in_order(x: Any) -> Any:
+    """A copy of any x in one piece, rows first: by whichever is quicker."""
+    if x.size < TURNED or (x.size < LARGE and abs(x.strides[-1]) <= _NEAR * x.itemsize):
+        return x.copy()
+    y = copy(x)
+    return x.copy() if y is None else y
 
 
 def into(y: Any, x: Any) -> bool:

@@ -21,7 +21,7 @@ from .. import functions, pool
 from ..compiler.codegen import functions_import
 from ..compiler.lower import lower
 from ..compiler.syntax import parse_element
-from . import blocks
+from . import blocks, straight
 from .loops import Loop
 
 __all__ = ["ROWS", "Row", "element_loop", "loop"]
@@ -116,80 +116,28 @@ def erf_slope(g, x):
     return g * (_ERF_SLOPE * functions.exp(-x * x))
 
 
+def erfc(x):
+    return functions.erfc(x)
+
+
+def erfc_slope(g, x):
+    return g * (-_ERF_SLOPE * functions.exp(-x * x))
+
+
+def logit(x):
+    return functions.log(x / (1 - x))
+
+
+def logit_slope(g, x):
+    return math.nan if x < 0 or x > 1 else g / (x * (1 - x))
+
+
 def sqrt(x):
     return math.sqrt(x)
 
 
 def sqrt_slope(g, y):
     return g / (2 * y)
-
-
-# Straight pieces ----------------------------------------------------------------------------------
-#
-# Comparisons with NaN are false: each is written so that a NaN comes through. In the slopes of abs
-# and relu PyTorch's convention counts: they are 0 and 1 there.
-
-
-def neg(x):
-    return -x
-
-
-def neg_slope(g, x):
-    return -g
-
-
-def abs_(x):
-    return abs(x)
-
-
-def abs_slope(g, x):
-    below = -g if x < 0 else g * 0.0
-    return g if x > 0 else below
-
-
-def relu(x):
-    return 0.0 if x <= 0 else x
-
-
-def relu_slope(g, x):
-    return 0.0 if x <= 0 else g
-
-
-def leaky_relu(x, negative_slope):
-    return x if x > 0 else negative_slope * x
-
-
-def leaky_relu_slope(g, x, negative_slope):
-    return g if x > 0 else g * negative_slope
-
-
-def hardtanh(x, low, high):
-    y = low if x < low else x
-    return high if y > high else y
-
-
-def hardtanh_slope(g, x, low, high):
-    return 0.0 if x <= low or x >= high else g
-
-
-def hardswish(x):
-    gate = 0.0 if x < -3 else x + 3
-    gate = 6.0 if gate > 6 else gate
-    return x * (gate / 6)
-
-
-def hardswish_slope(g, x):
-    inside = 0.0 if x <= -3 else g * (x / 3 + 0.5)
-    return g if x >= 3 else inside
-
-
-def softsign(x):
-    return x / (1 + abs(x))
-
-
-def softsign_slope(g, x):
-    d = 1 + abs(x)
-    return g / (d * d)
 
 
 # Bent ---------------------------------------------------------------------------------------------
@@ -291,9 +239,10 @@ def small_tanh(x):
 
 
 ROWS = {
-    "abs": Row(abs_, abs_slope, least=LARGE, light=True),
+    "abs": Row(straight.abs_, straight.abs_slope, least=LARGE, light=True),
     "elu": Row(elu, elu_slope, ("alpha", "scale", "rate")),
     "erf": Row(erf, erf_slope, near=9.0),
+    "erfc": Row(erfc, erfc_slope),
     "exp": Row(
         exp,
         exp_slope,
@@ -306,20 +255,32 @@ ROWS = {
     "expm1": Row(expm1, expm1_slope),
     "gelu": Row(gelu, gelu_slope, near=12.5),
     "gelu_tanh": Row(gelu_tanh, gelu_tanh_slope, near=9.0),
-    "hardswish": Row(hardswish, hardswish_slope, light=True),
-    "hardtanh": Row(hardtanh, hardtanh_slope, ("low", "high"), light=True),
-    "leaky_relu": Row(leaky_relu, leaky_relu_slope, ("negative_slope",), light=True),
+    "hardshrink": Row(straight.hardshrink, straight.hardshrink_slope, ("threshold",), light=True),
+    "hardsigmoid": Row(straight.hardsigmoid, straight.hardsigmoid_slope, light=True),
+    "hardswish": Row(straight.hardswish, straight.hardswish_slope, light=True),
+    "hardtanh": Row(straight.hardtanh, straight.hardtanh_slope, ("low", "high"), light=True),
+    "leaky_relu": Row(
+        straight.leaky_relu, straight.leaky_relu_slope, ("negative_slope",), light=True
+    ),
     "log": Row(log, log_slope, least=1024, small=small_log, least_slope=32_768),
     "log1p": Row(log1p, log1p_slope),
     "log_sigmoid": Row(log_sigmoid, log_sigmoid_slope, near=87.0),
+    "logit": Row(logit, logit_slope),
     "mish": Row(mish, mish_slope, near=87.0),
-    "neg": Row(neg, neg_slope, least=LARGE, light=True),
-    "relu": Row(relu, relu_slope, least=512, small=small_relu, light=True),
+    "nan_to_num": Row(
+        straight.nan_to_num, straight.nan_to_num_slope, ("nan", "posinf", "neginf"), light=True
+    ),
+    "neg": Row(straight.neg, straight.neg_slope, least=LARGE, light=True),
+    "relu": Row(straight.relu, straight.relu_slope, least=512, small=small_relu, light=True),
     "sigmoid": Row(sigmoid, sigmoid_slope, saves_result=True, near=87.0),
     "silu": Row(silu, silu_slope, near=87.0),
+    "softshrink": Row(straight.softshrink, straight.hardshrink_slope, ("threshold",), light=True),
     "softplus": Row(softplus, softplus_slope, ("beta", "threshold")),
-    "softsign": Row(softsign, softsign_slope, light=True),
+    "softsign": Row(straight.softsign, straight.softsign_slope, light=True),
     "sqrt": Row(sqrt, sqrt_slope, saves_result=True, least=LARGE, light=True),
+    "threshold": Row(
+        straight.threshold, straight.threshold_slope, ("threshold", "value"), light=True
+    ),
     "tanh": Row(tanh, tanh_slope, saves_result=True, least=512, small=small_tanh, near=10.0),
 }
 
@@ -342,20 +303,22 @@ def loop(name: str, way: str, dtype: str) -> Loop:
 
 def element_loop(
     name: str, function: Callable[..., float], settings: int, light: bool, dtype: str,
-    near: float = 0.0,
+    near: float = 0.0, first: int = 0,
 ) -> Loop:  # fmt: skip
     """The loop of a function of elements, the last so many of whose arguments are settings.
 
-    near: as in `Row`, of the last argument that is not a setting.
+    near: as in `Row`, of the last argument that is not a setting.  first: how many arguments at
+    the front are numbers, too, which the loop takes before the settings.
     """
     rule = parse_element(function, name)
     lowered = lower(rule, dtype)
     names = [lowered.names[argument] for argument in rule.arguments]
     count = len(names) - settings
-    arrays = [*(f"{x}_" for x in names[:count]), "result_"]
+    elements, numbers = names[first:count], [*names[:first], *names[count:]]
+    arrays = [*(f"{x}_" for x in elements), "result_"]
 
     def write(some: str) -> str:
-        lines = [f"{x} = {some}{x}_[i]" for x in names[:count]]
+        lines = [f"{x} = {some}{x}_[i]" for x in elements]
         lines += [*lowered.lines, f"{some}result_[i] = {lowered.outputs[0]}"]
         return f"for i in range({some}result_.shape[0]):\n" + "".join(f"    {x}\n" for x in lines)
 
@@ -364,7 +327,7 @@ def element_loop(
         name=rule.name,
         origin=f"tinygrad_opt.kernels.fused.elementwise from {rule.origin}",
         arrays=dict.fromkeys(arrays, "{dtype}[::1]"),
-        scalars=dict.fromkeys(names[count:], "{dtype}"),
+        scalars=dict.fromkeys(numbers, "{dtype}"),
         body=body,
         part=str(part_of(light)),
         cost=10_000 if light else pool.USUAL,

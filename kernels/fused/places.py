@@ -22,7 +22,7 @@ from . import rows
 from .by_type import ByType
 from .layouts import plain
 
-__all__ = ["add", "are_within", "gather", "pick"]
+__all__ = ["add", "are_within", "gather", "pick", "put"]
 
 PART = 16_384  # elements that a thread takes, adds or looks at at a time
 SPAN = 32_768  # float64 sums that are under way at a time, which the second cache holds
@@ -166,6 +166,50 @@ def add_in_rows(g, index, grain, y, wrong):
         raise ValueError("sizes differ")
     split(some_sums, y.shape[0], grain, g, index, y, wrong)
 """,
+    "put_in_rows": """\
+def some_rows(first, last, values, index, y, wrong):
+    for row in range(first, last):
+        source, places, to = values[row], index[row], y[row]
+        if are_within(places, to.shape[0]):
+            for i in range(places.shape[0]):
+                to[places[i]] = source[i]
+        else:
+            wrong[0] = 1
+
+
+@njit("void({matrix}, int64[:, ::1], int64, {matrix}, int64[::1])", error_model="numpy", nogil=True,
+      no_cfunc_wrapper=True, cache={cache})
+def put_in_rows(values, index, grain, y, wrong):
+    if values.shape[0] != y.shape[0] or index.shape[0] != y.shape[0] or wrong.shape[0] != 1:
+        raise ValueError("sizes differ")
+    if index.shape[1] != values.shape[1]:
+        raise ValueError("sizes differ")
+    split(some_rows, y.shape[0], grain, values, index, y, wrong)
+""",
+    "put_to_rows": """\
+def some_items(first, last, values, index, y, wrong):
+    n = y.shape[1]
+    for item in range(first, last):
+        for i in range(values.shape[1]):
+            source, places, to = values[item, i], index[item, i], y[item]
+            if are_within(places, n):
+                for j in range(places.shape[0]):
+                    to[places[j], j] = source[j]
+            else:
+                wrong[0] = 1
+
+
+@njit("void({dtype}[:, :, ::1], int64[:, :, ::1], int64, {dtype}[:, :, ::1], int64[::1])",
+      error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
+def put_to_rows(values, index, grain, y, wrong):
+    if values.shape[0] != y.shape[0] or values.shape[2] != y.shape[2] or wrong.shape[0] != 1:
+        raise ValueError("sizes differ")
+    if index.shape[0] != y.shape[0] or index.shape[1] != values.shape[1]:
+        raise ValueError("sizes differ")
+    if index.shape[2] != y.shape[2]:
+        raise ValueError("sizes differ")
+    split(some_items, y.shape[0], grain, values, index, y, wrong)
+""",
     "add_to_rows": """\
 def some_columns(first, last, g, index, width, y, wrong):
     n, blocks = y.shape[1], (y.shape[2] + width - 1) // width
@@ -294,6 +338,23 @@ def add(g: Any, indices: Any, shape: tuple[int, ...], axis: int) -> Any:
         grain = max(1, PART // ((values.shape[1] + n) * width))
         _kernels["add_to_rows", g.dtype.char](values, places, width, grain, to, wrong)
     return _told(y, wrong, indices, n, axis)
+
+
+def put(y: Any, values: Any, indices: Any, axis: int) -> Any:
+    """y, whose elements that `indices` names along the axis have become the values, in order.
+
+    y: floats in one piece.  values: of its type and the shape of `indices`; error as in `gather`.
+    """
+    kind, wrong = _WHOLE[y.itemsize], np.zeros(1, np.int64)
+    arrays = plain(values).view(kind), plain(indices), y.view(kind)
+    source, places, to = (_around(a, axis) for a in arrays)
+    grain = max(1, PART // max(1, source.shape[1] * source.shape[2]))
+    if source.shape[2] == 1:
+        source, places, to = source[:, :, 0], places[:, :, 0], to[:, :, 0]
+        _kernels["put_in_rows", kind.char](source, places, grain, to, wrong)
+    else:
+        _kernels["put_to_rows", kind.char](source, places, grain, to, wrong)
+    return _told(y, wrong, indices, y.shape[axis], axis)
 
 
 def _around(x: Any, axis: int) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import micro
-from . import softmax_lanes
+from . import copies, softmax_lanes
 from .loops import Loop
 
 __all__ = [
@@ -241,8 +241,8 @@ def across(name: str, axis: int, *arrays: Any) -> Any:
     x = arrays[0]
     n, inner, kind = x.shape[axis], math.prod(x.shape[axis:][1:]), micro.kind_of(x.dtype.char)
     if inner < kind.lanes or n > LONG:
-        turned = [np.array(np.moveaxis(a, axis, -1), order="C") for a in arrays]
-        return np.array(np.moveaxis(along(name, *turned), -1, axis), order="C")
+        turned = [copies.in_order(np.moveaxis(a, axis, -1)) for a in arrays]
+        return copies.in_order(np.moveaxis(along(name, *turned), -1, axis))
     plan = softmax_lanes.plan(n, inner, kind.lanes)
     stretch = n * plan[3] * kind.lanes
     count, grain = x.size // (n * inner) * plan[2], max(1, PART // stretch)

@@ -37,7 +37,7 @@ def twice(m, call, arrays, which):
 
 # Public names that save nothing; and rows of the table, of names that do with other arguments.
 SAVE_NOTHING = """
-as_strided atleast_1d atleast_2d atleast_3d block_diag broadcast_tensors broadcast_to
+add_scaled as_strided atleast_1d atleast_2d atleast_3d block_diag broadcast_tensors broadcast_to
 cartesian_prod cat ceil chunk clone column_stack columns concatenate conj_physical
 constant_pad_nd cumsum diagonal diff dsplit dstack expand expand_as expand_dims flatten flip
 fliplr flipud floor frac hsplit hstack imag_part lerp mean meshgrid movedim narrow neg permute
@@ -51,7 +51,8 @@ ROWS_SAVE_NOTHING = {
     "einsum: ii->i", "einsum: iii->i", "einsum: ij->", "einsum: ij->j", "einsum: ij->ji", "getitem",
     "repeat_interleave",
     "getitem: new axes", "pad", "pad: cropped", "pad: value, two axes", "remainder: by a number",
-    "stack", "stack: negative axis", "sub", "sum", "sum: axes kept", "sum: axis", "var_mean: mean",
+    "rsub", "stack", "stack: negative axis", "sub", "sub: alpha", "sum", "sum: axes kept",
+    "sum: axis", "var_mean: mean",
 }  # fmt: skip
 
 
@@ -83,9 +84,9 @@ MORE_THAN_PYTORCH = {
 # Here these are made of operations that save a mask, places or a factor; or are one operation
 # of whose inputs the last, the bias, needs nothing.
 LESS_THAN_PYTORCH = {
-    "add: alpha", "addbmm", "addmm", "addmv", "addr", "affine", "baddbmm", "cumulative_trapezoid",
+    "addbmm", "addmm", "addmv", "addr", "affine", "baddbmm", "cumulative_trapezoid",
     "deg2rad", "dense", "diag", "diag_embed", "diagflat", "diagonal_scatter", "gradient", "linear",
-    "rad2deg", "rsub", "sub: alpha", "tied", "trapezoid", "tril", "triu",
+    "rad2deg", "tied", "trapezoid", "tril", "triu",
 }  # fmt: skip
 
 

@@ -68,6 +68,35 @@ def test_arithmetic_has_the_bits_of_numpy(name, kind, dtype, used):
     assert bool(used) == (kind in TAKEN)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_a_column_with_a_row(name, dtype, monkeypatch):
+    calls, run = [], arithmetic.outer
+    monkeypatch.setattr(arithmetic, "outer", lambda *a: calls.append(a) or run(*a))
+    x, y = normal(300, 1, dtype=dtype), normal(1, 400, dtype=dtype, seed=1)
+    tensors = [tg.tensor(v, requires_grad=True) for v in (x, y)]
+    z = getattr(tg, name)(*tensors)
+    np.testing.assert_array_equal(z.detach().numpy(), OPERATORS[name](x, y))
+    z.backward(tg.ones_like(z))
+    check_slopes(name, (x, y), tensors, dtype)
+    assert len(calls) == 1
+    few = getattr(tg.ops, name).pair(x[:100], y)[0]
+    np.testing.assert_array_equal(few, OPERATORS[name](x[:100], y))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_float16_has_the_bits_of_numpy(name):
+    x, y = (50 * normal(70, 130, seed=seed) for seed in range(2))
+    x[3], x[5, ::3], y[7], y[9, ::2] = math.inf, math.nan, 0, 1e-7
+    x, y = x.astype("float16"), y.astype("float16")
+    for a, b in ((x, y), (x, y[:1]), (x.T, y.T)):
+        with np.errstate(all="ignore"):
+            expected, found = OPERATORS[name](a, b), getattr(tg.ops, name).pair(a, b)[0]
+        assert found.dtype == np.float16
+        np.testing.assert_array_equal(found, expected)
+
+
 def check_slopes(name, given, tensors, dtype):
     """Gradients of ones, beside those of the formula in float64."""
     wide = [v.astype(float) if hasattr(v, "dtype") else v for v in given]
@@ -246,6 +275,9 @@ def test_kernels_refuse_arrays_that_do_not_fit():
         arithmetic._by_rows["add_row", "f"](x, row, 1, np.empty_like(x))
     with pytest.raises(ValueError, match="sizes differ"):
         arithmetic._kernels["add", "array", x.dtype](row, row, np.empty(5, np.float32))
+    for column, to in ((x, np.empty((4, 6), np.float32)), (x[:, :1].copy(), np.empty_like(x))):
+        with pytest.raises(ValueError, match="sizes differ"):
+            arithmetic._by_rows["add_outer", "f"](column, row, 1, to)
     with pytest.raises(ValueError, match="sizes differ"):
         axis_sums._kernels["sums_of_rows", "f"](x, 1, np.empty(3))
     with pytest.raises(ValueError, match="sizes differ"):

@@ -11,15 +11,34 @@ from tinygrad_opt import ops
 from tinygrad_opt.arrays.xp import xp
 from tinygrad_opt.functions import sorting
 from tinygrad_opt.kernels.fused import axis_sums, extremes, pairs
+from tinygrad_opt.nn.losses import probabilities
 
 FLOATS = ["float32", "float64"]
 SPACE = xp(np.zeros(1))
 KINDS = ["plain", "ties", "not finite"]
 PAIRS = {
+    "absolute_error": [()],
+    "add_scaled": [{"alpha": 0.3}, {"alpha": -2}],
+    "addcdiv": [{"value": 0.3}, {"value": 1}],
+    "addcmul": [{"value": 0.3}, {"value": 1}],
     "huber": [{"delta": 0.7}, {"delta": 0.3, "scale": 0.3}],
     "lerp": [0.3, 0.8, 1, -2.0],
     "maximum": [()],
     "minimum": [()],
+}
+
+
+def chance(x):
+    """Probabilities, 0 and 1 among them."""
+    return 1 / (1 + np.exp(-np.nan_to_num(x)))
+
+
+# Those that take exponentials or logarithms, and of which numbers: alike but for the last digits.
+CURVED = {
+    "bce": (probabilities._bce, lambda x, y: (chance(x), chance(y))),
+    "bce_of_logits": (probabilities._bce_of_logits, lambda x, y: (x, chance(y))),
+    "gated": (ops.gated, lambda x, y: (x, y)),
+    "logaddexp": (ops.logaddexp, lambda x, y: (x, y)),
 }
 
 
@@ -34,10 +53,15 @@ def sample(kind="plain", dtype="float32", shape=(700, 130), seed=0):
 
 
 def called(function, settings):
-    """`function` of two arrays, with further arguments of the table."""
+    """`function` of arrays, with further arguments of the table."""
     if isinstance(settings, dict):
-        return lambda x, y: function(x, y, **settings)
-    return lambda x, y: function(x, y, *(settings if settings == () else (settings,)))
+        return lambda *arrays: function(*arrays, **settings)
+    return lambda *arrays: function(*arrays, *(settings if settings == () else (settings,)))
+
+
+def arrays_of(name, kind="plain", dtype="float32"):
+    """As many samples as a row takes."""
+    return [sample(kind, dtype, seed=i) for i in range(len(pairs.ROWS[name].slopes))]
 
 
 @pytest.fixture
@@ -50,38 +74,79 @@ def used(monkeypatch):
 
 
 def test_all_rows_are_tried():
-    assert PAIRS.keys() == pairs.ROWS.keys()
+    assert PAIRS.keys() | CURVED.keys() == pairs.ROWS.keys()
 
 
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", PAIRS)
 def test_pairs_have_the_bits_of_their_formula(name, kind, dtype, used):
-    x, y, g = (sample(kind if i < 2 else "plain", dtype, seed=i) for i in range(3))
+    arrays, g = arrays_of(name, kind, dtype), sample(dtype=dtype, seed=3)
     pair = getattr(ops, name).pair
+    kernels = [slope for slope in pairs.ROWS[name].slopes if slope is not None]
     for settings in PAIRS[name]:
-        z, back_x, back_y, *_ = called(pair, settings)(x, y)
-        expected, plain_x, plain_y, *_ = called(pair.__wrapped__, settings)(x, y)
+        z, *backs = called(pair, settings)(*arrays)
+        expected, *plain = called(pair.__wrapped__, settings)(*arrays)
         np.testing.assert_array_equal(z, expected)
+        assert z.dtype == dtype
         for seed in (g, np.broadcast_to(g[:1], g.shape), np.broadcast_to(g[0, 0], g.shape)):
-            np.testing.assert_array_equal(back_x(seed), plain_x(seed))
-            np.testing.assert_array_equal(back_y(seed), plain_y(seed))
-        assert z.dtype == back_x(g).dtype == dtype
-    assert len(used) == 8 * len(PAIRS[name])
+            for back, formula in zip(backs[: len(arrays)], plain, strict=False):
+                found = back(seed)
+                np.testing.assert_array_equal(found, formula(seed))
+                assert found.dtype == dtype
+    ours = [function for function in used if function != "sign"]  # which formulas take, too
+    assert len(ours) == (1 + 3 * len(kernels)) * len(PAIRS[name])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", CURVED)
+def test_curved_pairs_have_the_numbers_of_their_formula(name, kind, dtype, used):
+    operation, prepared = CURVED[name]
+    rest = [None] if name == "bce_of_logits" else []
+    arrays, g = prepared(*arrays_of(name, kind, dtype)), sample(dtype=dtype, seed=3)
+    z, *backs = operation.pair(*arrays, *rest)
+    expected, *plain = operation.pair.__wrapped__(*arrays, *rest)
+    close = {"rtol": 1e-5, "atol": 1e-6} if dtype == "float32" else {"rtol": 1e-13, "atol": 1e-15}
+    np.testing.assert_allclose(z, expected, **close)
+    for seed in (g, np.broadcast_to(g[0, 0], g.shape)):
+        for back, formula in zip(backs[:2], plain, strict=False):
+            found = back(seed)
+            np.testing.assert_allclose(found, formula(seed), **close)
+            assert found.dtype == z.dtype == dtype
+    assert len(used) == 5
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(z * z.dtype.type(1.001), expected, **close)
 
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_what_is_not_for_kernels(name, used):
-    x, y = sample(), sample(seed=1)
+    x, y, *more = arrays_of(name)
     function = called(getattr(ops, name).pair, PAIRS[name][0])
-    for a, b in ((x, y[:1]), (x[:, ::2], y[:, ::2]), (x, y.astype("float64")), (x[:5], y[:5]),
+    for a, b in ((x, y[:1]), (x, y.astype("float64")), (x[:5], y[:5]),
                  (x.astype(int), y.astype(int)), (x, 0.5)):  # fmt: skip
-        function(a, b)
+        function(a, b, *(0.5 for _ in more))
     assert not used
     z, *_ = ops.lerp.pair(x, y, np.float32(0.25) + 0 * x)
     np.testing.assert_array_equal(z, x + np.float32(0.25) * (y - x))
     assert not used
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_views_are_put_in_order_where_a_formula_takes_many_passes(name, used):
+    arrays = arrays_of(name)
+    function = called(getattr(ops, name).pair, PAIRS[name][0])
+    whole, views = [a[:, ::2].copy() for a in arrays], [a[:, ::2] for a in arrays]
+    expected, found = function(*whole), function(*views)
+    g = sample(seed=3, shape=whole[0].shape)
+    many = pairs.ROWS[name].least < pairs.LEAST
+    assert len(used) == 2 * many
+    for a, b in zip([expected[0], *(f(g) for f in expected[1 : len(arrays) + 1])],
+                    [found[0], *(f(g) for f in found[1 : len(arrays) + 1])],
+                    strict=True):  # fmt: skip
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -154,6 +219,7 @@ def test_bits_do_not_depend_on_the_number_of_threads():
         try:
             a, b = tg.tensor(x), tg.tensor(y)
             found.append([F.mse_loss(a, b), F.smooth_l1_loss(a, b), a.norm(), a.norm(dim=1),
+                          tg.logaddexp(a, b), F.binary_cross_entropy_with_logits(a, b),
                           tg.logsumexp(a, 1), a.amax(1), *a.topk(5)])  # fmt: skip
         finally:
             tg.set_num_threads(2)
@@ -247,7 +313,7 @@ def test_kernels_refuse_arrays_that_do_not_fit():
         lambda: extremes._kernels["log_of_sums", "f"](x, few, 1),
         lambda: extremes._kernels["largest", "f"](x, np.zeros((4, 6), np.int64), 1),
         lambda: extremes._kernels["smallest", "f"](x, np.zeros((4, 0), np.int64), 1),
-        lambda: pairs._kernels[pairs.maximum, 0, x.dtype](few, few[:2], few),
+        lambda: pairs._kernels[pairs.maximum, 0, 0, True, x.dtype](few, few[:2], few),
     ):
         with pytest.raises(ValueError, match="sizes differ"):
             call()

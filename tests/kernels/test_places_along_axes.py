@@ -27,7 +27,9 @@ def names(shape, n, seed=1):
 def used(monkeypatch):
     """The names of the kernels' functions that ran."""
     calls = []
-    for module, name in ((places, "gather"), (places, "pick"), (places, "add"), (rows, "add")):
+    for module, name in (
+        (places, "gather"), (places, "pick"), (places, "add"), (places, "put"), (rows, "add"),
+    ):  # fmt: skip
         run = getattr(module, name)
         label = f"{module.__name__.rpartition('.')[2]}.{name}"
         monkeypatch.setattr(
@@ -47,6 +49,20 @@ def along(x, index, axis):
 def added(g, at, shape):
     """In float64, in the order of the index, and rounded once."""
     return np.bincount(at.reshape(-1), g.reshape(-1), math.prod(shape)).reshape(shape)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("shape", "axis"), CASES, ids=str)
+def test_scatter(shape, axis, dtype, used):
+    """Of what is sent to one place the last counts."""
+    x, index, v = normal(shape, dtype), names(shape, shape[axis]), normal(shape, dtype, 2)
+    y = tg.tensor(x).scatter(axis, tg.tensor(index), tg.tensor(v)).numpy()
+    expected = x.copy()
+    for place, value in zip(along(x, index, axis).ravel(), v.ravel(), strict=True):
+        expected.reshape(-1)[place] = value
+    np.testing.assert_array_equal(y, expected)
+    assert y.dtype == dtype
+    assert used == ["places.put"]
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -231,6 +247,7 @@ def test_errors_are_those_of_small_arrays(wrong):
     index[1100, 70] = wrong
     for run in (
         lambda: x.gather(1, tg.tensor(index)),
+        lambda: x.scatter(1, tg.tensor(index), x),
         lambda: x.scatter_add(1, tg.tensor(index), x),
         lambda: x.clone().scatter_add_(1, tg.tensor(index), x),
         lambda: x.index_add(1, tg.tensor(index[1100]), x),
@@ -261,6 +278,12 @@ def test_kernels_refuse_arrays_that_do_not_fit():
         ("add_to_rows", (sums, at[:, :1].copy(), 1, 1, sums.copy(), flags)),
         ("add_to_rows", (sums, at[:, :, :2].copy(), 1, 1, sums.copy(), flags)),
         ("add_to_rows", (sums, at, 0, 1, sums.copy(), flags)),
+        ("put_in_rows", (x[:3], index, 1, x.copy(), flags)),
+        ("put_in_rows", (x, index[:3], 1, x.copy(), flags)),
+        ("put_in_rows", (x, index[:, :4].copy(), 1, x.copy(), flags)),
+        ("put_to_rows", (cube[:1], at, 1, cube.copy(), flags)),
+        ("put_to_rows", (cube, at[:, :1].copy(), 1, cube.copy(), flags)),
+        ("put_to_rows", (cube, at[:, :, :2].copy(), 1, cube.copy(), flags)),
     ):  # fmt: skip
         kind = "l" if name == "look_at_places" else "f" if name.startswith("add") else "I"
         with pytest.raises(ValueError, match="sizes differ"):

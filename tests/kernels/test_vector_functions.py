@@ -17,7 +17,10 @@ from tinygrad_opt.kernels import functions, update_rule
 from tinygrad_opt.kernels.compiler import cache, denormals
 from tinygrad_opt.kernels.functions import near, writing
 
-LIMIT, WIDER_LIMITS = 2.0, {"normal_cdf": 6.0, "normal_density": 3.0}  # units in the last place
+LIMIT, WIDER_LIMITS = (
+    2.0,
+    {"erfc": 6.0, "normal_cdf": 6.0, "normal_density": 3.0},
+)  # units in the last place
 TYPES = ("float32", "float64")
 every_name = pytest.mark.parametrize("name", functions.__all__)
 every_type = pytest.mark.parametrize("dtype", TYPES)
@@ -51,7 +54,7 @@ def values(name, x, **options):
 WIDER = {"float32": np.float64, "float64": np.longdouble}
 # Where long double is no longer than double, the reference itself may be off by a unit.
 EXACT = np.finfo(np.longdouble).nmant > 60
-SLOW = ("erf", "normal_cdf")  # their references are
+SLOW = ("erf", "erfc", "normal_cdf")  # their references are
 
 
 def sigmoid(x):
@@ -76,6 +79,13 @@ def erf(x):
     return np.where(abs(x) < 7, series, np.where(np.isnan(x), x, np.sign(x)))
 
 
+def erfc(x):
+    """Of float64 by the C library; of long double from the normal distribution function."""
+    if x.dtype == np.float64:
+        return np.array(list(map(math.erfc, x.tolist())))
+    return 2 * normal_cdf(x * -np.sqrt(np.longdouble(2)))
+
+
 def normal_cdf(x):
     """Of float64 by the C library; of long double by its derivative, from what erf gives.
 
@@ -98,7 +108,7 @@ def normal_density(x):
 
 def right(name, x):
     wide = x.astype(WIDER[x.dtype.name])
-    own = {f.__name__: f for f in (sigmoid, erf, normal_cdf, normal_density)}
+    own = {f.__name__: f for f in (sigmoid, erf, erfc, normal_cdf, normal_density)}
     with np.errstate(all="ignore"):
         return own.get(name, getattr(np, name, None))(wide)
 
@@ -182,6 +192,7 @@ ENDS = {  # what is given, and what comes back: bit for bit
     "tanh": [(0, 0), (-0.0, -0.0), (math.inf, 1), (-math.inf, -1), (1e4, 1)],
     "sigmoid": [(0, 0.5), (-0.0, 0.5), (math.inf, 1), (-math.inf, 0), (1e4, 1), (-1e4, 0)],
     "erf": [(0, 0), (-0.0, -0.0), (math.inf, 1), (-math.inf, -1), (1e4, 1)],
+    "erfc": [(0, 1), (-0.0, 1), (math.inf, 0), (-math.inf, 2), (1e4, 0), (-1e4, 2)],
     "normal_cdf": [(0, 0.5), (-0.0, 0.5), (math.inf, 1), (-math.inf, 0), (1e4, 1), (-1e4, 0)],
     "normal_density": [(math.inf, 0), (-math.inf, 0), (1e4, 0), (-1e4, 0)],
 }  # fmt: skip
@@ -356,7 +367,7 @@ def test_plain_logarithms_have_their_ends_without_a_warning():
 
 
 @update_rule
-def all_of_them(p, g, a, b, c, d, e, f, h, i):
+def all_of_them(p, g, a, b, c, d, e, f, h, i, j):
     x = abs(g)
     return (
         functions.sigmoid(g),
@@ -368,6 +379,7 @@ def all_of_them(p, g, a, b, c, d, e, f, h, i):
         functions.log1p(x),
         functions.normal_cdf(g),
         functions.normal_density(g),
+        functions.erfc(g),
     )
 
 
@@ -378,7 +390,7 @@ def those_of_math(p, g, a, b, c, d, e, f):
 
 
 OF_RULES = ("sigmoid", "exp", "log", "erf", "tanh", "expm1", "log1p", "normal_cdf",
-            "normal_density")  # fmt: skip
+            "normal_density", "erfc")  # fmt: skip
 
 
 def launched(rule, g):
@@ -397,7 +409,7 @@ def test_rules_call_them(dtype):
         np.testing.assert_array_equal(y, values(name, abs(g) if name.startswith("log") else g))
     for y, same in zip(launched(those_of_math, g)[1:], results[1:7], strict=True):
         np.testing.assert_array_equal(y, same)
-    oracle = [np.zeros_like(g) for _ in range(10)]
+    oracle = [np.zeros_like(g) for _ in range(2 + len(all_of_them.states))]
     oracle[1] = g
     all_of_them.reference(oracle, ())
     for y, plain in zip(results, [oracle[0], *oracle[2:]], strict=True):
@@ -424,7 +436,8 @@ def test_devices_have_their_own():
 def test_in_rules_denormals_are_zero(dtype):
     dtype, tiny = np.dtype(dtype), np.finfo(dtype).tiny
     g = np.array([tiny / 8, -tiny / 8, 0.0, -0.0], dtype)
-    at_zero = [0.5, 1, -math.inf, 0, 0, 0, 0, 0.5, dtype.type(1 / math.sqrt(2 * math.pi))]
+    density = dtype.type(1 / math.sqrt(2 * math.pi))
+    at_zero = [0.5, 1, -math.inf, 0, 0, 0, 0, 0.5, density, 1]
     for y, expected in zip(launched(all_of_them, g), at_zero, strict=True):
         assert y.tolist() == [expected] * 4
 

@@ -32,7 +32,9 @@ ACTIVATIONS = [
     row("hardtanh", lambda x: np.clip(x, -0.5, 0.5), off_bounds, min_val=-0.5, max_val=0.5),
     row("hardtanh: relu6", lambda x: np.clip(x, 0, 6), call="relu6"),
     # PyTorch's own hardsigmoid has no second derivative.
-    row("hardtanh: sigmoid", lambda x: np.clip(x / 6 + 0.5, 0, 1), off_three, call="hardsigmoid",
+    binary("gated", lambda x, y: x * np_sigmoid(y), call=lambda m, x, y: ops.gated(x, y),
+           peer=lambda m, x, y: x * m.sigmoid(y)),
+    row("hardsigmoid", lambda x: np.clip(x / 6 + 0.5, 0, 1), off_three,
         peer=lambda m, x: m.nn.functional.relu6(x + 3) / 6),
     row("hardswish", lambda x: x * np.clip(x / 6 + 0.5, 0, 1), off_three),
     row("hardshrink", lambda x: np.where(abs(x) > 0.5, x, 0), off_bounds),

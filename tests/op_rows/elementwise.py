@@ -22,7 +22,7 @@ from tinygrad_opt import ops
 
 ARITHMETIC = [
     binary("add", np.add),
-    binary("add: alpha", lambda x, y: x + 0.5 * y, call=lambda m, x, y: m.add(x, y, alpha=0.5)),
+    binary("add_scaled", lambda x, y: x + 0.5 * y, call=lambda m, x, y: m.add(x, y, alpha=0.5)),
     binary("sub", np.subtract),
     binary("sub: alpha", lambda x, y: x - 0.5 * y, call=lambda m, x, y: m.sub(x, y, alpha=0.5)),
     binary("mul", np.multiply),
@@ -82,6 +82,10 @@ ARITHMETIC = [
 THREE_INPUTS = [
     Row("addcmul", lambda m, x, y, z: m.addcmul(x, y, z, value=0.5), of((2, 3), (2, 1), (3,)),
         lambda x, y, z: x + 0.5 * y * z),
+    Row("addcmul: of one shape", lambda m, x, y, z: m.addcmul(x, y, z, value=0.5),
+        of((2, 3), (2, 3), (2, 3)), lambda x, y, z: x + 0.5 * y * z),
     Row("addcdiv", lambda m, x, y, z: m.addcdiv(x, y, z, value=0.5),
         of((2, 3), (2, 1), (3,), values=off_zero), lambda x, y, z: x + 0.5 * y / z),
+    Row("addcdiv: of one shape", lambda m, x, y, z: m.addcdiv(x, y, z, value=0.5),
+        of((2, 3), (2, 3), (2, 3), values=off_zero), lambda x, y, z: x + 0.5 * y / z),
 ]  # fmt: skip

@@ -82,7 +82,7 @@ INDEXING = [
         lambda x, y: np.array([[y[0, 1], x[0, 1], y[0, 0]], x[1]])),
     Row("scatter: a number", lambda m, x: m.scatter(x, 0, m.tensor([[1, 0]]), 7.0), of((2, 3)),
         lambda x: np.array([[x[0, 0], 7, x[0, 2]], [7, *x[1, 1:]]])),
-    Row("scatter_add: public", lambda m, x, y: m.scatter_add(x, 1, m.tensor(rows.INDEX), y),
+    Row("put_sum", lambda m, x, y: m.scatter_add(x, 1, m.tensor(rows.INDEX), y),
         of((2, 3), (2, 3)), lambda x, y: x + np_scattered(y)),
     *[Row(f"scatter_reduce: {how}{', alone' if alone else ''}",
           lambda m, x, y, how=how, alone=alone: m.scatter_reduce(

@@ -2,7 +2,7 @@
 
 import numpy as np
 from op_rows import rows
-from op_rows.rows import Row, functional, np_softmax, of, positive
+from op_rows.rows import Row, apart, functional, np_softmax, of, positive
 
 from tinygrad_opt import ops
 
@@ -62,6 +62,9 @@ LOSSES = [
         functional("cross_entropy", reduction="none")),
     Row("mean_squared_error", lambda m, x, y: ops.mean_squared_error(x, y), of((2, 3), (2, 3)),
         lambda x, y: ((x - y) ** 2).mean(), functional("mse_loss")),
+    Row("absolute_error", lambda m, x, y: ops.absolute_error(x, y),
+        lambda rng: tuple(apart(rng, (2, 2, 3))), lambda x, y: abs(x - y),
+        functional("l1_loss", reduction="none")),
     Row("huber", lambda m, x, y: ops.huber(x, y, delta=0.8), of((2, 3), (2, 3)), np_huber,
         functional("huber_loss", delta=0.8, reduction="none")),
     Row("huber: smooth l1", lambda m, x, y: ops.huber(x, y, delta=0.8, scale=0.8),

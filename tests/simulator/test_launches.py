@@ -429,8 +429,9 @@ ODD = [
     -np.inf,
 ]
 CUPYS = {"abs", "exp", "expm1", "log", "log1p", "neg", "sqrt"}  # its own launches are as few
-SETTINGS = {"elu": (1.2, 1.1, 0.9), "hardtanh": (-1.0, 2.0), "leaky_relu": (0.1,),
-            "softplus": (1.5, 20.0)}  # fmt: skip
+SETTINGS = {"elu": (1.2, 1.1, 0.9), "hardshrink": (0.5,), "hardtanh": (-1.0, 2.0),
+            "leaky_relu": (0.1,), "nan_to_num": (0.5, 9.0, -8.0), "softplus": (1.5, 20.0),
+            "softshrink": (0.5,), "threshold": (0.5, 7.0)}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(elementwise.ROWS.keys() - CUPYS))
@@ -440,6 +441,8 @@ def test_functions_of_an_element(name, launched):
         x = np.array(ODD, dtype)
         if name == "gelu_tanh":  # whose cube the simulator's exp, Python's, takes for an error
             x = x[~(np.isfinite(x) & (abs(x) > 9))]
+        if name == "logit":  # as Python's log refuses what is not above 0
+            x = np.array([1e-30, 0.1, 0.5, 0.9], dtype)
 
         def run(device, x=x):
             given = tg.tensor(x, device=device, requires_grad=True)

@@ -21,14 +21,24 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.fused import arithmetic, axis_sums, casts, elementwise, on_device, pairs, softmax
+from ..kernels.fused import (
+    arithmetic,
+    axis_sums,
+    casts,
+    copies,
+    elementwise,
+    on_device,
+    pairs,
+    softmax,
+)
 from ..kernels.pool import ahead
 from .device import cupy, is_cupys
 
-__all__ = ["Softmaxes", "check_classes", "fused", "kernels_of", "times"]
+__all__ = ["Softmaxes", "check_classes", "fused", "kernels_of", "onto", "times"]
 
 _ndarray = np.ndarray
 _FLOAT32, _FLOAT64 = np.dtype("float32"), np.dtype("float64")
+_HALF = np.dtype("float16")
 _empty = np.empty
 
 
@@ -36,7 +46,7 @@ def fused(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]
     """The pair, with the kernels of its name in its place where they apply."""
     if pair.__name__ in arithmetic.NAMES:
         return _fused_arithmetic(pair)
-    if pair.__name__ in pairs.ROWS:
+    if pair.__name__.lstrip("_") in pairs.ROWS:
         return _fused_pair(pair)
     if pair.__name__ == "mean_squared_error":
         return _fused_squares(pair)
@@ -120,6 +130,13 @@ def _fused_arithmetic(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tup
 
     @functools.wraps(pair)
     def either(x: Any, y: Any) -> tuple[Any, ...]:
+        if type(x) is type(y) is _ndarray:
+            if x.dtype is y.dtype is _HALF and x.size >= arithmetic.HALVES:
+                z = _combined_halves(name, x, y)
+                return z, *slopes(x, y, z)
+            if arithmetic.is_outer(x, y):
+                z = arithmetic.outer(name, x, y)
+                return z, *slopes(x, y, z)
         if type(x) is _ndarray and x.size >= least:
             if type(y) is _ndarray and y.dtype is not x.dtype:
                 x, y = _in_float32(x, y)
@@ -150,12 +167,21 @@ def _in_float32(x: Any, y: Any) -> tuple[Any, Any]:
     return x, y
 
 
-def _cast(x: Any) -> Any:
-    found = casts.cast(x, _FLOAT32) if x.size >= arithmetic.LEAST and x.flags.carray else None
-    return x.astype(_FLOAT32) if found is None else found
+def _cast(x: Any, kind: Any = _FLOAT32) -> Any:
+    least = arithmetic.HALVES if _HALF in (x.dtype, kind) else arithmetic.LEAST
+    found = casts.cast(x, kind) if x.size >= least and x.flags.carray else None
+    return x.astype(kind) if found is None else found
+
+
+def _combined_halves(name: str, x: Any, y: Any) -> Any:
+    """The same of float16, in float32, as NumPy computes it number by number."""
+    return _cast(_combined(name, _cast(x), _cast(y)), _HALF)
 
 
 def _combined(name: str, x: Any, y: Any) -> Any:
+    halves = type(x) is type(y) is _ndarray and x.dtype is y.dtype is _HALF
+    if halves and x.size >= arithmetic.HALVES:
+        return _combined_halves(name, x, y)
     form = arithmetic.form(x, y) if type(x) is _ndarray else ""
     return arithmetic.combine(name, form, x, y) if form else _OPERATORS[name](x, y)
 
@@ -165,6 +191,16 @@ def times(x: Any, y: Any) -> Any:
     return _combined("mul", x, y) if x.size >= arithmetic.LEAST else x * y
 
 
+def onto(held: Any, y: Any) -> Any:
+    """held + y of NumPy's arrays, in the place of the one that is held, if it is of that type."""
+    if held.dtype != y.dtype or held.dtype not in _FLOATS:
+        return held + y
+    if held.size < arithmetic.LEAST or not arithmetic.into("add", held, y):
+        held += y
+    return held
+
+
+_FLOATS = _FLOAT32, _FLOAT64
 _OPERATORS = {
     "add": operator.add,
     "sub": operator.sub,
@@ -181,30 +217,49 @@ _SLOPES: dict[str, Callable[[Any, Any, Any], tuple[Any, Any]]] = {
 
 
 def _fused_pair(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
-    """A pair of two arrays, with the row of its name in its place where they are large."""
-    row = pairs.ROWS[pair.__name__]
+    """A pair of two arrays or three, with the row of its name in its place where they are large."""
+    row = pairs.ROWS[pair.__name__.lstrip("_")]
+    count = len(row.slopes)
 
     @functools.wraps(pair)
-    def either(x: Any, y: Any, *rest: Any, **settings: Any) -> tuple[Any, ...]:
-        large = type(x) is _ndarray and x.size >= pairs.LEAST and arithmetic.form(x, y) == "array"
-        if not large or not all(type(n) in (int, float) for n in (*rest, *settings.values())):
-            return pair(x, y, *rest, **settings)
+    def either(*inputs: Any, **settings: Any) -> tuple[Any, ...]:
+        x = inputs[0]
+        if type(x) is not _ndarray or x.size < row.least:
+            return pair(*inputs, **settings)
+        arrays = inputs[:count]
+        rest = [n for n in inputs[count:] if n is not None]
+        if row.least < pairs.LEAST and all(type(y) is _ndarray for y in arrays):
+            arrays = tuple(y if y.flags.carray else copies.in_order(y) for y in arrays)
+        alike = all(arithmetic.form(arrays[0], y) == "array" for y in arrays[1:])
+        if not alike or not all(type(n) in _NUMBERS for n in (*rest, *settings.values())):
+            return pair(*inputs, **settings)
         numbers = row.numbers(*rest, **settings)
-        slopes = (_slope(slope, x, y, numbers) for slope in (row.slope_x, row.slope_y))
-        return pairs.run(row.value, (x, y), numbers), *slopes, *[None] * len(rest)
+        slopes = (_slope(slope, arrays, numbers, row.light) for slope in row.slopes)
+        value = pairs.run(row.value, arrays, numbers, row.light)
+        return value, *slopes, *[None] * (len(inputs) - count)
 
     return either
 
 
-def _slope(function: Callable[..., float], x: Any, y: Any, numbers: tuple[Any, ...]) -> Any:
+_NUMBERS = int, float
+
+
+def _slope(
+    function: Callable[..., float] | None, arrays: tuple[Any, ...], numbers: Any, light: bool
+) -> Any:
     """The pullback of such a pair to one of its arrays."""
-    return lambda g: pairs.run(function, (_whole(g, x), x, y), numbers)
+    if function is None:
+        return lambda g: g
+    x = arrays[0]
+    return lambda g: pairs.run(function, (_whole(g, x), *arrays), numbers, light)
 
 
 def _whole(g: Any, x: Any) -> Any:
-    """A gradient as an array like x, in one piece."""
+    """A gradient as an array like x, in one piece; as a number, if it is the same everywhere."""
     if type(g) is _ndarray and g.dtype is x.dtype and g.shape == x.shape and g.flags.carray:
         return g
+    if g.size and not any(g.strides):
+        return float(g.item(0))
     return np.array(np.broadcast_to(g, x.shape), x.dtype, order="C")
 
 

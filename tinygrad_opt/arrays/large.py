@@ -20,8 +20,7 @@ from .fused import kernels_of, times
 
 __all__ = ["Large", "write"]
 
-COPIES = 262_144  # elements from which on kernels copy quicker than NumPy does
-JOINED = 131_072  # the same for what is put together, or in another order
+COPIES = copies.LARGE  # elements from which on kernels copy quicker than NumPy does
 CASTS = 65_536  # and for other types
 HALVES = 4_096  # and for half precision
 SUMS = 32_768  # and for running sums and products
@@ -34,9 +33,9 @@ _NUMBERS = int, float
 _reshape_tells = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # whether it had to copy
 
 
-def _is_large(x: Any) -> bool:
+def _is_large(x: Any, least: int = pairs.LEAST) -> bool:
     """Whether the kernels of `pairs` take x."""
-    return x.size >= pairs.LEAST and x.dtype in _FLOATS and bool(x.flags.carray)
+    return x.size >= least and x.dtype in _FLOATS and bool(x.flags.carray)
 
 
 _POWERS: dict[float, Callable[[Any], Any]] = {
@@ -52,13 +51,10 @@ class Large:
     """The part of NumPy's namespace that copies, chooses and adds up as it goes."""
 
     def copy(self, x: Any) -> Any:
-        if x.size < JOINED or (x.size < COPIES and x.flags.c_contiguous):
-            return x.copy()
-        y = copies.copy(x)
-        return x.copy() if y is None else y
+        return copies.in_order(x)
 
     def reshape(self, x: Any, shape: Any) -> Any:
-        if x.size >= JOINED and not x.flags.c_contiguous and _reshape_tells:
+        if x.size >= copies.TURNED and not x.flags.c_contiguous and _reshape_tells:
             try:
                 return x.reshape(shape, copy=False)
             except ValueError:  # to be copied
@@ -74,14 +70,8 @@ class Large:
                 return y
         return super().cast(x, dtype)  # type: ignore[misc]
 
-    def put(self, x: Any, values: Any, index: Any) -> Any:
-        """A copy of x with `values` at `index`."""
-        y = self.copy(x)
-        write(y, index, values)
-        return y
-
     def concatenate(self, parts: Any, axis: int | None = 0, out: Any = None) -> Any:
-        if axis is not None and out is None and sum([part.size for part in parts]) >= JOINED:
+        if axis is not None and out is None and _some_are_large(parts):
             first, joined = parts[0], normalize_axis_index(axis, parts[0].ndim)
             if all(_goes_beside(part, first, joined) for part in parts):
                 n, around = sum(part.shape[joined] for part in parts), list(first.shape)
@@ -95,7 +85,7 @@ class Large:
         return np.concatenate(parts, axis, out)
 
     def stack(self, parts: Any, axis: int = 0) -> Any:
-        if sum([part.size for part in parts]) < JOINED:
+        if not _some_are_large(parts):
             return np.stack(parts, axis)
         at = normalize_axis_index(axis, parts[0].ndim + 1)
         whole = (slice(None),) * at + (None,)
@@ -106,7 +96,7 @@ class Large:
     def roll(self, x: Any, shift: Any, axis: Any) -> Any:
         if type(shift) is tuple and len(shift) == 1 == len(axis):
             (shift,), (axis,) = shift, axis
-        if x.size < JOINED or type(shift) is not int or type(axis) is not int:
+        if x.size < COPIES or type(shift) is not int or type(axis) is not int:
             return np.roll(x, shift, axis)
         n, y = x.shape[axis], np.empty_like(x)
         shift, before = shift % n, (slice(None),) * normalize_axis_index(axis, x.ndim)
@@ -124,7 +114,7 @@ class Large:
         return super().power(x, y)  # type: ignore[misc]
 
     def sign(self, x: Any) -> Any:
-        if type(x) is _ndarray and _is_large(x):
+        if type(x) is _ndarray and _is_large(x, pairs.SIGNS):
             return pairs.run(pairs.sign, (x,), ())
         return super().sign(x)  # type: ignore[misc]
 
@@ -136,13 +126,13 @@ class Large:
         return super().sigmoid(x)  # type: ignore[misc]
 
     def cumsum(self, x: Any, axis: int | None = None) -> Any:
-        if x.size >= SUMS and axis is not None and x.dtype in _FLOATS and x.flags.carray:
-            return copies.running(x, normalize_axis_index(axis, x.ndim), "cumsum")
+        if x.size >= SUMS and axis is not None and x.dtype in _FLOATS:
+            return _running(x, axis, "cumsum")
         return super().cumsum(x, axis)  # type: ignore[misc]
 
     def cumprod(self, x: Any, axis: int | None = None) -> Any:
-        if x.size >= SUMS and axis is not None and x.dtype in _FLOATS and x.flags.carray:
-            return copies.running(x, normalize_axis_index(axis, x.ndim), "cumprod")
+        if x.size >= SUMS and axis is not None and x.dtype in _FLOATS:
+            return _running(x, axis, "cumprod")
         return super().cumprod(x, axis)  # type: ignore[misc]
 
     def where(self, condition: Any, x: Any, y: Any) -> Any:
@@ -194,13 +184,23 @@ class Large:
         return places.reshape(*x.shape[:-1], k)
 
 
+def _running(x: Any, axis: int, name: str) -> Any:
+    x = x if x.flags.carray else copies.in_order(x)
+    return copies.running(x, normalize_axis_index(axis, x.ndim), name)
+
+
 def write(y: Any, index: Any, x: Any) -> None:
     """y[index] = x, with which y shares no memory."""
-    if y.size >= JOINED and type(x) is _ndarray and x.size and not _names_places(index):
+    if y.size >= COPIES and type(x) is _ndarray and x.size and not _names_places(index):
         place = y[index]
-        if place.size and copies.into(place, x):
+        if place.size >= COPIES and copies.into(place, x):
             return
     y[index] = x
+
+
+def _some_are_large(parts: Any) -> bool:
+    """Whether one at least of what is put together is copied by a kernel."""
+    return max([part.size for part in parts], default=0) >= COPIES
 
 
 def _names_places(index: Any) -> bool:

@@ -179,7 +179,10 @@ class Namespace(Layers, Windows):
 
     def grid(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
         """For each axis its places, so that together they broadcast to `shape`."""
-        return np.ix_(*map(np.arange, shape))
+        last = len(shape) - 1
+        return tuple(
+            np.arange(n).reshape((1,) * k + (n,) + (1,) * (last - k)) for k, n in enumerate(shape)
+        )
 
     def approach(self, running: Any, new: Any, share: float, times: float) -> None:
         """Move running statistics towards `times` new ones by their share, in place."""

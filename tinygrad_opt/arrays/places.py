@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.fused import places, resampling
+from .large import write
 
 __all__ = ["Along", "Places", "are_within"]
 
@@ -49,7 +50,7 @@ class Places:
         if kind is Along:
             if index.indices.size >= LEAST and _are_these(x, x.shape, index):
                 return places.gather(x, index.indices, index.axis)
-        elif kind is tuple:
+        elif kind is tuple and index and type(index[-1]) is _ndarray:
             found = _slices(x, x.shape, index)
             if found is not None and x.size // x.shape[found[1]] * found[0].size >= SLICES:
                 return places.pick(x, *found)
@@ -73,6 +74,16 @@ class Places:
         if any(type(w) is not _ndarray or w.dtype != x.dtype or w.shape != (m,) for w in weights):
             return None
         return resampling.resample(x, axis % x.ndim, np.stack(places), np.stack(weights))
+
+    def put(self, x: Any, values: Any, index: Any) -> Any:
+        """A copy of x with `values` at `index`; of equal places the last one counts."""
+        y = x.copy() if x.size < LEAST else self.copy(x)  # type: ignore[attr-defined]
+        many = type(index) is Along and index.indices.size >= LEAST
+        alike = many and type(values) is _ndarray and values.shape == index.indices.shape
+        if alike and values.dtype == y.dtype and _are_these(y, y.shape, index):
+            return places.put(y, values, index.indices, index.axis)
+        write(y, index, values)
+        return y
 
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         kind = type(index)

@@ -39,12 +39,26 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
 
 @widened
 def _add_scaled(x: Any, y: Any, alpha: float) -> Tensor:
+    if _are_alike(alpha, x, y):
+        return ops.add_scaled(x, y, alpha=alpha)
     return _add(x, scaled(x, y, alpha))
 
 
 @widened
 def _sub_scaled(x: Any, y: Any, alpha: float) -> Tensor:
+    if _are_alike(alpha, x, y):
+        return ops.add_scaled(x, y, alpha=-alpha)
     return _sub(x, scaled(x, y, alpha))
+
+
+def _are_alike(factor: Any, *tensors: Any) -> bool:
+    """Whether tensors are of one type of floats and of one shape, and a factor is a number."""
+    if type(factor) not in (int, float) or not all(isinstance(x, Variable) for x in tensors):
+        return False
+    kind, shape = tensors[0].array.dtype, tensors[0].array.shape
+    return kind.kind == "f" and all(
+        x.array.dtype == kind and x.array.shape == shape for x in tensors[1:]
+    )
 
 
 def scaled(input: Any, other: Any, alpha: Any) -> Any:
@@ -93,6 +107,8 @@ _FLOAT = dtypes.float64
 @widened
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
+    if _are_alike(value, input, tensor1, tensor2):
+        return ops.addcmul(input, tensor1, tensor2, value=value)
     input, tensor1, tensor2 = promoted(input, tensor1, tensor2)
     product = tensor1 * tensor2
     return ops.add(input, product if value == 1 else scaled(input, product, value))
@@ -101,6 +117,8 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 @widened
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value * tensor1 / tensor2. Raises RuntimeError for integers over integers."""
+    if _are_alike(value, input, tensor1, tensor2):
+        return ops.addcdiv(input, tensor1, tensor2, value=value)
     if result_type((tensor1, tensor2)).kind not in "fc":
         raise RuntimeError(
             "Integer division with addcdiv is not supported; convert tensor1 or tensor2 with "

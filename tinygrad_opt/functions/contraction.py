@@ -7,6 +7,7 @@ All steps are operations with derivatives of any order, so this file needs none 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections import Counter
@@ -20,6 +21,7 @@ from ..core.tensor import Tensor
 
 __all__ = ["einsum"]
 
+Shapes = tuple[tuple[int, ...], ...]
 Labels = list[Any]  # letters, and ("...", i) for the i-th axis of an ellipsis, counted from its end
 
 
@@ -46,8 +48,7 @@ def einsum(*args: Any) -> Tensor:
         equation, operands = _equation(args)
     for operand in operands:
         check_tensor("einsum", "operands", operand)
-    terms, output = _parse(equation, operands)
-    sizes = _sizes(terms, operands)
+    terms, output, sizes = _read(equation, tuple([x.array.shape for x in operands]))
     joined = [_without_repeats(x, labels, sizes) for x, labels in zip(operands, terms, strict=True)]
     while len(joined) > 1:
         (x, a), (y, b), *rest = joined
@@ -82,7 +83,14 @@ def _equation(args: tuple[Any, ...]) -> tuple[str, list[Tensor]]:
     return equation, operands
 
 
-def _parse(equation: str, operands: list[Tensor]) -> tuple[list[Labels], Labels]:
+@functools.lru_cache(maxsize=256)
+def _read(equation: str, shapes: Shapes) -> tuple[list[Labels], Labels, dict[Any, int]]:
+    """The labels of each operand and of the result, and their sizes: nobody changes these."""
+    terms, output = _parse(equation, shapes)
+    return terms, output, _sizes(terms, shapes)
+
+
+def _parse(equation: str, shapes: Shapes) -> tuple[list[Labels], Labels]:
     """The labels of each operand and of the result."""
     text = equation.replace(" ", "")
     bad = re.search(r"[^a-zA-Z.,\->]", equation.replace(" ", "a"))
@@ -95,13 +103,13 @@ def _parse(equation: str, operands: list[Tensor]) -> tuple[list[Labels], Labels]
     if "-" in left + right or ">" in left + right:
         raise RuntimeError(f"einsum(): found a '-' or '>' outside of the arrow in {equation!r}")
     inputs = left.split(",")
-    if len(inputs) != len(operands):
-        fewer = "fewer" if len(operands) < len(inputs) else "more"
+    if len(inputs) != len(shapes):
+        fewer = "fewer" if len(shapes) < len(inputs) else "more"
         raise RuntimeError(
             f"einsum(): {fewer} operands were provided than specified in the equation {equation!r}"
         )
     terms = [
-        _labels(term, x.ndim, i) for i, (term, x) in enumerate(zip(inputs, operands, strict=True))
+        _labels(term, len(x), i) for i, (term, x) in enumerate(zip(inputs, shapes, strict=True))
     ]
     if arrow:
         dots = max((label[1] for term in terms for label in term if _is_dot(label)), default=-1) + 1
@@ -155,12 +163,12 @@ def _output(term: str, dots: int, terms: list[Labels]) -> Labels:
     return [*before, *ellipsis, *(after or "")]
 
 
-def _sizes(terms: list[Labels], operands: list[Tensor]) -> dict[Any, int]:
+def _sizes(terms: list[Labels], shapes: Shapes) -> dict[Any, int]:
     """The length of the axis of each label; lengths of 1 broadcast."""
     sizes: dict[Any, int] = {}
-    for number, (labels, x) in enumerate(zip(terms, operands, strict=True)):
+    for number, (labels, shape) in enumerate(zip(terms, shapes, strict=True)):
         own: dict[Any, int] = {}
-        for label, n in zip(labels, x.shape, strict=True):
+        for label, n in zip(labels, shape, strict=True):
             if own.setdefault(label, n) != n:
                 raise RuntimeError(
                     f"einsum(): subscript {label} is repeated for operand {number} but the sizes "
@@ -182,17 +190,19 @@ def _sizes(terms: list[Labels], operands: list[Tensor]) -> dict[Any, int]:
 
 def _without_repeats(x: Tensor, labels: Labels, sizes: dict[Any, int]) -> tuple[Tensor, Labels]:
     """The diagonal of axes that share a label; and without axes of length 1 that broadcast."""
-    for label in [label for label, n in Counter(labels).items() if n > 1]:
+    twice = len(set(labels)) < len(labels)
+    for label in [label for label, n in Counter(labels).items() if n > 1] if twice else ():
         while labels.count(label) > 1:
             first = labels.index(label)
             second = labels.index(label, first + 1)
             x = ops.diagonal(x, offset=0, axis1=first, axis2=second)
             labels = [other for i, other in enumerate(labels) if i not in (first, second)]
             labels.append(label)
-    narrow = [n == 1 != sizes[label] for label, n in zip(labels, x.shape, strict=True)]
+    shape = x.array.shape
+    narrow = [n == 1 != sizes[label] for label, n in zip(labels, shape, strict=True)]
     if any(narrow):
         x = ops.reshape(
-            x, shape=tuple(n for n, drop in zip(x.shape, narrow, strict=True) if not drop)
+            x, shape=tuple(n for n, drop in zip(shape, narrow, strict=True) if not drop)
         )
         labels = [label for label, drop in zip(labels, narrow, strict=True) if not drop]
     return x, labels
@@ -206,15 +216,19 @@ def _join(x: Tensor, a: Labels, y: Tensor, b: Labels, wanted: set[Any]) -> tuple
     inner = [label for label in a if label in b and label not in wanted]
     rows = [label for label in a if label not in b]
     columns = [label for label in b if label not in a]
-    shape = [x.shape[a.index(label)] for label in batch + rows]
-    shape += [y.shape[b.index(label)] for label in columns]
     if not inner:  # nothing to sum: a product element by element
         x = _grouped(x, a, [[label] for label in batch + rows] + [[]] * len(columns))
         y = _grouped(y, b, [[label] for label in batch] + [[]] * len(rows) + [[c] for c in columns])
         return x * y, batch + rows + columns
+    ours, theirs = x.array.shape, y.array.shape
+    shape = [ours[a.index(label)] for label in batch + rows]
+    shape += [theirs[b.index(label)] for label in columns]
     x = _grouped(x, a, [[label] for label in batch] + [rows, inner])
     y = _grouped(y, b, [[label] for label in batch] + [inner, columns])
-    return ops.reshape(ops.matmul(x, y), shape=tuple(shape)), batch + rows + columns
+    z = ops.matmul(x, y)
+    if z.array.shape != tuple(shape):
+        z = ops.reshape(z, shape=tuple(shape))
+    return z, batch + rows + columns
 
 
 def _summed(x: Tensor, labels: Labels, wanted: set[Any]) -> tuple[Tensor, Labels]:
@@ -226,17 +240,19 @@ def _summed(x: Tensor, labels: Labels, wanted: set[Any]) -> tuple[Tensor, Labels
 
 def _grouped(x: Tensor, labels: Labels, groups: list[Labels]) -> Tensor:
     """Transposed, and with each group of labels joined to one axis (of length 1, if empty)."""
-    order = tuple(labels.index(label) for group in groups for label in group)
-    if order != tuple(range(len(labels))):
-        x = ops.transpose(x, axes=order)
-    lengths = iter(x.shape)
-    shape = tuple(math.prod(next(lengths) for _ in group) for group in groups)
-    return x if shape == tuple(x.shape) else ops.reshape(x, shape=shape)
+    order = [labels.index(label) for group in groups for label in group]
+    if order != list(range(len(labels))):
+        x = ops.transpose(x, axes=tuple(order))
+    if len(groups) == len(labels) and all(groups):
+        return x
+    lengths = iter(x.array.shape)
+    shape = tuple([math.prod([next(lengths) for _ in group]) for group in groups])
+    return x if shape == x.array.shape else ops.reshape(x, shape=shape)
 
 
 def _arranged(x: Tensor, labels: Labels, output: Labels, sizes: dict[Any, int]) -> Tensor:
     """Summed, transposed and broadcast to the labels of the result."""
     x, labels = _summed(x, labels, set(output))
     x = _grouped(x, labels, [[label] if label in labels else [] for label in output])
-    shape = tuple(sizes[label] for label in output)
-    return x if shape == tuple(x.shape) else ops.broadcast_to(x, shape=shape)
+    shape = tuple([sizes[label] for label in output])
+    return x if shape == x.array.shape else ops.broadcast_to(x, shape=shape)

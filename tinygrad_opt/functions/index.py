@@ -112,7 +112,7 @@ def index_add(
     where = _listed(input, dim, index, "index_add")
     _check_slices("index_add", input, dim, index, source)
     values = source if alpha == 1 else ops.mul(source, alpha)
-    return ops.add(input, ops.scatter_add(values, shape=tuple(input.array.shape), index=where))
+    return ops.put_sum(input, values, index=where)
 
 
 @_as_vector
@@ -173,7 +173,7 @@ def index_put(
     if not accumulate:
         return ops.put(input, values, index=where)
     spread = broadcast_to(values, input.array[where].shape)
-    return ops.add(input, ops.scatter_add(spread, shape=tuple(input.array.shape), index=where))
+    return ops.put_sum(input, spread, index=where)
 
 
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
@@ -243,7 +243,8 @@ def _source(src: Any, places: Any, name: str) -> Any:
             f"{name}: Expected index {list(places.shape)} to be no larger than src "
             f"{list(src.array.shape)}"
         )
-    return ops.getitem(src, index=tuple(slice(n) for n in places.shape))
+    whole = places.shape == src.array.shape
+    return src if whole else ops.getitem(src, index=tuple(map(slice, places.shape)))
 
 
 @_one_for_each
@@ -303,7 +304,7 @@ def scatter_reduce(
 
 def _added(x: Tensor, src: Tensor, where: Any, include_self: bool) -> Tensor:
     base = x if include_self else ops.put(x, 0, index=where)
-    return ops.add(base, ops.scatter_add(src, shape=tuple(x.array.shape), index=where))
+    return ops.put_sum(base, src, index=where)
 
 
 def _averaged(x: Tensor, src: Tensor, where: Any, include_self: bool) -> Tensor:

@@ -38,6 +38,15 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     parts = list(tensors)
     if not parts:
         raise ValueError("cat: expected a non-empty list of Tensors")
+    shape = parts[0].array.shape
+    if shape in ((), (0,)) or any(x.array.shape != shape for x in parts):
+        parts = _joinable(parts, dim)
+    axis_index(dim, parts[0].array.ndim)
+    return ops.concatenate(promoted(*parts), axis=dim)
+
+
+def _joinable(parts: list[Tensor], dim: int) -> list[Tensor]:
+    """Those that are joined. Raises RuntimeError where sizes do not agree."""
     # A 1-D tensor without elements may stand beside anything: the start of many loops.
     empty = [x for x in parts if x.array.shape == (0,)]
     if empty:
@@ -62,7 +71,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                     f"Sizes of tensors must match except in dimension {dim}. Expected size {n} "
                     f"but got size {m} for tensor number {i} in the list."
                 )
-    return ops.concatenate(promoted(*parts), axis=dim)
+    return parts
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -71,7 +80,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     if not parts:
         raise RuntimeError("stack expects a non-empty TensorList, got none")
     for i, part in enumerate(parts):
-        if tuple(part.shape) != tuple(parts[0].shape):
+        if part.array.shape != parts[0].array.shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(parts[0].shape)} at "
                 f"entry 0 and {list(part.shape)} at entry {i}"

@@ -185,6 +185,23 @@ def _arithmetic(g: Graph, e: Any) -> str:
     return rest if e.name == "remainder" else g("Div", g("Sub", x, rest), y)
 
 
+@row("absolute_error", "add_scaled", "addcdiv", "addcmul", "gated")
+def _of_several(g: Graph, e: Any) -> str:
+    if e.name == "gated":
+        return g("Mul", e.x, g("Sigmoid", e.y))
+    if e.name == "absolute_error":
+        return g("Abs", g("Sub", e.x, e.y))
+    if e.name == "add_scaled":
+        return g("Add", e.x, g("Mul", e.y, g.operand(e.alpha, e.dtype)))
+    both = g("Mul" if e.name == "addcmul" else "Div", e.y, e.z)
+    return g("Add", e.x, g("Mul", both, g.operand(e.value, e.dtype)))
+
+
+@row("hardsigmoid")
+def _hardsigmoid(g: Graph, e: Any) -> str:
+    return g("HardSigmoid", e.x, alpha=1 / 6, beta=0.5)
+
+
 @row("where")
 def _where(g: Graph, e: Any) -> str:
     condition = g.operand(e.condition, np.dtype(bool))

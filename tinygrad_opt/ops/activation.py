@@ -1,7 +1,8 @@
 """Activations beyond the everyday ones of `arithmetic`.
 
 At a kink each takes the slope that PyTorch takes: that of the flat side, or of the negative one.
-What is `@fused_op` has a twin in `kernels/fused/elementwise.py`, which runs on NumPy's arrays.
+What is `@fused_op` has a twin in `kernels/fused/elementwise.py`, or of two arrays in
+`kernels/fused/pairs.py`, which runs on NumPy's arrays.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from ..core.record import op
 from .fused import fused_op
 
 __all__ = [
-    "elu", "gelu", "gelu_tanh", "hardshrink", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid",
-    "mish", "prelu", "relu_back", "silu", "softplus", "softshrink", "softsign", "threshold",
+    "elu", "gated", "gelu", "gelu_tanh", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "leaky_relu", "log_sigmoid", "mish", "prelu", "relu_back", "silu", "softplus", "softshrink",
+    "softsign", "threshold",
 ]  # fmt: skip
 
 
@@ -51,6 +53,13 @@ def hardtanh(x, *, low=-1.0, high=1.0):
 
 
 @fused_op
+def hardsigmoid(x):
+    # relu6(x + 3) / 6
+    gate = xp(x).minimum(xp(x).maximum(x + 3, 0), 6)
+    return gate / 6, lambda g: xp(g).where((x <= -3) | (x >= 3), 0, g / 6)
+
+
+@fused_op
 def hardswish(x):
     # x relu6(x + 3) / 6
     gate = xp(x).minimum(xp(x).maximum(x + 3, 0), 6) / 6
@@ -61,22 +70,29 @@ def hardswish(x):
     return x * gate, slope
 
 
-@op
+@fused_op
 def hardshrink(x, *, threshold=0.5):
     small = (x >= -threshold) & (x <= threshold)
     return xp(x).where(small, 0, x), lambda g: xp(g).where(small, 0, g)
 
 
-@op
+@fused_op
 def softshrink(x, *, threshold=0.5):
     small = (x >= -threshold) & (x <= threshold)
     y = x - xp(x).minimum(xp(x).maximum(x, -threshold), threshold)
     return y, lambda g: xp(g).where(small, 0, g)
 
 
-@op
+@fused_op
 def threshold(x, *, threshold, value):
     return xp(x).where(x <= threshold, value, x), lambda g: xp(g).where(x <= threshold, 0, g)
+
+
+@fused_op
+def gated(x, y):
+    """x sigmoid(y), of arrays of one shape."""
+    s = xp(y).sigmoid(y)
+    return x * s, lambda g: g * s, lambda g: g * x * (s * (1 - s))
 
 
 @fused_op

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.fused import onto
 from ..arrays.places import Along
 from ..arrays.rowsparse import RowSparse
 from ..arrays.unwritten import part_or_none, rows_or_none
@@ -16,8 +17,8 @@ from ..core.record import op
 from ..core.views import view
 
 __all__ = [
-    "diagonal", "getitem", "lookup", "picked", "put", "put_extremum", "put_product", "rows",
-    "scatter_add", "take_along_axis", "windows",
+    "diagonal", "getitem", "lookup", "picked", "put", "put_extremum", "put_product", "put_sum",
+    "rows", "scatter_add", "take_along_axis", "windows",
 ]  # fmt: skip
 
 _FEW = 1_024  # elements of which NumPy takes some by itself
@@ -56,6 +57,15 @@ def put(x, values, *, index):
     """x with `values` (broadcast) at `index`; what they replace has no gradient."""
     y = xp_of(x, values).put(x, values, index=index)
     return y, lambda g: put(g, 0, index=index), lambda g: getitem(g, index=index)
+
+
+@saves_nothing(when=lambda node: node.targets[1] is None or _by_slices(node))
+@op
+def put_sum(x, values, *, index):
+    """x, and at `index` the `values` added to what stands there; repeats add up."""
+    y = xp_of(x, values).scatter_add(values, shape=x.shape, index=index)
+    y = onto(y, x) if type(y) is type(x) is np.ndarray else x + y
+    return y, lambda g: g, lambda g: getitem(g, index=index)
 
 
 def along(indices: Any, axis: int) -> tuple[Any, ...]:

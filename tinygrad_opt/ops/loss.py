@@ -17,8 +17,9 @@ from .fused import fused_op
 from .reduce import softmax
 
 __all__ = [
-    "cross_entropy", "cross_entropy_rows", "huber", "mean_cross_entropy", "mean_cross_entropy_rows",
-    "mean_squared_error", "negative_log_likelihood", "softmax_cross_entropy",
+    "absolute_error", "cross_entropy", "cross_entropy_rows", "huber", "mean_cross_entropy",
+    "mean_cross_entropy_rows", "mean_squared_error", "negative_log_likelihood",
+    "softmax_cross_entropy",
 ]  # fmt: skip
 
 
@@ -78,6 +79,13 @@ def softmax_cross_entropy(logits, target, *, scale=None):
         return (xp(logp).exp(logp) * mass - target) * per_row(g)
 
     return y if scale is None else y * scale, to_logits, lambda g: -logp * per_row(g)
+
+
+@fused_op
+def absolute_error(x, y):
+    """|x - y|, of arrays of one shape, with slope 0 where they are equal."""
+    d = x - y
+    return xp(d).abs(d), lambda g: g * xp(d).sign(d), lambda g: -g * xp(d).sign(d)
 
 
 @fused_op

@@ -1,6 +1,7 @@
 """Functions of numbers: circular, hyperbolic, exponential, error and gamma functions, rounding.
 
-What is `@fused_op` has a twin in `kernels/fused/elementwise.py`, which runs on NumPy's arrays.
+What is `@fused_op` has a twin in `kernels/fused/elementwise.py`, or of several arrays in
+`kernels/fused/pairs.py`, which runs on NumPy's arrays.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from ..core.record import op
 from .fused import fused_op, recomputed
 
 __all__ = [
-    "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh",
-    "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf", "erfc",
+    "acos", "acosh", "add_scaled", "addcdiv", "addcmul", "arccos", "arccosh", "arcsin", "arcsinh",
+    "arctan", "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign",
+    "cos", "cosh", "erf", "erfc",
     "erfinv", "exp2", "expm1", "floor", "floor_divide", "fmod", "hypot", "lgamma", "log1p", "log2",
     "log10", "logaddexp", "logaddexp2", "logit", "nan_to_num", "polygamma", "remainder", "round",
     "sign", "sin", "sinc", "sinh", "tan", "trunc", "trunc_divide", "xlogy",
@@ -149,6 +151,44 @@ arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2  # NumPy's names
 arcsinh, arccosh, arctanh = asinh, acosh, atanh
 
 
+# Sums with a product or a quotient ----------------------------------------------------------------
+
+
+@saves_nothing
+@fused_op
+def add_scaled(x, y, *, alpha):
+    """x + alpha y, of arrays of one shape."""
+    return x + y * alpha, lambda g: g, lambda g: g * alpha
+
+
+def _of_the_sum(node: Any) -> bool:
+    return node.targets[1] is node.targets[2] is None
+
+
+@saves_nothing(when=_of_the_sum)
+@fused_op
+def addcmul(x, y, z, *, value):
+    """x + value y z, of arrays of one shape."""
+    return (
+        x + y * z * value,
+        lambda g: g,
+        lambda g: g * value * z,
+        lambda g: g * value * y,
+    )
+
+
+@saves_nothing(when=_of_the_sum)
+@fused_op
+def addcdiv(x, y, z, *, value):
+    """x + value y / z, of arrays of one shape."""
+    return (
+        x + y / z * value,
+        lambda g: g,
+        lambda g: g * value / z,
+        lambda g: -(g * value) * (y / z) / z,
+    )
+
+
 # Exponentials and logarithms ----------------------------------------------------------------------
 
 
@@ -159,7 +199,7 @@ def exp2(x):
     return y, lambda g: g * (y * math.log(2))
 
 
-@op
+@fused_op
 def logaddexp(x, y):
     """log(e^x + e^y), without overflow on the way."""
     # d/dx = 1 / (1 + e^(y - x)), which the result, rounded, no longer knows
@@ -195,7 +235,7 @@ def xlogy(x, y):
     )
 
 
-@op
+@fused_op
 def logit(x):
     """log(x / (1 - x)), the inverse of sigmoid."""
     # The slope 1 / (x (1 - x)) is infinite at 0 and 1, and NaN beyond
@@ -203,7 +243,7 @@ def logit(x):
     return y, lambda g: g / xp(x).where((x < 0) | (x > 1), math.nan, x * (1 - x))
 
 
-@op
+@fused_op
 def nan_to_num(x, *, nan, posinf, neginf):
     """x with NaN and the infinities replaced."""
     y = xp(x).nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
@@ -221,7 +261,7 @@ def erf(x):
     return xp(x).erf(x), lambda g: g * (_SLOPE * xp(x).exp(-x * x))
 
 
-@op
+@fused_op
 def erfc(x):
     """1 - erf(x), exact for large x as well."""
     return xp(x).erfc(x), lambda g: g * (-_SLOPE * xp(x).exp(-x * x))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.dtypes import float64
+from ..arrays.fused import times
 from ..arrays.xp import xp
 from ..core.errors import axis_index
 from ..core.node import Variable
@@ -71,7 +72,7 @@ def variance(x, *, axis=None, keepdims=False, correction=1):
     rate = _per_freedom(x.shape, axis, correction)
     centred = _centred(x, axis)
     y = xp(x).sum(centred * centred, axis=axis, keepdims=keepdims) * rate
-    return y, lambda g: centred * _kept(g * (2 * rate), x.shape, axis)
+    return y, lambda g: _times(centred, _kept(g * (2 * rate), x.shape, axis))
 
 
 @op
@@ -82,10 +83,7 @@ def deviation(x, *, axis=None, keepdims=False, correction=1):
     root = norm2 if isinstance(centred, Variable) else _root_of_squares
     y = root(centred, axis=axis, keepdims=keepdims) * math.sqrt(rate)
 
-    def back(g):
-        return (centred / _kept(_nonzero(y), x.shape, axis)) * _kept(g * rate, x.shape, axis)
-
-    return y, back
+    return y, lambda g: _directed(centred, y, g * rate, axis)
 
 
 def _per_freedom(shape: tuple[int, ...], axis: Any, correction: float) -> float:
@@ -117,10 +115,22 @@ def norm2(x, *, axis=None, keepdims=False):
     else:
         y = _root_of_squares(x, axis, keepdims)
 
-    def back(g):  # x / |x|; 0 at 0, where the norm has a kink
-        return (x / _kept(_nonzero(y), x.shape, axis)) * _kept(g, x.shape, axis)
+    return y, lambda g: _directed(x, y, g, axis)  # x / |x|; 0 at 0, where the norm has a kink
 
-    return y, back
+
+def _directed(x: Any, length: Any, g: Any, axis: Any) -> Any:
+    """x / length times g, both of x reduced over `axis`; large arrays are gone through once."""
+    length = _nonzero(length)
+    if type(x) is np.ndarray and ((length > 1e-15) & (length < 1e18)).all():
+        return _times(x, _kept(g / length, x.shape, axis))
+    return (x / _kept(length, x.shape, axis)) * _kept(g, x.shape, axis)
+
+
+def _times(x: Any, factor: Any) -> Any:
+    """x times what was kept of a reduction of it; of raw arrays on several threads."""
+    if type(x) is not np.ndarray or type(factor) is not np.ndarray:
+        return x * factor
+    return times(x, factor.item() if factor.size == 1 else factor)
 
 
 def _root_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:
@@ -227,7 +237,7 @@ def log_softmax(x, *, axis):
 def logsumexp(x, *, axis, keepdims=False):
     y = xp(x).log_of_sums(x, axis, keepdims) if type(x) is np.ndarray else None
     if y is not None:  # by a kernel, which keeps no powers
-        return y, lambda g: _kept(g, x.shape, axis) * _shares(*_powers(x, axis)[:2])
+        return y, lambda g: _times(_soft_shares(x, y, axis), _kept(g, x.shape, axis))
     powers, sums, top = _powers(x, axis)
     total = xp(x).log(sums) + top
     y = total if keepdims else xp(x).sum(total, axis=axis)  # drops axes of length 1
@@ -237,6 +247,13 @@ def logsumexp(x, *, axis, keepdims=False):
 def _shares(powers: Any, sums: Any) -> Any:
     """The slope of logsumexp, not exp(x - y): y is rounded. 0 where every x is -inf."""
     return powers / _nonzero(sums)
+
+
+def _soft_shares(x: Any, y: Any, axis: Any) -> Any:
+    """The same of a raw array with the result y, as softmax where that is finite."""
+    if xp(y).isfinite(y).all():
+        return xp(x).softmax(x, axis=axis)
+    return _shares(*_powers(x, axis)[:2])
 
 
 def _powers(x: Any, axis: Any) -> tuple[Any, Any, Any]:

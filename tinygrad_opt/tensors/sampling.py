@@ -10,6 +10,7 @@ from ..arrays import drawing, dtypes, random
 from ..arrays.device import Device, default, device_of, to_device
 from ..arrays.quiet import quiet
 from ..arrays.random import Generator
+from ..arrays.xp import xp
 from ..core.public import publish
 from ..core.tensor import Tensor, wrap_plain
 from ..functions.outputs import OUT
@@ -189,8 +190,8 @@ def multinomial(
 ) -> Tensor:  # fmt: skip
     """Positions drawn with probabilities proportional to `input`: (n,) or rows (m, n) of weights.
 
-    Without replacement no position comes twice: the order is that of the largest log(w) + Gumbel
-    noise, which has the same distribution as drawing one after the other.
+    Without replacement no position comes twice: the order is that of the largest w / e, with
+    exponential times e, which has the same distribution as drawing one after the other.
     """
     weights = to_device(input.array, "cpu")
     if weights.dtype.kind != "f":
@@ -210,9 +211,10 @@ def multinomial(
             [np.searchsorted(e, u, "right") for e, u in zip(edges, points, strict=True)]
         )
     else:
-        noise = -np.log(source.exponential(size=rows.shape))
-        keys = np.where(rows > 0, np.log(np.where(rows > 0, rows, 1)) + noise, -np.inf)
-        drawn = np.argsort(-keys, axis=1, kind="stable")[:, :num_samples]
+        keys = np.where(rows > 0, rows / source.exponential(size=rows.shape), -1)
+        drawn = xp(keys).places_of_largest(keys, num_samples, 1, True)
+        if drawn is None:
+            drawn = np.argsort(-keys, axis=1, kind="stable")[:, :num_samples]
     drawn = drawn.reshape((*weights.shape[:-1], num_samples))
     return wrap_plain(to_device(drawn.astype(np.int64), input.device))
 

@@ -8,7 +8,6 @@ from ... import ops
 from ...arrays import drawing
 from ...arrays.device import device_of
 from ...arrays.dtypes import name_of
-from ...core.half import widened
 from ...core.public import publish
 from ...core.tensor import Tensor, wrap_plain
 from ...functions.outputs import OUT
@@ -191,10 +190,9 @@ class ReLU6(Hardtanh):
         super().__init__(0.0, 6.0, inplace)
 
 
-@widened
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """relu6(input + 3) / 6."""
-    return relu6(input + 3) / 6
+    return ops.hardsigmoid(input)
 
 
 class Hardsigmoid(Activation, of=hardsigmoid):

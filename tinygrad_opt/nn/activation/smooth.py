@@ -103,7 +103,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
             f"glu: Halving dimension must be even, but dimension {axis} is size {shape[axis]}"
         )
     before, half = (slice(None),) * axis, shape[axis] // 2
-    return input[(*before, slice(half))] * sigmoid(input[(*before, slice(half, None))])
+    return ops.gated(input[(*before, slice(half))], input[(*before, slice(half, None))])
 
 
 class GLU(Activation):

@@ -90,7 +90,10 @@ def l1_loss(
     """|input - target|. Warns where the shapes differ. `weight` as in `mse_loss`."""
     reduction = chosen_reduction(size_average, reduce, reduction)
     _warn_of_broadcast("l1_loss", input, target)
-    return _mean_by_weight(ops.abs(input - target), weight, reduction)
+    alike = input.array.shape == target.array.shape and input.array.dtype == target.array.dtype
+    alike = alike and input.array.dtype.kind == "f"
+    each = ops.absolute_error(input, target) if alike else ops.abs(input - target)
+    return _mean_by_weight(each, weight, reduction)
 
 
 class L1Loss(_Loss, of=l1_loss):

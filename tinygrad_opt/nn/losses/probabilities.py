@@ -1,4 +1,7 @@
-"""Losses that are minus the logarithm of a probability, for targets that are numbers."""
+"""Losses that are minus the logarithm of a probability, for targets that are numbers.
+
+`@fused_op`: of large arrays kernels take its place, see `kernels/fused/pairs.py`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from ... import ops
 from ...arrays.xp import xp
 from ...core.half import widened
 from ...core.public import publish
-from ...core.record import op
 from ...core.tensor import Tensor, wrap_plain
 from ...ops import softplus
+from ...ops.fused import fused_op
 from ..errors import check_tensor, warn_caller
 from ..layer import settings
 from .base import _Loss, _WeightedLoss, check_reduction, chosen_reduction, reduced
@@ -27,7 +30,7 @@ def _weighted(loss: Any, weight: Tensor | None) -> Any:
     return loss if weight is None else loss * weight
 
 
-@op
+@fused_op
 def _bce(p, target):
     # The logarithms are held above -100, so that a certain and wrong prediction stays finite.
     log_p = _held(xp(p).log, p, p > 0)
@@ -71,7 +74,7 @@ def binary_cross_entropy(
 class BCELoss(_WeightedLoss, of=binary_cross_entropy): ...
 
 
-@op
+@fused_op
 def _bce_of_logits(x, target, pos_weight):
     # (1 - t) x + (1 + (w - 1) t) log(1 + exp(-x));  d/dx = (1 - t) sigmoid(x) - w t sigmoid(-x)
     soft = softplus(-x, threshold=math.inf)
