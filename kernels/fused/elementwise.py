@@ -126,8 +126,8 @@ def sqrt_slope(g, y):
 
 # Straight pieces ----------------------------------------------------------------------------------
 #
-# Comparisons with NaN are false: each is written so that a NaN comes through. In the slopes of abs
-# and relu PyTorch's convention counts: they are 0 and 1 there.
+# Comparisons with NaN are false: each is written so that a NaN comes through. In the slopes of abs,
+# hardtanh and relu PyTorch's convention counts: they are 0, 0 and 1 there.
 
 
 def neg(x):
@@ -169,7 +169,8 @@ def hardtanh(x, low, high):
 
 
 def hardtanh_slope(g, x, low, high):
-    return 0.0 if x <= low or x >= high else g
+    below = g if x < high else 0.0
+    return below if x > low else 0.0
 
 
 def hardswish(x):

@@ -77,8 +77,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)), the inverse of sigmoid; `eps` first limits x to [eps, 1 - eps]."""
     if input.array.dtype.kind != "f":
         input = input.to(dtypes.get_default_dtype())
-    x = input if eps is None else ops.clip(input, min=eps, max=1 - eps)
-    return ops.logit(x)
+    return ops.logit(input, eps=eps)
 
 
 def ldexp(input: Tensor, other: Tensor) -> Tensor:

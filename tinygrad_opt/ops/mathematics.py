@@ -46,13 +46,20 @@ def tan(x):
 @op
 def asin(x):
     """The angle in [-pi/2, pi/2] whose sine is x."""
-    return xp(x).arcsin(x), lambda g: g / xp(x).sqrt((1 - x) * (1 + x))
+    return xp(x).arcsin(x), lambda g: g * _asin_slope(x)
 
 
 @op
 def acos(x):
     """The angle in [0, pi] whose cosine is x."""
-    return xp(x).arccos(x), lambda g: -g / xp(x).sqrt((1 - x) * (1 + x))
+    return xp(x).arccos(x), lambda g: -g * _asin_slope(x)
+
+
+@op
+def _asin_slope(x):
+    """The slope of asin. Its own is written out, for its values at 1 and -1."""
+    y = 1 / xp(x).sqrt((1 - x) * (1 + x))
+    return y, lambda g: g * (x * y * y * y)
 
 
 @op
@@ -70,7 +77,7 @@ def atan2(x, y):
     def over_square(a):  # in two steps: r^2 itself may overflow, or vanish
         r = space.hypot(x, y)
         r = space.where(r == 0, 1, r)
-        return space.where(r == math.inf, 0, a / r) / r
+        return space.where((r == math.inf) & (z == z), 0, a / r) / r
 
     return z, lambda g: g * over_square(y), lambda g: -g * over_square(x)
 
@@ -136,13 +143,28 @@ def asinh(x):
 @op
 def acosh(x):
     """log(x + sqrt(x^2 - 1)), the inverse of cosh; NaN for x < 1."""
-    return xp(x).arccosh(x), lambda g: g / (xp(x).sqrt(x - 1) * xp(x).sqrt(x + 1))
+    return xp(x).arccosh(x), lambda g: g * _acosh_slope(x)
+
+
+@op
+def _acosh_slope(x):
+    """The slope of acosh: 1 / sqrt(x^2 - 1), as in PyTorch for x < -1 as well."""
+    size = xp(x).abs(x)
+    y = 1 / (xp(x).sqrt(size - 1) * xp(x).sqrt(size + 1))
+    return y, lambda g: -g * (x * y * y * y)
 
 
 @op
 def atanh(x):
     """log((1 + x) / (1 - x)) / 2, the inverse of tanh; NaN for |x| > 1."""
-    return xp(x).arctanh(x), lambda g: g / ((1 - x) * (1 + x))
+    return xp(x).arctanh(x), lambda g: g * _atanh_slope(x)
+
+
+@op
+def _atanh_slope(x):
+    """The slope of atanh; its own is written out as that of asin is."""
+    y = 1 / ((1 - x) * (1 + x))
+    return y, lambda g: g * (2 * x * y * y)
 
 
 arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2  # NumPy's names
@@ -187,20 +209,24 @@ def xlogy(x, y):
     """x log(y), and 0 where x is 0 whatever y is, unless it is NaN."""
     space = xp_of(x, y)
     zero = (x == 0) & (y == y)
-    safe = space.where(zero, 1, y)
     return (
-        x * space.log(safe),
+        x * space.log(space.where(zero, 1, y)),
         lambda g: g * space.log(space.where(zero & (y <= 0), 1, y)),
-        lambda g: g * x / safe,
+        lambda g: g * x / space.where(zero & (y == 0), 1, y),
     )
 
 
 @op
-def logit(x):
-    """log(x / (1 - x)), the inverse of sigmoid."""
-    # The slope 1 / (x (1 - x)) is infinite at 0 and 1, and NaN beyond
-    y = xp(x).log(x / (1 - x))
-    return y, lambda g: g / xp(x).where((x < 0) | (x > 1), math.nan, x * (1 - x))
+def logit(x, *, eps=None):
+    """log(x / (1 - x)), the inverse of sigmoid; `eps` first limits x to [eps, 1 - eps]."""
+    # The slope 1 / (x (1 - x)) is infinite at 0 and 1, and NaN beyond, or 0 where eps limits x
+    low, beyond = (0, math.nan) if eps is None else (eps, 0)
+    held = x if eps is None else xp(x).clip(x, min=eps, max=1 - eps)
+
+    def slope(g):
+        return xp(g).where((x >= low) & (x <= 1 - low), g / (x * (1 - x)), beyond)
+
+    return xp(x).log(held / (1 - held)), slope
 
 
 @op
@@ -311,14 +337,18 @@ def remainder(x, y):
 def fmod(x, y):
     """x - y * trunc(x / y): what is left has the sign of x."""
     z = xp_of(x, y).fmod(x, y)
-    return z, lambda g: g, lambda g: -g * xp(g).trunc(x / y)
+    return z, lambda g: g, lambda g: -g * trunc_divide(x, y)
 
 
 @op
 def copysign(x, y):
     """|x| with the sign of y; the slope at x = 0 is taken as 0."""
     z = xp_of(x, y).copysign(x, y)
-    return z, lambda g: g * xp(z).sign(z) * xp(g).sign(x), lambda g: xp(g).zeros_like(g)
+
+    def slope(g):
+        return g * xp(z).where(z == z, xp(z).sign(z) * xp(g).sign(x), math.nan)
+
+    return z, slope, lambda g: xp(g).zeros_like(g)
 
 
 # Exponentials and logarithms of other kinds -------------------------------------------------------

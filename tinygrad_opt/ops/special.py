@@ -40,11 +40,10 @@ def xlog1py(x, y):
     """x log(1 + y), and 0 where x is 0 whatever y is, unless it is NaN."""
     space = xp_of(x, y)
     zero = (x == 0) & (y == y)
-    safe = space.where(zero, 0, y)
     return (
-        x * space.log1p(safe),
+        x * space.log1p(space.where(zero, 0, y)),
         lambda g: g * space.log1p(space.where(zero & (y <= -1), 0, y)),
-        lambda g: g * x / (1 + safe),
+        lambda g: g * x / (1 + space.where(zero & (y == -1), 0, y)),
     )
 
 
@@ -105,7 +104,18 @@ def erfcx(x):
 def log_ndtr(x):
     """The logarithm of the normal distribution function, without loss far below 0."""
     y = xp(x).log_ndtr(x)
-    return y, lambda g: g * (math.sqrt(2 / math.pi) / xp(x).erfcx(x * -math.sqrt(0.5)))
+
+    def slope(g):  # the density over its integral; below 0 both vanish, above erfcx is infinite
+        low = xp(x).where(x > 0, 0, x)
+        high = xp(x).where(x > 0, x, 0)
+        below = math.sqrt(2 / math.pi) / xp(x).erfcx(low * -_ROOT)
+        density = math.sqrt(2 / math.pi) * xp(x).exp(-0.5 * high * high)
+        return g * xp(x).where(x > 0, density / xp(x).erfc(high * -_ROOT), below)
+
+    return y, slope
+
+
+_ROOT = math.sqrt(0.5)
 
 
 @op
