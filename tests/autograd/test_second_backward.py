@@ -39,15 +39,17 @@ def twice(m, call, arrays, which):
 SAVE_NOTHING = """
 as_strided atleast_1d atleast_2d atleast_3d block_diag broadcast_tensors broadcast_to
 cartesian_prod cat ceil chunk clone column_stack columns concatenate conj_physical
-constant_pad_nd cumsum diagonal diff dsplit dstack expand expand_as expand_dims flatten flip
-fliplr flipud floor frac hsplit hstack imag_part lerp mean meshgrid movedim narrow neg permute
-positive ravel real_part repeat resample reshape reshape_as roll rot90 round select
-select_scatter sgn sign slice_scatter split split_with_sizes squeeze sum_rows swapaxes t
-tensor_split tile to_device trace transpose trunc unbind uncolumns unflatten unfold unsqueeze
-view view_as vsplit vstack windows
+constant_pad_nd cumsum cumulative_trapezoid deg2rad diag diag_embed diagflat diagonal
+diagonal_embed diagonal_put diagonal_scatter diff dsplit dstack expand expand_as expand_dims
+flatten flip fliplr flipud floor frac hsplit hstack imag_part lerp mean meshgrid movedim narrow
+neg permute positive rad2deg ravel real_part repeat resample reshape reshape_as roll rot90 round
+rsub scaled select select_scatter sgn sign slice_scatter split split_with_sizes squeeze sum_rows
+swapaxes t tensor_split tile to_device trace transpose triangle tril triu trunc unbind uncolumns
+unflatten unfold unsqueeze view view_as vsplit vstack windows
 """
 ROWS_SAVE_NOTHING = {
-    "add", "cast", "complex: sum", "diag: of a matrix", "einsum: a...->...a", "einsum: ii",
+    "add", "add: alpha", "cast", "complex: sum", "gradient", "gradient: edges", "trapezoid",
+    "sub: alpha", "einsum: a...->...a", "einsum: ii",
     "einsum: ii->i", "einsum: iii->i", "einsum: ij->", "einsum: ij->j", "einsum: ij->ji", "getitem",
     "repeat_interleave",
     "getitem: new axes", "pad", "pad: cropped", "pad: value, two axes", "remainder: by a number",
@@ -80,12 +82,9 @@ MORE_THAN_PYTORCH = {
     "addcdiv", "complex", "conj_physical", "convolve_input", "imag_part", "index_put", "put",
     "real_part", "resample", "scatter_reduce", "sgn", "var_mean",
 }  # fmt: skip
-# Here these are made of operations that save a mask, places or a factor; or are one operation
-# of whose inputs the last, the bias, needs nothing.
+# Here these are one operation that saves; what stands in PyTorch's place is two, or the element.
 LESS_THAN_PYTORCH = {
-    "add: alpha", "addbmm", "addmm", "addmv", "addr", "affine", "baddbmm", "cumulative_trapezoid",
-    "deg2rad", "dense", "diag", "diag_embed", "diagflat", "diagonal_scatter", "gradient", "linear",
-    "rad2deg", "rsub", "sub: alpha", "tied", "trapezoid", "tril", "triu",
+    "affine", "tied",
 }  # fmt: skip
 
 

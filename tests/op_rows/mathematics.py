@@ -5,6 +5,7 @@ import math
 import numpy as np
 from op_rows.rows import Row, apart, binary, normal, of, off_bounds, off_zero, positive, unary
 
+from tinygrad_opt import ops
 from tinygrad_opt.ops import mathematics
 
 
@@ -67,6 +68,8 @@ MATHEMATICS = [
     unary("asin", np.arcsin, inside), unary("acos", np.arccos, inside), unary("atan", np.arctan),
     unary("sinh", np.sinh), unary("cosh", np.cosh), unary("asinh", np.arcsinh),
     unary("acosh", np.arccosh, above_one), unary("atanh", np.arctanh, inside),
+    unary("scaled", lambda x: 2.5 * x, call=lambda m, x: ops.scaled(x, by=2.5),
+          peer=lambda m, x: m.rad2deg(m.deg2rad(x)).add(x, alpha=1.5)),
     unary("asin_slope", lambda x: (1 - x * x) ** -0.5, inside, call=_slope("asin"),
           peer=lambda m, x: (1 - x * x) ** -0.5),
     unary("acosh_slope", lambda x: (x * x - 1) ** -0.5, above_one, call=_slope("acosh"),

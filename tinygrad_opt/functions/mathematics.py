@@ -64,12 +64,12 @@ def xlogy(input: Any, other: Any) -> Tensor:
 
 def deg2rad(input: Tensor) -> Tensor:
     """Degrees as radians."""
-    return ops.mul(input, math.pi / 180)
+    return ops.scaled(input, by=math.pi / 180)
 
 
 def rad2deg(input: Tensor) -> Tensor:
     """Radians as degrees."""
-    return ops.mul(input, 180 / math.pi)
+    return ops.scaled(input, by=180 / math.pi)
 
 
 @widened

@@ -151,6 +151,11 @@ def _thresholds(g: Graph, e: Any) -> str:
     return g("Shrink", e.x, lambd=float(e.threshold), bias=float(e.threshold))
 
 
+@row("scaled")
+def _scaled(g: Graph, e: Any) -> str:
+    return g("Mul", g.operand(e.x, e.dtype), g.operand(e.by, e.dtype))
+
+
 @row("logit")
 def _logit(g: Graph, e: Any) -> str:
     number, f = _of_numbers(g, e)

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from ..arrays.xp import xp
+from ..core.outlines import saves_nothing
 from ..core.record import op
 from .product_errors import check_linear
 from .shared_work import shared
@@ -17,6 +18,12 @@ from .shared_work import shared
 __all__ = ["dense"]
 
 
+def of_the_bias(node: Any) -> bool:
+    """Whether gradients go to what is added alone, which takes no values."""
+    return node.targets[0] is node.targets[1] is None and not node.params.get("relu")
+
+
+@saves_nothing(when=of_the_bias)
 @op
 def dense(x, weight, bias, residual, *, relu=False):
     """x W^T + bias over the last axis, plus the residual or max(., 0) of it.

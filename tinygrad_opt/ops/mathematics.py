@@ -13,6 +13,7 @@ import numpy as np
 from ..arrays.xp import xp, xp_of
 from ..core.outlines import saves_nothing
 from ..core.record import op
+from .arithmetic import mul
 from .fused import fused_op, recomputed
 
 __all__ = [
@@ -20,7 +21,7 @@ __all__ = [
     "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf", "erfc",
     "erfinv", "exp2", "expm1", "floor", "floor_divide", "fmod", "hypot", "lgamma", "log1p", "log2",
     "log10", "logaddexp", "logaddexp2", "logit", "nan_to_num", "polygamma", "remainder", "round",
-    "sign", "sin", "sinc", "sinh", "tan", "trunc", "trunc_divide", "xlogy",
+    "scaled", "sign", "sin", "sinc", "sinh", "tan", "trunc", "trunc_divide", "xlogy",
 ]  # fmt: skip
 
 
@@ -349,6 +350,13 @@ def copysign(x, y):
         return g * xp(z).where(z == z, xp(z).sign(z) * xp(g).sign(x), math.nan)
 
     return z, slope, lambda g: xp(g).zeros_like(g)
+
+
+@saves_nothing
+@op
+def scaled(x, *, by):
+    """x times a number that is known beforehand: unlike `mul`, it keeps nothing for backward."""
+    return mul(x, by), lambda g: scaled(g, by=by)
 
 
 # Exponentials and logarithms of other kinds -------------------------------------------------------

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..arrays.xp import xp
 from ..core.half import HALF, in_float32
+from ..core.outlines import saves_nothing
 from ..core.record import op
 from .arithmetic import add
-from .dense import by_rows, dense
+from .dense import by_rows, dense, of_the_bias
 from .product_errors import check_inner, check_linear
 from .shape import broadcast_to
 
@@ -52,6 +53,7 @@ def matmul(x: Any, y: Any) -> Any:
 dot = dot_later = matmul
 
 
+@saves_nothing(when=of_the_bias)
 @op
 def _linear(x, weight, bias):
     # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (..., in), weight: (out, in)
