@@ -41,8 +41,8 @@ as_strided atleast_1d atleast_2d atleast_3d block_diag broadcast_tensors broadca
 cartesian_prod cat ceil chunk clone column_stack columns concatenate conj_physical
 constant_pad_nd cumsum cumulative_trapezoid deg2rad diag diag_embed diagflat diagonal
 diagonal_embed diagonal_put diagonal_scatter diff dsplit dstack expand expand_as expand_dims
-flatten flip fliplr flipud floor frac hsplit hstack imag_part lerp mean meshgrid movedim narrow
-neg permute positive rad2deg ravel real_part repeat resample reshape reshape_as roll rot90 round
+flatten flip fliplr flipud floor fourier frac hsplit hstack imag_part lerp mean meshgrid movedim
+narrow neg permute positive rad2deg ravel real_part repeat resample reshape reshape_as roll rot90 round
 rsub scaled select select_scatter sgn sign slice_scatter split split_with_sizes squeeze sum_rows
 swapaxes t tensor_split tile to_device trace transpose triangle tril triu trunc unbind uncolumns
 unflatten unfold unsqueeze view view_as vsplit vstack windows
@@ -79,8 +79,8 @@ def test_what_is_marked_reads_no_values(row):
 
 # Here these are made of operations that need nothing, in PyTorch of one that saves.
 MORE_THAN_PYTORCH = {
-    "addcdiv", "complex", "conj_physical", "convolve_input", "imag_part", "index_put", "put",
-    "real_part", "resample", "scatter_reduce", "sgn", "var_mean",
+    "addcdiv", "complex", "conj_physical", "convolve_input", "fourier", "imag_part", "index_put",
+    "put", "real_part", "resample", "scatter_reduce", "sgn", "var_mean",
 }  # fmt: skip
 # Here these are one operation that saves; what stands in PyTorch's place is two, or the element.
 LESS_THAN_PYTORCH = {
@@ -197,6 +197,29 @@ SCENES = {
     "add_": (lambda m, x: x.clone().add_(1), [1, 1, 1, 1]),
     "element written to": (lambda m, x: written_to(x), SPENT),
     "broadcast": (lambda m, x: x.new_ones(3, 1) + x, [3, 3, 3, 3]),
+}
+
+
+def overwritten(write):
+    def scene(m, x):
+        y, z = x.clone(), x + 1
+        write(y, z)
+        return y + z
+
+    return scene
+
+
+SCENES |= {
+    "fill_": (overwritten(lambda y, z: y.fill_(2.0)), [1, 1, 1, 1]),
+    "zero_": (overwritten(lambda y, z: y.zero_()), [1, 1, 1, 1]),
+    "normal_": (overwritten(lambda y, z: y.normal_()), [1, 1, 1, 1]),
+    "floor_": (overwritten(lambda y, z: y.floor_()), [1, 1, 1, 1]),
+    "copy_": (overwritten(lambda y, z: y.copy_(z[1:2] + 1)), [1, 5, 1, 1]),
+    "all elements written to": (overwritten(lambda y, z: y.__setitem__(..., z)), [2, 2, 2, 2]),
+    "all by a slice": (overwritten(lambda y, z: y.__setitem__(slice(None), 3.0)), [1, 1, 1, 1]),
+    "copy_ of what saves": (overwritten(lambda y, z: y.copy_(z * z)), SPENT),
+    "fill_ of a view": (overwritten(lambda y, z: y[1:].fill_(2.0)), SPENT),
+    "fft": (lambda m, x: m.fft.ifft(x + 0j).real, [1, 0, 0, 0]),
 }
 
 
