@@ -38,14 +38,14 @@ def twice(m, call, arrays, which):
 # Public names that save nothing; and rows of the table, of names that do with other arguments.
 SAVE_NOTHING = """
 as_strided atleast_1d atleast_2d atleast_3d block_diag broadcast_tensors broadcast_to
-cartesian_prod cat ceil chunk clone column_stack columns concatenate conj_physical
-constant_pad_nd cumsum cumulative_trapezoid deg2rad diag diag_embed diagflat diagonal
-diagonal_embed diagonal_put diagonal_scatter diff dsplit dstack expand expand_as expand_dims
-flatten flip fliplr flipud floor fourier frac hsplit hstack imag_part lerp mean meshgrid movedim
-narrow neg permute positive rad2deg ravel real_part repeat resample reshape reshape_as roll rot90 round
-rsub scaled select select_scatter sgn sign slice_scatter split split_with_sizes squeeze sum_rows
-swapaxes t tensor_split tile to_device trace transpose triangle tril triu trunc unbind uncolumns
-unflatten unfold unsqueeze view view_as vsplit vstack windows
+cartesian_prod cat ceil chunk clone column_stack columns concatenate conj_physical constant_pad_nd
+cumsum cumulative_trapezoid deg2rad diag diag_embed diagflat diagonal diagonal_embed diagonal_put
+diagonal_scatter diff dsplit dstack expand expand_as expand_dims flatten flip fliplr flipud floor
+fourier frac hsplit hstack imag_part lerp mean meshgrid movedim narrow neg permute positive
+rad2deg ravel real_part repeat resample reshape reshape_as roll rot90 round rsub scaled select
+select_scatter sgn sign slice_scatter split split_with_sizes squeeze sum_rows swapaxes t
+tensor_split tile to_device trace transpose triangle tril triu trunc unbind uncolumns unflatten
+unfold unsqueeze view view_as vsplit vstack windows
 """
 ROWS_SAVE_NOTHING = {
     "add", "add: alpha", "cast", "complex: sum", "gradient", "gradient: edges", "trapezoid",
