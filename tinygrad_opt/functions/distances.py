@@ -54,8 +54,9 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
         )
     axis = axis_index(dim, input.array.ndim)
     others = tuple(i for i in range(input.array.ndim) if i != axis)
-    norm = reduce.norm(input, p, others, True)
-    scale = ops.where(norm.array > maxnorm, ops.div(maxnorm, ops.add(norm, 1e-7)), 1.0)
+    large = reduce.norm(input.detach(), p, others, True).array > maxnorm
+    norm = reduce.norm(ops.where(large, input, 0.0), p, others, True)  # not of NaN
+    scale = ops.where(large, ops.div(maxnorm, ops.add(norm, 1e-7)), 1.0)
     return ops.mul(input, scale)
 
 

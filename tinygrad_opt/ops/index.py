@@ -88,10 +88,11 @@ def put_extremum(x, values, *, index, name, include_self=True):
         kept = put(kept, 0, index=index)
     count = kept + scatter_add(xp(x).cast(best, dtype=x.dtype), shape=x.shape, index=index)
 
+    # Where NaN is the extremum, nothing equals it: 0 / 0 makes NaN of all gradients, as in PyTorch.
     return (
         y,
-        lambda g: g * kept / xp(g).where(count == 0, 1, count),
-        lambda g: best * getitem(g / xp(g).where(count == 0, 1, count), index=index),
+        lambda g: g * kept / count,
+        lambda g: best * getitem(g / count, index=index),
     )
 
 
