@@ -70,6 +70,8 @@ MATHEMATICS = [
     unary("acosh", np.arccosh, above_one), unary("atanh", np.arctanh, inside),
     unary("scaled", lambda x: 2.5 * x, call=lambda m, x: ops.scaled(x, by=2.5),
           peer=lambda m, x: m.rad2deg(m.deg2rad(x)).add(x, alpha=1.5)),
+    unary("exactly", lambda x: 2 * x, call=lambda m, x: ops.exactly(2 * x, 2 * x.detach()),
+          peer=lambda m, x: 2 * x),
     unary("asin_slope", lambda x: (1 - x * x) ** -0.5, inside, call=_slope("asin"),
           peer=lambda m, x: (1 - x * x) ** -0.5),
     unary("acosh_slope", lambda x: (x * x - 1) ** -0.5, above_one, call=_slope("acosh"),

@@ -33,7 +33,7 @@ sinh, cosh, tanh, asinh, acosh, atanh = (
 )  # fmt: skip
 
 
-atan2, hypot, sinc = ops.atan2, ops.hypot, ops.sinc
+atan2, hypot, sinc, reciprocal, rsqrt = ops.atan2, ops.hypot, ops.sinc, ops.reciprocal, ops.rsqrt
 sigmoid, relu = ops.sigmoid, ops.relu
 erf, erfc, erfinv, lgamma = ops.erf, ops.erfc, ops.erfinv, ops.lgamma
 
@@ -41,17 +41,6 @@ erf, erfc, erfinv, lgamma = ops.erf, ops.erfc, ops.erfinv, ops.lgamma
 def square(input: Tensor) -> Tensor:
     """input^2, element by element; of bools int64."""
     return ops.pow(input, 2) if input.array.dtype.kind == "b" else ops.mul(input, input)
-
-
-def reciprocal(input: Tensor) -> Tensor:
-    """1 / input, element by element."""
-    return ops.div(1.0, input)
-
-
-@widened
-def rsqrt(input: Tensor) -> Tensor:
-    """1 / sqrt(input), element by element."""
-    return ops.div(1.0, ops.sqrt(input))
 
 
 def xlogy(input: Any, other: Any) -> Tensor:

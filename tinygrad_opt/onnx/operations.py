@@ -151,6 +151,11 @@ def _thresholds(g: Graph, e: Any) -> str:
     return g("Shrink", e.x, lambd=float(e.threshold), bias=float(e.threshold))
 
 
+@row("reciprocal", "rsqrt")
+def _inverse(g: Graph, e: Any) -> str:
+    return g("Reciprocal", e.x if e.name == "reciprocal" else g("Sqrt", e.x))
+
+
 @row("scaled")
 def _scaled(g: Graph, e: Any) -> str:
     return g("Mul", g.operand(e.x, e.dtype), g.operand(e.by, e.dtype))

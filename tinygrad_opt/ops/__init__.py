@@ -29,6 +29,7 @@ from .normalization import *
 from .products import *
 from .recurrent import *
 from .reduce import *
+from .rounding import *
 from .shape import *
 from .special import *
 

@@ -231,12 +231,26 @@ def logsumexp(x, *, axis, keepdims=False):
     powers, sums, top = _powers(x, axis)
     total = xp(x).log(sums) + top
     y = total if keepdims else xp(x).sum(total, axis=axis)  # drops axes of length 1
-    return y, lambda g: _kept(g, x.shape, axis) * _shares(powers, sums)
+
+    def back(g):
+        return _kept(g, x.shape, axis) * _shares(powers, sums)
+
+    def back_again(g):  # the slope's own slope goes through y and its hooks
+        return _kept(g, x.shape, axis) * _exp_of_gap(x, _kept(y, x.shape, axis), axis=axis)
+
+    return y, back_again if isinstance(x, Variable) else back
 
 
 def _shares(powers: Any, sums: Any) -> Any:
     """The slope of logsumexp, not exp(x - y): y is rounded. 0 where every x is -inf."""
     return powers / _nonzero(sums)
+
+
+@op
+def _exp_of_gap(x, y, *, axis):
+    """exp(x - y) of y = logsumexp(x), the axes kept, to the last digit."""
+    z = _shares(*_powers(x, axis)[:2])
+    return z, lambda g: g * z, lambda g: -g * z
 
 
 def _powers(x: Any, axis: Any) -> tuple[Any, Any, Any]:

@@ -7,6 +7,7 @@ import math
 from ..arrays.xp import xp, xp_of
 from ..core.node import Variable
 from ..core.record import op
+from .mathematics import exactly
 
 __all__ = [
     "entr", "erfcx", "i0", "i0e", "i1", "i1e", "igamma", "igammac", "ldexp", "log_ndtr", "ndtri",
@@ -105,17 +106,12 @@ def log_ndtr(x):
     """The logarithm of the normal distribution function, without loss far below 0."""
     y = xp(x).log_ndtr(x)
 
-    def slope(g):  # the density over its integral; below 0 both vanish, above erfcx is infinite
-        low = xp(x).where(x > 0, 0, x)
-        high = xp(x).where(x > 0, x, 0)
-        below = math.sqrt(2 / math.pi) / xp(x).erfcx(low * -_ROOT)
-        density = math.sqrt(2 / math.pi) * xp(x).exp(-0.5 * high * high)
-        return g * xp(x).where(x > 0, density / xp(x).erfc(high * -_ROOT), below)
+    def slope(g):
+        density = xp(x).exp(-(y + x * x / 2)) / math.sqrt(2 * math.pi)
+        mills = math.sqrt(2 / math.pi) / xp(x).erfcx(x * -math.sqrt(0.5))
+        return g * exactly(density, mills)
 
     return y, slope
-
-
-_ROOT = math.sqrt(0.5)
 
 
 @op
