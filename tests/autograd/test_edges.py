@@ -163,3 +163,18 @@ def test_mixed_derivatives_at_zero(name):
 @pytest.mark.parametrize("name", MIXED)
 def test_pytorchs_mixed_derivatives_at_zero(torch, name):
     check_mixed(torch, *MIXED[name])
+
+
+def bend_of_std(m):
+    x = m.tensor([2.0, 2.0, 2.0], dtype=m.float64, requires_grad=True)
+    (slope,) = m.autograd.grad(x.std(), x, create_graph=True)
+    return m.autograd.grad(slope[0], x)[0].tolist()
+
+
+def test_std_does_not_bend_where_all_are_equal():
+    assert bend_of_std(tg) == [0, 0, 0]
+
+
+@pytest.mark.peers
+def test_pytorchs_std_does_not_either(torch):
+    assert bend_of_std(torch) == [0, 0, 0]

@@ -18,13 +18,16 @@ from .shared_work import shared
 __all__ = ["dense"]
 
 
-def of_the_bias(node: Any) -> bool:
-    """Whether gradients go to what is added alone, which takes no values."""
+def layer_op(pair: Any) -> Any:
+    """`@op` for layers: where a gradient goes to what is added alone, that takes no values."""
+    return saves_nothing(op(pair), when=_of_what_is_added)
+
+
+def _of_what_is_added(node: Any) -> bool:
     return node.targets[0] is node.targets[1] is None and not node.params.get("relu")
 
 
-@saves_nothing(when=of_the_bias)
-@op
+@layer_op
 def dense(x, weight, bias, residual, *, relu=False):
     """x W^T + bias over the last axis, plus the residual or max(., 0) of it.
 

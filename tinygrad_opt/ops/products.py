@@ -7,10 +7,9 @@ from typing import Any
 
 from ..arrays.xp import xp
 from ..core.half import HALF, in_float32
-from ..core.outlines import saves_nothing
 from ..core.record import op
 from .arithmetic import add
-from .dense import by_rows, dense, of_the_bias
+from .dense import by_rows, dense, layer_op
 from .product_errors import check_inner, check_linear
 from .shape import broadcast_to
 
@@ -53,8 +52,7 @@ def matmul(x: Any, y: Any) -> Any:
 dot = dot_later = matmul
 
 
-@saves_nothing(when=of_the_bias)
-@op
+@layer_op
 def _linear(x, weight, bias):
     # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (..., in), weight: (out, in)
     if x.ndim != 2:

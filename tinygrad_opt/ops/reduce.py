@@ -83,7 +83,8 @@ def deviation(x, *, axis=None, keepdims=False, correction=1):
     y = root(centred, axis=axis, keepdims=keepdims) * math.sqrt(rate)
 
     def back(g):
-        return (centred / _kept(_nonzero(y), x.shape, axis)) * _kept(g * rate, x.shape, axis)
+        g = xp(g).where(y == 0, 0, g * rate)
+        return (centred / _kept(_nonzero(y), x.shape, axis)) * _kept(g, x.shape, axis)
 
     return y, back
 
