@@ -88,8 +88,8 @@ def huber(x, y, *, delta, scale=1.0):
     near = xp(d).minimum(size, delta)  # near (size - near / 2) is both branches at once
 
     def slope(g):  # no product with an infinite d; bent within delta alone, so not at NaN
-        straight = xp(d).where(size >= delta, delta * xp(d).sign(d), math.nan)
-        held = xp(d).where(size < delta, d, straight)
+        held = xp(d).where(size < delta, d, math.nan)
+        held = xp(d).where(d >= delta, delta, xp(d).where(d <= -delta, -delta, held))
         return g * (held * (1 / scale) if scale != 1 else held)
 
     return (near / scale) * (size - 0.5 * near), slope, lambda g: -slope(g)
