@@ -77,6 +77,7 @@ CASES = {
         [[[INF, -INF], [-INF, INF]], [[0.5, 0], [0, 0.25]]]),
     "quantile: infinite": (lambda x: x.quantile(0.25), [0.0, INF], [0.75, 0.25]),
     "norm: tiny beside 0": (lambda x: x.norm(3), [1e-200, 0.0], [1, 0]),
+    "norm: NaN beside 0": (lambda x: x.norm(3) + x.norm(0.5), [NAN, 0.0], [NAN, NAN]),
     "renorm: NaN": (lambda x: tg.renorm(x, 2, 0, 1.0), [[NAN, 1.0], [3.0, 4.0]],
                     [[1, 1], [1 / FIVE - 21 / 5 / FIVE**2, 1 / FIVE - 28 / 5 / FIVE**2]]),
     "multi_margin: NaN": (lambda x: F.multi_margin_loss(x, tg.tensor([0, 0, 1])),

@@ -164,7 +164,7 @@ def norm_p(x, *, p, axis=None, keepdims=False):
     def back(g):  # sign(x) (|x| / y)^(p - 1); a power of at most 1 for every p
         whole = _kept(y, x.shape, axis)
         up, down = (size, whole) if p >= 1 else (whole, size)
-        ratio = xp(x).where(x == 0, 1, up / _nonzero(down))
+        ratio = xp(x).where((x == 0) & (whole == whole), 1, up / _nonzero(down))
         return xp(x).sign(x) * ratio ** abs(p - 1) * _kept(g, x.shape, axis)
 
     return y, back
