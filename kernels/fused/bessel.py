@@ -49,7 +49,7 @@ def _scaled(x: Any, order: int) -> Any:
     for k in range(1, 30):
         term = term * ((2 * k - 1) ** 2 - 4 * order) / (8 * k * far)
         total = total + term
-    high = total / np.sqrt(2 * math.pi * far)
+    high = total / (math.sqrt(2 * math.pi) * np.sqrt(far))
     high = np.where(far == math.inf, 0.0, high)
     return np.where(size <= _NEAR, low, high)
 

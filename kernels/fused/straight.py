@@ -1,7 +1,8 @@
 """Functions of one element that consist of straight pieces, and their slopes.
 
 They are rows of `elementwise.py`. Comparisons with NaN are false: each is written so that a NaN
-comes through. In the slopes of abs and relu PyTorch's convention counts: they are 0 and 1 there.
+comes through. In slopes PyTorch's convention counts: that of relu is 1 there, that of abs and of
+what is asked for an interval 0.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def hardtanh(x, low, high):
 
 
 def hardtanh_slope(g, x, low, high):
-    return 0.0 if x <= low or x >= high else g
+    return g if x > low and x < high else 0.0
 
 
 def hardshrink(x, threshold):
@@ -56,7 +57,7 @@ def hardshrink(x, threshold):
 
 
 def hardshrink_slope(g, x, threshold):
-    return 0.0 if x >= -threshold and x <= threshold else g
+    return g if x < -threshold or x > threshold else 0.0
 
 
 def softshrink(x, threshold):
@@ -88,7 +89,7 @@ def hardsigmoid(x):
 
 
 def hardsigmoid_slope(g, x):
-    return 0.0 if x <= -3 or x >= 3 else g / 6
+    return g / 6 if x > -3 and x < 3 else 0.0
 
 
 def hardswish(x):

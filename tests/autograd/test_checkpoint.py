@@ -131,6 +131,42 @@ def test_a_changed_input_is_noticed():
         y.sum().backward()
 
 
+WRITING = {
+    "to the argument": lambda x, w: x.mul_(2.0) * w,
+    "to the argument, which is returned": lambda x, w: x.add_(w),
+    "to a part of it": lambda x, w: x.__setitem__(0, w[1]) or x.exp(),
+    "to a view of it": lambda x, w: x[0].mul_(3.0) * w + x.exp(),
+    "to what it closes over": lambda x, w: w.mul_(x).sin(),
+    "to its own": lambda x, w: (x * w).add_(w).mul_(x),
+    "to its own, by parts": lambda x, w: filled(x, w),
+}
+
+
+def filled(x, w):
+    y = tg.zeros(2, 3, dtype=tg.float64)
+    y[0] = x[1] * w[0]
+    y[1] += x[0].exp()
+    return y
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+@pytest.mark.parametrize("name", WRITING)
+def test_functions_that_write_in_place(name, use_reentrant):
+    def run(how):
+        x, w = leaf(), leaf()
+        a, b = x * 1.5, w + 1
+        y = how(lambda a: WRITING[name](a, b), a)
+        g = autograd.grad((y * y + a).sum(), [x, w], create_graph=True)
+        return [a, b, y, *g, *autograd.grad((g[0] * g[1]).sum(), [x, w])]
+
+    plain = run(lambda function, a: function(a))
+    for kept, expected in zip(
+        run(lambda function, a: checkpoint(function, a, use_reentrant=use_reentrant)), plain,
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_allclose(kept.detach(), expected.detach())
+
+
 def test_checkpoints_in_checkpoints():
     x = leaf()
     checkpoint(lambda x: checkpoint(lambda x: x.exp(), x * 2).sin(), x).sum().backward()

@@ -160,6 +160,9 @@ def test_is_grads_batched():
 def test_materialize_grads_and_allow_unused():
     x, w = leaf(1.0), leaf(2.0)
     assert autograd.grad(x * 2, [x, w], materialize_grads=True)[1].item() == 0
+    for create_graph in (False, True):  # what is made of zeros may be differentiated again
+        g = autograd.grad(x * 2, [x, w], create_graph=create_graph, materialize_grads=True)[1]
+        assert g.requires_grad is create_graph
     with pytest.raises(ValueError, match="Expected allow_unused to be True or not passed"):
         autograd.grad(x * 2, [x, w], materialize_grads=True, allow_unused=False)
     with pytest.raises(ValueError, match="only_inputs=False"):

@@ -38,20 +38,22 @@ def twice(m, call, arrays, which):
 # Public names that save nothing; and rows of the table, of names that do with other arguments.
 SAVE_NOTHING = """
 add_scaled as_strided atleast_1d atleast_2d atleast_3d block_diag broadcast_tensors broadcast_to
-cartesian_prod cat ceil chunk clone column_stack columns concatenate conj_physical
-constant_pad_nd cumsum diagonal diff dsplit dstack expand expand_as expand_dims flatten flip
-fliplr flipud floor frac hsplit hstack imag_part lerp mean meshgrid movedim narrow neg permute
-positive ravel real_part repeat resample reshape reshape_as roll rot90 round select
+cartesian_prod cat ceil chunk clone column_stack columns concatenate conj_physical constant_pad_nd
+cumsum cumulative_trapezoid deg2rad diag diag_embed diagflat diagonal diagonal_embed diagonal_put
+diagonal_scatter diff dsplit dstack expand expand_as expand_dims flatten flip fliplr flipud floor
+fourier frac hsplit hstack imag_part lerp mean meshgrid movedim narrow neg permute positive
+rad2deg ravel real_part repeat resample reshape reshape_as roll rot90 round rsub scaled select
 select_scatter sgn sign slice_scatter split split_with_sizes squeeze sum_rows swapaxes t
-tensor_split tile to_device trace transpose trunc unbind uncolumns unflatten unfold unsqueeze
-view view_as vsplit vstack windows
+tensor_split tile to_device trace transpose triangle tril triu trunc unbind uncolumns unflatten
+unfold unsqueeze view view_as vsplit vstack windows
 """
 ROWS_SAVE_NOTHING = {
-    "add", "cast", "complex: sum", "diag: of a matrix", "einsum: a...->...a", "einsum: ii",
+    "add", "add: alpha", "cast", "complex: sum", "gradient", "gradient: edges", "trapezoid",
+    "sub: alpha", "einsum: a...->...a", "einsum: ii",
     "einsum: ii->i", "einsum: iii->i", "einsum: ij->", "einsum: ij->j", "einsum: ij->ji", "getitem",
     "repeat_interleave",
     "getitem: new axes", "pad", "pad: cropped", "pad: value, two axes", "remainder: by a number",
-    "rsub", "stack", "stack: negative axis", "sub", "sub: alpha", "sum", "sum: axes kept",
+    "rsub", "stack", "stack: negative axis", "sub", "sum", "sum: axes kept",
     "sum: axis", "var_mean: mean",
 }  # fmt: skip
 
@@ -78,15 +80,12 @@ def test_what_is_marked_reads_no_values(row):
 
 # Here these are made of operations that need nothing, in PyTorch of one that saves.
 MORE_THAN_PYTORCH = {
-    "addcdiv", "complex", "conj_physical", "convolve_input", "imag_part", "index_put", "put",
-    "real_part", "resample", "scatter_reduce", "sgn", "var_mean",
+    "addcdiv", "complex", "conj_physical", "convolve_input", "fourier", "imag_part", "index_put",
+    "put", "real_part", "resample", "scatter_reduce", "sgn", "var_mean",
 }  # fmt: skip
-# Here these are made of operations that save a mask, places or a factor; or are one operation
-# of whose inputs the last, the bias, needs nothing.
+# Here these are one operation that saves; what stands in PyTorch's place is two, or the element.
 LESS_THAN_PYTORCH = {
-    "addbmm", "addmm", "addmv", "addr", "affine", "baddbmm", "cumulative_trapezoid",
-    "deg2rad", "dense", "diag", "diag_embed", "diagflat", "diagonal_scatter", "gradient", "linear",
-    "rad2deg", "tied", "trapezoid", "tril", "triu",
+    "affine", "tied",
 }  # fmt: skip
 
 
@@ -199,6 +198,29 @@ SCENES = {
     "add_": (lambda m, x: x.clone().add_(1), [1, 1, 1, 1]),
     "element written to": (lambda m, x: written_to(x), SPENT),
     "broadcast": (lambda m, x: x.new_ones(3, 1) + x, [3, 3, 3, 3]),
+}
+
+
+def overwritten(write):
+    def scene(m, x):
+        y, z = x.clone(), x + 1
+        write(y, z)
+        return y + z
+
+    return scene
+
+
+SCENES |= {
+    "fill_": (overwritten(lambda y, z: y.fill_(2.0)), [1, 1, 1, 1]),
+    "zero_": (overwritten(lambda y, z: y.zero_()), [1, 1, 1, 1]),
+    "normal_": (overwritten(lambda y, z: y.normal_()), [1, 1, 1, 1]),
+    "floor_": (overwritten(lambda y, z: y.floor_()), [1, 1, 1, 1]),
+    "copy_": (overwritten(lambda y, z: y.copy_(z[1:2] + 1)), [1, 5, 1, 1]),
+    "all elements written to": (overwritten(lambda y, z: y.__setitem__(..., z)), [2, 2, 2, 2]),
+    "all by a slice": (overwritten(lambda y, z: y.__setitem__(slice(None), 3.0)), [1, 1, 1, 1]),
+    "copy_ of what saves": (overwritten(lambda y, z: y.copy_(z * z)), SPENT),
+    "fill_ of a view": (overwritten(lambda y, z: y[1:].fill_(2.0)), SPENT),
+    "fft": (lambda m, x: m.fft.ifft(x + 0j).real, [1, 0, 0, 0]),
 }
 
 

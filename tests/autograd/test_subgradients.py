@@ -14,6 +14,7 @@ from tinygrad_opt import nn
 F = nn.functional
 INF, NAN = math.inf, math.nan
 HALF_ROOT = math.sqrt(0.5)
+FIVE = 5 + 1e-7  # renorm adds this to a norm
 
 
 def gradient(function, values, dtype="float64"):
@@ -74,6 +75,20 @@ CASES = {
     "slogdet: batch": (
         lambda x: tg.linalg.slogdet(x)[1], [[[1.0, 2.0], [2.0, 4.0]], [[2.0, 0.0], [0.0, 4.0]]],
         [[[INF, -INF], [-INF, INF]], [[0.5, 0], [0, 0.25]]]),
+    "quantile: infinite": (lambda x: x.quantile(0.25), [0.0, INF], [0.75, 0.25]),
+    "norm: tiny beside 0": (lambda x: x.norm(3), [1e-200, 0.0], [1, 0]),
+    "norm: NaN beside 0": (lambda x: x.norm(3) + x.norm(0.5), [NAN, 0.0], [NAN, NAN]),
+    "renorm: NaN": (lambda x: tg.renorm(x, 2, 0, 1.0), [[NAN, 1.0], [3.0, 4.0]],
+                    [[1, 1], [1 / FIVE - 21 / 5 / FIVE**2, 1 / FIVE - 28 / 5 / FIVE**2]]),
+    "multi_margin: NaN": (lambda x: F.multi_margin_loss(x, tg.tensor([0, 0, 1])),
+                          [[NAN, 1.0], [INF, INF], [1.0, 1.5]], [[0, 0], [0, 0], [1 / 6, -1 / 6]]),
+    "multilabel_margin: NaN": (
+        lambda x: F.multilabel_margin_loss(x, tg.tensor([[0, -1], [0, -1], [1, -1]])),
+        [[NAN, 1.0], [INF, INF], [1.0, 1.5]], [[0, 0], [0, 0], [1 / 6, -1 / 6]]),
+    "scatter_reduce: NaN": (
+        lambda x: tg.zeros(2, dtype=x.dtype).scatter_reduce(
+            0, tg.tensor([0, 0, 1]), x, "amax", include_self=False),
+        [NAN, 1.0, 2.0], [NAN, NAN, 1]),
     "lerp: weight 1": (lambda x: tg.lerp(x, 0 * x.detach(), 1.0), [1e8], [0]),
 }  # fmt: skip
 

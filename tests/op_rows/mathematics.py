@@ -3,7 +3,10 @@
 import math
 
 import numpy as np
-from op_rows.rows import Row, apart, binary, normal, off_bounds, off_zero, positive, unary
+from op_rows.rows import Row, apart, binary, normal, of, off_bounds, off_zero, positive, unary
+
+from tinygrad_opt import ops
+from tinygrad_opt.ops import mathematics
 
 
 def inside(rng, shape=(2, 3)):
@@ -21,6 +24,11 @@ def above_one(rng, shape=(2, 3)):
 
 def between_integers(rng, shape=(2, 3)):
     return rng.integers(-3, 3, shape) + rng.uniform(0.1, 0.4, shape)
+
+
+def _slope(name):
+    """The operation that is the slope of another."""
+    return lambda m, x: getattr(mathematics, f"_{name}_slope")(x)
 
 
 TRIGAMMA = 1e-9  # PyTorch's second derivative of lgamma is no better
@@ -60,6 +68,16 @@ MATHEMATICS = [
     unary("asin", np.arcsin, inside), unary("acos", np.arccos, inside), unary("atan", np.arctan),
     unary("sinh", np.sinh), unary("cosh", np.cosh), unary("asinh", np.arcsinh),
     unary("acosh", np.arccosh, above_one), unary("atanh", np.arctanh, inside),
+    unary("scaled", lambda x: 2.5 * x, call=lambda m, x: ops.scaled(x, by=2.5),
+          peer=lambda m, x: m.rad2deg(m.deg2rad(x)).add(x, alpha=1.5)),
+    unary("exactly", lambda x: 2 * x, call=lambda m, x: ops.exactly(2 * x, 2 * x.detach()),
+          peer=lambda m, x: 2 * x),
+    unary("asin_slope", lambda x: (1 - x * x) ** -0.5, inside, call=_slope("asin"),
+          peer=lambda m, x: (1 - x * x) ** -0.5),
+    unary("acosh_slope", lambda x: (x * x - 1) ** -0.5, above_one, call=_slope("acosh"),
+          peer=lambda m, x: (x * x - 1) ** -0.5),
+    unary("atanh_slope", lambda x: 1 / (1 - x * x), inside, call=_slope("atanh"),
+          peer=lambda m, x: 1 / (1 - x * x)),
     unary("sinc", np.sinc, off_zero),
     binary("atan2", np.arctan2, off_zero, off_zero),
     binary("hypot", np.hypot, off_zero, off_zero),
@@ -119,7 +137,11 @@ MATHEMATICS = [
 ]  # fmt: skip
 
 CLAMPED = [
-    Row("clip: tensors", lambda m, x, low, high: m.clamp(x, low, high),
+    Row("clamp: tensors", lambda m, x, low, high: m.clamp(x, low, high),
         lambda rng: (apart(rng), apart(rng, (3,)) - 2.53, apart(rng, (2, 1)) + 2.57),
         lambda x, low, high: np.minimum(np.maximum(x, low), high)),
+    Row("clamp: from below", lambda m, x, low: m.clamp(x, low), of((3, 4), (3, 1), values=apart),
+        np.maximum),
+    Row("clamp: from above", lambda m, x, high: m.clamp(x, max=high),
+        of((3, 4), (4,), values=apart), np.minimum),
 ]  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 from op_rows.rows import Row, apart, np_softmax, of, off_zero
 
 from tinygrad_opt import ops
+from tinygrad_opt.ops import reduce
 
 REDUCTIONS = [
     Row("sum", lambda m, x: m.sum(x), of((2, 3)), np.sum),
@@ -64,6 +65,8 @@ REDUCTIONS = [
         lambda x: np.log(np_softmax(x, -1))),
     Row("logsumexp", lambda m, x: m.logsumexp(x, 1), of((2, 3)),
         lambda x: np.log(np.exp(x).sum(1))),
+    Row("exp_of_gap", lambda m, x: reduce._exp_of_gap(x, x.logsumexp(1, True), axis=1),
+        of((2, 3)), lambda x: np_softmax(x, 1), lambda m, x: m.softmax(x, 1)),
     Row("logsumexp: axes kept", lambda m, x: m.logsumexp(x, (0, 2), keepdim=True), of((2, 3, 2)),
         lambda x: np.log(np.exp(x).sum((0, 2), keepdims=True))),
 ]  # fmt: skip

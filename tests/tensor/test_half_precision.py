@@ -24,8 +24,8 @@ REFUSED = {"inv", "inverse", "solve", "det", "slogdet", "log_abs_det", "logdet",
            "norm: matrix_norm 2", "norm: matrix_norm -2", "norm: matrix_norm kept"}  # fmt: skip
 
 # ... and rounds between the steps here.
-STEPS = {"diff: twice, axis", "outer", "ger", "kron", "kron: unequal", "quantile: several, axis",
-         "nanquantile"}  # fmt: skip
+STEPS = {"diff: twice, axis", "exp_of_gap", "outer", "ger", "kron", "kron: unequal",
+         "quantile: several, axis", "nanquantile"}  # fmt: skip
 
 
 def run(row, dtype):

@@ -30,8 +30,9 @@ def grad(
 
     Touches no `.grad`. With `create_graph=True` the results can be differentiated again, to any
     order. An input that the outputs do not depend on is a RuntimeError, unless `allow_unused`
-    (then None) or `materialize_grads` (then zeros). With `is_grads_batched` each of `grad_outputs`
-    has one more axis in front: one backward pass for each entry, and results that have it too.
+    (then None) or `materialize_grads` (then zeros, a leaf if `create_graph`). With
+    `is_grads_batched` each of `grad_outputs` has one more axis in front: one backward pass for each
+    entry, and results that have it too.
     """
     outputs_, wanted = as_list(outputs), as_list(tensors_of(inputs))
     if not wanted:
@@ -60,7 +61,8 @@ def grad(
     for i, x in enumerate(wanted):
         g = arrived.get(x)
         if g is None and materialize_grads:
-            g = xp(x.array).zeros_like(x.array)
+            g = wrap_plain(xp(x.array).zeros_like(x.array))
+            g._requires_grad = create_graph
         elif g is None and not allowed:
             raise RuntimeError(
                 f"grad: The differentiated Tensor at index {i} appears to not have been used in "

@@ -12,6 +12,7 @@ from ..core.record import mode
 from .function import Function
 from .grad import grad
 from .modes import enable_grad
+from .view_history import wrote_to_older
 
 __all__ = ["checkpoint", "checkpoint_sequential"]
 
@@ -30,7 +31,7 @@ def checkpoint(
     else that the function uses, such as a module's parameters. With `preserve_rng_state` the second
     pass draws the random numbers of the first, so that dropout drops the same. `use_reentrant` is
     accepted; either way works with `autograd.grad` and with higher derivatives. `function` returns
-    a Tensor or a tuple.
+    a Tensor or a tuple. If it writes in place to what is not its own, all of it is remembered.
     """
     if not mode.enabled:
         return function(*args, **kwargs)
@@ -39,8 +40,8 @@ def checkpoint(
     first = function(*args, **kwargs)  # recorded, to see what it uses; the record is dropped
     outputs = first if isinstance(first, tuple) else (first,)
     used = _used(outputs, start)
-    if not used:
-        return first
+    if not used or wrote_to_older(start):
+        return first  # with its record: another run would write once more
     detached = [y.detach() if isinstance(y, Variable) else y for y in outputs]  # type: ignore[attr-defined]
 
     def again() -> Any:

@@ -21,7 +21,7 @@ from ..arrays.xp import xp
 from ..core.backward import watch
 from ..core.errors import refuse_stretched
 from ..core.node import FixedNode, Node, Variable, next_rank
-from ..core.outlines import revived
+from ..core.outlines import outlined, revived
 from ..core.record import mode
 from ..core.tensor import wrap_plain
 from ..core.versions import mark_empty, note_write, owner
@@ -80,6 +80,34 @@ class CopySlices(FixedNode):
         return "CopySlices"
 
 
+class Overwritten(FixedNode):
+    """All of a tensor overwritten. It needs shapes alone: a second backward may follow."""
+
+    __slots__ = ()
+    outlined = staticmethod(outlined)
+
+    def __init__(self, old: Any, value: Any) -> None:
+        inputs = (old, value)
+        targets = tuple(x if x._requires_grad else None for x in inputs)
+        super().__init__(Overwritten, inputs, targets, {}, _pullbacks(value.shape))
+
+    def on_tensors(self, wrap: Callable[[Any], Any]) -> tuple[Any, ...]:
+        return _pullbacks(self.inputs[1].shape)
+
+    def name(self) -> str:
+        return "CopyBackwards"
+
+
+def _pullbacks(shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """Nothing goes to what a tensor was, all to the value of this shape that it became."""
+
+    def to_value(g: Any) -> Any:
+        extra = len(shape) - len(g.shape)  # leading axes of length 1
+        return g.reshape((1,) * extra + tuple(g.shape)) if extra > 0 else g
+
+    return None, lambda g: xp(g).zeros_like(g), to_value
+
+
 def overwrite(tensor: Any, name: str, index: Any, value: Any, within: Any = ...) -> None:
     """`tensor[within][index] = value`, recorded; `within` gives a view.
 
@@ -101,8 +129,15 @@ def overwrite(tensor: Any, name: str, index: Any, value: Any, within: Any = ...)
     rank = next_rank()
     note_write(tensor.array, rank)
     old = without_values(root)
-    rebind(root, old, CopySlices(old, value, place), rank)
+    whole = root is tensor and within is ... and _is_all(index)
+    rebind(root, old, Overwritten(old, value) if whole else CopySlices(old, value, place), rank)
     _finish(tensor, others)
+
+
+def _is_all(index: Any) -> bool:
+    """Whether an index is `...` or `:`, also as the only one of a tuple."""
+    index = index[0] if isinstance(index, tuple) and len(index) == 1 else index
+    return index is ... or (isinstance(index, slice) and index == slice(None))
 
 
 def update(
@@ -131,7 +166,7 @@ def update(
         rebind(root, before, CopySlices(before, result, place), rank)
     else:
         if node is None:  # a step function: nothing flows back to the old values
-            node = CopySlices(without_values(tensor), wrap_plain(result.array), Slot(..., ...))
+            node = Overwritten(without_values(tensor), wrap_plain(result.array))
         rebind(tensor, old, node, rank)
     _finish(tensor, views)
 

@@ -27,7 +27,7 @@ from .past import Past
 from .regions import AsStrided, Layout, Region, layout_of
 
 __all__ = ["KEEP_GRAD", "at", "check_writable", "current", "join", "layout_at", "rebind",
-           "rebound", "root_of", "stand_in", "views_of"]  # fmt: skip
+           "rebound", "root_of", "stand_in", "views_of", "wrote_to_older"]  # fmt: skip
 
 KEEP_GRAD = "retain_grad"  # the key of what `retain_grad` registers, among the hooks of a Node
 
@@ -84,6 +84,15 @@ def rebind(tensor: Any, old: Any, node: Node | None, rank: float) -> None:
     if hooks and KEEP_GRAD in hooks and node is not None:
         del hooks[KEEP_GRAD]  # retain_grad means the tensor as it is
         tensor.retain_grad()
+
+
+def wrote_to_older(start: int) -> bool:
+    """Whether a write since this rank, which was recorded, went to a tensor that is older."""
+    return any(
+        x is not None and (then := x._past.at(start)) is not None
+        and (then.node is None or then.node.rank > start)
+        for x in [reference() for reference in list(rebound.values())]
+    )  # fmt: skip
 
 
 def stand_in(tensor: Any, array: Any) -> Any:

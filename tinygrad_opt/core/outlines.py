@@ -15,7 +15,7 @@ import numpy as np
 
 from .node import Node, Variable
 
-__all__ = ["outlines", "revived", "saves_nothing"]
+__all__ = ["outlined", "outlines", "revived", "saves_nothing"]
 
 _references = sys.getrefcount
 

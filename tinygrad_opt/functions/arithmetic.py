@@ -68,7 +68,7 @@ def scaled(input: Any, other: Any, alpha: Any) -> Any:
     """
     kind: Any = getattr(other, "dtype", None)
     if kind is getattr(input, "dtype", None) and kind in (dtypes.float32, dtypes.float64):
-        return other * alpha  # the usual case, at its usual cost
+        return times(other, alpha)  # the usual case, at its usual cost
     kind = result_type((input, other))
     if kind.kind != "f" and isinstance(alpha, float):
         raise RuntimeError(
@@ -79,7 +79,13 @@ def scaled(input: Any, other: Any, alpha: Any) -> Any:
         raise RuntimeError(f"Boolean alpha only supported for Boolean results, got {alpha}")
     if kind.kind == "b":
         return other if alpha else ops.where(other, False, other)
-    return promoted(input, other)[1] * alpha
+    return times(promoted(input, other)[1], alpha)
+
+
+def times(x: Any, number: Any) -> Any:
+    """x * number, of which backward needs no values where it is a Python number."""
+    plain = isinstance(x, Variable) and isinstance(number, (int, float))
+    return ops.scaled(x, by=number) if plain else x * number
 
 
 def rsub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:

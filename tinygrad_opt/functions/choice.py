@@ -30,13 +30,9 @@ def clip(
     if min is None and max is None:
         raise RuntimeError("clip: At least one of 'min' or 'max' must not be None")
     if isinstance(min, Variable) or isinstance(max, Variable):
-        bounds = [bound for bound in (min, max) if bound is not None]
-        y, *bounds = promoted(input, *bounds)
-        if min is not None:
-            y = where(y >= bounds[0], y, ops.maximum(y.detach(), bounds[0]))
-        if max is not None:
-            y = where(y <= bounds[-1], y, ops.minimum(y.detach(), bounds[-1]))
-        return y
+        y, *bounds = promoted(input, *(bound for bound in (min, max) if bound is not None))
+        low, high = None if min is None else bounds[0], None if max is None else bounds[-1]
+        return ops.clamp(y, low, high)
     kind = input.array.dtype
     if kind.kind != "f":
         kind = result_type((input, *(bound for bound in (min, max) if bound is not None)))

@@ -10,6 +10,7 @@ from ..core.errors import axis_index
 from ..core.half import widened
 from ..core.tensor import Tensor, wrap_plain
 from . import return_types
+from .arithmetic import times
 from .joining import cat
 from .reduce import in_type, summable
 from .shape import narrow
@@ -105,7 +106,8 @@ def _strips(y: Tensor, x: Any, dx: float, dim: int) -> Tensor:
             shape = [1] * y.array.ndim
             shape[dim] = n - 1
             widths = ops.reshape(widths, shape=tuple(shape))
-    return (narrow(y, dim, 0, n - 1) + narrow(y, dim, 1, n - 1)) / 2 * widths
+    means = ops.scaled(narrow(y, dim, 0, n - 1) + narrow(y, dim, 1, n - 1), by=0.5)
+    return times(means, widths)
 
 
 @widened

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from operator import index
-from typing import Any
 
 from .. import ops
 from ..arrays.xp import xp
@@ -36,16 +35,8 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     x = input.array
     first, second = _plane(dim1, dim2, x.ndim + 1)
     n = x.shape[-1] + abs(index(offset))
-    y = ops.scatter_add(
-        input, shape=(*x.shape[:-1], n, n), index=(..., *_places(x, x.shape[-1], offset))
-    )
+    y = ops.diagonal_embed(input, offset=index(offset), rows=n, columns=n)
     return movedim(y, (-2, -1), (first, second))
-
-
-def _places(x: Any, n: int, offset: int) -> tuple[Any, Any]:
-    """The rows and columns of n places on a diagonal."""
-    i, offset = xp(x).arange(n), index(offset)
-    return i + max(-offset, 0), i + max(offset, 0)
 
 
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
@@ -68,8 +59,7 @@ def diagonal_scatter(
     """input with `src` on a diagonal."""
     first, second = _plane(dim1, dim2, input.array.ndim)
     x = movedim(input, (first, second), (-2, -1))
-    n = diagonal(input, offset, dim1, dim2).array.shape[-1]
-    y = ops.put(x, src, index=(..., *_places(x.array, n, offset)))
+    y = ops.diagonal_put(x, src, offset=index(offset))
     return movedim(y, (-2, -1), (first, second))
 
 
@@ -84,10 +74,7 @@ def _triangle(input: Tensor, diagonal: int, lower: bool, name: str) -> Tensor:
     x = input.array
     if x.ndim < 2:
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions, got {x.ndim}")
-    rows = xp(x).arange(x.shape[-2]).reshape((-1, 1))
-    columns = xp(x).arange(x.shape[-1])
-    kept = columns <= rows + diagonal if lower else columns >= rows + diagonal
-    return ops.where(wrap_plain(kept), input, False if x.dtype.kind == "b" else 0)
+    return ops.triangle(input, offset=index(diagonal), lower=lower)
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:

@@ -54,8 +54,9 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
         )
     axis = axis_index(dim, input.array.ndim)
     others = tuple(i for i in range(input.array.ndim) if i != axis)
-    norm = reduce.norm(input, p, others, True)
-    scale = ops.where(norm.array > maxnorm, ops.div(maxnorm, ops.add(norm, 1e-7)), 1.0)
+    large = reduce.norm(input.detach(), p, others, True).array > maxnorm
+    norm = reduce.norm(ops.where(large, input, 0.0), p, others, True)  # not of NaN
+    scale = ops.where(large, ops.div(maxnorm, ops.add(norm, 1e-7)), 1.0)
     return ops.mul(input, scale)
 
 
@@ -126,14 +127,16 @@ def _slope(x: Tensor, axis: int, h: Any, edge_order: int) -> Tensor:
     here = device_of(x.array)
 
     def weighted(*pairs: Any) -> Tensor:
-        shape = tuple(-1 if i == axis else 1 for i in range(ndim))
-        terms = [
-            ops.mul(
-                values, wrap_plain(to_device(np.asarray(w, x.array.dtype).reshape(shape), here))
-            )
-            for w, values in pairs
-        ]
+        terms = [term(w, values) for w, values in pairs if w.any() or not w.size]
         return sum(terms[1:], terms[0])
+
+    def term(w: Any, values: Tensor) -> Tensor:
+        if not isinstance(h, np.ndarray):  # all are the same
+            return ops.scaled(values, by=float(w[0]) if w.size else 1.0)
+        shape = tuple(-1 if i == axis else 1 for i in range(ndim))
+        return ops.mul(
+            values, wrap_plain(to_device(np.asarray(w, x.array.dtype).reshape(shape), here))
+        )
 
     a, b = steps[:-1], steps[1:]
     inside = weighted(

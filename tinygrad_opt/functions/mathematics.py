@@ -33,7 +33,7 @@ sinh, cosh, tanh, asinh, acosh, atanh = (
 )  # fmt: skip
 
 
-atan2, hypot, sinc = ops.atan2, ops.hypot, ops.sinc
+atan2, hypot, sinc, reciprocal, rsqrt = ops.atan2, ops.hypot, ops.sinc, ops.reciprocal, ops.rsqrt
 sigmoid, relu = ops.sigmoid, ops.relu
 erf, erfc, erfinv, lgamma = ops.erf, ops.erfc, ops.erfinv, ops.lgamma
 
@@ -41,17 +41,6 @@ erf, erfc, erfinv, lgamma = ops.erf, ops.erfc, ops.erfinv, ops.lgamma
 def square(input: Tensor) -> Tensor:
     """input^2, element by element; of bools int64."""
     return ops.pow(input, 2) if input.array.dtype.kind == "b" else ops.mul(input, input)
-
-
-def reciprocal(input: Tensor) -> Tensor:
-    """1 / input, element by element."""
-    return ops.div(1.0, input)
-
-
-@widened
-def rsqrt(input: Tensor) -> Tensor:
-    """1 / sqrt(input), element by element."""
-    return ops.div(1.0, ops.sqrt(input))
 
 
 def xlogy(input: Any, other: Any) -> Tensor:
@@ -64,12 +53,12 @@ def xlogy(input: Any, other: Any) -> Tensor:
 
 def deg2rad(input: Tensor) -> Tensor:
     """Degrees as radians."""
-    return ops.mul(input, math.pi / 180)
+    return ops.scaled(input, by=math.pi / 180)
 
 
 def rad2deg(input: Tensor) -> Tensor:
     """Radians as degrees."""
-    return ops.mul(input, 180 / math.pi)
+    return ops.scaled(input, by=180 / math.pi)
 
 
 @widened
@@ -77,8 +66,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)), the inverse of sigmoid; `eps` first limits x to [eps, 1 - eps]."""
     if input.array.dtype.kind != "f":
         input = input.to(dtypes.get_default_dtype())
-    x = input if eps is None else ops.clip(input, min=eps, max=1 - eps)
-    return ops.logit(x)
+    return ops.logit(input) if eps is None else ops.logit_within(input, eps=eps)
 
 
 def ldexp(input: Tensor, other: Tensor) -> Tensor:

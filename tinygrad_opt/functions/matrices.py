@@ -13,6 +13,7 @@ from ..core.half import widened
 from ..core.promote import result_type
 from ..core.tensor import Tensor
 from . import factorizations, inverses, norms, reduce, return_types
+from .arithmetic import times
 from .shape import unsqueeze
 
 __all__ = [
@@ -98,7 +99,7 @@ def _sum_of(
     name: str, input: Tensor, product: Tensor, beta: float, alpha: float
 ) -> Tensor:  # fmt: skip
     """beta * input + alpha * product; the input broadcasts to the product's shape."""
-    scaled = product if alpha == 1 else product * alpha
+    scaled = product if alpha == 1 else times(product, alpha)
     if beta == 0:
         return scaled  # whatever stands in the input, NaN included
     if input.array.dtype != product.array.dtype:
@@ -115,7 +116,7 @@ def _sum_of(
                 f"({shape[-i]}) at non-singleton dimension {max(len(target) - i, 0)}. Target "
                 f"sizes: {list(target)}. Tensor sizes: {list(shape)}"
             )
-    return ops.add(input if beta == 1 else input * beta, scaled)
+    return ops.add(input if beta == 1 else times(input, beta), scaled)
 
 
 @widened

@@ -132,7 +132,7 @@ def _hardtanh(g: Graph, e: Any) -> str:
     return g("Clip", e.x, number(e.low), number(e.high))
 
 
-@row("clip")
+@row("clip", "clamp")
 def _clip(g: Graph, e: Any) -> str:
     x = g.operand(e.x, e.dtype)
     for op, bound in (("Max", e.min), ("Min", e.max)):
@@ -151,7 +151,26 @@ def _thresholds(g: Graph, e: Any) -> str:
     return g("Shrink", e.x, lambd=float(e.threshold), bias=float(e.threshold))
 
 
-@row("expm1", "log1p", "log2", "log10", "exp2", "erfc", "logit", "round", "trunc")
+@row("reciprocal", "rsqrt")
+def _inverse(g: Graph, e: Any) -> str:
+    return g("Reciprocal", e.x if e.name == "reciprocal" else g("Sqrt", e.x))
+
+
+@row("scaled")
+def _scaled(g: Graph, e: Any) -> str:
+    return g("Mul", g.operand(e.x, e.dtype), g.operand(e.by, e.dtype))
+
+
+@row("logit")
+def _logit(g: Graph, e: Any) -> str:
+    number, f = _of_numbers(g, e)
+    x = g.operand(e.x, e.dtype)
+    if e.eps is not None:
+        x = g("Clip", x, number(e.eps), number(1 - e.eps))
+    return f("Sub", f("Log", x), f("Log", f("Sub", 1.0, x)))
+
+
+@row("expm1", "log1p", "log2", "log10", "exp2", "erfc", "round", "trunc")
 def _composed(g: Graph, e: Any) -> str:
     _, f = _of_numbers(g, e)
     x = g.operand(e.x, e.dtype)
@@ -165,7 +184,6 @@ def _composed(g: Graph, e: Any) -> str:
         "log10": lambda: f("Mul", f("Log", x), 1 / math.log(10)),
         "exp2": lambda: f("Exp", f("Mul", x, math.log(2))),
         "erfc": lambda: f("Sub", 1.0, f("Erf", x)),
-        "logit": lambda: f("Sub", f("Log", x), f("Log", f("Sub", 1.0, x))),
         "round": lambda: f("Round", x),
         "trunc": lambda: f("Mul", f("Sign", x), f("Floor", f("Abs", x))),
     }[e.name]()

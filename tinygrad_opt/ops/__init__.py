@@ -29,6 +29,8 @@ from .normalization import *
 from .products import *
 from .recurrent import *
 from .reduce import *
+from .rounding import *
+from .running import *
 from .shape import *
 from .special import *
 

@@ -1,6 +1,7 @@
 """Activations beyond the everyday ones of `arithmetic`.
 
-At a kink each takes the slope that PyTorch takes: that of the flat side, or of the negative one.
+At a kink each takes the slope that PyTorch takes: that of the flat side, or of the negative one. So
+does NaN, where it is asked for an interval: as in the SIMD loops of PyTorch, it lies in none.
 What is `@fused_op` has a twin in `kernels/fused/elementwise.py`, or of two arrays in
 `kernels/fused/pairs.py`, which runs on NumPy's arrays.
 """
@@ -29,7 +30,7 @@ def relu_back(g, x):
 def elu(x, *, alpha=1.0, scale=1.0, rate=1.0):
     # scale x where x > 0, else scale alpha (exp(rate x) - 1): ELU, CELU and SELU are all this
     height = scale * alpha
-    low = rate * xp(x).minimum(x, 0)  # held at 0: exp cannot overflow
+    low = rate * xp(x).where(x >= 0, 0, x)  # held at 0: exp cannot overflow, and does not bend
     below = height * xp(x).expm1(low)
 
     def slope(g):  # exp anew: below + height has lost the digits of a small exp
@@ -49,14 +50,14 @@ def prelu(x, weight):
 @fused_op
 def hardtanh(x, *, low=-1.0, high=1.0):
     y = xp(x).minimum(xp(x).maximum(x, low), high)
-    return y, lambda g: xp(g).where((x <= low) | (x >= high), 0, g)
+    return y, lambda g: xp(g).where((x > low) & (x < high), g, 0)
 
 
 @fused_op
 def hardsigmoid(x):
     # relu6(x + 3) / 6
     gate = xp(x).minimum(xp(x).maximum(x + 3, 0), 6)
-    return gate / 6, lambda g: xp(g).where((x <= -3) | (x >= 3), 0, g / 6)
+    return gate / 6, lambda g: xp(g).where((x > -3) & (x < 3), g / 6, 0)
 
 
 @fused_op
@@ -64,8 +65,10 @@ def hardswish(x):
     # x relu6(x + 3) / 6
     gate = xp(x).minimum(xp(x).maximum(x + 3, 0), 6) / 6
 
-    def slope(g):
-        return xp(g).where(x >= 3, g, xp(g).where(x <= -3, 0, g * (x / 3 + 0.5)))
+    def slope(g):  # no product with an infinite x, and straight at NaN
+        bent = xp(x).where((x > -3) & (x < 3), x / 3 + 0.5, math.nan)
+        factor = xp(x).where(x <= -3, 0, xp(x).where(x >= 3, 1, bent))
+        return xp(g).where(x <= -3, 0, g * factor)
 
     return x * gate, slope
 
@@ -73,14 +76,17 @@ def hardswish(x):
 @fused_op
 def hardshrink(x, *, threshold=0.5):
     small = (x >= -threshold) & (x <= threshold)
-    return xp(x).where(small, 0, x), lambda g: xp(g).where(small, 0, g)
+    return xp(x).where(small, 0, x), lambda g: xp(g).where(_beyond(x, threshold), g, 0)
 
 
 @fused_op
 def softshrink(x, *, threshold=0.5):
-    small = (x >= -threshold) & (x <= threshold)
     y = x - xp(x).minimum(xp(x).maximum(x, -threshold), threshold)
-    return y, lambda g: xp(g).where(small, 0, g)
+    return y, lambda g: xp(g).where(_beyond(x, threshold), g, 0)
+
+
+def _beyond(x, threshold):
+    return (x < -threshold) | (x > threshold)
 
 
 @fused_op
@@ -128,7 +134,12 @@ def softplus(x, *, beta=1.0, threshold=20.0):
     bx = beta * x
     soft = xp(x).maximum(x, 0) + xp(x).log1p(xp(x).exp(-xp(x).abs(bx))) / beta
     linear = bx > threshold
-    return xp(x).where(linear, x, soft), lambda g: g * xp(x).where(linear, 1, xp(x).sigmoid(bx))
+
+    def slope(g):  # straight at the threshold, as PyTorch
+        held = xp(x).where(bx >= threshold, threshold, bx)
+        return g * xp(x).where(linear, 1, xp(x).sigmoid(held))
+
+    return xp(x).where(linear, x, soft), slope
 
 
 @fused_op

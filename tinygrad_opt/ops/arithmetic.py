@@ -63,7 +63,7 @@ def pow(x, y):
     def base(g):
         if isinstance(y, (int, float)):
             return g * (y * xp(x).power(x, y - 1)) if y != 0 else xp(g).zeros_like(g)
-        return g * xp(x).where(y == 0, 0, y * x ** xp(x).where(y == 0, 1, y - 1))
+        return xp(g).where(y == 0, 0, g * ((n := xp(x).where(y == 0, 1, y)) * x ** (n - 1)))
 
     def exponent(g):
         # d/dy x**y = x**y log x, with limit 0 where x = 0 and y >= 0

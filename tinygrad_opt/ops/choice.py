@@ -22,8 +22,8 @@ from .complexes import sgn_complex
 from .fused import fused_op
 
 __all__ = [
-    "abs", "cast", "clip", "clone", "copy", "isfinite", "isinf", "isnan", "lerp", "logical_not",
-    "maximum", "minimum", "ones_like", "to_device", "where", "zeros_like",
+    "abs", "cast", "clamp", "clip", "clone", "copy", "isfinite", "isinf", "isnan", "lerp",
+    "logical_not", "maximum", "minimum", "ones_like", "to_device", "where", "zeros_like",
 ]  # fmt: skip
 
 # Absolute values, choices, casts ------------------------------------------------------------------
@@ -80,6 +80,30 @@ def clip(x, *, min=None, max=None):
         return xp(g).where(inside if max is None else (x <= max) & inside, g, 0)
 
     return xp(x).clip(x, min=min, max=max), back
+
+
+@op
+def clamp(x, min, max):
+    """x limited to bounds that have gradients, or to one of them; they get those of what is beyond.
+
+    As in PyTorch a NaN has none, and of two bounds in the wrong order `max` has them all.
+    """
+    y = x if min is None else maximum(x, min)
+    y = y if max is None else minimum(y, max)
+
+    def back(g):
+        inside = True if min is None else x >= min
+        return xp(g).where(inside if max is None else (x <= max) & inside, g, 0)
+
+    def to_min(g):
+        below = x < min
+        return xp(g).where(below if max is None else below & (min < max), g, 0)
+
+    def to_max(g):
+        above = x > max
+        return xp(g).where(above if min is None else above | (max < min), g, 0)
+
+    return y, back, to_min, to_max
 
 
 @saves_nothing

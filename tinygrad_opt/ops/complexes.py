@@ -87,6 +87,7 @@ def view_as_complex(x):
 # Fourier transforms -------------------------------------------------------------------------------
 
 
+@saves_nothing
 @op
 def fourier(x, *, kind, n, axis, norm):
     """`fft`, `ifft`, `rfft` or `irfft` along one axis, of length n: x is cut, or filled with 0."""

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from ..arrays.xp import xp
+from ..core.outlines import saves_nothing
 from ..core.record import op
 from .product_errors import check_linear
 from .shared_work import shared
@@ -17,7 +18,16 @@ from .shared_work import shared
 __all__ = ["dense"]
 
 
-@op
+def layer_op(pair: Any) -> Any:
+    """`@op` for layers: where a gradient goes to what is added alone, that takes no values."""
+    return saves_nothing(op(pair), when=_of_what_is_added)
+
+
+def _of_what_is_added(node: Any) -> bool:
+    return node.targets[0] is node.targets[1] is None and not node.params.get("relu")
+
+
+@layer_op
 def dense(x, weight, bias, residual, *, relu=False):
     """x W^T + bias over the last axis, plus the residual or max(., 0) of it.
 

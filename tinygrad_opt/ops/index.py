@@ -17,8 +17,9 @@ from ..core.record import op
 from ..core.views import view
 
 __all__ = [
-    "diagonal", "getitem", "lookup", "picked", "put", "put_extremum", "put_product", "put_sum",
-    "rows", "scatter_add", "take_along_axis", "windows",
+    "diagonal", "diagonal_embed", "diagonal_put", "getitem", "lookup", "picked", "put",
+    "put_extremum", "put_product", "put_sum", "rows", "scatter_add", "take_along_axis",
+    "triangle", "windows",
 ]  # fmt: skip
 
 _FEW = 1_024  # elements of which NumPy takes some by itself
@@ -98,10 +99,11 @@ def put_extremum(x, values, *, index, name, include_self=True):
         kept = put(kept, 0, index=index)
     count = kept + scatter_add(xp(x).cast(best, dtype=x.dtype), shape=x.shape, index=index)
 
+    # Where NaN is the extremum, nothing equals it: 0 / 0 makes NaN of all gradients, as in PyTorch.
     return (
         y,
-        lambda g: g * kept / xp(g).where(count == 0, 1, count),
-        lambda g: best * getitem(g / xp(g).where(count == 0, 1, count), index=index),
+        lambda g: g * kept / count,
+        lambda g: best * getitem(g / count, index=index),
     )
 
 
@@ -157,17 +159,58 @@ def windows(x, *, size, step):
 def diagonal(x, *, offset=0, axis1=0, axis2=1):
     """The elements whose place along axis2 is `offset` beyond that along axis1, in a last axis."""
     y = xp(x).diagonal(x, offset=offset, axis1=axis1, axis2=axis2)
-    sizes, length = x.shape, y.shape[-1]
+    sizes = x.shape
 
     def back(g):
         order = tuple(i for i in range(len(sizes)) if i not in (axis1, axis2))
         shape = tuple(sizes[i] for i in (*order, axis1, axis2))
-        i = np.arange(length)
-        full = scatter_add(g, shape=shape, index=(..., i - min(offset, 0), i + max(offset, 0)))
+        full = diagonal_embed(g, offset=offset, rows=shape[-2], columns=shape[-1])
         back_again = (*order, axis1, axis2)
         return xp(g).transpose(full, axes=tuple(back_again.index(k) for k in range(len(shape))))
 
     return y, back
+
+
+@saves_nothing
+@op
+def diagonal_embed(x, *, offset, rows, columns):
+    """Matrices of zeros, with the last axis of x on their diagonal."""
+    at, shape = _on_diagonal(x, x.shape[-1], offset), (*x.shape[:-1], rows, columns)
+    return xp(x).scatter_add(x, shape=shape, index=at), lambda g: _last_diagonal(g, offset)
+
+
+@saves_nothing
+@op
+def diagonal_put(x, values, *, offset):
+    """Matrices x, with `values` on their diagonal."""
+    n = _last_diagonal(x, offset).shape[-1]
+    y = xp_of(x, values).put(x, values, index=_on_diagonal(x, n, offset))
+    return y, lambda g: diagonal_put(g, 0, offset=offset), lambda g: _last_diagonal(g, offset)
+
+
+def _on_diagonal(x: Any, n: int, offset: int) -> tuple[Any, ...]:
+    """The index of the n places on a diagonal of matrices."""
+    raw = getattr(x, "array", x)
+    i = xp(raw).arange(n)
+    return ..., i - min(offset, 0), i + max(offset, 0)
+
+
+def _last_diagonal(x: Any, offset: int) -> Any:
+    return diagonal(x, offset=offset, axis1=len(x.shape) - 2, axis2=len(x.shape) - 1)
+
+
+@saves_nothing
+@op
+def triangle(x, *, offset, lower):
+    """Matrices x up to a diagonal, or from it on if not `lower`; 0 elsewhere."""
+    raw = getattr(x, "array", x)
+    beyond = xp(raw).arange(x.shape[-1]) - xp(raw).arange(x.shape[-2])[:, None]
+    y = xp(x).where(beyond <= offset if lower else beyond >= offset, x, _zero(raw))
+    return y, lambda g: triangle(g, offset=offset, lower=lower)
+
+
+def _zero(raw: Any) -> Any:
+    return False if raw.dtype.kind == "b" else 0
 
 
 # Rows of a table, looked up by integers -----------------------------------------------------------

@@ -95,8 +95,9 @@ def huber(x, y, *, delta, scale=1.0):
     size = xp(d).abs(d)
     near = xp(d).minimum(size, delta)  # near (size - near / 2) is both branches at once
 
-    def slope(g):  # no product with an infinite d; its own derivative at 0 is 1 / scale
-        held = xp(d).minimum(xp(d).maximum(d, -delta), delta)
+    def slope(g):  # no product with an infinite d; bent within delta alone, so not at NaN
+        held = xp(d).where(size < delta, d, math.nan)
+        held = xp(d).where(d >= delta, delta, xp(d).where(d <= -delta, -delta, held))
         return g * (held * (1 / scale) if scale != 1 else held)
 
     return (near / scale) * (size - 0.5 * near), slope, lambda g: -slope(g)

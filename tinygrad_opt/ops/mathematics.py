@@ -1,4 +1,4 @@
-"""Functions of numbers: circular, hyperbolic, exponential, error and gamma functions, rounding.
+"""Functions of numbers: circular, hyperbolic, exponential, error and gamma functions.
 
 What is `@fused_op` has a twin in `kernels/fused/elementwise.py`, or of several arrays in
 `kernels/fused/pairs.py`, which runs on NumPy's arrays.
@@ -9,20 +9,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from ..arrays.xp import xp, xp_of
 from ..core.outlines import saves_nothing
 from ..core.record import op
+from .arithmetic import div, mul
 from .fused import fused_op, recomputed
 
 __all__ = [
     "acos", "acosh", "add_scaled", "addcdiv", "addcmul", "arccos", "arccosh", "arcsin", "arcsinh",
-    "arctan", "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign",
-    "cos", "cosh", "erf", "erfc",
-    "erfinv", "exp2", "expm1", "floor", "floor_divide", "fmod", "hypot", "lgamma", "log1p", "log2",
-    "log10", "logaddexp", "logaddexp2", "logit", "nan_to_num", "polygamma", "remainder", "round",
-    "sign", "sin", "sinc", "sinh", "tan", "trunc", "trunc_divide", "xlogy",
+    "arctan", "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "copysign", "cos",
+    "cosh", "erf", "erfc", "erfinv", "exactly", "exp2", "expm1", "hypot", "lgamma", "log1p",
+    "log2", "log10", "logaddexp", "logaddexp2", "logit", "logit_within", "nan_to_num", "polygamma",
+    "reciprocal", "rsqrt", "scaled", "sin", "sinc", "sinh", "tan", "xlogy",
 ]  # fmt: skip
 
 
@@ -39,6 +37,20 @@ def cos(x):
 
 
 @op
+def reciprocal(x):
+    """1 / x."""
+    y = div(1.0, x)
+    return y, lambda g: -g * y * y
+
+
+@op
+def rsqrt(x):
+    """1 / sqrt(x)."""
+    y = div(1.0, xp(x).sqrt(x))
+    return y, lambda g: g * (-0.5 * y * y * y)
+
+
+@op
 def tan(x):
     """tan(x), with x in radians."""
     y = xp(x).tan(x)
@@ -48,13 +60,21 @@ def tan(x):
 @op
 def asin(x):
     """The angle in [-pi/2, pi/2] whose sine is x."""
-    return xp(x).arcsin(x), lambda g: g / xp(x).sqrt((1 - x) * (1 + x))
+    return xp(x).arcsin(x), lambda g: g * _asin_slope(x)
 
 
 @op
 def acos(x):
     """The angle in [0, pi] whose cosine is x."""
-    return xp(x).arccos(x), lambda g: -g / xp(x).sqrt((1 - x) * (1 + x))
+    return xp(x).arccos(x), lambda g: -g * _asin_slope(x)
+
+
+@recomputed
+@op
+def _asin_slope(x):
+    """The slope of asin. Its own is written out, for its values at 1 and -1."""
+    y = 1 / xp(x).sqrt((1 - x) * (1 + x))
+    return y, lambda g: g * (x * y * y * y)
 
 
 @op
@@ -72,7 +92,7 @@ def atan2(x, y):
     def over_square(a):  # in two steps: r^2 itself may overflow, or vanish
         r = space.hypot(x, y)
         r = space.where(r == 0, 1, r)
-        return space.where(r == math.inf, 0, a / r) / r
+        return space.where((r == math.inf) & (z == z), 0, a / r) / r
 
     return z, lambda g: g * over_square(y), lambda g: -g * over_square(x)
 
@@ -138,13 +158,30 @@ def asinh(x):
 @op
 def acosh(x):
     """log(x + sqrt(x^2 - 1)), the inverse of cosh; NaN for x < 1."""
-    return xp(x).arccosh(x), lambda g: g / (xp(x).sqrt(x - 1) * xp(x).sqrt(x + 1))
+    return xp(x).arccosh(x), lambda g: g * _acosh_slope(x)
+
+
+@recomputed
+@op
+def _acosh_slope(x):
+    """The slope of acosh: 1 / sqrt(x^2 - 1), as in PyTorch for x < -1 as well."""
+    size = xp(x).abs(x)
+    y = 1 / (xp(x).sqrt(size - 1) * xp(x).sqrt(size + 1))
+    return y, lambda g: -g * (x * y * y * y)
 
 
 @op
 def atanh(x):
     """log((1 + x) / (1 - x)) / 2, the inverse of tanh; NaN for |x| > 1."""
-    return xp(x).arctanh(x), lambda g: g / ((1 - x) * (1 + x))
+    return xp(x).arctanh(x), lambda g: g * _atanh_slope(x)
+
+
+@recomputed
+@op
+def _atanh_slope(x):
+    """The slope of atanh; its own is written out as that of asin is."""
+    y = 1 / ((1 - x) * (1 + x))
+    return y, lambda g: g * (2 * x * y * y)
 
 
 arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2  # NumPy's names
@@ -227,11 +264,10 @@ def xlogy(x, y):
     """x log(y), and 0 where x is 0 whatever y is, unless it is NaN."""
     space = xp_of(x, y)
     zero = (x == 0) & (y == y)
-    safe = space.where(zero, 1, y)
     return (
-        x * space.log(safe),
+        x * space.log(space.where(zero, 1, y)),
         lambda g: g * space.log(space.where(zero & (y <= 0), 1, y)),
-        lambda g: g * x / safe,
+        lambda g: g * x / space.where(zero & (y == 0), 1, y),
     )
 
 
@@ -241,6 +277,17 @@ def logit(x):
     # The slope 1 / (x (1 - x)) is infinite at 0 and 1, and NaN beyond
     y = xp(x).log(x / (1 - x))
     return y, lambda g: g / xp(x).where((x < 0) | (x > 1), math.nan, x * (1 - x))
+
+
+@op
+def logit_within(x, *, eps):
+    """The same of x limited to [eps, 1 - eps]: the slope is 0 where that limits it."""
+    held = xp(x).clip(x, min=eps, max=1 - eps)
+
+    def slope(g):
+        return xp(g).where((x >= eps) & (x <= 1 - eps), g / (x * (1 - x)), 0)
+
+    return xp(x).log(held / (1 - held)), slope
 
 
 @fused_op
@@ -290,84 +337,42 @@ def polygamma(x, *, n):
     return xp(x).polygamma(x, n=n), lambda g: g * xp(x).polygamma(x, n=n + 1)
 
 
-# Rounding, remainders and signs -------------------------------------------------------------------
-
-
-def _step(name: str, text: str) -> Any:
-    def pair(x):
-        return getattr(xp(x), name)(x), lambda g: xp(g).zeros_like(g)
-
-    pair.__name__, pair.__doc__ = name, f"{text}; its slope is 0."
-    return saves_nothing(op(pair))
-
-
-_INT = np.dtype(int)
-floor = _step("floor", "The largest integer up to x")
-ceil = _step("ceil", "The smallest integer from x on")
-trunc = _step("trunc", "x without its fraction: the next integer towards 0")
-sign = _step("sign", "-1, 0 or 1, as x is negative, 0 or positive")
-
-
-@saves_nothing
-@op
-def round(x, *, decimals=0):
-    """x rounded to `decimals` places, halves to the even neighbour; its slope is 0."""
-    return xp(x).round(x, decimals=decimals), lambda g: xp(g).zeros_like(g)
-
-
-@op
-def floor_divide(x, y):
-    """floor(x / y); exact for integers, and for floats as Python's `//`."""
-    z = xp_of(x, y).floor_divide(x, y)
-    return z, lambda g: xp(g).zeros_like(g), lambda g: xp(g).zeros_like(g)
-
-
-@op
-def trunc_divide(x, y):
-    """x / y rounded towards 0; exact for integers."""
-    space = xp_of(x, y)
-    if all(getattr(v, "dtype", _INT).kind in "biu" and not isinstance(v, float) for v in (x, y)):
-        z = space.floor_divide(x, y)
-        z = z + ((z < 0) & (z * y != x))  # what was rounded down, and lies below 0, one up
-    else:
-        z = space.trunc(x / y)
-    return z, lambda g: xp(g).zeros_like(g), lambda g: xp(g).zeros_like(g)
-
-
-def _of_the_first(node: Any) -> bool:
-    return node.targets[1] is None
-
-
-@saves_nothing(when=_of_the_first)
-@op
-def remainder(x, y):
-    """x - y * floor(x / y): what is left has the sign of y."""
-    z = xp_of(x, y).remainder(x, y)
-    return z, lambda g: g, lambda g: -g * xp(g).floor_divide(x, y)
-
-
-@saves_nothing(when=_of_the_first)
-@op
-def fmod(x, y):
-    """x - y * trunc(x / y): what is left has the sign of x."""
-    z = xp_of(x, y).fmod(x, y)
-    return z, lambda g: g, lambda g: -g * xp(g).trunc(x / y)
-
-
 @op
 def copysign(x, y):
     """|x| with the sign of y; the slope at x = 0 is taken as 0."""
     z = xp_of(x, y).copysign(x, y)
-    return z, lambda g: g * xp(z).sign(z) * xp(g).sign(x), lambda g: xp(g).zeros_like(g)
+
+    def slope(g):
+        ratio = xp(z).where(x == 0, 0, z / xp(z).where(x == 0, 1, x))
+        return g * exactly(ratio, xp(z).where(z == z, xp(z).sign(z) * xp(g).sign(x), math.nan))
+
+    return z, slope, lambda g: xp(g).zeros_like(g)
+
+
+@saves_nothing
+@op
+def scaled(x, *, by):
+    """x times a number that is known beforehand: unlike `mul`, it keeps nothing for backward."""
+    return mul(x, by), lambda g: scaled(g, by=by)
 
 
 # Exponentials and logarithms of other kinds -------------------------------------------------------
 
 
+@op
+def exactly(formula, value):
+    """`value`, which is that of a formula to the last digit, and whose derivative is the formula's.
+
+    So a slope may be made of inputs, and its own go through the result and its hooks, as PyTorch's.
+    """
+    return value, lambda g: g, None
+
+
 @fused_op
 def expm1(x):
     """e^x - 1, exact for small x as well."""
-    return xp(x).expm1(x), lambda g: g * xp(x).exp(x)  # y + 1 has lost the digits of a small exp
+    y = xp(x).expm1(x)
+    return y, lambda g: g * exactly(y + 1, xp(x).exp(x))  # y + 1 loses the digits of a small exp
 
 
 @fused_op

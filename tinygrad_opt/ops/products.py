@@ -9,7 +9,7 @@ from ..arrays.xp import xp
 from ..core.half import HALF, in_float32
 from ..core.record import op
 from .arithmetic import add
-from .dense import by_rows, dense
+from .dense import by_rows, dense, layer_op
 from .product_errors import check_inner, check_linear
 from .shape import broadcast_to
 
@@ -52,7 +52,7 @@ def matmul(x: Any, y: Any) -> Any:
 dot = dot_later = matmul
 
 
-@op
+@layer_op
 def _linear(x, weight, bias):
     # y = x W^T + b;  dx = g W,  dW = g^T x,  db = sum of g.  x: (..., in), weight: (out, in)
     if x.ndim != 2:

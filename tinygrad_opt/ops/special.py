@@ -7,6 +7,7 @@ import math
 from ..arrays.xp import xp, xp_of
 from ..core.node import Variable
 from ..core.record import op
+from .mathematics import exactly
 
 __all__ = [
     "entr", "erfcx", "i0", "i0e", "i1", "i1e", "igamma", "igammac", "ldexp", "log_ndtr", "ndtri",
@@ -40,11 +41,10 @@ def xlog1py(x, y):
     """x log(1 + y), and 0 where x is 0 whatever y is, unless it is NaN."""
     space = xp_of(x, y)
     zero = (x == 0) & (y == y)
-    safe = space.where(zero, 0, y)
     return (
-        x * space.log1p(safe),
+        x * space.log1p(space.where(zero, 0, y)),
         lambda g: g * space.log1p(space.where(zero & (y <= -1), 0, y)),
-        lambda g: g * x / (1 + safe),
+        lambda g: g * x / (1 + space.where(zero & (y == -1), 0, y)),
     )
 
 
@@ -105,7 +105,13 @@ def erfcx(x):
 def log_ndtr(x):
     """The logarithm of the normal distribution function, without loss far below 0."""
     y = xp(x).log_ndtr(x)
-    return y, lambda g: g * (math.sqrt(2 / math.pi) / xp(x).erfcx(x * -math.sqrt(0.5)))
+
+    def slope(g):
+        density = xp(x).exp(-(y + x * x / 2)) / math.sqrt(2 * math.pi)
+        mills = math.sqrt(2 / math.pi) / xp(x).erfcx(x * -math.sqrt(0.5))
+        return g * exactly(density, mills)
+
+    return y, slope
 
 
 @op

@@ -62,6 +62,7 @@ def _shape_form(method: str) -> Callable[..., Any]:
 def _described(form: Any, name: str, doc: str, signature: Any = None) -> Any:
     """`form` with its name and documentation, and the signature of what it is the form of."""
     form.__name__, form.__qualname__, form.__doc__ = name, f"Tensor.{name}", doc
+    form.__annotations__ = dict.fromkeys(form.__annotations__, Any)  # of whatever module it is like
     if signature is None:
         form.like = name[:-1]  # `methods.py` gives it the signature, once that method is there
     else:

@@ -188,6 +188,11 @@ class TripletMarginWithDistanceLoss(_TripletLoss):
 # Many classes -------------------------------------------------------------------------------------
 
 
+def _above_zero(x: Tensor, counted: Any) -> Tensor:
+    """What is above 0 and is counted; 0 for the rest, for NaN as well, as in PyTorch."""
+    return ops.where((x.array > 0) & counted, x, 0.0)
+
+
 @widened
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
@@ -216,9 +221,8 @@ def multi_margin_loss(
     if ((index < 0) | (index >= classes)).any():
         raise RuntimeError(f"multi_margin_loss: target out of range: classes 0 to {classes - 1}")
     right = rows[xp(index).arange(n), index].reshape((-1, 1))
-    over = ops.relu(margin - right + rows) ** p
-    others = (xp(index).arange(classes) != index[:, None]).astype(rows.array.dtype)
-    loss = ops.sum(over * others, axis=1) / classes
+    others = xp(index).arange(classes) != index[:, None]
+    loss = ops.sum(_above_zero(margin - right + rows, others) ** p, axis=1) / classes
     if weight is not None:
         if weight.array.shape != (classes,):
             raise RuntimeError(
@@ -276,9 +280,9 @@ def multilabel_margin_loss(
     safe = xp(labels).where(listed, labels, 0)
     at = xp(labels).arange(n)[:, None]
     right = ((safe[:, :, None] == xp(labels).arange(classes)) & listed[:, :, None]).any(axis=1)
-    over = ops.relu(1 - rows[at, safe].reshape((n, classes, 1)) + rows.reshape((n, 1, classes)))
-    pairs = (listed[:, :, None] & ~right[:, None, :]).astype(rows.array.dtype)
-    loss = ops.sum(over * pairs, axis=(1, 2)) / classes
+    over = 1 - rows[at, safe].reshape((n, classes, 1)) + rows.reshape((n, 1, classes))
+    pairs = listed[:, :, None] & ~right[:, None, :]
+    loss = ops.sum(_above_zero(over, pairs), axis=(1, 2)) / classes
     return reduced(loss if input.ndim == 2 else loss.reshape(()), reduction)
 
 
