@@ -204,17 +204,17 @@ class _Late:
 # The modules that say what they lack, and those that PyTorch's other modules stand in.
 _ANSWERING = {*LATE, *instead.SPACES, "optim.optimizer"}
 _PARENTS = {path.rpartition(".")[0] for path in PLACES}
-_PLACED = {*PLACES, *_PARENTS}.difference(LATE, [""])  # what those have, loaded with them
+_PLACED: dict[str, list[str]] = {}  # what those have, loaded with them
+for _place in {*PLACES, *_PARENTS}.difference(LATE, [""]):
+    _PLACED.setdefault(_place.rpartition(".")[0], []).append(_place)
 
 
 def _furnish(module: ModuleType, path: str) -> None:
     """Gives a module its places, and lets it say what is not there."""
     if path in _ANSWERING:
         vars(module).setdefault("__getattr__", missing(path))
-    for place in _PLACED:
-        parent, _, name = place.rpartition(".")
-        if parent == path:
-            setattr(module, name, _module(place))
+    for place in _PLACED.get(path, ()):
+        setattr(module, place.rpartition(".")[2], _module(place))
 
 
 def install() -> None:
