@@ -25,16 +25,16 @@ demo: $(VENV)/.examples ## train on handwritten digits and draw digits.png
 	$(BIN)/python examples/digits.py
 
 test: $(VENV)/.test ## what needs neither PyTorch nor a GPU, then the CUDA simulator
-	$(PYTEST) -m "not thorough"
+	$(PYTEST) -m "not thorough and not peers"
 	NUMBA_ENABLE_CUDASIM=1 $(PYTEST) tests/simulator
 
 test-thorough: $(VENV)/.test $(VENV)/.test-kernels ## what takes long: all examples, packages, caches, PTX
-	$(PYTEST) -m thorough
+	$(PYTEST) -m "thorough and not peers"
 
 # What depends most on the versions of Python, NumPy and Numba, with few things to install.
 # CONSTRAINTS=.ci/oldest.txt takes the oldest of them.
 test-kernels: $(VENV)/.test-kernels ## kernels, their PTX, what is traced, packaging and CUDA simulator alone
-	$(PYTEST) -m "not thorough or versions" tests/kernels tests/compiled/test_compiled_semantics.py
+	$(PYTEST) -m "(not thorough or versions) and not peers" tests/kernels tests/compiled/test_compiled_semantics.py
 	$(PYTEST) tests/test_packaging.py
 	NUMBA_ENABLE_CUDASIM=1 $(PYTEST) tests/simulator
 

@@ -1,9 +1,11 @@
 """What every test starts from: the same seed, float32 by default, recording on."""
 
+import functools
 import gc
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import warnings
 from collections import Counter
@@ -31,16 +33,46 @@ def pytest_configure():
                 shutil.rmtree(other, ignore_errors=True)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Find the tests without searching for garbage, again and again among all that was found."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+# What the file of a test of that marker says.
+SAYING = {"thorough": r"\.thorough\b|\bsampled_rows\b", "peers": r"\.peers\b|\bboth_refuse\("}
+
+
+@functools.cache
+def says(file, marker):
+    return re.search(SAYING[marker], file.read_text()) is not None
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With `-m thorough` or `-m peers`, import no file that has none of these."""
+    asked = re.fullmatch(r"(thorough|peers)( and not \w+)?", config.option.markexpr)
+    if asked and collection_path.match("test_*.py") and not says(collection_path, asked[1]):
+        return True
+    return None
+
+
 def pytest_collection_modifyitems(items):
     """Refuse names that change from run to run; skip PyTorch's part where it is not installed."""
     changing = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if changing:  # each process of `pytest -n` must find the same tests
         raise pytest.UsageError(f"give ids to parameters that have an address: {changing[:3]}")
+    marked = {name: [item for item in items if item.get_closest_marker(name)] for name in SAYING}
+    unsaid = [i.nodeid for name in marked for i in marked[name] if not says(i.path, name)]
+    if unsaid:  # see pytest_ignore_collect
+        raise pytest.UsageError(f"the files of these tests do not say their marker: {unsaid[:3]}")
     if importlib.util.find_spec("torch") is None:
         skip = pytest.mark.skip(reason="compares with PyTorch, which make test-peers installs")
-        for item in items:
-            if item.get_closest_marker("peers"):
-                item.add_marker(skip)
+        for item in marked["peers"]:
+            item.add_marker(skip)
 
 
 def pytest_terminal_summary(terminalreporter):

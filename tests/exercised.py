@@ -15,20 +15,21 @@ def words_of(tree: ast.Module) -> set[str]:
     PyTorch; what is imported from the package and used; and strings that stand as a key of a
     table, in a list, or in a call (`Row("relu", ...)`): names that tests look up by `getattr`.
     """
-    imports = list(_imports(tree))
+    nodes = list(ast.walk(tree))
+    imports = list(_imports(nodes))
     foreign = {bound for bound, module in imports if not module.startswith("tinygrad_opt")}
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
     found = {bound for bound, _ in imports if bound in used} - foreign
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Attribute) and _root(node) not in foreign | {"torch"}:
             found.add(node.attr)
         found.update(_listed(node))
     return found
 
 
-def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def _imports(nodes: list[ast.AST]) -> Iterator[tuple[str, str]]:
     """(name that is bound, module it comes from) of each import."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.asname or alias.name.partition(".")[0], alias.name

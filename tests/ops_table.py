@@ -5,6 +5,7 @@ calls are spelled the same in both; `peer` is given where they are not. Samplers
 ties and poles, where finite differences say nothing.
 """
 
+import pytest
 from op_rows.activation import ACTIVATIONS
 from op_rows.attention import ATTENTION
 from op_rows.complexes import COMPLEX
@@ -43,3 +44,13 @@ OPS = [
     *NORMALIZATION, *MATRICES, *SUMMATIONS, *CONVOLUTIONS, *POOLING, *RESIZING, *DISTANCES,
     *ELIMINATION, *COMPLEX,
 ]  # fmt: skip
+
+# For checks of one thing in all operations, whose values are checked elsewhere: `make test` goes
+# through a third of the rows, of each family some, and `make test-thorough` through the others.
+sampled_rows = pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, id=row.name, marks=[pytest.mark.thorough] if i % 3 else [])
+        for i, row in enumerate(OPS)
+    ],
+)

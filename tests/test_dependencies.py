@@ -66,9 +66,18 @@ def names(requirements):
             yield re.sub(r"-cuda\d+x$", "", name.lower())
 
 
+def nodes(text):
+    """The nodes of a file that may import: expressions only where a finder is called."""
+    calls = re.search(rf"\b({'|'.join(FINDERS)})\(", text) is not None
+    found = [ast.parse(text)]
+    for node in found:
+        found += [n for n in ast.iter_child_nodes(node) if calls or not isinstance(n, ast.expr)]
+    return found
+
+
 def imported(file):
     """The first parts of the names of all modules that a file imports, or asks for by name."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes(file.read_text()):
         found = []
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]

@@ -13,7 +13,10 @@ from tinygrad_opt.core.declared import arguments_of, taking
 from tinygrad_opt.core.public import named, public
 from tinygrad_opt.core.tensor import Tensor
 
-WAITING = ("distributed", "func", "linalg", "onnx", "serialization", "training", "utils.data")
+WAITING = (
+    "compiled", "distributed", "func", "linalg", "nn", "onnx", "optim", "serialization", "training",
+    "utils.data",
+)  # fmt: skip
 
 
 def printed(code):

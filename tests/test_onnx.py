@@ -11,6 +11,7 @@ from tinygrad_opt import nn, onnx
 from tinygrad_opt.nn import functional as F
 from tinygrad_opt.onnx.errors import OnnxExporterError, UnsupportedOperatorError
 from tinygrad_opt.onnx.sizes import fitted
+from tinygrad_opt.onnx.tracing import traced
 
 BATCH = {"x": {0: "batch"}}
 TEXT = {"x": {0: "batch", 1: "time"}}
@@ -253,6 +254,13 @@ def test_arguments_and_results_of_other_kinds(tmp_path):
         assert exported(model.eval(), torch.ones(1, 2))
     assert not model.training
     assert all(p.requires_grad for p in model.parameters())
+
+
+def test_a_function_first_asked_for_in_the_run_is_as_it_was_when_it_is_over(monkeypatch):
+    monkeypatch.delitem(vars(torch), "conv2d", raising=False)  # as in a fresh process
+    weight = torch.ones(1, 1, 2, 2)
+    traced(lambda x: torch.conv2d(x, weight), (torch.ones(1, 1, 3, 3),), {}, {})
+    assert torch.conv2d is F.conv2d
 
 
 # Refusals -----------------------------------------------------------------------------------------

@@ -174,9 +174,11 @@ def test_source_distribution_builds_the_same_wheel_and_passes_tests(checkout, wh
     assert " passed" in run(*command, cwd=source, env=environment)
 
 
-def test_a_script_is_sound_by_the_strictest_rules_with_the_installed_wheel(wheel, tmp_path):
-    if "text" in str(wheel):
-        pytest.skip("the wheels are the same")
+def test_a_script_is_sound_by_the_strictest_rules_with_the_installed_wheel(
+    checkout, wheel, tmp_path
+):
+    if not (checkout / "tinygrad_opt" / "kernels").is_symlink():
+        pytest.skip("the wheels hold the same modules")
     run(sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv"))
     (site,) = (tmp_path / "venv").glob("[Ll]ib/**/site-packages")
     with zipfile.ZipFile(wheel) as files:

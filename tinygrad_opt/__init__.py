@@ -24,8 +24,6 @@ from . import (
     backends,
     cuda,
     kernels,
-    nn,
-    optim,
     random,
     sparse,
     types,
@@ -81,35 +79,10 @@ from .autograd import (
     set_grad_enabled,
 )  # fmt: skip
 from .autograd.modes import is_inference_mode_enabled
-from .compiled import compile
 from .core.tensor import Size, Tensor
 from .functions import *
 from .functions import return_types
 from .kernels.threads import get_num_threads, set_num_threads
-from .nn.activation.inplace import celu_, relu_, rrelu_, selu_, threshold_
-from .nn.functional import (
-    adaptive_avg_pool1d,
-    adaptive_max_pool1d,
-    avg_pool1d,
-    bilinear,
-    channel_shuffle,
-    conv1d,
-    conv2d,
-    conv3d,
-    conv_transpose1d,
-    conv_transpose2d,
-    conv_transpose3d,
-    cosine_similarity,
-    hardshrink,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-    pairwise_distance,
-    pixel_shuffle,
-    pixel_unshuffle,
-    prelu,
-    rms_norm,
-)
 from .porting.global_settings import *
 from .tensors.creation import (  # fmt: skip
     arange,
@@ -162,8 +135,18 @@ del _pause
 
 # Loaded when somebody asks for them: name -> module.
 _LATE = {name: name for name in _paths.LATE if "." not in name}
-_LATE |= {"vmap": "func", **dict.fromkeys(("load", "save"), "serialization")}
+_LATE |= {"compile": "compiled", "vmap": "func", **dict.fromkeys(("load", "save"), "serialization")}
 _LATE |= dict.fromkeys(("checkpoints", "draw_graph", "summary"), "training")
+_LATE |= dict.fromkeys(("celu_", "relu_", "rrelu_", "selu_", "threshold_"), "nn.activation.inplace")
+_LATE |= dict.fromkeys(
+    (
+        "adaptive_avg_pool1d", "adaptive_max_pool1d", "avg_pool1d", "bilinear", "channel_shuffle",
+        "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+        "cosine_similarity", "hardshrink", "max_pool1d", "max_pool2d", "max_pool3d",
+        "pairwise_distance", "pixel_shuffle", "pixel_unshuffle", "prelu", "rms_norm",
+    ),
+    "nn.functional",
+)  # fmt: skip
 _otherwise = _paths.missing("")
 
 

@@ -5,6 +5,7 @@ import pkgutil
 
 import numpy as np
 import pytest
+from each import each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -76,7 +77,7 @@ def test_names_without_gradient_record_nothing():
 
 
 @every_row
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@each("dtype", ["float32", "float64"])
 def test_forward_equals_numpy(row, dtype):
     inputs = [np.asarray(x, dtype) for x in row.inputs()]
     y = row.call(tg, *map(tg.tensor, inputs))
@@ -98,7 +99,7 @@ def test_gradgradcheck(row):
 
 
 @every_row
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@each("dtype", ["float32", "float64"])
 def test_gradients_have_the_shape_and_dtype_of_their_inputs(row, dtype):
     tensors = leaves(row.inputs(), dtype)
     pulled_back(row, tensors)
@@ -151,7 +152,7 @@ LAYOUTS = {
 
 
 @every_row
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+@each("layout", LAYOUTS)
 def test_layout_in_memory_does_not_matter(row, layout):
     arrays = row.inputs()
     y, gradients = pulled_back(row, leaves(arrays))
@@ -162,8 +163,8 @@ def test_layout_in_memory_does_not_matter(row, layout):
         np.testing.assert_allclose(g2, g, rtol=1e-13, atol=1e-14)
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (0,), (1, 1), (2, 0, 3), (2, 1, 3)], ids=str)
 @pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
+@each("shape", [(), (1,), (0,), (1, 1), (2, 0, 3), (2, 1, 3)])
 def test_elementwise_shapes(row, shape):
     arrays = row.sample(np.random.default_rng(0), *[shape] * row.arity)
     y, gradients = pulled_back(row, leaves(arrays))
@@ -178,10 +179,10 @@ BROADCASTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("a", "b"), BROADCASTS, ids=str)
 @pytest.mark.parametrize("row", binary_rows, ids=lambda row: row.name)
-def test_broadcasting(row, a, b):
-    arrays = row.sample(np.random.default_rng(0), a, b)
+@each("shapes", BROADCASTS)
+def test_broadcasting(row, shapes):
+    arrays = row.sample(np.random.default_rng(0), *shapes)
     y, gradients = pulled_back(row, leaves(arrays))
     np.testing.assert_allclose(y, row.ref(*arrays), rtol=1e-13)
     # The gradient of a broadcast input is that of the full one, summed over what it was spread to.

@@ -6,7 +6,7 @@ import weakref
 
 import numpy as np
 import pytest
-from ops_table import OPS
+from ops_table import OPS, sampled_rows
 
 import tinygrad_opt as tg
 from tinygrad_opt.autograd.saved_values import captured
@@ -58,14 +58,14 @@ ROWS_SAVE_NOTHING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("row", OPS, ids=lambda row: row.name)
+@sampled_rows
 def test_what_saves_nothing_may_be_gone_through_twice(row):
     arrays = row.inputs()
     expected = row.covers in SAVE_NOTHING.split() or row.name in ROWS_SAVE_NOTHING
     assert twice(tg, row.call, arrays, range(len(arrays))) == expected
 
 
-@pytest.mark.parametrize("row", OPS, ids=lambda row: row.name)
+@sampled_rows
 def test_what_is_marked_reads_no_values(row):
     y = row.call(tg, *[tg.tensor(x, requires_grad=True) for x in row.inputs()])
     outlined = None if y.node is None else getattr(y.node.op, "outlined", None)

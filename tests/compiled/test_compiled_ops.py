@@ -9,7 +9,7 @@ import interpreted
 import numpy as np
 import pytest
 from op_rows.complexes import COMPLEX
-from ops_table import OPS
+from ops_table import OPS, sampled_rows
 
 import tinygrad_opt as tg
 from tinygrad_opt.compiled import CompileError, compile, nests
@@ -64,7 +64,7 @@ def same(row, expected, found):
         assert b.numpy().dtype == a.dtype, row.name
 
 
-@pytest.mark.parametrize("row", OPS, ids=lambda row: row.name)
+@sampled_rows
 def test_every_operation_compiles_or_says_so(row, monkeypatch):
     compare(row, monkeypatch)
 

@@ -44,7 +44,7 @@ def product(m, k, n, dtype):
     wider = {"float32": np.float64, "float64": np.longdouble}[dtype]
     wide = dtype == "float32" or m * k * n < 5e6
     exact = x.astype(wider) @ y.astype(wider) if wide else x @ y
-    return exact, np.abs(x).astype(float) @ np.abs(y).astype(float)
+    return exact.astype(float), np.abs(x).astype(float) @ np.abs(y).astype(float)
 
 
 LAYOUTS = ["rows", "columns", "part", "part of columns", "every second", "backwards"]
@@ -57,7 +57,8 @@ def test_any_layout(left, right, dtype):
     for m, k, n in SHAPES:
         exact, scale = product(m, k, n, dtype)
         error = np.abs(blas.multiply(matrix(m, k, left, dtype), matrix(k, n, right, dtype)) - exact)
-        assert (error / scale).max() < 20 * np.finfo(dtype).eps
+        # Of 20, half of one is for what is exact, which float64 holds as near as that.
+        assert (error / scale).max() < 19.5 * np.finfo(dtype).eps
 
 
 def test_a_large_product_does_not_go_to_numpy(monkeypatch):

@@ -20,15 +20,19 @@ from tinygrad_opt.kernels.compiler import cache, files
 from tinygrad_opt.kernels.compiler.cache import folder
 
 PROGRAM = """
-import sys
+import os
 import numpy as np
 from tinygrad_opt.kernels import sgd
-p = np.ones({size}, np.float32)
-sgd.launch((p, p.copy()), (1.0, 0.0, 0.25))
-assert (p == 0.75).all()
-kernel = sgd._kernels["{target}"][p.dtype]
-print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()))
+for folder in {folders}:
+    os.environ["TINYGRAD_OPT_CACHE_DIR"] = folder
+    sgd._kernels["{target}"].clear()
+    p = np.ones({size}, np.float32)
+    sgd.launch((p, p.copy()), (1.0, 0.0, 0.25))
+    assert (p == 0.75).all()
+    stats = sgd._kernels["{target}"][p.dtype].stats
+    print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
+FOUND, COMPILED = ("1", "0"), ("0", "1")
 
 
 def run(code, **environment):
@@ -41,6 +45,13 @@ def run(code, **environment):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
+
+
+def a_step_with(*folders, target="serial", size=10, **environment):
+    """What becomes of the kernel in a fresh process that looks for it in each folder in turn."""
+    code = PROGRAM.format(folders=[str(folder) for folder in folders], target=target, size=size)
+    printed = run(code, **environment)
+    return list(zip(printed[::2], printed[1::2], strict=True))
 
 
 def make_rule():
@@ -60,27 +71,22 @@ def step(rule):
 @pytest.mark.thorough
 @pytest.mark.parametrize(("target", "size"), [("serial", 10), ("parallel", 1_000_000)])
 def test_second_process_finds_the_machine_code(target, size, tmp_path):
-    code = PROGRAM.format(target=target, size=size)
-    env = {"TINYGRAD_OPT_CACHE_DIR": tmp_path / "own", "NUMBA_NUM_THREADS": 2}
-    assert run(code, **env) == ["0", "1"]
-    assert run(code, **env) == ["1", "0"]
-    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
+    own, settings = tmp_path / "own", dict(target=target, size=size, NUMBA_NUM_THREADS=2)
+    assert a_step_with(own, **settings) == [COMPILED]
+    assert a_step_with(own, **settings) == [FOUND]
+    assert own.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.thorough
 def test_several_processes_at_once(tmp_path):
-    code = PROGRAM.format(target="serial", size=10)
-    threads = [
-        threading.Thread(target=run, args=(code,), kwargs={"TINYGRAD_OPT_CACHE_DIR": tmp_path})
-        for _ in range(3)
-    ]
+    threads = [threading.Thread(target=a_step_with, args=(tmp_path,)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(list(tmp_path.glob("sgd_serial_*.py"))) == 1
     assert not list(tmp_path.glob("*.tmp"))
-    assert run(code, TINYGRAD_OPT_CACHE_DIR=tmp_path) == ["1", "0"]
+    assert a_step_with(tmp_path) == [FOUND]
 
 
 def test_nothing_is_compiled_by_importing_or_decorating(tmp_path, monkeypatch):
@@ -142,69 +148,50 @@ DAMAGES = {
 }
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A folder with a kernel in it, compiled and noted."""
-    folder = tmp_path_factory.mktemp("made")
-    run(PROGRAM.format(target="serial", size=10), TINYGRAD_OPT_CACHE_DIR=folder)
-    assert [len(list(folder.rglob(name))) for name in ("*.py", "*.sums", "*.nbi", "*.nbc")] == [
-        1
-    ] * 4
-    return folder
+# Which files are damaged, and how.
+DAMAGED = [
+    ("*.nbc", "cut off"), ("*.nbc", "one byte"), ("*.nbi", "empty"), ("*.nbi", "overwritten"),
+    ("*.sums", "empty"), ("*.sums", "overwritten"),
+    ("*.*", "empty"), ("*.*", "cut off"), ("*.*", "overwritten"),
+]  # fmt: skip
 
 
-def files_after(folder, names, damage):
-    """What a process reports that finds the files of these names damaged, and the one after it."""
-    for name in names:
-        (path,) = folder.rglob(name)
-        path.write_bytes(DAMAGES[damage](path.read_bytes()))
-    code = PROGRAM.format(target="serial", size=10)
-    return [run(code, TINYGRAD_OPT_CACHE_DIR=folder) for _ in range(2)]  # a warning is an error
+def damaged_copies(made, tmp_path, rows):
+    """A copy of the folder for each row, with the files of that pattern damaged."""
+    for i, (pattern, damage) in enumerate(rows):
+        shutil.copytree(made, tmp_path / str(i))
+        paths = list((tmp_path / str(i)).rglob(pattern))
+        assert len(paths) > 3 if pattern == "*.*" else len(paths) == 1
+        for path in paths:
+            path.write_bytes(DAMAGES[damage](path.read_bytes()))
+        yield tmp_path / str(i)
 
 
-@pytest.mark.parametrize(
-    ("name", "damage"),
-    [("*.nbc", "cut off"), ("*.nbc", "one byte"), ("*.nbi", "empty"), ("*.nbi", "overwritten"),
-     ("*.sums", "empty"), ("*.sums", "overwritten")],
-)  # fmt: skip
-def test_damaged_files_are_replaced(made, tmp_path, name, damage):
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
-    assert files_after(tmp_path, [name], damage) == [["0", "1"], ["1", "0"]]
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("damage", ["empty", "cut off", "overwritten"])
-def test_all_files_damaged(made, tmp_path, damage):
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
-    names = [path.name for path in made.rglob("*.*")]
-    assert len(names) > 3
-    assert files_after(tmp_path, names, damage) == [["0", "1"], ["1", "0"]]
-
-
-@pytest.mark.parametrize("damage", ["empty", "overwritten"])
-def test_damaged_bytecode_is_replaced(made, tmp_path, damage):
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+def test_what_is_damaged_is_replaced(tmp_path):
+    made = tmp_path / "made"
+    assert a_step_with(made) == [COMPILED]
+    assert [len(list(made.rglob(f"*.{kind}"))) for kind in ("py", "sums", "nbi", "nbc")] == [1] * 4
+    folders = list(damaged_copies(made, tmp_path, DAMAGED))
     (text,) = made.rglob("*.py")
     own = Path(importlib.util.cache_from_source(str(text))).name
-    if not list(made.rglob(own)):
-        pytest.skip("Python writes no bytecode here")
-    assert files_after(tmp_path, [own], damage)[1] == ["1", "0"]
-
-
-def test_a_folder_may_move(made, tmp_path):
-    shutil.copytree(made, tmp_path / "elsewhere")
-    code = PROGRAM.format(target="serial", size=10)
-    assert run(code, TINYGRAD_OPT_CACHE_DIR=tmp_path / "elsewhere") == ["1", "0"]
+    bytecodes = [(own, "empty"), (own, "overwritten")] if list(made.rglob(own)) else []
+    others = list(
+        damaged_copies(made, tmp_path / "bytecode", bytecodes)
+    )  # the machine code is good
+    found = a_step_with(made, *folders, *others)
+    rows = dict(zip(DAMAGED, found[1:], strict=False))
+    assert (found[0], rows) == (FOUND, dict.fromkeys(DAMAGED, COMPILED))
+    made.rename(tmp_path / "elsewhere")  # a folder may move
+    assert set(a_step_with(tmp_path / "elsewhere", *folders, *others)) == {FOUND}
 
 
 def test_numbas_own_folder(tmp_path):
-    env = {"TINYGRAD_OPT_CACHE_DIR": tmp_path / "own", "NUMBA_CACHE_DIR": tmp_path / "numba"}
-    code = PROGRAM.format(target="serial", size=10)
-    assert run(code, **env) == ["0", "1"]
-    assert run(code, **env) == ["1", "0"]
+    own, env = tmp_path / "own", {"NUMBA_CACHE_DIR": tmp_path / "numba"}
+    assert a_step_with(own, **env) == [COMPILED]
+    assert a_step_with(own, **env) == [FOUND]
     (machine_code,) = (tmp_path / "numba").rglob("*.nbc")
     machine_code.write_bytes(b"")
-    assert [run(code, **env) for _ in range(2)] == [["0", "1"], ["1", "0"]]
+    assert a_step_with(own, own, **env) == [COMPILED, FOUND]
 
 
 def test_what_cannot_be_noted_is_loaded(tmp_path, monkeypatch):

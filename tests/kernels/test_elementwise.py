@@ -153,6 +153,8 @@ def test_arrays_of_different_sizes_are_refused(name):
             kernel(*given, *settings(name).values())
 
 
+@pytest.mark.thorough
+@pytest.mark.versions
 @pytest.mark.skipif(not denormals.X86, reason="reads x86 assembly")
 @pytest.mark.skipif(
     bool(getattr(config, "BOUNDSCHECK", 0)), reason="a bounds check keeps SIMD away"

@@ -137,6 +137,7 @@ import llvmlite.binding as llvm
 from tinygrad_opt.kernels.micro.spaces import Space
 
 gc.disable()
+gc.freeze()  # so that to collect is not to go over all that was imported
 TEXT = "define void @f() { ret void }"
 for order, ended in itertools.product(itertools.permutations(range(4)), (False, True)):
     space = Space()

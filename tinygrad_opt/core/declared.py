@@ -32,7 +32,8 @@ class Argument(NamedTuple):
 
 def arguments_of(function: Any) -> list[Argument]:
     """The arguments of a function: those of `inspect.signature`."""
-    function = inspect.unwrap(function, stop=lambda f: hasattr(f, "__signature__"))
+    while hasattr(function, "__wrapped__") and not hasattr(function, "__signature__"):
+        function = function.__wrapped__  # `inspect.unwrap` takes ten times as long
     if not isinstance(function, FunctionType) or hasattr(function, "__signature__"):
         found = inspect.signature(function).parameters.values()
         return [Argument(p.name, p.kind, p.default, p.annotation) for p in found]

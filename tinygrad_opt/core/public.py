@@ -184,7 +184,9 @@ def _checked(
     function: Any, name: str, owner: str, arguments: Mapping[str, str], out: Writer | None
 ) -> Any:
     """A function of the same arguments that checks them and calls `function`; or that itself."""
-    passed = [p._replace(name=arguments.get(p.name, p.name)) for p in arguments_of(function)]
+    passed = arguments_of(function)
+    if arguments:
+        passed = [p._replace(name=arguments.get(p.name, p.name)) for p in passed]
     parameters = passed if out is None else [*passed, _OUT]
     renaming = any(p.name == "dim" for p in parameters)
     optional = _after_dim(parameters) if renaming else []

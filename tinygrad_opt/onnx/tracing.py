@@ -248,7 +248,9 @@ class _Run:
 
 def _bindings() -> list[tuple[Any, str, Any, str]]:
     """Wherever a watched function stands: (module or Tensor, name there, it, its own name)."""
-    rooms = tuple(f"{_PACKAGE}.{room}" for room in _ROOMS)
+    rooms, package = tuple(f"{_PACKAGE}.{room}" for room in _ROOMS), sys.modules[_PACKAGE]
+    for name in WATCHED.intersection(dir(package)):
+        getattr(package, name)  # what is first asked for in the run would stay as exchanged
     found: list[tuple[Any, str, Any, str]] = []
     for path, module in list(sys.modules.items()):
         if path == _PACKAGE or path.startswith(rooms):

@@ -23,9 +23,9 @@ _PACKAGE = __name__.split(".")[0]
 
 # Modules that are loaded when somebody asks for them.
 LATE = (
-    "autograd.functional", "data", "distributed", "distributions", "fft", "func", "hub", "jit",
-    "linalg", "mps", "multiprocessing", "onnx", "serialization", "special", "testing", "training",
-    "utils", "utils.data", "utils.tensorboard",
+    "autograd.functional", "compiled", "data", "distributed", "distributions", "fft", "func", "hub",
+    "jit", "linalg", "mps", "multiprocessing", "nn", "onnx", "optim", "serialization",
+    "special", "testing", "training", "utils", "utils.data", "utils.tensorboard",
 )  # fmt: skip
 
 _PLAIN = """
@@ -174,7 +174,7 @@ class _Finder:
 
 
 class _Answering:
-    """The loader of a module of LATE, which then has its places, and says what it lacks."""
+    """The loader of a module that waited, which then has its places, and says what it lacks."""
 
     def __init__(self, loader: Any, path: str) -> None:
         self._loader, self._path = loader, path
@@ -184,20 +184,16 @@ class _Answering:
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
-        vars(module).setdefault("__getattr__", missing(self._path))
-        for path in PLACES:
-            parent, _, name = path.rpartition(".")
-            if parent == self._path:
-                setattr(module, name, sys.modules[f"{_PACKAGE}.{path}"])
+        _furnish(module, self._path)
 
 
 class _Late:
-    """The first that Python asks for a module: has those of LATE answer for what they lack."""
+    """The first that Python asks for a module: has those that waited answer for what they lack."""
 
     @staticmethod
     def find_spec(fullname: str, path: Any = None, target: Any = None) -> Any:
         place = fullname.removeprefix(f"{_PACKAGE}.")
-        if place == fullname or place not in LATE:
+        if place == fullname or not (place in _ANSWERING or place in _PARENTS):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
@@ -205,21 +201,34 @@ class _Late:
         return spec
 
 
+# The modules that say what they lack, and those that PyTorch's other modules stand in.
+_ANSWERING = {*LATE, *instead.SPACES, "optim.optimizer"}
+_PARENTS = {path.rpartition(".")[0] for path in PLACES}
+_PLACED: dict[str, list[str]] = {}  # what those have, loaded with them
+for _place in {*PLACES, *_PARENTS}.difference(LATE, [""]):
+    _PLACED.setdefault(_place.rpartition(".")[0], []).append(_place)
+
+
+def _furnish(module: ModuleType, path: str) -> None:
+    """Gives a module its places, and lets it say what is not there."""
+    if path in _ANSWERING:
+        vars(module).setdefault("__getattr__", missing(path))
+    for place in _PLACED.get(path, ()):
+        setattr(module, place.rpartition(".")[2], _module(place))
+
+
 def install() -> None:
-    """Makes the modules of PLACES, and lets modules say what is not there."""
+    """Makes the modules of PLACES; those they stand in get them, now or when they are loaded."""
     for path in PLACES:
         full = f"{_PACKAGE}.{path}"
-        parent, _, name = full.rpartition(".")
         if full not in sys.modules:
             made = _Place(full, f"PyTorch's name for the place of what is in {PLACES[path]}.")
             made.__path__ = []
             sys.modules[full] = made
-        if parent in sys.modules or parent.removeprefix(f"{_PACKAGE}.") not in LATE:
-            setattr(importlib.import_module(parent), name, sys.modules[full])
-    for path in (*instead.SPACES, "optim.optimizer"):
+    for path in _ANSWERING | _PARENTS:
         full = f"{_PACKAGE}.{path}" if path else _PACKAGE
-        if full in sys.modules and "__getattr__" not in vars(sys.modules[full]):
-            vars(sys.modules[full])["__getattr__"] = missing(path)
+        if full in sys.modules:
+            _furnish(sys.modules[full], path)
     if _Finder not in sys.meta_path:
         sys.meta_path.append(_Finder)
         sys.meta_path.insert(0, _Late)
