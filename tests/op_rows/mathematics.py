@@ -87,7 +87,7 @@ MATHEMATICS = [
     binary("logaddexp", np.logaddexp), binary("logaddexp2", np.logaddexp2),
     binary("xlogy", lambda x, y: x * np.log(y), right=positive),
     unary("logit", lambda x: np.log(x / (1 - x)), fraction),
-    unary("logit: eps", lambda x: np.log(np.clip(x, 0.3, 0.7) / (1 - np.clip(x, 0.3, 0.7))),
+    unary("logit_within", lambda x: np.log(np.clip(x, 0.3, 0.7) / (1 - np.clip(x, 0.3, 0.7))),
           lambda rng, shape: off_bounds(rng, shape) * 0.4 + 0.5, call=lambda m, x: m.logit(x, 0.3)),
     unary("erf", per_element(math.erf)),
     unary("erfc", per_element(math.erfc)),
