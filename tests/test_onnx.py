@@ -214,7 +214,8 @@ def elements(x):
         x.gather(1, (x.long() % 3)), torch.isnan(x), x @ x.mT, torch.lerp(x, x * x, 0.3),
         torch.add(x, x * x, alpha=0.3), torch.addcmul(x, x, x + 1, value=0.3),
         torch.addcdiv(x, x, x.abs() + 1, value=0.3), F.l1_loss(x, x * x, reduction="none"),
-        F.glu(x, -1), F.hardsigmoid(x),
+        F.glu(x, -1), F.hardsigmoid(x), x.sigmoid().logit(0.3), F.threshold(x, 0.1, 7.0),
+        F.softshrink(x, 0.3), F.hardshrink(x, 0.3), x.tril(), x.erfc(),
     )  # fmt: skip
 
 

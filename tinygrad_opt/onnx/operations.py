@@ -161,11 +161,11 @@ def _scaled(g: Graph, e: Any) -> str:
     return g("Mul", g.operand(e.x, e.dtype), g.operand(e.by, e.dtype))
 
 
-@row("logit")
+@row("logit", "logit_within")
 def _logit(g: Graph, e: Any) -> str:
     number, f = _of_numbers(g, e)
     x = g.operand(e.x, e.dtype)
-    if e.eps is not None:
+    if e.name == "logit_within":
         x = g("Clip", x, number(e.eps), number(1 - e.eps))
     return f("Sub", f("Log", x), f("Log", f("Sub", 1.0, x)))
 
