@@ -142,6 +142,8 @@ def fused_attention_pair(
     q, _, v = inputs
     samples, heads, length, _ = q.shape
     o = np.empty_like(q, shape=(samples, heads, length, v.shape[3]))  # laid out as q is
+    if o.strides[3] != o.itemsize:  # of one number each, all axes of q may be the last one
+        o = np.empty(o.shape, o.dtype)
     stats = np.empty((samples * heads, length, 2), q.dtype)
     _kernel("attention", q.dtype, v.shape[2])(*inputs, *settings, o, stats)
 

@@ -14,12 +14,13 @@ with next: where the sums go, rows of x, and of y what the panels are made of th
 A sum is over all of k, in the order of q, whichever rows and columns a call is for: parts of a
 product have the bits of the whole. So the last panel, and the last block of rows, may begin early,
 where they end with the matrix: what is computed twice comes out the same. Where sums are added to
-what is there, they are added to it once: to rows and columns that are `fresh`.
+what is there, or columns are done before the last panel begins, rows and columns count that are
+`fresh`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -75,26 +76,29 @@ class Result(NamedTuple):
         self, f: Writer, kind: Kind, i: Number, j: Number, sums: list[list[Any]],
         fresh: tuple[Number, Number],
     ) -> None:  # fmt: skip
-        """Writes a block of sums. To rows and columns before `fresh` nothing is added any more."""
+        """Writes a block of sums. Columns before `fresh` are done; and rows, if sums are added."""
         places = self.places(kind, i, j, len(sums))
+        new = [f.from_lane(fresh[1] - j - v * kind.lanes, kind) for v in range(WIDE)]
+
+        def put(r: int, v: int, add: Callable[[Any, Any], Any]) -> None:
+            old = f.vector(places[r, v], kind)
+            f.put_vector(places[r, v], f.select(new[v], add(sums[r][v], old), old), kind)
+
         with f.either(self.more) as (then, otherwise):
             with then:
-                new = [f.from_lane(fresh[1] - j - v * kind.lanes, kind) for v in range(WIDE)]
-                for r, row in enumerate(sums):
+                for r in range(len(sums)):
                     with f.when(i + r >= fresh[0]):
-                        for v, value in enumerate(row):
-                            old = f.vector(places[r, v], kind)
-                            value = f.select(new[v], f.add(old, value), old)
-                            f.put_vector(places[r, v], value, kind)
+                        for v in range(WIDE):
+                            put(r, v, f.add)
             with otherwise, f.either(self.bias.equals(0)) as (plain, biased):
                 with plain:
-                    for (r, v), place in places.items():
-                        f.put_vector(place, sums[r][v], kind)
+                    for r, v in places:
+                        put(r, v, lambda value, _: value)
                 with biased:
                     first = self.bias + j * kind.size
                     bias = [f.vector(first + v * kind.width, kind) for v in range(WIDE)]
-                    for (r, v), place in places.items():
-                        f.put_vector(place, f.add(sums[r][v], bias[v]), kind)
+                    for r, v in places:
+                        put(r, v, lambda value, _, more=bias[v]: f.add(value, more))  # type: ignore[misc]
 
 
 class Panels:

@@ -10,8 +10,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Hashable, Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
+
+from llvmlite.binding import ffi
+from numba.core.compiler_lock import global_compiler_lock
 
 from ..compiler import within
 
@@ -118,15 +121,32 @@ def _run() -> None:
             work.do()
 
 
+def _before_fork() -> None:
+    # No thread is in the middle of compiling: the child could never have Numba's locks.
+    _busy.acquire()
+    global_compiler_lock.acquire()
+    _llvm.__enter__()
+
+
+def _after_fork_in_parent() -> None:
+    _llvm.__exit__(None, None, None)
+    global_compiler_lock.release()
+    _busy.release()
+
+
 def _after_fork() -> None:
     # The thread stayed in the parent, between two works.
     global _thread, _lock
     _lock, _thread = threading.Lock(), None
     _works.clear()
+    _llvm.__exit__(None, None, None)
+    global_compiler_lock.release()
     _busy.release()
 
 
+_llvm = getattr(ffi.lib, "_lock", nullcontext())  # llvmlite's, which it has no name for
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_busy.acquire, after_in_parent=_busy.release, after_in_child=_after_fork
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork
     )

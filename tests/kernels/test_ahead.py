@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -334,3 +336,30 @@ def test_others_compile_while_a_kernel_is_optimised(monkeypatch):
     assert seen == [True]
     assert not lock.is_locked()
     assert kernel(np.arange(3.0)) == 1.0
+
+
+FORKS = """
+import os, sys, time, warnings
+import tinygrad_opt as torch
+from numba.core.compiler_lock import global_compiler_lock
+
+warnings.simplefilter("ignore")  # Python's about a fork beside threads
+torch.randn(300, 300).exp()  # the first kernel: workers begin to compile what they do
+lock, end = global_compiler_lock._lock, time.monotonic() + 60
+while lock.acquire(False) and time.monotonic() < end:
+    lock.release()
+    time.sleep(0.0005)
+child = os.fork()
+torch.randn(400, 400).sigmoid().sum()  # another one, here and there
+if child:
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+os._exit(0)
+"""
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_child_compiles_that_was_forked_while_a_worker_did(tmp_path):
+    threads = {"NUMBA_NUM_THREADS": "2", "TINYGRAD_OPT_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", FORKS]
+    subprocess.run(command, env=os.environ | threads, check=True, timeout=120)

@@ -109,6 +109,12 @@ def test_views_are_read_where_they_lie(only_kernels):
         assert attention._heads(x, (2, 3)) is x
 
 
+def test_one_number_a_query_and_several_a_value(only_kernels):
+    """Each axis of such a query may be taken for the last one; the result's is that of features."""
+    q, k, v = (normal(2, 40, 3, width).transpose(0, 2, 1, 3) for width in (1, 1, 16))
+    compare((q, k, v, None, None), causal=True)
+
+
 def test_strange_layouts(only_kernels):
     q, k, v = inputs()
     turned = np.asfortranarray(k)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from tinygrad_opt.kernels.fused.products import GROUP, LOW, TERMS, WIDE
+from tinygrad_opt.kernels.fused.products import CACHE, GROUP, LOW, TERMS, WIDE
 from tinygrad_opt.kernels.micro import Kind, written
 
 WAYS = list(itertools.product((0, 1), repeat=2))
@@ -91,6 +91,23 @@ def test_columns_that_are_far_apart(kind, ways):
     scale = np.abs(x).astype(float) @ np.abs(y).astype(float)
     assert (error / scale).max() < 40 * np.finfo(kind.dtype).eps
     np.testing.assert_array_equal(multiplied(kind, run, x, y[:, :-3], ways), found[:, :-3])
+
+
+@pytest.mark.parametrize("ways", WAYS)
+def test_the_last_panel_is_alone_in_its_group(kind, ways):
+    """It begins within the group before it, whose sums are done."""
+    kind, run = kind
+    random, columns = np.random.default_rng(5), WIDE * kind.lanes
+    for terms in (TERMS, TERMS // 2):
+        number = CACHE // ((terms + 1) * columns * kind.size)
+        m, k, n = 5 * kind.tallest + 3, terms + 9, number * columns + 5
+        x = random.standard_normal((m, k)).astype(kind.dtype)
+        y = random.standard_normal((k, n)).astype(kind.dtype)
+        bias = random.standard_normal(n).astype(kind.dtype)
+        for added in (None, bias):
+            found = multiplied(kind, run, x, y, ways, bias=added)
+            expected = x.astype(float) @ y.astype(float) + (0 if added is None else added)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e5 * np.finfo(kind.dtype).eps)
 
 
 def test_what_is_not_finite_stays_where_it_belongs(kind):

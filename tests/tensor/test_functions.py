@@ -156,6 +156,19 @@ def test_clip_with_tensors():
     assert tg.clip(x, max=tg.tensor(0.5)).tolist() == [0, 0.5, 0.5]
 
 
+def test_alpha_below_zero_wraps_around_unsigned_integers():
+    u = tg.tensor([1, 2], dtype=tg.uint8)
+    for found, expected in {
+        tg.add(u, u, alpha=-1): [0, 0], tg.sub(u, u, alpha=-1): [2, 4],
+        tg.rsub(u, u, alpha=-1): [2, 4], u.clone().add_(u, alpha=-1): [0, 0],
+        tg.addcmul(u, u, u, value=-1): [0, 254], tg.add(u, u > 1, alpha=-1): [1, 1],
+        tg.addmm(u * tg.zeros(1, 2, dtype=tg.uint8), u[None], tg.ones(2, 2, dtype=tg.uint8),
+                 alpha=-1): [[253, 253]],
+    }.items():  # fmt: skip
+        assert found.dtype is tg.uint8
+        assert found.tolist() == expected
+
+
 def test_addition_with_alpha():
     assert tg.add(tg.ones(2), 3, alpha=2).tolist() == [7, 7]
     assert tg.sub(tg.ones(2), tg.ones(2), alpha=0.5).tolist() == [0.5, 0.5]

@@ -84,8 +84,8 @@ def scaled(input: Any, other: Any, alpha: Any) -> Any:
 
 def times(x: Any, number: Any) -> Any:
     """x * number, of which backward needs no values where it is a Python number."""
-    plain = isinstance(x, Variable) and isinstance(number, (int, float))
-    return ops.scaled(x, by=number) if plain else x * number
+    plain = isinstance(number, (int, float)) and isinstance(x, Variable)
+    return ops.scaled(x, by=number) if plain and x.array.dtype.kind in "fc" else x * number
 
 
 def rsub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
