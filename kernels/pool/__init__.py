@@ -27,7 +27,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 from ..compiler import cache, within
@@ -161,9 +161,17 @@ def load(function: str, render: Callable[[bool], str], compiler: str = "") -> An
 def start() -> None:
     """Start the workers, unless they run: as many as may take part beside the caller.
 
-    Returns at once. Kernels run on the caller's thread alone until the workers are there.
+    Returns at once. Kernels run on the caller's thread alone until the workers are there. What
+    workers do is compiled by the first of them; where Numba does it, by the caller: its passes
+    change the filters of warnings in the whole process.
     """
-    global _started
+    global _crew, _started
+    if getattr(config, "BOUNDSCHECK", 0) and size() > 1 and _compiling.acquire(blocking=False):
+        try:
+            if _crew is None:
+                _crew = _compile()
+        finally:
+            _compiling.release()
     with _lock:
         _started = True
         _start_missing()

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from numba.core import config
 
 from tinygrad_opt import nn, no_grad, optim, randn
-from tinygrad_opt.kernels import direct, micro, update_rule
+from tinygrad_opt.kernels import direct, micro, pool, update_rule
 from tinygrad_opt.kernels.compiler import within
 from tinygrad_opt.kernels.direct import library
 from tinygrad_opt.kernels.fused import arithmetic, places, rows
@@ -225,6 +226,8 @@ def caller(x):
 )
 def test_numba_compiles_where_it_is_waited_for(monkeypatch, function, checks, elsewhere):
     """Its passes change the filters of warnings, in the whole process."""
+    while pool._workers and pool._crew is None:  # which a worker may compile
+        time.sleep(0.01)
     monkeypatch.setattr(config, "BOUNDSCHECK", checks)
     made_by, changed_by = [], set()
     enter = warnings.catch_warnings.__enter__
@@ -363,3 +366,29 @@ def test_a_child_compiles_that_was_forked_while_a_worker_did(tmp_path):
     threads = {"NUMBA_NUM_THREADS": "2", "TINYGRAD_OPT_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-c", FORKS]
     subprocess.run(command, env=os.environ | threads, check=True, timeout=120)
+
+
+CHECKED = """
+import threading, time, warnings
+import tinygrad_opt as torch
+from tinygrad_opt.kernels import pool
+
+entered, enter = set(), warnings.catch_warnings.__enter__
+
+def watched(self):
+    entered.add(threading.current_thread())
+    return enter(self)
+
+warnings.catch_warnings.__enter__ = watched
+torch.randn(300, 300).exp()
+while pool._crew is None:
+    time.sleep(0.01)
+assert entered <= {threading.main_thread()}, entered
+"""
+
+
+@pytest.mark.thorough
+def test_what_workers_do_is_compiled_by_the_caller_where_numba_does_it(tmp_path):
+    checked = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_NUM_THREADS": "2"}
+    settings = os.environ | checked | {"TINYGRAD_OPT_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", CHECKED], env=settings, check=True, timeout=300)
