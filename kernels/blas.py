@@ -6,7 +6,7 @@ a product large enough for several threads is cut into parts of its rows or colu
 one call on one thread, and the pool decides who does which. Meanwhile OpenBLAS is told to use one
 thread, and told back afterwards: NumPy's own products are as they were.
 
-On processors with AVX-512 the loops of `fused/products.py` take 0.7 to 0.95 of OpenBLAS's time,
+On processors with AVX-512 the loops of `fused/products.py` take 0.5 to 0.95 of OpenBLAS's time,
 unless a result has few rows or columns: `product_texts.py` has what is called when. Their bits are
 the same whatever the parts are, so there is a part or two for each thread. OpenBLAS's are not: its
 parts depend on the shape alone.

@@ -20,7 +20,7 @@ what is there, or columns are done before the last panel begins, rows and column
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -80,25 +80,25 @@ class Result(NamedTuple):
         places = self.places(kind, i, j, len(sums))
         new = [f.from_lane(fresh[1] - j - v * kind.lanes, kind) for v in range(WIDE)]
 
-        def put(r: int, v: int, add: Callable[[Any, Any], Any]) -> None:
+        def put(r: int, v: int, value: Any) -> None:
             old = f.vector(places[r, v], kind)
-            f.put_vector(places[r, v], f.select(new[v], add(sums[r][v], old), old), kind)
+            f.put_vector(places[r, v], f.select(new[v], value, old), kind)
 
         with f.either(self.more) as (then, otherwise):
             with then:
                 for r in range(len(sums)):
                     with f.when(i + r >= fresh[0]):
                         for v in range(WIDE):
-                            put(r, v, f.add)
+                            put(r, v, f.add(f.vector(places[r, v], kind), sums[r][v]))
             with otherwise, f.either(self.bias.equals(0)) as (plain, biased):
                 with plain:
                     for r, v in places:
-                        put(r, v, lambda value, _: value)
+                        put(r, v, sums[r][v])
                 with biased:
                     first = self.bias + j * kind.size
                     bias = [f.vector(first + v * kind.width, kind) for v in range(WIDE)]
                     for r, v in places:
-                        put(r, v, lambda value, _, more=bias[v]: f.add(value, more))  # type: ignore[misc]
+                        put(r, v, f.add(sums[r][v], bias[v]))
 
 
 class Panels:

@@ -128,7 +128,7 @@ def _before_fork() -> None:
     _llvm.__enter__()
 
 
-def _after_fork_in_parent() -> None:
+def _let_go() -> None:
     _llvm.__exit__(None, None, None)
     global_compiler_lock.release()
     _busy.release()
@@ -139,14 +139,10 @@ def _after_fork() -> None:
     global _thread, _lock
     _lock, _thread = threading.Lock(), None
     _works.clear()
-    _llvm.__exit__(None, None, None)
-    global_compiler_lock.release()
-    _busy.release()
+    _let_go()
 
 
 _llvm = getattr(ffi.lib, "_lock", nullcontext())  # llvmlite's, which it has no name for
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_let_go, after_in_child=_after_fork)
