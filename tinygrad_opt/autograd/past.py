@@ -7,6 +7,7 @@ what came before, but for a clearing that waits until the list has doubled.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from typing import Any
 
 __all__ = ["Past"]
@@ -17,11 +18,12 @@ _CLEAR_FROM = 16
 class Past:
     """Stand-ins for a tensor as it was, oldest first, each up to the write of a given rank."""
 
-    __slots__ = ("_clear_at", "_old", "_times")
+    __slots__ = ("_clear_at", "_held", "_old", "_times")
 
     def __init__(self) -> None:
         self._times: list[float] = []  # minus the ranks of the writes: ascending
         self._old: list[Any] = []
+        self._held: Counter[int] = Counter()  # id of an array -> how many of `_old` hold it
         self._clear_at = _CLEAR_FROM
 
     def __len__(self) -> int:
@@ -33,6 +35,7 @@ class Past:
         i = bisect_right(self._times, -rank)
         self._times.insert(i, -rank)
         self._old.insert(i, old)
+        self._held[id(old.array)] += 1
 
     def at(self, rank: int) -> Any:
         """What the tensor was when a Node of this rank was made; None: what it is now."""
@@ -46,7 +49,7 @@ class Past:
 
     def holders(self, array: Any) -> int:
         """How many stand-ins hold `array` itself."""
-        return sum(old.array is array for old in self._old)
+        return self._held[id(array)]
 
     def lay_out(self, layout: Any) -> None:
         """Note how the tensor lay in memory up to now, before that changes."""
@@ -59,9 +62,12 @@ class Past:
         """Let go of what backward has freed: nobody can ask for it any more."""
         n = 0
         while n < len(self._old) and _is_freed(self._old[n]):
+            array = id(self._old[n].array)
+            self._held[array] -= 1
+            if not self._held[array]:
+                del self._held[array]
             n += 1
-        if n:
-            self._keep(range(n, len(self._old)))
+        del self._times[:n], self._old[:n]
         if len(self._old) >= self._clear_at:
             self._keep([i for i, old in enumerate(self._old) if not _is_freed(old)])
             self._clear_at = max(_CLEAR_FROM, 2 * len(self._old))
@@ -69,6 +75,7 @@ class Past:
     def _keep(self, places: Any) -> None:
         self._times = [self._times[i] for i in places]
         self._old = [self._old[i] for i in places]
+        self._held = Counter(id(old.array) for old in self._old)
 
 
 def _is_freed(old: Any) -> bool:

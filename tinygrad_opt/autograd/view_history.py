@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import functools
 import gc
+import operator
 import sys
 import weakref
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -77,8 +79,8 @@ def at(x: Any, rank: int) -> Any:
 
 def rebind(tensor: Any, old: Any, node: Node | None, rank: float) -> None:
     """From `rank` on `node` is what made the tensor; before that it was `old`."""
-    if old._requires_grad:
-        _remember(tensor, old, rank)
+    if old._requires_grad and (old.node is None or rank < old.node.rank - 1):
+        _remember(tensor, old, rank)  # or no Node can have seen it: none was made in between
     hooks = None if old.node is None else old.node.hooks
     tensor.node, tensor._requires_grad = node, node is not None
     if hooks and KEEP_GRAD in hooks and node is not None:
@@ -182,9 +184,9 @@ def views_of(base: Any, written: Any) -> list[Any]:
     looked through; but only where references to the memory are left over.
     Raises RuntimeError for a view that was made a leaf, since it cannot be part of two histories.
     """
-    if not _references_left(base, written):
+    if not base._viewed or not _references_left(base, written):
         return []
-    if gc.get_freeze_count() and not any(x is base for x in gc.get_objects()):
+    if gc.get_freeze_count() and not any(map(operator.is_, gc.get_objects(), repeat(base))):
         raise RuntimeError(
             "an in-place operation would give a tensor a history that others share memory with, "
             "and which was made before gc.freeze(), so that they cannot be found. Write to a "

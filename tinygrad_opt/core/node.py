@@ -30,6 +30,7 @@ class Variable:
     _hooks          a HookTable: functions to call with this leaf's gradient
     _past           what it was before recorded writes in place, see `autograd/recorded_writes.py`
     _base           of a view: the tensor whose memory it looks at, which is not a view itself
+    _viewed         whether views of it, as a base, have been made
     _tied           of a view that may not be written to while that is recorded: the reason
     """
 
@@ -45,6 +46,7 @@ class Variable:
     _hooks: Any = None
     _past: Any = None
     _base: Any = None
+    _viewed: bool = False
     _tied: str | None = None
     _unversioned: bool = False  # made by `.data`: writing to it does not count as a change
 
@@ -73,10 +75,7 @@ class Node:
         self.targets = self.output = ()
 
     def on_tensors(self, wrap: Callable[[Any], Any]) -> tuple[Any, ...]:
-        """The pair run again on Tensors: pullbacks that are recorded, a value that is this Node's.
-
-        `wrap`: makes a Tensor of an array.
-        """
+        """The pair run again on Tensors, as `wrap` makes them; its value is this Node's."""
         begun = next_rank()
         inputs = [
             wrap(x) if hasattr(x, "shape") and not isinstance(x, Variable) else x

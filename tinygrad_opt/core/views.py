@@ -1,8 +1,8 @@
 """Views: `@view` makes an operation whose result may be another look at the memory of its input.
 
 Such a result knows its base, the tensor at the end of all views, so that a recorded write through
-the one becomes part of the history of the other (`autograd/view_history.py`). Nothing else is noted
-when a view is made, and nobody holds a list of views.
+the one becomes part of the history of the other (`autograd/view_history.py`). The base knows that
+it has had views, but nobody holds a list of them.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ def view(pair: Callable[..., Any]) -> Callable[..., Any]:
             whole = x._base
             if whole is None:
                 made._base = x
+                x._viewed = True
                 if not enabled:
                     made._tied = NO_GRAD
             else:
@@ -79,7 +80,8 @@ def view(pair: Callable[..., Any]) -> Callable[..., Any]:
 def tie(made: Any, x: Any, reason: str | None = None) -> Any:
     """`made`, as a view of `x` if it shares its memory; `reason`: why it may not be written to."""
     if _share(made.array, x.array):
-        made._base = x if x._base is None else x._base
+        made._base = base = x if x._base is None else x._base
+        base._viewed = True
         reason = reason or (None if mode.enabled else NO_GRAD) or x._tied
         if reason is not None:
             made._tied = reason

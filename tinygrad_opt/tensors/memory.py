@@ -203,7 +203,8 @@ class Description(Tensor):
 for _name in ("new_tensor", "new_full", "new_zeros", "new_ones", "new_empty"):
     setattr(Description, _name, takes_memory(getattr(Description, _name)))
 
-_OF_THE_GRAPH = {"_base", "_home", "_hooks", "_layout", "_past", "_tied", "_unversioned"}
+_OF_THE_GRAPH = {"_base", "_home", "_hooks", "_layout", "_past", "_tied", "_unversioned",
+                 "_viewed"}  # fmt: skip
 
 
 def own_attributes(tensor: Any) -> dict[str, Any]:
