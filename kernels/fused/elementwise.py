@@ -271,7 +271,14 @@ ROWS = {
         straight.nan_to_num, straight.nan_to_num_slope, ("nan", "posinf", "neginf"), light=True
     ),
     "neg": Row(straight.neg, straight.neg_slope, least=LARGE, light=True),
-    "relu": Row(straight.relu, straight.relu_slope, least=512, small=small_relu, light=True),
+    "relu": Row(
+        straight.relu,
+        straight.relu_slope,
+        saves_result=True,
+        least=512,
+        small=small_relu,
+        light=True,
+    ),
     "sigmoid": Row(sigmoid, sigmoid_slope, saves_result=True, near=87.0),
     "silu": Row(silu, silu_slope, near=87.0),
     "softshrink": Row(straight.softshrink, straight.hardshrink_slope, ("threshold",), light=True),

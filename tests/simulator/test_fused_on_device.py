@@ -43,7 +43,7 @@ CALLS = {
     "gru_step_back": lambda normal: [
         (sigmoid(normal(2, 9)), normal(2, 9), normal(2, 3), normal(2, 3)),
     ],
-    "relu_back": lambda normal: [(normal(3, 50), normal(3, 50))],
+    "relu_back": lambda normal: [(normal(3, 50), normal(3, 50).clip(0))],
 }
 
 

@@ -233,11 +233,11 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
         on_device.over_elements("gru_step_back", h.size, arrays, h.shape[1])
         return dz, du, before
 
-    def relu_back(self, g: Any, x: Any) -> Any:
-        if g.shape != x.shape or not on_device.fits(g, x):
-            return super().relu_back(g, x)
-        dx = self.module.empty(x.shape, x.dtype)
-        on_device.over_elements("relu_back", x.size, (g, x, dx))
+    def relu_back(self, g: Any, y: Any) -> Any:
+        if g.shape != y.shape or not on_device.fits(g, y):
+            return super().relu_back(g, y)
+        dx = self.module.empty(y.shape, y.dtype)
+        on_device.over_elements("relu_back", y.size, (g, y, dx))
         return dx
 
 

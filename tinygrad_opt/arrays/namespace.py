@@ -192,9 +192,9 @@ class Namespace(Layers, Windows):
         """-1, 0 or 1; of NaN it is 0, as PyTorch has it."""
         return self.module.subtract(x > 0, x < 0, dtype=x.dtype)
 
-    def relu_back(self, g: Any, x: Any) -> Any:
-        """The gradient of x from that of max(x, 0), which is passed on where x is NaN."""
-        return self.where(self.maximum(x, 0) != 0, g, 0)
+    def relu_back(self, g: Any, y: Any) -> Any:
+        """The gradient of x from that of y = max(x, 0), which is passed on where it is NaN."""
+        return self.where(y != 0, g, 0)
 
     def checks_rows(self, table: Any, index: Any) -> bool:
         """Whether `rows` itself sees to it that the index lies within the table."""

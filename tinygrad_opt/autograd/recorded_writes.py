@@ -261,7 +261,7 @@ def _reads(node: Node | None, old: Any, rank: int) -> bool:
         seen.add(node)
         if any(x is old for x in node.inputs) and _saves_values(node):
             return True
-        stack.extend(x.node for x in node.inputs if isinstance(x, Variable))
+        stack.extend(x.node for x in node.targets if x is not None)
     return False
 
 

@@ -15,7 +15,9 @@ import numpy as np
 
 from .node import Node, Variable
 
-__all__ = ["outlined", "outlines", "revived", "saves_nothing"]
+__all__ = ["keep_result", "outlined", "outlines", "revived", "saves_nothing"]
+
+_MANY = 8192  # elements: to let go of fewer is not worth its time
 
 _references = sys.getrefcount
 
@@ -39,6 +41,15 @@ class Outline(Variable):
 def outlines(targets: Any) -> list[Any]:
     """Those that a gradient goes to: leaves themselves, and the outlines of others."""
     return [x if x is None or x.node is None else _target(x.node, *_said(x.array)) for x in targets]
+
+
+def keep_result(x: Any, y: Any) -> Any:
+    """`y`, made of `x`: its Node holds on to `y` in the place of `x`, where they are large."""
+    if y.array.size >= _MANY and x._base is None and x.node is not None:
+        if x.node.output:  # which holds the value of x as well
+            x.node.output = (None, *x.node.output[1:])
+        y.node.targets, y.node.inputs = outlines((x,)), (y.array,)
+    return y
 
 
 def saves_nothing(operation: Any = None, *, when: Any = None) -> Any:

@@ -106,7 +106,7 @@ NO_PARAMS: dict[str, Any] = {}
 
 
 def _unary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[..., Any]:
-    call = _caller(pair)
+    call, kept = _caller(pair), getattr(pair, "kept", None)  # see `outlines`
 
     def operation(x: Any, /) -> Any:
         if type(x) is not Tensor and not isinstance(x, Variable):
@@ -123,8 +123,8 @@ def _unary(pair: Any, refuse: Any = None, recorded: Any = None) -> Callable[...,
             if other is not None:
                 return other
         if x._requires_grad and mode.enabled:
-            inputs = (x,)
-            return record(y, recorded, inputs, inputs, NO_PARAMS, output)
+            made = record(y, recorded, inputs := (x,), inputs, NO_PARAMS, output)
+            return made if kept is None else kept(x, made)
         return wrap(y)
 
     recorded = recorded or operation

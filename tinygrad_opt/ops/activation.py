@@ -21,9 +21,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-def relu_back(g, x):
-    """The gradient of x from that of relu(x), which stands in `arithmetic`."""
-    return xp(g).where(x <= 0, 0, g)
+def relu_back(g, y):
+    """The gradient of x from that of y = relu(x), which stands in `arithmetic`."""
+    return xp(g).where(y == 0, 0, g)
 
 
 @fused_op

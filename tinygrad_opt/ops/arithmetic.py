@@ -13,12 +13,10 @@ import math
 
 from ..arrays.xp import xp, xp_of
 from ..core.record import op
-from .fused import fused_op, linear_op, recomputed
+from .fused import fused_op, keeps_result, linear_op, recomputed
 
-__all__ = [
-    "add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "sigmoid", "sqrt", "sub",
-    "tanh",
-]  # fmt: skip
+__all__ = ["add", "div", "exp", "log", "mul", "neg", "pow", "power", "relu", "sigmoid", "sqrt",
+           "sub", "tanh"]  # fmt: skip
 
 # Arithmetic ---------------------------------------------------------------------------------------
 
@@ -119,6 +117,8 @@ def sigmoid(x):
 
 
 @fused_op
+@keeps_result
 def relu(x):
     """max(x, 0), with slope 0 at 0."""
-    return xp(x).maximum(x, 0), lambda g: xp(g).relu_back(g, x)
+    y = xp(x).maximum(x, 0)
+    return y, lambda g: xp(g).relu_back(g, y)

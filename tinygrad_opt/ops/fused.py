@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..arrays.fused import fused
-from ..core.outlines import saves_nothing
+from ..core.outlines import keep_result, saves_nothing
 from ..core.record import op
 
-__all__ = ["fused_op", "linear_op", "recomputed"]
+__all__ = ["fused_op", "keeps_result", "linear_op", "recomputed"]
 
 
 def fused_op(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
@@ -34,3 +34,12 @@ def recomputed(operation: Any) -> Any:
     """
     operation.recomputes = True
     return operation
+
+
+def keeps_result(pair: Any) -> Any:
+    """Marks the pair of f with f(f(x)) = f(x): its Nodes may keep the result in place of the input.
+
+    The same pair gives the same value and pullbacks there, and the memory of the input is free.
+    """
+    pair.kept = keep_result
+    return pair

@@ -196,8 +196,8 @@ _TEXTS = {
     du[at], du[at + n], du[at + 2 * n] = dr, dk, dn * r
     before[k] = dh[k] * keep
 """),
-    "relu_back": ("ddd", "q", "def relu_back(g, x, dx, size):\n" + ELEMENT + """\
-    dx[k] = zero if x[k] <= zero else g[k]
+    "relu_back": ("ddd", "q", "def relu_back(g, y, dx, size):\n" + ELEMENT + """\
+    dx[k] = zero if y[k] == zero else g[k]
 """),
 }  # fmt: skip
 
