@@ -158,7 +158,7 @@ def call(typing, body, first, last, plan, x, y, z, to):
 
 def written(module: str, name: str, dtype: str, width: int, registers: int, count: int = 7) -> Any:
     """The loops of `count` integers that `module.name(f, kind, ...)` writes, for use in Numba."""
-    symbol, _ = machine.bind(module, name, dtype, width, registers, count, _source(module), True)
+    symbol, _ = machine.bind(module, name, dtype, width, registers, count, _source(module))
 
     def loops(typing_context: Any, *given: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:

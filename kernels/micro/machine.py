@@ -66,8 +66,6 @@ class Loops:
     registers: int
     count: int
     source: str  # tells what they are made from
-    # More of LLVM's passes than long loops are given, which take it a twentieth of a second.
-    thorough: bool = False
 
     @property
     def symbol(self) -> str:
@@ -80,11 +78,11 @@ class Loops:
         write = getattr(import_module(self.module), self.name)
         kind = Kind(self.dtype, self.width, self.registers)
         machine = cpu_target.target_context.codegen().magic_tuple()
-        what = f"{llvmlite.__version__} {machine} {self.symbol} {self.count} {self.thorough}"
+        what = f"{llvmlite.__version__} {machine} {self.symbol} {self.count}"
         return cache.load_bytes(
             self.name,
             f"{what} {self.source}",
-            lambda: _machine_code(self.symbol, write, kind, self.count, self.thorough),
+            lambda: _machine_code(self.symbol, write, kind, self.count),
         )
 
 
@@ -108,9 +106,7 @@ def _machine_code(*what: Any) -> bytes:
         return space.emitted(optimised(space, *what))
 
 
-def optimised(
-    space: Space, symbol: str, write: Callable[..., None], kind: Kind, count: int, thorough: bool
-) -> Any:
+def optimised(space: Space, symbol: str, write: Callable[..., None], kind: Kind, count: int) -> Any:
     """The loops as a module of LLVM's, of which the processor's code is made as it is."""
     text = ir.Module(symbol)
     text.triple, text.data_layout = space.target.triple, str(space.target.target_data)
@@ -122,9 +118,10 @@ def optimised(
     inside.ret_void()
     module = space.read(written := str(text))
     scalar = PARALLEL in written  # loops over numbers, that LLVM is to make loops over vectors
-    level = 3 if scalar or len(written) <= LONG else 2 if thorough else 1
-    options = llvm.create_pipeline_tuning_options(level)
+    options = llvm.create_pipeline_tuning_options(3)
     options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = scalar
-    what = module if scalar else module.get_function(symbol)
-    space.optimise(what, *space.passes(options, whole=scalar))
+    passes, builder = space.passes(options, whole=scalar)
+    if len(written) > LONG and not scalar:
+        passes = space.few_passes()
+    space.optimise(module if scalar else module.get_function(symbol), passes, builder)
     return module

@@ -70,6 +70,14 @@ class Space:
         made = builder.getModulePassManager() if whole else builder.getFunctionPassManager()
         return self._kept(made), builder
 
+    def few_passes(self) -> Any:
+        """What optimises a function that says what registers hold: all else takes time in vain."""
+        made = self._kept(llvm.create_new_function_pass_manager())
+        made.add_sroa_pass()
+        made.add_instruction_combine_pass()
+        made.add_simplify_cfg_pass()
+        return made
+
     def optimise(self, what: Any, passes: Any, builder: Any) -> None:
         """Run what `passes` returned over a module, or a function."""
         whole = isinstance(what, llvm.ModuleRef)

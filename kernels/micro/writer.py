@@ -189,7 +189,8 @@ class Writer:
         for phi, first, then in steps:
             phi.add_incoming(first, before)
             phi.add_incoming(then, inside)
-        self.as_it_is(builder.cbranch((following < count).value, inside, after))
+        more = builder.icmp_signed("!=", following.value, count.value)  # LLVM may count down
+        self.as_it_is(builder.cbranch(more, inside, after))
         builder.position_at_end(after)
         found = [builder.phi(value.type) for value in start]
         for phi, first, then in zip(found, start, new, strict=True):

@@ -276,7 +276,7 @@ LOOPS = [loops.channels, loops.positions, slopes.channel_slopes, slopes.position
 @pytest.mark.parametrize("write", LOOPS, ids=lambda write: write.__name__)
 def test_sums_stay_in_registers_and_single(write):
     with machine.Space() as space:
-        loops = machine.optimised(space, write.__name__, write, micro.kind_of("f"), 7, False)
+        loops = machine.optimised(space, write.__name__, write, micro.kind_of("f"), 7)
         assembly = space.target.emit_assembly(loops)
     assert not re.search(r"\bv?(mul|add|fmadd\d+)(pd|sd)\b", assembly)
     blocks = [b for b in re.split(r"\n(?=\.L)", assembly) if len(re.findall("fmadd|mulps", b)) > 5]

@@ -72,7 +72,7 @@ def test_sums_of_products_stay_in_registers():
         pytest.skip("products are OpenBLAS's on this processor")
     kind = micro.kind_of("f")
     with machine.Space() as space:
-        loops = machine.optimised(space, "product", products.product, kind, 13, thorough=True)
+        loops = machine.optimised(space, "product", products.product, kind, 13)
         code = space.target.emit_assembly(loops)
     blocks = re.split(r"^\S+:", code, flags=re.MULTILINE)
     inner = max(blocks, key=lambda block: block.count("vfmadd"))
@@ -97,7 +97,7 @@ def test_sums_of_products_stay_in_registers():
 def test_loops_over_numbers_become_loops_over_vectors(module, name, count):
     kind = micro.kind_of("f")
     with machine.Space() as space:
-        loops = machine.optimised(space, name, getattr(module, name), kind, count, thorough=True)
+        loops = machine.optimised(space, name, getattr(module, name), kind, count)
         products = re.findall(r"fmul .*?(<\d+ x )?float", str(loops))
     assert sum(map(bool, products)) > len(products) / 3  # what is left is done number by number
 
