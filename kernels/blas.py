@@ -25,12 +25,13 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from . import micro, pool, product_texts
-from .fused import axis_sums
+from .fused import axis_sums, products
 
-__all__ = ["limit", "multiply", "multiply_stacks"]
+__all__ = ["limit", "multiply", "multiply_stacks", "soon"]
 
 # Multiply-adds. Below the first OpenBLAS uses one thread by itself, and NumPy's call is cheapest.
 WORTH_CUTTING = 300_000
+_BATCH = 64  # what most networks are trained with, about
 _SYMBOLS = {
     "tinygrad_opt_sgemm": "cblas_sgemm",
     "tinygrad_opt_dgemm": "cblas_dgemm",
@@ -102,6 +103,13 @@ def _plus(product: Any, bias: Any) -> Any:
     if bias is not None:
         product += bias
     return product
+
+
+def soon(weight: Any) -> None:
+    """Say that matrices are multiplied by `weight` soon; there is nothing to do if it is small."""
+    kind = micro.kind_of(weight.dtype.char)
+    if weight.size * _BATCH >= WORTH_CUTTING and kind.width == 64 and is_available():
+        micro.soon(products.product, weight.dtype.char, 13)
 
 
 def multiply_stacks(x: Any, y: Any) -> Any:

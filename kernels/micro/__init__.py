@@ -88,11 +88,16 @@ def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
     return launch
 
 
-def _named(write: Callable[..., None], char: str) -> tuple[Any, ...]:
+def soon(write: Callable[..., None], char: str, count: int = 7) -> None:
+    """Say that loops, of `count` numbers, are run soon: see `pool.ahead`."""
+    machine.soon(*_named(write, char, count))
+
+
+def _named(write: Callable[..., None], char: str, count: int = 7) -> tuple[Any, ...]:
     """Loops as `machine` has them."""
     kind, module = kind_of(char), write.__module__
     shape = kind.dtype, kind.width, kind.registers
-    return module, write.__name__, *shape, 7, _source(module)
+    return module, write.__name__, *shape, count, _source(module)
 
 
 # For loops: those that are run soon after them, and those for gradients.

@@ -25,7 +25,7 @@ from ..pool import ahead
 from .spaces import Space, target
 from .writer import PARALLEL, WORD, Kind, Number, Writer
 
-__all__ = ["bind", "optimised"]
+__all__ = ["bind", "optimised", "soon"]
 
 LONG = 50_000  # letters of LLVM's text: such loops are written out
 
@@ -45,6 +45,12 @@ def bind(*loops: Any, then: Iterable[Any] = (), back: Iterable[Any] = ()) -> tup
             if key not in _bound:
                 _bound[key] = key.symbol, _address(key.symbol, code)
     return _bound[key]
+
+
+def soon(*loops: Any) -> None:
+    """Say that these loops are bound soon: see `pool.ahead`."""
+    for work in _still([loops]):
+        ahead.soon(*work)
 
 
 def _still(loops: Iterable[Any]) -> list[Any]:

@@ -153,14 +153,14 @@ def test_rows_are_picked_by_numpy_and_those_of_the_gradient_begun_until_there_ar
 
 
 def test_the_kernel_of_a_step_is_begun_with_zero_grad(monkeypatch):
+    model, large = nn.Linear(3, 4), nn.Linear(1000, 999)
     begun = []
     monkeypatch.setattr(ahead, "_begin", lambda make, what: begun.append(what))
-    model = nn.Linear(3, 4)
     rule = update_rule(halved)
     for optimizer in (Halved(model.parameters(), rule), Halved(model.parameters(), None)):
         optimizer.zero_grad()
     assert begun == [("serial", np.dtype("float32"))]
-    optimizer = Halved(nn.Linear(1000, 999).parameters(), rule)
+    optimizer = Halved(large.parameters(), rule)
     optimizer.zero_grad()
     assert begun[1:] == [("parallel", np.dtype("float32"))]
     model(randn(2, 3)).sum().backward()

@@ -17,7 +17,7 @@ from ..functions.padding import pad
 from ..tensors import creation
 from . import init
 from .module import Module
-from .parameter import Parameter
+from .parameter import Parameter, new_weight
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "conv1d", "conv2d", "conv3d"]
 
@@ -225,11 +225,8 @@ class Convolution(Module):
         self.padding_mode = padding_mode
         self._check()
         shape = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
-        self.weight = Parameter(
-            creation.empty(
-                shape[0], shape[1] // groups, *self.kernel_size, device=device, dtype=dtype
-            )
-        )
+        sizes = shape[0], shape[1] // groups, *self.kernel_size
+        self.weight = new_weight(*sizes, device=device, dtype=dtype)
         if bias:
             self.bias = Parameter(creation.empty(out_channels, device=device, dtype=dtype))
         else:

@@ -13,7 +13,7 @@ from ..functions.outputs import OUT
 from ..tensors.creation import empty
 from . import init
 from .module import Module
-from .parameter import Parameter
+from .parameter import Parameter, new_weight
 
 __all__ = ["Linear", "linear"]
 
@@ -50,7 +50,7 @@ class Linear(Module):
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
-        self.weight = Parameter(empty(out_features, in_features, device=device, dtype=dtype))
+        self.weight = new_weight(out_features, in_features, device=device, dtype=dtype)
         if bias:
             self.bias = Parameter(empty(out_features, device=device, dtype=dtype))
         else:

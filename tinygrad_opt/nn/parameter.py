@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..arrays import dtypes
+from ..arrays.soon import multiplies_soon
 from ..core.tensor import Size, Tensor, wrap_as
 from ..tensors.creation import as_tensor, empty, tensor
 
 __all__ = [
     "Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy",
+    "new_weight",
 ]  # fmt: skip
 
 
@@ -36,6 +38,13 @@ class Parameter(Tensor):
                 f"{dtypes.name_of(array.dtype)}; pass requires_grad=False for integer data"
             )
         return wrap_as(cls, array, requires_grad)
+
+
+def new_weight(*shape: int, device: Any = None, dtype: Any = None) -> Parameter:
+    """A Parameter of `shape`, with anything in it, that inputs are multiplied by."""
+    made = Parameter(empty(*shape, device=device, dtype=dtype))
+    multiplies_soon(made.array)
+    return made
 
 
 class Buffer(Tensor):

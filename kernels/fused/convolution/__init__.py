@@ -37,7 +37,7 @@ from . import loops, slopes
 from .layout import Sizes
 from .planning import CYCLES, Plan, plan
 
-__all__ = ["convolve", "convolve_input", "convolve_weight"]
+__all__ = ["convolve", "convolve_input", "convolve_weight", "soon"]
 
 Run = Callable[..., list[Any]]  # see `micro.run`
 micro.follow(loops.panels, loops.channels)
@@ -121,6 +121,14 @@ def _correlate(run: Run, at: Plan, x: Any, w: Any, bias: Any, shape: Sizes) -> A
     (panels,) = run(*work, ((size,), x.dtype))
     work = (loops.channels, char, at.count, at.grain, at.table, (x, panels, start))
     return run(*work, (shape, x.dtype))[0]
+
+
+def soon(w: Any) -> None:
+    """Say that images are convolved with `w`, (rows, channels, ...), soon: by what is likely."""
+    few = w.shape[1] < _FEW
+    likely: list[Callable[..., None]] = [loops.positions] if few else [loops.panels, loops.channels]
+    for write in likely:
+        micro.soon(write, w.dtype.char)
 
 
 # Matrix products ----------------------------------------------------------------------------------
