@@ -22,8 +22,9 @@ _PACKAGE = __name__.split(".")[0]
 
 Furnish: TypeAlias = Callable[[ModuleType, str], None]
 
-_PYTHONS = {  # what importing asks a package for
+_PYTHONS = {  # what importing asks a package for, and inspecting anything
     "__class__", "__file__", "__loader__", "__name__", "__package__", "__path__", "__spec__",
+    "__wrapped__",
 }  # fmt: skip
 
 
