@@ -61,6 +61,77 @@ def test_loading_anew_leaves_all_names_where_they_were():
     assert found == ["tinygrad_opt.fft", "False", "1.0"]
 
 
+# What threads import that begin at once, each from another end.
+AT_ONCE = (
+    "import tinygrad_opt.nn.functional as F; F.relu",
+    "import tinygrad_opt.nn.utils.prune",
+    "import tinygrad_opt.optim.swa_utils; tinygrad_opt.optim.swa_utils.AveragedModel",
+    "import tinygrad_opt.utils.data; tinygrad_opt.utils.data.Dataset",
+    "import tinygrad_opt as t; t.nn.LSTM, t.conv2d, t.compile, t.save",
+    "import tinygrad_opt as t; t.optim.AdamW, t.fft.fft, t.summary",
+    "from tinygrad_opt import nn; nn.Linear",
+    "from tinygrad_opt import distributions; distributions.Normal",
+    "from tinygrad_opt.distributions.kl import kl_divergence",
+    "from tinygrad_opt.func import vmap; vmap.__code__",
+    "from tinygrad_opt.nn import *; Conv2d",
+    "from tinygrad_opt.nn import init; init.zeros_",
+    "from tinygrad_opt.nn.modules.utils import _pair",
+    "from tinygrad_opt.nn.parallel.distributed import DistributedDataParallel",
+    "from tinygrad_opt.nn.parameter import Parameter",
+    "from tinygrad_opt.nn.utils.parametrizations import weight_norm",
+    "from tinygrad_opt.optim import lr_scheduler; lr_scheduler.StepLR",
+    "from tinygrad_opt.optim.adam import Adam",
+    "from tinygrad_opt.optim.lr_scheduler import OneCycleLR",
+    "from tinygrad_opt.optim.optimizer import Optimizer",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("first", range(0, 20, 5))
+def test_threads_that_import_at_once_all_get_what_they_ask_for(first):
+    """No _DeadlockError, and no module that is there by half."""
+    found = printed(
+        "import sys, threading, tinygrad_opt\n"
+        "sys.setswitchinterval(1e-6)\n"
+        f"imports = {AT_ONCE[first:] + AT_ONCE[:first]}\n"
+        "ready, failed = threading.Barrier(len(imports)), []\n"
+        "def run(text):\n"
+        "    ready.wait()\n"
+        "    try: exec(text, {})\n"
+        "    except BaseException as error: failed.append(f'{text}: {error!r}')\n"
+        "threads = [threading.Thread(target=run, args=(text,)) for text in imports]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "print(*failed)"
+    )
+    assert " ".join(found) == ""
+
+
+def test_a_room_is_filled_when_it_is_first_asked_for_a_name():
+    """Till then its files can be loaded, by any thread; whatever it is asked for, it is whole."""
+    for ask in ("t.nn.Linear", "vars(t.nn)['Linear']", "t.nn.__doc__[0]", "dir(t.nn)[0]"):
+        found = printed(
+            "import sys, tinygrad_opt as t\n"
+            "import tinygrad_opt.nn.parameter\n"
+            "print('tinygrad_opt.nn.linear' in sys.modules)\n"
+            f"{ask}\n"
+            "print(type(t.nn).__name__, 'tinygrad_opt.nn.linear' in sys.modules)"
+        )
+        assert found == ["False", "module", "True"]
+
+
+def test_a_room_that_cannot_be_filled_says_so_each_time():
+    found = printed(
+        "import sys, tinygrad_opt as t\n"
+        "sys.modules['tinygrad_opt.optim.sgd'] = None\n"
+        "for _ in range(2):\n"
+        "    try: t.optim.SGD\n"
+        "    except ImportError: print('refused')\n"
+        "del sys.modules['tinygrad_opt.optim.sgd']\n"
+        "print(t.optim.SGD.__name__)"
+    )
+    assert found == ["refused", "refused", "SGD"]
+
+
 @pytest.mark.parametrize("collects", [True, False])
 def test_collection_is_as_it_was_after_importing(collects):
     """Also where importing fails, in the middle."""

@@ -128,6 +128,22 @@ GOLDEN = [
     (lambda m, a, b: m.digamma(a), ("float16", [np.inf]), None, "float16", [np.inf]),
     (lambda m, a, b: m.full_like(a, -1), ("uint8", [1, 2]), None, "uint8", [255, 255]),
     (lambda m, a, b: m.masked_fill(a, a > 1, 2.9), ("int64", [1, 2]), None, "int64", [1, 2]),
+    # numbers are cut to the type, or taken for numbers, where PyTorch does
+    (lambda m, a, b: m.nn.functional.threshold(a, 1.5, b), ("int32", [1, 2]), 7.5, "int32", [7, 2]),
+    (lambda m, a, b: m.nn.functional.threshold(a, -1.5, b), ("int8", [-1, 2]), 7, "int8", [7, 2]),
+    (lambda m, a, b: m.nn.functional.hardtanh(a, -1.5, b), ("int64", [-3, 9]), 2.5, "int64",
+     [-1, 2]),
+    (lambda m, a, b: m.addcmul(a, a, a, value=b), ("int32", [1, 2]), 1.5, "int32", [2, 6]),
+    (lambda m, a, b: m.addcmul(a, a, a, value=b), ("int32", [1, 2]), False, "int32", [1, 2]),
+    (lambda m, a, b: m.add(a, b, alpha=True), ("bool", [True, False]), ("bool", [False, False]),
+     "bool", [True, False]),
+    (lambda m, a, b: m.add(a, a, alpha=b), ("complex64", [1, 2j]), 1.5, "complex64", [2.5, 5j]),
+    (lambda m, a, b: m.masked_fill(a, a == 1, b), ("complex64", [1, 2]), 1.5, "complex64",
+     [1.5, 2]),
+    (lambda m, a, b: m.addbmm(a, b, b), ("int32", [[1]]), ("int32", [[[2]], [[3]]]), "int32",
+     [[14]]),
+    (lambda m, a, b: m.addbmm(a, b, b), ("uint8", [[1]]), ("uint8", [[[2]], [[20]]]), "uint8",
+     [[149]]),
     (lambda m, a, b: m.nn.functional.mse_loss(a, b, reduction="sum"), ("bool", [True, False]),
      ("float32", [0.5, 0.5]), "float32", 0.5),
 ]  # fmt: skip
@@ -188,6 +204,23 @@ ERRORS = [
      lambda m, a, b: m.add(a, b, alpha=2.5), I2, I2),
     (RuntimeError, "Boolean alpha only supported for Boolean results",
      lambda m, a, b: m.add(a, b, alpha=False), I2, I2),
+    *(
+        (RuntimeError, "Boolean alpha only supported for Boolean results", call, F2, F2)
+        for call in (
+            lambda m, a, b: m.add(a, b, alpha=True),
+            lambda m, a, b: m.sub(a, b, alpha=True),
+            lambda m, a, b: m.rsub(a, b, alpha=False),
+            lambda m, a, b: m.add(a, 2, alpha=True),
+            lambda m, a, b: a.clone().add_(b, alpha=True),
+            lambda m, a, b: m._foreach_add([a], [b], alpha=True),
+            lambda m, a, b: m.addr(a, a, b, alpha=True),
+        )
+    ),
+    (RuntimeError, "Boolean beta only supported for Boolean results",
+     lambda m, a, b: m.addr(a, a, b, beta=False), F2, F2),
+    (RuntimeError, "cannot do hardtanh on an unsigned type with negative limits",
+     functional("hardtanh"), U2, -1),
+    (RuntimeError, FIT, lambda m, a, b: m.nn.functional.threshold(a, 1, b), U2, 300),
     (RuntimeError, "Integer division with addcdiv", lambda m, a, b: m.addcdiv(a, a, b), I2, I2),
     (RuntimeError, "Index put requires the source and destination dtypes match, got Float for the "
      "destination and Long", lambda m, a, b: m.index_put(a, (m.tensor([0, 1]),), b), F2, I2),

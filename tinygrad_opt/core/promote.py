@@ -22,7 +22,7 @@ import numpy as np
 from ..arrays import dtypes
 from ..arrays.xp import xp
 
-__all__ = ["fitted", "promoted", "result_type", "settle", "settle_pair", "wrapped"]
+__all__ = ["fitted", "number_for", "promoted", "result_type", "settle", "settle_pair", "wrapped"]
 
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}  # bool < integers < floats < complex
 _SCALAR_TYPES = (bool, int, float, complex)
@@ -111,6 +111,16 @@ def fitted(value: Any, dtype: np.dtype[Any]) -> Any:
         f"value cannot be converted to type {_C_NAMES.get(dtype.name, dtype.name)} without "
         f"overflow: {value}"
     )
+
+
+def number_for(value: Any, dtype: np.dtype[Any]) -> Any:
+    """A Python number as `dtype` stores it: cut to an integer, or a bool; other things as they are.
+
+    Raises RuntimeError as `fitted` does.
+    """
+    if not isinstance(value, _SCALAR_TYPES):
+        return value
+    return {"f": float, "b": bool, "c": complex}.get(dtype.kind, int)(fitted(value, dtype))
 
 
 _INF = float("inf")

@@ -8,7 +8,7 @@ from .. import ops
 from ..arrays import dtypes
 from ..core.half import widened
 from ..core.node import Variable
-from ..core.promote import promoted, result_type
+from ..core.promote import number_for, promoted, result_type
 from ..core.public import public
 from ..core.tensor import Tensor
 
@@ -29,12 +29,12 @@ _add, _sub = public(ops.add, "add"), public(ops.sub, "sub")
 
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input + alpha * other, broadcast."""
-    return _add(input, other) if alpha == 1 else _add_scaled(input, other, alpha)
+    return _add(input, other) if is_one(alpha) else _add_scaled(input, other, alpha)
 
 
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input - alpha * other, broadcast."""
-    return _sub(input, other) if alpha == 1 else _sub_scaled(input, other, alpha)
+    return _sub(input, other) if is_one(alpha) else _sub_scaled(input, other, alpha)
 
 
 @widened
@@ -61,22 +61,33 @@ def _are_alike(factor: Any, *tensors: Any) -> bool:
     )
 
 
+def is_one(alpha: Any) -> bool:
+    """Whether `alpha` changes nothing. True does not count: `scaled` has something to say of it."""
+    return bool(alpha == 1) and alpha is not True
+
+
+def check_factor(kind: Any, factor: Any, name: str = "alpha") -> None:
+    """Raise RuntimeError for a factor of a higher kind than results of type `kind`, or a bool."""
+    if kind.kind in "iub" and isinstance(factor, float):
+        raise RuntimeError(
+            f"For integral input tensors, argument {name} must not be a floating point number, got "
+            f"{factor}"
+        )
+    if kind.kind != "b" and isinstance(factor, bool):
+        raise RuntimeError(f"Boolean {name} only supported for Boolean results, got {factor}")
+
+
 def scaled(input: Any, other: Any, alpha: Any) -> Any:
     """alpha * other, in the type of input + other.
 
     Raises RuntimeError for an alpha of a higher kind than that type.
     """
     kind: Any = getattr(other, "dtype", None)
-    if kind is getattr(input, "dtype", None) and kind in (dtypes.float32, dtypes.float64):
-        return times(other, alpha)  # the usual case, at its usual cost
+    usual = kind is getattr(input, "dtype", None) and kind in (dtypes.float32, dtypes.float64)
+    if usual and alpha.__class__ is not bool:
+        return times(other, alpha)  # at its usual cost
     kind = result_type((input, other))
-    if kind.kind != "f" and isinstance(alpha, float):
-        raise RuntimeError(
-            "For integral input tensors, argument alpha must not be a floating point number, got "
-            f"{alpha}"
-        )
-    if kind.kind != "b" and isinstance(alpha, bool):
-        raise RuntimeError(f"Boolean alpha only supported for Boolean results, got {alpha}")
+    check_factor(kind, alpha)
     if kind.kind == "b":
         return other if alpha else ops.where(other, False, other)
     return times(promoted(input, other)[1], alpha)
@@ -116,8 +127,8 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     if _are_alike(value, input, tensor1, tensor2):
         return ops.addcmul(input, tensor1, tensor2, value=value)
     input, tensor1, tensor2 = promoted(input, tensor1, tensor2)
-    product = tensor1 * tensor2
-    return ops.add(input, product if value == 1 else scaled(input, product, value))
+    product, value = tensor1 * tensor2, number_for(value, input.array.dtype)
+    return ops.add(input, product if value == 1 else times(product, value))
 
 
 @widened

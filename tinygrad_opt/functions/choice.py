@@ -9,7 +9,7 @@ import numpy as np
 from .. import ops
 from ..arrays import dtypes
 from ..core.node import Variable
-from ..core.promote import fitted, promoted, result_type
+from ..core.promote import fitted, number_for, promoted, result_type
 from ..core.tensor import Tensor, wrap_plain
 from .comparison import isnan
 
@@ -104,10 +104,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
     """input with `value`, cast to the input's type, where mask is True."""
     check_filling("masked_fill", mask, value)
     kind = input.array.dtype
-    if isinstance(value, Variable):
-        value = value.to(kind)
-    else:  # a Python number, which goes with arrays of any library
-        value = {"f": float, "b": bool}.get(kind.kind, int)(fitted(value, kind))
+    value = value.to(kind) if isinstance(value, Variable) else number_for(value, kind)
     return ops.where(mask, value, input)
 
 

@@ -13,7 +13,7 @@ from ..core.half import widened
 from ..core.promote import result_type
 from ..core.tensor import Tensor
 from . import factorizations, inverses, norms, reduce, return_types
-from .arithmetic import times
+from .arithmetic import check_factor, times
 from .shape import unsqueeze
 
 __all__ = [
@@ -138,6 +138,8 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: f
     """beta * input + alpha * outer(vec1, vec2)."""
     dtype = result_type((input, vec1, vec2))
     outer = ops.cast(ger(vec1, vec2), dtype=dtype)
+    check_factor(dtype, alpha)
+    check_factor(dtype, beta, "beta")
     return _sum_of("addr", ops.cast(input, dtype=dtype), outer, beta, alpha)
 
 
@@ -154,7 +156,11 @@ def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
     """beta * input + alpha * the sum over the batch of bmm(batch1, batch2)."""
-    return _sum_of("addbmm", input, ops.sum(bmm(batch1, batch2), axis=0), beta, alpha)
+    products = bmm(batch1, batch2)
+    total = ops.sum(products, axis=0)
+    if total.array.dtype != products.array.dtype:  # sums of integers are int64
+        total = ops.cast(total, dtype=products.array.dtype)
+    return _sum_of("addbmm", input, total, beta, alpha)
 
 
 @widened

@@ -34,7 +34,7 @@ def cumprod(x, *, axis):
     y = xp(x).cumprod(x, axis=axis)
 
     def back(g):
-        if _may_be_divided(y):
+        if _may_be_divided(x, y):
             terms = xp(g).flip(g * y, axis=axis)
             return xp(g).flip(xp(g).cumsum(terms, axis=axis), axis=axis) / x
         return _before(x, axis) * _carried_back(g, lambda i: _at(x, i + 1, axis), axis)
@@ -89,7 +89,7 @@ def prod(x, *, axis=None, keepdims=False):
     y = xp(x).prod(x, axis=axis, keepdims=keepdims)
 
     def back(g):
-        if _may_be_divided(y):
+        if _may_be_divided(x, y):
             each = g * y
             return (each if keepdims or axis is None else xp(g).expand_dims(each, axis)) / x
         flat, along = (x.reshape((-1,)), 0) if axis is None else (x, axis)
@@ -102,13 +102,12 @@ def prod(x, *, axis=None, keepdims=False):
     return y, back
 
 
-def _may_be_divided(y: Any) -> bool:
-    """Whether products have all digits: none is zero, infinite, or near to that."""
-    y = getattr(y, "array", y)
+def _may_be_divided(x: Any, y: Any) -> bool:
+    """Whether products y of x have all digits: none is 0, or near to that. NaN may be divided."""
+    x, y = (getattr(z, "array", z) for z in (x, y))
     if type(y) is not np.ndarray or y.dtype.kind != "f":
         return False
-    size, least = np.abs(y), np.finfo(y.dtype).tiny * 1e8
-    return bool((size > least).all() and (size < 1 / least).all())
+    return bool(x.all()) and not (np.abs(y) <= np.finfo(y.dtype).tiny * 1e8).any()
 
 
 def _at(x: Any, i: Any, axis: int) -> Any:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
-from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
+from .._rooms import Finder
 from . import instead
 
 __all__ = ["NAMES", "PLACES", "install", "missing"]
@@ -173,34 +173,6 @@ class _Finder:
                 raise ModuleNotFoundError(instead.text(place, name))
 
 
-class _Answering:
-    """The loader of a module that waited, which then has its places, and says what it lacks."""
-
-    def __init__(self, loader: Any, path: str) -> None:
-        self._loader, self._path = loader, path
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        _furnish(module, self._path)
-
-
-class _Late:
-    """The first that Python asks for a module: has those that waited answer for what they lack."""
-
-    @staticmethod
-    def find_spec(fullname: str, path: Any = None, target: Any = None) -> Any:
-        place = fullname.removeprefix(f"{_PACKAGE}.")
-        if place == fullname or not (place in _ANSWERING or place in _PARENTS):
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Answering(spec.loader, place)  # type: ignore[assignment]
-        return spec
-
-
 # The modules that say what they lack, and those that PyTorch's other modules stand in.
 _ANSWERING = {*LATE, *instead.SPACES, "optim.optimizer"}
 _PARENTS = {path.rpartition(".")[0] for path in PLACES}
@@ -231,4 +203,4 @@ def install() -> None:
             _furnish(sys.modules[full], path)
     if _Finder not in sys.meta_path:
         sys.meta_path.append(_Finder)
-        sys.meta_path.insert(0, _Late)
+        sys.meta_path.insert(0, Finder(_furnish))

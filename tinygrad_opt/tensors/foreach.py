@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.public import named
 from ..core.tensor import Tensor
+from ..functions.arithmetic import is_one
 from . import methods  # noqa: F401  (binds the methods that are called here)
 
 __all__ = ["_foreach_clone", "_foreach_copy_", "_foreach_max", "_foreach_norm", "_foreach_zero_"]
@@ -72,7 +73,7 @@ def _binary(method: str) -> Any:
             if method.startswith(("max", "min", "clamp")) and not isinstance(y, Tensor):
                 kind = "max" if method.startswith(("min", "clamp_max")) else "min"
                 return getattr(x, f"clamp{'_' * method.endswith('_')}")(**{kind: y})
-            return how(x, y) if alpha == 1 else how(x, y, alpha=alpha)
+            return how(x, y) if is_one(alpha) else how(x, y, alpha=alpha)
 
         made = _applied(f"_foreach_{method}", scaled, self, other)
         return None if method.endswith("_") else made

@@ -18,7 +18,7 @@ from ..arrays.rowsparse import RowSparse
 from ..autograd import recorded_writes
 from ..autograd.modes import no_grad
 from ..core.node import Variable
-from ..functions.arithmetic import scaled
+from ..functions.arithmetic import is_one, scaled
 from ..functions.choice import check_filling
 from ..kernels.fused import arithmetic
 from . import indexing
@@ -314,4 +314,4 @@ def _old_form(name: str, number: Any, *tensors: Any) -> tuple[Any, float]:
 
 
 def _scaled(tensor: Any, other: Any, alpha: float) -> Any:
-    return other if alpha == 1 else scaled(tensor, other, alpha)
+    return other if is_one(alpha) else scaled(tensor, other, alpha)

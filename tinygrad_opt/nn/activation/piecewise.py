@@ -8,6 +8,7 @@ from ... import ops
 from ...arrays import drawing
 from ...arrays.device import device_of
 from ...arrays.dtypes import name_of
+from ...core.promote import number_for
 from ...core.public import publish
 from ...core.tensor import Tensor, wrap_plain
 from ...functions.outputs import OUT
@@ -145,12 +146,20 @@ class RReLU(Activation, of=rrelu):
 def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
-    """`input` limited to [min_val, max_val]. Raises ValueError for min_val > max_val."""
+    """`input` limited to [min_val, max_val], which are cut to integers for an input of integers.
+
+    Raises ValueError for min_val > max_val, RuntimeError for unsigned integers below 0.
+    """
     if min_val > max_val:
         raise ValueError(
             f"hardtanh: min_val cannot be greater than max_val, got {min_val} and {max_val}"
         )
-    return ops.hardtanh(input, low=min_val, high=max_val)
+    if input.array.dtype.kind == "u" and min_val < 0:
+        raise RuntimeError(
+            f"cannot do hardtanh on an unsigned type with negative limits, got {min_val}"
+        )
+    low, high = (number_for(limit, input.array.dtype) for limit in (min_val, max_val))
+    return ops.hardtanh(input, low=low, high=high)
 
 
 class Hardtanh(Activation, of=hardtanh):
@@ -231,7 +240,8 @@ class Softshrink(Shrink):
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """`input` where above the threshold, else `value`."""
+    """`input` where above the threshold, else `value`: both are cut to integers, as `input` is."""
+    threshold, value = (number_for(z, input.array.dtype) for z in (threshold, value))
     return ops.threshold(input, threshold=threshold, value=value)
 
 
