@@ -87,11 +87,15 @@ def multiply(x: Any, y: Any, out: Any = None, bias: Any = None) -> Any:
 def _of_vectors(x: Any, y: Any, out: Any) -> Any:
     """The product of two vectors of one type, as a matrix."""
     out = np.empty((1, 1), x.dtype) if out is None else out
-    if x.size >= axis_sums.LEAST and x.flags.carray and y.flags.carray:
-        out[0, 0] = axis_sums.total(x, y, what="dots")
-    else:
-        out[0, 0] = x.dot(y)
+    out[0, 0] = _inner(x, y)
     return out
+
+
+def _inner(x: Any, y: Any) -> Any:
+    """The product of two vectors of one type."""
+    if x.size >= axis_sums.LEAST and x.dtype in _KINDS and x.flags.carray and y.flags.carray:
+        return axis_sums.total(x, y, what="dots")
+    return x.dot(y)
 
 
 def _dot(x: Any, y: Any, out: Any = None) -> Any:
@@ -113,9 +117,11 @@ def soon(weight: Any) -> None:
 
 
 def multiply_stacks(x: Any, y: Any) -> Any:
-    """The product of two stacks of matrices, as np.matmul."""
+    """The product of two stacks of matrices, or of two vectors, as np.matmul."""
     if x.ndim == 2 and y.ndim == 2:
         return multiply(x, y)
+    if x.ndim == 1 == y.ndim and x.dtype is y.dtype and x.shape == y.shape:
+        return np.array(_inner(x, y), x.dtype)
     shape = x.shape[:-2]
     if x.ndim > 2 and y.shape[:-2] == shape and x.dtype is y.dtype and x.dtype in _KINDS:
         (m, k), n = x.shape[-2:], y.shape[-1]

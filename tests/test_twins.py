@@ -42,13 +42,17 @@ SAY_WHERE = {
     "kernels/fused/axis_sums.py": ["arrays/sums.py"],
     "kernels/fused/pairs.py": ["ops/activation.py", "ops/choice.py", "ops/loss.py",
                                "ops/mathematics.py", "nn/losses/probabilities.py",
-                               "arrays/fused.py"],
+                               "arrays/fused_pairs.py"],
+    "tinygrad_opt/arrays/fused_pairs.py": ["kernels/fused/pairs.py", "arrays/fused.py"],
     "tinygrad_opt/nn/losses/probabilities.py": ["kernels/fused/pairs.py"],
     "kernels/fused/extremes.py": ["arrays/large.py"],
     "kernels/fused/copies.py": ["arrays/large.py"],
-    "tinygrad_opt/arrays/large.py": ["kernels/fused/copies.py", "kernels/fused/extremes.py"],
+    "kernels/fused/joins.py": ["arrays/large.py"],
+    "kernels/fused/distances.py": ["ops/linalg.py"],
+    "tinygrad_opt/arrays/large.py": ["kernels/fused/copies.py", "kernels/fused/extremes.py",
+                                     "kernels/fused/joins.py"],
     "tinygrad_opt/arrays/fused.py": ["kernels/fused/elementwise.py", "kernels/fused/softmax.py",
-                                     "kernels/fused/arithmetic.py", "kernels/fused/pairs.py"],
+                                     "kernels/fused/arithmetic.py"],
     "tinygrad_opt/ops/choice.py": ["kernels/fused/elementwise.py", "kernels/fused/pairs.py"],
     "tinygrad_opt/ops/arithmetic.py": ["kernels/fused/elementwise.py"],
     "tinygrad_opt/ops/activation.py": ["kernels/fused/elementwise.py", "kernels/fused/pairs.py"],
@@ -268,6 +272,9 @@ TWINS = {
     "copy": lambda normal: (
         (normal(*shape).transpose(axes),)
         for shape, axes in (((3, 4), (1, 0)), ((600, 500), (1, 0)), ((40, 90, 80), (1, 0, 2)))
+    ),
+    "flipped": lambda normal: (
+        (normal(*shape), axes) for shape in ((3, 4), (600, 70)) for axes in ((0,), (1,), (0, 1))
     ),
     "reshape": lambda normal: (
         (normal(40, n, 80).transpose(1, 0, 2), shape) for n in (3, 90) for shape in ((n, -1), (-1,))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import operator
 from typing import Any
 
@@ -13,6 +14,7 @@ from numba import types
 from numba.core import cgutils
 
 from .. import pool
+from ..compiler.lines import in_line, in_line_type
 from ..micro import scratch
 from ..plain.lowering import Typed, Unknown
 from .arrays import WORD, Array
@@ -34,6 +36,8 @@ class Calls(Expressions):
             return self.empty(node)
         if function in (pool.share, pool.split):
             return self.shared(function, node)
+        if function is in_line:
+            return self.in_line(self.value(node.args[0]), node)
         if isinstance(function, type) and issubclass(function, np.number):
             return self.number(function, self.evaluate(node.args[0]), node)
         arguments = [self.value(a) for a in node.args]
@@ -54,6 +58,12 @@ class Calls(Expressions):
         if isinstance(x, Array):
             return Typed(x.structure(self.context, self.builder), x.kind)
         return self.single(x, node)
+
+    def in_line(self, array: Any, node: Any) -> Array:
+        if not isinstance(array, Array):
+            raise Unknown(ast.dump(node))
+        count = functools.reduce(self.builder.mul, array.lengths)
+        return Array(in_line_type(array.kind), array.pointer, [count], [])
 
     def external(self, function: Any, arguments: list[Typed]) -> Typed:
         """A function of C's, by its name."""

@@ -181,32 +181,45 @@ def size_bits(typing: Any, x: Any) -> Any:
     return kind(x), generate
 
 
+_CONVERTS = "+f16c"  # what a processor has that rounds them; LLVM calls a function where it has not
+
+
+def _rounded_half(builder: Any, size: Any) -> Any:
+    """The bits of the float16 nearest to the float32 of these bits, 0 or more."""
+    whole, kind = ir.IntType(32), ir.FloatType()
+    last = builder.and_(builder.lshr(size, whole(13)), whole(1))
+    # Another exponent, and what the thirteen bits that go round up or down.
+    moved = builder.add(builder.add(size, whole(0xC8000FFF)), last)
+    found = builder.lshr(moved, whole(13))
+    # Below 2^-14 there are whole multiples of 2^-24 alone, as there are from 1/2 to 1.
+    lifted = builder.fadd(builder.bitcast(size, kind), kind(0.5))
+    tiny = builder.sub(builder.bitcast(lifted, whole), whole(0x3F000000))
+    found = builder.select(builder.icmp_unsigned("<", size, whole(0x38800000)), tiny, found)
+    large = builder.icmp_unsigned(">=", size, whole(0x47800000))
+    return builder.select(large, whole(0x7C00), found)
+
+
 @instruction
 def half_bits(typing: Any, x: Any) -> Any:
     """The bits of a float32 in float16: of the nearest number, ties to even; NaN stays one."""
     if x != types.float32:
         return None
-    whole, kind = ir.IntType(32), ir.FloatType()
+    whole = ir.IntType(32)
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         bits = builder.bitcast(values[0], whole)
         size = builder.and_(bits, whole(0x7FFFFFFF))
-        last = builder.and_(builder.lshr(size, whole(13)), whole(1))
-        # Another exponent, and what the thirteen bits that go round up or down.
-        moved = builder.add(builder.add(size, whole(0xC8000FFF)), last)
-        found = builder.lshr(moved, whole(13))
-        # Below 2^-14 there are whole multiples of 2^-24 alone, as there are from 1/2 to 1.
-        lifted = builder.fadd(builder.bitcast(size, kind), kind(0.5))
-        tiny = builder.sub(builder.bitcast(lifted, whole), whole(0x3F000000))
-        found = builder.select(builder.icmp_unsigned("<", size, whole(0x38800000)), tiny, found)
-        large = builder.icmp_unsigned(">=", size, whole(0x47800000))
-        found = builder.select(large, whole(0x7C00), found)
+        sign = builder.and_(builder.lshr(bits, whole(16)), whole(0x8000))
+        if _CONVERTS in context.codegen().magic_tuple()[2].split(","):
+            half = builder.fptrunc(values[0], ir.HalfType())
+            found = builder.zext(builder.bitcast(half, ir.IntType(16)), whole)
+        else:
+            found = builder.or_(_rounded_half(builder, size), sign)
         rest = builder.and_(builder.lshr(size, whole(13)), whole(0x3FF))
         some = builder.select(builder.icmp_unsigned("==", rest, whole(0)), whole(1), rest)
         nan = builder.icmp_unsigned(">", size, whole(0x7F800000))
-        found = builder.select(nan, builder.or_(some, whole(0x7C00)), found)
-        sign = builder.and_(builder.lshr(bits, whole(16)), whole(0x8000))
-        return builder.trunc(builder.or_(found, sign), ir.IntType(16))
+        odd = builder.or_(builder.or_(some, whole(0x7C00)), sign)
+        return builder.trunc(builder.select(nan, odd, found), ir.IntType(16))
 
     return types.uint16(x), generate
 

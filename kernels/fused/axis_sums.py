@@ -78,11 +78,58 @@ def _rows(kernel: str, names: str, *lines: str) -> str:
     )
 
 
+# Sums over all elements. The last block may be shorter.
+_TOTAL = """\
+def some_blocks(first, last, {names}, sums):
+    all_lanes()
+    for r in range(first, last):
+        {parts}, part = {slices}, zero
+        for j in range(a.shape[0]):
+{lines}
+        sums[r] = part
+
+
+@njit("float64({types}, int64)", error_model="numpy", nogil=True, no_cfunc_wrapper=True,
+      cache={{cache}})
+def {kernel}({names}, grain):
+    if grain < 1{sizes}:
+        raise ValueError("sizes differ")
+    blocks = (x.shape[0] + {{block}} - 1) // {{block}}
+    sums, total = np.empty(blocks), 0.0
+    split(some_blocks, blocks, grain, {names}, sums)
+    for r in range(blocks):
+        total += sums[r]
+    return total
+"""
+
+
+def _total(kernel: str, names: str, *lines: str) -> str:
+    """The text of a kernel that adds up all, as `_rows`."""
+    count = len(names.split(","))
+    return _TOTAL.format(
+        kernel=kernel,
+        names=names,
+        parts="a, b"[: 3 * count - 2],
+        slices=", ".join(
+            f"{name}[r * {{block}} : (r + 1) * {{block}}]" for name in names.split(", ")
+        ),
+        lines="\n".join(f"            {line}" for line in lines),
+        types=", ".join(["{vector}"] * count),
+        sizes=" or y.shape[0] != x.shape[0]" if count == 2 else "",
+    )
+
+
+# What is added up: the arrays, and the lines for an element of each.
+_TERMS = {
+    "sums": ("x", "part += a[j]"),
+    "squares": ("x", "part += a[j] * a[j]"),
+    "distances": ("x, y", "d = a[j] - b[j]", "part += d * d"),
+    "dots": ("x, y", "part += a[j] * b[j]"),
+}
+
 _TEXTS = {
-    "sums_of_rows": _rows("sums_of_rows", "x", "part += a[j]"),
-    "squares_of_rows": _rows("squares_of_rows", "x", "part += a[j] * a[j]"),
-    "distances_of_rows": _rows("distances_of_rows", "x, y", "d = a[j] - b[j]", "part += d * d"),
-    "dots_of_rows": _rows("dots_of_rows", "x, y", "part += a[j] * b[j]"),
+    **{f"{what}_of_rows": _rows(f"{what}_of_rows", *how) for what, how in _TERMS.items()},
+    **{f"{what}_of_all": _total(f"{what}_of_all", *how) for what, how in _TERMS.items()},
     "products_of_rows": """\
 def some_rows(first, last, x, products):
     all_lanes()
@@ -133,7 +180,15 @@ def some_blocks(first, last, x, spans, parts):
         sums = parts[block, start : start + {span}]
         for j in range(sums.shape[0]):
             sums[j] = zero
-        for r in range(block * {rows}, min((block + 1) * {rows}, x.shape[0])):
+        low, high = block * {rows}, min((block + 1) * {rows}, x.shape[0])
+        for r in range(low, high - 7, 8):  # what is under way is fetched once for eight rows
+            a, b = x[r, start : start + {span}], x[r + 1, start : start + {span}]
+            c, d = x[r + 2, start : start + {span}], x[r + 3, start : start + {span}]
+            e, f = x[r + 4, start : start + {span}], x[r + 5, start : start + {span}]
+            g, h = x[r + 6, start : start + {span}], x[r + 7, start : start + {span}]
+            for j in range(sums.shape[0]):
+                sums[j] += ((a[j] + b[j]) + (c[j] + d[j])) + ((e[j] + f[j]) + (g[j] + h[j]))
+        for r in range(high - (high - low) % 8, high):
             row = x[r, start : start + {span}]
             for j in range(sums.shape[0]):
                 sums[j] += row[j]
@@ -196,15 +251,13 @@ def of_middle(x: Any) -> Any:
 
 
 def total(x: Any, y: Any = None, *, what: str = "sums") -> Any:
-    """The sum over all of an array's elements, float64; x in one piece, the rest as `of_rows`."""
-    whole = x.size // BLOCK * BLOCK
-    flat = [a.reshape(-1) for a in ((x,) if y is None else (x, y))]
-    blocks = of_rows(*(a[:whole].reshape(-1, BLOCK) for a in flat), what=what).sum()
-    if whole == x.size:
-        return blocks
-    return blocks + of_rows(*(a[whole:].reshape(1, -1) for a in flat), what=what)[0]
+    """The sum over all of an array's elements, a float; x in one piece, the rest as `of_rows`."""
+    kernel = _kernels[f"{what}_of_all", x.dtype.char]
+    if y is None:
+        return kernel(x.reshape(-1), PART // BLOCK)
+    return kernel(x.reshape(-1), y.reshape(-1), PART // BLOCK)
 
 
 def squared_distance(x: Any, y: Any) -> Any:
-    """The sum of (x - y)^2, float64; x and y of one type and shape, in one piece."""
+    """The sum of (x - y)^2, a float; x and y of one type and shape, in one piece."""
     return total(x, y, what="distances")

@@ -17,7 +17,8 @@ class ByType(dict[tuple[str, str], Any]):
     """Kernels by name and by the character of their type: `kernels["moments", "f"]`.
 
     `text(name)` is what is compiled; in it stand for the type and its arrays {dtype}, {vector} and
-    {matrix}, and {cache} for whether Numba keeps it on disk; `settings` are further such names.
+    {matrix}, for the bytes of an element {size}, and {cache} for whether Numba keeps it on disk;
+    `settings` are further such names.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class ByType(dict[tuple[str, str], Any]):
     def _load(self, name: str, char: str) -> Any:
         dtype, text = np.dtype(char).name, self._text(name)
         names = {
-            "dtype": dtype, "vector": f"{dtype}[::1]", "matrix": f"{dtype}[:, ::1]",
-            **self._settings,
+            "dtype": dtype, "size": np.dtype(char).itemsize,
+            "vector": f"{dtype}[::1]", "matrix": f"{dtype}[:, ::1]", **self._settings,
         }  # fmt: skip
         return pool.load(name, lambda on_disk: text.format(cache=on_disk, **names))

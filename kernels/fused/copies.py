@@ -21,7 +21,7 @@ __all__ = ["LARGE", "TURNED", "choose", "copy", "in_order", "into", "running"]
 
 PART = 32_768  # elements that a thread copies at a time
 LARGE = 262_144  # elements from which on kernels copy quicker than NumPy does
-TURNED = 65_536  # the same where axes have changed places, and NumPy goes across memory
+TURNED = 65_536  # the same where NumPy goes across memory, backwards, or stays where it is
 _NEAR = 4  # elements from one to the next in memory, to which NumPy goes quickly, too
 BLOCK = 32  # rows and columns of what is copied together
 
@@ -32,6 +32,7 @@ from numba import types
 from tinygrad_opt.kernels.direct import njit
 
 from tinygrad_opt.kernels.compiler.lanes import all_lanes
+from tinygrad_opt.kernels.compiler.lines import in_line
 from tinygrad_opt.kernels.pool import split
 
 
@@ -39,69 +40,53 @@ from tinygrad_opt.kernels.pool import split
 """
 
 _TEXTS = {
-    # Rows of n elements, which follow each other in the target, and along each of three axes at
-    # distances t0, t1 and t2; in the source at s0, s1 and s2, its elements at 1, 0 or -1.
+    # Rows of n elements, which stand side by side in the target; in the source, too, maybe from
+    # its end to its beginning (`turned`), or there is but one.
     "copy_of_rows": """\
-def some_pieces(first, last, source, s, s0, s1, s2, step, target, t, t0, t1, t2, b, c, n):
+def some_pieces(first, last, x, turned, y):
     all_lanes()
+    b, c, n, step = x.shape[1], x.shape[2], x.shape[3], x.strides[3]
     pieces, groups = (n + {part} - 1) // {part}, (c + {block} - 1) // {block}
     for item in range(first, last):
         matrix, begin = item // (groups * pieces), item % pieces * {part}
-        low, size = item // pieces % groups * {block}, min({part}, n - begin)
-        start = s + matrix // b * s0 + matrix % b * s1 + begin * step
-        place = t + matrix // b * t0 + matrix % b * t1 + begin
-        if step == 0 and s2 == 1 and n == 2 and t2 == 2:  # each element twice
-            count = min({block}, c - low)
-            row = source[start + low : start + low + count]
-            to = target[place + low * 2 : place + (low + count) * 2]
-            for k in range(count):
+        low, end = item // pieces % groups * {block}, min(begin + {part}, n)
+        source, target = x[matrix // b, matrix % b], y[matrix // b, matrix % b]
+        high = min(low + {block}, c)
+        if step == 0 and n == 2 and x.strides[2] == {size} and y.strides[2] == 2 * {size}:
+            row, to = in_line(source[low:high, 0]), in_line(target[low:high])  # each element twice
+            for k in range(row.shape[0]):
                 to[2 * k] = row[k]
                 to[2 * k + 1] = row[k]
-            low = c
-        for k in range(low, min(low + {block}, c)):
-            at, to = start + k * s2, target[place + k * t2 : place + k * t2 + size]
-            if step == 1:
-                row = source[at : at + size]
-                for j in range(size):
-                    to[j] = row[j]
-            elif step == 0:
-                value = source[at]
-                for j in range(size):
+            low = high
+        for k in range(low, high):
+            to = in_line(target[k, begin:end])
+            if step == 0:
+                value = source[k, 0]
+                for j in range(to.shape[0]):
                     to[j] = value
+            elif turned:
+                row = in_line(source[k, n - end : n - begin])
+                for j in range(to.shape[0]):
+                    to[j] = row[np.uint64(to.shape[0] - 1 - j)]
             else:
-                row = source[at - size + 1 : at + 1]
-                for j in range(size):
-                    to[j] = row[size - 1 - j]
+                row = in_line(source[k, begin:end])
+                for j in range(to.shape[0]):
+                    to[j] = row[j]
 
 
-@njit(error_model="numpy", nogil=True)
-def first_place(s, s0, s1, s2, step, a, b, c, n):
-    return s + min((a - 1) * s0, 0) + min((b - 1) * s1, 0) + min((c - 1) * s2, 0) + min(
-        (n - 1) * step, 0)
-
-
-@njit(error_model="numpy", nogil=True)
-def last_place(s, s0, s1, s2, step, a, b, c, n):
-    return s + max((a - 1) * s0, 0) + max((b - 1) * s1, 0) + max((c - 1) * s2, 0) + max(
-        (n - 1) * step, 0)
-
-
-@njit(types.void(types.Array(types.{dtype}, 1, "C", readonly=True), types.int64, types.int64,
-      types.int64, types.int64, types.int64, types.{dtype}[::1], types.int64, types.int64,
-      types.int64, types.int64, types.int64, types.int64, types.int64, types.int64, types.int64),
-      error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
-def copy_of_rows(source, s, s0, s1, s2, step, target, t, t0, t1, t2, a, b, c, n, grain):
-    if a < 1 or b < 1 or c < 1 or n < 1 or step < -1 or step > 1:
-        raise ValueError("there are no such rows")
-    if first_place(s, s0, s1, s2, step, a, b, c, n) < 0 or first_place(
-            t, t0, t1, t2, 1, a, b, c, n) < 0:
-        raise ValueError("the rows lie outside the memory")
-    if last_place(s, s0, s1, s2, step, a, b, c, n) >= source.shape[0]:
-        raise ValueError("the rows lie outside the memory")
-    if last_place(t, t0, t1, t2, 1, a, b, c, n) >= target.shape[0]:
-        raise ValueError("the rows lie outside the memory")
+@njit(types.void(types.Array(types.{dtype}, 4, "A", readonly=True), types.boolean, types.int64,
+      types.{dtype}[:, :, :, :]), error_model="numpy", nogil=True, no_cfunc_wrapper=True,
+      cache={cache})
+def copy_of_rows(x, turned, grain, y):
+    if x.shape[0] != y.shape[0] or x.shape[1] != y.shape[1]:
+        raise ValueError("sizes differ")
+    if x.shape[2] != y.shape[2] or x.shape[3] != y.shape[3]:
+        raise ValueError("sizes differ")
+    if y.strides[3] != {size} or (x.strides[3] != {size} and x.strides[3] != 0):
+        raise ValueError("elements of a row do not stand side by side")
+    a, b, c, n = x.shape
     items = a * b * ((c + {block} - 1) // {block}) * ((n + {part} - 1) // {part})
-    split(some_pieces, items, grain, source, s, s0, s1, s2, step, target, t, t0, t1, t2, b, c, n)
+    split(some_pieces, items, grain, x, turned, y)
 """,
     "copy_of_blocks": """\
 def some_rows(first, last, x, y):
@@ -178,7 +163,7 @@ def copy(x: Any) -> Any:
 
 def in_order(x: Any) -> Any:
     """A copy of any x in one piece, rows first: by whichever is quicker."""
-    if x.size < TURNED or (x.size < LARGE and abs(x.strides[-1]) <= _NEAR * x.itemsize):
+    if x.size < TURNED or (x.size < LARGE and 0 < x.strides[-1] <= _NEAR * x.itemsize):
         return x.copy()
     y = copy(x)
     return x.copy() if y is None else y
@@ -198,48 +183,27 @@ def into(y: Any, x: Any) -> bool:
     shape, strides, places = _merged(x, y)
     if len(shape) > 4:
         return False
-    kind, size = _WHOLE[x.itemsize], x.itemsize
-    (a, b, c, n), step = shape, strides[3] // size
-    if places[3] == size and strides[3] in (size, 0, -size):
-        if any(stride % size for stride in (*strides, *places)):
-            return False
-        *from_, source = _memory(x, shape, strides, kind)
-        *to, target = _memory(y, shape, places, kind)
+    kind, size, (_, _, c, n), step = _WHOLE[x.itemsize], x.itemsize, shape, strides[3]
+    if places[3] == size and step in (size, 0, -size):
         grain = max(1, PART // (min(c, BLOCK) * min(n, PART)))
-        _kernels["copy_of_rows", kind.char](source, *from_, step, target, *to, a, b, c, n, grain)
+        source, to = _as(x, kind, shape, strides), _as(y, kind, shape, places)
+        if step < 0:
+            source = source[..., ::-1]
+        _kernels["copy_of_rows", kind.char](source, step < 0, grain, to)
     elif y.flags.c_contiguous:
         grain = max(1, PART // (min(c, BLOCK) * n))
-        to = y.view(kind).reshape(shape)
-        _kernels["copy_of_blocks", kind.char](_strided(x, shape, strides).view(kind), grain, to)
+        source, to = _as(x, kind, shape, strides), y.view(kind).reshape(shape)
+        _kernels["copy_of_blocks", kind.char](source, grain, to)
     else:
         return False
     return True
 
 
-def _memory(x: Any, shape: Any, strides: Any, kind: Any) -> tuple[Any, ...]:
-    """Memory that x lies in, as a vector; before it x's place there, and three distances."""
-    size = x.itemsize
-    steps = [stride // size for stride in strides]
-    if x.flags.c_contiguous:
-        return 0, *steps[:3], x.reshape(-1).view(kind)
-    base = x.base
-    alike = type(base) is np.ndarray and base.dtype == x.dtype and base.flags.c_contiguous
-    if alike and base.flags.writeable >= x.flags.writeable:
-        place, odd = divmod(_address(x) - _address(base), size)
-        if not odd:
-            return place, *steps[:3], base.reshape(-1).view(kind)
-    reach = [(n - 1) * step for n, step in zip(shape, steps, strict=True)]
-    before = -sum(r for r in reach if r < 0)
-    ends = (slice(None, None, -1) if stride < 0 else slice(None) for stride in x.strides)
-    memory = _strided(x[tuple(ends)], (before + 1 + sum(r for r in reach if r > 0),), (size,))
-    return before, *steps[:3], memory.view(kind)
-
-
-def _address(x: Any) -> int:
-    return x.__array_interface__["data"][0]
-
-
-def _strided(x: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+def _as(x: Any, kind: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+    """The memory of x as an array of another type, of elements as large, and another shape."""
+    x = x.view(kind)
+    if x.shape == shape[4 - x.ndim :] and shape[3] > 1:
+        return x[(None,) * (4 - x.ndim)]
     return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=x.flags.writeable)
 
 

@@ -16,7 +16,8 @@ from .by_type import ByType
 __all__ = ["MOST", "extremes", "extremes_of_middle", "log_of_sums", "places_of_largest"]
 
 PART = 32_768  # elements that a thread looks at at a time
-COLUMNS = 64  # that are compared together: a few cache lines
+COLUMNS = 1024  # that are compared together: of a few rows as much as the first cache holds
+ROWS = 128  # that are compared as one block, where there are many
 MOST = 32  # that are kept of a row at the most: each newcomer may move all of them
 
 _HEAD = """\
@@ -60,28 +61,49 @@ _EXTREME = """\
         y[r] = top
 """
 
-# Of matrices, by columns.
+# Of matrices, by columns: of each block of rows, eight at a time, as what is best so far is fetched
+# once for them. The extremes of the blocks are a matrix to do the same with.
 _MIDDLE = """\
-def some_spans(first, last, x, spans, y):
+def some_spans(first, last, x, blocks, spans, y):
     all_lanes()
+    tops = np.empty({columns}, {dtype})
     for item in range(first, last):
-        matrix, start = item // spans, item % spans * {columns}
-        top, row = y[matrix, start : start + {columns}], x[matrix, 0, start : start + {columns}]
+        start = item % spans * {columns}
+        stop = start + {columns}
+        matrix, block = item // spans // blocks, item // spans % blocks
+        low, high = block * {rows}, min((block + 1) * {rows}, x.shape[1])
+        if blocks == 1:
+            high = x.shape[1]
+        row, to = x[matrix, low, start:stop], y[item // spans, start:stop]
+        top = tops[: row.shape[0]]
         for j in range(top.shape[0]):
             top[j] = row[j]
-        for r in range(1, x.shape[1]):
-            row = x[matrix, r, start : start + {columns}]
+        for r in range(low + 1, high - 7, 8):
+            a, b = x[matrix, r, start:stop], x[matrix, r + 1, start:stop]
+            c, d = x[matrix, r + 2, start:stop], x[matrix, r + 3, start:stop]
+            e, f = x[matrix, r + 4, start:stop], x[matrix, r + 5, start:stop]
+            g, h = x[matrix, r + 6, start:stop], x[matrix, r + 7, start:stop]
+            for j in range(top.shape[0]):
+                p = NAME(NAME(a[j], b[j]), NAME(c[j], d[j]))
+                q = NAME(NAME(e[j], f[j]), NAME(g[j], h[j]))
+                top[j] = NAME(top[j], NAME(p, q))
+        for r in range(high - (high - low - 1) % 8, high):
+            row = x[matrix, r, start:stop]
             for j in range(top.shape[0]):
                 top[j] = NAME(top[j], row[j])
+        for j in range(top.shape[0]):
+            to[j] = top[j]
 
 
-@njit("void({dtype}[:, :, ::1], {matrix}, int64)", error_model="numpy", nogil=True,
+@njit("void({dtype}[:, :, ::1], int64, {matrix}, int64)", error_model="numpy", nogil=True,
       no_cfunc_wrapper=True, cache={cache})
-def NAME_of_middle(x, y, grain):
-    if y.shape[0] != x.shape[0] or y.shape[1] != x.shape[2] or x.shape[1] < 1:
+def NAME_of_middle(x, blocks, y, grain):
+    if y.shape[0] != x.shape[0] * blocks or y.shape[1] != x.shape[2] or x.shape[1] < 1:
+        raise ValueError("sizes differ")
+    if blocks < 1 or (blocks > 1 and blocks != (x.shape[1] + {rows} - 1) // {rows}):
         raise ValueError("sizes differ")
     spans = (x.shape[2] + {columns} - 1) // {columns}
-    split(some_spans, x.shape[0] * spans, grain, x, spans, y)
+    split(some_spans, x.shape[0] * blocks * spans, grain, x, blocks, spans, y)
 """
 
 # Infinities are not taken off: infinity - infinity is NaN.
@@ -140,7 +162,7 @@ def _text(kernel: str) -> str:
     return _HEAD + _ROWS + body + tail
 
 
-_kernels = ByType(_text, columns=COLUMNS)
+_kernels = ByType(_text, columns=COLUMNS, rows=ROWS)
 
 
 def _grain(x: Any) -> int:
@@ -157,10 +179,11 @@ def extremes(x: Any, name: str) -> Any:
 def extremes_of_middle(x: Any, name: str) -> Any:
     """The same over the second of three axes."""
     before, n, after = x.shape
-    y = np.empty((before, after), x.dtype)
-    grain = max(1, PART // (n * min(after, COLUMNS)))
-    _kernels[f"{name}_of_middle", x.dtype.char](x, y, grain)
-    return y
+    blocks = (n + ROWS - 1) // ROWS if n > 2 * ROWS else 1
+    y = np.empty((before * blocks, after), x.dtype)
+    grain = max(1, PART // (min(n, ROWS) * min(after, COLUMNS)))
+    _kernels[f"{name}_of_middle", x.dtype.char](x, blocks, y, grain)
+    return y if blocks == 1 else extremes_of_middle(y.reshape(before, blocks, after), name)
 
 
 def log_of_sums(x: Any) -> Any:

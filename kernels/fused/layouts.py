@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,30 @@ def gradient(g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     if g.shape == shape and g.dtype is dtype and g.flags.carray:
         return g
     return np.array(np.broadcast_to(g, shape), dtype, order="C")
+
+
+def as_rows(arrays: Sequence[Any]) -> list[Any] | None:
+    """Views of arrays of one shape and type as matrices whose rows each stand side by side.
+
+    None where they do not lie so, all in the same way.
+    """
+    shape, length = arrays[0].shape, arrays[0].itemsize
+    for x in arrays:
+        if x.shape != shape:
+            return None
+    if len(shape) == 2:
+        return list(arrays) if all(x.strides[1] == length for x in arrays) else None
+    first = len(shape)  # of the axes that make up a row
+    while first and all(x.strides[first - 1] == length for x in arrays):
+        first -= 1
+        length *= shape[first]
+    if first == len(shape):
+        return None
+    for axis in range(first - 1):
+        if any(x.strides[axis] != x.strides[axis + 1] * shape[axis + 1] for x in arrays):
+            return None
+    rows = math.prod(shape[:first]), math.prod(shape[first:])
+    return [x.reshape(rows) for x in arrays]
 
 
 def like_each(arrays: Sequence[Any]) -> list[Any]:

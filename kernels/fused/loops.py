@@ -6,8 +6,11 @@ the same bits: a part computes what the loop computes.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from .. import pool
 from ..compiler import cache
@@ -43,6 +46,39 @@ def part(begin, end, {parameters}):
 def {name}({parameters}):
 {before}    share(part, {count}, {part}, {cost}, {parameters})
 {after}"""
+
+
+_ROWS = """\
+# Written by {origin}.
+{imports}from tinygrad_opt.kernels.direct import njit
+{functions}
+from tinygrad_opt.kernels.compiler.lanes import all_lanes
+from tinygrad_opt.kernels.compiler.lines import in_line
+from tinygrad_opt.kernels.pool import share
+
+
+@njit(error_model="numpy", nogil=True)
+def part(first, last, pieces, {given}):
+    all_lanes()
+    r_, piece_ = first // pieces, first % pieces
+    for _ in range(first, last):
+        begin_ = piece_ * {part}
+{slices}
+{body}
+        piece_ += 1
+        if piece_ == pieces:
+            r_, piece_ = r_ + 1, 0
+
+
+@njit("{signature}", error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache={cache})
+def {name}({given}):
+    n = {last}.shape[1]
+    if {wrong}:
+        raise ValueError("sizes differ, or elements of a row do not stand side by side")
+    pieces = (n + {part} - 1) // {part}
+    count = {last}.shape[0] * pieces
+    share(part, count, max(1, {part} // max(n, 1)), {cost}, pieces, {given})
+"""
 
 
 class Loop(NamedTuple):
@@ -90,6 +126,36 @@ class Loop(NamedTuple):
             cache=on_disk,
         )
         return form.replace("{dtype}", dtype)
+
+    def load_rows(self, dtype: str) -> Any:
+        """The kernel for matrices whose rows may lie apart; the last one is in one piece.
+
+        A part is about `part` elements, of one row or of several; without `before` and `after`.
+        """
+        name = f"{self.name}_rows"
+        return pool.load(name, lambda on_disk: self.rows_text(name, dtype, on_disk))
+
+    def rows_text(self, name: str, dtype: str, on_disk: bool) -> str:
+        """That kernel's text."""
+        *others, last = self.arrays
+        types = ["{dtype}[:, :]"] * len(others) + ["{dtype}[:, ::1]", *self.scalars.values()]
+        given = [*(f"{x}_rows" for x in self.arrays), *self.scalars]
+        size, last = np.dtype(dtype).itemsize, f"{last}_rows"
+        wrong = [
+            f"{x}_rows.shape[0] != {last}.shape[0] or {x}_rows.shape[1] != n "
+            f"or {x}_rows.strides[1] != {size}"
+            for x in others
+        ]
+        slices = [
+            f"{x} = in_line({x}_rows[r_, begin_ : begin_ + {self.part}])" for x in self.arrays
+        ]
+        return _ROWS.format(
+            origin=self.origin, imports=self.imports, functions=self.functions, name=name,
+            signature=f"{self.result}({', '.join(types)})", given=", ".join(given), last=last,
+            part=self.part, cost=self.cost, wrong=" or ".join(wrong) or "False",
+            slices=textwrap.indent("\n".join(slices), " " * 8),
+            body=textwrap.indent(self.body.rstrip("\n"), " " * 4), cache=on_disk,
+        ).replace("{dtype}", dtype)  # fmt: skip
 
     def _form(self, large: bool) -> str:
         return f"{self.name}_{'split' if large else 'serial'}"

@@ -5,7 +5,7 @@ of the value. NumPy takes a pass over memory for each step of such a formula, on
 follows here computes from so many elements on what the operation of its name does in
 `ops/activation.py`, `ops/choice.py`, `ops/loss.py`, `ops/mathematics.py` or
 `nn/losses/probabilities.py`, with the same bits where neither takes exponentials or logarithms.
-`arrays/fused.py` chooses.
+`arrays/fused_pairs.py` chooses.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import numpy as np
 
 from .. import functions
 from .elementwise import element_loop
+from .layouts import as_rows
 
 __all__ = [
-    "LEAST", "ROWS", "SIGNS", "Pair", "cube", "fourth", "run", "sign", "times_difference",
+    "LEAST", "ROWS", "SIGNS", "Pair", "cube", "fourth", "run", "run_rows", "sign",
+    "times_difference",
 ]  # fmt: skip
 
 LEAST = 65_536  # elements, where NumPy takes a single pass
@@ -264,15 +266,34 @@ def run(
     return result
 
 
+def run_rows(
+    function: Callable[..., float], arrays: tuple[Any, ...], numbers: tuple[Any, ...],
+    light: bool = True,
+) -> Any:  # fmt: skip
+    """The same of arrays whose rows may lie apart; None where they do not lie in rows."""
+    rows = as_rows(arrays)
+    if rows is None:
+        return None
+    result = np.empty(arrays[0].shape, arrays[0].dtype)
+    kernel = _row_kernels[function, len(numbers), 0, light, result.dtype]
+    kernel(*rows, result.reshape(rows[0].shape), *numbers)
+    return result
+
+
 class _Kernels(dict[Any, Any]):
     """The kernels by function, settings, form and type, fetched when first asked for."""
+
+    def __init__(self, in_rows: bool) -> None:
+        super().__init__()
+        self._in_rows = in_rows
 
     def __missing__(self, key: tuple[Callable[..., float], int, int, bool, Any]) -> Any:
         function, settings, first, light, kind = key
         name = f"{function.__name__}{'_of_a_number' * first}"
         loop = element_loop(name, function, settings, light, kind.name, first=first)
-        kernel = self[key] = loop.load(kind.name, large=True)
+        kernel = loop.load_rows(kind.name) if self._in_rows else loop.load(kind.name, large=True)
+        self[key] = kernel
         return kernel
 
 
-_kernels = _Kernels()
+_kernels, _row_kernels = _Kernels(in_rows=False), _Kernels(in_rows=True)

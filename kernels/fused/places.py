@@ -45,6 +45,14 @@ def are_within(places, n):
 
 
 @njit(error_model="numpy", nogil=True)
+def are_from_zero(places, n):
+    outside = 0
+    for i in range(places.shape[0]):
+        outside |= (places[i] < 0) | (places[i] >= n)
+    return outside == 0
+
+
+@njit(error_model="numpy", nogil=True)
 """
 
 _TEXTS = {
@@ -73,7 +81,10 @@ def some_pieces(first, last, x, index, y, wrong):
         row, start = item // pieces, item % pieces * {part}
         source, to = x[row], y[row, start : start + {part}]
         places = index[min(row, index.shape[0] - 1), start : start + {part}]
-        if are_within(places, n):
+        if are_from_zero(places, n):
+            for i in range(places.shape[0]):
+                to[i] = source[np.uint64(places[i])]
+        elif are_within(places, n):
             for i in range(places.shape[0]):
                 to[i] = source[places[i]]
         else:
@@ -149,8 +160,12 @@ def some_sums(first, last, g, index, y, wrong):
         if are_within(places, n):
             for k in range(sums.shape[0]):
                 sums[k] = 0.0
-            for i in range(places.shape[0]):
-                sums[places[i]] += values[i]
+            if are_from_zero(places, n):
+                for i in range(places.shape[0]):
+                    sums[np.uint64(places[i])] += values[i]
+            else:
+                for i in range(places.shape[0]):
+                    sums[places[i]] += values[i]
             for k in range(sums.shape[0]):
                 to[k] = sums[k]
         else:
@@ -268,9 +283,11 @@ _WHOLE: dict[int, Any] = {
 
 
 def are_within(index: Any, lowest: int, n: int) -> bool:
-    """Whether all of an int64 array in one piece lie in [lowest, n)."""
-    wrong = np.zeros(1, np.int64)
-    _kernels["look_at_places", "l"](index.reshape(-1), lowest, n, PART, wrong)
+    """Whether all of an int64 array in one piece, not empty, lie in [lowest, n)."""
+    kernel, wrong = _kernels.ready("look_at_places", "l"), np.zeros(1, np.int64)
+    if kernel is None:  # NumPy goes through it twice
+        return bool(index.min() >= lowest and index.max() < n)
+    kernel(index.reshape(-1), lowest, n, PART, wrong)
     return not wrong[0]
 
 

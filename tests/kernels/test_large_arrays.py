@@ -14,7 +14,9 @@ from tinygrad_opt.kernels.fused import (
     axis_sums,
     casts,
     copies,
+    distances,
     extremes,
+    joins,
     places,
     resampling,
 )
@@ -282,23 +284,23 @@ def test_kernels_refuse_arrays_that_do_not_fit():
         axis_sums._kernels["sums_of_rows", "f"](x, 1, np.empty(3))
     with pytest.raises(ValueError, match="sizes differ"):
         axis_sums._kernels["sums_of_columns", "f"](x, 1, np.empty((1, 4), np.float32))
-    memory, to = np.zeros(20, np.uint32), np.zeros(20, np.uint32)
-    fine = {"s": 0, "s1": 0, "s2": 5, "step": 1, "t": 0, "t2": 5, "a": 1, "c": 4, "n": 5}
-    for wrong in ({"s": 1}, {"s": -1}, {"s2": 6}, {"s2": -5}, {"step": -1}, {"step": 2}, {"t": 1},
-                  {"t": -1}, {"t2": 6}, {"t2": -5}, {"c": 5}, {"n": 6}, {"a": 0}, {"n": 0},
-                  {}):  # fmt: skip
-        s, s1, s2, step, t, t2, a, c, n = (fine | wrong).values()
-        arguments = memory, s, 0, s1, s2, step, to, t, 0, 0, t2, a, 1, c, n, 1
-        if wrong:
-            with pytest.raises(ValueError, match=r"outside|no such rows"):
-                copies._kernels["copy_of_rows", "I"](*arguments)
-        else:
-            copies._kernels["copy_of_rows", "I"](*arguments)
+    for call in (
+        lambda: axis_sums._kernels["sums_of_all", "f"](row, 0),
+        lambda: axis_sums._kernels["dots_of_all", "f"](row, row[:5], 1),
+        lambda: axis_sums._kernels["distances_of_all", "f"](row[:5], row, 1),
+        lambda: extremes._kernels["maximum_of_middle", "f"](x[None], 2, np.zeros((2, 5), "f"), 1),
+        lambda: extremes._kernels["maximum_of_middle", "f"](x[None], 1, np.zeros((1, 4), "f"), 1),
+    ):
+        with pytest.raises(ValueError, match="sizes differ"):
+            call()
 
 
 READ = [
     (arithmetic._by_rows, ["add_row", "div_column"]),
     (axis_sums._kernels, ["sums_of_rows", "sums_of_columns", "sums_of_middle", "squares_of_rows"]),
+    (axis_sums._kernels, ["sums_of_all", "squares_of_all", "distances_of_all", "dots_of_all"]),
+    (joins._kernels, ["columns_beside", "turned_rows", "turned_columns"]),
+    (distances._kernels, ["distances"]),
     (copies._kernels, ["copy_of_rows", "cumsum_of", "cumprod_of"]),
     (extremes._kernels, ["maximum_of_rows", "maximum_of_middle"]),
     (resampling._kernels, ["resample_rows", "resample_slices"]),

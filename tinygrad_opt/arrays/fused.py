@@ -5,8 +5,8 @@
         s = xp(x).sigmoid(x)
         return x * s, lambda g: g * (s * (1 + x * (1 - s)))
 
-The twin of the pair is the row of its name in `kernels/fused/elementwise.py`; where it takes two
-arrays, in `kernels/fused/pairs.py`, or of arithmetic in `kernels/fused/arithmetic.py`; that of
+The twin of the pair is the row of its name in `kernels/fused/elementwise.py`, or of arithmetic in
+`kernels/fused/arithmetic.py`; where it takes two arrays, `fused_pairs.py` has it; that of
 `Softmaxes` is `kernels/fused/softmax.py`. On CuPy's the rows of one element are CUDA kernels. The
 pair stays what runs on all else: other types, what is not contiguous, and Tensors, which is where
 higher derivatives come from.
@@ -23,9 +23,7 @@ import numpy as np
 
 from ..kernels.fused import (
     arithmetic,
-    axis_sums,
     casts,
-    copies,
     elementwise,
     on_device,
     pairs,
@@ -33,6 +31,7 @@ from ..kernels.fused import (
 )
 from ..kernels.pool import ahead
 from .device import cupy, is_cupys
+from .fused_pairs import fused_pair, fused_squares
 
 __all__ = ["Softmaxes", "check_classes", "fused", "kernels_of", "onto", "times"]
 
@@ -47,9 +46,9 @@ def fused(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]
     if pair.__name__ in arithmetic.NAMES:
         return _fused_arithmetic(pair)
     if pair.__name__.lstrip("_") in pairs.ROWS:
-        return _fused_pair(pair)
+        return fused_pair(pair)
     if pair.__name__ == "mean_squared_error":
-        return _fused_squares(pair)
+        return fused_squares(pair)
     name, row = pair.__name__, elementwise.ROWS[pair.__name__]
     values, large_values = _Kernels(name, "value", False), _Kernels(name, "value", True)
     slopes, large_slopes = _Kernels(name, "slope", False), _Kernels(name, "slope", True)
@@ -214,70 +213,6 @@ _SLOPES: dict[str, Callable[[Any, Any, Any], tuple[Any, Any]]] = {
     "mul": lambda x, y, z: (lambda g: _combined("mul", g, y), lambda g: _combined("mul", g, x)),
     "div": lambda x, y, z: (lambda g: _combined("div", g, y), lambda g: -g * z / y),
 }
-
-
-def _fused_pair(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
-    """A pair of two arrays or three, with the row of its name in its place where they are large."""
-    row = pairs.ROWS[pair.__name__.lstrip("_")]
-    count = len(row.slopes)
-
-    @functools.wraps(pair)
-    def either(*inputs: Any, **settings: Any) -> tuple[Any, ...]:
-        x = inputs[0]
-        if type(x) is not _ndarray or x.size < row.least:
-            return pair(*inputs, **settings)
-        arrays = inputs[:count]
-        rest = [n for n in inputs[count:] if n is not None]
-        if row.least < pairs.LEAST and all(type(y) is _ndarray for y in arrays):
-            arrays = tuple(y if y.flags.carray else copies.in_order(y) for y in arrays)
-        alike = all(arithmetic.form(arrays[0], y) == "array" for y in arrays[1:])
-        if not alike or not all(type(n) in _NUMBERS for n in (*rest, *settings.values())):
-            return pair(*inputs, **settings)
-        numbers = row.numbers(*rest, **settings)
-        slopes = (_slope(slope, arrays, numbers, row.light) for slope in row.slopes)
-        value = pairs.run(row.value, arrays, numbers, row.light)
-        return value, *slopes, *[None] * (len(inputs) - count)
-
-    return either
-
-
-_NUMBERS = int, float
-
-
-def _slope(
-    function: Callable[..., float] | None, arrays: tuple[Any, ...], numbers: Any, light: bool
-) -> Any:
-    """The pullback of such a pair to one of its arrays."""
-    if function is None:
-        return lambda g: g
-    x = arrays[0]
-    return lambda g: pairs.run(function, (_whole(g, x), *arrays), numbers, light)
-
-
-def _whole(g: Any, x: Any) -> Any:
-    """A gradient as an array like x, in one piece; as a number, if it is the same everywhere."""
-    if type(g) is _ndarray and g.dtype is x.dtype and g.shape == x.shape and g.flags.carray:
-        return g
-    if g.size and not any(g.strides):
-        return float(g.item(0))
-    return np.array(np.broadcast_to(g, x.shape), x.dtype, order="C")
-
-
-def _fused_squares(pair: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
-    """The pair of the mean of squared differences, which large arrays do not write down."""
-
-    @functools.wraps(pair)
-    def either(x: Any, y: Any) -> tuple[Any, ...]:
-        if type(x) is not _ndarray or x.size < pairs.LEAST or arithmetic.form(x, y) != "array":
-            return pair(x, y)
-        mean = axis_sums.squared_distance(x, y).astype(x.dtype) / x.size
-
-        def half(g: Any, sign: int) -> Any:
-            return pairs.run(pairs.times_difference, (x, y), (float(sign * g * (2 / x.size)),))
-
-        return mean, lambda g: half(g, 1), lambda g: half(g, -1)
-
-    return either
 
 
 def _is_on_device(x: Any) -> bool:

@@ -1,8 +1,8 @@
 """What NumPy does on one thread, by kernels where arrays are large: copies, choices, running sums.
 
-The kernels are those of `kernels/fused/copies.py` and `kernels/fused/extremes.py`, and hardtanh's
-of `elementwise.py`; the twins are NumPy's own functions, and the formulas in `namespace.py` and
-`ops/reduce.py`.
+The kernels are those of `kernels/fused/copies.py`, `kernels/fused/joins.py` and
+`kernels/fused/extremes.py`, and hardtanh's of `elementwise.py`; the twins are NumPy's own
+functions, and the formulas in `namespace.py` and `ops/reduce.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..kernels.fused import casts, copies, extremes, pairs
+from ..kernels.fused import casts, copies, extremes, joins, pairs
 from .fused import kernels_of, times
 
 __all__ = ["Large", "write"]
@@ -70,17 +70,21 @@ class Large:
                 return y
         return super().cast(x, dtype)  # type: ignore[misc]
 
+    def flipped(self, x: Any, axis: Any) -> Any:
+        only = axis[0] if type(axis) is tuple and len(axis) == 1 else axis
+        if x.size >= joins.TURNED and type(only) is int and joins.is_taken(x):
+            return joins.turned(x, normalize_axis_index(only, x.ndim))
+        return super().flipped(x, axis)  # type: ignore[misc]
+
     def concatenate(self, parts: Any, axis: int | None = 0, out: Any = None) -> Any:
         if axis is not None and out is None and _some_are_large(parts):
             first, joined = parts[0], normalize_axis_index(axis, parts[0].ndim)
             if all(_goes_beside(part, first, joined) for part in parts):
-                n, around = sum(part.shape[joined] for part in parts), list(first.shape)
+                n, around = sum([part.shape[joined] for part in parts]), list(first.shape)
                 around[joined] = n
                 y, start = np.empty(around, first.dtype), 0
                 for part in parts:
-                    stop = start + part.shape[joined]
-                    write(y, (slice(None),) * joined + (slice(start, stop),), part)
-                    start = stop
+                    start = _put_beside(y, start, part, joined)
                 return y
         return np.concatenate(parts, axis, out)
 
@@ -199,8 +203,8 @@ def write(y: Any, index: Any, x: Any) -> None:
 
 
 def _some_are_large(parts: Any) -> bool:
-    """Whether one at least of what is put together is copied by a kernel."""
-    return max([part.size for part in parts], default=0) >= COPIES
+    """Whether what is put together is copied by kernels."""
+    return sum([part.size for part in parts]) >= joins.LARGE
 
 
 def _names_places(index: Any) -> bool:
@@ -213,14 +217,27 @@ _OF_VIEWS = frozenset({slice, type(None), type(Ellipsis)})
 
 def _goes_beside(part: Any, first: Any, axis: int) -> bool:
     """Whether one array is joined to another along an axis, and both have their rows first."""
-    return (
-        type(part) is _ndarray
-        and part.dtype == first.dtype
-        and part.ndim == first.ndim
-        and part.shape[:axis] == first.shape[:axis]
-        and part.shape[axis + 1 :] == first.shape[axis + 1 :]
-        and all(a >= b for a, b in itertools.pairwise(part.strides))
-    )
+    if type(part) is not _ndarray or part.dtype != first.dtype or part.ndim != first.ndim:
+        return False
+    a, b = part.shape, first.shape
+    if a != b and (a[:axis] != b[:axis] or a[axis + 1 :] != b[axis + 1 :]):
+        return False
+    if part.flags.c_contiguous:
+        return True
+    strides = [stride for stride, n in zip(part.strides, a, strict=True) if n > 1]
+    return all(one >= other for one, other in itertools.pairwise(strides))
+
+
+def _put_beside(y: Any, start: int, part: Any, axis: int) -> int:
+    """Put a part into y along an axis from `start` on; return where it ends."""
+    if part.size >= _WHOLE_ROWS and joins.is_taken(part):
+        return joins.beside(y, start, part, axis)
+    stop = start + part.shape[axis]
+    write(y, (slice(None),) * axis + (slice(start, stop),), part)
+    return stop
+
+
+_WHOLE_ROWS = 4_096  # elements of a part that a kernel puts beside others
 
 
 def _of_rows(what: Any, x: Any, keepdims: bool, *rest: Any) -> Any:

@@ -86,6 +86,10 @@ class Namespace(Layers, Windows):
     def copy(self, x: Any) -> Any:
         return x.copy()  # row-major, where np.copy keeps the order
 
+    def flipped(self, x: Any, axis: Any) -> Any:
+        """A copy of x, from the end of an axis (or several) to its beginning."""
+        return self.copy(self.flip(x, axis=axis))
+
     def reshape(self, x: Any, shape: Any) -> Any:
         return x.reshape(shape)
 

@@ -19,6 +19,7 @@ __all__ = ["Along", "Places", "are_within"]
 LEAST = 4_096  # elements from which on kernels take them quicker than NumPy does
 ADDS = 1_024  # the same where they are added up
 SLICES = 131_072  # and for slices
+LOOKS = 512  # and where they are looked at, once instead of twice
 _ndarray = np.ndarray
 _FLOATS = np.dtype("float32"), np.dtype("float64")
 _INT64 = np.dtype("int64")
@@ -103,7 +104,7 @@ class Places:
 
 def are_within(index: Any, lowest: int, n: int) -> bool:
     """Whether all elements of an array of integers lie in [lowest, n)."""
-    if index.size >= LEAST and _is_index(index) and index.flags.carray:
+    if index.size >= LOOKS and _is_index(index) and index.flags.carray:
         return places.are_within(index, lowest, n)
     return not index.size or bool(index.min() >= lowest and index.max() < n)
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from ..kernels.fused import axis_sums, rows
+from ..kernels import blas
+from ..kernels.fused import axis_sums, distances, rows
 
 __all__ = ["Sums", "names_none_twice"]
 
@@ -23,6 +24,7 @@ __all__ = ["Sums", "names_none_twice"]
 # and the products with ones below, which have several sums under way, a few 1e-7.
 _FEW = 128
 _WIDE_ENOUGH = 8  # numbers in a row, of which a vector is made
+_array: Any = np.array
 _reduce: Any = np.add.reduce  # its arguments count by place, which type checkers do not know
 _APART = frozenset({int, slice, type(None), type(Ellipsis)})
 _BOOL = np.dtype(bool)
@@ -45,6 +47,16 @@ class Sums:
         if x.size >= axis_sums.LEAST and x.dtype in _FLOATS and x.flags.carray:
             return _large_sum(x, axis, keepdims, "squares")
         return self.sum(x * x, axis, keepdims)
+
+    def distances(self, x: Any, y: Any) -> Any:
+        """|x_i - y_j| for the rows of two matrices; None where that is not for kernels."""
+        if x.ndim != 2 or y.ndim != 2 or len(x) * len(y) < distances.LEAST:
+            return None
+        if x.dtype not in _FLOATS or x.dtype is not y.dtype:
+            return None
+        z = blas.multiply(x, y.T)
+        distances.from_products(_squares(x), _squares(y), z)
+        return z
 
     def sum_rows(self, x: Any) -> Any:
         """The sum of a matrix's rows: as products with ones, half the time of a reduction."""
@@ -87,19 +99,30 @@ class Sums:
         return _rounded(np.bincount(places.reshape(-1), values, y.size).reshape(shape), g)
 
 
+def _squares(x: Any) -> Any:
+    """The sum of the squares of each of a matrix's rows."""
+    x = x if x.flags.carray else x.copy()
+    return axis_sums.of_rows(x, what="squares").astype(x.dtype)
+
+
 def _large_sum(x: Any, axis: Any, keepdims: bool, what: str = "sums") -> Any:
     """The sum of a large array in one piece: by kernels, if axes are the first ones or the last.
 
     `what`: "sums", or "squares" for that of x^2.
     """
-    axes = list(range(x.ndim)) if axis is None else sorted(normalize_axis_tuple(axis, x.ndim))
-    last = _trailing(axes, x.ndim)
+    if type(axis) is int and 0 <= axis < x.ndim:
+        axes, last = [axis], int(axis == x.ndim - 1)
+    else:
+        axes = list(range(x.ndim)) if axis is None else sorted(normalize_axis_tuple(axis, x.ndim))
+        last = _trailing(axes, x.ndim)
     if last == x.ndim:
-        y = axis_sums.total(x, what=what)
-    elif last:
+        y = _array(axis_sums.total(x, what=what), x.dtype)
+        return y.reshape((1,) * x.ndim) if keepdims else y
+    if last:
         left = x.shape[: x.ndim - last]
         y = axis_sums.of_rows(x.reshape(math.prod(left), -1), what=what).reshape(left)
-        y = y.sum(tuple(axes[: len(axes) - last]))
+        if len(axes) > last:
+            y = y.sum(tuple(axes[: len(axes) - last]))
     elif what == "squares":
         return _large_sum(x * x, axis, keepdims)
     elif axes and axes == list(range(len(axes))):
@@ -109,8 +132,8 @@ def _large_sum(x: Any, axis: Any, keepdims: bool, what: str = "sums") -> Any:
         y = axis_sums.of_middle(x.reshape(before, n, -1))
     else:
         return _long_sum(x, axis, keepdims)
-    kept = (1 if a in axes else n for a, n in enumerate(x.shape) if keepdims or a not in axes)
-    return y.astype(x.dtype).reshape(tuple(kept))
+    kept = [1 if a in axes else n for a, n in enumerate(x.shape) if keepdims or a not in axes]
+    return y.astype(x.dtype, copy=False).reshape(kept)
 
 
 def _long_sum(x: Any, axis: Any, keepdims: bool) -> Any:

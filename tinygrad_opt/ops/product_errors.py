@@ -7,7 +7,16 @@ from typing import Any
 
 from ..arrays.dtypes import name_of
 
-__all__ = ["check_bias", "check_inner", "check_linear"]
+__all__ = ["check_bias", "check_inner", "check_linear", "check_operands"]
+
+
+def check_operands(x: Any, y: Any) -> None:
+    """Raise TypeError unless x and y are arrays or Tensors, RuntimeError if one has no axis."""
+    if not (hasattr(x, "shape") and hasattr(y, "shape")):
+        kinds = f"'{type(x).__name__}' and '{type(y).__name__}'"
+        raise TypeError(f"matmul: unsupported operand type(s) for @: {kinds}")
+    if not x.ndim or not y.ndim:
+        raise RuntimeError("matmul: both arguments need to be at least 1D, but they are 0D")
 
 
 def check_inner(x: Any, y: Any) -> None:

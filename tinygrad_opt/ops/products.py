@@ -10,7 +10,7 @@ from ..core.half import HALF, in_float32
 from ..core.record import op
 from .arithmetic import add
 from .dense import by_rows, dense, layer_op
-from .product_errors import check_inner, check_linear
+from .product_errors import check_inner, check_linear, check_operands
 from .shape import broadcast_to
 
 __all__ = ["dot", "dot_later", "linear", "matmul"]
@@ -21,19 +21,20 @@ def _t(x: Any) -> Any:
 
 
 @op
-def _matmul(x, y):  # both at least 2-D; leading axes broadcast
+def _matmul(x, y):  # two vectors; or both at least 2-D, whose leading axes broadcast
     z = xp(x).matmul(x, y)
+    if len(x.shape) == 1:
+        return z, lambda g: g * y, lambda g: g * x
     return z, lambda g: xp(g).matmul(g, _t(y)), lambda g: xp(g).matmul(_t(x), g)
 
 
 def matmul(x: Any, y: Any) -> Any:
     """The matrix product, with vectors as rows (left) or columns (right), as in NumPy."""
-    if not (hasattr(x, "shape") and hasattr(y, "shape")):
-        kinds = f"'{type(x).__name__}' and '{type(y).__name__}'"
-        raise TypeError(f"matmul: unsupported operand type(s) for @: {kinds}")
-    if len(x.shape) == 0 or len(y.shape) == 0:
-        raise RuntimeError("matmul: both arguments need to be at least 1D, but they are 0D")
-    left, right = len(x.shape) == 1, len(y.shape) == 1
+    check_operands(x, y)
+    a, b = getattr(x, "array", x), getattr(y, "array", y)
+    left, right = a.ndim == 1, b.ndim == 1
+    if left and right and a.shape == b.shape and a.dtype is b.dtype:
+        return in_float32(_matmul, (x, y), {}) if a.dtype == HALF else _matmul(x, y)
     if left:
         x = x[None]
     if right:

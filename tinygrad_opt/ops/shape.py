@@ -19,8 +19,8 @@ from ..core.views import view
 from .index import getitem
 
 __all__ = [
-    "as_strided", "broadcast_to", "concatenate", "expand_dims", "flip", "reshape", "roll",
-    "stack", "swapaxes", "transpose",
+    "as_strided", "broadcast_to", "concatenate", "expand_dims", "flip", "flipped", "reshape",
+    "roll", "stack", "swapaxes", "transpose",
 ]  # fmt: skip
 
 
@@ -77,7 +77,10 @@ def as_strided(x, *, size, stride, offset):
 @op
 def flip(x, *, axis):
     # A copy, as in PyTorch, which has no negative strides.
-    return xp(x).copy(xp(x).flip(x, axis=axis)), lambda g: xp(g).flip(g, axis=axis)
+    return xp(x).flipped(x, axis=axis), lambda g: xp(g).flip(g, axis=axis)
+
+
+flipped = flip  # of Tensors both are one operation
 
 
 @saves_nothing
