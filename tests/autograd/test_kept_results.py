@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import tinygrad_opt as tg
+from tinygrad_opt import nn
+from tinygrad_opt.utils.checkpoint import checkpoint, checkpoint_sequential
 
 WAYS = [tg.relu, tg.nn.functional.relu, tg.nn.ReLU(), tg.Tensor.relu]
 LARGE = 20_000
@@ -89,3 +91,32 @@ def test_in_place_and_of_a_view():
     y = z.relu_()
     y.sum().backward()
     np.testing.assert_array_equal(x.grad.array, np.where(x.array <= 0, 0, 2))
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_checkpoints_find_what_a_large_relu_was_made_of(use_reentrant):
+    def gradients(run):
+        x, weight = values(), tg.ones(1, requires_grad=True)
+        h = x * 2
+
+        def layers(z):
+            return (z.relu() * weight).relu() + (h + 1).relu()
+
+        run(layers, h).nan_to_num().sum().backward()
+        return x.grad.array, weight.grad.array
+
+    found = gradients(lambda f, z: checkpoint(f, z, use_reentrant=use_reentrant))
+    for a, b in zip(found, gradients(lambda f, z: f(z)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_checkpoints_of_layers():
+    tg.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+    x = tg.randn(16, 1, 16, 16)
+    model(x).sum().backward()
+    right = [p.grad.array.copy() for p in model.parameters()]
+    model.zero_grad()
+    checkpoint_sequential(model, 2, x).sum().backward()
+    for p, g in zip(model.parameters(), right, strict=True):
+        np.testing.assert_allclose(p.grad.array, g, rtol=1e-5)

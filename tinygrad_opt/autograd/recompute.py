@@ -8,6 +8,7 @@ from typing import Any
 
 from ..arrays import random
 from ..core.node import Node, Variable, next_rank
+from ..core.outlines import inputs_kept
 from ..core.record import mode
 from .function import Function
 from .grad import grad
@@ -37,7 +38,8 @@ def checkpoint(
         return function(*args, **kwargs)
     state = random.state_of(random.current()) if preserve_rng_state else None
     start = next_rank()
-    first = function(*args, **kwargs)  # recorded, to see what it uses; the record is dropped
+    with inputs_kept():  # recorded, to see what it uses; the record is dropped
+        first = function(*args, **kwargs)
     outputs = first if isinstance(first, tuple) else (first,)
     used = _used(outputs, start)
     if not used or wrote_to_older(start):

@@ -80,7 +80,7 @@ def at(x: Any, rank: int) -> Any:
 def rebind(tensor: Any, old: Any, node: Node | None, rank: float) -> None:
     """From `rank` on `node` is what made the tensor; before that it was `old`."""
     if old._requires_grad and (old.node is None or rank < old.node.rank - 1):
-        _remember(tensor, old, rank)  # or no Node can have seen it: none was made in between
+        _remember(tensor, old, rank)  # or no Node has seen it: to make one takes a rank of its own
     hooks = None if old.node is None else old.node.hooks
     tensor.node, tensor._requires_grad = node, node is not None
     if hooks and KEEP_GRAD in hooks and node is not None:

@@ -64,7 +64,7 @@ def backward(
     with Pass(create_graph) as borrowed:
         arrived = propagate(outputs, seeds, chosen, keep, create_graph, borrowed)
         for leaf in arrived:
-            if leaf.node is None and not taken(leaf, arrived):  # else it has retained its gradient
+            if leaf.node is None and leaf._requires_grad and not taken(leaf, arrived):
                 accumulate(leaf, arrived[leaf])
             if leaf._hooks is not None:
                 leaf._hooks.run_after(leaf)

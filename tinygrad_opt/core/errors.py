@@ -148,7 +148,8 @@ def _read_only(array: Any) -> str:
 
 
 def _is_stretched(array: Any) -> bool:
-    return any(step == 0 and n > 1 for step, n in zip(array.strides, array.shape, strict=True))
+    spread = zip(array.strides, array.shape, strict=True)
+    return array.size > 0 and any(step == 0 and n > 1 for step, n in spread)
 
 
 _STRETCHED = (

@@ -9,13 +9,16 @@ same pullbacks again.
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from .node import Node, Variable
 
-__all__ = ["keep_result", "outlined", "outlines", "revived", "saves_nothing"]
+__all__ = ["inputs_kept", "keep_result", "outlined", "outlines", "revived", "saves_nothing"]
 
 _MANY = 8192  # elements: to let go of fewer is not worth its time
 
@@ -43,11 +46,29 @@ def outlines(targets: Any) -> list[Any]:
     return [x if x is None or x.node is None else _target(x.node, *_said(x.array)) for x in targets]
 
 
+class _Recording(threading.local):
+    inputs = False  # whether Nodes are to hold on to the tensors that they are made of
+
+
+recording = _Recording()
+
+
+@contextmanager
+def inputs_kept() -> Iterator[None]:
+    """What is recorded points to tensors, not to outlines, for who looks for them in the graph."""
+    before, recording.inputs = recording.inputs, True
+    try:
+        yield
+    finally:
+        recording.inputs = before
+
+
 def keep_result(x: Any, y: Any) -> Any:
     """`y`, made of `x`: its Node holds on to `y` in the place of `x`, where they are large."""
-    if y.array.size >= _MANY and x._base is None and x.node is not None:
-        if x.node.output:  # which holds the value of x as well
-            x.node.output = (None, *x.node.output[1:])
+    node = x.node
+    if y.array.size >= _MANY and node is not None and x._base is None and not recording.inputs:
+        if node.output:  # which holds the value of x as well
+            node.output = (None, *node.output[1:])
         y.node.targets, y.node.inputs = outlines((x,)), (y.array,)
     return y
 
