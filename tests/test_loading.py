@@ -119,6 +119,17 @@ def test_a_room_is_filled_when_it_is_first_asked_for_a_name():
         assert found == ["False", "module", "True"]
 
 
+def test_what_is_set_or_deleted_on_a_room_counts():
+    found = printed(
+        "import tinygrad_opt as t, tinygrad_opt.nn, tinygrad_opt.distributions as d\n"
+        "t.optim.Adam = 'mine'\n"
+        "t.nn.new = 'mine'\n"
+        "del d.Normal\n"
+        "print(t.optim.Adam, t.nn.new, hasattr(t.nn, 'Linear'), hasattr(d, 'Normal'))"
+    )
+    assert found == ["mine", "mine", "True", "False"]
+
+
 def test_a_room_that_cannot_be_filled_says_so_each_time():
     found = printed(
         "import sys, tinygrad_opt as t\n"

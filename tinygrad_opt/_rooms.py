@@ -43,10 +43,24 @@ class _Room(ModuleType):
 
     def __getattribute__(self, name: str) -> Any:
         if name not in _PYTHONS:
-            beginning = f"{self.__name__}."
-            if not any(loaded.startswith(beginning) for loaded in _loading.names):
-                self.__spec__.loader.fill(self)  # type: ignore[union-attr]
+            _fill(self)
         return ModuleType.__getattribute__(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Importing sets what it says of a module, and its files.
+        if not name.startswith("__") and not isinstance(value, ModuleType):
+            _fill(self)
+        ModuleType.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        _fill(self)
+        ModuleType.__delattr__(self, name)
+
+
+def _fill(room: ModuleType) -> None:
+    """Run a room's `__init__.py`, but for a thread that is loading one of its files."""
+    if not any(loaded.startswith(f"{room.__name__}.") for loaded in _loading.names):
+        room.__spec__.loader.fill(room)  # type: ignore[union-attr]
 
 
 class _Loader:

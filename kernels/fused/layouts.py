@@ -45,7 +45,9 @@ def as_rows(arrays: Sequence[Any]) -> list[Any] | None:
         if any(x.strides[axis] != x.strides[axis + 1] * shape[axis + 1] for x in arrays):
             return None
     rows = math.prod(shape[:first]), math.prod(shape[first:])
-    return [x.reshape(rows) for x in arrays]
+    made = [x.reshape(rows) for x in arrays]
+    # An axis of one element has any stride.
+    return made if all(x.strides[1] == x.itemsize for x in made) else None
 
 
 def like_each(arrays: Sequence[Any]) -> list[Any]:

@@ -186,3 +186,13 @@ def test_std_does_not_bend_where_all_are_equal():
 @pytest.mark.peers
 def test_pytorchs_std_does_not_either(torch):
     assert bend_of_std(torch) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("odd", "slopes"), [(INF, [INF, NAN, INF]), (NAN, [NAN] * 3), (0.0, [0, 6, 0])]
+)
+def test_products_of_a_vector_and_of_all(odd, slopes):
+    for product in (lambda x: x.prod(), lambda x: x.prod(0), lambda x: x[None].prod()):
+        x = tg.tensor([2.0, odd, 3.0], requires_grad=True)
+        product(x).backward()
+        np.testing.assert_array_equal(x.grad.array, slopes)

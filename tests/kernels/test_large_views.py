@@ -134,6 +134,28 @@ def test_rows_that_lie_apart_have_the_bits_of_those_that_do_not(name):
                 np.testing.assert_array_equal(back(seed), formula(seed))
 
 
+@pytest.mark.parametrize("shape", [(40_000, 2), (20_000, 2, 1), (20_000, 2, 3), (37, 2, 999, 1)])
+@pytest.mark.parametrize("name", ["glu", "logaddexp", "huber_loss"])
+def test_axes_of_one_element_may_have_any_stride(name, shape):
+    whole, few = normal(*shape), normal(*shape[:1], *shape[2:], seed=1)
+    strided = np.lib.stride_tricks.as_strided
+
+    def run(x):
+        t = tg.tensor(x).requires_grad_()
+        y = F.glu(t, 1) if name == "glu" else None
+        if y is None:
+            function = getattr(F, name, None) or getattr(tg, name)
+            named = {"reduction": "none"} if name == "huber_loss" else {}
+            y = function(t[:, :1], t[:, 1:], **named)
+        g = few[:, None]
+        steps = tuple(s if n > 1 else 0 for s, n in zip(g.strides, g.shape, strict=True))
+        y.backward(tg.from_numpy(strided(g, g.shape, steps, writeable=True)))
+        return y.detach().numpy(), t.grad.numpy()
+
+    for found, right in zip(run(whole), run(whole.astype(np.float64)), strict=True):
+        np.testing.assert_allclose(found, right, rtol=2e-5, atol=1e-5)
+
+
 def test_what_lies_in_rows():
     x = normal(6, 8, 10)
     for view, rows in (

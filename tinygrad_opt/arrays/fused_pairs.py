@@ -78,7 +78,11 @@ def _slope_of_rows(
     def back(g: Any) -> Any:
         if type(g) is not _ndarray or g.dtype is not x.dtype or not g.flags.carray:
             g = np.array(np.broadcast_to(g, x.shape), x.dtype, order="C")
-        return pairs.run_rows(function, (g, *arrays), numbers, light)
+        g = g.reshape(-1).reshape(x.shape)  # with the strides of all axes, also those of length 1
+        dx = pairs.run_rows(function, (g, *arrays), numbers, light)
+        if dx is None:
+            dx = pairs.run(function, (g, *map(copies.in_order, arrays)), numbers, light)
+        return dx
 
     return back
 

@@ -105,7 +105,7 @@ def prod(x, *, axis=None, keepdims=False):
 def _may_be_divided(x: Any, y: Any) -> bool:
     """Whether products y of x have all digits: none is 0, or near to that. NaN may be divided."""
     x, y = (getattr(z, "array", z) for z in (x, y))
-    if type(y) is not np.ndarray or y.dtype.kind != "f":
+    if not isinstance(y, np.ndarray | np.floating) or y.dtype.kind != "f":
         return False
     return bool(x.all()) and not (np.abs(y) <= np.finfo(y.dtype).tiny * 1e8).any()
 
