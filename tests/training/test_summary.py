@@ -188,15 +188,7 @@ def test_the_table():
     assert repr(found) == str(found)
     lines = str(found).splitlines()
     assert lines[2].split() == ["Sequential", "(1000,", "1000)", "0", "0", "B"]
-    assert lines[3].split() == [
-        "0:",
-        "Linear",
-        "(1000,",
-        "1000)",
-        "301,000",
-        "0",
-        "B",
-    ]  # relu keeps its own
+    assert lines[3].split() == ["0:", "Linear", "(1000,", "1000)", "301,000", "0", "B"]
     assert lines[5].startswith("    0: ReLU")
     assert lines[-2] == "301,000 parameters (1.1 MiB): 301,000 trainable, 0 frozen"
     assert lines[-1] == "kept for backward: 3.8 MiB"
