@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
+from settled import settled
 
 import tinygrad_opt as tg
 from tinygrad_opt import nn, optim
@@ -377,6 +378,7 @@ def test_dead_memory_is_never_read(trained):
 
 def allocated(call):
     """(bytes that 100 calls need at once, bytes that they leave behind)."""
+    settled()
     tracemalloc.start()
     try:
         call()

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import pytest
 from numba.core import config
+from settled import settled
 
 from tinygrad_opt import nn, no_grad, optim, randn
 from tinygrad_opt.kernels import direct, micro, pool, update_rule
@@ -28,12 +29,6 @@ from tinygrad_opt.kernels.pool import ahead
 def _two_threads(monkeypatch):
     monkeypatch.setattr(ahead, "threads", lambda: 2)
     monkeypatch.setattr(ahead, "_works", {})
-
-
-def settled():
-    """Wait until nothing is made any more."""
-    while (thread := ahead._thread) is not None:
-        thread.join()
 
 
 def named(made_by):

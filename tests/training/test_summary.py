@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from settled import settled
 
 import tinygrad_opt as tg
 from tinygrad_opt import nn
@@ -138,6 +139,7 @@ def test_what_a_function_saves_counts():
 def test_memory_is_what_the_process_holds(make, shape):
     model, x = make(), tg.randn(*shape)
     model(x)  # what is made once is made now
+    settled()
     gc.collect()
     tracemalloc.start()
     try:
