@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tinygrad_opt.kernels import pool, threads
-from tinygrad_opt.kernels.pool import split, state
+from tinygrad_opt.kernels.pool import crew, split, state
 
 several = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one processor")
 
@@ -182,9 +182,31 @@ def test_where_a_worker_was_late_none_is_asked_for_a_while():
     for _ in range(3):
         wait_all(rounds, x)
     assert state.words[state.HELPED] == helped
-    state.words[state.ALONE] = 0
-    rounds[:] = 300_000
-    run_until(1)
+    state.words[[state.ALONE, state.TIMES]] = 0, 1
+
+
+@numba.njit
+def judge_all(end, lost, saved, seen):
+    for i in range(lost.shape[0]):
+        crew.judge(end, lost[i], saved[i])
+        seen[i, 0], seen[i, 1] = crew.load(state.ALONE), crew.load(state.TIMES)
+
+
+@several
+@pytest.mark.usefixtures("_pool")
+def test_how_long_none_is_asked_doubles_and_halves():
+    end, late = time.monotonic_ns() + 10**12, 2 * crew.LATE  # far off: no job of others judges
+    lost = np.array([late, late, late, 0, 0, 0, 0, crew.LATE])
+    saved = np.array([False, False, False, False, True, True, True, False])
+    seen = np.zeros((8, 2), np.int64)
+    try:
+        state.words[[state.ALONE, state.TIMES]] = end - 1, 1
+        judge_all(end, lost, saved, seen)
+    finally:
+        state.words[[state.ALONE, state.TIMES]] = 0, 1
+    last = end + 4 * late
+    assert seen[:, 0].tolist() == [end + late, end + 2 * late, *[last] * 6]
+    assert seen[:, 1].tolist() == [2, 4, 8, 8, 4, 2, 1, 1]
 
 
 @several
