@@ -12,6 +12,7 @@ import ast
 import contextlib
 import functools
 import inspect
+import re
 import threading
 import tokenize
 import warnings
@@ -27,6 +28,9 @@ _FUTURE = functools.reduce(
 
 # The names of all that exec and a prompt run; Python 3.13 keeps that of `python -c` as <string>.
 _SHARED = ("<string>", "<stdin>")
+
+# A line that imports, whole.
+_IMPORT = re.compile(r"(import|from [\w.]+ import) [\w.]+( as \w+)?(, *[\w.]+( as \w+)?)*\s*(#.*)?$")
 
 # What makes two code objects compute the same, whatever their places in a file; and the constants.
 _PARTS = (
@@ -72,11 +76,13 @@ def first_line(node: ast.FunctionDef) -> int:
 def _texts(lines: list[str], first: int) -> Iterator[str]:
     """Where to look for a definition: what begins in this line, if it is the file's; the file.
 
-    Most are found at once, and a file's tree may take megabytes.
+    Most are found at once, and a file's tree may take megabytes. What is imported stands before
+    them: CPython has other code for `math.sqrt(x)` where `math` is imported at the file's head.
     """
     if first <= len(lines) and lines[first - 1][:1] not in ("", " ", "\t"):
         with contextlib.suppress(SyntaxError, tokenize.TokenError):  # the text was changed
-            yield "\n" * (first - 1) + "".join(inspect.getblock(lines[first - 1 :]))
+            head = (line if _IMPORT.match(line) else "\n" for line in lines[: first - 1])
+            yield "".join([*head, *inspect.getblock(lines[first - 1 :])])
     yield "".join(lines)
 
 
