@@ -30,7 +30,9 @@ _FUTURE = functools.reduce(
 _SHARED = ("<string>", "<stdin>")
 
 # A line that imports, whole.
-_IMPORT = re.compile(r"(import|from [\w.]+ import) [\w.]+( as \w+)?(, *[\w.]+( as \w+)?)*\s*(#.*)?$")
+_IMPORT = re.compile(
+    r"(import|from [\w.]+ import) [\w.]+( as \w+)?(, *[\w.]+( as \w+)?)*\s*(#.*)?$"
+)
 
 # What makes two code objects compute the same, whatever their places in a file; and the constants.
 _PARTS = (

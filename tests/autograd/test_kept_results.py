@@ -43,6 +43,18 @@ def test_second_derivatives(relu, n):
     np.testing.assert_allclose(g2.array, right, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("n", [5, LARGE])
+@pytest.mark.parametrize("relu", WAYS)
+def test_second_derivatives_of_a_straight_function_are_zeros(relu, n):
+    x = values(n)
+    weight = tg.ones(n, requires_grad=True)
+    for total in ((relu(x * 2) * weight).sum(), relu(x * 2).sum(), relu(x).sum()):
+        (g,) = tg.autograd.grad(total, x, create_graph=True)
+        assert g.requires_grad
+        (g2,) = tg.autograd.grad(g.sum(), x)
+        assert not g2.array.any()
+
+
 def test_what_went_in_may_be_written_to_and_what_came_out_may_not():
     x = values()
     z = x * 2

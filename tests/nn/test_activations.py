@@ -50,6 +50,22 @@ def test_far_out(function, low, high):
     assert math.isnan(function(T.tensor([math.nan])).item())
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        F.relu, F.relu6, F.leaky_relu, F.hardtanh, F.hardsigmoid, F.hardshrink, F.softshrink,
+        F.rrelu, lambda x: F.threshold(x, 0.1, 20), lambda x: F.prelu(x, T.tensor([0.25])),
+        lambda x: F.rrelu(x, training=True),
+    ],
+)  # fmt: skip
+def test_second_derivatives_of_straight_pieces_are_zeros(function):
+    x = T.tensor([-4.0, -0.2, 0.3, 2.0], requires_grad=True)
+    weight = T.ones(4, requires_grad=True)
+    for total in (function(x).sum(), (function(3 * x) * weight).sum()):
+        (slope,) = autograd.grad(total, x, create_graph=True)
+        assert autograd.grad(slope.sum(), x)[0].tolist() == [0.0] * 4
+
+
 def test_rrelu_draws_a_slope_for_each_element():
     x = T.full((10_000,), -1.0, requires_grad=True)
     y = nn.RReLU(0.2, 0.6)(x)

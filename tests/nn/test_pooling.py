@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nn_rows.samplers import numbers
 
 import tinygrad_opt as T
-from tinygrad_opt import nn
+from tinygrad_opt import autograd, nn
 from tinygrad_opt.arrays.namespace import Namespace
 from tinygrad_opt.arrays.windows import Spans
 from tinygrad_opt.arrays.xp import xp
@@ -411,3 +411,20 @@ def test_nearest_chooses_the_cells_that_pytorch_does(torch, n, dtype):
             y = F.interpolate(T.tensor(x), mode=mode, **settings_)
             z = torch.nn.functional.interpolate(torch.tensor(x), mode=mode, **settings_)
             np.testing.assert_array_equal(y.array, z.numpy(), strict=True)
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        lambda x: F.max_pool2d(x, 2), lambda x: F.max_pool2d(x, 2, return_indices=True)[0],
+        lambda x: F.max_pool1d(x[0], 2), lambda x: F.adaptive_max_pool2d(x, 3),
+        lambda x: F.fractional_max_pool2d(x, 2, output_size=2),
+    ],
+)  # fmt: skip
+def test_second_derivatives_of_maxima_are_zeros(pool):
+    x = T.randn(1, 2, 4, 4, requires_grad=True)
+    y = pool(3 * x)
+    (slope,) = autograd.grad((y * y.detach().requires_grad_()).sum(), x, create_graph=True)
+    (bend,) = autograd.grad(slope.sum(), x)
+    assert bend.shape == x.shape
+    assert not bend.array.any()

@@ -15,8 +15,11 @@ def np_huber(x, y):
 SIGNS = np.array([[1.0, -1.0, 2.0], [-0.5, 0.0, 3.0]])
 
 LOSSES = [
-    Row("relu_back", lambda m, g: ops.relu_back(g, m.tensor(SIGNS.clip(0))), of((2, 3)),
+    Row("relu_back", lambda m, g: ops.relu_back(g, m.tensor(SIGNS.clip(0), dtype=g.dtype)),
+        of((2, 3)),
         lambda g: g * (SIGNS > 0), lambda m, g: g * m.tensor(SIGNS > 0)),
+    Row("stepwise", lambda m, g: ops.stepwise(g, m.tensor(SIGNS, dtype=g.dtype)), of((2, 3)),
+        lambda g: g, lambda m, g: g * 1),
     Row("cross_entropy", lambda m, x: ops.cross_entropy(x, index=rows.LABELS, scale=0.5),
         of((2, 3)),
         lambda x: -np.log(np_softmax(x, 1))[[0, 1], rows.LABELS].mean(),

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .node import Node, Variable
+from .tensor import wrap_as
 
 __all__ = ["inputs_kept", "keep_result", "outlined", "outlines", "revived", "saves_nothing"]
 
@@ -69,7 +70,8 @@ def keep_result(x: Any, y: Any) -> Any:
     if y.array.size >= _MANY and node is not None and x._base is None and not recording.inputs:
         if node.output:  # which holds the value of x as well
             node.output = (None, *node.output[1:])
-        y.node.targets, y.node.inputs = outlines((x,)), (y.array,)
+        stands_for_x = wrap_as(type(y), y.array, True, node)
+        y.node.targets, y.node.inputs = outlines((x,)), (stands_for_x,)
     return y
 
 

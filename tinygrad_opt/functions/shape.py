@@ -135,6 +135,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
             "flatten() has invalid args: start_dim cannot come after end_dim, got "
             f"{start_dim} and {end_dim}"
         )
+    if first == last and input.array.shape:
+        return input
     joined = math.prod(shape[first : last + 1])
     return ops.reshape(input, shape=(*shape[:first], joined, *shape[last + 1 :]))
 

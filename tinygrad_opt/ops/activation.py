@@ -17,13 +17,24 @@ from .fused import fused_op
 __all__ = [
     "elu", "gated", "gelu", "gelu_tanh", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
     "leaky_relu", "log_sigmoid", "mish", "prelu", "relu_back", "silu", "softplus", "softshrink",
-    "softsign", "threshold",
+    "softsign", "stepwise", "threshold",
 ]  # fmt: skip
 
 
+@op
 def relu_back(g, y):
     """The gradient of x from that of y = relu(x), which stands in `arithmetic`."""
-    return xp(g).where(y == 0, 0, g)
+
+    def passed_on(g):
+        return xp(g).where(y == 0, 0, g)
+
+    return passed_on(g), passed_on, lambda g: xp(g).zeros_like(g)
+
+
+@op
+def stepwise(g, x):
+    """`g`, which x determines by steps: its slope is 0, and as in PyTorch a gradient of zeros."""
+    return g, lambda g: g, lambda g: xp(g).zeros_like(g)
 
 
 @fused_op
@@ -42,7 +53,7 @@ def elu(x, *, alpha=1.0, scale=1.0, rate=1.0):
 @op
 def prelu(x, weight):
     def to_x(g):
-        return xp(g).where(x > 0, g, g * weight)
+        return xp(g).stepwise(xp(g).where(x > 0, g, g * weight), x)
 
     return xp(x).where(x > 0, x, weight * x), to_x, lambda g: xp(g).where(x > 0, 0, g * x)
 
@@ -50,14 +61,14 @@ def prelu(x, weight):
 @fused_op
 def hardtanh(x, *, low=-1.0, high=1.0):
     y = xp(x).minimum(xp(x).maximum(x, low), high)
-    return y, lambda g: xp(g).where((x > low) & (x < high), g, 0)
+    return y, lambda g: xp(g).stepwise(xp(g).where((x > low) & (x < high), g, 0), x)
 
 
 @fused_op
 def hardsigmoid(x):
     # relu6(x + 3) / 6
     gate = xp(x).minimum(xp(x).maximum(x + 3, 0), 6)
-    return gate / 6, lambda g: xp(g).where((x > -3) & (x < 3), g / 6, 0)
+    return gate / 6, lambda g: xp(g).stepwise(xp(g).where((x > -3) & (x < 3), g / 6, 0), x)
 
 
 @fused_op
@@ -76,22 +87,26 @@ def hardswish(x):
 @fused_op
 def hardshrink(x, *, threshold=0.5):
     small = (x >= -threshold) & (x <= threshold)
-    return xp(x).where(small, 0, x), lambda g: xp(g).where(_beyond(x, threshold), g, 0)
+    return xp(x).where(small, 0, x), lambda g: _beyond(g, x, threshold)
 
 
 @fused_op
 def softshrink(x, *, threshold=0.5):
     y = x - xp(x).minimum(xp(x).maximum(x, -threshold), threshold)
-    return y, lambda g: xp(g).where(_beyond(x, threshold), g, 0)
+    return y, lambda g: _beyond(g, x, threshold)
 
 
-def _beyond(x, threshold):
-    return (x < -threshold) | (x > threshold)
+def _beyond(g, x, threshold):
+    outside = (x < -threshold) | (x > threshold)
+    return xp(g).stepwise(xp(g).where(outside, g, 0), x)
 
 
 @fused_op
 def threshold(x, *, threshold, value):
-    return xp(x).where(x <= threshold, value, x), lambda g: xp(g).where(x <= threshold, 0, g)
+    def slope(g):
+        return xp(g).stepwise(xp(g).where(x <= threshold, 0, g), x)
+
+    return xp(x).where(x <= threshold, value, x), slope
 
 
 @fused_op
@@ -123,7 +138,7 @@ def mish(x):
 @fused_op
 def leaky_relu(x, *, negative_slope=0.01):
     def slope(g):
-        return xp(g).where(x > 0, g, g * negative_slope)
+        return xp(g).stepwise(xp(g).where(x > 0, g, g * negative_slope), x)
 
     return xp(x).where(x > 0, x, negative_slope * x), slope
 

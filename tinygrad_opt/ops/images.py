@@ -80,7 +80,7 @@ def uncolumns(patches, *, at):
 def maxima(x, *, at):
     """The largest cell of each window: the first of equal ones, which alone gets the gradient."""
     y, choice = xp(x).window_maxima(x, at=at)
-    return y, lambda g: xp(g).spread_maxima(g, choice=choice, at=at)
+    return y, lambda g: xp(g).stepwise(xp(g).spread_maxima(g, choice=choice, at=at), x)
 
 
 def window_maxima(x: Any, at: Window) -> tuple[Any, Any]:
@@ -126,7 +126,7 @@ def pick(x, *, place, missing=0.0):
     """
     image = x.shape[2:]
     y = xp(x).pick(x, place=place, missing=missing)
-    return y, lambda g: xp(g).spread(g, place=place, image=image)
+    return y, lambda g: xp(g).stepwise(xp(g).spread(g, place=place, image=image), x)
 
 
 @op

@@ -263,8 +263,10 @@ class InPlace:
     # History --------------------------------------------------------------------------------------
 
     def detach_(self) -> Any:
-        """Forgets how this tensor was made."""
+        """Forgets how this tensor was made. Raises RuntimeError for a view."""
         tensor: Any = self
+        if tensor._base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
         if tensor.node is not None:
             recorded_writes.forget(tensor)
         tensor._requires_grad = False
