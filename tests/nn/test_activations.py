@@ -63,7 +63,9 @@ def test_second_derivatives_of_straight_pieces_are_zeros(function):
     weight = T.ones(4, requires_grad=True)
     for total in (function(x).sum(), (function(3 * x) * weight).sum()):
         (slope,) = autograd.grad(total, x, create_graph=True)
-        assert autograd.grad(slope.sum(), x)[0].tolist() == [0.0] * 4
+        assert autograd.grad(slope.sum(), x, retain_graph=True)[0].tolist() == [0.0] * 4
+    (bend,) = autograd.grad(slope.sum(), weight, create_graph=True)
+    assert autograd.grad(bend.sum(), x)[0].tolist() == [0.0] * 4
 
 
 def test_rrelu_draws_a_slope_for_each_element():
