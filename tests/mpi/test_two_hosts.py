@@ -71,8 +71,15 @@ def test_training_over_a_network(launcher):
     assert '{"check_collectives": []}' in output
 
 
+# What mpiexec says where it fails itself, over a race of its own, and passes nothing on any more.
+LAUNCHER_FAILED = "process manager error waiting for completion"
+
+
 def test_a_death_on_the_other_machine_is_told(launcher):
-    status, output = run(launcher, launching.HERE / "failing.py", "killed")
-    assert status != 0
+    for _ in range(3):
+        status, output = run(launcher, launching.HERE / "failing.py", "killed")
+        assert status != 0
+        if LAUNCHER_FAILED not in output:
+            break
     assert "died: its process was killed" in output
     assert "rank 1 (" in output
