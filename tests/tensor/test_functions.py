@@ -184,6 +184,10 @@ def test_shapes_from_several_spellings():
     assert y.squeeze().unsqueeze(-1).squeeze(3).shape == y.shape
     assert y.flatten().shape == (24,)
     assert y.flatten(1, 2).shape == (2, 12)
+    flat = y.flatten()
+    assert flat.flatten() is flat
+    assert y.flatten(1, 1) is y
+    assert tg.tensor(3.0).flatten().shape == (1,)
     assert tg.zeros(1, 2, 1).squeeze((0, 2)).shape == (2,)
     assert tg.zeros(2, 1).expand(-1, 3).expand(4, 2, 3).shape == (4, 2, 3)
 

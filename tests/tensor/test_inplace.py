@@ -216,6 +216,10 @@ def test_detach_():
     assert y.detach_() is y
     assert not y.requires_grad
     assert y.is_leaf
+    z = w * 2
+    with pytest.raises(RuntimeError, match="Can't detach views in-place"):
+        z[:1].detach_()
+    assert z.requires_grad
 
 
 def test_data_and_views_of_single_elements():
