@@ -2,27 +2,51 @@
 
 A call of the C library's memcpy would take longer than most lines. In two phases, as a stride of
 two asks for, vectors are taken apart and put together in registers; in more, number by number.
+Lines that are shorter than a vector are common: small images have them. They go in halves of one,
+or in quarters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 
 from .writer import Kind, Number, Writer
 
-__all__ = ["collect", "copy_line", "deal"]
+__all__ = ["collect", "copy_line", "deal", "in_vectors"]
+
+NARROWEST = 4  # numbers of a vector
+
+
+def in_vectors(f: Writer, kind: Kind, count: Number, vectors: Callable[[Kind], None]) -> Number:
+    """Writes vectors(of a kind) for the widest vectors that `count` numbers fill.
+
+    Returns how many numbers that does: all, or none where they are too few.
+    """
+    if kind.lanes > NARROWEST:
+        with f.either(count >= kind.lanes) as (then, otherwise):
+            with then:
+                vectors(kind)
+            with otherwise:
+                in_vectors(f, kind.half(), count, vectors)
+    else:
+        with f.when(count >= kind.lanes):
+            vectors(kind)
+    return f.choose(count >= min(kind.lanes, NARROWEST), count, 0)
 
 
 def copy_line(f: Writer, kind: Kind, source: Number, target: Number, count: Number) -> None:
     """Writes target[k] = source[k] for k below `count`."""
-    with f.either(count >= kind.lanes) as (then, otherwise):
-        with then, f.loop(0, count, kind.lanes) as start:
+
+    def vectors(kind: Kind) -> None:
+        with f.loop(0, count, kind.lanes) as start:
             k = f.least(start, count - kind.lanes) * kind.size  # the last vector begins earlier
             f.put_vector(target + k, f.vector(source + k, kind), kind)
-        with otherwise, f.loop(0, count) as k:
-            f.put(target + k * kind.size, f.get(source + k * kind.size, kind), kind)
+
+    with f.loop(in_vectors(f, kind, count, vectors), count) as k:
+        f.put(target + k * kind.size, f.get(source + k * kind.size, kind), kind)
 
 
 class _Phases:
@@ -64,14 +88,13 @@ def deal(
 
     `target` is where phase 0 goes on; the next phases lie `apart` bytes from each other.
     """
-    to, size, half = _Phases(f, kind, target, first, ways, apart), kind.size, kind.lanes // 2
-    narrow = ir.VectorType(kind.number, half)
+    to, size = _Phases(f, kind, target, first, ways, apart), kind.size
 
-    def two(k: Number) -> None:
+    def two(k: Number, kind: Kind) -> None:
         value = f.vector(source + k * size, kind)
         for p in range(2):
             part = f.shuffled(value, value, list(range(p, kind.lanes, 2)))
-            place = f.pointer(to.start(p) + k // 2 * size, narrow)
+            place = f.pointer(to.start(p) + k // 2 * size, part.type)
             f.builder.store(part, place, align=size)
 
     def one(k: Number, place: Number) -> None:
@@ -85,10 +108,11 @@ def collect(
     ways: Number, apart: Number,
 ) -> None:  # fmt: skip
     """Writes a line from its phases: the reverse of `deal`, with `source` where phase 0 goes on."""
-    of, size, half = _Phases(f, kind, source, first, ways, apart), kind.size, kind.lanes // 2
-    narrow = ir.VectorType(kind.number, half)
+    of, size = _Phases(f, kind, source, first, ways, apart), kind.size
 
-    def two(k: Number) -> None:
+    def two(k: Number, kind: Kind) -> None:
+        half = kind.lanes // 2
+        narrow = ir.VectorType(kind.number, half)
         parts = [
             f.builder.load(f.pointer(of.start(p) + k // 2 * size, narrow), align=size)
             for p in range(2)
@@ -109,15 +133,18 @@ def _in_phases(
     f: Writer, kind: Kind, phases: _Phases, line: Number, start: Number, count: Number, two: Any,
     one: Any, plain: Any,
 ) -> None:  # fmt: skip
-    """Writes two(k) for vectors of a line in two phases, one(k, place) for numbers in more."""
+    """Writes two(k, kind) for vectors of a line in two phases, one(k, place) for what is left.
+
+    In more phases that is the whole line.
+    """
     with f.either(phases.ways.equals(1)) as (then, otherwise):
         with then:
             plain(f, kind, line, start + phases.first * phases.apart, count)
-        with otherwise, f.either(phases.ways.equals(2) & (count >= kind.lanes)) as (then_, else_):
-            with then_:
-                last = (count - kind.lanes) // 2 * 2  # so that phase 0 comes first
-                with f.loop(0, count, kind.lanes) as k:
-                    two(f.least(k, last))
-                phases.each(last + kind.lanes, count, one)
-            with else_:
-                phases.each(f.number(0), count, one)
+        with otherwise:
+            even = f.choose(phases.ways.equals(2), count // 2 * 2, 0)  # phase 0 comes first
+
+            def pairs(kind: Kind) -> None:
+                with f.loop(0, even, kind.lanes) as k:
+                    two(f.least(k, even - kind.lanes), kind)
+
+            phases.each(in_vectors(f, kind, even, pairs), count, one)

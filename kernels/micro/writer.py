@@ -60,6 +60,10 @@ class Kind:
         self.tallest = (registers - 3) // 2  # but for two vectors, and a number in all lanes
         self.flat = [(4, 6 if many else 3), (2, 6), (1, 6)]
 
+    def half(self) -> Kind:
+        """Vectors of half as many numbers."""
+        return Kind(self.dtype, self.width // 2, self.registers)
+
 
 class Bit(NamedTuple):
     """A condition."""

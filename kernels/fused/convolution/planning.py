@@ -275,7 +275,7 @@ class _Draft:
         tables = {"strip": self._strip_rows(), **self._positions(), **self._taps()}
         blocks, splits, count = -(-task.channels // self.block), 1, task.groups * self.boxes
         if task.slopes:
-            most = SETS // (task.groups * blocks), int(cycles // CYCLES), self.boxes
+            most = SETS // (task.groups * blocks), round(cycles / CYCLES), self.boxes
             splits = max(1, min(most))
             count = task.groups * blocks * splits
         numbers = {**self._of_filters(), **self._of_boxes(max(tables["count"])), "splits": splits}

@@ -11,7 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ...micro.lines import collect, copy_line, deal
+from ...micro.lines import collect, copy_line, deal, in_vectors
 from ...micro.writer import Kind, Number, Writer
 from .planning import NAMES
 
@@ -179,11 +179,11 @@ def _add_chosen(f: Writer, kind: Kind, at: _At, g: Number, choice: Number, dx: N
 def _spread_pairs(f: Writer, kind: Kind, at: _At, g: Number, choice: Number, dx: Number) -> None:
     """The same of windows that lie side by side and are two cells wide: whole vectors of them."""
     size, line, width = kind.size, at.line, at.width
-    zero = ir.Constant(kind.vector, [0] * kind.lanes)
     f.clear(dx, at.rows * width * size)
 
-    def pairs(m: Number, t: Number, to: Number) -> None:
+    def pairs(kind: Kind, m: Number, t: Number, to: Number) -> None:
         """Writes the cells of `lanes` windows in one line of the image."""
+        zero = ir.Constant(kind.vector, [0] * kind.lanes)
         value, which = f.vector(g + m * size, kind), f.bytes(choice + m, kind)
         left, right = (f.select(f.same(which, f.all(t + i, kind)), value, zero) for i in range(2))
         for half in range(2):
@@ -201,11 +201,15 @@ def _spread_pairs(f: Writer, kind: Kind, at: _At, g: Number, choice: Number, dx:
 
     with f.loop(0, at.rows) as row:
         i, t, to = at.entry("above", row), at.entry("tap", row), dx + row * width * size
-        with f.when(i >= 0), f.either(line >= kind.lanes) as (then, otherwise):
-            with then, f.loop(0, line, kind.lanes) as start:
+
+        def vectors(kind: Kind) -> None:
+            with f.loop(0, line, kind.lanes) as start:
                 x = f.least(start, line - kind.lanes)
-                pairs(i * line + x, t, to + x * 2 * size)
-            with otherwise, f.loop(0, line) as x:
+                pairs(kind, i * line + x, t, to + x * 2 * size)
+
+        with f.when(i >= 0):
+            done = in_vectors(f, kind, line, vectors)
+            with f.when(done < line), f.loop(0, line) as x:
                 pair(i * line + x, t, to + x * 2 * size)
 
 
