@@ -9,7 +9,8 @@ thread, and told back afterwards: NumPy's own products are as they were.
 On processors with AVX-512 the loops of `fused/products.py` take 0.5 to 0.95 of OpenBLAS's time,
 unless a result has few rows or columns: `product_texts.py` has what is called when. Their bits are
 the same whatever the parts are, so there is a part or two for each thread. OpenBLAS's are not: its
-parts depend on the shape alone.
+parts depend on the shape alone. A matrix times a vector is OpenBLAS's own function for that: as a
+product like any other it takes three to five times as long.
 
 Where NumPy was built with another library (Accelerate, MKL), `multiply` and `multiply_stacks` are
 NumPy's.
@@ -29,12 +30,15 @@ from .fused import axis_sums, products
 
 __all__ = ["limit", "multiply", "multiply_stacks", "soon"]
 
-# Multiply-adds. Below the first OpenBLAS uses one thread by itself, and NumPy's call is cheapest.
-WORTH_CUTTING = 300_000
+# Multiply-adds. Below the first NumPy's call is cheapest; below the second one thread is enough.
+WORTH_CALLING = 100_000
+WORTH_CUTTING = product_texts.FIGURES["worth_cutting"]
 _BATCH = 64  # what most networks are trained with, about
 _SYMBOLS = {
     "tinygrad_opt_sgemm": "cblas_sgemm",
     "tinygrad_opt_dgemm": "cblas_dgemm",
+    "tinygrad_opt_sgemv": "cblas_sgemv",
+    "tinygrad_opt_dgemv": "cblas_dgemv",
     "tinygrad_opt_blas_threads": "openblas_get_num_threads",
     "tinygrad_opt_set_blas_threads": "openblas_set_num_threads",
 }
@@ -51,7 +55,7 @@ _available: bool | None = None  # whether OpenBLAS was found; looked for at the 
 
 def linear(x: Any, weight: Any, bias: Any) -> Any:
     """x weight^T + bias; x (rows, in), weight (out, in), bias (out,), what broadcasts, or None."""
-    if x.size * len(weight) < WORTH_CUTTING:  # as quick as can be
+    if x.size * len(weight) < WORTH_CALLING:  # as quick as can be
         y = x.dot(weight.T) if type(x) is type(weight) else np.dot(x, weight.T)
         if bias is not None:
             y += bias
@@ -68,12 +72,10 @@ def multiply(x: Any, y: Any, out: Any = None, bias: Any = None) -> Any:
 
     bias: a row that is added to each of the result's, of the same type, contiguous.
     """
-    if x.size * y.shape[-1] < WORTH_CUTTING:
+    if x.size * y.shape[-1] < WORTH_CALLING:
         made = x.dot(y, out) if type(x) is type(y) else _dot(x, y, out)
         return made if bias is None else _plus(made, bias)
     if x.ndim == 2 and y.ndim == 2 and x.dtype is y.dtype and x.dtype in _KINDS:
-        if x.shape[1] == 1 == y.shape[0]:  # each number with each
-            return _plus(np.multiply(x, y, out), bias)
         if x.shape[0] == 1 == y.shape[1] and x.shape[1] == y.shape[0]:
             return _plus(_of_vectors(x[0], y[:, 0], out), bias)
         kernel = _kernels.get((x.dtype.char, "matrices")) or _load(x.dtype, "matrices")
@@ -112,7 +114,7 @@ def _plus(product: Any, bias: Any) -> Any:
 def soon(weight: Any) -> None:
     """Say that matrices are multiplied by `weight` soon; there is nothing to do if it is small."""
     kind = micro.kind_of(weight.dtype.char)
-    if weight.size * _BATCH >= WORTH_CUTTING and kind.width == 64 and is_available():
+    if weight.size * _BATCH >= WORTH_CALLING and kind.width == 64 and is_available():
         micro.soon(products.product, weight.dtype.char, 13)
 
 

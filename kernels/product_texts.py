@@ -19,11 +19,19 @@ from tinygrad_opt.kernels.micro import written
 
 {loops}
 spread = written(LOOPS, "spread", "{dtype}", {width}, {registers}, 5)
-ROW_MAJOR, PLAIN = 101, 111
+ROW_MAJOR, PLAIN, TURNED = 101, 111, 112
 gemm = types.ExternalFunction(
     "tinygrad_opt_{letter}gemm",
     types.void(
         *[types.int32] * 3, *[types.int64] * 3,
+        types.{dtype}, types.intp, types.int64, types.intp, types.int64,
+        types.{dtype}, types.intp, types.int64,
+    ),
+)
+gemv = types.ExternalFunction(
+    "tinygrad_opt_{letter}gemv",
+    types.void(
+        *[types.int32] * 2, *[types.int64] * 2,
         types.{dtype}, types.intp, types.int64, types.intp, types.int64,
         types.{dtype}, types.intp, types.int64,
     ),
@@ -39,9 +47,20 @@ def product(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more, bias):
     if bias != 0:
         spread(m, n, bias, out, line)
         more = 1
-    gemm(
-        ROW_MAJOR, x_way, y_way, m, n, k, {dtype}(1), x, x_line, y, y_line, {dtype}(more), out, line
-    )
+    if n == 1:  # of vectors, which lie in a line or across lines
+        step = y_line if y_way == PLAIN else 1
+        high, wide = (m, k) if x_way == PLAIN else (k, m)
+        gemv(ROW_MAJOR, x_way, high, wide, {dtype}(1), x, x_line, y, step, {dtype}(more), out, line)
+    elif m == 1:  # y^T x^T
+        step = 1 if x_way == PLAIN else x_line
+        high, wide = (k, n) if y_way == PLAIN else (n, k)
+        turned = TURNED if y_way == PLAIN else PLAIN
+        gemv(ROW_MAJOR, turned, high, wide, {dtype}(1), y, y_line, x, step, {dtype}(more), out, 1)
+    else:
+        gemm(
+            ROW_MAJOR, x_way, y_way, m, n, k, {dtype}(1), x, x_line, y, y_line, {dtype}(more),
+            out, line,
+        )
 """
 
 # What our loops multiply: where they are no slower.
@@ -185,6 +204,7 @@ ROWS, COLUMNS = 111, 112
 SIZE = {size}
 read = {{n: types.Array(types.{dtype}, n, "A", readonly=True) for n in (2, 3)}}
 row = types.Array(types.{dtype}, 1, "C", readonly=True)
+product = types.ExternalFunction("tinygrad_opt_{letter}_product", types.void(*[types.int64] * 13))
 large_product = types.ExternalFunction(
     "tinygrad_opt_{letter}_large_product", types.void(*[types.int64] * 11)
 )
@@ -213,12 +233,19 @@ def product_of_matrices(x, y, bias, out):
         return False
     x_way, x_line = direction(m, k, x.strides[0], x.strides[1])
     y_way, y_line = direction(k, n, y.strides[0], y.strides[1])
-    if x_way == 0 or y_way == 0:
+    if x_way == 0 or y_way == 0 or k == 0:
         return False
-    large_product(
-        x_way, y_way, m, n, k, x.ctypes.data, x_line, y.ctypes.data, y_line, out.ctypes.data,
-        bias.ctypes.data if bias.shape[0] != 0 else 0,
-    )
+    row = bias.ctypes.data if bias.shape[0] != 0 else 0
+    if m * n * k < {worth_cutting}:
+        product(
+            x_way, y_way, m, n, k, x.ctypes.data, x_line, y.ctypes.data, y_line, out.ctypes.data,
+            n, 0, row,
+        )
+    else:
+        large_product(
+            x_way, y_way, m, n, k, x.ctypes.data, x_line, y.ctypes.data, y_line, out.ctypes.data,
+            row,
+        )
     return True
 """
 
@@ -245,6 +272,7 @@ def product_of_stacks(x, y, out):
 ARRAYS = {"matrices": _ANY + _MATRICES, "stacks": _ANY + _STACKS}
 
 FIGURES = {
+    "worth_cutting": 1 << 18,  # multiply-adds below which OpenBLAS uses one thread by itself
     "few": 4_000_000,  # multiply-adds below which two parts are enough
     "many": 100_000_000,  # and four
     "least": 32,  # rows or columns of OpenBLAS's tiles

@@ -12,7 +12,8 @@ from tinygrad_opt.kernels.pool import state
 
 SHAPES = [
     (64, 784, 128), (784, 64, 128), (1024, 128, 384), (1, 700, 700), (700, 700, 1), (300, 1, 2000),
-    (17, 1000, 33), (1000, 3, 1000), (129, 130, 131),
+    (17, 1000, 33), (1000, 3, 1000), (129, 130, 131), (1, 400, 300), (300, 400, 1), (128, 1, 900),
+    (64, 50, 60),
 ]  # fmt: skip
 
 
@@ -59,6 +60,29 @@ def test_any_layout(left, right, dtype):
         error = np.abs(blas.multiply(matrix(m, k, left, dtype), matrix(k, n, right, dtype)) - exact)
         # Of 20, half of one is for what is exact, which float64 holds as near as that.
         assert (error / scale).max() < 19.5 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("left", LAYOUTS)
+def test_what_stood_in_the_result_does_not_count(left, dtype):
+    for m, k, n in SHAPES:
+        exact, scale = product(m, k, n, dtype)
+        out = np.full((m, n), np.nan, dtype)
+        assert blas.multiply(matrix(m, k, left, dtype), matrix(k, n, "rows", dtype), out) is out
+        assert (np.abs(out - exact) / scale).max() < 19.5 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_bias_is_added_to_results_of_every_shape(dtype):
+    for m, k, n in SHAPES:
+        exact, scale = product(m, k, n, dtype)
+        x, weight, bias = (
+            matrix(m, k, "rows", dtype),
+            matrix(k, n, "columns", dtype).T,
+            numbers(1, n, dtype)[0],
+        )
+        error = np.abs(blas.linear(x, weight, bias) - (exact + bias))
+        assert (error / (scale + np.abs(bias))).max() < 19.5 * np.finfo(dtype).eps
 
 
 def test_a_large_product_does_not_go_to_numpy(monkeypatch):
