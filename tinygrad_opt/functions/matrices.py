@@ -46,7 +46,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     for name, x in (("batch1", input), ("batch2", mat2)):
         if x.array.ndim != 3:
             raise RuntimeError(f"bmm: {name} must be a 3D tensor, got {x.array.ndim}D")
-    expected, found = [input.shape[0], input.shape[2]], list(mat2.shape[:2])
+    a, b = input.array.shape, mat2.array.shape
+    expected, found = [a[0], a[2]], list(b[:2])
     if expected != found:
         raise RuntimeError(
             f"bmm: Expected size for first two dimensions of batch2 tensor to be: {expected} but "

@@ -138,7 +138,9 @@ def _padded(x: Tensor, before: int, after: int) -> Tensor:
 
 def _columns(vector: Any, shape: Shape) -> Any:
     """A vector of channels (C,) so that it broadcasts against (N, C, ...)."""
-    return vector if vector is None else vector.reshape((-1,) + (1,) * (len(shape) - 2))
+    if vector is None or len(shape) == 2:
+        return vector
+    return vector.reshape((-1,) + (1,) * (len(shape) - 2))
 
 
 def _standardized(

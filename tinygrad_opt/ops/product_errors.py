@@ -19,24 +19,26 @@ def check_operands(x: Any, y: Any) -> None:
         raise RuntimeError("matmul: both arguments need to be at least 1D, but they are 0D")
 
 
-def check_inner(x: Any, y: Any) -> None:
-    """Raise RuntimeError unless the matrices x and y, stacked or not, can be multiplied."""
-    if x.shape[-1] != y.shape[-2]:
-        a, b = ("x".join(map(str, z.shape)) for z in (x, y))
-        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({a} and {b})")
-    for i, (n, m) in enumerate(zip(x.shape[-3::-1], y.shape[-3::-1], strict=False)):
+def check_inner(x: Any, y: Any) -> tuple[Any, Any]:
+    """The arrays of x and y; raises RuntimeError unless the matrices there can be multiplied."""
+    a, b = getattr(x, "array", x), getattr(y, "array", y)
+    if a.shape[-1] != b.shape[-2]:
+        sizes = ("x".join(map(str, z.shape)) for z in (a, b))
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied ({} and {})".format(*sizes))
+    for i, (n, m) in enumerate(zip(a.shape[-3::-1], b.shape[-3::-1], strict=False)):
         if n != m and 1 not in (n, m):
             raise RuntimeError(
                 f"matmul: The size of tensor a ({n}) must match the size of tensor b ({m}) at "
-                f"non-singleton dimension {max(len(x.shape), len(y.shape)) - 3 - i}; the leading "
-                f"axes of {tuple(x.shape)} and {tuple(y.shape)} do not broadcast"
+                f"non-singleton dimension {max(a.ndim, b.ndim) - 3 - i}; the leading "
+                f"axes of {tuple(a.shape)} and {tuple(b.shape)} do not broadcast"
             )
-    if x.dtype != y.dtype:
+    if a.dtype != b.dtype:
         raise RuntimeError(
             f"matmul: expected m1 and m2 to have the same dtype, but got: "
-            f"{name_of(x.dtype).lower()} != {name_of(y.dtype).lower()}; convert one, for instance "
+            f"{name_of(a.dtype).lower()} != {name_of(b.dtype).lower()}; convert one, for instance "
             "with .float()"
         )
+    return a, b
 
 
 def check_linear(x: Any, weight: Any, bias: Any = None) -> None:

@@ -39,11 +39,11 @@ def matmul(x: Any, y: Any) -> Any:
         x = x[None]
     if right:
         y = y[:, None]
-    check_inner(x, y)
-    rows, shape = x, (*x.shape[:-1], y.shape[-1])
-    if len(x.shape) > 2 and len(y.shape) == 2:  # one product of all rows, and one for each gradient
-        rows = x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
-    z = in_float32(_matmul, (rows, y), {}) if x.dtype == HALF else _matmul(rows, y)
+    a, b = check_inner(x, y)
+    rows, shape = x, (*a.shape[:-1], b.shape[-1])
+    if a.ndim > 2 == b.ndim:  # one product of all rows, and one for each gradient
+        rows = x.reshape((math.prod(a.shape[:-1]), a.shape[-1]))
+    z = in_float32(_matmul, (rows, y), {}) if a.dtype == HALF else _matmul(rows, y)
     z = z if rows is x else z.reshape(shape)
     if left:
         z = z[..., 0, :]
