@@ -81,7 +81,7 @@ def loops(write: Callable[..., None], char: str) -> Callable[..., None]:
     run = _runner()
 
     def launch(count: int, grain: int, plan: Any, *arrays: Any) -> None:
-        flat = [a.reshape(-1).view(_BYTE) for a in arrays]
+        flat = [a.ravel().view(_BYTE) for a in arrays]
         run(body, count, grain, plan, *flat, *(_NOTHING,) * (ARRAYS - len(flat)))
 
     launch.symbol = symbol  # type: ignore[attr-defined]
