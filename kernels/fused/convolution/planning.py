@@ -136,7 +136,7 @@ class _Draft:
         self.together = self.kind.lanes if self.samples else 1
         cells = self._cells()
         if self.channels:
-            number = -(-task.batch // max(1, cells // math.prod(task.counts)))
+            number = _even(-(-task.batch // max(1, cells // math.prod(task.counts))))
             self.together = -(-task.batch // number)
         whole = tuple(axis.stride if task.back else 1 for axis in task.axes)
         self.axis, self.strips = strips(
@@ -162,10 +162,13 @@ class _Draft:
             cells //= math.prod(axis.stride for axis in task.axes if axis.kernel > 1)
         if not self.positions:
             cells = min(cells, max(64, WIDE // task.rows), 512)
-        if not task.slopes and self._cycles() > CYCLES * SETS * task.groups:
-            # Enough boxes for several threads, but not so few windows that filters fill the time.
+        # Boxes for several threads, but not so few windows that filters fill the time.
+        others = task.groups * (-(-task.channels // self.block) if task.slopes else 1)
+        parts = self._cycles() / CYCLES / others
+        wanted = SETS if parts > SETS and not task.slopes else 2 if parts > 1.5 else 1
+        if wanted > 1:
             windows = -(-task.batch // self.together) * math.prod(task.counts)
-            cells = min(cells, max(24, windows // SETS))
+            cells = min(cells, max(24, -(-windows // wanted)))
         return max(1, cells)
 
     def _cycles(self) -> float:
@@ -277,6 +280,7 @@ class _Draft:
         if task.slopes:
             most = SETS // (task.groups * blocks), round(cycles / CYCLES), self.boxes
             splits = max(1, min(most))
+            splits -= splits % 2 if 1 < splits < SETS else 0
             count = task.groups * blocks * splits
         numbers = {**self._of_filters(), **self._of_boxes(max(tables["count"])), "splits": splits}
         start = len(NAMES)
@@ -319,6 +323,11 @@ class _Draft:
             turned=plane * self.kind.width if self.samples else 0, slots=slots,
             across=task.counts[2],
         )  # fmt: skip
+
+
+def _even(parts: int) -> int:
+    """As many, or one more if they are odd and so few that two threads would notice."""
+    return parts + parts % 2 if 1 < parts < SETS else parts
 
 
 def _skewed(size: int, width: int) -> int:
