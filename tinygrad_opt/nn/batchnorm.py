@@ -17,7 +17,6 @@ from .normalization import (
     _Affine,
     _check_channels,
     _check_enough,
-    _columns,
     _in_type_of_input,
     _register_affine,
     _standardized,
@@ -316,8 +315,7 @@ def _by_batch(
                 mean = new.reshape(-1, x.shape[1])
                 mean = mean[0] if len(mean) == 1 else mean.mean(axis=0)
                 xp(x).approach(running.array, mean, momentum, factor)
-    weight, bias = _columns(weight, x.shape), _columns(bias, x.shape)
-    return _standardized(input, weight, bias, axes, eps, known)
+    return _standardized(input, weight, bias, axes, eps, known=known, channels=x.ndim > 2)
 
 
 publish(globals(), __all__)

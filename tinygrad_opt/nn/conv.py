@@ -67,17 +67,28 @@ def _convolve(
     axes: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes, padding: Padding,
     dilation: Sizes, groups: int,
 ) -> Tensor:  # fmt: skip
-    name = f"conv{axes}d"
-    shape, kernel = tuple(weight.shape), tuple(weight.shape[2:])
-    steps, spread = steps_and_spread(axes, stride, dilation, groups)
-    low, high = paddings(axes, padding, kernel, steps, spread)
-    batched = with_batch(name, axes, input)
-    check_weight(weight, axes, groups, f"groups={groups}", batched, shape[1] * groups)
+    shape = weight.array.shape
+    kernel = shape[2:]
+    given = (tuple(x) if type(x) is list else x for x in (stride, padding, dilation))
+    steps, spread, low, high = _settings(axes, kernel, *given, groups)
+    batched = with_batch(f"conv{axes}d", axes, input)
+    channels = shape[1] * groups if len(shape) > 1 else 0
+    check_weight(weight, axes, groups, f"groups={groups}", batched, channels)
     check_bias_and_types(input, weight, bias, shape[0])
-    image = tuple(batched.shape[2:])
+    image = batched.array.shape[2:]
     at = _window(image, kernel, steps, low, high, spread, groups)
     y = ops.convolve(batched, weight, bias, at=at)
     return y if batched is input else y[0]
+
+
+@lru_cache(maxsize=256, typed=True)  # 2.0 is no stride, though it equals one
+def _settings(
+    axes: int, kernel: tuple[int, ...], stride: Sizes, padding: Padding, dilation: Sizes,
+    groups: int,
+) -> tuple[tuple[int, ...], ...]:  # fmt: skip
+    """Stride, dilation, and the padding before and after, axis by axis."""
+    steps, spread = steps_and_spread(axes, stride, dilation, groups)
+    return steps, spread, *paddings(axes, padding, kernel, steps, spread)
 
 
 @lru_cache(maxsize=256)
@@ -150,7 +161,7 @@ def with_batch(name: str, axes: int, input: Tensor) -> Tensor:
 def check_weight(
     weight: Tensor, axes: int, groups: int, given: str, batched: Tensor, channels: int
 ) -> None:
-    shape = list(weight.shape)
+    shape, images = list(weight.array.shape), batched.array.shape
     if len(shape) != axes + 2:
         raise RuntimeError(
             f"expected a weight of {axes + 2} dimensions to match the convolution dimensions, but "
@@ -161,21 +172,21 @@ def check_weight(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
             f"but got weight of size {shape} instead"
         )
-    if batched.shape[1] != channels:
+    if images[1] != channels:
         raise RuntimeError(
-            f"Given {given}, weight of size {shape}, expected input{list(batched.shape)} to have "
-            f"{channels} channels, but got {batched.shape[1]} channels instead"
+            f"Given {given}, weight of size {shape}, expected input{list(images)} to have "
+            f"{channels} channels, but got {images[1]} channels instead"
         )
 
 
 def check_bias_and_types(input: Tensor, weight: Tensor, bias: Tensor | None, out: int) -> None:
-    if bias is not None and tuple(bias.shape) != (out,):
+    if bias is not None and bias.array.shape != (out,):
         raise RuntimeError(
             f"Given weight of size {list(weight.shape)}, expected bias to be 1-dimensional with "
             f"{out} elements, but got bias of size {list(bias.shape)} instead"
         )
     for name, other in (("weight", weight), ("bias", bias)):
-        if other is not None and other.dtype != input.dtype:
+        if other is not None and other.array.dtype != input.array.dtype:
             a, b = name_of(input.dtype), name_of(other.dtype)
             raise RuntimeError(
                 f"Input type ({a.lower()}) and {name} type ({b.lower()}) should be the same: "

@@ -136,17 +136,10 @@ def _padded(x: Tensor, before: int, after: int) -> Tensor:
 # What they share ----------------------------------------------------------------------------------
 
 
-def _columns(vector: Any, shape: Shape) -> Any:
-    """A vector of channels (C,) so that it broadcasts against (N, C, ...)."""
-    if vector is None or len(shape) == 2:
-        return vector
-    return vector.reshape((-1,) + (1,) * (len(shape) - 2))
-
-
 def _standardized(
-    input: Tensor, weight: Any, bias: Any, axes: tuple[int, ...], eps: float, known: Any = None
+    input: Tensor, weight: Any, bias: Any, axes: tuple[int, ...], eps: float, **settings: Any
 ) -> Tensor:
-    return _in_type_of_input(ops.standardize, input, weight, bias, axes=axes, eps=eps, known=known)
+    return _in_type_of_input(ops.standardize, input, weight, bias, axes=axes, eps=eps, **settings)
 
 
 def _in_type_of_input(function: Any, input: Tensor, *rest: Any, **settings: Any) -> Tensor:

@@ -17,15 +17,26 @@ __all__ = ["affine", "rms_normalize", "standardize"]
 
 @recomputed
 @op
-def standardize(x, weight, bias, *, axes, eps, known=None):
+def standardize(x, weight, bias, *, axes, eps, known=None, channels=False):
     """z * weight + bias, where z = (x - mean) / sqrt(variance + eps) over `axes`.
 
-    `weight`, `bias`: None, or broadcast. `known`: (mean, variance) of x as raw arrays, where the
-    caller has them already; a derivative of the derivative computes them again, from x.
+    `weight`, `bias`: None, or broadcast; with `channels`, (C,) for x (N, C, ...). `known`: (mean,
+    variance) of x as raw arrays, where the caller has them already; a derivative of the derivative
+    computes them again, from x.
     """
     known = None if isinstance(x, Variable) else known
-    y, back = xp(x).standardize_pair(x, weight, bias, axes, eps, known)
-    return y, *shared_entries(back, 3)
+    if not channels:
+        y, back = xp(x).standardize_pair(x, weight, bias, axes, eps, known)
+        return y, *shared_entries(back, 3)
+    shape = (-1,) + (1,) * (len(x.shape) - 2)
+    columns = (v if v is None else v.reshape(shape) for v in (weight, bias))
+    y, back = xp(x).standardize_pair(x, *columns, axes, eps, known)
+
+    def of_vectors(g):
+        dx, *sums = back(g)
+        return dx, *(v if v is None else v.reshape((-1,)) for v in sums)
+
+    return y, *shared_entries(of_vectors, 3)
 
 
 @recomputed
