@@ -49,11 +49,13 @@ def product(x_way, y_way, m, n, k, x, x_line, y, y_line, out, line, more, bias):
         more = 1
     if n == 1:  # of vectors, which lie in a line or across lines
         step = y_line if y_way == PLAIN else 1
-        high, wide = (m, k) if x_way == PLAIN else (k, m)
+        high = m if x_way == PLAIN else k
+        wide = k if x_way == PLAIN else m
         gemv(ROW_MAJOR, x_way, high, wide, {dtype}(1), x, x_line, y, step, {dtype}(more), out, line)
     elif m == 1:  # y^T x^T
         step = 1 if x_way == PLAIN else x_line
-        high, wide = (k, n) if y_way == PLAIN else (n, k)
+        high = k if y_way == PLAIN else n
+        wide = n if y_way == PLAIN else k
         turned = TURNED if y_way == PLAIN else PLAIN
         gemv(ROW_MAJOR, turned, high, wide, {dtype}(1), y, y_line, x, step, {dtype}(more), out, 1)
     else:

@@ -112,7 +112,7 @@ def run(rounds):
     Writer.scratch = with_marks(Writer.scratch)
     for module in (blas, convolution, passage_kernels, pooling, micro):
         module.np = space
-    blas.WORTH_CUTTING = 0
+    blas.WORTH_CUTTING = blas.WORTH_CALLING = 0
     best = planning.best
     rng = np.random.default_rng(0)
     for i in range(rounds):
