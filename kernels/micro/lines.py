@@ -155,6 +155,8 @@ def _in_phases(
         with otherwise:
             done = f.number(0)
             for ways in IN_REGISTERS:  # whole turns of the phases: the first one comes first
+                if ways > kind.lanes:
+                    break
                 whole = f.choose(phases.ways.equals(ways), count // ways * ways, 0)
                 done = done + in_vectors(f, kind, whole, partial(vectors, ways=ways, whole=whole))
             phases.each(done, count, one)
