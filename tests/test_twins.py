@@ -285,6 +285,9 @@ TWINS = {
     "put": lambda normal: (
         (normal(n, 500), normal(n - 2, 496), (slice(1, -1), slice(2, -2))) for n in (4, 600)
     ),
+    "framed": lambda normal: (
+        (normal(n - 2, 496), (n, 500), (slice(1, -1), slice(2, 498)), 0.5) for n in (4, 600)
+    ),
     "power": lambda normal: ((normal(n, 4), y) for n in (5, 20_000) for y in (2, 3, 4, -2, 5)),
     "sigmoid": lambda normal: ((normal(n, 4),) for n in (5, 2000)),
     "sign": lambda normal: ((normal(n, 4),) for n in (5, 30_000)),

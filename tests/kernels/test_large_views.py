@@ -291,8 +291,8 @@ def test_kernels_refuse_what_does_not_fit():
         for arguments in calls:
             with pytest.raises(ValueError, match="sizes differ"):
                 joins._kernels[name, "I"](*arguments)
-    cube = x[None, None]
-    for a, b in ((cube, cube[..., 1:]), (cube[:, :, :2], cube), (cube[:0], cube)):
+    cube = x[None, None, None]
+    for a, b in ((cube, cube[..., 1:]), (cube[..., :2, :], cube), (cube[:0], cube)):
         with pytest.raises(ValueError, match="sizes differ"):
             copies._kernels["copy_of_rows", "I"](a, False, 1, b.copy())
     for a, b in ((cube[..., ::2], cube[..., :3]), (cube, cube.copy()[..., ::-1])):

@@ -234,6 +234,10 @@ class Namespace(Layers, Windows):
         y[index] = values
         return y
 
+    def framed(self, x: Any, shape: tuple[int, ...], index: Any, value: float) -> Any:
+        """x at `index` of an array that is `value` elsewhere."""
+        return self.put(self.full(shape, value, x.dtype), x, index)
+
     def put_extremum(self, x: Any, values: Any, index: Any, name: str, include_self: bool) -> Any:
         """A copy of x with its maximum (or minimum) with `values` at `index`, or theirs alone."""
         ufunc = getattr(self.module, name)

@@ -86,6 +86,11 @@ class Places:
         write(y, index, values)
         return y
 
+    def framed(self, x: Any, shape: tuple[int, ...], index: Any, value: float) -> Any:
+        y = np.full(shape, value, x.dtype)
+        write(y, index, x)
+        return y
+
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         kind = type(index)
         if g.size < ADDS or type(g) is not _ndarray or g.dtype not in _FLOATS:

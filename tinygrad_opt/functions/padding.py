@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..arrays.xp import xp
 from ..core.tensor import Tensor
 from .shape import along
 
@@ -73,8 +72,7 @@ def _constant(x: Tensor, axes: list[tuple[int, int, int]], value: float) -> Tens
         kept[axis] = slice(max(-left, 0), n + min(right, 0))
         there[axis] = slice(max(left, 0), shape[axis] - max(right, 0))
     inner = ops.getitem(x, index=tuple(kept)) if any(min(a[1:]) < 0 for a in axes) else x
-    frame = xp(x.array).full(tuple(shape), value, x.array.dtype)
-    return ops.put(frame, inner, index=tuple(there))
+    return ops.framed(inner, shape=tuple(shape), index=tuple(there), value=value)
 
 
 def _check_room(mode: str, shape: tuple[int, ...], axes: list[tuple[int, int, int]]) -> None:

@@ -17,7 +17,7 @@ from ..core.record import op
 from ..core.views import view
 
 __all__ = [
-    "diagonal", "diagonal_embed", "diagonal_put", "getitem", "lookup", "picked", "put",
+    "diagonal", "diagonal_embed", "diagonal_put", "framed", "getitem", "lookup", "picked", "put",
     "put_extremum", "put_product", "put_sum", "rows", "scatter_add", "take_along_axis",
     "triangle", "windows",
 ]  # fmt: skip
@@ -58,6 +58,13 @@ def put(x, values, *, index):
     """x with `values` (broadcast) at `index`; what they replace has no gradient."""
     y = xp_of(x, values).put(x, values, index=index)
     return y, lambda g: put(g, 0, index=index), lambda g: getitem(g, index=index)
+
+
+@saves_nothing
+@op
+def framed(x, *, shape, index, value):
+    """x at `index`, of slices, of an array of this shape that is `value` elsewhere."""
+    return xp(x).framed(x, shape=shape, index=index, value=value), lambda g: getitem(g, index=index)
 
 
 @saves_nothing(when=lambda node: node.targets[1] is None or _by_slices(node))
