@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,10 +45,13 @@ def pad(
             f"{mode!r} it pads the last one, two or three of two to five axes"
         )
     _check_room(mode, input.array.shape, axes)
-    for axis, left, right in axes:
-        places = _PLACES[mode](input.array.shape[axis], left, right)
-        input = ops.getitem(input, index=along(axis, ndim, places))
-    return input
+    shape, first = input.array.shape, ndim - len(axes)
+    flat = np.zeros((), np.int64)  # places in the flat image, so that it is gone over once
+    for axis, left, right in reversed(axes):
+        flat = flat[..., None] * shape[axis] + _PLACES[mode](shape[axis], left, right)
+    cells = ops.reshape(input, shape=(*shape[:first], math.prod(shape[first:])))
+    taken = ops.getitem(cells, index=along(first, first + 1, flat.ravel()))
+    return ops.reshape(taken, shape=(*shape[:first], *flat.shape))
 
 
 def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
