@@ -17,7 +17,7 @@ from .. import pool
 from .by_type import ByType
 from .loops import Loop
 
-__all__ = ["TURNED", "choose", "copy", "in_order", "into", "pays", "running"]
+__all__ = ["TURNED", "choose", "copy", "framed", "in_order", "into", "pays", "running"]
 
 PART = 32_768  # elements that a thread copies at a time
 LARGE = 262_144  # elements from which on kernels copy quicker than NumPy does
@@ -26,6 +26,7 @@ _ROW = 64
 _ACROSS = 32_768  # and where NumPy goes across memory, backwards, or stays where it is
 TURNED = 8_192  # and where it does so for but _FEW elements at a time
 _FEW = 8
+FRAMED = 16_384  # elements from which on a frame around them is quicker written here
 _NEAR = 4  # elements from one to the next in memory, to which NumPy goes quickly, too
 BLOCK = 32  # rows and columns of what is copied together
 
@@ -125,6 +126,31 @@ def copy_of_blocks(x, grain, y):
 """,
 }
 
+# Matrices within larger ones, which are a number around them.
+_TEXTS["frame"] = """\
+def some_planes(first, last, x, top, left, value, y):
+    all_lanes()
+    for m in range(first, last):
+        plane = in_line(y[m])
+        for j in range(plane.shape[0]):
+            plane[j] = value
+        for i in range(x.shape[1]):
+            row, to = x[m, i], y[m, top + i, left : left + x.shape[2]]
+            for j in range(to.shape[0]):
+                to[j] = row[j]
+
+
+@njit(types.void(types.Array(types.{dtype}, 3, "C", readonly=True), types.int64, types.int64,
+      types.{dtype}, types.int64, types.{dtype}[:, :, ::1]), error_model="numpy", nogil=True,
+      no_cfunc_wrapper=True, cache={cache})
+def frame(x, top, left, value, grain, y):
+    if x.shape[0] != y.shape[0] or top < 0 or left < 0:
+        raise ValueError("sizes differ")
+    if top + x.shape[1] > y.shape[1] or left + x.shape[2] > y.shape[2]:
+        raise ValueError("sizes differ")
+    split(some_planes, x.shape[0], grain, x, top, left, value, y)
+"""
+
 # Sums, or products, up to each place.
 _RUNNING = """\
 def some_sums(first, last, x, y):
@@ -219,6 +245,25 @@ def into(y: Any, x: Any) -> bool:
         return False
     kernel(source, *how, grain, to)
     return True
+
+
+def framed(x: Any, shape: tuple[int, ...], index: Any, value: float) -> Any:
+    """x at `index` of an array of this shape that is `value` elsewhere; None as of `copy`.
+
+    index: slices, one for each axis.
+    """
+    if x.size < FRAMED or x.dtype.char not in "fd" or not x.flags.carray or x.ndim < 2:
+        return None
+    if shape[:-2] != x.shape[:-2] or type(value) not in (int, float):
+        return None
+    kernel = _kernels.ready("frame", x.dtype.char)
+    if kernel is None:
+        return None
+    y = np.empty(shape, x.dtype)
+    top, left = (part.start or 0 for part in index[-2:])
+    source, to = (a.reshape(math.prod(shape[:-2]), *a.shape[-2:]) for a in (x, y))
+    kernel(source, top, left, value, max(1, PART // (shape[-2] * shape[-1])), to)
+    return y
 
 
 def _merged(x: Any, y: Any) -> tuple[tuple[int, ...], int, int]:
