@@ -285,6 +285,11 @@ TWINS = {
     "put": lambda normal: (
         (normal(n, 500), normal(n - 2, 496), (slice(1, -1), slice(2, -2))) for n in (4, 600)
     ),
+    "framed": lambda normal: (
+        *((normal(n - 2, 496), (n, 500), (slice(1, -1), slice(2, 498)), 0.5) for n in (4, 600)),
+        (normal(20, 30, 40), (20, 33, 40), (slice(None), slice(1, 31), slice(None)), 2),
+        (normal(20, 30, 40), (22, 30, 40), (slice(1, 21), slice(None), slice(None)), math.inf),
+    ),
     "power": lambda normal: ((normal(n, 4), y) for n in (5, 20_000) for y in (2, 3, 4, -2, 5)),
     "sigmoid": lambda normal: ((normal(n, 4),) for n in (5, 2000)),
     "sign": lambda normal: ((normal(n, 4),) for n in (5, 30_000)),

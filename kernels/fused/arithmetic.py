@@ -2,9 +2,9 @@
 
 NumPy's own take one, however large the arrays. From LEAST elements on these loops are the quicker
 ones: of an array with another of its shape, with a number, with a row that goes with each of its
-rows, or with a column; or of a column with a row. For smaller arrays, and for others, it is NumPy's
-turn, as it is until a kernel is made. Both round once and give the same bits. `arrays/fused.py`
-chooses.
+rows, or with a column, which has a number for each of them; or of a column with a row. For smaller
+arrays, and for others, it is NumPy's turn, as it is until a kernel is made. Both round once and
+give the same bits. `arrays/fused.py` chooses.
 """
 
 from __future__ import annotations
@@ -70,8 +70,12 @@ def form(x: Any, y: Any) -> str:
     if y.ndim <= x.ndim and y.ndim and y.size > 1:
         if y.shape == x.shape[x.ndim - y.ndim :]:
             return "row"
-        if y.ndim == x.ndim and y.shape == (*x.shape[:-1], 1):
-            return "column"
+        if y.ndim == x.ndim and y.shape[-1] == 1:
+            kept = x.ndim - 1
+            while kept and y.shape[kept - 1] == 1:
+                kept -= 1
+            if y.shape[:kept] == x.shape[:kept]:
+                return "column"
     return ""
 
 
@@ -90,7 +94,7 @@ def combine(name: str, form: str, x: Any, y: Any) -> Any:
     elif flat:
         kernel(x.ravel(), result.ravel(), y)
     else:
-        shape = (x.size // y.size, y.size) if form == "row" else (y.size, x.shape[-1])
+        shape = (x.size // y.size, y.size) if form == "row" else (y.size, x.size // y.size)
         grain = max(1, PART // shape[1])
         kernel(x.reshape(shape), y.ravel(), grain, result.reshape(shape))
     return result

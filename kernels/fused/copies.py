@@ -17,11 +17,16 @@ from .. import pool
 from .by_type import ByType
 from .loops import Loop
 
-__all__ = ["LARGE", "TURNED", "choose", "copy", "in_order", "into", "running"]
+__all__ = ["TURNED", "choose", "copy", "framed", "in_order", "into", "pays", "running"]
 
 PART = 32_768  # elements that a thread copies at a time
 LARGE = 262_144  # elements from which on kernels copy quicker than NumPy does
-TURNED = 65_536  # the same where NumPy goes across memory, backwards, or stays where it is
+_SHORT = 65_536  # the same where there are gaps in memory between rows, of up to _ROW elements
+_ROW = 64
+_ACROSS = 32_768  # and where NumPy goes across memory, backwards, or stays where it is
+TURNED = 8_192  # and where it does so for but _FEW elements at a time
+_FEW = 8
+FRAMED = 16_384  # elements from which on a frame around them is quicker written here
 _NEAR = 4  # elements from one to the next in memory, to which NumPy goes quickly, too
 BLOCK = 32  # rows and columns of what is copied together
 
@@ -45,76 +50,106 @@ _TEXTS = {
     "copy_of_rows": """\
 def some_pieces(first, last, x, turned, y):
     all_lanes()
-    b, c, n, step = x.shape[1], x.shape[2], x.shape[3], x.strides[3]
+    b, c, n, step = x.shape[1], x.shape[3], x.shape[4], x.strides[4]
     pieces, groups = (n + {part} - 1) // {part}, (c + {block} - 1) // {block}
     for item in range(first, last):
         matrix, begin = item // (groups * pieces), item % pieces * {part}
         low, end = item // pieces % groups * {block}, min(begin + {part}, n)
-        source, target = x[matrix // b, matrix % b], y[matrix // b, matrix % b]
         high = min(low + {block}, c)
-        if step == 0 and n == 2 and x.strides[2] == {size} and y.strides[2] == 2 * {size}:
-            row, to = in_line(source[low:high, 0]), in_line(target[low:high])  # each element twice
-            for k in range(row.shape[0]):
-                to[2 * k] = row[k]
-                to[2 * k + 1] = row[k]
-            low = high
-        for k in range(low, high):
-            to = in_line(target[k, begin:end])
+        for i in range(x.shape[2]):
+            source, target = x[matrix // b, matrix % b, i], y[matrix // b, matrix % b, i]
             if step == 0:
-                value = source[k, 0]
-                for j in range(to.shape[0]):
-                    to[j] = value
+                for k in range(low, high):
+                    value, to = source[k, 0], in_line(target[k, begin:end])
+                    for j in range(to.shape[0]):
+                        to[j] = value
             elif turned:
-                row = in_line(source[k, n - end : n - begin])
-                for j in range(to.shape[0]):
-                    to[j] = row[np.uint64(to.shape[0] - 1 - j)]
+                for k in range(low, high):
+                    to, row = in_line(target[k, begin:end]), in_line(source[k, n - end : n - begin])
+                    for j in range(to.shape[0]):
+                        to[j] = row[np.uint64(to.shape[0] - 1 - j)]
             else:
-                row = in_line(source[k, begin:end])
-                for j in range(to.shape[0]):
-                    to[j] = row[j]
+                for k in range(low, high):
+                    to, row = in_line(target[k, begin:end]), in_line(source[k, begin:end])
+                    for j in range(to.shape[0]):
+                        to[j] = row[j]
 
 
-@njit(types.void(types.Array(types.{dtype}, 4, "A", readonly=True), types.boolean, types.int64,
-      types.{dtype}[:, :, :, :]), error_model="numpy", nogil=True, no_cfunc_wrapper=True,
+@njit(types.void(types.Array(types.{dtype}, 5, "A", readonly=True), types.boolean, types.int64,
+      types.{dtype}[:, :, :, :, :]), error_model="numpy", nogil=True, no_cfunc_wrapper=True,
       cache={cache})
 def copy_of_rows(x, turned, grain, y):
-    if x.shape[0] != y.shape[0] or x.shape[1] != y.shape[1]:
+    if x.shape[0] != y.shape[0] or x.shape[1] != y.shape[1] or x.shape[2] != y.shape[2]:
         raise ValueError("sizes differ")
-    if x.shape[2] != y.shape[2] or x.shape[3] != y.shape[3]:
+    if x.shape[3] != y.shape[3] or x.shape[4] != y.shape[4]:
         raise ValueError("sizes differ")
-    if y.strides[3] != {size} or (x.strides[3] != {size} and x.strides[3] != 0):
+    if y.strides[4] != {size} or (x.strides[4] != {size} and x.strides[4] != 0):
         raise ValueError("elements of a row do not stand side by side")
-    a, b, c, n = x.shape
+    a, b, _, c, n = x.shape
     items = a * b * ((c + {block} - 1) // {block}) * ((n + {part} - 1) // {part})
     split(some_pieces, items, grain, x, turned, y)
 """,
     "copy_of_blocks": """\
 def some_rows(first, last, x, y):
-    b, c, d = x.shape[1], x.shape[2], x.shape[3]
+    all_lanes()
+    b, c, d = x.shape[1], x.shape[3], x.shape[4]
     groups = (c + {block} - 1) // {block}
     for item in range(first, last):
         matrix, start = item // groups, item % groups * {block}
-        source, target = x[matrix // b, matrix % b], y[matrix // b, matrix % b]
         stop = min(start + {block}, c)
-        for begin in range(0, d, {block}):
-            end = min(begin + {block}, d)
-            for i in range(start, stop):
-                for j in range(begin, end):
-                    target[i, j] = source[i, j]
+        for k in range(x.shape[2]):
+            source, target = x[matrix // b, matrix % b, k], y[matrix // b, matrix % b, k]
+            if d == 2 and x.strides[3] == {size}:  # two rows become one
+                row, other = in_line(source[start:stop, 0]), in_line(source[start:stop, 1])
+                to = in_line(target[start:stop])
+                for i in range(row.shape[0]):
+                    to[2 * i] = row[i]
+                    to[2 * i + 1] = other[i]
+            else:
+                for begin in range(0, d, {block}):
+                    end = min(begin + {block}, d)
+                    for i in range(start, stop):
+                        for j in range(begin, end):
+                            target[i, j] = source[i, j]
 
 
-@njit(types.void(types.Array(types.{dtype}, 4, "A", readonly=True), types.int64,
-      types.{dtype}[:, :, :, ::1]), error_model="numpy", nogil=True, no_cfunc_wrapper=True,
+@njit(types.void(types.Array(types.{dtype}, 5, "A", readonly=True), types.int64,
+      types.{dtype}[:, :, :, :, ::1]), error_model="numpy", nogil=True, no_cfunc_wrapper=True,
       cache={cache})
 def copy_of_blocks(x, grain, y):
-    if x.shape[0] != y.shape[0] or x.shape[1] != y.shape[1]:
+    if x.shape[0] != y.shape[0] or x.shape[1] != y.shape[1] or x.shape[2] != y.shape[2]:
         raise ValueError("sizes differ")
-    if x.shape[2] != y.shape[2] or x.shape[3] != y.shape[3]:
+    if x.shape[3] != y.shape[3] or x.shape[4] != y.shape[4]:
         raise ValueError("sizes differ")
-    a, b, c = x.shape[0], x.shape[1], x.shape[2]
+    a, b, c = x.shape[0], x.shape[1], x.shape[3]
     split(some_rows, a * b * ((c + {block} - 1) // {block}), grain, x, y)
 """,
 }
+
+# Matrices within larger ones, which are a number around them.
+_TEXTS["frame"] = """\
+def some_planes(first, last, x, top, left, value, y):
+    all_lanes()
+    for m in range(first, last):
+        plane = in_line(y[m])
+        for j in range(plane.shape[0]):
+            plane[j] = value
+        for i in range(x.shape[1]):
+            row, to = x[m, i], y[m, top + i, left : left + x.shape[2]]
+            for j in range(to.shape[0]):
+                to[j] = row[j]
+
+
+@njit(types.void(types.Array(types.{dtype}, 3, "C", readonly=True), types.int64, types.int64,
+      types.{dtype}, types.int64, types.{dtype}[:, :, ::1]), error_model="numpy", nogil=True,
+      no_cfunc_wrapper=True, cache={cache})
+def frame(x, top, left, value, grain, y):
+    if x.shape[0] != y.shape[0] or top < 0 or left < 0:
+        raise ValueError("sizes differ")
+    if top + x.shape[1] > y.shape[1] or left + x.shape[2] > y.shape[2]:
+        raise ValueError("sizes differ")
+    split(some_planes, x.shape[0], grain, x, top, left, value, y)
+"""
 
 # Sums, or products, up to each place.
 _RUNNING = """\
@@ -153,7 +188,7 @@ _WHOLE = {size: np.dtype(f"uint{8 * size}") for size in (1, 2, 4, 8)}  # copied 
 
 
 def copy(x: Any) -> Any:
-    """A copy of x in one piece, rows first; None where that is not for these kernels.
+    """A copy of x in one piece, rows first; None where that is not for these kernels, or not yet.
 
     x: not empty.
     """
@@ -161,16 +196,25 @@ def copy(x: Any) -> Any:
     return y if into(y, x) else None
 
 
+def pays(x: Any) -> bool:
+    """Whether kernels copy x, or write into it, quicker than NumPy does."""
+    if x.size < LARGE:
+        if x.size < TURNED:
+            return False
+        if 0 < x.strides[-1] <= _NEAR * x.itemsize:
+            return x.size >= _SHORT and x.shape[-1] <= _ROW and not x.flags.c_contiguous
+        return x.size >= _ACROSS or x.shape[-1] < _FEW
+    return True
+
+
 def in_order(x: Any) -> Any:
     """A copy of any x in one piece, rows first: by whichever is quicker."""
-    if x.size < TURNED or (x.size < LARGE and 0 < x.strides[-1] <= _NEAR * x.itemsize):
-        return x.copy()
-    y = copy(x)
+    y = copy(x) if pays(x) else None
     return x.copy() if y is None else y
 
 
 def into(y: Any, x: Any) -> bool:
-    """y[...] = x, of y's type, if that can be done here; no memory of x is y's.
+    """y[...] = x, of y's type, if that can be done here, and now; no memory of x is y's.
 
     y: not empty.  x: of y's shape, or broadcast to it.
     """
@@ -180,51 +224,65 @@ def into(y: Any, x: Any) -> bool:
         return False
     if x.shape != y.shape:
         x = np.broadcast_to(x, y.shape)
-    shape, strides, places = _merged(x, y)
-    if len(shape) > 4:
+    shape, step, place = _merged(x, y)
+    if len(shape) > 5:
         return False
-    kind, size, (_, _, c, n), step = _WHOLE[x.itemsize], x.itemsize, shape, strides[3]
-    if places[3] == size and step in (size, 0, -size):
-        grain = max(1, PART // (min(c, BLOCK) * min(n, PART)))
-        source, to = _as(x, kind, shape, strides), _as(y, kind, shape, places)
+    name: str
+    how: tuple[bool, ...]
+    kind, size, (_, _, m, c, n) = _WHOLE[x.itemsize], x.itemsize, shape
+    source, to = x.view(kind).reshape(shape), y.view(kind).reshape(shape)  # views: see `_merged`
+    grain = max(1, PART // (m * min(c, BLOCK) * min(n, PART)))
+    if place == size and step in (size, 0, -size) and (n > 2 or not y.flags.c_contiguous):
+        name, how = "copy_of_rows", (step < 0,)
         if step < 0:
             source = source[..., ::-1]
-        _kernels["copy_of_rows", kind.char](source, step < 0, grain, to)
     elif y.flags.c_contiguous:
-        grain = max(1, PART // (min(c, BLOCK) * n))
-        source, to = _as(x, kind, shape, strides), y.view(kind).reshape(shape)
-        _kernels["copy_of_blocks", kind.char](source, grain, to)
+        name, how = "copy_of_blocks", ()
     else:
         return False
+    kernel = _kernels.ready(name, kind.char)
+    if kernel is None:
+        return False
+    kernel(source, *how, grain, to)
     return True
 
 
-def _as(x: Any, kind: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
-    """The memory of x as an array of another type, of elements as large, and another shape."""
-    x = x.view(kind)
-    if x.shape == shape[4 - x.ndim :] and shape[3] > 1:
-        return x[(None,) * (4 - x.ndim)]
-    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=x.flags.writeable)
+def framed(x: Any, shape: tuple[int, ...], index: Any, value: float) -> Any:
+    """x at `index` of an array of this shape that is `value` elsewhere; None as of `copy`.
 
-
-def _merged(x: Any, y: Any) -> tuple[tuple[int, ...], ...]:
-    """The shape of x and y and the strides of both: of four axes, if these make do.
-
-    Neighbouring axes count as one where the memory of both allows it.
+    index: slices, one for each axis.
     """
-    axes: list[tuple[int, int, int]] = []
+    if x.size < FRAMED or x.dtype.char not in "fd" or not x.flags.carray or x.ndim < 2:
+        return None
+    if shape[:-2] != x.shape[:-2] or type(value) not in (int, float):
+        return None
+    kernel = _kernels.ready("frame", x.dtype.char)
+    if kernel is None:
+        return None
+    y = np.empty(shape, x.dtype)
+    top, left = (part.start or 0 for part in index[-2:])
+    source, to = (a.reshape(math.prod(shape[:-2]), *a.shape[-2:]) for a in (x, y))
+    kernel(source, top, left, value, max(1, PART // (shape[-2] * shape[-1])), to)
+    return y
+
+
+def _merged(x: Any, y: Any) -> tuple[tuple[int, ...], int, int]:
+    """A shape for x and y, of five axes if these make do, and the last strides of both.
+
+    Neighbouring axes count as one where the memory of both allows it: so reshaped they stay views.
+    """
+    shape: list[int] = []
+    step, place = x.itemsize, y.itemsize
     for n, s, t in zip(x.shape, x.strides, y.strides, strict=True):
         if n == 1:
             continue
-        if axes and axes[-1][1:] == (n * s, n * t):
-            axes[-1] = axes[-1][0] * n, s, t
+        if shape and step == n * s and place == n * t:
+            shape[-1] *= n
         else:
-            axes.append((n, s, t))
-    if not axes:
-        axes = [(1, x.itemsize, x.itemsize)]
-    axes = [(1, 0, 0)] * (4 - len(axes)) + axes
-    shape, strides, places = zip(*axes, strict=True)
-    return shape, strides, places
+            shape.append(n)
+        step, place = s, t
+    around = [1] * (4 - len(shape)) + shape
+    return (*around[:-2], *[1] * (5 - len(around)), *around[-2:]), step, place
 
 
 def running(x: Any, axis: int, name: str) -> Any:

@@ -1,7 +1,7 @@
 """Copying lines of an image: as they are, dealt out into phases, and collected again.
 
-A call of the C library's memcpy would take longer than most lines. In two phases, as a stride of
-two asks for, vectors are taken apart and put together in registers; in more, number by number.
+A call of the C library's memcpy would take longer than most lines. In two phases or four, as such
+strides ask for, vectors are taken apart and put together in registers; else number by number.
 Lines that are shorter than a vector are common: small images have them. They go in halves of one,
 or in quarters.
 """
@@ -9,6 +9,7 @@ or in quarters.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -18,6 +19,7 @@ from .writer import Kind, Number, Writer
 __all__ = ["collect", "copy_line", "deal", "in_vectors"]
 
 NARROWEST = 4  # numbers of a vector
+IN_REGISTERS = 2, 4  # phases
 
 
 def in_vectors(f: Writer, kind: Kind, count: Number, vectors: Callable[[Kind], None]) -> Number:
@@ -59,7 +61,7 @@ class _Phases:
         self.first, self.ways, self.apart = first, ways, apart
 
     def start(self, p: int) -> Number:
-        """The address of number p, 0 or 1; number p + ways follows it."""
+        """The address of number p, below `ways`; number p + ways follows it."""
         at = self.first + p
         return self.line + self.f.choose(
             at >= self.ways, (at - self.ways) * self.apart + self.kind.size, at * self.apart
@@ -90,17 +92,17 @@ def deal(
     """
     to, size = _Phases(f, kind, target, first, ways, apart), kind.size
 
-    def two(k: Number, kind: Kind) -> None:
+    def some(k: Number, kind: Kind, ways: int) -> None:
         value = f.vector(source + k * size, kind)
-        for p in range(2):
-            part = f.shuffled(value, value, list(range(p, kind.lanes, 2)))
-            place = f.pointer(to.start(p) + k // 2 * size, part.type)
+        for p in range(ways):
+            part = f.shuffled(value, value, list(range(p, kind.lanes, ways)))
+            place = f.pointer(to.start(p) + k // ways * size, part.type)
             f.builder.store(part, place, align=size)
 
     def one(k: Number, place: Number) -> None:
         f.put(place, f.get(source + k * size, kind), kind)
 
-    _in_phases(f, kind, to, source, target, count, two, one, copy_line)
+    _in_phases(f, kind, to, source, target, count, some, one, copy_line)
 
 
 def collect(
@@ -110,15 +112,20 @@ def collect(
     """Writes a line from its phases: the reverse of `deal`, with `source` where phase 0 goes on."""
     of, size = _Phases(f, kind, source, first, ways, apart), kind.size
 
-    def two(k: Number, kind: Kind) -> None:
-        half = kind.lanes // 2
-        narrow = ir.VectorType(kind.number, half)
+    def some(k: Number, kind: Kind, ways: int) -> None:
+        each = kind.lanes // ways
+        narrow = ir.VectorType(kind.number, each)
         parts = [
-            f.builder.load(f.pointer(of.start(p) + k // 2 * size, narrow), align=size)
-            for p in range(2)
+            f.builder.load(f.pointer(of.start(p) + k // ways * size, narrow), align=size)
+            for p in range(ways)
         ]
-        lanes = [p * half + i for i in range(half) for p in range(2)]
-        f.put_vector(target + k * size, f.shuffled(*parts, lanes), kind)  # type: ignore[call-arg]
+        while len(parts) > 1:  # beside each other
+            both = range(2 * parts[0].type.count)
+            parts = [
+                f.shuffled(*pair, list(both)) for pair in zip(parts[::2], parts[1::2], strict=True)
+            ]
+        lanes = [p * each + i for i in range(each) for p in range(ways)]
+        f.put_vector(target + k * size, f.shuffled(parts[0], parts[0], lanes), kind)
 
     def one(k: Number, place: Number) -> None:
         f.put(target + k * size, f.get(place, kind), kind)
@@ -126,25 +133,30 @@ def collect(
     def plain(f: Writer, kind: Kind, target: Number, source: Number, count: Number) -> None:
         copy_line(f, kind, source, target, count)
 
-    _in_phases(f, kind, of, target, source, count, two, one, plain)
+    _in_phases(f, kind, of, target, source, count, some, one, plain)
 
 
 def _in_phases(
-    f: Writer, kind: Kind, phases: _Phases, line: Number, start: Number, count: Number, two: Any,
+    f: Writer, kind: Kind, phases: _Phases, line: Number, start: Number, count: Number, some: Any,
     one: Any, plain: Any,
 ) -> None:  # fmt: skip
-    """Writes two(k, kind) for vectors of a line in two phases, one(k, place) for what is left.
+    """Writes some(k, kind, ways) for vectors of a line, one(k, place) for what is left.
 
-    In more phases that is the whole line.
+    In another number of phases than those that are done in registers, that is the whole line.
     """
+
+    def vectors(kind: Kind, ways: int, whole: Number) -> None:
+        with f.loop(0, whole, kind.lanes) as k:
+            some(f.least(k, whole - kind.lanes), kind, ways)
+
     with f.either(phases.ways.equals(1)) as (then, otherwise):
         with then:
             plain(f, kind, line, start + phases.first * phases.apart, count)
         with otherwise:
-            even = f.choose(phases.ways.equals(2), count // 2 * 2, 0)  # phase 0 comes first
-
-            def pairs(kind: Kind) -> None:
-                with f.loop(0, even, kind.lanes) as k:
-                    two(f.least(k, even - kind.lanes), kind)
-
-            phases.each(in_vectors(f, kind, even, pairs), count, one)
+            done = f.number(0)
+            for ways in IN_REGISTERS:  # whole turns of the phases: the first one comes first
+                if ways > kind.lanes:
+                    break
+                whole = f.choose(phases.ways.equals(ways), count // ways * ways, 0)
+                done = done + in_vectors(f, kind, whole, partial(vectors, ways=ways, whole=whole))
+            phases.each(done, count, one)

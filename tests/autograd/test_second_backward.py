@@ -41,11 +41,11 @@ add_scaled as_strided atleast_1d atleast_2d atleast_3d block_diag broadcast_tens
 cartesian_prod cat ceil chunk clone column_stack columns concatenate conj_physical constant_pad_nd
 cumsum cumulative_trapezoid deg2rad diag diag_embed diagflat diagonal diagonal_embed diagonal_put
 diagonal_scatter diff dsplit dstack expand expand_as expand_dims flatten flip fliplr flipud floor
-fourier frac hsplit hstack imag_part lerp mean meshgrid movedim narrow neg permute positive
-rad2deg ravel real_part repeat resample reshape reshape_as roll rot90 round rsub scaled select
-select_scatter sgn sign slice_scatter split split_with_sizes squeeze sum_rows swapaxes t
-tensor_split tile to_device trace transpose triangle tril triu trunc unbind uncolumns unflatten
-unfold unsqueeze view view_as vsplit vstack windows
+fourier frac framed hsplit hstack imag_part lerp mean meshgrid movedim narrow neg overlaid permute
+positive rad2deg ravel real_part repeat resample reshape reshape_as roll rot90 round rsub scaled
+select select_scatter sgn sign slice_scatter split spread_means split_with_sizes squeeze sum_rows
+swapaxes t tensor_split tile to_device trace transpose triangle tril triu trunc unbind uncolumns
+unflatten unfold unsqueeze view view_as vsplit vstack windows
 """
 ROWS_SAVE_NOTHING = {
     "add", "add: alpha", "cast", "complex: sum", "gradient", "gradient: edges", "trapezoid",
@@ -81,7 +81,7 @@ def test_what_is_marked_reads_no_values(row):
 # Here these are made of operations that need nothing, in PyTorch of one that saves.
 MORE_THAN_PYTORCH = {
     "addcdiv", "complex", "conj_physical", "convolve_input", "fourier", "imag_part", "index_put",
-    "put", "real_part", "resample", "scatter_reduce", "sgn", "var_mean",
+    "put", "real_part", "resample", "scatter_reduce", "sgn", "spread_means", "var_mean",
 }  # fmt: skip
 # Here these are one operation that saves; what stands in PyTorch's place is two, or the element.
 LESS_THAN_PYTORCH = {

@@ -43,12 +43,11 @@ def used(monkeypatch):
 # What goes with an array of shape (70, 30, 40), and how.
 OTHERS = {
     "array": (70, 30, 40), "row": (40,), "rows": (30, 40), "column": (70, 30, 1),
-    "number": 2.5, "whole number": -3, "more axes": (2, 70, 30, 40),
+    "short column": (70, 1, 1), "number": 2.5, "whole number": -3, "more axes": (2, 70, 30, 40),
     # NumPy's turn:
-    "one": (1, 1, 1), "middle": (70, 1, 40), "plane": (70, 1, 1),
-    "huge": 1e300, "nan": math.nan,
+    "one": (1, 1, 1), "middle": (70, 1, 40), "plane": (1, 30, 1), "huge": 1e300, "nan": math.nan,
 }  # fmt: skip
-TAKEN = ("array", "row", "rows", "column", "number", "whole number", "more axes")
+TAKEN = ("array", "row", "rows", "column", "short column", "number", "whole number", "more axes")
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

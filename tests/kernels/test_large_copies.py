@@ -7,7 +7,7 @@ import tinygrad_opt as tg
 import tinygrad_opt.nn.functional as fn
 from tinygrad_opt.arrays import places
 from tinygrad_opt.arrays.xp import xp
-from tinygrad_opt.kernels.fused import resampling
+from tinygrad_opt.kernels.fused import copies, resampling
 
 SPACE = xp(np.zeros(1))
 
@@ -24,7 +24,15 @@ def check(found, expected):
 
 ORDERS = [((600, 500), (1, 0)), ((64, 90, 80), (1, 0, 2)), ((64, 90, 80), (2, 0, 1)),
           ((8, 9, 60, 70), (0, 2, 1, 3)), ((8, 9, 60, 70), (3, 1, 2, 0)),
-          ((5, 4, 6, 50, 60), (4, 2, 0, 1, 3))]  # fmt: skip
+          ((5, 4, 6, 50, 60), (4, 2, 0, 1, 3)), ((8, 5, 2, 2, 30, 40), (0, 1, 4, 2, 5, 3)),
+          ((8, 5, 30, 2, 40, 2), (0, 1, 3, 5, 2, 4))]  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _kernels_are_made():
+    for kind in copies._WHOLE.values():
+        for name in ("copy_of_rows", "copy_of_blocks"):
+            assert copies._kernels[name, kind.char]  # else it may be NumPy's turn
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int16", "bool", "complex64"])

@@ -291,14 +291,17 @@ def test_kernels_refuse_what_does_not_fit():
         for arguments in calls:
             with pytest.raises(ValueError, match="sizes differ"):
                 joins._kernels[name, "I"](*arguments)
-    cube = x[None, None]
-    for a, b in ((cube, cube[..., 1:]), (cube[:, :, :2], cube), (cube[:0], cube)):
+    cube = x[None, None, None]
+    for a, b in ((cube, cube[..., 1:]), (cube[..., :2, :], cube), (cube[:0], cube)):
         with pytest.raises(ValueError, match="sizes differ"):
             copies._kernels["copy_of_rows", "I"](a, False, 1, b.copy())
     for a, b in ((cube[..., ::2], cube[..., :3]), (cube, cube.copy()[..., ::-1])):
         with pytest.raises(ValueError, match="side by side"):
             copies._kernels["copy_of_rows", "I"](a, False, 1, b)
     f = np.zeros((4, 6), np.float32)
+    for top, left, to in ((1, 0, f[None]), (0, 1, f[None]), (-1, 0, f[None]), (0, 0, f[None, :3])):
+        with pytest.raises(ValueError, match="sizes differ"):
+            copies._kernels["frame", "f"](f[None], top, left, 0.0, 1, to)
     with pytest.raises(ValueError, match="sizes differ"):
         distances._kernels["distances", "f"](f[0], f[0], 1, f)
     kernel = pairs._row_kernels[pairs.gated, 0, 0, False, f.dtype]

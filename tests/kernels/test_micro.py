@@ -114,12 +114,15 @@ def test_rows_become_columns_and_back(dtype, missing, count):
     assert (back[:, count:] == 7).all()
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 7, 8, 9, 11, 12, 16, 17, 23])
-@pytest.mark.parametrize(("ways", "first"), [(1, 0), (2, 0), (2, 1), (3, 0), (3, 2), (5, 4)])
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 7, 8, 9, 11, 12, 16, 17, 35])
+@pytest.mark.parametrize(
+    ("ways", "first"), [(1, 0), (2, 1), (3, 0), (3, 2), (4, 0), (4, 3), (5, 4)]
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.usefixtures("_width")
 def test_lines_are_dealt_out_and_collected(dtype, ways, first, count):
     x = normal(count, dtype=dtype)
-    to = np.full((ways, 30), 7, dtype)
+    to = np.full((ways, 40), 7, dtype)
     expected = to.copy()
     for k, value in enumerate(x):
         expected[(first + k) % ways, (first + k) // ways] = value

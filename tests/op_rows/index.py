@@ -43,6 +43,10 @@ INDEXING = [
     Row("scatter_add", lambda m, g: ops.scatter_add(g, shape=(3, 2), index=np.array([2, 0, 2])),
         of((3, 2)), np_scatter_add,
         lambda m, g: m.zeros(3, 2, dtype=g.dtype).index_add(0, m.tensor([2, 0, 2]), g)),
+    Row("framed", lambda m, x: ops.framed(
+            x, shape=(3, 6), index=(slice(None), slice(1, 4)), value=0.5),
+        of((3, 3)), lambda x: np.pad(x, ((0, 0), (1, 2)), constant_values=0.5),
+        lambda m, x: m.nn.functional.pad(x, (1, 2), value=0.5)),
     Row("take_along_axis",
         lambda m, x: ops.take_along_axis(x, indices=rows.INDEX, axis=1), of((2, 3)),
         lambda x: np.take_along_axis(x, rows.INDEX, 1),

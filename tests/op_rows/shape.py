@@ -6,6 +6,14 @@ from op_rows.rows import Row, mask, of, off_zero
 
 from tinygrad_opt import ops
 
+
+def np_overlaid(g, n, step):
+    y = np.zeros((len(g), n))
+    for i in range(g.shape[1]):
+        y[:, i * step : i * step + g.shape[2]] += g[:, i]
+    return y
+
+
 SHAPES = [
     Row("reshape", lambda m, x: m.reshape(x, (3, -1)), of((2, 3)), lambda x: x.reshape(3, 2)),
     Row("flatten", lambda m, x: m.flatten(x, 1), of((2, 3, 2)), lambda x: x.reshape(2, 6)),
@@ -69,6 +77,12 @@ SHAPES = [
     Row("windows", lambda m, x: ops.windows(x, size=3, step=2), of((2, 7)),
         lambda x: np.stack([x[:, i : i + 3] for i in (0, 2, 4)], 1),
         lambda m, x: x.unfold(1, 3, 2)),
+    *[Row(f"overlaid: {count} stretches of {size}",
+          lambda m, g, step=step: ops.overlaid(g, n=8, step=step), of((2, count, size)),
+          lambda g, step=step: np_overlaid(g, 8, step),
+          lambda m, g, step=step: m.nn.functional.fold(
+              g.transpose(1, 2), (1, 8), (1, g.shape[2]), stride=(1, step)).reshape(2, 8))
+      for count, size, step in ((3, 3, 2), (2, 5, 3), (3, 2, 3))],
     Row("repeat", lambda m, x: x.repeat(2, 1, 3), of((2, 3)), lambda x: np.tile(x, (2, 1, 3))),
     Row("tile", lambda m, x: m.tile(x, (2,)), of((2, 3)), lambda x: np.tile(x, 2)),
     Row("repeat_interleave", lambda m, x: m.repeat_interleave(x, 2), of((2, 3)),

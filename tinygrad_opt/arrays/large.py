@@ -20,7 +20,7 @@ from .fused import kernels_of, times
 
 __all__ = ["Large", "write"]
 
-COPIES = copies.LARGE  # elements from which on kernels copy quicker than NumPy does
+ROLLS = 262_144  # elements from which on kernels roll quicker than NumPy does
 CASTS = 65_536  # and for other types
 HALVES = 4_096  # and for half precision
 SUMS = 2_048  # and for running sums and products
@@ -100,7 +100,7 @@ class Large:
     def roll(self, x: Any, shift: Any, axis: Any) -> Any:
         if type(shift) is tuple and len(shift) == 1 == len(axis):
             (shift,), (axis,) = shift, axis
-        if x.size < COPIES or type(shift) is not int or type(axis) is not int:
+        if x.size < ROLLS or type(shift) is not int or type(axis) is not int:
             return np.roll(x, shift, axis)
         n, y = x.shape[axis], np.empty_like(x)
         shift, before = shift % n, (slice(None),) * normalize_axis_index(axis, x.ndim)
@@ -195,9 +195,9 @@ def _running(x: Any, axis: int, name: str) -> Any:
 
 def write(y: Any, index: Any, x: Any) -> None:
     """y[index] = x, with which y shares no memory."""
-    if y.size >= COPIES and type(x) is _ndarray and x.size and not _names_places(index):
+    if y.size >= copies.TURNED and type(x) is _ndarray and x.size and not _names_places(index):
         place = y[index]
-        if place.size >= COPIES and copies.into(place, x):
+        if copies.pays(place) and copies.into(place, x):
             return
     y[index] = x
 

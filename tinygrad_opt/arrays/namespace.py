@@ -234,6 +234,10 @@ class Namespace(Layers, Windows):
         y[index] = values
         return y
 
+    def framed(self, x: Any, shape: tuple[int, ...], index: Any, value: float) -> Any:
+        """x at `index` of an array that is `value` elsewhere."""
+        return self.put(self.full(shape, value, x.dtype), x, index)
+
     def put_extremum(self, x: Any, values: Any, index: Any, name: str, include_self: bool) -> Any:
         """A copy of x with its maximum (or minimum) with `values` at `index`, or theirs alone."""
         ufunc = getattr(self.module, name)
@@ -287,6 +291,19 @@ class Namespace(Layers, Windows):
         stride = x.strides[-1]
         shape = (*x.shape[:-1], (x.shape[-1] - size) // step + 1, size)
         return self._strided(x, shape, (*x.strides[:-1], stride * step, stride))
+
+    def overlaid(self, g: Any, n: int, step: int) -> Any:
+        """The transpose of `windows`: stretches added up in a last axis of n elements."""
+        *before, count, size = g.shape
+        wide = np.dtype(np.float32) if g.dtype == np.float16 else g.dtype
+        y, end = self.module.zeros((*before, n), wide), (count - 1) * step + 1
+        if size <= count:
+            for k in range(size):
+                y[..., k : k + end : step] += g[..., k]
+        else:
+            for i in range(count):
+                y[..., i * step : i * step + size] += g[..., i, :]
+        return y.astype(g.dtype, copy=False)
 
     def as_strided(self, x: Any, size: Any, stride: Any) -> Any:
         """A view of the vector x: element sum(stride[i] * place[i]) at each place."""

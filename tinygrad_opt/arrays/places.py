@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.fused import places, resampling
+from ..kernels.fused import copies, places, resampling
 from .large import write
 
 __all__ = ["Along", "Places", "are_within"]
@@ -84,6 +84,13 @@ class Places:
         if alike and values.dtype == y.dtype and _are_these(y, y.shape, index):
             return places.put(y, values, index.indices, index.axis)
         write(y, index, values)
+        return y
+
+    def framed(self, x: Any, shape: tuple[int, ...], index: Any, value: float) -> Any:
+        y = copies.framed(x, shape, index, value)
+        if y is None:
+            y = np.full(shape, value, x.dtype)
+            write(y, index, x)
         return y
 
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:

@@ -18,8 +18,8 @@ import numpy as np
 
 from ..kernels import blas
 from ..kernels.fused import arithmetic, rows
-from ..kernels.fused.copies import copy
-from .large import COPIES, write
+from ..kernels.fused.copies import in_order
+from .large import write
 from .sums import names_none_twice
 
 __all__ = [
@@ -254,8 +254,7 @@ def is_free(gradients: dict[Any, Any], key: Any) -> bool:
 
 def copied(g: Any) -> Any:
     """A copy of a gradient in one piece."""
-    found = copy(g) if type(g) is _ndarray and g.size >= COPIES else None
-    return g.copy() if found is None else found
+    return in_order(g) if type(g) is _ndarray else g.copy()
 
 
 def _accumulate(held: Any, g: Any) -> None:

@@ -90,10 +90,11 @@ def repeat(input: Tensor, repeats: Any, *more: int) -> Tensor:
     if any(n < 0 for n in times):
         raise RuntimeError(f"repeat: Trying to create tensor with negative dimension {times}")
     shape = (1,) * extra + shape
-    apart = tuple(k for n in shape for k in (1, n))
-    spread = tuple(k for m, n in zip(times, shape, strict=True) for k in (m, n))
+    pairs = list(zip(times, shape, strict=True))
+    apart = tuple(k for m, n in pairs for k in ((n,) if m == 1 else (1, n)))
+    spread = tuple(k for m, n in pairs for k in ((n,) if m == 1 else (m, n)))
     y = ops.broadcast_to(ops.reshape(input, shape=apart), shape=spread)
-    y = ops.reshape(y, shape=tuple(m * n for m, n in zip(times, shape, strict=True)))
+    y = ops.reshape(y, shape=tuple(m * n for m, n in pairs))
     return ops.clone(y) if math.prod(times) == 1 else y
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..arrays.xp import xp
 from ..core.tensor import Tensor
 from .shape import along
 
@@ -45,10 +45,13 @@ def pad(
             f"{mode!r} it pads the last one, two or three of two to five axes"
         )
     _check_room(mode, input.array.shape, axes)
-    for axis, left, right in axes:
-        places = _PLACES[mode](input.array.shape[axis], left, right)
-        input = ops.getitem(input, index=along(axis, ndim, places))
-    return input
+    shape, first = input.array.shape, ndim - len(axes)
+    flat = np.zeros((), np.int64)  # places in the flat image, so that it is gone over once
+    for axis, left, right in reversed(axes):
+        flat = flat[..., None] * shape[axis] + _PLACES[mode](shape[axis], left, right)
+    cells = ops.reshape(input, shape=(*shape[:first], math.prod(shape[first:])))
+    taken = ops.getitem(cells, index=along(first, first + 1, flat.ravel()))
+    return ops.reshape(taken, shape=(*shape[:first], *flat.shape))
 
 
 def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
@@ -73,8 +76,7 @@ def _constant(x: Tensor, axes: list[tuple[int, int, int]], value: float) -> Tens
         kept[axis] = slice(max(-left, 0), n + min(right, 0))
         there[axis] = slice(max(left, 0), shape[axis] - max(right, 0))
     inner = ops.getitem(x, index=tuple(kept)) if any(min(a[1:]) < 0 for a in axes) else x
-    frame = xp(x.array).full(tuple(shape), value, x.array.dtype)
-    return ops.put(frame, inner, index=tuple(there))
+    return ops.framed(inner, shape=tuple(shape), index=tuple(there), value=value)
 
 
 def _check_room(mode: str, shape: tuple[int, ...], axes: list[tuple[int, int, int]]) -> None:

@@ -81,7 +81,7 @@ def _means(input: Tensor, window: Settings, count_include_pad: bool, divisor: in
     else:
         count = window.padded_counts if count_include_pad else window.counts
         counts = list(map(count, axes, image))
-    if _is_small(x, at):
+    if is_small(x, at):
         y = ops.means(x, at=at, weights=tuple(tuple((1 / c).tolist()) for c in counts))
     else:
         y = _along_axes(x, [window.span(i, n) for i, n in enumerate(image)], counts)
@@ -90,7 +90,7 @@ def _means(input: Tensor, window: Settings, count_include_pad: bool, divisor: in
     return y if x is input else y[0]
 
 
-def _is_small(x: Tensor, at: Window) -> bool:
+def is_small(x: Tensor, at: Window) -> bool:
     """Whether to add up whole windows of floats, not axis by axis."""
     return x.dtype.kind == "f" and math.prod(at.kernel) <= 64
 
@@ -111,7 +111,7 @@ def _adaptive_avg_pool(axes: int) -> Any:
         at = even_window(image, wanted)
         if wanted == (1,) * axes:
             y = ops.mean(x, axis=tuple(range(2, axes + 2)), keepdims=True)
-        elif at is not None and _is_small(x, at):
+        elif at is not None and is_small(x, at):
             weights = tuple((1 / k,) * o for k, o in zip(at.kernel, wanted, strict=True))
             y = ops.means(x, at=at, weights=weights)
         else:

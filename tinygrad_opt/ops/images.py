@@ -109,6 +109,7 @@ def means(x, *, at, weights):
     return y, lambda g: xp(g).spread_means(g, at=at, weights=weights)
 
 
+@saves_nothing
 @op
 def spread_means(g_out, *, at, weights):
     y = xp(g_out).spread_means(g_out, at=at, weights=weights)

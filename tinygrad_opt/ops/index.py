@@ -17,9 +17,9 @@ from ..core.record import op
 from ..core.views import view
 
 __all__ = [
-    "diagonal", "diagonal_embed", "diagonal_put", "getitem", "lookup", "picked", "put",
-    "put_extremum", "put_product", "put_sum", "rows", "scatter_add", "take_along_axis",
-    "triangle", "windows",
+    "diagonal", "diagonal_embed", "diagonal_put", "framed", "getitem", "lookup", "overlaid",
+    "picked", "put", "put_extremum", "put_product", "put_sum", "rows", "scatter_add",
+    "take_along_axis", "triangle", "windows",
 ]  # fmt: skip
 
 _FEW = 1_024  # elements of which NumPy takes some by itself
@@ -58,6 +58,13 @@ def put(x, values, *, index):
     """x with `values` (broadcast) at `index`; what they replace has no gradient."""
     y = xp_of(x, values).put(x, values, index=index)
     return y, lambda g: put(g, 0, index=index), lambda g: getitem(g, index=index)
+
+
+@saves_nothing
+@op
+def framed(x, *, shape, index, value):
+    """x at `index`, of slices, of an array of this shape that is `value` elsewhere."""
+    return xp(x).framed(x, shape=shape, index=index, value=value), lambda g: getitem(g, index=index)
 
 
 @saves_nothing(when=lambda node: node.targets[1] is None or _by_slices(node))
@@ -146,12 +153,16 @@ def put_product(x, values, *, index, include_self=True):
 @view
 def windows(x, *, size, step):
     """The stretches of `size` along the last axis that start every `step`, in a new last axis."""
+    y = xp(x).windows(x, size=size, step=step)
+    return y, lambda g: overlaid(g, n=x.shape[-1], step=step)
 
-    def back(g):
-        starts = np.arange(0, x.shape[-1] - size + 1, step)
-        return scatter_add(g, shape=x.shape, index=(..., starts[:, None] + np.arange(size)))
 
-    return xp(x).windows(x, size=size, step=step), back
+@saves_nothing
+@op
+def overlaid(g_out, *, n, step):
+    """The transpose of `windows`: stretches added up in a last axis of n elements."""
+    y = xp(g_out).overlaid(g_out, n=n, step=step)
+    return y, lambda g: windows(g, size=g_out.shape[-1], step=step)
 
 
 @saves_nothing
@@ -203,9 +214,14 @@ def _last_diagonal(x: Any, offset: int) -> Any:
 @op
 def triangle(x, *, offset, lower):
     """Matrices x up to a diagonal, or from it on if not `lower`; 0 elsewhere."""
-    raw = getattr(x, "array", x)
-    beyond = xp(raw).arange(x.shape[-1]) - xp(raw).arange(x.shape[-2])[:, None]
-    y = xp(x).where(beyond <= offset if lower else beyond >= offset, x, _zero(raw))
+    raw, (rows, columns) = getattr(x, "array", x), x.shape[-2:]
+    first = min(max(offset, -rows), columns)  # the column where the diagonal begins
+    kind = np.int16 if rows + columns < 32_768 else np.int64  # a quarter of the memory
+    across, diagonal = (
+        xp(raw).arange(start, start + n, dtype=kind) for start, n in ((0, columns), (first, rows))
+    )
+    diagonal = diagonal[:, None]
+    y = xp(x).where(across <= diagonal if lower else across >= diagonal, x, _zero(raw))
     return y, lambda g: triangle(g, offset=offset, lower=lower)
 
 

@@ -25,6 +25,7 @@ Sizes = tuple[int, ...]  # one for each of the axes
 SLOTS = 1024  # of the images that are worked on at once,
 CELLS = 16_384  # or so many cells: what they touch stays in the first two caches
 CYCLES = 100_000  # of what one thread does at once: about 30 us
+LINE = 20  # cycles of a line, however short
 NONE = 255  # the choice of a window without a cell
 
 NAMES = (
@@ -137,7 +138,7 @@ def plan(
     every[: together * one] = np.tile(windows.ravel(), together)
     first = first_taps(image, kernel, output, stride, low, dilation).ravel()
     first = np.full_like(first, NONE) if rectified else first
-    cycles = slots * (len(taps) * 5 + phases * 4) / kind.lanes
+    cycles = slots * (len(taps) * 5 + phases * 4) / kind.lanes + together * len(rows) * LINE
     return Plan(
         np.array([*head, *itertools.chain(*tables.values())], np.int64), -(-images // together),
         max(1, int(CYCLES // cycles)), every, np.where(every < 0, np.uint8(NONE), first[every]),
