@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["WHOLE", "Size", "size_of"]
+__all__ = ["WHOLE", "Size", "fixed", "size_of"]
 
 # What counts as one number, where several are taken as well: `isinstance(value, WHOLE)`.
 if TYPE_CHECKING:
     WHOLE = int
 else:
     WHOLE = (int, np.integer)
+
+
+def fixed(value: Any) -> Any:
+    """Several numbers as a tuple, which a cache knows again; anything else as it is."""
+    return tuple(value) if type(value) is list or isinstance(value, np.ndarray) else value
 
 
 class Size(tuple[int, ...]):

@@ -24,6 +24,7 @@ from .pooling_windows import (
     adaptive_span,
     even_window,
     output_sizes,
+    settings,
     sizes,
     with_batch,
 )
@@ -41,7 +42,7 @@ def avg_pool1d(
     ceil_mode: bool = False, count_include_pad: bool = True,
 ) -> Tensor:  # fmt: skip
     """The mean of each 1-D window; the arguments are those of `avg_pool2d`."""
-    window = Settings("avg_pool1d", 1, kernel_size, stride, padding, 1, ceil_mode)
+    window = settings("avg_pool1d", 1, kernel_size, stride, padding, 1, ceil_mode)
     return _means(input, window, count_include_pad, None)
 
 
@@ -56,7 +57,7 @@ def avg_pool2d(
     whether the padding counts. `divisor_override`: divide by this in place of the count.
     Raises RuntimeError for settings and shapes that do not fit.
     """
-    window = Settings("avg_pool2d", 2, kernel_size, stride, padding, 1, ceil_mode)
+    window = settings("avg_pool2d", 2, kernel_size, stride, padding, 1, ceil_mode)
     return _means(input, window, count_include_pad, divisor_override)
 
 
@@ -65,7 +66,7 @@ def avg_pool3d(
     ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Tensor:  # fmt: skip
     """The mean of each 3-D window; the arguments are those of `avg_pool2d`."""
-    window = Settings("avg_pool3d", 3, kernel_size, stride, padding, 1, ceil_mode)
+    window = settings("avg_pool3d", 3, kernel_size, stride, padding, 1, ceil_mode)
     return _means(input, window, count_include_pad, divisor_override)
 
 
@@ -74,7 +75,7 @@ def _means(input: Tensor, window: Settings, count_include_pad: bool, divisor: in
     if divisor == 0:
         raise RuntimeError(f"{window.name}: divisor must be not zero")
     x = with_batch(window.name, window.axes, input)
-    image, axes = tuple(x.shape[2:]), range(window.axes)
+    image, axes = x.array.shape[2:], range(window.axes)
     at = window.window(image)
     if divisor is not None:
         counts = [np.ones(n) for n in at.output]

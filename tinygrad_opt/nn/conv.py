@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import ops
 from ..arrays.dtypes import name_of
-from ..arrays.size import WHOLE
+from ..arrays.size import WHOLE, fixed
 from ..arrays.windows import Window
 from ..core.public import publish
 from ..core.tensor import Tensor
@@ -69,7 +69,7 @@ def _convolve(
 ) -> Tensor:  # fmt: skip
     shape = weight.array.shape
     kernel = shape[2:]
-    given = (tuple(x) if type(x) is list else x for x in (stride, padding, dilation))
+    given = map(fixed, (stride, padding, dilation))
     steps, spread, low, high = _settings(axes, kernel, *given, groups)
     batched = with_batch(f"conv{axes}d", axes, input)
     channels = shape[1] * groups if len(shape) > 1 else 0

@@ -22,6 +22,7 @@ from .pooling_windows import (
     adaptive_span,
     even_window,
     output_sizes,
+    settings,
     with_batch,
 )
 
@@ -40,9 +41,9 @@ def _max_pool(axes: int) -> Any:
         input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
         dilation: Sizes = 1, ceil_mode: bool = False, return_indices: bool = False,
     ) -> Any:  # fmt: skip
-        window = Settings(name, axes, kernel_size, stride, padding, dilation, ceil_mode)
+        window = settings(name, axes, kernel_size, stride, padding, dilation, ceil_mode)
         x = with_batch(name, axes, input)
-        image = tuple(x.shape[2:])
+        image = x.array.shape[2:]
         at = window.window(image)
         if not return_indices and _is_small(x, at):
             return _largest(input, x, at)

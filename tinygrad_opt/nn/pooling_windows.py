@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.size import WHOLE
+from ..arrays.size import WHOLE, fixed
 from ..arrays.windows import Spans, Window
 from ..core.tensor import Tensor
 from .module import Module
 
 __all__ = [
-    "Pooling", "Settings", "Sizes", "adaptive_span", "even_window", "output_sizes", "sizes",
-    "with_batch",
+    "Pooling", "Settings", "Sizes", "adaptive_span", "even_window", "output_sizes", "settings",
+    "sizes", "with_batch",
 ]  # fmt: skip
 
 Sizes = int | Sequence[int]
+
+_KEPT = 64  # windows of one layer's settings
 
 
 class Pooling(Module):
@@ -31,14 +33,23 @@ class Pooling(Module):
         return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
 
 
+def settings(name: str, axes: int, *given: Any) -> Settings:
+    """The checked arguments of a pooling function: those of a layer are checked at its first step.
+
+    given: kernel_size, stride, padding, dilation, ceil_mode.
+    """
+    return _settings(name, axes, *map(fixed, given))
+
+
 class Settings:
-    """The checked arguments of a pooling function."""
+    """The checked arguments of a pooling function, and the windows on images that it has seen."""
 
     def __init__(
         self, name: str, axes: int, kernel: Sizes, stride: Any, padding: Sizes, dilation: Sizes,
         ceil_mode: bool, unpool: bool = False,
     ) -> None:  # fmt: skip
         self.name, self.axes, self.ceil_mode = name, axes, ceil_mode
+        self._windows: dict[tuple[int, ...], Window] = {}
         self.kernel = sizes(name, "kernel_size", kernel, axes)
         given = stride is not None and not (isinstance(stride, (tuple, list)) and not stride)
         self.stride = sizes(name, "stride", stride, axes) if given else self.kernel
@@ -80,8 +91,13 @@ class Settings:
 
     def window(self, image: tuple[int, ...]) -> Window:
         """The windows on an image of these lengths."""
-        output = tuple(self._count(i, n) for i, n in enumerate(image))
-        return _window(image, self.kernel, output, self.stride, self.padding, self.dilation)
+        found = self._windows.get(image)
+        if found is None:
+            output = tuple(self._count(i, n) for i, n in enumerate(image))
+            found = _window(image, self.kernel, output, self.stride, self.padding, self.dilation)
+            if len(self._windows) < _KEPT:
+                self._windows[image] = found
+        return found
 
     def span(self, i: int, n: int) -> Spans:
         """The part of each window that lies in the image."""
@@ -121,6 +137,9 @@ class Settings:
         return sizes
 
 
+_settings = lru_cache(maxsize=256, typed=True)(Settings)  # 2.0 is no size, though it equals one
+
+
 def sizes(name: str, what: str, value: Any, axes: int) -> tuple[int, ...]:
     values = (int(value),) if isinstance(value, WHOLE) else tuple(int(v) for v in value)
     if len(values) not in (1, axes):
@@ -136,19 +155,19 @@ def with_batch(name: str, axes: int, input: Tensor, channels: bool = True) -> Te
 
     Only its first axis may be of length 0: in a batch the number of images.
     """
-    if input.ndim not in (axes + 1, axes + 2):
+    if input.array.ndim not in (axes + 1, axes + 2):
         raise RuntimeError(
             f"{name}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim "
             f"batch size for input, but got: {list(input.shape)}; a non-empty {axes + 1}D or "
             f"{axes + 2}D (batch mode) tensor expected for input"
         )
-    if 0 in input.shape[-axes - 1 if channels else 1 :]:
+    if 0 in input.array.shape[-axes - 1 if channels else 1 :]:
         raise RuntimeError(
             f"{name}: Expected {axes + 1}D or {axes + 2}D (batch mode) tensor with optional 0 dim "
             f"batch size: Expected input to have non-zero size for non-batch dimensions, but got:"
             f"{list(input.shape)}"
         )
-    return input if input.ndim == axes + 2 else input.unsqueeze(0)
+    return input if input.array.ndim == axes + 2 else input.unsqueeze(0)
 
 
 def output_sizes(name: str, output_size: Any, x: Tensor) -> tuple[int, ...]:
