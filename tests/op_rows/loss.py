@@ -54,6 +54,25 @@ LOSSES = [
         lambda m, x: ops.negative_log_likelihood(x, index=rows.LABELS, scale=0.5), of((2, 3)),
         lambda x: -x[[0, 1], rows.LABELS].mean(),
         lambda m, x: m.nn.functional.nll_loss(x, m.tensor(rows.LABELS))),
+    Row("negative_log_likelihood: along the second axis",
+        lambda m, x: ops.negative_log_likelihood(x, index=rows.LABELS[:, None]), of((2, 3, 1)),
+        lambda x: -x[[0, 1], rows.LABELS],
+        lambda m, x: m.nn.functional.nll_loss(
+            x, m.tensor(rows.LABELS[:, None]), reduction="none")),
+    Row("cross_entropy: along the second axis",
+        lambda m, x: ops.cross_entropy(x, index=np.stack([rows.LABELS, rows.LABELS[::-1]], 1)),
+        of((2, 3, 2)),
+        lambda x: -np.log(np_softmax(x, 1))[
+            [[0, 0], [1, 1]], np.stack([rows.LABELS, rows.LABELS[::-1]], 1), [[0, 1], [0, 1]]],
+        lambda m, x: m.nn.functional.cross_entropy(
+            x, m.tensor(np.stack([rows.LABELS, rows.LABELS[::-1]], 1)), reduction="none")),
+    Row("smoothed_cross_entropy",
+        lambda m, x: ops.smoothed_cross_entropy(x, index=rows.LABELS, share=0.2, scale=0.5),
+        of((2, 3)),
+        lambda x: -(np.log(np_softmax(x, 1))
+                    * (0.8 * np.eye(3)[rows.LABELS] + 0.2 / 3)).sum() / 2,
+        lambda m, x: m.nn.functional.cross_entropy(
+            x, m.tensor(rows.LABELS), label_smoothing=0.2)),
     Row("softmax_cross_entropy",
         lambda m, x: ops.softmax_cross_entropy(x, rows.TARGET.astype(x.dtype), scale=0.5),
         of((2, 3)),
