@@ -14,13 +14,13 @@ from typing import Any
 from ..arrays.xp import xp
 from ..core.record import op
 from ..kernels.fused.softmax import with_classes_last
-from .fused import fused_op
+from .fused import fused_op, mean_of
 from .index import along
 from .reduce import softmax
 
 __all__ = [
     "absolute_error", "cross_entropy", "cross_entropy_rows", "huber", "mean_cross_entropy",
-    "mean_cross_entropy_rows", "mean_squared_error", "negative_log_likelihood",
+    "mean_cross_entropy_rows", "mean_huber", "mean_squared_error", "negative_log_likelihood",
     "smoothed_cross_entropy", "softmax_cross_entropy",
 ]  # fmt: skip
 
@@ -124,6 +124,9 @@ def huber(x, y, *, delta, scale=1.0):
         return g * (held * (1 / scale) if scale != 1 else held)
 
     return (near / scale) * (size - 0.5 * near), slope, lambda g: -slope(g)
+
+
+mean_huber = mean_of(huber)
 
 
 @fused_op
