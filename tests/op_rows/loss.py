@@ -12,6 +12,16 @@ def np_huber(x, y):
     return np.where(d < 0.8, d * d / 2, 0.8 * (d - 0.4))
 
 
+def np_multi_margin(x, p):
+    over = np.maximum(0.9 - x[[0, 1], rows.LABELS][:, None] + x, 0) ** p
+    return (over.sum(1) - 0.9**p) / 3
+
+
+def multi_margin(x, p):  # PyTorch's own has no second derivative
+    over = (0.9 - x[[0, 1], rows.LABELS][:, None] + x).clamp(min=0) ** p
+    return (over.sum(1) - 0.9**p) / 3
+
+
 SIGNS = np.array([[1.0, -1.0, 2.0], [-0.5, 0.0, 3.0]])
 
 LOSSES = [
@@ -50,6 +60,12 @@ LOSSES = [
         lambda m, x: ops.mean_cross_entropy_rows(x, rows.LABELS, -100)[1], of((2, 3)),
         lambda x: np_softmax(x, 1) - np.eye(3)[rows.LABELS],
         lambda m, x: m.softmax(x, 1) - m.tensor(np.eye(3)[rows.LABELS], dtype=x.dtype)),
+    Row("multi_margin", lambda m, x: ops.multi_margin(x, index=rows.LABELS, margin=0.9, p=2),
+        of((2, 3)), lambda x: np_multi_margin(x, 2), lambda m, x: multi_margin(x, 2)),
+    Row("mean_multi_margin",
+        lambda m, x: ops.mean_multi_margin(x, index=rows.LABELS, margin=0.9, p=1),
+        of((2, 3)), lambda x: np_multi_margin(x, 1).mean(),
+        lambda m, x: multi_margin(x, 1).mean()),
     Row("negative_log_likelihood",
         lambda m, x: ops.negative_log_likelihood(x, index=rows.LABELS, scale=0.5), of((2, 3)),
         lambda x: -x[[0, 1], rows.LABELS].mean(),

@@ -20,8 +20,8 @@ from .reduce import softmax
 
 __all__ = [
     "absolute_error", "cross_entropy", "cross_entropy_rows", "huber", "mean_cross_entropy",
-    "mean_cross_entropy_rows", "mean_huber", "mean_squared_error", "negative_log_likelihood",
-    "smoothed_cross_entropy", "softmax_cross_entropy",
+    "mean_cross_entropy_rows", "mean_huber", "mean_multi_margin", "mean_squared_error",
+    "multi_margin", "negative_log_likelihood", "smoothed_cross_entropy", "softmax_cross_entropy",
 ]  # fmt: skip
 
 
@@ -83,6 +83,30 @@ def negative_log_likelihood(logp, *, index, scale=None):
         return xp(g).scatter_add(each, shape=logp.shape, index=at)
 
     return y, back
+
+
+@op
+def multi_margin(scores, *, index, margin, p):
+    """The mean over classes of max(0, margin - score of index[i] + score)^p, the own one left out.
+
+    scores: (rows, classes), index: (rows,) integers in [0, classes), p: 1 or 2. NaN counts as 0.
+    """
+    classes, at = scores.shape[1], along(index[:, None], 1)
+    over = scores - (xp(scores).picked(scores, at) - margin)
+    over = xp(over).put(over, 0, index=at)
+    wrong = over > 0
+    over = xp(over).where(wrong, over, 0)
+
+    def back(g):
+        g = xp(g).broadcast_to(g * (p / classes), shape=index.shape)
+        dx = (over if p == 2 else wrong) * xp(g).expand_dims(g, 1)
+        own = xp(dx).sum(dx, axis=1, keepdims=True)
+        return dx - xp(g).scatter_add(own, shape=scores.shape, index=at)
+
+    return xp(over).sum(over if p == 1 else over * over, axis=1) / classes, back
+
+
+mean_multi_margin = mean_of(multi_margin)
 
 
 @op

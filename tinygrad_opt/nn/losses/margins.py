@@ -220,9 +220,9 @@ def multi_margin_loss(
         )
     if ((index < 0) | (index >= classes)).any():
         raise RuntimeError(f"multi_margin_loss: target out of range: classes 0 to {classes - 1}")
-    right = rows[xp(index).arange(n), index].reshape((-1, 1))
-    others = xp(index).arange(classes) != index[:, None]
-    loss = ops.sum(_above_zero(margin - right + rows, others) ** p, axis=1) / classes
+    if weight is None and reduction == "mean":
+        return ops.mean_multi_margin(rows, index=index, margin=margin, p=p)
+    loss = ops.multi_margin(rows, index=index, margin=margin, p=p)
     if weight is not None:
         if weight.array.shape != (classes,):
             raise RuntimeError(
