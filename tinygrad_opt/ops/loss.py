@@ -101,7 +101,7 @@ def multi_margin(scores, *, index, margin, p):
         g = xp(g).broadcast_to(g * (p / classes), shape=index.shape)
         dx = (over if p == 2 else wrong) * xp(g).expand_dims(g, 1)
         own = xp(dx).sum(dx, axis=1, keepdims=True)
-        return dx - xp(g).scatter_add(own, shape=scores.shape, index=at)
+        return dx - xp(dx).scatter_add(own, shape=scores.shape, index=at)
 
     return xp(over).sum(over if p == 1 else over * over, axis=1) / classes, back
 
