@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from .. import micro
-from . import copies, softmax_lanes
+from . import copies, places, softmax_lanes
 from .loops import Loop
 
 __all__ = [
     "across", "along", "cross_entropy", "fits", "fits_loss", "log_softmax_back", "softmax_back",
+    "with_classes_last",
 ]  # fmt: skip
 
 PART = 16_384  # elements that a thread takes at a time: about 30 us
@@ -41,6 +42,17 @@ def softmax_back(space: Any, y: Any, g: Any, axis: int) -> Any:
 def log_softmax_back(space: Any, y: Any, g: Any, axis: int) -> Any:
     """The gradient of x from y = log_softmax(x) and the gradient g of y: g - e^y sum(g)."""
     return g - space.exp(y) * space.sum(g, axis=axis, keepdims=True)
+
+
+def with_classes_last(space: Any, rows: Any, z: Any, index: Any) -> tuple[Any, Any]:
+    """The cross-entropy of scores (N, C, ...), and its slope; `rows` has those of rows."""
+    last = z.ndim - 1
+    turned = space.transpose(z, axes=(0, *range(2, z.ndim), 1))
+    flat = space.reshape(turned, shape=(index.size, z.shape[1]))
+    loss, slope = rows(flat, index.reshape(-1))
+    slope = space.reshape(slope, shape=turned.shape)
+    home = space.transpose(slope, axes=(0, last, *range(1, last)))
+    return space.reshape(loss, shape=index.shape), home
 
 
 # The kernels --------------------------------------------------------------------------------------
@@ -214,14 +226,14 @@ def fits(x: Any, *others: Any) -> bool:
 
 
 def fits_loss(z: Any, index: Any) -> bool:
-    """Whether `cross_entropy` takes these: rows of scores, and an int64 class for each."""
+    """Whether there is a kernel for these: scores (N, C, ...), and an int64 class for each row."""
     kind = index.dtype
     return (
         fits(z)
         and kind.char in "lq"
         and kind.isnative
-        and z.ndim == 2
-        and index.shape == z.shape[:1]
+        and z.ndim > 1
+        and index.shape == z.shape[:1] + z.shape[2:]
         and index.flags.carray
     )
 
@@ -239,27 +251,49 @@ def along(name: str, *arrays: Any) -> Any:
 def across(name: str, axis: int, *arrays: Any) -> Any:
     """One of these along any axis, of what `fits`."""
     x = arrays[0]
-    n, inner, kind = x.shape[axis], math.prod(x.shape[axis:][1:]), micro.kind_of(x.dtype.char)
-    if inner < kind.lanes or n > LONG:
+    if not _lie_across(x, axis):
         turned = [copies.in_order(np.moveaxis(a, axis, -1)) for a in arrays]
         return copies.in_order(np.moveaxis(along(name, *turned), -1, axis))
-    plan = softmax_lanes.plan(n, inner, kind.lanes)
-    stretch = n * plan[3] * kind.lanes
-    count, grain = x.size // (n * inner) * plan[2], max(1, PART // stretch)
+    return _run_across(name, axis, arrays, (x.shape, x.dtype))[0]
+
+
+def _lie_across(x: Any, axis: int) -> bool:
+    """Whether the rows along the axis are done side by side where they lie."""
+    inner = math.prod(x.shape[axis:][1:])
+    return inner >= micro.kind_of(x.dtype.char).lanes and x.shape[axis] <= LONG
+
+
+def _run_across(name: str, axis: int, reads: Any, *results: Any) -> list[Any]:
+    """What the loops of that name make of those they read; see `micro.run`."""
+    x = reads[0]
+    n, inner = x.shape[axis], math.prod(x.shape[axis:][1:])
+    lanes = micro.kind_of(x.dtype.char).lanes
+    plan = softmax_lanes.plan(n, inner, lanes)
+    count, grain = x.size // (n * inner) * plan[2], max(1, PART // (n * plan[3] * lanes))
     write = getattr(softmax_lanes, f"{name}_across")
-    table = np.array(plan, np.int64)
-    return micro.run(write, x.dtype.char, count, grain, table, arrays, (x.shape, x.dtype))[0]
+    return micro.run(write, x.dtype.char, count, grain, np.array(plan, np.int64), reads, *results)
 
 
 def cross_entropy(z: Any, index: Any) -> tuple[Any, Any, int]:
     """Return (-log_softmax(z)[i, index[i]], softmax(z) - onehot(index), -1), row by row.
 
     Args:
-        z: (rows, classes) scores.
-        index: (rows,) the class of each row; both as `fits_loss` wants them.
+        z: (rows, classes) scores, or (n, classes, ...).
+        index: (rows,) the class of each row, or (n, ...); both as `fits_loss` wants them.
 
     The last value is the first row whose index lies outside [0, classes), or -1; if it is not -1
     the arrays are unfinished.
     """
-    loss, slope = np.empty(len(z), z.dtype), np.empty(z.shape, z.dtype)
-    return loss, slope, _kernel("cross_entropy", z)(z, index, loss, slope)
+    loss, kind = np.empty(index.shape, z.dtype), z.dtype
+    if z.ndim == 2:
+        slope = np.empty(z.shape, kind)
+        return loss, slope, _kernel("cross_entropy", z)(z, index, loss, slope)
+    if not _lie_across(z, 1):
+        turned = copies.in_order(np.moveaxis(z, 1, -1))
+        rows, slope = turned.reshape(-1, z.shape[1]), np.empty(turned.shape, kind)
+        given = rows, index.reshape(-1), loss.reshape(-1), slope.reshape(rows.shape)
+        bad = _kernel("cross_entropy", rows)(*given)
+        return loss, copies.in_order(np.moveaxis(slope, -1, 1)), bad
+    if not places.are_within(index, 0, z.shape[1]):
+        return loss, loss, int(np.argmax((index < 0) | (index >= z.shape[1])))
+    return *_run_across("cross_entropy", 1, (z, index), (loss.shape, kind), (z.shape, kind)), -1

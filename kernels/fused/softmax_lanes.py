@@ -20,8 +20,9 @@ from ..micro.elements import Elements, each
 from ..micro.writer import Kind, Number, Writer
 
 __all__ = [
-    "cross_entropy_rows", "log_softmax_across", "log_softmax_back_across", "log_softmax_back_rows",
-    "log_softmax_rows", "plan", "softmax_across", "softmax_back_across", "softmax_rows",
+    "cross_entropy_across", "cross_entropy_rows", "log_softmax_across", "log_softmax_back_across",
+    "log_softmax_back_rows", "log_softmax_rows", "plan", "softmax_across", "softmax_back_across",
+    "softmax_rows",
 ]  # fmt: skip
 
 ROWS = 64  # that are put side by side
@@ -92,6 +93,27 @@ def _log_softmax(lines: Lines) -> None:
         at["y"] = (at["x"] - at["top"]) - at["total"]
 
 
+def _cross_entropy(
+    lines: Lines, m: Number, row: Number, index: Number, loss: Number,
+    score_at: Callable[[Number, Number], Number],
+) -> None:  # fmt: skip
+    """The losses of m rows, whose classes stand in `index` from number `row` on, and the slopes.
+
+    score_at: where the score of the i-th of the rows for a class is left unchanged.
+    """
+    f, kind = lines.f, lines.kind
+    _softmax(lines)
+    with lines.once() as at:
+        at["total"] = lines.log(at["total"])
+    with f.loop(0, m) as i:
+        lane, target = i * kind.size, f.word(index, row + i)
+        top, total = (f.get(lines.kept[name] + lane, kind) for name in ("top", "total"))
+        value = f.builder.fsub(total, f.builder.fsub(f.get(score_at(i, target), kind), top))
+        f.put(loss + (row + i) * kind.size, value, kind)
+        slope = lines.starts["y"] + target * lines.apart + lane
+        f.put(slope, f.builder.fsub(f.get(slope, kind), f.constant(1, kind)), kind)
+
+
 def _softmax_back(lines: Lines) -> None:
     lines.add_up(lambda at: at["x"] * at["g"])
     with lines.along() as at:
@@ -156,18 +178,10 @@ def cross_entropy_rows(
     """The loss of each row, whose class is an integer of `index`, and its slope."""
 
     def formula(lines: Lines, first: Number, m: Number) -> None:
-        _softmax(lines)
-        with lines.once() as at:
-            at["total"] = lines.log(at["total"])
-        with f.loop(0, m) as i:
-            r, lane = first + i, i * kind.size
-            target = f.word(index, r)
-            score = f.get(x + (r * n + target) * kind.size, kind)
-            top, total = (f.get(lines.kept[name] + lane, kind) for name in ("top", "total"))
-            value = f.builder.fsub(total, f.builder.fsub(score, top))
-            f.put(loss + r * kind.size, value, kind)
-            slope = lines.starts["y"] + target * lines.apart + lane
-            f.put(slope, f.builder.fsub(f.get(slope, kind), f.constant(1, kind)), kind)
+        def score_at(i: Number, target: Number) -> Number:
+            return x + ((first + i) * n + target) * kind.size
+
+        _cross_entropy(lines, m, first, index, loss, score_at)
 
     _in_rows(f, kind, rows, n, {"x": x, "y": y}, formula)
 
@@ -181,7 +195,7 @@ WIDEST = 256
 def plan(n: int, inner: int, lanes: int) -> tuple[int, ...]:
     """For arrays (items, n, inner) of at least `lanes` rows side by side in each item.
 
-    A stretch of them is some vectors wide; the last one of an item begins where it ends with it.
+    A stretch of them is some vectors wide; the last one of an item is what is left of it.
     """
     stretches = -(-inner // max(lanes, min(WIDEST, STRETCH // n)))
     vectors = min(-(-inner // (stretches * lanes)), inner // lanes)
@@ -190,39 +204,58 @@ def plan(n: int, inner: int, lanes: int) -> tuple[int, ...]:
 
 def _across(
     f: Writer, kind: Kind, first: Number, last: Number, plan: Number, places: dict[str, Number],
-    formula: Callable[[Lines], None],
+    formula: Callable[[Lines, Number], None],
 ) -> None:  # fmt: skip
-    """Loops over stretches, counted through all items; x, g and y begin at these places."""
+    """Loops over stretches, counted through all items; x, g and y begin at these places.
+
+    formula: for a stretch; with the number of its first row.
+    """
     n, inner, stretches, vectors = (f.word(plan, i) for i in range(4))
-    count = vectors * kind.lanes
-    with f.scratch(count * (2 * kind.size)) as (room,), f.loop(first, last) as i:
-        at = f.least(i % stretches * count, inner - count)
-        offset = (i // stretches * n * inner + at) * kind.size
+    width = vectors * kind.lanes
+    with f.scratch(width * (2 * kind.size)) as (room,), f.loop(first, last) as i:
+        item, at = i // stretches, i % stretches * width
+        offset = (item * n * inner + at) * kind.size
         starts = {name: place + offset for name, place in places.items()}
-        formula(Lines(f, kind, count, n, inner * kind.size, starts, room))
+        lines = Lines(f, kind, f.least(width, inner - at), n, inner * kind.size, starts, room)
+        formula(lines, item * inner + at)
 
 
 def softmax_across(
     f: Writer, kind: Kind, first: Number, last: Number, plan: Number, x: Number, y: Number, *_: Any
 ) -> None:
-    _across(f, kind, first, last, plan, {"x": x, "y": y}, _softmax)
+    _across(f, kind, first, last, plan, {"x": x, "y": y}, lambda lines, _: _softmax(lines))
 
 
 def log_softmax_across(
     f: Writer, kind: Kind, first: Number, last: Number, plan: Number, x: Number, y: Number, *_: Any
 ) -> None:
-    _across(f, kind, first, last, plan, {"x": x, "y": y}, _log_softmax)
+    _across(f, kind, first, last, plan, {"x": x, "y": y}, lambda lines, _: _log_softmax(lines))
 
 
 def softmax_back_across(
     f: Writer, kind: Kind, first: Number, last: Number, plan: Number, x: Number, g: Number,
     y: Number, *_: Any,
 ) -> None:  # fmt: skip
-    _across(f, kind, first, last, plan, {"x": x, "g": g, "y": y}, _softmax_back)
+    places = {"x": x, "g": g, "y": y}
+    _across(f, kind, first, last, plan, places, lambda lines, _: _softmax_back(lines))
 
 
 def log_softmax_back_across(
     f: Writer, kind: Kind, first: Number, last: Number, plan: Number, x: Number, g: Number,
     y: Number, *_: Any,
 ) -> None:  # fmt: skip
-    _across(f, kind, first, last, plan, {"x": x, "g": g, "y": y}, _log_softmax_back)
+    places = {"x": x, "g": g, "y": y}
+    _across(f, kind, first, last, plan, places, lambda lines, _: _log_softmax_back(lines))
+
+
+def cross_entropy_across(
+    f: Writer, kind: Kind, first: Number, last: Number, plan: Number, x: Number, index: Number,
+    loss: Number, y: Number,
+) -> None:  # fmt: skip
+    def formula(lines: Lines, row: Number) -> None:
+        def score_at(i: Number, target: Number) -> Number:
+            return lines.starts["x"] + target * lines.apart + i * kind.size
+
+        _cross_entropy(lines, lines.count, row, index, loss, score_at)
+
+    _across(f, kind, first, last, plan, {"x": x, "y": y}, formula)

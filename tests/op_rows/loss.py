@@ -12,6 +12,16 @@ def np_huber(x, y):
     return np.where(d < 0.8, d * d / 2, 0.8 * (d - 0.4))
 
 
+def np_multi_margin(x, p):
+    over = np.maximum(0.9 - x[[0, 1], rows.LABELS][:, None] + x, 0) ** p
+    return (over.sum(1) - 0.9**p) / 3
+
+
+def multi_margin(x, p):  # PyTorch's own has no second derivative
+    over = (0.9 - x[[0, 1], rows.LABELS][:, None] + x).clamp(min=0) ** p
+    return (over.sum(1) - 0.9**p) / 3
+
+
 SIGNS = np.array([[1.0, -1.0, 2.0], [-0.5, 0.0, 3.0]])
 
 LOSSES = [
@@ -50,10 +60,35 @@ LOSSES = [
         lambda m, x: ops.mean_cross_entropy_rows(x, rows.LABELS, -100)[1], of((2, 3)),
         lambda x: np_softmax(x, 1) - np.eye(3)[rows.LABELS],
         lambda m, x: m.softmax(x, 1) - m.tensor(np.eye(3)[rows.LABELS], dtype=x.dtype)),
+    Row("multi_margin", lambda m, x: ops.multi_margin(x, index=rows.LABELS, margin=0.9, p=2),
+        of((2, 3)), lambda x: np_multi_margin(x, 2), lambda m, x: multi_margin(x, 2)),
+    Row("mean_multi_margin",
+        lambda m, x: ops.mean_multi_margin(x, index=rows.LABELS, margin=0.9, p=1),
+        of((2, 3)), lambda x: np_multi_margin(x, 1).mean(),
+        lambda m, x: multi_margin(x, 1).mean()),
     Row("negative_log_likelihood",
         lambda m, x: ops.negative_log_likelihood(x, index=rows.LABELS, scale=0.5), of((2, 3)),
         lambda x: -x[[0, 1], rows.LABELS].mean(),
         lambda m, x: m.nn.functional.nll_loss(x, m.tensor(rows.LABELS))),
+    Row("negative_log_likelihood: along the second axis",
+        lambda m, x: ops.negative_log_likelihood(x, index=rows.LABELS[:, None]), of((2, 3, 1)),
+        lambda x: -x[[0, 1], rows.LABELS],
+        lambda m, x: m.nn.functional.nll_loss(
+            x, m.tensor(rows.LABELS[:, None]), reduction="none")),
+    Row("cross_entropy: along the second axis",
+        lambda m, x: ops.cross_entropy(x, index=np.stack([rows.LABELS, rows.LABELS[::-1]], 1)),
+        of((2, 3, 2)),
+        lambda x: -np.log(np_softmax(x, 1))[
+            [[0, 0], [1, 1]], np.stack([rows.LABELS, rows.LABELS[::-1]], 1), [[0, 1], [0, 1]]],
+        lambda m, x: m.nn.functional.cross_entropy(
+            x, m.tensor(np.stack([rows.LABELS, rows.LABELS[::-1]], 1)), reduction="none")),
+    Row("smoothed_cross_entropy",
+        lambda m, x: ops.smoothed_cross_entropy(x, index=rows.LABELS, share=0.2, scale=0.5),
+        of((2, 3)),
+        lambda x: -(np.log(np_softmax(x, 1))
+                    * (0.8 * np.eye(3)[rows.LABELS] + 0.2 / 3)).sum() / 2,
+        lambda m, x: m.nn.functional.cross_entropy(
+            x, m.tensor(rows.LABELS), label_smoothing=0.2)),
     Row("softmax_cross_entropy",
         lambda m, x: ops.softmax_cross_entropy(x, rows.TARGET.astype(x.dtype), scale=0.5),
         of((2, 3)),
@@ -70,6 +105,9 @@ LOSSES = [
         functional("l1_loss", reduction="none")),
     Row("huber", lambda m, x, y: ops.huber(x, y, delta=0.8), of((2, 3), (2, 3)), np_huber,
         functional("huber_loss", delta=0.8, reduction="none")),
+    Row("mean_huber", lambda m, x, y: ops.mean_huber(x, y, delta=0.8), of((2, 3), (3,)),
+        lambda x, y: np_huber(x, y).mean(),
+        lambda m, x, y: m.nn.functional.huber_loss(x, y.expand(2, 3), delta=0.8)),
     Row("huber: smooth l1", lambda m, x, y: ops.huber(x, y, delta=0.8, scale=0.8),
         of((2, 3), (2, 3)), lambda x, y: np_huber(x, y) / 0.8,
         functional("smooth_l1_loss", beta=0.8, reduction="none")),

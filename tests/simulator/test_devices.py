@@ -67,6 +67,8 @@ def test_operations_give_what_they_give_on_the_cpu(row, monkeypatch):
 LOSSES = {
     "cross_entropy: weights": lambda x, y, w: F.cross_entropy(x, y, w, label_smoothing=0.1),
     "cross_entropy: ignored": lambda x, y, w: F.cross_entropy(x, y, ignore_index=1),
+    "cosine_similarity": lambda x, y, w: F.cosine_similarity(x, x * x).sum(),
+    "multi_margin_loss": lambda x, y, w: F.multi_margin_loss(x, y),
     "nll_loss": lambda x, y, w: F.nll_loss(tg.log_softmax(x, 1), y),
     "binary_cross_entropy": lambda x, y, w: F.binary_cross_entropy(tg.sigmoid(x), (x > 0).float()),
     "binary_cross_entropy: certain": lambda x, y, w: F.binary_cross_entropy(

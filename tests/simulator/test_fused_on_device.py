@@ -29,10 +29,14 @@ def sigmoid(x):
 CALLS = {
     "softmax": lambda normal: [(normal(2, 3, 5), -1), (normal(4, 1), 1), (normal(130), 0)],
     "softmax_back": lambda normal: [(normal(3, 5), normal(3, 5), -1), (normal(70), normal(70), 0)],
-    "cross_entropy_rows": lambda normal: [(3 * normal(4, 70), classes(4, 70))],
+    "cross_entropy_rows": lambda normal: [
+        (3 * normal(4, 70), classes(4, 70)),
+        (3 * normal(2, 5, 3), classes(6, 5).reshape(2, 3)),
+    ],
     "mean_cross_entropy_rows": lambda normal: [
         (3 * normal(5, 3), classes(5, 3), -100),
         (3 * normal(5, 3), classes(5, 3, [0, 3]), -100),
+        (3 * normal(2, 3, 4), classes(8, 3, [0, 3]).reshape(2, 4), -100),
     ],
     "rows": lambda normal: [(normal(5, 3), np.array([[0, 4], [4, 1]]))],
     "lstm_step": lambda normal: [(normal(2, 12), normal(2, 12), normal(2, 3))],

@@ -129,7 +129,7 @@ class CupyNamespace(DeviceLayers, DeviceWindows, Namespace):
 
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
         z, index = self.module.ascontiguousarray(z), self.module.ascontiguousarray(index)
-        if not _classes_fit(z, index):
+        if z.ndim > 2 or not _classes_fit(z, index):
             return super().cross_entropy_rows(z, index)
         return self._cross_entropy(z, index, _NO_CLASS)
 

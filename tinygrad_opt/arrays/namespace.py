@@ -157,7 +157,12 @@ class Namespace(Layers, Windows):
         return shifted
 
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
-        """-log_softmax(z)[i, index[i]] for each row i, and its slope softmax(z) - onehot(index)."""
+        """-log_softmax(z)[i, index[i]] for each row i, and its slope softmax(z) - onehot(index).
+
+        Rows (N, C); or (N, C, ...), and a class for each place.
+        """
+        if z.ndim > 2:
+            return softmaxes.with_classes_last(self, self.cross_entropy_rows, z, index)
         check_classes(index, z.shape[1])
         if not z.size:
             return self.module.zeros(len(z), z.dtype), z.copy()

@@ -34,12 +34,14 @@ class Along(tuple[Any, ...]):
 
     indices: Any
     axis: int
+    names_one_each: bool  # in each line along the axis: so none is named twice
 
     def __new__(cls, grid: Any, indices: Any, axis: int) -> Along:
         parts = list(grid)  # these broadcast to the full grid
         parts[axis] = indices
         index = super().__new__(cls, parts)
         index.indices, index.axis = indices, axis % len(parts)
+        index.names_one_each = indices.shape[axis] == 1
         return index
 
 

@@ -82,9 +82,10 @@ class Sums:
 
     def scatter_add(self, g: Any, shape: tuple[int, ...], index: Any) -> Any:
         """Zeros of `shape` with `g` added at `index`; repeated positions add up."""
-        if names_none_twice(index) or g.dtype.kind != "f":
+        apart = names_none_twice(index) or getattr(index, "names_one_each", False)
+        if apart or g.dtype.kind != "f":
             y = np.zeros(shape, g.dtype)
-            if names_none_twice(index):
+            if apart:
                 y[index] = g
             else:
                 np.add.at(y, index, g)

@@ -280,6 +280,8 @@ class TraceNamespace(FastWindows, Namespace):
     def cross_entropy_rows(self, z: Any, index: Any) -> tuple[Any, Any]:
         """As the formula, with the classes looked at before anything is written."""
         z, index = _traced(z), _traced(index)
+        if z.ndim > 2:
+            return super().cross_entropy_rows(z, index)
         outside = (index < 0) | (index >= z.shape[1])
         if bool(outside.any()) or not z.size:
             return _EAGER.cross_entropy_rows(z.value.data, index.value.data)  # raises
@@ -298,7 +300,7 @@ class TraceNamespace(FastWindows, Namespace):
         if not index.size or bool((index == ignore).any()):
             return super().mean_cross_entropy_rows(z, index, ignore)
         loss, slope = self.cross_entropy_rows(z, index)
-        share = 1 / len(z)
+        share = 1 / index.size
         total: Any = self.sum(loss)
         return total * share, slope, share
 

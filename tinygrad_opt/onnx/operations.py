@@ -258,6 +258,15 @@ def _reduction(g: Graph, e: Any) -> str:
     return g.reduced(_REDUCTIONS[e.name], g.operand(e.x, e.dtype), axes_of(e.axis), e.keepdims)
 
 
+@row("cosine")
+def _cosine(g: Graph, e: Any) -> str:
+    def unit(v: Any) -> str:
+        norm = g.reduced("ReduceL2", g.operand(v, e.dtype), axes_of(e.axis), True)
+        return g("Div", v, g("Max", norm, g.operand(e.eps, e.dtype)))
+
+    return g.reduced("ReduceSum", g("Mul", unit(e.x), unit(e.y)), axes_of(e.axis), False)
+
+
 @row("variance", "deviation")
 def _variance(g: Graph, e: Any) -> str:
     axes = axes_of(e.axis)

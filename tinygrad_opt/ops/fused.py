@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 from ..arrays.fused import fused
+from ..arrays.xp import xp
 from ..core.outlines import keep_result, saves_nothing
 from ..core.record import op
 
-__all__ = ["fused_op", "keeps_result", "linear_op", "recomputed"]
+__all__ = ["fused_op", "keeps_result", "linear_op", "mean_of", "recomputed"]
 
 
 def fused_op(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
@@ -24,6 +27,27 @@ def fused_op(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
 def linear_op(pair: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
     """A `fused_op` that is linear in what it is given, so that its pullbacks need no values."""
     return saves_nothing(fused_op(pair))
+
+
+def mean_of(operation: Any) -> Any:
+    """The operation of the mean of what another gives for each element; NaN if there are none.
+
+    One Node instead of two, and no gradient for each element: the pullbacks get a single number.
+    """
+    pair = operation.pair
+
+    @functools.wraps(pair)
+    def mean(*inputs: Any, **settings: Any) -> tuple[Any, ...]:
+        y, *slopes = pair(*inputs, **settings)
+        n = math.prod(y.shape) or math.nan
+        return xp(y).sum(y) / n, *[_of_share(slope, 1 / n) for slope in slopes]
+
+    mean.__name__ = f"mean_{pair.__name__.lstrip('_')}"
+    return op(mean)
+
+
+def _of_share(slope: Any, share: float) -> Any:
+    return None if slope is None else lambda g: slope(g * share)
 
 
 def recomputed(operation: Any) -> Any:

@@ -13,13 +13,15 @@ from typing import Any
 
 from ..arrays.xp import xp
 from ..core.record import op
-from .fused import fused_op
+from ..kernels.fused.softmax import with_classes_last
+from .fused import fused_op, mean_of
+from .index import along
 from .reduce import softmax
 
 __all__ = [
     "absolute_error", "cross_entropy", "cross_entropy_rows", "huber", "mean_cross_entropy",
-    "mean_cross_entropy_rows", "mean_squared_error", "negative_log_likelihood",
-    "softmax_cross_entropy",
+    "mean_cross_entropy_rows", "mean_huber", "mean_multi_margin", "mean_squared_error",
+    "multi_margin", "negative_log_likelihood", "smoothed_cross_entropy", "softmax_cross_entropy",
 ]  # fmt: skip
 
 
@@ -27,13 +29,13 @@ __all__ = [
 def cross_entropy(logits, *, index, scale=None):
     """-log_softmax(logits)[i, index[i]] per row, or their sum times `scale`.
 
-    logits: (rows, classes), index: (rows,) integers. d/dlogits = softmax - onehot(index).
-    Raises IndexError for an index outside [0, classes).
+    logits: (rows, classes), index: (rows,) integers; or (rows, classes, ...) and (rows, ...).
+    d/dlogits = softmax - onehot(index). Raises IndexError for an index outside [0, classes).
     """
     loss, slope = xp(logits).cross_entropy_rows(logits, index)
     if scale is None:
-        return loss, lambda g: slope * g.reshape((-1, 1))
-    return xp(loss).sum_rows(loss) * scale, lambda g: slope * (g * scale)
+        return loss, lambda g: slope * xp(g).expand_dims(g, 1)
+    return xp(loss).sum_rows(loss.reshape(-1)) * scale, lambda g: slope * (g * scale)
 
 
 @op
@@ -47,19 +49,64 @@ def mean_cross_entropy(logits, *, index, ignore):
 
 
 @op
-def negative_log_likelihood(logp, *, index, scale):
-    """The sum of -logp[i, index[i]] over the rows, times `scale`.
+def smoothed_cross_entropy(logits, *, index, share, scale):
+    """The sum of `cross_entropy`, of whose targets all classes get an equal share, times `scale`.
 
-    logp: (rows, classes), index: (rows,) integers in [0, classes).
+    logits: (rows, classes, ...), index: (rows, ...) in [0, classes). d/dlogits = softmax - targets.
     """
-    places = xp(index).arange(len(index)), index
-    y = xp(logp).sum_rows(logp[places]) * -scale
+    logp = xp(logits).log_softmax(logits, axis=1)
+    each, at = share / logits.shape[1], along(index[:, None], 1)
+    right = xp(logp).sum_rows(xp(logp).picked(logp, at).reshape(-1))
+    total = right * (1 - share) + xp(logp).sum(logp) * each
 
     def back(g):
-        each = xp(g).broadcast_to(g * -scale, shape=(len(index),))
-        return xp(g).scatter_add(each, shape=logp.shape, index=places)
+        g = g * scale
+        rest = xp(g).scatter_add(g * (1 - share), shape=logp.shape, index=at)
+        return (xp(logp).exp(logp) - each) * g - rest
+
+    return total * -scale, back
+
+
+@op
+def negative_log_likelihood(logp, *, index, scale=None):
+    """-logp[i, index[i]] per row, or their sum times `scale`.
+
+    logp: (rows, classes), index: (rows,) integers in [0, classes); or (rows, classes, ...) and
+    (rows, ...).
+    """
+    at = along(index[:, None], 1)
+    y = xp(logp).picked(logp, at).reshape(index.shape)
+    y = -y if scale is None else xp(y).sum_rows(y.reshape(-1)) * -scale
+
+    def back(g):
+        each = -xp(g).expand_dims(g, 1) if scale is None else g * -scale
+        return xp(g).scatter_add(each, shape=logp.shape, index=at)
 
     return y, back
+
+
+@op
+def multi_margin(scores, *, index, margin, p):
+    """The mean over classes of max(0, margin - score of index[i] + score)^p, the own one left out.
+
+    scores: (rows, classes), index: (rows,) integers in [0, classes), p: 1 or 2. NaN counts as 0.
+    """
+    classes, at = scores.shape[1], along(index[:, None], 1)
+    over = scores - (xp(scores).picked(scores, at) - margin)
+    over = xp(over).put(over, 0, index=at)
+    wrong = over > 0
+    over = xp(over).where(wrong, over, 0)
+
+    def back(g):
+        g = xp(g).broadcast_to(g * (p / classes), shape=index.shape)
+        dx = (over if p == 2 else wrong) * xp(g).expand_dims(g, 1)
+        own = xp(dx).sum(dx, axis=1, keepdims=True)
+        return dx - xp(dx).scatter_add(own, shape=scores.shape, index=at)
+
+    return xp(over).sum(over if p == 1 else over * over, axis=1) / classes, back
+
+
+mean_multi_margin = mean_of(multi_margin)
 
 
 @op
@@ -103,6 +150,9 @@ def huber(x, y, *, delta, scale=1.0):
     return (near / scale) * (size - 0.5 * near), slope, lambda g: -slope(g)
 
 
+mean_huber = mean_of(huber)
+
+
 @fused_op
 def mean_squared_error(x, y):
     """mean((x - y)^2) over all elements; NaN if there are none."""
@@ -124,6 +174,8 @@ def mean_cross_entropy_rows(z: Any, index: Any, ignore: int) -> tuple[Any, Any, 
 
 
 def cross_entropy_rows(z: Any, index: Any) -> tuple[Any, Any]:
+    if z.array.ndim > 2:
+        return with_classes_last(xp(z), cross_entropy_rows, z, index)
     onehot = xp(index).zeros(z.array.shape, z.array.dtype)
     onehot[xp(index).arange(len(index)), index] = 1
     return cross_entropy(z, index=index), softmax(z, axis=1) - onehot

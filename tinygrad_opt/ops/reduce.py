@@ -19,8 +19,8 @@ from ..core.outlines import saves_nothing
 from ..core.record import op
 
 __all__ = [
-    "amax", "amin", "deviation", "log_softmax", "logsumexp", "mean", "norm2", "norm_p", "softmax",
-    "sum", "sum_rows", "tied", "variance",
+    "amax", "amin", "cosine", "deviation", "log_softmax", "logsumexp", "mean", "norm2", "norm_p",
+    "softmax", "sum", "sum_rows", "tied", "variance",
 ]  # fmt: skip
 
 
@@ -159,6 +159,30 @@ def _scale(a: Any, axis: Any, extremum: str) -> Any:
     """The largest (or least) of the raw array `a` over `axis`; 1 where that is 0, inf or NaN."""
     top = getattr(xp(a), extremum)(a, axis=axis, keepdims=True)
     return xp(a).where((top > 0) & (top < math.inf), top, 1)
+
+
+@op
+def cosine(x, y, *, axis, eps):
+    """sum(x y) / (|x| |y|) over `axis`, where no norm counts as less than eps.
+
+    Of unit vectors, a and b: so no product overflows. d/dx = (b - a cosine) / |x|.
+    """
+    a, *of_x = _unit(x, axis, eps)
+    b, *of_y = _unit(y, axis, eps)
+    z = xp(a).sum(a * b, axis=axis)
+
+    def slope(g, a, b, length, held):
+        bent = xp(a).where(held, 0, _kept(z, a.shape, axis))  # eps in a norm's place has no slope
+        return (b - a * bent) * (_kept(g, a.shape, axis) / length)
+
+    return z, lambda g: slope(g, a, b, *of_x), lambda g: slope(g, b, a, *of_y)
+
+
+def _unit(x: Any, axis: Any, eps: float) -> tuple[Any, Any, Any]:
+    """x divided by its norm, or by eps where that is more; the divisor, and where it is eps."""
+    norm = norm2(x, axis=axis, keepdims=True)
+    length = xp(norm).maximum(norm, eps)
+    return x / length, length, norm < eps
 
 
 @op

@@ -46,17 +46,13 @@ def cross_entropy(
         check_tensor("cross_entropy", "target", target)
     scores, classes = input.array, target.array
     check_devices("cross_entropy", scores, classes)
-    if not label_smoothing and _is_plain(scores, classes, weight, ignore_index, reduction):
-        if type(scores) is not np.ndarray:
-            return ops.mean_cross_entropy(input, index=classes, ignore=ignore_index)
-        try:
-            return ops.cross_entropy(input, index=classes, scale=1 / len(classes))
-        except IndexError:
-            if not (classes == ignore_index).any():
-                raise
     check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if _is_plain(scores, classes, weight, ignore_index, reduction):
+        loss = _in_one_operation(input, classes, ignore_index, label_smoothing)
+        if loss is not None:
+            return loss
     if target.shape == input.shape and classes.dtype.kind == "f":
         if ignore_index >= 0:
             raise RuntimeError("ignore_index is not supported for floating point target")
@@ -67,16 +63,34 @@ def cross_entropy(
 def _is_plain(
     scores: Any, classes: Any, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> bool:
-    """Whether this is the usual case: the mean over rows of scores with a class each."""
+    """Whether this is the usual case: the mean over vectors of scores with a class each."""
     return (
         weight is None
-        and scores.ndim == 2
-        and classes.ndim == 1
+        and scores.ndim > 1
         and classes.dtype.kind in "iu"
-        and len(scores) == len(classes) > 0
+        and classes.shape == scores.shape[:1] + scores.shape[2:]
+        and classes.size > 0
         and ignore_index < 0
         and reduction == "mean"
     )
+
+
+def _in_one_operation(input: Tensor, classes: Any, ignore: int, smoothing: float) -> Any:
+    """The loss in that case; None where there are classes to ignore, or no such operation."""
+    scores = input.array
+    if type(scores) is not np.ndarray:
+        return None if smoothing else ops.mean_cross_entropy(input, index=classes, ignore=ignore)
+    scale = 1 / classes.size
+    if smoothing:
+        within = are_within(classes, 0, scores.shape[1])
+        given = {"index": classes, "share": smoothing, "scale": scale}
+        return ops.smoothed_cross_entropy(input, **given) if within else None
+    try:
+        return ops.cross_entropy(input, index=classes, scale=scale)
+    except IndexError:
+        if not (classes == ignore).any():
+            raise
+    return None
 
 
 class CrossEntropyLoss(_Loss):
@@ -99,13 +113,15 @@ def _of_classes(
     label_smoothing: float,
 ) -> Any:  # fmt: skip
     """Cross entropy with a class as the target of each row."""
-    rows, index, shape = _as_rows(input, target)
-    factors, ignored = _row_weights(rows, index, weight, ignore_index)
+    scores, index, shape = _as_scores(input, target)
+    factors, ignored = _row_weights(scores, index, weight, ignore_index)
     safe = xp(index).where(ignored, 0, index)
-    loss = _weighted(ops.cross_entropy(rows, index=safe), factors, ignored)
+    loss = _weighted(ops.cross_entropy(scores, index=safe), factors, ignored)
     if label_smoothing:
-        logp = ops.log_softmax(rows, axis=1)
-        per_class = logp if weight is None else logp * weight
+        logp = ops.log_softmax(scores, axis=1)
+        per_class = logp
+        if weight is not None:
+            per_class = logp * weight.reshape(-1, *[1] * (index.ndim - 1))
         spread = -ops.sum(per_class, axis=1) * (label_smoothing / max(logp.shape[1], 1))
         spread = ops.where(ignored, 0.0, spread)
         loss = loss * (1 - label_smoothing) + spread
@@ -129,12 +145,12 @@ def nll_loss(
     scores, classes = input.array, target.array
     plain = _is_plain(scores, classes, weight, ignore_index, reduction)
     if plain and type(scores) is np.ndarray and are_within(classes, 0, scores.shape[1]):
-        return ops.negative_log_likelihood(input, index=classes, scale=1 / len(classes))
-    rows, index, shape = _as_rows(input, target)
-    factors, ignored = _row_weights(rows, index, weight, ignore_index)
+        return ops.negative_log_likelihood(input, index=classes, scale=1 / classes.size)
+    scores, index, shape = _as_scores(input, target)
+    factors, ignored = _row_weights(scores, index, weight, ignore_index)
     safe = xp(index).where(ignored, 0, index)
-    picked = ops.getitem(rows, index=(xp(index).arange(len(index)), safe))
-    return _finished(_weighted(-picked, factors, ignored), factors, reduction, shape)
+    loss = ops.negative_log_likelihood(scores, index=safe)
+    return _finished(_weighted(loss, factors, ignored), factors, reduction, shape)
 
 
 class NLLLoss(_Loss):
@@ -142,8 +158,8 @@ class NLLLoss(_Loss):
     def __init__(self) -> None: ...
 
 
-def _as_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Any, tuple[int, ...]]:
-    """Scores as (rows, C), classes as (rows,), and the shape of one value per target."""
+def _as_scores(input: Tensor, target: Tensor) -> tuple[Tensor, Any, tuple[int, ...]]:
+    """Scores as (N, C, ...), classes as (N, ...), and the shape of one value per target."""
     shape = tuple(input.array.shape)
     classes = target.array
     if classes.dtype.kind not in "iu":
@@ -163,11 +179,8 @@ def _as_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Any, tuple[int, ...
             f"Expected target size {list(expected)}, got {list(classes.shape)}: one class for "
             f"each score vector of the input {shape}; {_way_out(tuple(classes.shape), shape)}"
         )
-    rows = input if len(shape) > 1 else input.reshape(1, shape[0])
-    if len(shape) > 2:
-        rows = ops.transpose(input, axes=(0, *range(2, len(shape)), 1))
-        rows = rows.reshape(math.prod(expected), shape[1])
-    return rows, classes.reshape(-1).astype(np.int64), expected
+    scores = input if len(shape) > 1 else input.reshape(1, shape[0])
+    return scores, classes.reshape(expected or (1,)).astype(np.int64), expected
 
 
 def _way_out(given: tuple[int, ...], scores: tuple[int, ...]) -> str:

@@ -8,6 +8,7 @@ from ... import functions, ops
 from ...core.half import widened
 from ...core.public import publish
 from ...core.tensor import Tensor
+from ...functions.reduce import axis_of
 from ..layer import Layer, settings
 from ..module import Module
 
@@ -30,8 +31,10 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """The cosine of the angle between vectors along `dim`, whose norms count as at least eps."""
     if x1.array.shape != x2.array.shape:
         x1, x2 = functions.broadcast_tensors(x1, x2)
+    if "c" not in (x1.array.dtype.kind, x2.array.dtype.kind):
+        return ops.cosine(x1, x2, axis=axis_of(dim), eps=eps)
     a, b = (x / ops.clip(functions.norm(x, 2, dim, keepdim=True), min=eps) for x in (x1, x2))
-    return functions.sum(a * b, dim)  # of unit vectors: the products cannot overflow
+    return functions.sum(a * b, dim)
 
 
 class CosineSimilarity(Layer):

@@ -14,6 +14,7 @@ from ...arrays.xp import xp
 from ...core.half import widened
 from ...core.public import publish
 from ...core.tensor import Tensor, wrap_plain
+from ...ops.fused import mean_of
 from ..layer import settings
 from .base import _Loss, _WeightedLoss, check_reduction, chosen_reduction, reduced
 from .distances import PairwiseDistance, pairwise_distance
@@ -38,7 +39,13 @@ def soft_margin_loss(
 ) -> Tensor:  # fmt: skip
     """log(1 + exp(-target * input)), for targets +1 and -1."""
     reduction = chosen_reduction(size_average, reduce, reduction)
-    return reduced(ops.softplus(target * -input, threshold=math.inf), reduction)
+    score = target * -input
+    if reduction == "mean":
+        return _mean_softplus(score, threshold=math.inf)
+    return reduced(ops.softplus(score, threshold=math.inf), reduction)
+
+
+_mean_softplus = mean_of(ops.softplus)
 
 
 class SoftMarginLoss(_Loss, of=soft_margin_loss): ...
@@ -220,9 +227,9 @@ def multi_margin_loss(
         )
     if ((index < 0) | (index >= classes)).any():
         raise RuntimeError(f"multi_margin_loss: target out of range: classes 0 to {classes - 1}")
-    right = rows[xp(index).arange(n), index].reshape((-1, 1))
-    others = xp(index).arange(classes) != index[:, None]
-    loss = ops.sum(_above_zero(margin - right + rows, others) ** p, axis=1) / classes
+    if weight is None and reduction == "mean":
+        return ops.mean_multi_margin(rows, index=index, margin=margin, p=p)
+    loss = ops.multi_margin(rows, index=index, margin=margin, p=p)
     if weight is not None:
         if weight.array.shape != (classes,):
             raise RuntimeError(

@@ -115,13 +115,18 @@ def huber_loss(
             f"huber_loss does not support non-positive values for delta, got {delta}"
         )
     _warn_of_broadcast("huber_loss", input, target)
-    kind, wider = input.array.dtype, result_type((input, target))
+    wider = kind = input.array.dtype
+    if target.array.dtype != kind:
+        wider = result_type((input, target))
     if not dtypes.can_cast(wider, kind):
         raise RuntimeError(
             f"huber_loss: result type {dtypes.name_of(wider)} can't be cast to the desired output "
             f"type {dtypes.name_of(kind)}"
         )
-    each = ops.huber(*_fractions("huber_cpu", input, target), delta=delta)
+    inputs = _fractions("huber_cpu", input, target)
+    if reduction == "mean" and weight is None and wider == kind:
+        return ops.mean_huber(*inputs, delta=delta)
+    each = ops.huber(*inputs, delta=delta)
     each = each if wider == kind else each.to(kind)  # of the input's type, as in PyTorch
     return reduced(_weighted(each, weight), reduction)
 
@@ -150,6 +155,8 @@ def smooth_l1_loss(
         return l1_loss(input, target, reduction=reduction)
     _warn_of_broadcast("smooth_l1_loss", input, target)
     input, target = _fractions("smooth_l1_cpu", input, target)
+    if reduction == "mean":
+        return ops.mean_huber(input, target, delta=beta, scale=beta)
     return reduced(ops.huber(input, target, delta=beta, scale=beta), reduction)
 
 

@@ -14,7 +14,7 @@ from ...core.half import widened
 from ...core.public import publish
 from ...core.tensor import Tensor, wrap_plain
 from ...ops import softplus
-from ...ops.fused import fused_op
+from ...ops.fused import fused_op, mean_of
 from ..errors import check_tensor, warn_caller
 from ..layer import settings
 from .base import _Loss, _WeightedLoss, check_reduction, chosen_reduction, reduced
@@ -95,6 +95,9 @@ def _bce_of_logits(x, target, pos_weight):
     return (1 - target) * x + times(soft), to_x, to_target, lambda g: g * target * soft
 
 
+_mean_bce_of_logits = mean_of(_bce_of_logits)
+
+
 @widened
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
@@ -108,6 +111,8 @@ def binary_cross_entropy_with_logits(
     reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
     _same_shape("binary_cross_entropy_with_logits", input, target)
+    if reduction == "mean" and weight is None:
+        return _mean_bce_of_logits(input, target, pos_weight)
     return reduced(_weighted(_bce_of_logits(input, target, pos_weight), weight), reduction)
 
 
