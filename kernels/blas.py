@@ -55,7 +55,7 @@ _available: bool | None = None  # whether OpenBLAS was found; looked for at the 
 
 def linear(x: Any, weight: Any, bias: Any) -> Any:
     """x weight^T + bias; x (rows, in), weight (out, in), bias (out,), what broadcasts, or None."""
-    if x.size * len(weight) < WORTH_CALLING:  # as quick as can be
+    if x.size * len(weight) < WORTH_CALLING and x.shape[1] > 1:  # as quick as can be
         y = x.dot(weight.T) if type(x) is type(weight) else np.dot(x, weight.T)
         if bias is not None:
             y += bias
@@ -72,6 +72,8 @@ def multiply(x: Any, y: Any, out: Any = None, bias: Any = None) -> Any:
 
     bias: a row that is added to each of the result's, of the same type, contiguous.
     """
+    if x.shape[-1] == 1 == len(y) and x.ndim == 2 == y.ndim and 1 in (len(x), y.shape[1]):
+        return _plus(np.multiply(x, y, out), bias)  # to NumPy 0 times a matrix is 0, with its NaN
     if x.size * y.shape[-1] < WORTH_CALLING:
         made = x.dot(y, out) if type(x) is type(y) else _dot(x, y, out)
         return made if bias is None else _plus(made, bias)

@@ -95,6 +95,14 @@ def sampled(rng):
     return image, kernel, output, stride, low, dilation
 
 
+def with_ceil_mode(*axes):
+    """The output of pooling in ceil mode: the last window may reach beyond the image."""
+    return tuple(
+        o + bool((n + 2 * p - d * (k - 1) - 1) % s and o * s < n + p)
+        for n, k, o, s, p, d in zip(*axes, strict=True)
+    )
+
+
 def passage(rng, space, kind):
     """A recurrent layer, forwards or backwards in time, and its way back."""
     hidden, gates = int(2 ** rng.uniform(0, 6)), {"lstm": 4, "gru": 3, "rnn": 1}[kind]
@@ -132,6 +140,12 @@ def run(rounds):
         convolution.convolve(x, w, bias, output, stride, low, dilation)
         convolution.convolve_input(g, w, image, stride, low, dilation)
         convolution.convolve_weight(g, x, kernel, stride, low, dilation)
+        if i % 3 == 0 and min(image[1:]) > 1:  # windows side by side, which have loops of their own
+            kernel = stride = (1, int(rng.integers(1, 3)), 2)
+            low, dilation = (0, 0, 0), (1, 1, 1)
+            output = tuple(n // s for n, s in zip(image, stride, strict=True))
+        if i % 2:
+            output = with_ceil_mode(image, kernel, output, stride, low, dilation)
         x, g = arrays(rng, space, (batch, channels, *image), (batch, channels, *output))
         weights = tuple((0.5,) * n for n in output)
         _, choice = pooling.window_maxima(x, kernel, output, stride, low, dilation)

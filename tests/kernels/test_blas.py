@@ -213,3 +213,18 @@ def test_numpy_keeps_its_threads():
     for caller in callers:
         caller.join()
     assert count() == before
+
+
+@pytest.mark.parametrize("rows", [20, 400_000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.filterwarnings("ignore:invalid value encountered")  # operations are silent
+def test_zero_times_nan_is_nan(dtype, rows):
+    x = np.ones((rows, 1), dtype)
+    x[7], x[8] = np.nan, np.inf
+    for zero in (np.zeros((1, 1), dtype), np.broadcast_to(np.zeros((), dtype), (1, 1))):
+        for y in (x, x[::-1]):
+            assert np.isnan(blas.multiply(y, zero)).sum() == 2
+            assert np.isnan(blas.multiply(zero, y.T)).sum() == 2
+            assert np.isnan(blas.linear(y, zero, None)).sum() == 2
+    with pytest.raises(ValueError, match="not aligned"):
+        blas.multiply(x, np.zeros((2, 1), dtype))

@@ -428,3 +428,24 @@ def test_second_derivatives_of_maxima_are_zeros(pool):
     (bend,) = autograd.grad(slope.sum(), x)
     assert bend.shape == x.shape
     assert not bend.array.any()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_in_ceil_mode_the_last_window_may_reach_beyond_the_image(axes, threads):
+    # What lies beyond has no place: none may be written, least of all over the next image's first.
+    image = (4,) * (axes - 1) + (27,)
+    values = np.random.default_rng(0).standard_normal((256, 16, *image), np.float32)
+    first = (..., *[0] * axes)
+    values[first] = 10
+    before = T.get_num_threads()
+    T.set_num_threads(threads)
+    try:
+        for _ in range(10):
+            x = T.tensor(values, requires_grad=True)
+            y = getattr(F, f"max_pool{axes}d")(x, 2, ceil_mode=True)
+            y.sum().backward()
+            assert (x.grad.numpy()[first] == 1).all()
+            assert x.grad.sum() == math.prod(y.shape)
+    finally:
+        T.set_num_threads(before)

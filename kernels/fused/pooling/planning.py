@@ -105,6 +105,7 @@ def plan(
     pairs = kernel[2] == stride[2] == 2 and low[2] == 0 and all(
         d == 1 or k == 1 for k, d in zip(kernel, dilation, strict=True)
     ) and all(k <= s for k, s in zip(kernel, stride, strict=True))  # fmt: skip
+    pairs = pairs and 2 * output[2] <= image[2]  # in ceil mode the last window may reach beyond
     tables = {
         "row": [kind.size * i for i in at_row],
         "above": [-1] * len(rows),
