@@ -200,7 +200,9 @@ def sums(x):
         x.sum(), x.mean((1, 2)), x.var(1), x.std(1, keepdim=True), x.norm(dim=1), x.prod(1),
         F.normalize(x, dim=-1), x.logsumexp(1), x.amax(1), x.cumsum(1), x.argmax(1), x.max(1),
         x.max(), x.topk(2, dim=1), x.sort(dim=1, descending=True), (x > 0).any(1), x.min(2)[0],
-        F.cosine_similarity(x, x * x, dim=-1),
+        F.cosine_similarity(x, x * x, dim=-1), F.soft_margin_loss(x, x.sign()),
+        F.nll_loss(x, (x[:, 0] > 0).long()), F.nll_loss(x[:, 0], x[:, 1, 0].long() * 0),
+        F.nll_loss(x[:, 0], x[:, 1, 0].long() * 0, reduction="sum"),
     )  # fmt: skip
 
 

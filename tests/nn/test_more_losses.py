@@ -244,3 +244,13 @@ def test_weights_of_the_huber_loss_do_not_change_what_mean_divides_by():
     w = T.tensor([2.0, 0.0])
     assert F.huber_loss(T.ones(2), T.zeros(2), weight=w).item() == 0.5
     assert F.mse_loss(T.ones(2), T.zeros(2), weight=w).item() == 1
+
+
+def test_cosines_may_be_written_to_before_backward():
+    a = T.randn(4, 5, requires_grad=True)
+    b = T.randn(4, 5)
+    cosines = F.cosine_similarity(a, b)
+    cosines /= 0.5
+    cosines.sum().backward()
+    expected = T.autograd.grad(2 * F.cosine_similarity(a, b).sum(), a)[0]
+    np.testing.assert_allclose(a.grad, expected, rtol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 import pytest
@@ -449,3 +450,27 @@ def test_in_ceil_mode_the_last_window_may_reach_beyond_the_image(axes, threads):
             assert x.grad.sum() == math.prod(y.shape)
     finally:
         T.set_num_threads(before)
+
+
+def test_sizes_may_be_given_as_anything_that_holds_whole_numbers():
+    x, w = T.randn(1, 2, 8, 8), T.randn(3, 2, 3, 3)
+
+    class Sizes(list):
+        pass
+
+    size = T.tensor([2, 2])
+    for sizes in (2, (2, 2), [2, 2], np.array([2, 2]), deque([2, 2]), Sizes([2, 2]), size):
+        assert F.max_pool2d(x, sizes).shape == F.avg_pool2d(x, sizes).shape == (1, 2, 4, 4)
+        assert F.conv2d(x, w, stride=sizes, padding=sizes).shape == (1, 3, 5, 5)
+    size[:] = 4
+    assert F.max_pool2d(x, size).shape == (1, 2, 2, 2)
+    for function in (lambda n: F.max_pool2d(x, n), lambda n: F.conv2d(x, w, stride=n)):
+        with pytest.raises(TypeError, match="float"):
+            function(2.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("factor", [2, 3, (1, 5)])
+def test_nearest_cells_are_copied_with_their_signs(factor, dtype):
+    x = T.tensor(np.full((2, 3, 5, 17), -0.0, dtype))
+    assert np.signbit(F.interpolate(x, scale_factor=factor).numpy()).all()

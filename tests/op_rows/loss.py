@@ -67,7 +67,7 @@ LOSSES = [
         of((2, 3)), lambda x: np_multi_margin(x, 1).mean(),
         lambda m, x: multi_margin(x, 1).mean()),
     Row("negative_log_likelihood",
-        lambda m, x: ops.negative_log_likelihood(x, index=rows.LABELS, scale=0.5), of((2, 3)),
+        lambda m, x: ops.negative_log_likelihood(x, index=rows.LABELS, mean=True), of((2, 3)),
         lambda x: -x[[0, 1], rows.LABELS].mean(),
         lambda m, x: m.nn.functional.nll_loss(x, m.tensor(rows.LABELS))),
     Row("negative_log_likelihood: along the second axis",

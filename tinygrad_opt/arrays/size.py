@@ -18,8 +18,10 @@ else:
 
 
 def fixed(value: Any) -> Any:
-    """Several numbers as a tuple, which a cache knows again; anything else as it is."""
-    return tuple(value) if type(value) is list or isinstance(value, np.ndarray) else value
+    """Several numbers as a tuple of ints, which a cache knows again; anything else as it is."""
+    if value is None or isinstance(value, (str, WHOLE)):
+        return value
+    return tuple(map(int, value))
 
 
 class Size(tuple[int, ...]):

@@ -126,6 +126,17 @@ def _softplus(g: Graph, e: Any) -> str:
     return f("Div", f("Softplus", f("Mul", e.x, e.beta)), e.beta)
 
 
+@row("mean_softplus")
+def _mean_softplus(g: Graph, e: Any) -> str:
+    return g.reduced("ReduceMean", _softplus(g, e), None, False)
+
+
+@row("negative_log_likelihood")
+def _negative_log_likelihood(g: Graph, e: Any) -> str:
+    reduction = "mean" if e.mean else "none"
+    return g("NegativeLogLikelihoodLoss", e.logp, e.index, reduction=reduction)
+
+
 @row("hardtanh")
 def _hardtanh(g: Graph, e: Any) -> str:
     number, _ = _of_numbers(g, e)

@@ -68,18 +68,18 @@ def smoothed_cross_entropy(logits, *, index, share, scale):
 
 
 @op
-def negative_log_likelihood(logp, *, index, scale=None):
-    """-logp[i, index[i]] per row, or their sum times `scale`.
+def negative_log_likelihood(logp, *, index, mean=False):
+    """-logp[i, index[i]] per row, or their mean.
 
     logp: (rows, classes), index: (rows,) integers in [0, classes); or (rows, classes, ...) and
     (rows, ...).
     """
-    at = along(index[:, None], 1)
+    at, share = along(index[:, None], 1), 1 / max(index.size, 1)
     y = xp(logp).picked(logp, at).reshape(index.shape)
-    y = -y if scale is None else xp(y).sum_rows(y.reshape(-1)) * -scale
+    y = xp(y).sum_rows(y.reshape(-1)) * -share if mean else -y
 
     def back(g):
-        each = -xp(g).expand_dims(g, 1) if scale is None else g * -scale
+        each = g * -share if mean else -xp(g).expand_dims(g, 1)
         return xp(g).scatter_add(each, shape=logp.shape, index=at)
 
     return y, back

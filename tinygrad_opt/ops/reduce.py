@@ -170,9 +170,10 @@ def cosine(x, y, *, axis, eps):
     a, *of_x = _unit(x, axis, eps)
     b, *of_y = _unit(y, axis, eps)
     z = xp(a).sum(a * b, axis=axis)
+    cosine = _kept(z + 0, a.shape, axis)  # who gets z may write to it
 
     def slope(g, a, b, length, held):
-        bent = xp(a).where(held, 0, _kept(z, a.shape, axis))  # eps in a norm's place has no slope
+        bent = xp(a).where(held, 0, cosine)  # eps in a norm's place has no slope
         return (b - a * bent) * (_kept(g, a.shape, axis) / length)
 
     return z, lambda g: slope(g, a, b, *of_x), lambda g: slope(g, b, a, *of_y)

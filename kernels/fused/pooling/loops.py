@@ -270,7 +270,9 @@ def spread_means(
                 place, slots = cells + at.entry("shift", t), at.slots
                 with f.loop(0, slots, kind.lanes) as m:
                     where, value = place + m * size, f.vector(gradients + m * size, kind)
-                    f.put_vector(where, f.add(f.vector(where, kind), value), kind)
+                    more = f.add(f.vector(where, kind), value)
+                    more = f.select((at.apart > 0).value, value, more)  # -0.0 stays what it is
+                    f.put_vector(where, more, kind)
             _image_lines(f, kind, at, n, there, dx, cells, _collect)
 
         _batches(f, at, first, last, body)

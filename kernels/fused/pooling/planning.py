@@ -40,6 +40,7 @@ NAMES = (
     "taps",  # of a window
     "rectified",  # 1: cells below 0 count as 0, and are not chosen
     "pairs",  # 1: windows lie side by side, two cells wide
+    "apart",  # 1: no cell lies in two windows
     # Tables. By the image's lines: where they begin in the slots; and if windows lie side by side,
     "row", "above", "tap",  # which line of windows sees them (-1: none), with which tap first.
     # By taps: where they stand from a window's slot; where in the image, from the window's corner.
@@ -106,6 +107,7 @@ def plan(
         d == 1 or k == 1 for k, d in zip(kernel, dilation, strict=True)
     ) and all(k <= s for k, s in zip(kernel, stride, strict=True))  # fmt: skip
     pairs = pairs and 2 * output[2] <= image[2]  # in ceil mode the last window may reach beyond
+    apart = all((k - 1) * d < s for k, s, d in zip(kernel, stride, dilation, strict=True))
     tables = {
         "row": [kind.size * i for i in at_row],
         "above": [-1] * len(rows),
@@ -127,7 +129,8 @@ def plan(
         images=images, together=together, slots=slots, image=one, planes=output[0],
         lines=output[1], line=output[2], high=size[1], wide=size[2], rows=len(rows),
         width=image[2], along=stride[2], left=low[2] % stride[2], phase=phase,
-        packed=phase * phases, taps=len(taps), pairs=int(pairs), rectified=int(rectified),
+        packed=phase * phases, taps=len(taps), pairs=int(pairs), apart=int(apart),
+        rectified=int(rectified),
     )  # fmt: skip
     start = len(NAMES)
     for name, table in tables.items():

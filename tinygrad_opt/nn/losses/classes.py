@@ -145,7 +145,7 @@ def nll_loss(
     scores, classes = input.array, target.array
     plain = _is_plain(scores, classes, weight, ignore_index, reduction)
     if plain and type(scores) is np.ndarray and are_within(classes, 0, scores.shape[1]):
-        return ops.negative_log_likelihood(input, index=classes, scale=1 / classes.size)
+        return ops.negative_log_likelihood(input, index=classes, mean=True)
     scores, index, shape = _as_scores(input, target)
     factors, ignored = _row_weights(scores, index, weight, ignore_index)
     safe = xp(index).where(ignored, 0, index)
