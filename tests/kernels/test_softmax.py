@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 import pytest
 
 from tinygrad_opt.arrays.namespace import Namespace
 from tinygrad_opt.arrays.xp import xp
-from tinygrad_opt.kernels import pool
-from tinygrad_opt.kernels.fused import softmax
+from tinygrad_opt.kernels import micro, pool
+from tinygrad_opt.kernels.fused import softmax, softmax_lanes
+from tinygrad_opt.kernels.micro import machine
 
 PLAIN = Namespace(np)
 
@@ -197,3 +200,23 @@ def test_long_rows_keep_their_digits():
     x = np.zeros((1, 3_000_000), np.float32)
     np.testing.assert_allclose(softmax.along("softmax", x), 1 / x.size, rtol=1e-6)
     np.testing.assert_allclose(softmax.along("log_softmax", x), -np.log(x.size), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("inner", [16, 17, 33, 196, 300, 1000])
+def test_stretches_of_several_threads_do_not_overlap(inner, name):
+    # A place that two write is divided twice if one of them is held up in between.
+    items, n, kind = 2, 10, micro.kind_of("f")
+    if inner < kind.lanes:
+        pytest.skip("these rows are turned")
+    plan = np.array(softmax_lanes.plan(n, inner, kind.lanes), np.int64)
+    write = getattr(softmax_lanes, f"{name}_across")
+    _, address = machine.bind(*micro._named(write, "f"))
+    run = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 7)(address)
+    x = np.random.default_rng(0).standard_normal((items, n, inner), np.float32)
+    times = np.zeros(x.shape, int)
+    for stretch in range(items * plan[2]):
+        y = np.full(x.shape, np.nan, np.float32)
+        run(stretch, stretch + 1, plan.ctypes.data, x.ctypes.data, y.ctypes.data, 0, 0)
+        times += ~np.isnan(y)
+    assert (times == 1).all()
