@@ -255,6 +255,7 @@ def spread_means(
 ) -> None:  # fmt: skip
     """The transpose: each window's gradient, times its weight, added to all of its cells."""
     at, size = _At(f, plan), kind.size
+    apart = (at.apart > 0).value
     with f.scratch(at.packed * size, at.slots * size) as (cells, gradients):
         f.clear(gradients, at.slots * size)
 
@@ -271,7 +272,7 @@ def spread_means(
                 with f.loop(0, slots, kind.lanes) as m:
                     where, value = place + m * size, f.vector(gradients + m * size, kind)
                     more = f.add(f.vector(where, kind), value)
-                    more = f.select((at.apart > 0).value, value, more)  # -0.0 stays what it is
+                    more = f.select(apart, value, more)  # -0.0 stays what it is
                     f.put_vector(where, more, kind)
             _image_lines(f, kind, at, n, there, dx, cells, _collect)
 
